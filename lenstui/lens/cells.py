@@ -1,0 +1,92 @@
+"""The numbers of the cells of a readout: plain NumPy arrays, reduced in float32, all in nats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of one lens, for every row and a run of columns.
+
+    Ranks count the tokens with a strictly greater logit (0 = first). Among equal logits the lowest id comes
+    first.
+
+    Attributes:
+        top_ids: the k likeliest tokens, best first, `[rows, cols, k]`.
+        top_logits: their logits, `[rows, cols, k]`.
+        top_probs: their probabilities, `[rows, cols, k]`.
+        entropy: of the lens's distribution, nats, `[rows, cols]`.
+        kl: KL(final ‖ lens), nats, `[rows, cols]`.
+        final_rank: rank of the final distribution's top-1 token, `[rows, cols]`.
+        next_logprob: log-probability of the token that really comes next, `[rows, cols]`; NaN in the
+            prompt's last column.
+        next_rank: its rank, `[rows, cols]`; -1 in the prompt's last column.
+        pin_logits: logits of the pinned tokens, `[rows, cols, pins]`.
+        pin_logprobs: their log-probabilities, `[rows, cols, pins]`.
+        pin_ranks: their ranks, `[rows, cols, pins]`.
+    """
+
+    top_ids: IntArray
+    top_logits: FloatArray
+    top_probs: FloatArray
+    entropy: FloatArray
+    kl: FloatArray
+    final_rank: IntArray
+    next_logprob: FloatArray
+    next_rank: IntArray
+    pin_logits: FloatArray
+    pin_logprobs: FloatArray
+    pin_ranks: IntArray
+
+    @property
+    def columns(self) -> int:
+        """How many columns these cells cover."""
+        return self.entropy.shape[1]
+
+    @classmethod
+    def join(cls, parts: Iterable[Cells]) -> Cells:
+        """One block of cells from neighbouring ones, in column order."""
+        parts = list(parts)
+        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts], axis=1) for f in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """All rows of the columns `start … stop - 1`, for every lens that was read.
+
+    Attributes:
+        start: first column.
+        stop: one past the last column.
+        lenses: cells by lens name, `"logit"` and, where there is one, `"tuned"`.
+    """
+
+    start: int
+    stop: int
+    lenses: Mapping[str, Cells]
+
+
+def row_labels(num_blocks: int) -> tuple[str, ...]:
+    """Labels of the rows: `emb`, then `k` for what block `k` hands on."""
+    return ("emb", *map(str, range(num_blocks)))
+
+
+def crystallization_rows(top1: IntArray) -> IntArray:
+    """Per column, the first row from which the top-1 token equals the last row's in every later row too.
+
+    Args:
+        top1: top-1 tokens, `[rows, cols]`.
+
+    Returns:
+        Row indices, `[cols]`.
+    """
+    differs = top1 != top1[-1]
+    last_different = np.where(differs.any(axis=0), len(top1) - 1 - differs[::-1].argmax(axis=0), -1)
+    return (last_different + 1).astype(np.int32)
