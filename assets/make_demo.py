@@ -14,15 +14,12 @@ of `--steps`; until it begins to fall a run may be continued with another `--ste
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
@@ -98,7 +95,9 @@ def make_data(corpora: Path) -> None:
             for encoding in tokenizer.encode_batch(texts):
                 ids += [*encoding.ids, 0]
             np.save(BUILD / f"{name}.{part}.npy", np.asarray(ids, dtype=np.uint16))
-            print(f"{name} {part}: {len(texts)} documents, {len(ids)} tokens, {sum(map(len, texts))} characters")
+            print(
+                f"{name} {part}: {len(texts)} documents, {len(ids)} tokens, {sum(map(len, texts))} characters"
+            )
 
 
 def load_tokens(name: str, part: str) -> np.ndarray:
@@ -165,7 +164,9 @@ def held_out_losses(model: GPTNeoXForCausalLM, blocks: int) -> dict[str, float]:
         tokens = load_tokens(name, "held-out").astype(np.int64)
         count = min(blocks, (len(tokens) - 1) // BLOCK)
         ids = np.stack([tokens[i * BLOCK : i * BLOCK + BLOCK + 1] for i in range(count)])
-        parts = [(len(part), mean_loss(model, torch.from_numpy(part), backward=False)) for part in chunks(ids, 32)]
+        parts = [
+            (len(part), mean_loss(model, torch.from_numpy(part), backward=False)) for part in chunks(ids, 32)
+        ]
         losses[name] = sum(n * loss for n, loss in parts) / count
     return losses
 
@@ -218,13 +219,19 @@ def train(steps: int, checkpoint_every: int) -> None:
             print(f"step {step} loss {average:.4f} lr x {factor:.3f} {rate:.0f} tokens/s", flush=True)
         if step % checkpoint_every == 0 or step == steps:
             print(f"step {step} held out {held_out_losses(model, 64)}", flush=True)
-            state = {"step": step, "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers]}
+            state = {
+                "step": step,
+                "model": model.state_dict(),
+                "optimizers": [o.state_dict() for o in optimizers],
+            }
             torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            checkpoint.with_suffix(".tmp").replace(checkpoint)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parts = parser.add_subparsers(dest="part", required=True)
     parts.add_parser("data").add_argument("--corpora", type=Path, required=True)
     trainer = parts.add_parser("train")

@@ -49,13 +49,15 @@ class Cells:
     @property
     def columns(self) -> int:
         """How many columns these cells cover."""
-        return self.entropy.shape[1]
+        return int(self.entropy.shape[1])
 
     @classmethod
     def join(cls, parts: Iterable[Cells]) -> Cells:
         """One block of cells from neighbouring ones, in column order."""
         parts = list(parts)
-        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts], axis=1) for f in fields(cls)})
+        return cls(
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts], axis=1) for f in fields(cls)}
+        )
 
 
 @dataclass(frozen=True, slots=True)

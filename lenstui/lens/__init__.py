@@ -1,0 +1,69 @@
+"""Logit lens and tuned lens of any Hugging Face causal LM, without a screen.
+
+    from lenstui.lens import load, open_lens, read
+
+    model = load("EleutherAI/pythia-14m")
+    readout = read(model, "The trees are green and the sky is")
+    readout.lenses["logit"].kl  # nats, [rows, cols]
+
+Everything is imported on first use, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lenstui.lens.cells import Cells, Tile
+    from lenstui.lens.errors import LensError
+    from lenstui.lens.evaluate import Quality, evaluate
+    from lenstui.lens.lens_file import open_lens, save_lens
+    from lenstui.lens.model import Model, load, wire
+    from lenstui.lens.readout import Readout, read, read_tiles
+    from lenstui.lens.tokens import Prompt, encode
+    from lenstui.lens.tuned_lens import TunedLens
+
+_HOMES = {
+    "Cells": "cells",
+    "LensError": "errors",
+    "Model": "model",
+    "Prompt": "tokens",
+    "Quality": "evaluate",
+    "Readout": "readout",
+    "Tile": "cells",
+    "TunedLens": "tuned_lens",
+    "encode": "tokens",
+    "evaluate": "evaluate",
+    "load": "model",
+    "open_lens": "lens_file",
+    "read": "readout",
+    "read_tiles": "readout",
+    "save_lens": "lens_file",
+    "wire": "model",
+}
+
+__all__ = [
+    "Cells",
+    "LensError",
+    "Model",
+    "Prompt",
+    "Quality",
+    "Readout",
+    "Tile",
+    "TunedLens",
+    "encode",
+    "evaluate",
+    "load",
+    "open_lens",
+    "read",
+    "read_tiles",
+    "save_lens",
+    "wire",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

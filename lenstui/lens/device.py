@@ -1,0 +1,49 @@
+"""Devices and dtypes by the names that a user types."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from lenstui.lens.errors import LensError
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+DEVICE_PATTERN = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the first accelerator, else the CPU.
+
+    Raises:
+        LensError: if there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if not DEVICE_PATTERN.fullmatch(name):
+        raise LensError(f"Unknown device {name!r}: auto, cpu, cuda, cuda:N or mps.")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise LensError(f"There is no {name} here ({count} CUDA devices). Use --device auto or cpu.")
+        return torch.device("cuda", device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise LensError("There is no mps device here. Use --device auto or cpu.")
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
+    """The dtype called `name`; `auto` is float32 on the CPU, the checkpoint's own (`"auto"`) elsewhere.
+
+    Raises:
+        LensError: for an unknown name.
+    """
+    if name not in DTYPES:
+        raise LensError(f"Unknown dtype {name!r}: {', '.join(DTYPES)}.")
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype

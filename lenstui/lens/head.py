@@ -1,0 +1,148 @@
+"""The head: everything that a model does after its final norm, done by the model's own code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lenstui.lens.anatomy import Anatomy
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """A head that is one matrix: `cap(scale · (x Wᵀ + bias))`, `cap(z) = softcap · tanh(z / softcap)`.
+
+    Attributes:
+        weight: `[vocabulary, d]`.
+        bias: `[vocabulary]`, or None.
+        scale: what the product is multiplied by; 1 in most families.
+        softcap: None in most families.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    scale: float
+    softcap: float | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits `[..., vocabulary]` of normed hidden states `[..., d]`."""
+        logits = nn.functional.linear(x, self.weight, self.bias)
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        if self.softcap is not None:
+            logits = torch.tanh(logits / self.softcap) * self.softcap
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """`head(final_norm(h))` of one model.
+
+    Attributes:
+        model: the causal LM.
+        anatomy: its parts.
+        linear: the head as one matrix, where it proved to be one, by value.
+    """
+
+    model: nn.Module
+    anatomy: Anatomy
+    linear: LinearHead | None = None
+
+    def norm(self, h: Tensor) -> Tensor:
+        """The model's own final norm of `h` `[..., d]`; `h` itself where it has none."""
+        return h if self.anatomy.final_norm is None else self.anatomy.final_norm(h)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits `[cols, vocabulary]`, float32, of normed hidden states `x` `[cols, d]`."""
+        if self.linear is not None:
+            return self.linear(x).float()
+        return model_head(self.model, self.anatomy, x).float()
+
+    def __call__(self, h: Tensor) -> Tensor:
+        """Logits `[cols, vocabulary]`, float32, of hidden states `h` `[cols, d]`."""
+        return self.logits(self.norm(h))
+
+
+def model_head(model: nn.Module, anatomy: Anatomy, x: Tensor) -> Tensor:
+    """Run the causal LM's own `forward` with its body replaced by one that hands out `x`.
+
+    So bias, logit scale and softcap of every family are applied without knowing them. Only one thread may
+    use the model meanwhile.
+
+    Args:
+        model: the causal LM.
+        anatomy: its parts.
+        x: normed hidden states, `[cols, d]`.
+
+    Returns:
+        Logits `[cols, vocabulary]`, in the model's dtype.
+    """
+    for module in anatomy.after_norm:
+        x = module(x)
+    body, had_own = anatomy.body, "forward" in vars(anatomy.body)
+    original = body.forward
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        return _with_hidden_state(anatomy.body_output, x[None])
+
+    body.forward = stand_in
+    try:
+        ids = torch.zeros(1, len(x), dtype=torch.long, device=x.device)  # only its shape is looked at
+        logits: Tensor = model(input_ids=ids, use_cache=False).logits[0]
+    finally:
+        if had_own:  # accelerate puts a forward of its own there
+            body.forward = original
+        else:
+            del body.forward
+    return logits
+
+
+def _with_hidden_state(output: Any, x: Tensor) -> Any:
+    """A copy of what the body returned, with `x` for its hidden state."""
+    if isinstance(output, tuple):
+        return (x, *output[1:])
+    return type(output)(**{**output, "last_hidden_state": x})
+
+
+# What families call the factor on their logits, in their configs. Some multiply by it, some divide.
+_SCALE_NAMES = ("logit_scale", "logits_scaling", "lm_head_multiplier")
+
+
+def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> LinearHead | None:
+    """The head as one matrix, if it is one: compared by value with the model's own on `samples`.
+
+    Args:
+        model: the causal LM.
+        anatomy: its parts.
+        samples: normed hidden states that look like real ones, `[cols, d]`.
+        config: the model's configuration, which may name a scale and a softcap. Nothing is taken from it
+            that the values do not bear out.
+    """
+    matrix = model.get_output_embeddings()
+    if (
+        anatomy.after_norm
+        or not isinstance(matrix, nn.Linear)
+        or matrix.weight.shape[-1] != samples.shape[-1]
+    ):
+        return None
+    wanted = model_head(model, anatomy, samples).float()
+    plain = nn.functional.linear(samples, matrix.weight, matrix.bias).float()
+    tolerance = 1e-5 if samples.dtype == torch.float32 else 2e-2
+    for cap in dict.fromkeys((None, getattr(config, "final_logit_softcapping", None))):
+        uncapped = wanted if cap is None else cap * torch.atanh((wanted / cap).clamp(-0.9999, 0.9999))
+        fitted = float((uncapped * plain).sum() / plain.square().sum())
+        linear = LinearHead(matrix.weight, matrix.bias, _named_scale(fitted, config), cap)
+        worst = float((linear(samples).float() - wanted).abs().max())
+        if worst <= tolerance * max(1.0, float(wanted.abs().max())):
+            return linear
+    return None
+
+
+def _named_scale(fitted: float, config: Any) -> float:
+    """The scale that the config names, if the fitted one is that up to rounding; else the fitted one."""
+    named = [float(value) for name in _SCALE_NAMES if (value := getattr(config, name, None))]
+    exact = [1.0, *named, *(1 / value for value in named)]
+    return next((value for value in exact if abs(fitted / value - 1) < 5e-3), fitted)

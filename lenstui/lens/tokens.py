@@ -1,0 +1,152 @@
+"""Text to token ids, and token ids to text that is safe to show."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lenstui.lens.errors import LensError
+
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as the model reads it.
+
+    Attributes:
+        text: what was typed.
+        ids: its token ids, one per column.
+        dropped: how many tokens were cut from the front because the model's context is shorter.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    dropped: int = 0
+
+
+def encode(tokenizer: Any, text: str, *, bos: bool | None = None, context: int | None = None) -> Prompt:
+    """Token ids of `text`.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        text: the prompt.
+        bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        context: the most columns that the model can read. A longer prompt keeps its last tokens, behind
+            the BOS token if it began with one.
+
+    Raises:
+        LensError: if there is nothing to read, or `bos` is asked of a tokenizer that has none.
+    """
+    begin = tokenizer.bos_token_id
+    ids = list(tokenizer(text, add_special_tokens=bos is not False, verbose=False)["input_ids"])
+    if bos and begin is None:
+        raise LensError("This tokenizer has no BOS token: leave --bos out.")
+    if bos and ids[:1] != [begin]:
+        ids = [begin, *ids]
+    if not ids or not text:
+        raise LensError("The prompt is empty: type a text for the model to read.")
+    head = [begin] if begin is not None and ids[0] == begin and bos is not False else []
+    dropped = 0
+    if context is not None and len(ids) > context:
+        dropped = len(ids) - context
+        ids = [*head, *ids[len(ids) - context + len(head) :]]
+    return Prompt(text, tuple(ids), dropped)
+
+
+class TokenTexts:
+    """Display text of token ids: escaped once, here, and cached."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._texts: dict[int, str] = {}
+        self._size = len(tokenizer)
+        # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
+        self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
+        self._anchor_text = self._decode(self._anchor)
+
+    def _decode(self, ids: list[int]) -> str:
+        text: str = self._tokenizer.decode(ids, clean_up_tokenization_spaces=False, skip_special_tokens=False)
+        return text
+
+    def surface(self, token: int) -> str:
+        """The characters that `token` adds to a text; undecodable bytes as U+FFFD."""
+        return self._decode([*self._anchor, token])[len(self._anchor_text) :]
+
+    def __getitem__(self, token: int) -> str:
+        """Display text of `token`; a label for an id past the tokenizer's end."""
+        if token not in self._texts:
+            self._texts[token] = self._display(token)
+        return self._texts[token]
+
+    def of(self, tokens: Iterable[int]) -> dict[int, str]:
+        """Display texts of all distinct `tokens`."""
+        return {token: self[token] for token in set(map(int, tokens))}
+
+    def _display(self, token: int) -> str:
+        piece = self._tokenizer.convert_ids_to_tokens(token) if 0 <= token < self._size else None
+        if piece is None:  # past the end, or a hole in the vocabulary
+            return f"[id {token}]"
+        surface = self.surface(token)
+        if "\ufffd" in surface or not surface:
+            raw = _token_bytes(piece)
+            if raw is not None:
+                return "".join(
+                    part if part.startswith("\\x") else visible(part)
+                    for part in re.split(r"(\\x[0-9a-f]{2})", raw.decode("utf-8", errors="backslashreplace"))
+                )
+        return visible(surface) if surface else f"[{visible(str(piece))}]"
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Byte-level BPE's alphabet: printable Latin-1 stands for itself, the other bytes for U+0100 onwards."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(others)}
+
+
+_BYTES = _byte_alphabet()
+
+
+def _token_bytes(piece: str) -> bytes | None:
+    """The bytes that a vocabulary entry stands for, if it is a byte token or byte-level BPE."""
+    if match := _BYTE_TOKEN.fullmatch(piece):
+        return bytes([int(match[1], 16)])
+    if piece and all(character in _BYTES for character in piece):
+        return bytes(_BYTES[character] for character in piece)
+    return None
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with nothing in it that could move a terminal's cursor or hide.
+
+    Spaces become `·`, newlines `⏎`, tabs `⇥`. Control, zero-width, bidi, surrogate, private and unassigned
+    characters, line separators and odd spaces are escaped; a combining mark with nothing before it gets a
+    dotted circle to stand on.
+    """
+    shown: list[str] = []
+    for character in text:
+        category = unicodedata.category(character)
+        if character in _VISIBLE:
+            shown.append(_VISIBLE[character])
+        elif category[0] in "CZ" or "\ufe00" <= character <= "\ufe0f" or character in _INVISIBLE:
+            shown.append(_escape(character))
+        elif category[0] == "M" and (not shown or shown[-1] == "·" or shown[-1].startswith("\\")):
+            shown.append(f"◌{character}")
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+_VISIBLE = {" ": "·", "\n": "⏎", "\t": "⇥"}
+_INVISIBLE = "\u034f\u115f\u1160\u3164\uffa0"  # fillers and joiners that Unicode calls letters or marks
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,80 @@
+"""The wiring check: proof, by value, that this program reads this model right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lenstui.lens.errors import LensError
+from lenstui.lens.head import Head
+from lenstui.lens.residual import residual_stream, residual_stream_and_logits
+
+# The largest difference between two logits that counts as none, as a share of the largest logit (at least 1).
+# Both sides run the same operations on the same shapes, so this is rounding alone.
+TOLERANCES = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: the worst difference found, and the tolerance it was held against."""
+
+    name: str
+    worst: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it passed. NaN does not."""
+        return self.worst <= self.tolerance
+
+
+def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]:
+    """Compare what this program reads with what the model itself says, on a short text.
+
+    `head(final_norm(h_L))` must be the model's own logits, both through the model's own head and through
+    the single matrix where there is one; and no column may depend on a later one, or this is no causal LM.
+
+    Args:
+        model: the causal LM.
+        head: its head.
+        ids: `[1, cols]`, at least two columns.
+
+    Returns:
+        The checks, all of them passed.
+
+    Raises:
+        LensError: naming the check that failed and by how much.
+    """
+    h, logits = residual_stream_and_logits(model, head.anatomy, ids)
+    if len(h) != len(head.anatomy.blocks) + 1:
+        raise LensError(
+            f"Wiring check failed: {len(h)} rows of residual stream for {len(head.anatomy.blocks)} blocks."
+        )
+    tolerance = TOLERANCES.get(h.dtype, TOLERANCES[torch.bfloat16])
+    with torch.inference_mode():
+        own = Head(model, head.anatomy)
+        checks = [_compare("head(final norm(h_L)) = the model's logits", own(h[-1, 0]), logits[0], tolerance)]
+        if head.linear is not None:
+            checks.append(
+                _compare("head as one matrix = the model's logits", head(h[-1, 0]), logits[0], tolerance)
+            )
+        changed = ids.clone()
+        changed[0, -1] = changed[0, 0] if changed[0, 0] != ids[0, -1] else (ids[0, -1] + 1) % logits.shape[-1]
+        before = residual_stream(model, head.anatomy, changed)[-1, 0, :-1]
+        checks.append(_compare("no column sees a later one", before.float(), h[-1, 0, :-1], tolerance))
+    for check in checks:
+        if not check.ok:
+            raise LensError(
+                f"Wiring check failed: {check.name}: off by {check.worst:.2g} "
+                f"(tolerance {check.tolerance:.0e}). {type(model).__name__} is not read right, so nothing is "
+                "shown. Choose another model."
+            )
+    return tuple(checks)
+
+
+def _compare(name: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Check:
+    theirs = theirs.float()
+    worst = (ours - theirs).abs().max() / theirs.abs().max().clamp(min=1.0)
+    return Check(name, float(worst), tolerance)
