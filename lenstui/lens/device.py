@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 
+from lenstui.lens.device_names import DEVICES, DTYPES, is_device_name
 from lenstui.lens.errors import LensError
-
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-DEVICE_PATTERN = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def pick_device(name: str) -> torch.device:
@@ -22,8 +18,8 @@ def pick_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda", 0)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if not DEVICE_PATTERN.fullmatch(name):
-        raise LensError(f"Unknown device {name!r}: auto, cpu, cuda, cuda:N or mps.")
+    if not is_device_name(name):
+        raise LensError(f"Unknown device {name!r}: {DEVICES}.")
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0

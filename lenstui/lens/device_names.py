@@ -1,0 +1,14 @@
+"""What devices and dtypes are called. Apart from `device`, because the command line checks names without torch."""
+
+from __future__ import annotations
+
+import re
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+DEVICES = "auto, cpu, cuda, cuda:N or mps"
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+
+
+def is_device_name(name: str) -> bool:
+    """Whether `name` could be a device; not whether it is here."""
+    return _DEVICE.fullmatch(name) is not None

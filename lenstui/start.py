@@ -1,0 +1,33 @@
+"""What the user asked for on the command line, as the screen and the readouts take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Which prompt to read with which model. Every default means that nothing was said.
+
+    Attributes:
+        prompt: the text to read, or None.
+        model: a hub id or a folder; None for the default choice.
+        revision: a branch, tag or commit of that hub id.
+        demo: the bundled model was asked for.
+        lens: a tuned lens's file; None for the one that the model brings, if any.
+        device: by name, `auto` or one of PyTorch's.
+        dtype: by name, `auto` or one of PyTorch's.
+        top_k: how many of the likeliest tokens each cell keeps.
+        bos: begin with the BOS token or not; None leaves it to the tokenizer.
+    """
+
+    prompt: str | None = None
+    model: str | None = None
+    revision: str | None = None
+    demo: bool = False
+    lens: Path | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    top_k: int = 3
+    bos: bool | None = None
