@@ -73,6 +73,7 @@ class Model:
 def load(
     name: str,
     *,
+    folder: Path | None = None,
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -82,6 +83,7 @@ def load(
 
     Args:
         name: `OWNER/NAME` on the hub, or a folder.
+        folder: where its files are, if that is known already; `name` is then only what to call it.
         revision: a branch, tag or commit on the hub.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         dtype: `auto` (float32 on the CPU, the checkpoint's own on an accelerator), `float32`, `bfloat16`,
@@ -92,9 +94,10 @@ def load(
         LensError: whatever is wrong, in one line that says what to do.
     """
     _quiet()
-    on_stage("looking for the model")
-    folder = resolve(name, revision)
     target = pick_device(device)
+    if folder is None:
+        on_stage("looking for the model")
+        folder = resolve(name, revision)
     on_stage("reading the configuration")
     config = _read_config(folder)
     on_stage(f"reading {_weight_bytes(folder) / 1e6:.0f} MB of weights")

@@ -1,0 +1,87 @@
+"""From what the user asked for to an open model and its lens: the screen and the command line share this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.paths import bundled_model
+from lenstui.start import Start
+
+if TYPE_CHECKING:
+    from lenstui.lens.hub import DownloadProgress
+    from lenstui.lens.model import Model
+    from lenstui.lens.tuned_lens import TunedLens
+
+BUNDLED_LENS = "lens.pt"
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model that is ready to read.
+
+    Attributes:
+        model: it passed the wiring check.
+        lens: a tuned lens that fits it, or None.
+        reason: why this model, where the user named none and it is not the default one.
+    """
+
+    model: Model
+    lens: TunedLens | None
+    reason: str | None
+
+
+def open_model(
+    start: Start,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Opened:
+    """Find, fetch if need be, load and check the model, and open its lens.
+
+    Args:
+        start: what was asked for.
+        on_stage: told in a few words what is being done.
+        should_stop: asked while a download runs.
+
+    Raises:
+        LensError: whatever is wrong, in one line that says what to do.
+    """
+    on_stage("looking for the model")
+    from lenstui.lens.hub import BUNDLED_MODEL, Choice, choose_default, resolve
+
+    def on_progress(progress: DownloadProgress) -> None:
+        on_stage(f"downloading {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
+
+    if start.demo:
+        choice = Choice(BUNDLED_MODEL, bundled_model(), None)
+    elif start.model is None:
+        choice = choose_default(on_progress, should_stop)
+    else:
+        folder = resolve(start.model, start.revision, on_progress=on_progress, should_stop=should_stop)
+        choice = Choice(start.model, folder, None)
+
+    on_stage("importing torch and transformers")
+    from lenstui.lens.lens_file import open_lens
+    from lenstui.lens.model import load
+
+    model = load(
+        choice.name,
+        folder=choice.path,
+        revision=start.revision,
+        device=start.device,
+        dtype=start.dtype,
+        on_stage=on_stage,
+    )
+    path = start.lens or _own_lens(choice.path)
+    lens = None if path is None else open_lens(path)
+    if lens is not None:
+        lens.check_fits(model.num_blocks, model.d_model)
+    return Opened(model, lens, choice.reason)
+
+
+def _own_lens(folder: Path) -> Path | None:
+    """The lens that the bundled model brings."""
+    lens = folder / BUNDLED_LENS
+    return lens if folder == bundled_model() and lens.is_file() else None

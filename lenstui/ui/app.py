@@ -1,0 +1,162 @@
+"""The app: owns the model thread, hands its messages to the screen, and knows every key."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.message import Message
+from textual.screen import Screen
+from textual.theme import Theme
+
+from lenstui.start import Start
+from lenstui.ui.messages import LoadFailed, LoadStage
+from lenstui.ui.model_thread import ModelThread
+from lenstui.ui.model_work import ModelWork, ReadRequest
+from lenstui.ui.screens.explore import TOP_K, Explore
+from lenstui.ui.screens.keys import Key, Keys
+from lenstui.ui.screens.open_model import OpenModelScreen
+
+FIRST_PROMPT = "The trees are green and the sky is"
+
+DARK = Theme(
+    name="lenstui-dark",
+    primary="#6fb7c4",
+    secondary="#a3ca5b",
+    accent="#fbee6e",
+    warning="#e0af68",
+    error="#f7768e",
+    success="#79bb68",
+    foreground="#d6d8e0",
+    background="#0f1015",
+    surface="#121319",
+    panel="#1b1d26",
+    dark=True,
+    variables={"border": "#6fb7c4", "border-blurred": "#33364a", "footer-key-foreground": "#6fb7c4"},
+)
+
+
+class LenstuiApp(App[None]):
+    """The full-screen program."""
+
+    TITLE = "lenstui"
+    CSS = """
+    * {
+        scrollbar-color: $border-blurred;
+        scrollbar-color-hover: $border;
+        scrollbar-color-active: $border;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
+        scrollbar-corner-color: $surface;
+    }
+    """
+    CSS_PATH = "screens/explore.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
+
+    def __init__(self, start: Start) -> None:
+        super().__init__()
+        self.register_theme(DARK)
+        self.theme = DARK.name
+        self._start = start
+        self._work = ModelWork(self._hand_on)
+        self._thread = ModelThread(self._report)
+        self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt)
+
+    def get_default_screen(self) -> Screen[None]:
+        """Explore."""
+        return self.explore
+
+    def on_ready(self) -> None:
+        """The first paint is out: now torch may be imported."""
+        self.load(self._start)
+
+    # ── model work ───────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, start: Start) -> None:
+        """Open a model on the model thread."""
+        self._thread.submit("load", lambda stop: self._work.load(start, stop))
+
+    def request_read(self, serial: int, text: str, page_columns: int) -> None:
+        """Read a prompt on the model thread; one that is being read stops."""
+        request = ReadRequest(serial, text, page_columns, max(self._start.top_k, TOP_K), self._start.bos)
+        self._thread.submit("read", lambda stop: self._work.read(request, stop))
+
+    def _hand_on(self, message: Message) -> None:
+        """Called on the model thread: give a message to Explore, which may be below other screens."""
+        if self.is_running:
+            self.explore.post_message(message)
+
+    def _report(self, error: BaseException) -> None:
+        """Called on the model thread when a job failed in a way that nobody foresaw."""
+        self._hand_on(LoadFailed(f"Unexpected: {type(error).__name__}: {error}"))
+
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_show_keys(self) -> None:
+        """List all keys."""
+        self.push_screen(Keys(self._keys()))
+
+    def action_open_model(self) -> None:
+        """Ask for a model and open it."""
+
+        def opened(name: str | None) -> None:
+            if name is None:
+                return
+            start = replace(self._start, model=name or None, demo=not name, revision=None, lens=None)
+            self.explore.post_message(LoadStage("looking for the model"))
+            self.load(start)
+
+        self.push_screen(OpenModelScreen(), opened)
+
+    def _keys(self) -> list[Key]:
+        """Every binding of Explore and what is in it, one line each."""
+        from lenstui.ui.widgets.grid import Grid
+        from lenstui.ui.widgets.prompt_box import PromptBox
+
+        keys: dict[str, Key] = {}
+        for place, owner in (("everywhere", Explore), ("in the grid", Grid), ("in the prompt", PromptBox)):
+            for binding in owner.BINDINGS:
+                if isinstance(binding, Binding):
+                    shown = binding.key_display or " ".join(
+                        self.get_key_display(part) for part in binding.make_bindings([binding])
+                    )
+                    keys[binding.id or binding.key] = Key(
+                        place, shown, binding.tooltip or binding.description
+                    )
+        return list(keys.values())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action of Explore by name."""
+        for binding in Explore.BINDINGS:
+            if isinstance(binding, Binding):
+                yield SystemCommand(
+                    binding.description,
+                    f"{binding.tooltip or binding.description} ({binding.key_display or binding.key})",
+                    lambda action=binding.action: self._run_on_explore(action),
+                )
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    async def _run_on_explore(self, action: str) -> None:
+        await self.run_action(action, default_namespace=self.explore)
+
+
+def run(start: Start) -> int:
+    """Run the program until the user quits.
+
+    Returns:
+        The exit status.
+    """
+    app = LenstuiApp(start)
+    app.run()
+    status = app.return_code or 0
+    # The model thread may be deep inside torch: quitting does not wait for it.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

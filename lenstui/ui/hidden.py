@@ -1,0 +1,41 @@
+"""Characters that a terminal must never be sent raw, and the stand-ins under which a text box shows them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+_CONTROL_PICTURES = 0x2400  # ␀ stands for U+0000, ␁ for U+0001, …
+_OTHERS = range(0x2800, 0x2900)  # Braille: visible, one cell wide, and rarely typed
+
+
+def shield(text: str) -> tuple[str, Mapping[str, str]]:
+    """`text` with every control, bidi, zero-width and other hidden character replaced by a visible one.
+
+    Newlines stay. Each kind of hidden character gets a stand-in that `text` itself does not use, so that
+    `unshield` brings the very same text back.
+
+    Returns:
+        The text to show, and what each stand-in stands for.
+    """
+    taken = set(text)
+    free = (chr(code) for code in _OTHERS if chr(code) not in taken)
+    stand_ins: dict[str, str | int | None] = {}
+    for character in dict.fromkeys(text):
+        if is_hidden(character):
+            picture = chr(_CONTROL_PICTURES + ord(character)) if ord(character) < 0x20 else None
+            stand_ins[character] = next(free) if picture is None or picture in taken else picture
+    return text.translate(str.maketrans(stand_ins)), {str(shown): real for real, shown in stand_ins.items()}
+
+
+def unshield(shown: str, stand_ins: Mapping[str, str]) -> str:
+    """The text that `shield` was given."""
+    return "".join(stand_ins.get(character, character) for character in shown)
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a terminal would act on `character`, or show nothing for it."""
+    if character == "\n":
+        return False
+    category = unicodedata.category(character)
+    return category[0] == "C" or category in {"Zl", "Zp"} or "\ufe00" <= character <= "\ufe0f"

@@ -1,0 +1,102 @@
+"""What the model thread tells the screen: immutable snapshots, plain values and NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from lenstui.lens.cells import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A loaded model, as the screen describes it.
+
+    Attributes:
+        name: its hub id, folder or "bundled model".
+        reason: why this one, where it is not what was asked for.
+        rows: row labels, `emb` first.
+        d_model: width of the residual stream.
+        vocabulary: how many logits it gives.
+        context: the most columns it reads, or None.
+        device: where it runs.
+        dtype: of its weights.
+        wiring: the checks it passed, each with its worst difference.
+        lens: name of its tuned lens, or None.
+        lens_kl: held-out mean KL of that lens, nats, where its file says.
+    """
+
+    name: str
+    reason: str | None
+    rows: tuple[str, ...]
+    d_model: int
+    vocabulary: int
+    context: int | None
+    device: str
+    dtype: str
+    wiring: tuple[str, ...]
+    lens: str | None
+    lens_kl: float | None
+
+
+@dataclass
+class LoadStage(Message):
+    """Loading has come this far."""
+
+    text: str
+
+
+@dataclass
+class ModelLoaded(Message):
+    """A model is open."""
+
+    model: OpenModel
+
+
+@dataclass
+class LoadFailed(Message):
+    """No model was opened; the one before stays."""
+
+    text: str
+
+
+@dataclass
+class ReadStarted(Message):
+    """A prompt was tokenised and its columns are about to come.
+
+    Attributes:
+        serial: which reading this is; later messages of it carry the same.
+        columns: display text of the input tokens.
+        dropped: how many tokens were cut from the front.
+    """
+
+    serial: int
+    columns: tuple[str, ...]
+    dropped: int
+
+
+@dataclass
+class TileRead(Message):
+    """Some columns of a reading, and the display text of every token in them."""
+
+    serial: int
+    tile: Tile
+    texts: Mapping[int, str]
+
+
+@dataclass
+class ReadDone(Message):
+    """All columns of a reading have come."""
+
+    serial: int
+    seconds: float
+
+
+@dataclass
+class ReadFailed(Message):
+    """A reading ended early, and why."""
+
+    serial: int
+    text: str

@@ -1,0 +1,69 @@
+"""The one thread that does all model work, in order of priority.
+
+A lock would be unfair: whoever works in small steps would starve the prompt. It is a daemon, so that quitting
+never waits for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Stop = Callable[[], bool]
+"""Asked between two steps of a job: whether it should end now."""
+
+
+@dataclass(order=True)
+class _Job:
+    priority: int
+    serial: int
+    kind: str = field(compare=False)
+    work: Callable[[Stop], None] = field(compare=False)
+    stopped: threading.Event = field(compare=False, default_factory=threading.Event)
+
+
+class ModelThread:
+    """Runs jobs one at a time; a new job stops the older ones of its kind."""
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        """Prepare the thread; it starts with the first job.
+
+        Args:
+            on_error: told of an exception that a job let out. Called on the model thread.
+        """
+        self._on_error = on_error
+        self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
+        self._newest: dict[str, _Job] = {}
+        self._serials = itertools.count()
+        self._thread = threading.Thread(target=self._run, name="lenstui-model", daemon=True)
+        self._lock = threading.Lock()
+
+    def submit(self, kind: str, work: Callable[[Stop], None], *, priority: int = 0) -> None:
+        """Queue `work`; a lower `priority` goes first."""
+        with self._lock:
+            job = _Job(priority, next(self._serials), kind, work)
+            if kind in self._newest:
+                self._newest[kind].stopped.set()
+            self._newest[kind] = job
+            self._jobs.put(job)
+            if not self._thread.is_alive():
+                self._thread.start()
+
+    def stop(self, kind: str) -> None:
+        """Stop the newest job of `kind`, running or waiting."""
+        with self._lock:
+            if kind in self._newest:
+                self._newest[kind].stopped.set()
+
+    def _run(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job.stopped.is_set():
+                continue
+            try:
+                job.work(job.stopped.is_set)
+            except Exception as error:  # the thread outlives any job
+                self._on_error(error)

@@ -1,0 +1,110 @@
+"""The jobs of the model thread: load a model, read a prompt. Torch is imported here, inside them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from lenstui.lens.cells import row_labels
+from lenstui.lens.errors import LensError
+from lenstui.opening import Opened, open_model
+from lenstui.start import Start
+from lenstui.ui.messages import (
+    LoadFailed,
+    LoadStage,
+    ModelLoaded,
+    OpenModel,
+    ReadDone,
+    ReadFailed,
+    ReadStarted,
+    TileRead,
+)
+from lenstui.ui.model_thread import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """One prompt to read.
+
+    Attributes:
+        serial: which reading this is.
+        text: the prompt.
+        page_columns: how many columns fit on the screen; that many at the end are read first.
+        top_k: how many tokens each cell keeps.
+        bos: begin with the BOS token or not; None leaves it to the tokenizer.
+    """
+
+    serial: int
+    text: str
+    page_columns: int
+    top_k: int
+    bos: bool | None
+
+
+class ModelWork:
+    """The open model with its lens, and what is done with it. Touched by the model thread alone."""
+
+    def __init__(self, post: Callable[[Message], object]) -> None:
+        self._post = post
+        self._opened: Opened | None = None
+
+    def load(self, start: Start, stop: Stop) -> None:
+        """Open the model that `start` asks for. A failure leaves the one before as it was."""
+        try:
+            opened = open_model(start, self._say_stage, stop)
+        except LensError as error:
+            self._post(LoadFailed(str(error)))
+            return
+        if not stop():
+            self._opened = opened
+            self._post(ModelLoaded(_describe(opened)))
+
+    def _say_stage(self, stage: str) -> None:
+        self._post(LoadStage(stage))
+
+    def read(self, request: ReadRequest, stop: Stop) -> None:
+        """Read a prompt and post its tiles, the visible columns first."""
+        if self._opened is None:
+            return
+        from lenstui.lens.readout import read_tiles
+        from lenstui.lens.tokens import encode
+
+        model, serial, began = self._opened.model, request.serial, time.monotonic()
+        try:
+            prompt = encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
+            columns = tuple(model.texts[token] for token in prompt.ids)
+            self._post(ReadStarted(serial, columns, prompt.dropped))
+            visible = range(max(0, len(columns) - request.page_columns), len(columns))
+            for tile in read_tiles(model, prompt, self._opened.lens, top_k=request.top_k, first=visible):
+                if stop():
+                    return
+                tokens = {int(token) for cells in tile.lenses.values() for token in cells.top_ids.flat}
+                self._post(TileRead(serial, tile, model.texts.of(tokens)))
+        except LensError as error:
+            self._post(ReadFailed(serial, str(error)))
+        except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
+            first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._post(ReadFailed(serial, f"Reading failed: {first_line} Try a shorter prompt."))
+        else:
+            self._post(ReadDone(serial, time.monotonic() - began))
+
+
+def _describe(opened: Opened) -> OpenModel:
+    model, lens = opened.model, opened.lens
+    held_out = lens.fit.get("held_out_kl") if lens is not None else None
+    return OpenModel(
+        name=model.name,
+        reason=opened.reason,
+        rows=row_labels(model.num_blocks),
+        d_model=model.d_model,
+        vocabulary=model.vocabulary,
+        context=model.context,
+        device=str(model.device),
+        dtype=model.dtype_name,
+        wiring=tuple(f"{check.name}: off by {check.worst:.1e}" for check in model.wiring),
+        lens=None if lens is None else lens.name,
+        lens_kl=sum(held_out) / len(held_out) if held_out else None,
+    )

@@ -1,0 +1,365 @@
+"""Explore: the prompt, both lenses side by side, and the cell under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer, Static
+
+from lenstui.ui.messages import (
+    LoadFailed,
+    LoadStage,
+    ModelLoaded,
+    OpenModel,
+    ReadDone,
+    ReadFailed,
+    ReadStarted,
+    TileRead,
+)
+from lenstui.ui.values import VALUES, Scale
+from lenstui.ui.widgets.detail import CellFacts, Detail
+from lenstui.ui.widgets.grid import HEADER, Cursor, Grid
+from lenstui.ui.widgets.legend import Legend
+from lenstui.ui.widgets.pane import Pane
+from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.ui.widgets.status_bar import StatusBar
+
+TOP_K = 10  # tokens that each cell keeps, for the detail
+FRAME, SCROLLBAR, LEAST_DETAIL = 2, 1, 8  # lines
+REST = 0.05  # seconds that the cursor must rest before the detail follows
+MAX_DEPTH = 5
+NO_LENS = "No tuned lens for this model.\n\nStart with --lens FILE to open one."
+
+
+class Explore(Screen[None]):
+    """The first thing one sees.
+
+    The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
+    on. `request_read` is the app's.
+    """
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
+    AUTO_FOCUS = "PromptBox"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
+        Binding("i", "edit_prompt", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
+        Binding("v", "next_value(1)", "Value", tooltip="Colour by the next value", id="explore.value"),
+        Binding(
+            "V", "next_value(-1)", "Value back", show=False, tooltip="Colour by the value before",
+            id="explore.value_back",
+        ),
+        Binding(
+            "right_square_bracket", "deepen(1)", "Taller", key_display="]",
+            tooltip="Taller rows: more of the top tokens in every cell", id="explore.taller",
+        ),
+        Binding(
+            "left_square_bracket", "deepen(-1)", "Flatter", key_display="[",
+            tooltip="Flatter rows: fewer of the top tokens in every cell", id="explore.flatter",
+        ),
+        Binding("r", "flip", "Flip", tooltip="Last row on top, or at the bottom", id="explore.flip"),
+        Binding("tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens", id="explore.other"),
+        Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
+        Binding("q", "app.quit", "Quit", id="app.quit"),
+    ]  # fmt: skip
+
+    value_index: reactive[int] = reactive(0, init=False)
+    shown_lens: reactive[str] = reactive("logit", init=False)
+
+    def __init__(self, prompt: str) -> None:
+        super().__init__()
+        self._prompt = prompt
+        self._model: OpenModel | None = None
+        self._serial = 0
+        self._columns: tuple[str, ...] = ()
+        self._texts: dict[int, str] = {}
+        self._rest: Timer | None = None
+        self._waiting = False  # a prompt was sent before there was a model
+
+    # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom, as it is on screen."""
+        yield StatusBar()
+        yield Static(id="notice")
+        yield PromptBox(self._prompt)
+        with Horizontal(id="panes"):
+            yield Pane("logit")
+            yield Pane("tuned")
+        yield Legend()
+        yield Detail()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Nothing is open yet."""
+        self._note("")
+        self._title_panes()
+        for pane in self.query(Pane):
+            pane.say("starting …")
+
+    def on_resize(self) -> None:
+        """Titles say more where the panes are tabs."""
+        self.call_after_refresh(self._title_panes)
+        self.call_after_refresh(self._share_room)
+
+    def _share_room(self) -> None:
+        """Lines that the grid does not need go to the detail, which then lists more tokens."""
+        rows = len(self._model.rows) if self._model else 0
+        grid = FRAME + HEADER + SCROLLBAR + rows * self.grids["logit"].row_height
+        taken = sum(self.query_one(kind).outer_size.height for kind in (StatusBar, PromptBox, Legend, Footer))
+        notice = self.query_one("#notice")
+        free = self.size.height - taken - notice.outer_size.height * notice.display - grid
+        least = LEAST_DETAIL if self.has_class("-tall") else LEAST_DETAIL - 2
+        self.query_one(Detail).styles.height = max(least, min(free, FRAME + 1 + TOP_K))
+
+    @property
+    def grids(self) -> Mapping[str, Grid]:
+        """The grids by lens name."""
+        return {pane.lens: pane.grid for pane in self.query(Pane)}
+
+    @property
+    def _narrow(self) -> bool:
+        return self.has_class("-narrow")
+
+    def _title_panes(self) -> None:
+        """Where the panes are tabs, each names both."""
+        value = VALUES[self.value_index]
+        for pane in self.query(Pane):
+            pane.set_class(pane.lens == self.shown_lens, "-shown")
+            names = [pane.lens]
+            if self._narrow:
+                names = ["logit", "tuned"]
+            title = Text(" │ ").join(
+                Text(f"{name} lens", style="bold" if name == pane.lens else "dim") for name in names
+            )
+            pane.border_title = title.append(f" · {value.label}")
+
+    def _note(self, text: str) -> None:
+        """One line under the top line, for what stays true; nothing takes no room."""
+        notice = self.query_one("#notice", Static)
+        notice.update(Text(text, no_wrap=True, overflow="ellipsis"))
+        notice.tooltip = Text(text) if text else None
+        notice.display = bool(text)
+
+    # ── the model ────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_load_stage(self, message: LoadStage) -> None:
+        """Say how far loading is."""
+        self.query_one(StatusBar).stage = message.text
+        if self._model is None:
+            for pane in self.query(Pane):
+                pane.say(f"{message.text} …")
+
+    def on_load_failed(self, message: LoadFailed) -> None:
+        """Say why; what was open stays open."""
+        self.query_one(StatusBar).stage = None
+        if self._model is None:
+            for pane in self.query(Pane):
+                pane.say(f"{message.text}\n\nPress m to open another model.")
+            self.grids["logit"].focus()
+        else:
+            self.notify(message.text, title="Not opened", severity="error", timeout=15, markup=False)
+
+    def on_model_loaded(self, message: ModelLoaded) -> None:
+        """Show the new model, and read the prompt with it."""
+        model = self._model = message.model
+        status = self.query_one(StatusBar)
+        status.model, status.stage = model, None
+        status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
+        self._note(model.reason or "")
+        self._texts.clear()
+        self._share_room()
+        self.grids["logit"].start(model.rows, (), model.vocabulary)
+        self.grids["tuned"].start(model.rows, (), model.vocabulary)
+        self.query_one("#pane-tuned", Pane).say("" if model.lens else NO_LENS)
+        self._read(self.query_one(PromptBox).prompt)
+
+    # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
+
+    def action_edit_prompt(self) -> None:
+        """Go to the prompt."""
+        self.query_one(PromptBox).focus()
+
+    @on(PromptBox.Left)
+    def leave_prompt(self) -> None:
+        """Go to the grid."""
+        self._focus_grid()
+
+    @on(PromptBox.Submitted)
+    def submit_prompt(self, message: PromptBox.Submitted) -> None:
+        """Read a prompt; one that is being read is dropped."""
+        self._read(message.text)
+
+    def _read(self, text: str) -> None:
+        if not text:
+            self.query_one(PromptBox).border_subtitle = "empty: type a text, then Enter"
+            for pane in self.query(Pane):
+                pane.say("Type a prompt and press Enter.")
+            self.query_one(PromptBox).focus()
+            return
+        if self._model is None:
+            self.query_one(PromptBox).border_subtitle = "will be read when the model is open"
+            return
+        self._serial += 1
+        self.query_one(PromptBox).border_subtitle = "reading …"
+        self.app.request_read(self._serial, text, self._page_columns())  # type: ignore[attr-defined]
+
+    def _page_columns(self) -> int:
+        """How many columns fit on the screen: the last ones of a prompt are read first."""
+        grid = self.grids["logit"]
+        return max(1, self.size.width // (1 if self._narrow else 2) // grid.column_width)
+
+    def on_read_started(self, message: ReadStarted) -> None:
+        """Lay out the columns, and go to the last one: there the model speaks."""
+        if message.serial != self._serial or self._model is None:
+            return
+        self._columns = message.columns
+        box = self.query_one(PromptBox)
+        count = f"{len(message.columns)} tokens"
+        if message.dropped:
+            count += f" · {message.dropped} dropped from the front: the context is {self._model.context}"
+        box.border_subtitle = f"{count} · reading …"
+        row = self._cursor.row if self._has_cells else len(self._model.rows) - 1
+        for lens, pane in ((pane.lens, pane) for pane in self.query(Pane)):
+            if lens == "tuned" and self._model.lens is None:
+                continue
+            pane.grid.start(self._model.rows, message.columns, self._model.vocabulary)
+            pane.show_grid()
+            pane.grid.move_to(Cursor(row, len(message.columns) - 1))
+        self._rescale()
+        if self.focused is None or (isinstance(self.focused, PromptBox) and box.prompt):
+            self._focus_grid()
+
+    def on_tile_read(self, message: TileRead) -> None:
+        """Put the cells in."""
+        if message.serial != self._serial:
+            return
+        self._texts.update(message.texts)
+        grids = self.grids
+        for lens, cells in message.tile.lenses.items():
+            grids[lens].add(message.tile.start, cells, message.texts)
+        self._rescale()
+        self._show_detail()
+
+    def on_read_done(self, message: ReadDone) -> None:
+        """Say how long it took."""
+        if message.serial == self._serial:
+            box = self.query_one(PromptBox)
+            box.border_subtitle = str(box.border_subtitle).replace("reading …", f"{message.seconds:.2f} s")
+            self._rescale()
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        """Say why; the prompt can be changed and tried again."""
+        if message.serial == self._serial:
+            self.query_one(PromptBox).border_subtitle = "not read"
+            self.notify(message.text, title="Not read", severity="error", timeout=10, markup=False)
+
+    # ── one cursor, one scroll ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _cursor(self) -> Cursor:
+        return self.grids["logit"].cursor
+
+    @property
+    def _has_cells(self) -> bool:
+        return self.grids["logit"].cells is not None
+
+    @on(Grid.CursorMoved)
+    def follow_cursor(self, message: Grid.CursorMoved) -> None:
+        """Move the other grid's cursor too; the detail follows when it rests."""
+        for grid in self.grids.values():
+            if grid is not message.grid:
+                grid.move_to(message.cursor)
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST, self._show_detail)
+
+    @on(Grid.Scrolled)
+    def follow_scroll(self, message: Grid.Scrolled) -> None:
+        """Scroll the other grid too."""
+        for grid in self.grids.values():
+            if grid is not message.grid:
+                grid.follow_scroll(message.offset.x, message.offset.y)
+
+    def _show_detail(self) -> None:
+        if self._model is None or not self._columns:
+            return
+        row, column = self._cursor.row, self._cursor.column
+        label = self._model.rows[row]
+        follows = f' → next "{self._columns[column + 1]}"' if column + 1 < len(self._columns) else ""
+        facts = {
+            lens: None if grid.cells is None else CellFacts.of(lens, grid.cells, row, column, self._texts)
+            for lens, grid in self.grids.items()
+        }
+        title = f'row {label} · column {column} "{self._columns[column]}"{follows}'
+        self.query_one(Detail).show(title, facts["logit"], facts["tuned"])
+
+    def _focus_grid(self) -> None:
+        pane = self.query_one(f"#pane-{self.shown_lens}", Pane)
+        (pane.grid if pane.grid.display else self.query_one("#grid-logit")).focus()
+
+    def action_other_pane(self) -> None:
+        """Go to the other lens."""
+        other = "tuned" if self.shown_lens == "logit" else "logit"
+        if not self.grids[other].display:
+            self.notify(NO_LENS.replace("\n\n", " "), markup=False)
+        self.shown_lens = other
+        if isinstance(self.focused, Grid | None):
+            self._focus_grid()
+
+    def watch_shown_lens(self) -> None:
+        """In the narrow layout only one pane shows."""
+        self._title_panes()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The focused pane is the shown one."""
+        if isinstance(event.widget, Grid):
+            self.shown_lens = "tuned" if event.widget.id == "grid-tuned" else "logit"
+
+    # ── how it looks ─────────────────────────────────────────────────────────────────────────────────────
+
+    def action_next_value(self, step: int) -> None:
+        """Colour by another value."""
+        self.value_index = (self.value_index + step) % len(VALUES)
+
+    def watch_value_index(self) -> None:
+        """Both panes show the same value on the same scale."""
+        for grid in self.grids.values():
+            grid.value = VALUES[self.value_index]
+        self._title_panes()
+        self._rescale()
+
+    def _rescale(self) -> None:
+        """One scale for both panes, from what has been read so far."""
+        value = VALUES[self.value_index]
+        vocabulary = self._model.vocabulary if self._model else 0
+        read = [grid.values for grid in self.grids.values() if grid.cells is not None]
+        scale: Scale = value.scale(read, vocabulary)
+        for grid in self.grids.values():
+            grid.scale = scale
+        legend = self.query_one(Legend)
+        legend.value, legend.scale = value, scale
+
+    def action_deepen(self, step: int) -> None:
+        """Taller or flatter rows."""
+        depth = self.grids["logit"].depth + step
+        if not 1 <= depth <= MAX_DEPTH:
+            self.notify(f"Rows show the top 1 to {MAX_DEPTH} tokens.")
+            return
+        for grid in self.grids.values():
+            grid.depth = depth
+        self._share_room()
+
+    def action_flip(self) -> None:
+        """Last row on top, or at the bottom."""
+        for grid in self.grids.values():
+            grid.bottom_up = not grid.bottom_up

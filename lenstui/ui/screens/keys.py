@@ -1,0 +1,105 @@
+"""All keys, in a list that can be searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList
+
+_KEY_WIDTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One line of the list: where it works, which keys, what they do."""
+
+    place: str
+    keys: str
+    does: str
+
+
+class Keys(ModalScreen[None]):
+    """A searchable list of all keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close", id="keys.close"),
+        Binding("down", "list('cursor_down')", show=False),
+        Binding("up", "list('cursor_up')", show=False),
+        Binding("pagedown", "list('page_down')", show=False),
+        Binding("pageup", "list('page_up')", show=False),
+    ]
+    DEFAULT_CSS = """
+    Keys {
+        align: center middle;
+        background: $background 60%;
+        #keys-box {
+            width: 72;
+            max-width: 96%;
+            height: 80%;
+            border: round $border;
+            border-subtitle-color: $text-muted;
+            background: $surface;
+        }
+        Input { border: none; height: 1; margin: 0 1 1 1; background: $panel; }
+        OptionList { border: none; height: 1fr; background: $surface; scrollbar-size: 1 1; }
+    }
+    """
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        super().__init__()
+        self._keys = tuple(keys)
+
+    def compose(self) -> ComposeResult:
+        """A search line over the list."""
+        with Vertical(id="keys-box") as box:
+            box.border_title = "keys"
+            box.border_subtitle = "type to search · esc closes"
+            search = Input(placeholder="search", compact=True)
+            search.cursor_blink = False
+            yield search
+            options = OptionList()
+            options.can_focus = False
+            yield options
+
+    def on_mount(self) -> None:
+        """Everything, until something is searched."""
+        self._fill("")
+
+    @on(Input.Changed)
+    def search(self, message: Input.Changed) -> None:
+        """Keep the lines in which every word occurs."""
+        self._fill(message.value)
+
+    def action_list(self, action: str) -> None:
+        """Move in the list while the search line keeps the focus."""
+        getattr(self.query_one(OptionList), f"action_{action}")()
+
+    def _fill(self, query: str) -> None:
+        words = query.casefold().split()
+        found = [
+            key
+            for key in self._keys
+            if all(word in f"{key.place} {key.keys} {key.does}".casefold() for word in words)
+        ]
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options([_line(key) for key in found] or [Text("nothing found", style="dim")])
+
+
+def _line(key: Key) -> Text:
+    return Text.assemble(
+        (set_cell_size(key.keys, _KEY_WIDTH), "bold"),
+        " ",
+        set_cell_size(key.does, 34),
+        " ",
+        (key.place, "dim"),
+    )

@@ -1,0 +1,149 @@
+"""The cell under the cursor, in full, for both lenses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from lenstui.lens.cells import Cells
+from lenstui.ui.values import nats_text, rank_text
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """One cell of one lens.
+
+    Attributes:
+        lens: name of the lens.
+        tokens: display text and probability of its likeliest tokens, best first.
+        entropy: nats.
+        kl: KL(final ‖ lens), nats.
+        final_rank: rank of the final top-1 token.
+        next_logprob: log-probability of the token that really follows, nats; None in the last column.
+        next_rank: its rank; None in the last column.
+    """
+
+    lens: str
+    tokens: tuple[tuple[str, float], ...]
+    entropy: float
+    kl: float
+    final_rank: int
+    next_logprob: float | None
+    next_rank: int | None
+
+    @classmethod
+    def of(cls, lens: str, cells: Cells, row: int, column: int, texts: Mapping[int, str]) -> CellFacts | None:
+        """The facts of a cell; None while it has not been read."""
+        ids = cells.top_ids[row, column]
+        if ids[0] < 0:
+            return None
+        last = cells.next_rank[row, column] < 0
+        return cls(
+            lens=lens,
+            tokens=tuple(
+                (texts.get(int(token), f"[id {token}]"), float(probability))
+                for token, probability in zip(ids, cells.top_probs[row, column], strict=True)
+            ),
+            entropy=float(cells.entropy[row, column]),
+            kl=float(cells.kl[row, column]),
+            final_rank=int(cells.final_rank[row, column]),
+            next_logprob=None if last else float(cells.next_logprob[row, column]),
+            next_rank=None if last else int(cells.next_rank[row, column]),
+        )
+
+
+class CellView(Widget):
+    """The facts of one lens's cell: a line of numbers, then the likeliest tokens with bars."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"cell-view--lens", "cell-view--bar", "cell-view--quiet"}
+    DEFAULT_CSS = """
+    CellView {
+        width: 1fr;
+        height: 1fr;
+        padding: 0 1;
+        .cell-view--lens { text-style: bold; }
+        .cell-view--bar { color: $primary; }
+        .cell-view--quiet { color: $foreground 60%; }
+    }
+    """
+    facts: reactive[CellFacts | None] = reactive(None)
+
+    def render(self) -> Text:
+        """As many tokens as there are lines."""
+        facts, width, height = self.facts, self.content_size.width, self.content_size.height
+        if facts is None or not width:
+            return Text()
+        lens = self.get_component_rich_style("cell-view--lens", partial=True)
+        bar = self.get_component_rich_style("cell-view--bar", partial=True)
+        quiet = self.get_component_rich_style("cell-view--quiet", partial=True)
+        lines = [_numbers(facts, lens, quiet, width)]
+        name_width = min(16, max(8, width // 3))
+        for text, probability in facts.tokens[: height - 1]:
+            name = (
+                set_cell_size(text, name_width) if cell_len(text) <= name_width else _clip(text, name_width)
+            )
+            line = Text(f"{name} {100 * probability:5.1f}% ")
+            line.append(_bar(probability, width - line.cell_len), style=bar)
+            lines.append(line)
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+
+
+class Detail(Horizontal):
+    """The cell under the cursor, for the logit lens on the left and the tuned lens on the right."""
+
+    DEFAULT_CSS = """
+    Detail {
+        height: 8;
+        border: round $border-blurred;
+        border-title-color: $text-muted;
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """One view a lens."""
+        yield CellView(id="detail-logit")
+        yield CellView(id="detail-tuned")
+
+    def show(self, title: str, logit: CellFacts | None, tuned: CellFacts | None) -> None:
+        """Show a cell."""
+        self.border_title = Text(title)
+        self.query_one("#detail-logit", CellView).facts = logit
+        self.query_one("#detail-tuned", CellView).facts = tuned
+
+
+def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> Text:
+    """The lens's name and its numbers; those that find no room are left out, the least needed first."""
+    line = Text.assemble((f"{facts.lens:<5}", lens))
+    parts = [
+        ("entropy", nats_text(facts.entropy)),
+        ("KL", nats_text(facts.kl)),
+        ("rank of final", rank_text(facts.final_rank)),
+    ]
+    if facts.next_logprob is not None and facts.next_rank is not None and math.isfinite(facts.next_logprob):
+        parts.append(("next", f"{facts.next_logprob:.2f} (rank {rank_text(facts.next_rank)})"))
+    for label, number in parts:
+        part = Text.assemble(("  " + label + " ", quiet), number)
+        if line.cell_len + part.cell_len <= width:
+            line.append_text(part)
+    return line
+
+
+def _clip(text: str, width: int) -> str:
+    return set_cell_size(text, width - 1) + "…"
+
+
+def _bar(share: float, width: int) -> str:
+    """A bar of eighths of a cell."""
+    eighths = round(max(0.0, min(1.0, share)) * max(0, width) * 8)
+    full, part = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
