@@ -1,4 +1,4 @@
-"""What devices and dtypes are called. Apart from `device`, because the command line checks names without torch."""
+"""What devices and dtypes are called. Apart from `device`: the command line checks names without torch."""
 
 from __future__ import annotations
 

@@ -1,0 +1,62 @@
+"""The command line. Nothing heavy is imported before a command needs it: `lenstui --help` is instant.
+
+Results go to stdout, everything else to stderr. Exit status: 0 on success, 2 for a wrong call, 1 for a
+failure, 130 after Ctrl+C.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from lenstui.cli import places, read, screen
+from lenstui.cli.stderr import say
+from lenstui.lens.errors import LensError
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"read": read.run, "paths": places.run}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after the program's name; those that it was called with by default.
+
+    Returns:
+        The exit status. A wrong call and `--help` raise `SystemExit`, as argparse does.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    # Display text is Unicode; a terminal that is not shows escapes rather than a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
+    except LensError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough
+        _abandon_stdout()
+        return 0
+    except OSError as error:
+        say(f"{error.filename or 'Standard output'}: {error.strerror or error}.")
+        _abandon_stdout()
+        return 1
+
+
+def _run(words: Sequence[str]) -> int:
+    if words and words[0] in _COMMANDS:
+        return _COMMANDS[words[0]](words[1:])
+    return screen.run(words)
+
+
+def _abandon_stdout() -> None:
+    """What is still buffered goes nowhere; else Python would try once more at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,130 @@
+"""The arguments that commands share, and how a wrong call is answered."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lenstui.cli.stderr import say
+from lenstui.export.printable import printable
+from lenstui.lens.device_names import DEVICES, DTYPES, is_device_name
+from lenstui.lens.errors import LensError
+from lenstui.start import Start
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose complaint is one line that is safe to show."""
+
+    def __init__(self, prog: str, description: str, **options: str) -> None:
+        super().__init__(
+            prog,
+            description=description,
+            allow_abbrev=False,  # an abbreviation could mean another option tomorrow
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,  # type: ignore[arg-type]
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the call and exit with status 2."""
+        say(f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+def add_prompt_and_model(parser: Parser) -> None:
+    """Add the arguments of every command that reads a prompt."""
+    prompt = parser.add_argument_group("prompt")
+    prompt.add_argument("word", nargs="?", metavar="PROMPT", help="the text to read; - reads standard input")
+    prompt.add_argument(
+        "-p", "--prompt", metavar="PROMPT", help="the same, for a text that looks like a command or an option"
+    )
+    prompt.add_argument(
+        "--bos",
+        action=argparse.BooleanOptionalAction,
+        help="begin with the BOS token or not (default: as the tokenizer does it)",
+    )
+    model = parser.add_argument_group("model")
+    which = model.add_mutually_exclusive_group()
+    which.add_argument("--model", metavar="ID|FOLDER", help="a model on the Hugging Face hub, or a folder")
+    which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
+    model.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
+    model.add_argument("--lens", metavar="FILE", type=Path, help="a tuned lens for this model")
+    model.add_argument("--device", type=_device, default="auto", help=f"{DEVICES} (default: auto)")
+    model.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="auto (the default) is float32 on the CPU, the checkpoint's own elsewhere",
+    )
+
+
+def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
+    """Parse, taking whatever follows `-p` for the prompt, even `--demo`."""
+    bound: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            bound += [word, *rest]
+        elif word in {"-p", "--prompt"} and (prompt := next(rest, None)) is not None:
+            bound.append(f"--prompt={prompt}")
+        else:
+            bound.append(word)
+    return parser.parse_args(bound)
+
+
+def start(parser: Parser, given: argparse.Namespace, top_k: int) -> Start:
+    """What the shared arguments ask for, the prompt read from standard input if it is `-`."""
+    if given.revision is not None and given.model is None:
+        parser.error("--revision needs --model")
+    return Start(
+        prompt=_prompt(parser, given),
+        model=given.model,
+        revision=given.revision,
+        demo=given.demo,
+        lens=given.lens,
+        device=given.device,
+        dtype=given.dtype,
+        top_k=top_k,
+        bos=given.bos,
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    if not is_device_name(text):
+        raise argparse.ArgumentTypeError(f"unknown device {text!r}: {DEVICES}")
+    return text
+
+
+def _prompt(parser: Parser, given: argparse.Namespace) -> str | None:
+    if given.word is not None and given.prompt is not None:
+        parser.error("two prompts are given: leave one out")
+    text: str | None = given.word if given.prompt is None else given.prompt
+    if text == "-":
+        text = _standard_input()
+    if text == "":
+        parser.error("the prompt is empty")
+    if text is not None and not _is_text(text):
+        parser.error(f"the prompt is not valid UTF-8: {printable(text)}")
+    return text
+
+
+def _standard_input() -> str:
+    """All of it, without the newline that ends its last line."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise LensError(f"Standard input is not UTF-8 text (byte {error.start}).") from error
+
+
+def _is_text(text: str) -> bool:
+    """Whether no byte of a command-line word had to be smuggled in as a surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,50 @@
+"""`lenstui [PROMPT]`: the full-screen program."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lenstui import __version__
+from lenstui.cli import read
+from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
+
+_DESCRIPTION = """\
+Watch a language model make up its mind, layer by layer: logit lens and tuned
+lens side by side.
+
+  lenstui [PROMPT]      the full-screen program
+  lenstui read PROMPT   one readout as a table or JSON
+  lenstui paths         where lenstui keeps its files
+
+Each has its own --help. Where standard output is no terminal, `lenstui PROMPT`
+prints the table of `lenstui read PROMPT`."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Open the screen; without a terminal, print the readout."""
+    parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
+    parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
+    add_prompt_and_model(parser)
+    parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell (default: 3)")
+    given = parse(parser, words)
+    asked = start(parser, given, given.top_k or 3)
+    if not sys.stdout.isatty():
+        if asked.prompt is None:
+            parser.error("give a PROMPT: standard output is no terminal, so there is no screen")
+        return read.show(asked, read.Shape(lines=given.top_k or 1))
+    _take_keyboard(parser)
+    from lenstui.ui.app import run as run_app
+
+    return run_app(asked)
+
+
+def _take_keyboard(parser: Parser) -> None:
+    """Where standard input brought the prompt, or is no terminal, the keys come from the terminal itself."""
+    if sys.stdin.isatty():
+        return
+    try:
+        os.dup2(os.open("/dev/tty", os.O_RDWR), sys.stdin.fileno())
+    except OSError:
+        parser.error("the screen needs a keyboard, and standard input is no terminal")

@@ -1,0 +1,80 @@
+"""A readout as JSON. The keys and their meaning are a contract: what changes them changes `VERSION`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui import __version__
+from lenstui.export.source import Source
+from lenstui.lens.cells import Cells
+
+if TYPE_CHECKING:
+    from lenstui.lens.readout import Readout
+
+VERSION = 1
+LENSES = ("logit", "tuned")
+
+
+def json_text(readout: Readout, texts: Mapping[int, str], source: Source) -> str:
+    """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
+
+    A lens that was not read is null.
+
+    Args:
+        readout: what was read.
+        texts: display text of every token in it.
+        source: where it comes from.
+    """
+    content = {
+        "version": VERSION,
+        "lenstui": __version__,
+        "model": source.model,
+        "revision": source.revision,
+        "dtype": source.dtype,
+        "lens": source.lens,
+        "prompt": readout.prompt.text,
+        "tokens": [texts[token] for token in readout.prompt.ids],
+        "token_ids": list(readout.prompt.ids),
+        "rows": list(readout.rows),
+        "lenses": {name: _lens(readout, name, texts) for name in LENSES},
+        "pins": [],
+    }
+    return json.dumps(content, allow_nan=False) + "\n"
+
+
+def _lens(readout: Readout, name: str, texts: Mapping[int, str]) -> dict[str, Any] | None:
+    cells: Cells | None = readout.lenses.get(name)
+    if cells is None:
+        return None
+    return {
+        "top_ids": cells.top_ids.tolist(),
+        "top_tokens": [[[texts[i] for i in cell] for cell in row] for row in cells.top_ids.tolist()],
+        "top_logits": _numbers(cells.top_logits),
+        "top_probs": _numbers(cells.top_probs),
+        "entropy": _numbers(cells.entropy),
+        "kl": _numbers(cells.kl),
+        "final_rank": cells.final_rank.tolist(),
+        "next_logprob": _numbers(cells.next_logprob),
+        "next_rank": _nulls(cells.next_rank, cells.next_rank >= 0),
+        "crystallization": [readout.rows[row] for row in readout.crystallization(name)],
+    }
+
+
+def _numbers(values: npt.NDArray[np.float32]) -> list[Any]:
+    """Nested lists of the numbers, null where there is none.
+
+    float32 goes through its shortest text, so that 0.1 is written as 0.1, not as 0.10000000149011612.
+    """
+    return _nulls(values.astype(str).astype(np.float64), np.isfinite(values))
+
+
+def _nulls(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> list[Any]:
+    plain = values.astype(object)
+    plain[~known] = None
+    nested: list[Any] = plain.tolist()
+    return nested

@@ -1,0 +1,176 @@
+"""A readout as a table of text, one per lens, for a terminal or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Protocol
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from lenstui.export.printable import printable
+from lenstui.export.source import Source
+from lenstui.lens.cells import Cells, FloatArray
+
+if TYPE_CHECKING:
+    from lenstui.lens.readout import Readout
+
+_GAP = "  "  # between columns
+_WIDEST_TOKEN = 24  # terminal cells; some vocabularies hold tokens of a hundred spaces
+
+_Entry = list[tuple[str, str]]  # lines of one cell: a token, and a number or nothing
+
+
+class CellValue(Protocol):
+    """The number that a cell shows behind its top-1 token."""
+
+    @property
+    def key(self) -> str:
+        """Short name; `prob` stands behind every token of a cell, the others belong to the cell."""
+
+    @property
+    def label(self) -> str:
+        """Name in the title."""
+
+    @property
+    def of(self) -> Callable[[Cells], FloatArray]:
+        """The numbers, `[rows, cols]`."""
+
+    @property
+    def format(self) -> Callable[[float], str]:
+        """One number as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of a table as text.
+
+    Attributes:
+        head: the input token.
+        cells: the column's entries, the top of the network first.
+        token_width: of the widest token in the cells.
+        number_width: of the widest number.
+    """
+
+    head: str
+    cells: Sequence[_Entry]
+    token_width: int
+    number_width: int
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(self.head), self.token_width + 1 + self.number_width)
+
+
+def table(
+    readout: Readout,
+    texts: Mapping[int, str],
+    source: Source,
+    value: CellValue,
+    *,
+    width: int = 80,
+    lines: int = 1,
+) -> Text:
+    """The readout as tables, the top of the network first, and below them where it comes from.
+
+    What is wider than `width` goes on in further groups of columns.
+
+    Args:
+        readout: what was read.
+        texts: display text of every token in it.
+        source: where it comes from.
+        value: what to show behind the tokens.
+        width: terminal cells of a line.
+        lines: how many of the likeliest tokens a cell shows.
+    """
+    heads = [texts[token] for token in readout.prompt.ids]
+    parts: list[Text] = []
+    for name, cells in readout.lenses.items():
+        parts.append(Text(f"{name} lens · {value.label}", style="bold"))
+        parts += _grid(readout.rows[::-1], heads, _entries(cells, texts, value, lines), width)
+    parts.append(Text(summary(source), style="dim"))
+    return Text("\n").join(parts).append("\n")
+
+
+def summary(source: Source) -> str:
+    """Where a readout comes from, on one line."""
+    at = f" at {source.revision}" if source.revision else ""
+    checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
+    lens = f"tuned lens {source.lens}" if source.lens else "without a tuned lens"
+    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}")
+
+
+def _entries(cells: Cells, texts: Mapping[int, str], value: CellValue, lines: int) -> list[list[_Entry]]:
+    """`[rows][cols]`, the top of the network first."""
+    of_cells = value.of(cells)
+    probs = value.key == "prob"
+
+    def entry(row: int, column: int) -> _Entry:
+        tokens = [texts[int(token)] for token in cells.top_ids[row, column, :lines]]
+        numbers = cells.top_probs[row, column, :lines] if probs else of_cells[row, column : column + 1]
+        return list(zip_longest(tokens, (value.format(float(number)) for number in numbers), fillvalue=""))
+
+    rows, columns = of_cells.shape
+    return [[entry(row, column) for column in range(columns)] for row in reversed(range(rows))]
+
+
+def _grid(
+    labels: Sequence[str], heads: Sequence[str], entries: Sequence[Sequence[_Entry]], width: int
+) -> Iterator[Text]:
+    """Lines of one lens's table."""
+    label_width = max(map(len, labels))
+    room = width - label_width - len(_GAP)
+    by_column = zip(*entries, strict=True)
+    columns = [_column(head, cells, room) for head, cells in zip(heads, by_column, strict=True)]
+    for start, stop in _groups([column.width for column in columns], room):
+        group = columns[start:stop]
+        if len(group) < len(columns):
+            yield Text(f"columns {start}–{stop - 1} of {len(columns)}", style="dim")
+        inputs = (Text(set_cell_size(column.head, column.width), "bold") for column in group)
+        yield _line(" " * label_width, inputs)
+        for row, label in enumerate(labels):
+            for line in range(len(group[0].cells[row])):
+                shown = label if line == 0 else ""
+                yield _line(shown.rjust(label_width), (_cell(column, row, line) for column in group))
+        yield Text()
+
+
+def _column(head: str, cells: Sequence[_Entry], room: int) -> _Column:
+    number_width = max(len(number) for entry in cells for _, number in entry)
+    widest = max(1, min(_WIDEST_TOKEN, room - number_width - 1))
+    clipped = [[(_clip(token, widest), number) for token, number in entry] for entry in cells]
+    token_width = max(cell_len(token) for entry in clipped for token, _ in entry)
+    return _Column(_clip(head, widest), clipped, token_width, number_width)
+
+
+def _groups(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
+    """Runs of columns that fit beside each other; at least one column each."""
+    start, used = 0, 0
+    for column, width in enumerate(widths):
+        if column > start and used + width > room:
+            yield start, column
+            start, used = column, 0
+        used += width + len(_GAP)
+    yield start, len(widths)
+
+
+def _line(label: str, cells: Iterable[Text]) -> Text:
+    line = Text(_GAP).join([Text(label, "dim"), *cells])
+    line.rstrip()
+    return line
+
+
+def _cell(column: _Column, row: int, line: int) -> Text:
+    token, number = column.cells[row][line]
+    text = Text(set_cell_size(token, column.token_width) + " ").append(
+        number.rjust(column.number_width), "dim"
+    )
+    text.pad_right(column.width - text.cell_len)
+    return text
+
+
+def _clip(text: str, width: int) -> str:
+    """`text` in at most `width` terminal cells; what is cut shows as an ellipsis."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+from readouts import SOURCE, cells
+
+from lenstui import __version__
+from lenstui.export.json_contract import json_text
+from lenstui.lens import Prompt, Readout
+
+TEXTS = {1: "·a", 2: "\\x1b", 3: "日", 4: "⏎"}
+LOGIT = cells([[[4, 3], [1, 2]], [[2, 1], [1, 2]], [[2, 3], [4, 1]]])
+READOUT = Readout(Prompt("a\x1b\u202e日", (1, 2)), ("emb", "0", "1"), {"logit": LOGIT})
+
+LENS_KEYS = [
+    "top_ids",
+    "top_tokens",
+    "top_logits",
+    "top_probs",
+    "entropy",
+    "kl",
+    "final_rank",
+    "next_logprob",
+    "next_rank",
+    "crystallization",
+]
+
+
+def test_every_key_of_the_contract_is_there_and_no_other() -> None:
+    content = json.loads(json_text(READOUT, TEXTS, SOURCE))
+    assert list(content) == [
+        *("version", "lenstui", "model", "revision", "dtype", "lens"),
+        *("prompt", "tokens", "token_ids", "rows", "lenses", "pins"),
+    ]
+    assert (content["version"], content["lenstui"]) == (1, __version__)
+    assert (content["model"], content["revision"], content["dtype"]) == ("owner/name", None, "float32")
+    assert content["prompt"] == "a\x1b\u202e日"
+    assert (content["tokens"], content["token_ids"]) == (["·a", "\\x1b"], [1, 2])
+    assert content["rows"] == ["emb", "0", "1"]
+    assert (content["lens"], content["pins"]) == (None, [])
+    assert list(content["lenses"]) == ["logit", "tuned"]
+    assert content["lenses"]["tuned"] is None
+    assert list(content["lenses"]["logit"]) == LENS_KEYS
+
+
+def test_tokens_and_crystallization() -> None:
+    logit = json.loads(json_text(READOUT, TEXTS, SOURCE))["lenses"]["logit"]
+    assert logit["top_ids"][0] == [[4, 3], [1, 2]]
+    assert logit["top_tokens"][0] == [["⏎", "日"], ["·a", "\\x1b"]]
+    assert logit["crystallization"] == ["0", "1"]  # labels, not indices
+
+
+def test_the_last_column_has_no_next_token() -> None:
+    logit = json.loads(json_text(READOUT, TEXTS, SOURCE))["lenses"]["logit"]
+    assert [row[-1] for row in logit["next_logprob"]] == [None] * 3
+    assert [row[-1] for row in logit["next_rank"]] == [None] * 3
+    assert [row[0] for row in logit["next_rank"]] == [2, 2, 2]
+
+
+def test_float32_numbers_come_back_bit_by_bit_and_short() -> None:
+    text = json_text(READOUT, TEXTS, SOURCE)
+    logit = json.loads(text)["lenses"]["logit"]
+    for name in ("top_logits", "top_probs", "entropy", "kl"):
+        back = np.array(logit[name], np.float32)
+        np.testing.assert_array_equal(back, getattr(LOGIT, name))
+    assert "0.1, -0.9" in text  # not 0.10000000149011612
+
+
+def test_numbers_that_are_none_become_null() -> None:
+    odd = cells([[[1]]], kl=np.array([[np.inf]], np.float32), top_logits=np.array([[[-np.inf]]], np.float32))
+    readout = Readout(Prompt("a", (1,)), ("0",), {"tuned": odd})
+    text = json_text(readout, TEXTS, replace(SOURCE, lens="mine.pt"))
+    content = json.loads(text, parse_constant=lambda name: 1 / 0)
+    assert content["lens"] == "mine.pt"
+    assert content["lenses"]["logit"] is None
+    assert content["lenses"]["tuned"]["kl"] == [[None]]
+    assert content["lenses"]["tuned"]["top_logits"] == [[[None]]]
+
+
+def test_nothing_in_it_can_move_a_cursor() -> None:
+    text = json_text(READOUT, TEXTS, replace(SOURCE, model="\x1b[2J\x9b"))
+    assert text.endswith("}\n")
+    assert text[:-1].isascii()
+    assert text[:-1].isprintable()

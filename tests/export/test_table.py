@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from readouts import SOURCE, cells
+from rich.cells import cell_len
+
+from lenstui.export.table import summary, table
+from lenstui.lens import Prompt, Readout
+from lenstui.ui.values import VALUES
+
+PROB, ENTROPY, _, RANK = VALUES
+TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}
+
+
+def readout(columns: int = 8, *, lenses: tuple[str, ...] = ("logit",)) -> Readout:
+    ids = [[[(c + r) % 8, (c + r + 1) % 8] for c in range(columns)] for r in range(3)]
+    prompt = Prompt("…", tuple(c % 8 for c in range(columns)))
+    return Readout(prompt, ("emb", "0", "1"), {name: cells(ids) for name in lenses})
+
+
+def test_the_last_row_is_on_top_and_each_cell_has_token_and_number() -> None:
+    few = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": cells([[[1], [2]], [[5], [7]]])})
+    assert table(few, TEXTS, SOURCE, PROB).plain == (
+        "logit lens · probability\n"
+        "     ·the        [bold]\n"
+        "  0  [bold] 50%  é      50%\n"
+        "emb  ·the   50%  日本語 50%\n"
+        "\n"
+        "owner/name · float32 · wiring ok (2 checks, off by at most 1.5e-07) · without a tuned lens\n"
+    )
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_columns_line_up_and_nothing_is_lost_whatever_the_width(width: int) -> None:
+    shown = table(readout(), TEXTS, SOURCE, PROB, width=width).plain
+    *groups, _ = shown.split("\n\n")
+    ends_per_group: list[tuple[int, ...]] = []
+    for group in groups:
+        body = [line for line in group.splitlines() if re.match(r"(emb|  \d)  ", line)]
+        assert len(body) == 3
+        ends = {tuple(cell_len(line[: m.end()]) for m in re.finditer(r"\d%(?=  |$)", line)) for line in body}
+        assert len(ends) == 1
+        assert max(ends)[-1] <= width
+        ends_per_group += ends
+    assert sum(map(len, ends_per_group)) == 8
+
+
+def test_groups_say_which_columns_they_are() -> None:
+    shown = table(readout(), TEXTS, SOURCE, PROB, width=40).plain
+    runs = re.findall(r"^columns (\d+)–(\d+) of 8$", shown, re.MULTILINE)
+    columns = [column for start, stop in runs for column in range(int(start), int(stop) + 1)]
+    assert len(runs) > 1
+    assert columns == list(range(8))
+
+
+def test_a_token_that_is_too_wide_is_visibly_cut() -> None:
+    long = Readout(Prompt("…", (0,)), ("0",), {"logit": cells([[[1]]])})
+    shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROB).plain.splitlines()
+    assert shown[1] == "   " + "·" * 23 + "…"
+    assert shown[2] == "0  " + "日" * 11 + " … 50%"
+
+
+def test_more_lines_show_more_tokens() -> None:
+    shown = table(readout(2), TEXTS, SOURCE, PROB, lines=2).plain.splitlines()
+    assert shown[2:4] == ["  1  日本語  50%  \\x1b[2J 50%", "     \\x1b[2J 25%  👩🏽      25%"]
+
+
+def test_a_number_of_the_whole_cell_stands_once() -> None:
+    shown = table(readout(2), TEXTS, SOURCE, RANK, lines=2).plain.splitlines()
+    assert shown[0] == "logit lens · rank of final top-1"
+    assert shown[2:4] == ["  1  日本語  4  \\x1b[2J 5", "     \\x1b[2J    👩🏽"]
+
+
+def test_one_table_for_each_lens() -> None:
+    shown = table(
+        readout(1, lenses=("logit", "tuned")), TEXTS, replace(SOURCE, lens="mine.pt"), ENTROPY
+    ).plain
+    assert re.findall(r"^\w+ lens · .*", shown, re.MULTILINE) == [
+        "logit lens · entropy",
+        "tuned lens · entropy",
+    ]
+    assert shown.endswith("· tuned lens mine.pt\n")
+
+
+def test_names_from_outside_are_escaped() -> None:
+    source = replace(SOURCE, model="\x1b[2J 名\u202e\n", revision="v1", lens="\r.pt")
+    assert summary(source).startswith("\\x1b[2J 名\\u202e\\n at v1 · float32 · ")
+    assert summary(source).endswith("tuned lens \\r.pt")
+
+
+def test_brackets_are_no_markup() -> None:
+    assert "[bold]" in table(readout(), TEXTS, SOURCE, PROB, width=200).plain
