@@ -1,0 +1,353 @@
+"""From what the user typed to a folder that holds a model: a folder, the Hugging Face cache, the hub.
+
+The network is touched only by `reachable`, which has a hard time limit, and by `download`, which is a child
+process that can be killed. Only that child imports huggingface_hub, so this module is light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from lenstui import paths
+from lenstui.lens import download as child
+from lenstui.lens.errors import LensError
+
+DEFAULT_MODEL = "EleutherAI/pythia-14m"
+BUNDLED_MODEL = "bundled model"
+
+_MAIN = "main"  # the branch that is meant where no revision is named
+_POLL = 0.05  # seconds between two looks at `should_stop`
+_GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    """How far a download is.
+
+    Attributes:
+        done: bytes that are on the disk.
+        total: bytes of all files that are needed.
+        file: the one that is being downloaded.
+    """
+
+    done: int
+    total: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The model to open when the user named none.
+
+    Attributes:
+        name: what to call it.
+        path: the folder that holds it.
+        reason: why it is not the default model, one sentence; None where it is.
+    """
+
+    name: str
+    path: Path
+    reason: str | None
+
+
+class DownloadStopped(LensError):  # noqa: N818, an outcome that was asked for
+    """The caller's `should_stop` ended the download."""
+
+
+OnProgress = Callable[[DownloadProgress], None]
+ShouldStop = Callable[[], bool]
+
+
+def find_local(name: str, revision: str | None = None) -> Path | None:
+    """The folder of a model that is on this machine, without touching the network.
+
+    Args:
+        name: a folder, which is taken as it is, or `OWNER/NAME`, which the Hugging Face cache may have.
+        revision: a branch, tag or commit; `main` where None.
+
+    Returns:
+        The folder; None where there is none, or where the cache holds only a part of the model.
+    """
+    if folder := _folder(name):
+        return folder
+    snapshot = _snapshot(name, revision)
+    return snapshot if snapshot and _is_complete(snapshot) else None
+
+
+def resolve(
+    name: str,
+    revision: str | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Path:
+    """The folder of a model, downloaded if it is not on this machine.
+
+    Args:
+        name: a folder, or `OWNER/NAME` on the hub.
+        revision: a branch, tag or commit on the hub.
+        on_progress: told at most ten times a second how far the download is, in the caller's thread.
+        should_stop: asked at least ten times a second during a download.
+
+    Raises:
+        DownloadStopped: if `should_stop` said so.
+        LensError: whatever is wrong, in one line that says what to do.
+    """
+    if not name.strip():
+        raise LensError("No model is named: give a folder, or OWNER/NAME on the hub.")
+    if name.lower().endswith(".gguf"):
+        raise LensError(
+            f"{name}: GGUF files are not supported in this version. Give the original model's name."
+        )
+    if "://" in name:
+        raise LensError(f"{name} is an address: give only OWNER/NAME.")
+    if folder := _folder(name):
+        return _checked(folder, revision)
+    if _looks_like_a_path(name):
+        raise LensError(f"No such folder: {name}")
+    if local := find_local(name, revision):
+        return local
+    if why := _why_no_network():
+        called = name if revision is None else f"{name} at revision {revision}"
+        where = "is only partly in" if _snapshot(name, revision) else "is not in"
+        raise LensError(f"{called} {where} the cache ({hub_cache()}) and {why}, or give a folder, or --demo.")
+    return download(name, revision, on_progress, should_stop)
+
+
+def choose_default(on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None) -> Choice:
+    """The default model from the cache, else from the hub, else the bundled model with the reason.
+
+    Args:
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` said so.
+    """
+    if cached := find_local(DEFAULT_MODEL):
+        return Choice(DEFAULT_MODEL, cached, None)
+    if variable := offline_variable():
+        why = f"is not in the cache and {variable} is set"
+    elif not reachable():
+        why = f"is not in the cache and {_host()} did not answer"
+    else:
+        try:
+            return Choice(DEFAULT_MODEL, download(DEFAULT_MODEL, None, on_progress, should_stop), None)
+        except DownloadStopped:
+            raise
+        except LensError as error:
+            why = f"could not be downloaded ({str(error).rstrip('.')})"
+    return Choice(BUNDLED_MODEL, paths.bundled_model(), f"{DEFAULT_MODEL} {why}: this is the bundled model")
+
+
+def download(
+    name: str,
+    revision: str | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Path:
+    """Download a model into the Hugging Face cache, in a child process.
+
+    Complete files are kept whatever happens, and are not asked for again by the next try.
+
+    Args:
+        name: `OWNER/NAME`.
+        revision: a branch, tag or commit; `main` where None.
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` said so; the child is gone then.
+        LensError: if it failed.
+    """
+    with tempfile.TemporaryFile() as complaints, _running(name, revision, complaints) as messages:
+        for message in messages:
+            if should_stop is not None and should_stop():
+                raise DownloadStopped(f"The download of {name} was stopped.")
+            if message is None:
+                continue
+            if "error" in message:
+                raise LensError(message["error"])
+            if "path" in message:
+                return Path(message["path"])
+            if on_progress is not None:
+                on_progress(DownloadProgress(**message))
+        complaints.seek(0)
+        last = (complaints.read().decode(errors="replace").strip() or "killed").splitlines()[-1]
+    raise LensError(
+        f"The download of {name} ended without a result ({last}): try again; complete files are kept."
+    )
+
+
+def reachable(timeout: float = 2.0) -> bool:
+    """Whether the hub (`HF_ENDPOINT`) answers. False at once where a variable says offline.
+
+    Args:
+        timeout: seconds that this may take, even when the name server hangs.
+    """
+    if offline_variable():
+        return False
+    answer: SimpleQueue[bool] = SimpleQueue()
+    # A thread, because a hanging name server does not obey a socket's timeout, nor does an answer in drops.
+    threading.Thread(target=lambda: answer.put(_answers(_endpoint(), timeout)), daemon=True).start()
+    try:
+        return answer.get(timeout=timeout)
+    except Empty:
+        return False
+
+
+def offline_variable() -> str | None:
+    """The environment variable that forbids the network, if one does; read as huggingface_hub reads them."""
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if value := os.environ.get(variable):
+            return variable if value.upper() in {"1", "ON", "YES", "TRUE"} else None
+    return None
+
+
+def hub_cache() -> Path:
+    """The folder of the Hugging Face cache, as huggingface_hub finds it, but read anew at every call."""
+    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("HF_HOME", f"{base}/huggingface")
+    legacy = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
+    return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE", legacy))).expanduser()
+
+
+def _folder(name: str) -> Path | None:
+    try:
+        folder = Path(name).expanduser()
+        return folder if name.strip() and folder.is_dir() else None
+    except (OSError, RuntimeError):  # longer than a path may be; ~ of nobody
+        return None
+
+
+def _checked(folder: Path, revision: str | None) -> Path:
+    if not (folder / "config.json").is_file():
+        more = " (GGUF files are not supported in this version)" if any(folder.glob("*.gguf")) else ""
+        raise LensError(f"{folder} has no config.json: it is not the folder of a model{more}.")
+    if revision is not None:
+        raise LensError(
+            f"{folder} is a folder, it has no revision {revision}: leave --revision out, or give OWNER/NAME."
+        )
+    return folder
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith(("/", ".", "~")) or name.endswith("/") or name.count("/") > 1
+
+
+def _snapshot(name: str, revision: str | None) -> Path | None:
+    """The folder in the cache for this revision, complete or not."""
+    repo = hub_cache() / f"models--{name.replace('/', '--')}"
+    wanted = revision or _MAIN
+    try:
+        ref = repo / "refs" / wanted
+        commit = ref.read_text().strip() if ref.is_file() else wanted
+        snapshot = repo / "snapshots" / commit
+        return snapshot if snapshot.is_dir() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_complete(snapshot: Path) -> bool:
+    try:
+        # is_file follows links: the cache links to blobs, which may be missing.
+        present = {file.name for file in snapshot.iterdir() if file.is_file()}
+        weights = child.weight_files(present, lambda index: (snapshot / index).read_text(encoding="utf-8"))
+        return (
+            "config.json" in present
+            and bool(weights)
+            and all((snapshot / file).is_file() for file in weights)
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # an index that is no index
+        return False
+
+
+def _why_no_network() -> str | None:
+    if variable := offline_variable():
+        return f"{variable} is set: unset it"
+    if not reachable():
+        return f"{_host()} cannot be reached: check the network"
+    return None
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _host() -> str:
+    return urlsplit(_endpoint()).netloc or _endpoint()
+
+
+def _answers(url: str, timeout: float) -> bool:
+    from ssl import SSLCertVerificationError
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    try:
+        urlopen(Request(url, method="HEAD"), timeout=timeout).close()
+    except HTTPError as error:
+        return error.code < 500  # a refusal is an answer; a gateway's excuse is none
+    except URLError as error:
+        # Someone answers. Python's certificates may lack what huggingface_hub brings; the download will tell.
+        return isinstance(error.reason, SSLCertVerificationError)
+    except Exception:  # whatever else goes wrong (a refused line, nonsense in HF_ENDPOINT): no answer
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _running(name: str, revision: str | None, complaints: Any) -> Iterator[Iterator[dict[str, Any] | None]]:
+    """Run the child; its messages come out, with a None in every moment of silence. It is gone afterwards."""
+    # By path and with -P: neither lenstui's modules nor the current folder's may shadow what it imports.
+    command = [sys.executable, "-P", child.__file__, name, revision or _MAIN, str(hub_cache())]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
+        start_new_session=True,  # Ctrl+C belongs to the parent, which then closes the child's input
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
+    try:
+        yield _messages(lines)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _pump(stdout: Iterable[str], lines: SimpleQueue[str | None]) -> None:
+    for line in stdout:
+        lines.put(line)
+    lines.put(None)
+
+
+def _messages(lines: SimpleQueue[str | None]) -> Iterator[dict[str, Any] | None]:
+    while True:
+        try:
+            line = lines.get(timeout=_POLL)
+        except Empty:
+            yield None
+            continue
+        if line is None:
+            return
+        yield json.loads(line)
