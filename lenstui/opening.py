@@ -66,6 +66,8 @@ def open_model(
     from lenstui.lens.lens_file import open_lens
     from lenstui.lens.model import load
 
+    path = start.lens or _own_lens(choice.path)
+    lens = None if path is None else open_lens(path)  # first: a wrong file is no reason to load a model
     model = load(
         choice.name,
         folder=choice.path,
@@ -74,8 +76,6 @@ def open_model(
         dtype=start.dtype,
         on_stage=on_stage,
     )
-    path = start.lens or _own_lens(choice.path)
-    lens = None if path is None else open_lens(path)
     if lens is not None:
         lens.check_fits(model.num_blocks, model.d_model)
     return Opened(model, lens, choice.reason)

@@ -18,7 +18,7 @@ class Start:
         lens: a tuned lens's file; None for the one that the model brings, if any.
         device: by name, `auto` or one of PyTorch's.
         dtype: by name, `auto` or one of PyTorch's.
-        top_k: how many of the likeliest tokens each cell keeps.
+        top_k: how many of the likeliest tokens each cell shows.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
     """
 
@@ -29,5 +29,5 @@ class Start:
     lens: Path | None = None
     device: str = "auto"
     dtype: str = "auto"
-    top_k: int = 3
+    top_k: int = 1
     bos: bool | None = None

@@ -27,9 +27,9 @@ def run(words: Sequence[str]) -> int:
     parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
     parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
     add_prompt_and_model(parser)
-    parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell (default: 3)")
+    parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell at first (default: 1)")
     given = parse(parser, words)
-    asked = start(parser, given, given.top_k or 3)
+    asked = start(parser, given, given.top_k or 1)
     if not sys.stdout.isatty():
         if asked.prompt is None:
             parser.error("give a PROMPT: standard output is no terminal, so there is no screen")

@@ -99,9 +99,9 @@ def load(
         on_stage("looking for the model")
         folder = resolve(name, revision)
     on_stage("reading the configuration")
-    config = _read_config(folder)
+    config = _read_config(folder, name)
     on_stage(f"reading {_weight_bytes(folder) / 1e6:.0f} MB of weights")
-    module = _read_weights(folder, config, pick_dtype(dtype, target), target)
+    module = _read_weights(folder, name, config, pick_dtype(dtype, target), target)
     on_stage("reading the tokenizer")
     tokenizer = _read_tokenizer(folder)
     on_stage("checking the wiring")
@@ -134,6 +134,16 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         vocabulary = len(head(h[-1, 0, -1:])[0])
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(name, device) from error
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise LensError(f"{name} cannot be run on a plain text: {_first_line(error)}.") from error
     return Model(
         name=name,
         revision=revision,
@@ -174,7 +184,7 @@ def _context(config: Any) -> int | None:
     return None
 
 
-def _read_config(folder: Path) -> Any:
+def _read_config(folder: Path, name: str) -> Any:
     """The configuration of a causal LM; everything else is refused by name."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL_LMS
@@ -191,27 +201,25 @@ def _read_config(folder: Path) -> Any:
         )
     kind = raw["model_type"]
     if "auto_map" in raw and kind not in CAUSAL_LMS:
-        raise LensError(
-            f"{folder.name} needs code of its own (trust_remote_code), which lenstui does not run."
-        )
+        raise LensError(f"{name} needs code of its own (trust_remote_code), which lenstui does not run.")
     if raw.get("is_encoder_decoder"):
-        raise LensError(
-            f"{folder.name} is an encoder-decoder ({kind}); a lens needs a decoder-only causal LM."
-        )
-    names = raw.get("architectures") or []
+        raise LensError(f"{name} is an encoder-decoder ({kind}); a lens needs a decoder-only causal LM.")
+    classes = raw.get("architectures") or []
     causal = {
         name for entry in CAUSAL_LMS.values() for name in ([entry] if isinstance(entry, str) else entry)
     }
-    if kind not in CAUSAL_LMS or (names and not any(n in causal or n.endswith("Model") for n in names)):
-        what = names[0] if names else kind
-        raise LensError(f"{folder.name} is no causal LM ({what}): there are no next-token logits to read.")
+    if kind not in CAUSAL_LMS or (classes and not any(c in causal or c.endswith("Model") for c in classes)):
+        what = classes[0] if classes else kind
+        raise LensError(f"{name} is no causal LM ({what}): there are no next-token logits to read.")
     try:
         return AutoConfig.from_pretrained(folder)
     except Exception as error:
         raise LensError(f"{folder / 'config.json'} is not understood: {_first_line(error)}") from error
 
 
-def _read_weights(folder: Path, config: Any, dtype: torch.dtype | str, device: torch.device) -> Any:
+def _read_weights(
+    folder: Path, name: str, config: Any, dtype: torch.dtype | str, device: torch.device
+) -> Any:
     from transformers import AutoModelForCausalLM
 
     if not _weight_bytes(folder):
@@ -222,7 +230,7 @@ def _read_weights(folder: Path, config: Any, dtype: torch.dtype | str, device: t
         )
         module.to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(folder.name, device) from error
+        raise _out_of_memory(name, device) from error
     except OSError as error:
         reason = "out of memory" if error.errno == errno.ENOMEM else _first_line(error)
         raise LensError(f"The weights in {folder} cannot be read: {reason}.") from error
@@ -234,7 +242,7 @@ def _read_weights(folder: Path, config: Any, dtype: torch.dtype | str, device: t
     wrong = sorted([*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])])
     if wrong:
         raise LensError(
-            f"{folder.name}: {len(wrong)} weights are missing or of the wrong shape ({wrong[0]}, …): "
+            f"{name}: {len(wrong)} weights are missing or of the wrong shape ({wrong[0]}, …): "
             "with random numbers in their place nothing could be trusted."
         )
     return module

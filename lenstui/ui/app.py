@@ -67,7 +67,7 @@ class LenstuiApp(App[None]):
         self._start = start
         self._work = ModelWork(self._hand_on)
         self._thread = ModelThread(self._report)
-        self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt)
+        self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
 
     def get_default_screen(self) -> Screen[None]:
         """Explore."""

@@ -47,8 +47,8 @@ class Explore(Screen[None]):
     on. `request_read` is the app's.
     """
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  as Textual declares them
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "PromptBox"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
@@ -67,7 +67,10 @@ class Explore(Screen[None]):
             tooltip="Flatter rows: fewer of the top tokens in every cell", id="explore.flatter",
         ),
         Binding("r", "flip", "Flip", tooltip="Last row on top, or at the bottom", id="explore.flip"),
-        Binding("tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens", id="explore.other"),
+        Binding(
+            "tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens",
+            id="explore.other",
+        ),
         Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
         Binding("q", "app.quit", "Quit", id="app.quit"),
     ]  # fmt: skip
@@ -75,9 +78,10 @@ class Explore(Screen[None]):
     value_index: reactive[int] = reactive(0, init=False)
     shown_lens: reactive[str] = reactive("logit", init=False)
 
-    def __init__(self, prompt: str) -> None:
+    def __init__(self, prompt: str, *, depth: int = 1) -> None:
         super().__init__()
         self._prompt = prompt
+        self._depth = depth
         self._model: OpenModel | None = None
         self._serial = 0
         self._columns: tuple[str, ...] = ()
@@ -104,6 +108,7 @@ class Explore(Screen[None]):
         self._note("")
         self._title_panes()
         for pane in self.query(Pane):
+            pane.grid.depth = self._depth
             pane.say("starting …")
 
     def on_resize(self) -> None:
