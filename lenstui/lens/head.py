@@ -130,15 +130,24 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
         return None
     wanted = model_head(model, anatomy, samples).float()
     plain = nn.functional.linear(samples, matrix.weight, matrix.bias).float()
-    tolerance = 1e-5 if samples.dtype == torch.float32 else 2e-2
-    for cap in dict.fromkeys((None, getattr(config, "final_logit_softcapping", None))):
+    named_cap = getattr(config, "final_logit_softcapping", None) or None
+    # Among small logits a softcap does not show: loud samples go well beyond it.
+    loud = samples * max(8.0, 2 * (named_cap or 0.0) / float(plain.abs().max().clamp(min=1e-6)))
+    wanted_loud = model_head(model, anatomy, loud).float()
+    for cap in dict.fromkeys((None, named_cap)):
         uncapped = wanted if cap is None else cap * torch.atanh((wanted / cap).clamp(-0.9999, 0.9999))
         fitted = float((uncapped * plain).sum() / plain.square().sum())
         linear = LinearHead(matrix.weight, matrix.bias, _named_scale(fitted, config), cap)
-        worst = float((linear(samples).float() - wanted).abs().max())
-        if worst <= tolerance * max(1.0, float(wanted.abs().max())):
+        if _agrees(linear, samples, wanted) and _agrees(linear, loud, wanted_loud):
             return linear
     return None
+
+
+def _agrees(linear: LinearHead, x: Tensor, wanted: Tensor) -> bool:
+    """Whether the difference is rounding alone. NaN is not."""
+    tolerance = 1e-5 if x.dtype == torch.float32 else 2e-2
+    worst = float((linear(x).float() - wanted).abs().max())
+    return worst <= tolerance * max(1.0, float(wanted.abs().max()))
 
 
 def _named_scale(fitted: float, config: Any) -> float:
