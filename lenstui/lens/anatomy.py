@@ -68,10 +68,12 @@ def _watch_forward(model: nn.Module, ids: Tensor) -> _Watch:
         handles.append(module.register_forward_hook(leaving(name)))
     try:
         with torch.inference_mode():
-            model(input_ids=ids, use_cache=False)
+            logits = getattr(model(input_ids=ids, use_cache=False), "logits", None)
     finally:
         for handle in handles:
             handle.remove()
+    if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[:2] != ids.shape:
+        raise LensError(f"{type(model).__name__} is no causal LM: there are no next-token logits to read.")
     return seen
 
 
