@@ -124,7 +124,7 @@ def read_tiles(
     for start, stop in _tile_bounds(columns, width, first):
         next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile
         with torch.inference_mode():
-            yield _read_tile(
+            tile = _read_tile(
                 model,
                 lens,
                 h[:, start:stop],
@@ -134,6 +134,7 @@ def read_tiles(
                 top_k=top_k,
                 pins=tuple(pins),
             )
+        yield tile  # out here, so that what the caller does next is not in inference mode
 
 
 def _tile_width(model: Model) -> int:
