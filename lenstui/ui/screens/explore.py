@@ -87,7 +87,7 @@ class Explore(Screen[None]):
         self._columns: tuple[str, ...] = ()
         self._texts: dict[int, str] = {}
         self._rest: Timer | None = None
-        self._waiting = False  # a prompt was sent before there was a model
+        self._counted = ""  # how many columns the prompt has, in words
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -229,9 +229,10 @@ class Explore(Screen[None]):
             return
         self._columns = message.columns
         box = self.query_one(PromptBox)
-        count = f"{len(message.columns)} tokens"
+        count = f"{len(message.columns)} token{'s' * (len(message.columns) != 1)}"
         if message.dropped:
             count += f" · {message.dropped} dropped from the front: the context is {self._model.context}"
+        self._counted = count
         box.border_subtitle = f"{count} · reading …"
         row = self._cursor.row if self._has_cells else len(self._model.rows) - 1
         for lens, pane in ((pane.lens, pane) for pane in self.query(Pane)):
@@ -258,8 +259,7 @@ class Explore(Screen[None]):
     def on_read_done(self, message: ReadDone) -> None:
         """Say how long it took."""
         if message.serial == self._serial:
-            box = self.query_one(PromptBox)
-            box.border_subtitle = str(box.border_subtitle).replace("reading …", f"{message.seconds:.2f} s")
+            self.query_one(PromptBox).border_subtitle = f"{self._counted} · {message.seconds:.2f} s"
             self._rescale()
 
     def on_read_failed(self, message: ReadFailed) -> None:

@@ -1,0 +1,80 @@
+"""For the screen's tests: a tiny model with a lens on disk, and an app that has opened it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from lenstui.start import Start
+from lenstui.ui.app import LenstuiApp
+from lenstui.ui.widgets.prompt_box import PromptBox
+
+LIMIT = 60.0  # seconds that anything may take on a busy machine
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
+    """The folder of a random GPT-NeoX: 3 blocks, one token per byte, 64 columns; its lens is `lens.pt`."""
+    import torch
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    from lenstui.lens import TunedLens, save_lens
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(0)
+    config = GPTNeoXConfig(
+        vocab_size=300,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    GPTNeoXForCausalLM(config).save_pretrained(folder)
+    byte_tokenizer.save_pretrained(folder)
+    lens = TunedLens(0.1 * torch.randn(3, 32, 32), torch.zeros(3, 32), fit={"held_out_kl": [3.0, 2.0, 1.0]})
+    save_lens(lens, folder / "lens.pt")
+    return folder
+
+
+async def until(pilot: Pilot[None], happened: Callable[[], object], limit: float = LIMIT) -> None:
+    """Wait until something is true, or fail."""
+    for _ in range(int(limit / 0.02)):
+        if happened():
+            await pilot.pause()
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never happened")
+
+
+def subtitle(app: LenstuiApp) -> str:
+    """What the prompt's frame says about the reading."""
+    return str(app.explore.query_one(PromptBox).border_subtitle or "")
+
+
+@pytest.fixture
+def opened(tiny_model: Path) -> Callable[..., Any]:
+    """Open the program on the tiny model and wait until its prompt is read."""
+
+    @asynccontextmanager
+    async def open_app(
+        prompt: str = "Hello, you", *, size: tuple[int, int] = (120, 40), lens: bool = True, **options: Any
+    ) -> AsyncIterator[tuple[LenstuiApp, Pilot[None]]]:
+        start = Start(prompt=prompt, model=str(tiny_model), lens=tiny_model / "lens.pt" if lens else None, **options)
+        app = LenstuiApp(start)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: subtitle(app).endswith(" s") or "empty" in subtitle(app))
+            yield app, pilot
+
+    return open_app
+
+
+Read = Callable[..., Awaitable[None]]
