@@ -63,7 +63,8 @@ class TokenTexts:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
-        self._size = len(tokenizer)
+        # More than the tokenizer's length where its vocabulary has holes.
+        self._size = max(tokenizer.get_vocab().values(), default=-1) + 1
         # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
         self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
         self._anchor_text = self._decode(self._anchor)
@@ -132,9 +133,9 @@ def visible(text: str) -> str:
         category = unicodedata.category(character)
         if character in _VISIBLE:
             shown.append(_VISIBLE[character])
-        elif category[0] in "CZ" or "\ufe00" <= character <= "\ufe0f" or character in _INVISIBLE:
+        elif category[0] in "CZ" or character in _INVISIBLE or "\U000e0100" <= character <= "\U000e01ef":
             shown.append(_escape(character))
-        elif category[0] == "M" and (not shown or shown[-1] == "·" or shown[-1].startswith("\\")):
+        elif category[0] == "M" and (not shown or shown[-1] in "·⏎⇥" or shown[-1].startswith("\\")):
             shown.append(f"◌{character}")
         else:
             shown.append(character)
@@ -142,7 +143,11 @@ def visible(text: str) -> str:
 
 
 _VISIBLE = {" ": "·", "\n": "⏎", "\t": "⇥"}
-_INVISIBLE = "\u034f\u115f\u1160\u3164\uffa0"  # fillers and joiners that Unicode calls letters or marks
+# Fillers, joiners and variation selectors that Unicode calls letters or marks, and the blank of braille.
+_INVISIBLE = {
+    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0",
+    *map(chr, range(0xFE00, 0xFE10)),
+}
 
 
 def _escape(character: str) -> str:
