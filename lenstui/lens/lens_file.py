@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,7 +67,7 @@ def open_lens(path: Path) -> TunedLens:
         raise LensError(
             f"{path} holds more than plain tensors, so it was not opened: it is no lens file."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # on damaged bytes torch raises nearly every kind
         raise LensError(f"{path} is damaged or no lens file: {_first_line(error)}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise LensError(f"{path} is no lens file of lenstui (its format mark is missing).")
@@ -74,15 +75,18 @@ def open_lens(path: Path) -> TunedLens:
         raise LensError(
             f"{path} has format version {content.get('version')}; this lenstui reads {VERSION}. Update it."
         )
+    config, fit = content.get("config") or {}, content.get("fit") or {}
+    if not isinstance(config, dict) or not isinstance(fit, dict):
+        raise LensError(f"{path} is damaged: its config or its fit is no table.")
     weight, bias = _translators(content.get("state_dict"), path)
-    return TunedLens(weight, bias, content.get("config") or {}, content.get("fit") or {}, path.stem)
+    return TunedLens(weight, bias, config, fit, path.stem)
 
 
 def _translators(state: Any, path: Path) -> tuple[Tensor, Tensor]:
     """Stack `{"0.weight": [d, d], "0.bias": [d], …}` to `[L, d, d]` and `[L, d]`."""
     if not isinstance(state, dict) or not state:
         raise LensError(f"{path} holds no translators.")
-    rows = len(state) // 2
+    rows = (len(state) + 1) // 2  # rounded up, so that a weight without a bias is missed
     try:
         weight = torch.stack([state[f"{row}.weight"].float() for row in range(rows)])
         bias = torch.stack([state[f"{row}.bias"].float() for row in range(rows)])
@@ -98,6 +102,8 @@ def _translators(state: Any, path: Path) -> tuple[Tensor, Tensor]:
 
 def _plain(value: Any) -> Any:
     """Only what `weights_only=True` reads: a NumPy scalar or a Path would make the file unreadable."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None:
         return None
     for plain in (bool, int, float, str):  # a subclass, such as torch.__version__, becomes a plain one
