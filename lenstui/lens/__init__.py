@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lenstui.lens.cells import Cells, Tile
     from lenstui.lens.errors import LensError
-    from lenstui.lens.evaluate import Quality, evaluate
     from lenstui.lens.lens_file import open_lens, save_lens
     from lenstui.lens.model import Model, load, wire
+    from lenstui.lens.quality import Quality, evaluate
     from lenstui.lens.readout import Readout, read, read_tiles
     from lenstui.lens.tokens import Prompt, encode
     from lenstui.lens.tuned_lens import TunedLens
@@ -29,12 +29,12 @@ _HOMES = {
     "LensError": "errors",
     "Model": "model",
     "Prompt": "tokens",
-    "Quality": "evaluate",
+    "Quality": "quality",
     "Readout": "readout",
     "Tile": "cells",
     "TunedLens": "tuned_lens",
     "encode": "tokens",
-    "evaluate": "evaluate",
+    "evaluate": "quality",
     "load": "model",
     "open_lens": "lens_file",
     "read": "readout",
