@@ -17,14 +17,16 @@ def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Itera
     Args:
         tokenizer: a Hugging Face tokenizer.
         documents: texts.
-        length: columns of a block.
+        length: columns of a block, at least 2.
 
     Yields:
         `[length]` int64 on the CPU. What is left at the end and fills no block is not used.
 
     Raises:
-        LensError: if the tokenizer has no token to join documents by.
+        LensError: if the tokenizer has no token to join documents by, or the blocks are too short.
     """
+    if length < 2:
+        raise LensError(f"A block needs at least 2 columns to predict anything, not {length}.")
     begin = [tokenizer.bos_token_id] if _adds_bos(tokenizer) else []
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
     if end is None:
