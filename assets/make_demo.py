@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,48 @@ GREEDY_PROMPTS = (
     "Fellow citizens of the Senate and of the House of",
     "The old captain looked at the sea and",
 )
+
+TEXT_TOKENS = 600_000  # of stories in the text that ships; an eighth as many of public-domain prose
+LENS_TOKENS = 400_000  # that the closed form sees
+
+CARD = """# The bundled model
+
+A small GPT-NeoX (Pythia's architecture) that comes with lenstui, so that there is something real to look at
+without a network: 6 blocks, d 192, 4 heads, {parameters:,} parameters, context 256, byte-level BPE of 4096
+entries. Made by `assets/make_demo.py`; the weights are float16.
+
+**Data.** 48 thousand simple English stories (36 million characters, sampled from stories15M, a story model
+trained on TinyStories) and public-domain English (State of the Union speeches, Moby Dick; 12 million
+characters), nine blocks of stories for each block of the other. Every hundredth document was held out.
+
+**Training.** {steps:,} steps of 8,192 tokens, {tokens:,} tokens in all; Muon for the blocks' matrices,
+AdamW for the rest; learning rate constant, then falling linearly to zero; bfloat16 products on two CPU cores.
+
+**Held-out loss**, of the float16 weights read in float32:
+
+| text | nats per token | bits per byte |
+|---|---|---|
+{table}
+
+**Greedy continuations**, as they are:
+
+{continuations}
+
+`text.parquet` ({text_bytes:,} bytes, column `text`) holds stories and public-domain prose from the training data,
+for fitting a lens. The model writes simple stories and nothing else; use it for looking inside only.
+MIT licence, like lenstui.
+"""
+
+LENS_CARD = """
+## Tuned lens
+
+`lens.pt`, in closed form from {tokens:,} tokens of `text.parquet`. KL(final ‖ lens), nats, mean over
+{held_out:,} tokens of held-out stories:
+
+| row | logit lens | tuned lens |
+|---|---|---|
+{table}
+"""
 
 
 def documents(path: Path) -> tuple[list[str], list[str]]:
@@ -228,6 +271,105 @@ def train(steps: int, checkpoint_every: int) -> None:
             checkpoint.with_suffix(".tmp").replace(checkpoint)
 
 
+def export() -> None:
+    """Write the trained model as float16, its text and its model card into `assets/demo/`."""
+    state = torch.load(BUILD / "checkpoint.pt", weights_only=True)
+    trained = GPTNeoXForCausalLM(CONFIG)
+    trained.load_state_dict(state["model"])
+    trained.half().save_pretrained(DEMO)
+    write_text()
+
+    model = GPTNeoXForCausalLM.from_pretrained(DEMO, dtype=torch.float32).eval()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(DEMO)
+    losses = held_out_losses(model, blocks=10_000)
+    (DEMO / "README.md").write_text(
+        CARD.format(
+            parameters=sum(p.numel() for p in model.parameters()),
+            steps=state["step"],
+            tokens=state["step"] * (STORY_BLOCKS + PUBLIC_BLOCKS) * BLOCK,
+            table="\n".join(loss_line(name, loss, tokenizer) for name, loss in losses.items()),
+            continuations="\n".join(f"- {continued(model, tokenizer, prompt)}" for prompt in GREEDY_PROMPTS),
+            text_bytes=(DEMO / "text.parquet").stat().st_size,
+        ),
+        encoding="utf-8",
+    )
+
+
+def loss_line(name: str, loss: float, tokenizer: PreTrainedTokenizerFast) -> str:
+    """A row of the card's table: nats per token, and bits per byte of the held-out text."""
+    tokens = load_tokens(name, "held-out")
+    size = len(tokenizer.decode(tokens.tolist(), skip_special_tokens=True).encode())
+    return f"| {name} | {loss:.3f} | {loss * len(tokens) / size / math.log(2):.3f} |"
+
+
+def continued(model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str) -> str:
+    """A prompt and its greedy continuation by 40 tokens, as Markdown on one line."""
+    ids = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
+    output = model.generate(**ids, max_new_tokens=40, do_sample=False, pad_token_id=0)[0]
+    text = tokenizer.decode(output[ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    return f"**{prompt}**{' '.join(text.split(chr(10)))}"
+
+
+def write_text() -> None:
+    """The text that ships: trained-on documents of both sources, for fitting a lens with no download."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(DEMO)
+    documents_of = {
+        name: tokenizer.decode(load_tokens(name, "train")[:count].tolist()).split(EOS)[:-1]
+        for name, count in (("stories", TEXT_TOKENS), ("public-domain", TEXT_TOKENS // 8))
+    }
+    texts = [text for texts in documents_of.values() for text in texts]
+    order = np.random.default_rng(SEED).permutation(len(texts))
+    table = pa.table({"text": [texts[i] for i in order]})
+    pq.write_table(table, DEMO / "text.parquet", compression="zstd", compression_level=19)
+
+
+def make_lens() -> None:
+    """Fit the bundled lens in closed form, and judge it on held-out stories."""
+    from datetime import UTC, datetime
+    from itertools import islice
+
+    import transformers
+
+    import lenstui
+    from lenstui.lens import TunedLens, evaluate, load, save_lens
+    from lenstui.lens.closed_form import fit_closed_form
+    from lenstui.lens.compatibility import lens_config
+    from lenstui.lens.text_blocks import token_blocks
+
+    model = load(str(DEMO))
+    texts = pq.read_table(DEMO / "text.parquet").column("text").to_pylist()
+    blocks = list(islice(token_blocks(model.tokenizer, texts, BLOCK), LENS_TOKENS // BLOCK))
+    lens = fit_closed_form(model, blocks)
+    held_out = load_tokens("stories", "held-out").astype(np.int64)[: 64 * BLOCK]
+    quality = evaluate(model, torch.from_numpy(held_out).split(BLOCK), lens)
+    fit = {
+        "method": "closed form",
+        "preset": None,
+        "steps": 0,
+        "tokens": len(blocks) * BLOCK,
+        "seed": None,
+        "data": ["text.parquet"],
+        "held_out_kl": quality["tuned"].kl[:-1],
+        "logit_lens_kl": quality["logit"].kl[:-1],
+        "versions": {
+            "lenstui": lenstui.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    config = lens_config(model) | {"base_model_name_or_path": "bundled model"}
+    save_lens(TunedLens(lens.weight, lens.bias, config, fit), DEMO / "lens.pt")
+
+    rows = zip(
+        ("emb", *map(str, range(model.num_blocks))), fit["logit_lens_kl"], fit["held_out_kl"], strict=False
+    )
+    table = "\n".join(f"| {row} | {logit:.3f} | {tuned:.3f} |" for row, logit, tuned in rows)
+    card = (DEMO / "README.md").read_text(encoding="utf-8").partition("\n## Tuned lens")[0]
+    section = LENS_CARD.format(tokens=fit["tokens"], held_out=len(held_out), table=table)
+    (DEMO / "README.md").write_text(card + section, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -237,11 +379,17 @@ def main() -> None:
     trainer = parts.add_parser("train")
     trainer.add_argument("--steps", type=int, default=4400)
     trainer.add_argument("--checkpoint-every", type=int, default=200)
+    parts.add_parser("export")
+    parts.add_parser("lens")
     arguments = parser.parse_args()
     if arguments.part == "data":
         make_data(arguments.corpora)
     elif arguments.part == "train":
         train(arguments.steps, arguments.checkpoint_every)
+    elif arguments.part == "export":
+        export()
+    else:
+        make_lens()
 
 
 if __name__ == "__main__":

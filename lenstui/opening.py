@@ -26,11 +26,13 @@ class Opened:
         model: it passed the wiring check.
         lens: a tuned lens that fits it, or None.
         reason: why this model, where the user named none and it is not the default one.
+        warning: what is odd about the lens.
     """
 
     model: Model
     lens: TunedLens | None
     reason: str | None
+    warning: str | None = None
 
 
 def open_model(
@@ -63,6 +65,7 @@ def open_model(
         choice = Choice(start.model, folder, None)
 
     on_stage("importing torch and transformers")
+    from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.lens_file import open_lens
     from lenstui.lens.model import load
 
@@ -76,9 +79,8 @@ def open_model(
         dtype=start.dtype,
         on_stage=on_stage,
     )
-    if lens is not None:
-        lens.check_fits(model.num_blocks, model.d_model)
-    return Opened(model, lens, choice.reason)
+    warning = None if lens is None else fit_warning(lens, model)
+    return Opened(model, lens, choice.reason, warning)
 
 
 def _own_lens(folder: Path) -> Path | None:

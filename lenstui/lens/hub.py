@@ -149,7 +149,7 @@ def choose_default(on_progress: OnProgress | None = None, should_stop: ShouldSto
             raise
         except LensError as error:
             why = f"could not be downloaded ({str(error).rstrip('.')})"
-    return Choice(BUNDLED_MODEL, paths.bundled_model(), f"{DEFAULT_MODEL} {why}: this is the bundled model")
+    return Choice(BUNDLED_MODEL, paths.bundled_model(), f"This is the bundled model: {DEFAULT_MODEL} {why}")
 
 
 def download(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lenstui.lens.anatomy import Anatomy, find_anatomy
 from lenstui.lens.device import pick_device, pick_dtype
@@ -47,7 +47,7 @@ class Model:
 
     name: str
     revision: str | None
-    module: nn.Module
+    module: Any
     tokenizer: Any
     texts: TokenTexts
     anatomy: Anatomy
@@ -186,7 +186,8 @@ def _context(config: Any) -> int | None:
 
 def _read_config(folder: Path, name: str) -> Any:
     """The configuration of a causal LM; everything else is refused by name."""
-    from transformers import AutoConfig
+    from transformers import AutoConfig, __version__
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES as KNOWN
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL_LMS
 
     try:
@@ -195,13 +196,15 @@ def _read_config(folder: Path, name: str) -> Any:
         raise LensError(f"{folder} has no config.json: it is not the folder of a model.") from error
     except (OSError, ValueError) as error:
         raise LensError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(raw, Mapping) or "model_type" not in raw:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("model_type"), str):
         raise LensError(
             f"{folder / 'config.json'} names no model_type: it is not the configuration of a model."
         )
     kind = raw["model_type"]
     if "auto_map" in raw and kind not in CAUSAL_LMS:
         raise LensError(f"{name} needs code of its own (trust_remote_code), which lenstui does not run.")
+    if kind not in KNOWN:
+        raise LensError(f"transformers {__version__} does not know {name}'s kind, {kind}. Try a newer one.")
     if raw.get("is_encoder_decoder"):
         raise LensError(f"{name} is an encoder-decoder ({kind}); a lens needs a decoder-only causal LM.")
     classes = raw.get("architectures") or []
@@ -226,7 +229,12 @@ def _read_weights(
         raise LensError(f"{folder} has a config.json but no weights (*.safetensors or pytorch_model*.bin).")
     try:
         module, report = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, output_loading_info=True, trust_remote_code=False
+            folder,
+            config=config,
+            dtype=dtype,
+            ignore_mismatched_sizes=True,  # they are in the report, which names them
+            output_loading_info=True,
+            trust_remote_code=False,
         )
         module.to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:

@@ -18,9 +18,12 @@ from lenstui.lens.tuned_lens import TunedLens
 
 LENSES = ("logit", "tuned")
 
-# One row of a tile's logits: small enough to stay in a CPU's cache, large enough to fill an accelerator.
-_TILE_BYTES = {"cpu": 8 << 20}
+# One row of a tile's logits, float32: enough columns for an efficient product, and little memory.
+_TILE_BYTES = {"cpu": 16 << 20}
 _TILE_BYTES_ACCELERATOR = 256 << 20
+# They are reduced in slices that stay in a CPU's cache, which is three times as fast.
+_SLICE_BYTES = {"cpu": 3 << 20}
+_LOWEST = torch.finfo(torch.float32).min
 _TOP_BLOCK = 64  # logits per block in the first stage of the top-k search
 
 
@@ -140,7 +143,13 @@ def read_tiles(
 def _tile_width(model: Model) -> int:
     """Columns per tile."""
     size = _TILE_BYTES.get(model.device.type, _TILE_BYTES_ACCELERATOR)
-    return max(8, min(256, size // (4 * model.vocabulary)))
+    return max(8, min(128, size // (4 * model.vocabulary)))
+
+
+def _slice_width(logits: Tensor) -> int:
+    """Columns per slice of a tile."""
+    size = _SLICE_BYTES.get(logits.device.type, _TILE_BYTES_ACCELERATOR)
+    return max(1, size // (4 * logits.shape[-1]))
 
 
 def _tile_bounds(columns: int, width: int, first: range | None) -> Iterator[tuple[int, int]]:
@@ -199,15 +208,32 @@ class _Final:
     @classmethod
     def of(cls, logits: Tensor, next_ids: Tensor) -> _Final:
         top1 = logits.argmax(-1)  # the lowest id among equals
-        log_probs = logits.log_softmax(-1)
-        probs = log_probs.exp()
-        # 0 · -inf is 0 here: a head may mask tokens out.
-        neg_entropy = _dot(probs, log_probs.clamp_(min=torch.finfo(torch.float32).min))
+        probs = torch.empty_like(logits)
+        neg_entropy = logits.new_empty(len(logits))
+        for part in _slices(logits):
+            log_probs = logits[part].log_softmax(-1)
+            torch.exp(log_probs, out=probs[part])
+            # 0 · -inf is 0 here: a head may mask tokens out.
+            neg_entropy[part] = _dot(probs[part], log_probs.clamp_(min=_LOWEST))
         return cls(probs, neg_entropy, top1, next_ids)
+
+    def __getitem__(self, part: slice) -> _Final:
+        return _Final(self.probs[part], self.neg_entropy[part], self.top1[part], self.next_ids[part])
+
+
+def _slices(logits: Tensor) -> Iterator[slice]:
+    width = _slice_width(logits)
+    for start in range(0, len(logits), width):
+        yield slice(start, start + width)
 
 
 def _reduce(logits: Tensor, final: _Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
     """The numbers of one row of a tile. Overwrites `logits` `[cols, vocabulary]`."""
+    parts = [_reduce_slice(logits[part], final[part], top_k, pins) for part in _slices(logits)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _reduce_slice(logits: Tensor, final: _Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
     top_logits, top_ids = top_tokens(logits, top_k)
     following = len(final.next_ids)  # the columns that have a next token
     numbers = {
@@ -223,7 +249,7 @@ def _reduce(logits: Tensor, final: _Final, top_k: int, pins: tuple[int, ...]) ->
 
     # With the largest logit taken off, every sum below is of moderate numbers: float32 keeps 1e-5 nats.
     peak = top_logits[:, :1].clone()  # [cols, 1]
-    shifted = logits.sub_(peak).clamp_(min=torch.finfo(torch.float32).min)
+    shifted = logits.sub_(peak).clamp_(min=_LOWEST)
     weights = shifted.exp()
     total = weights.sum(-1)
     log_total = total.log()
@@ -245,7 +271,7 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The `k` largest of `logits` `[cols, vocabulary]` and their ids, among equals the lowest id first.
 
     Two stages: the `k` blocks with the largest maxima, then the `k` best tokens among theirs: several times
-    as fast on a CPU as one search. Columns with a tie among them are settled by sorting.
+    as fast on a CPU as one search. Columns with a tie among them are looked at again.
 
     Returns:
         Logits and ids, `[cols, k]`; fewer where the vocabulary is smaller.
@@ -266,11 +292,10 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     else:
         values, ids = logits.topk(wanted)
     tied = (values[:, 1:] == values[:, :-1]).any(-1)
-    if tied.any():
-        columns_tied = tied.nonzero()[:, 0]
-        sorted_values, sorted_ids = logits[columns_tied].sort(dim=-1, descending=True, stable=True)
-        values[columns_tied] = sorted_values[:, :wanted]
-        ids[columns_tied] = sorted_ids[:, :wanted]
+    for column in tied.nonzero()[:, 0].tolist():  # in bfloat16 one position in twenty
+        candidates = (logits[column] >= values[column, -1]).nonzero()[:, 0]  # in order of id
+        order = logits[column, candidates].sort(descending=True, stable=True).indices[:wanted]
+        ids[column] = candidates[order]
     return values[:, :k], ids[:, :k]
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
@@ -45,6 +46,7 @@ class LenstuiApp(App[None]):
     """The full-screen program."""
 
     TITLE = "lenstui"
+    CSS_PATH = Path(__file__).parent / "screens" / "explore.tcss"
     CSS = """
     * {
         scrollbar-color: $border-blurred;
@@ -56,7 +58,6 @@ class LenstuiApp(App[None]):
         scrollbar-corner-color: $surface;
     }
     """
-    CSS_PATH = "screens/explore.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
 
@@ -121,7 +122,7 @@ class LenstuiApp(App[None]):
         from lenstui.ui.widgets.prompt_box import PromptBox
 
         keys: dict[str, Key] = {}
-        for place, owner in (("everywhere", Explore), ("in the grid", Grid), ("in the prompt", PromptBox)):
+        for place, owner in (("", Explore), ("grid", Grid), ("prompt", PromptBox)):
             for binding in owner.BINDINGS:
                 if isinstance(binding, Binding):
                     shown = binding.key_display or " ".join(

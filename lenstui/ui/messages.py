@@ -16,7 +16,7 @@ class OpenModel:
 
     Attributes:
         name: its hub id, folder or "bundled model".
-        reason: why this one, where it is not what was asked for.
+        remarks: why this one, where it is not what was asked for; what is odd about its lens.
         rows: row labels, `emb` first.
         d_model: width of the residual stream.
         vocabulary: how many logits it gives.
@@ -29,7 +29,7 @@ class OpenModel:
     """
 
     name: str
-    reason: str | None
+    remarks: tuple[str, ...]
     rows: tuple[str, ...]
     d_model: int
     vocabulary: int

@@ -97,7 +97,7 @@ def _describe(opened: Opened) -> OpenModel:
     held_out = lens.fit.get("held_out_kl") if lens is not None else None
     return OpenModel(
         name=model.name,
-        reason=opened.reason,
+        remarks=tuple(remark for remark in (opened.reason, opened.warning) if remark is not None),
         rows=row_labels(model.num_blocks),
         d_model=model.d_model,
         vocabulary=model.vocabulary,

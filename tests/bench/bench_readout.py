@@ -2,8 +2,8 @@
 
     python tests/bench/bench_readout.py [--dtype bfloat16] [--repeat 3]
 
-The bare product is what no readout can do without: `rows x columns x d x vocabulary`, one row at a time, in the
-same dtype. Both are timed in turn in one process; the ratio is of the fastest runs.
+The bare product is what no readout can do without: `rows x columns x d x vocabulary`, one row at a time, in
+the same dtype. Both are timed in turn in one process; the ratio is of the fastest runs.
 """
 
 from __future__ import annotations

@@ -652,14 +652,14 @@ def test_the_bundled_model_when_nobody_answers():
     assert (choice.name, choice.path) == (hub.BUNDLED_MODEL, paths.bundled_model())
     assert (
         choice.reason
-        == f"{NAME} is not in the cache and 127.0.0.1:9 did not answer: this is the bundled model"
+        == f"This is the bundled model: {NAME} is not in the cache and 127.0.0.1:9 did not answer"
     )
 
 
 def test_the_bundled_model_when_the_network_is_forbidden(fake, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert hub.choose_default().reason == (
-        f"{NAME} is not in the cache and HF_HUB_OFFLINE is set: this is the bundled model"
+        f"This is the bundled model: {NAME} is not in the cache and HF_HUB_OFFLINE is set"
     )
 
 
@@ -668,7 +668,7 @@ def test_the_bundled_model_when_the_download_fails(fake):
     reason = hub.choose_default().reason
     assert reason is not None
     assert reason.startswith(f"{NAME} could not be downloaded (")
-    assert reason.endswith("): this is the bundled model")
+    assert reason.startswith("This is the bundled model: ")
 
 
 def test_a_stop_is_no_reason_for_the_bundled_model(fake):

@@ -68,7 +68,9 @@ def opened(tiny_model: Path) -> Callable[..., Any]:
     async def open_app(
         prompt: str = "Hello, you", *, size: tuple[int, int] = (120, 40), lens: bool = True, **options: Any
     ) -> AsyncIterator[tuple[LenstuiApp, Pilot[None]]]:
-        start = Start(prompt=prompt, model=str(tiny_model), lens=tiny_model / "lens.pt" if lens else None, **options)
+        start = Start(
+            prompt=prompt, model=str(tiny_model), lens=tiny_model / "lens.pt" if lens else None, **options
+        )
         app = LenstuiApp(start)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: subtitle(app).endswith(" s") or "empty" in subtitle(app))

@@ -60,11 +60,11 @@ class Explore(Screen[None]):
         ),
         Binding(
             "right_square_bracket", "deepen(1)", "Taller", key_display="]",
-            tooltip="Taller rows: more of the top tokens in every cell", id="explore.taller",
+            tooltip="Taller rows: more of the top tokens", id="explore.taller",
         ),
         Binding(
             "left_square_bracket", "deepen(-1)", "Flatter", key_display="[",
-            tooltip="Flatter rows: fewer of the top tokens in every cell", id="explore.flatter",
+            tooltip="Flatter rows: fewer of the top tokens", id="explore.flatter",
         ),
         Binding("r", "flip", "Flip", tooltip="Last row on top, or at the bottom", id="explore.flip"),
         Binding(
@@ -118,7 +118,7 @@ class Explore(Screen[None]):
 
     def _share_room(self) -> None:
         """Lines that the grid does not need go to the detail, which then lists more tokens."""
-        rows = len(self._model.rows) if self._model else 0
+        rows = len(self._model.rows) if self._model else self.size.height
         grid = FRAME + HEADER + SCROLLBAR + rows * self.grids["logit"].row_height
         taken = sum(self.query_one(kind).outer_size.height for kind in (StatusBar, PromptBox, Legend, Footer))
         notice = self.query_one("#notice")
@@ -151,7 +151,7 @@ class Explore(Screen[None]):
     def _note(self, text: str) -> None:
         """One line under the top line, for what stays true; nothing takes no room."""
         notice = self.query_one("#notice", Static)
-        notice.update(Text(text, no_wrap=True, overflow="ellipsis"))
+        notice.update(Text(text))
         notice.tooltip = Text(text) if text else None
         notice.display = bool(text)
 
@@ -180,7 +180,7 @@ class Explore(Screen[None]):
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
         status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
-        self._note(model.reason or "")
+        self._note(" · ".join(model.remarks))
         self._texts.clear()
         self._share_room()
         self.grids["logit"].start(model.rows, (), model.vocabulary)

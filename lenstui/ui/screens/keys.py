@@ -15,7 +15,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
-_KEY_WIDTH = 20
+_KEY_WIDTH, _DOES_WIDTH = 16, 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Keys(ModalScreen[None]):
         align: center middle;
         background: $background 60%;
         #keys-box {
-            width: 72;
+            width: 78;
             max-width: 96%;
             height: 80%;
             border: round $border;
@@ -99,7 +99,7 @@ def _line(key: Key) -> Text:
     return Text.assemble(
         (set_cell_size(key.keys, _KEY_WIDTH), "bold"),
         " ",
-        set_cell_size(key.does, 34),
+        set_cell_size(key.does, _DOES_WIDTH),
         " ",
         (key.place, "dim"),
     )

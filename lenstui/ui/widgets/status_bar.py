@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.lens.tokens import visible
+from lenstui.export.printable import printable
 from lenstui.ui.messages import OpenModel
 
 
@@ -63,7 +63,7 @@ class StatusBar(Widget):
 
 def short_name(name: str) -> str:
     """A hub id as it is; of a folder its own name alone."""
-    return visible(
+    return printable(
         name if name.count("/") <= 1 and name[:1] not in "./~" else name.rstrip("/").rpartition("/")[2]
     )
 
@@ -72,4 +72,4 @@ def _lens_text(model: OpenModel) -> Text:
     if model.lens is None:
         return Text("no tuned lens")
     kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
-    return Text(f"tuned lens: {visible(model.lens)}{kl}")
+    return Text(f"tuned lens: {printable(model.lens)}{kl}")

@@ -1,0 +1,55 @@
+"""Whether a tuned lens belongs to a model, and what a lens file says about the model it is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenstui.lens.model import Model
+from lenstui.lens.tuned_lens import TunedLens
+
+_SAMPLES = 64
+_TOLERANCE = 0.02  # of the largest entry: a change of dtype is no alarm, a fine-tuned model is one
+
+
+def lens_config(model: Model) -> dict[str, Any]:
+    """The `config` of a lens file for `model`: plain values only."""
+    return {
+        "base_model_name_or_path": model.name,
+        "base_model_revision": model.revision,
+        "d_model": model.d_model,
+        "num_hidden_layers": model.num_blocks,
+        "bias": True,
+        "lens_type": "linear_tuned_lens",
+        "unembed_sample": unembedding_sample(model),
+    }
+
+
+def unembedding_sample(model: Model) -> list[float] | None:
+    """64 evenly spread entries of the unembedding, to know it again by; None where it is no matrix."""
+    matrix = model.module.get_output_embeddings()
+    weight: Tensor | None = getattr(matrix, "weight", None)
+    if weight is None:
+        return None
+    flat = weight.detach().flatten()
+    places = torch.arange(_SAMPLES, device=flat.device) * (flat.numel() // _SAMPLES)
+    return [float(value) for value in flat[places].float().cpu()]
+
+
+def fit_warning(lens: TunedLens, model: Model) -> str | None:
+    """What to say of a lens that fits the model in shape but was made for other weights; None if it was not.
+
+    Raises:
+        LensError: if it does not even fit in shape.
+    """
+    lens.check_fits(model.num_blocks, model.d_model)
+    ours, theirs = unembedding_sample(model), lens.config.get("unembed_sample")
+    if ours is None or not isinstance(theirs, list) or len(theirs) != len(ours):
+        return None
+    largest = max(map(abs, ours), default=0.0)
+    if all(abs(a - float(b)) <= _TOLERANCE * largest for a, b in zip(ours, theirs, strict=True)):
+        return None
+    made_for = lens.config.get("base_model_name_or_path") or "another model"
+    return f"The tuned lens {lens.name} was made for other weights ({made_for}): read its rows with care"

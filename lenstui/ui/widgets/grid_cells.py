@@ -1,0 +1,102 @@
+"""What a grid shows: the cells of one lens as they come in, their steps on the palette and their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.lens.cells import Cells, FloatArray
+from lenstui.ui.values import NO_LEVEL, LevelArray, Scale, Value
+from lenstui.ui.widgets.cell import fit, with_probability
+
+_NONE = -1  # a token id or a rank that is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A cell: an index into the rows (0 is `emb`) and one into the columns."""
+
+    row: int
+    column: int
+
+
+class GridCells:
+    """The cells of one lens for a whole prompt, filled in by runs of columns.
+
+    Attributes:
+        values: the chosen value, `[rows, columns]`, NaN where not yet read.
+        levels: its steps on the palette.
+        cells: all the numbers, NaN and -1 where not yet read; None while none is.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.values: FloatArray = np.full((rows, columns), np.nan, np.float32)
+        self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
+        self.cells: Cells | None = None
+        self._columns = columns
+        self._texts: dict[int, str] = {}
+
+    def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
+        """Fill in the columns from `start` on."""
+        if self.cells is None:
+            self.cells = _blank(cells, self._columns)
+        self._texts.update(texts)
+        columns = slice(start, start + cells.columns)
+        for field in fields(Cells):
+            getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
+        self.values[:, columns] = value.of(cells)
+        self.levels[:, columns] = scale.levels(self.values[:, columns])
+
+    def choose(self, value: Value, scale: Scale) -> None:
+        """Show another value."""
+        if self.cells is not None:
+            self.values = value.of(self.cells).copy()
+        self.rescale(scale)
+
+    def rescale(self, scale: Scale) -> None:
+        """Show the value on another scale."""
+        self.levels = scale.levels(self.values)
+
+    def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
+        """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""
+        if self.cells is None:
+            return np.full((*self.levels[:, columns].shape, 1), np.nan)
+        parts: list[npt.NDArray[Any]] = [
+            self.levels[:, columns, None],
+            self.cells.top_ids[:, columns, : max(depth, 1)],
+        ]
+        if depth > 1:
+            parts.append(self.cells.top_probs[:, columns, :depth])
+        return np.concatenate(parts, axis=2, dtype=np.float64)
+
+    def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
+        """The texts of one line of a row, each of the same width; None for a cell that is not yet read."""
+        if self.cells is None:
+            return [None] * len(self.levels[row, columns])
+        ids = self.cells.top_ids[row, columns]
+        blank = " " * width
+        if depth == 0 or line >= ids.shape[1]:
+            return [None if first == _NONE else blank for first in ids[:, 0].tolist()]
+        tokens = ids[:, line].tolist()
+        texts = [None if token == _NONE else self._texts.get(token, f"#{token}") for token in tokens]
+        if depth == 1:
+            return [text if text is None else fit(text, width) for text in texts]
+        probabilities = self.cells.top_probs[row, columns, line].tolist()
+        return [
+            text if text is None else with_probability(text, probability, width)
+            for text, probability in zip(texts, probabilities, strict=True)
+        ]
+
+
+def _blank(like: Cells, columns: int) -> Cells:
+    """Room for whole rows of cells; nothing read yet: NaN and -1 throughout."""
+
+    def room(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        nothing = np.nan if array.dtype.kind == "f" else _NONE
+        return np.full((len(array), columns, *array.shape[2:]), nothing, array.dtype)
+
+    return Cells(**{field.name: room(getattr(like, field.name)) for field in fields(Cells)})

@@ -1,0 +1,219 @@
+"""How fast two big grids answer a key, and what they send for it.
+
+Run by hand: `python tests/bench/bench_grid.py [--size 200x50] [--rows 80] [--columns 4096] [--depth 1]`.
+A child process shows two grids of random cells in a pseudo-terminal; this one presses the keys and reads what
+comes back until it has been quiet for a while. The latency is the time to the last byte of the answer; on a
+busy machine look at the processor time of the child instead (on Linux).
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gc
+import os
+import pty
+import select
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+QUIET = 0.08  # seconds without a byte after which an answer is over
+SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+
+# What is measured: how the grids are brought there, the keys pressed in turn, the budget in bytes.
+STEPS = [
+    ("step, sideways", "gg", "lllhhh", 500),
+    ("step, up and down", "gg", "jjjkkk", 500),
+    ("step that scrolls sideways", "\x1b[F", "bbbbwwww", None),
+    ("step that scrolls up and down", "G", "\x1b[5~\x1b[5~\x1b[6~\x1b[6~", None),
+    ("full repaint", "", "x", 40000),
+]
+
+
+def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5):
+    """Cells that no two of are alike: the worst case for what is sent."""
+    from lenstui.lens.cells import Cells
+
+    rng = np.random.default_rng(seed)
+    probabilities = np.sort(rng.random((rows, columns, k), np.float32))[..., ::-1]
+    one = rng.random((rows, columns), np.float32)
+    ranks = rng.integers(0, vocabulary, (rows, columns), np.int32)
+    none = np.empty((rows, columns, 0), np.float32)
+    return Cells(
+        top_ids=rng.integers(0, vocabulary, (rows, columns, k), np.int32),
+        top_logits=np.log(probabilities),
+        top_probs=probabilities,
+        entropy=one,
+        kl=one,
+        final_rank=ranks,
+        next_logprob=-one,
+        next_rank=ranks,
+        pin_logits=none,
+        pin_logprobs=none,
+        pin_ranks=none.astype(np.int32),
+    )
+
+
+def show(rows: int, columns: int, depth: int) -> None:
+    """The child: two grids, kept in step."""
+    from textual.app import App, ComposeResult
+    from textual.binding import BindingType
+    from textual.containers import Horizontal, Vertical
+
+    from lenstui.lens.cells import row_labels
+    from lenstui.ui.lean_screen import LeanScreen
+    from lenstui.ui.widgets.grid import Grid
+
+    words = ["·the", "·beautiful", "ing", "·日本", ",", "·trees", "·unbelievable", "·naïve"]
+    texts = {token: words[token % len(words)] for token in range(1000)}
+
+    class Panes(LeanScreen[None]):
+        CSS = "Vertical { border: round $foreground 30%; } Grid { height: 1fr; }"
+        BINDINGS: ClassVar[list[BindingType]] = [("x", "repaint", "Repaint")]
+
+        def compose(self) -> ComposeResult:
+            with Horizontal():
+                for _ in range(2):
+                    with Vertical():
+                        yield Grid()
+
+        def on_mount(self) -> None:
+            first, second = self.query(Grid)
+            for seed, grid in enumerate((first, second)):
+                grid.depth = depth
+                grid.start(row_labels(rows - 1), [texts[column % 1000] for column in range(columns)], 1000)
+                grid.add(0, random_cells(rows, columns, 1000, seed), texts)
+            first.pair(second)
+            gc.freeze()  # as the app does once a model is loaded; a full collection takes longer than a frame
+
+        def action_repaint(self) -> None:
+            self.refresh()
+
+    class Bench(App[None]):
+        def on_mount(self) -> None:
+            self.push_screen(Panes())
+
+    Bench().run()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for a key: bytes, seconds to the last of them, seconds that the processor worked."""
+
+    size: int
+    seconds: float
+    work: float
+
+
+class Terminal:
+    """The other end of the child's terminal."""
+
+    def __init__(self, arguments: list[str], width: int, height: int) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment.pop("NO_COLOR", None)
+        self.child = subprocess.Popen(
+            [sys.executable, __file__, "--show", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._ours, keys.encode())
+
+    def answer(self, quiet: float = QUIET, patience: float = 2.0) -> Answer:
+        """All that comes until it is quiet."""
+        start = last = time.perf_counter()
+        work, size = self._work(), 0
+        while select.select([self._ours], [], [], quiet if size else patience)[0]:
+            received = os.read(self._ours, 1 << 20)
+            if SYNC_QUERY in received:
+                os.write(self._ours, SYNC_REPLY)
+            size, last = size + len(received), time.perf_counter()
+        return Answer(size, last - start, self._work() - work)
+
+    def _work(self) -> float:
+        """Processor time of the child so far; 0 where the system does not tell it by the nanosecond."""
+        tasks = Path(f"/proc/{self.child.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def keys_of(text: str) -> list[str]:
+    """The keys in a string: letters, and escape sequences."""
+    keys: list[str] = []
+    for part in text.replace("\x1b[", "\0").split("\0"):
+        if not keys and not text.startswith("\x1b["):
+            keys += list(part)
+        elif part:
+            end = next(i for i, letter in enumerate(part) if letter.isalpha() or letter == "~") + 1
+            keys += ["\x1b[" + part[:end], *part[end:]]
+    return keys
+
+
+def measure(terminal: Terminal, before: str, keys: str, rounds: int) -> list[Answer]:
+    """The answers to keys, each pressed when the last answer is over."""
+    for key in keys_of(before):
+        terminal.press(key)
+        terminal.answer(patience=0.3)
+    answers = []
+    for _ in range(rounds):
+        for key in keys_of(keys):
+            terminal.press(key)
+            answers.append(terminal.answer())
+    return answers
+
+
+def row(name: str, answers: list[Answer], budget: str) -> str:
+    """A line of the table."""
+    sizes = [answer.size for answer in answers]
+    cells = [f"{name:30}", f"{statistics.median(sizes):>9.0f}", f"{max(sizes):>8}"]
+    for times in ([answer.seconds for answer in answers], [answer.work for answer in answers]):
+        high = statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
+        cells += [f"{1000 * statistics.median(times):>8.1f}", f"{1000 * high:>7.1f}"]
+    return "".join([*cells, "   ", budget])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="200x50")
+    parser.add_argument("--rows", type=int, default=80)
+    parser.add_argument("--columns", type=int, default=4096)
+    parser.add_argument("--depth", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--show", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.show:
+        show(options.rows, options.columns, options.depth)
+        return
+    width, height = map(int, options.size.split("x"))
+    shape = ["--rows", str(options.rows), "--columns", str(options.columns), "--depth", str(options.depth)]
+    terminal = Terminal(shape, width, height)
+    print(f"two grids of {options.rows} × {options.columns}, depth {options.depth}, at {width}×{height}")
+    print(f"{'':30}{'bytes':>9}{'max':>8}{'ms p50':>8}{'p95':>7}{'work':>8}{'p95':>7}   budget")
+    print(row("start", [terminal.answer(quiet=2.0, patience=30)], ""))
+    for name, before, keys, size in STEPS:
+        budget = "p95 ≤ 16 ms" + (f", ≤ {size} bytes" if size else "")
+        print(row(name, measure(terminal, before, keys, options.rounds), budget))
+    print(row("idle, 5 s", [terminal.answer(quiet=5, patience=5)], "0 bytes"))
+    terminal.press("\x11")  # Ctrl+Q
+    terminal.child.wait(10)
+
+
+if __name__ == "__main__":
+    main()

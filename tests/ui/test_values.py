@@ -1,0 +1,259 @@
+"""What colours mean: values, scales, numbers as text, and the palette itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.color import Color, ColorSystem
+
+from lenstui.lens.cells import Cells
+from lenstui.ui import palette
+from lenstui.ui.palette import Mode
+from lenstui.ui.values import (
+    ENTROPY,
+    KL,
+    NO_LEVEL,
+    PROBABILITY,
+    RANK,
+    STEPS,
+    VALUES,
+    Scale,
+    Value,
+    nats_text,
+    probability_text,
+    rank_text,
+)
+
+VOCABULARY = 50257
+
+
+def one_cell(probability: float, entropy: float, kl: float, rank: int) -> Cells:
+    def floats(number: float, *more: int) -> np.ndarray:
+        return np.full((1, 1, *more), number, np.float32)
+
+    def ints(number: int, *more: int) -> np.ndarray:
+        return np.full((1, 1, *more), number, np.int32)
+
+    return Cells(
+        top_ids=ints(7, 1),
+        top_logits=floats(0, 1),
+        top_probs=floats(probability, 1),
+        entropy=floats(entropy),
+        kl=floats(kl),
+        final_rank=ints(rank),
+        next_logprob=floats(math.nan),
+        next_rank=ints(-1),
+        pin_logits=floats(0, 0),
+        pin_logprobs=floats(0, 0),
+        pin_ranks=ints(0, 0),
+    )
+
+
+GOOD = one_cell(probability=1, entropy=0, kl=0, rank=0)
+BAD = one_cell(probability=0, entropy=math.log(VOCABULARY), kl=1, rank=VOCABULARY)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
+def test_good_is_bright_and_bad_is_dark(value: Value) -> None:
+    scale = value.scale([value.of(BAD)], VOCABULARY)
+    assert scale.levels(value.of(GOOD)).tolist() == [[STEPS - 1]]
+    assert scale.levels(value.of(BAD)).tolist() == [[0]]
+    assert scale.at(1) == pytest.approx(float(value.of(GOOD)[0, 0]))
+    assert scale.at(0) == pytest.approx(float(value.of(BAD)[0, 0]), rel=0.2)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
+def test_numbers_are_float32_by_row_and_column(value: Value) -> None:
+    numbers = value.of(GOOD)
+    assert (numbers.dtype, numbers.shape) == (np.float32, (1, 1))
+
+
+def test_values_have_keys_and_labels_of_their_own() -> None:
+    assert len({value.key for value in VALUES}) == len({value.label for value in VALUES}) == len(VALUES)
+
+
+def test_nothing_to_show_has_no_level() -> None:
+    assert RANK.scale((), 10).levels(RANK.of(one_cell(0, 0, 0, -1))).tolist() == [[NO_LEVEL]]
+    for value in VALUES:
+        blank = np.full((2, 3), np.nan, np.float32)
+        assert (value.scale([blank], VOCABULARY).levels(blank) == NO_LEVEL).all()
+
+
+def test_numbers_outside_take_the_end_steps() -> None:
+    scale = Scale(0, 5, low_is_bright=True)
+    assert scale.levels(np.array([-1, 0, 5, 6, np.inf], np.float32)).tolist() == [11, 11, 0, 0, 0]
+
+
+def test_rank_is_logarithmic_and_rank_0_stands_alone() -> None:
+    ranks = np.array([0, 1, 10, 100, 1000, VOCABULARY], np.float32)
+    levels = RANK.scale((), VOCABULARY).levels(ranks).astype(int)
+    assert levels[0] == STEPS - 1 > levels[1]
+    assert (np.diff(levels) < 0).all()
+    assert levels[3] in (5, 6)  # about halfway, though 100 of 50 000 is next to nothing
+
+
+def test_probability_and_entropy_have_fixed_scales() -> None:
+    assert PROBABILITY.scale([np.full((2, 2), 0.1, np.float32)], 100) == Scale(0, 1)
+    entropy = ENTROPY.scale([np.full((2, 2), 0.1, np.float32)], 100)
+    assert (entropy.lo, entropy.hi) == (0, math.log(100))
+
+
+def test_one_token_vocabulary_divides_by_nothing() -> None:
+    assert ENTROPY.scale((), 1).levels(np.zeros((1, 1), np.float32)).tolist() == [[STEPS - 1]]
+
+
+def test_kl_scale_ignores_column_0() -> None:
+    kl = np.full((10, 20), 2.9, np.float32)
+    kl[:, 0] = 1e4
+    assert KL.scale([kl], VOCABULARY).hi == pytest.approx(3)
+    assert KL.scale([kl[:, :1]], VOCABULARY).hi >= 1e4, "unless there is nothing else"
+
+
+def test_kl_scale_ignores_outliers_and_what_is_not_read() -> None:
+    kl = np.full((10, 20), np.nan, np.float32)
+    kl[:, 1:11] = 0.4
+    kl[0, 5] = 1e6
+    assert KL.scale([kl], VOCABULARY).hi == pytest.approx(0.4)
+    kl[:, 0], kl[:, 1:] = 7, np.nan
+    assert KL.scale([kl], VOCABULARY).hi == pytest.approx(8), "column 0 is all that has been read"
+
+
+def test_kl_scale_is_shared() -> None:
+    high, low = np.full((5, 5), 8, np.float32), np.full((5, 5), 1, np.float32)
+    assert KL.scale([low, high], VOCABULARY) == KL.scale([high, low], VOCABULARY)
+    assert KL.scale([low, high], VOCABULARY).hi == pytest.approx(8)
+
+
+@pytest.mark.parametrize("arrays", [[], [np.empty((3, 0), np.float32)], [np.zeros((3, 4), np.float32)]])
+def test_kl_scale_of_nothing(arrays: list[np.ndarray]) -> None:
+    scale = KL.scale(arrays, VOCABULARY)
+    assert 0 < scale.hi <= 1
+
+
+@given(st.lists(st.floats(0, 1e5, width=32), min_size=2, max_size=50))
+def test_kl_scale_holds_most_and_is_round(numbers: list[float]) -> None:
+    kl = np.array([[0.0, *numbers]], np.float32)
+    top = KL.scale([kl], VOCABULARY).hi
+    assert np.percentile(kl[:, 1:], 95) <= top * 1.001
+    assert float(f"{top:.2g}") == pytest.approx(top)
+
+
+@given(st.floats(0, 1), st.booleans(), st.booleans())
+def test_at_says_what_the_levels_are(fraction: float, log: bool, low_is_bright: bool) -> None:
+    scale = Scale(0, 40, log, low_is_bright)
+    level = scale.levels(np.array([scale.at(fraction)], np.float32))[0]
+    assert abs(level - fraction * (STEPS - 1)) <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0%"),
+        (0.0004, "<0.1%"),
+        (0.004, "0.4%"),
+        (0.0097, "1%"),
+        (0.31, "31%"),
+        (0.999, "100%"),
+        (1, "100%"),
+    ],
+)
+def test_probability_text(number: float, text: str) -> None:
+    assert probability_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (0.001, "<0.01"),
+        (0.04, "0.04"),
+        (2.214, "2.21"),
+        (9.999, "10.0"),
+        (123.4, "123"),
+        (-4.4, "-4.40"),
+    ],
+)
+def test_nats_text(number: float, text: str) -> None:
+    assert nats_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (12, "12"), (999, "999"), (1000, "1.0k"), (3412, "3.4k"), (9960, "10k"), (1_200_000, "1.2M")],
+)
+def test_rank_text(number: float, text: str) -> None:
+    assert rank_text(number) == text
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
+def test_no_number_has_a_text(value: Value) -> None:
+    assert value.format(math.nan) == "–"
+
+
+# The palette
+
+
+@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.INDEXED])
+def test_every_step_is_lighter_than_the_one_before(mode: Mode) -> None:
+    colours = palette.colours(mode)
+    assert len(colours) == STEPS
+    light = [palette.contrast("#000000", colour) for colour in colours]
+    assert light == sorted(set(light))
+
+
+@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.INDEXED])
+def test_text_is_readable_on_every_step(mode: Mode) -> None:
+    for colour in palette.colours(mode):
+        assert palette.contrast(palette.readable(colour), colour) >= 4.5, colour
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+COLOUR_BLIND = {
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+@pytest.mark.parametrize("kind", COLOUR_BLIND)
+def test_colour_blind_people_see_every_step(kind: str) -> None:
+    rgb = np.array([Color.parse(colour).get_truecolor().normalized for colour in palette.colours(Mode.TRUE)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(COLOUR_BLIND[kind]).T, 0, 1)
+    lightness = 116 * np.cbrt(np.maximum(seen @ [0.2126, 0.7152, 0.0722], 1e-4)) - 16
+    assert (np.diff(lightness) > 4).all()
+
+
+def test_contrast_is_wcags() -> None:
+    assert palette.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert palette.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_256_colours_tell_every_step() -> None:
+    shown = [Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT) for colour in palette.colours(Mode.INDEXED)]
+    assert [colour.get_truecolor().hex for colour in shown] == list(palette.colours(Mode.INDEXED))
+
+
+def test_glyphs_rise() -> None:
+    glyphs = [palette.glyph(level) for level in range(STEPS)]
+    assert glyphs == sorted(glyphs)
+    assert (glyphs[0], glyphs[-1], len(set(glyphs))) == (" ", "█", 9)
+    assert palette.glyph(NO_LEVEL) == " "
+
+
+@pytest.mark.parametrize(
+    ("color_system", "no_color", "mode"),
+    [
+        ("truecolor", False, Mode.TRUE),
+        ("256", False, Mode.INDEXED),
+        ("standard", False, Mode.PLAIN),
+        (None, False, Mode.PLAIN),
+        ("truecolor", True, Mode.PLAIN),
+    ],
+)
+def test_mode(color_system: str | None, no_color: bool, mode: Mode) -> None:
+    assert palette.mode(color_system, no_color) is mode
