@@ -4,7 +4,7 @@
     python assets/make_demo.py data   --corpora DIR    # tokenizer and token files, a minute
     python assets/make_demo.py train                   # hours on two cores; run it again to go on
     python assets/make_demo.py export                  # assets/demo/: float16 weights, model card, text
-    python assets/make_demo.py lens                    # assets/demo/lens.pt
+    python assets/make_demo.py lens                    # assets/demo/bundled.pt
 
 DIR holds `stories.parquet` and `public-domain.parquet`, each with a `text` column. Everything that is not
 shipped stays in `assets/.build/`. The learning rate warms up, stays, and falls to zero over the last part
@@ -60,7 +60,7 @@ GREEDY_PROMPTS = (
     "The old captain looked at the sea and",
 )
 
-TEXT_TOKENS = 600_000  # of stories in the text that ships; an eighth as many of public-domain prose
+TEXT_TOKENS = 1_400_000  # of stories in the text that ships; an eighth as many of public-domain prose
 LENS_TOKENS = 400_000  # that the closed form sees
 
 CARD = """# The bundled model
@@ -86,15 +86,15 @@ AdamW for the rest; learning rate constant, then falling linearly to zero; bfloa
 
 {continuations}
 
-`text.parquet` ({text_bytes:,} bytes, column `text`) holds stories and public-domain prose from the training data,
-for fitting a lens. The model writes simple stories and nothing else; use it for looking inside only.
+`text.parquet` ({text_bytes:,} bytes, column `text`) holds stories and public-domain prose from the training
+data, for fitting a lens. The model writes simple stories and nothing else; use it for looking inside only.
 MIT licence, like lenstui.
 """
 
 LENS_CARD = """
 ## Tuned lens
 
-`lens.pt`, in closed form from {tokens:,} tokens of `text.parquet`. KL(final ‖ lens), nats, mean over
+`bundled.pt`, in closed form from {tokens:,} tokens of `text.parquet`. KL(final ‖ lens), nats, mean over
 {held_out:,} tokens of held-out stories:
 
 | row | logit lens | tuned lens |
@@ -359,7 +359,7 @@ def make_lens() -> None:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     config = lens_config(model) | {"base_model_name_or_path": "bundled model"}
-    save_lens(TunedLens(lens.weight, lens.bias, config, fit), DEMO / "lens.pt")
+    save_lens(TunedLens(lens.weight, lens.bias, config, fit), DEMO / "bundled.pt")
 
     rows = zip(
         ("emb", *map(str, range(model.num_blocks))), fit["logit_lens_kl"], fit["held_out_kl"], strict=False

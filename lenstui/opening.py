@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lenstui.lens.model import Model
     from lenstui.lens.tuned_lens import TunedLens
 
-BUNDLED_LENS = "lens.pt"
+BUNDLED_LENS = "bundled.pt"
 
 
 @dataclass(frozen=True, eq=False)

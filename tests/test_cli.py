@@ -509,7 +509,7 @@ def test_the_bundled_model_and_why_it_is_shown(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    own_lens = "lens.pt" if (paths.bundled_model() / "lens.pt").is_file() else None
+    own_lens = "bundled.pt" if (paths.bundled_model() / "bundled.pt").is_file() else None
     for words, reason in (["--demo"], ""), ([], "EleutherAI/pythia-14m is not in the cache"):
         assert status("read", "The sky is", "--format", "json", *words) == 0
         captured = capsys.readouterr()

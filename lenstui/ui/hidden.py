@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 
 _CONTROL_PICTURES = 0x2400  # ␀ stands for U+0000, ␁ for U+0001, …
-_OTHERS = range(0x2800, 0x2900)  # Braille: visible, one cell wide, and rarely typed
+_OTHERS = range(0x28FF, 0x2800, -1)  # Braille: visible, one cell wide, and rarely typed
 
 
 def shield(text: str) -> tuple[str, Mapping[str, str]]:

@@ -58,6 +58,10 @@ class ModelWork:
         except LensError as error:
             self._post(LoadFailed(str(error)))
             return
+        except Exception as error:  # whatever torch and transformers raise must not end the program
+            first_line = (str(error).splitlines() or [""])[0]
+            self._post(LoadFailed(f"Opening failed: {type(error).__name__}: {first_line}"))
+            return
         if not stop():
             self._opened = opened
             self._post(ModelLoaded(_describe(opened)))
@@ -85,9 +89,9 @@ class ModelWork:
                 self._post(TileRead(serial, tile, model.texts.of(tokens)))
         except LensError as error:
             self._post(ReadFailed(serial, str(error)))
-        except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-            first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._post(ReadFailed(serial, f"Reading failed: {first_line} Try a shorter prompt."))
+        except Exception as error:  # whatever torch and transformers raise must not end the program
+            first_line = (str(error).splitlines() or [""])[0]
+            self._post(ReadFailed(serial, f"Reading failed: {type(error).__name__}: {first_line}"))
         else:
             self._post(ReadDone(serial, time.monotonic() - began))
 

@@ -217,6 +217,7 @@ async def test_a_pair_shares_everything_and_only_one_talks() -> None:
     app = Panes()
     async with app.run_test(size=(80, 10)) as pilot:
         app.left.move_to(Cursor(19, 9))
+        app.left.follow_scroll(30, 2)
         app.left.pair(app.right)
         assert app.right.cursor == app.left.cursor
         assert app.right.scroll_offset == app.left.scroll_offset
@@ -385,6 +386,18 @@ async def test_visible_columns() -> None:
         app.left.depth = 2
         assert 39 in app.left.visible_columns()
     assert Grid().visible_columns() == range(0)
+
+
+async def test_a_cursor_set_before_the_first_layout_scrolls_no_further_than_needed() -> None:
+    class Early(Panes):
+        def on_mount(self) -> None:
+            super().on_mount()
+            self.left.move_to(Cursor(10, 20))
+
+    app = Early()
+    async with app.run_test(size=(160, 30)) as pilot:
+        await pilot.pause()
+        assert tuple(app.left.scroll_offset) == (140, 0)
 
 
 async def test_a_cursor_set_before_there_is_a_screen() -> None:

@@ -130,7 +130,9 @@ async def test_what_is_sent_adds_up_to_the_screen() -> None:
 
 
 def painted(app: Recorder) -> str:
-    """The screen as Textual itself would write it."""
+    """The whole screen, drawn anew, as Textual itself would write it."""
+    for grid in app.screen.query(Grid):
+        grid.refresh()
     strips = app.screen._compositor.render_strips()
     return "".join(f"\x1b[{y + 1};1H{strip.render(app.console)}" for y, strip in enumerate(strips))
 

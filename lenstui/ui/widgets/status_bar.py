@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.style import Style
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -14,7 +14,7 @@ from lenstui.ui.messages import OpenModel
 
 
 class StatusBar(Widget):
-    """One line; what matters least gives way first where it is narrow."""
+    """One line; where it is narrow, what matters least gives way first."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"status-bar--name", "status-bar--good", "status-bar--quiet"}
     DEFAULT_CSS = """
@@ -32,33 +32,42 @@ class StatusBar(Widget):
     stage: reactive[str | None] = reactive(None)
 
     def render(self) -> Text:
-        """The line, as wide as there is room."""
-        name = self.get_component_rich_style("status-bar--name", partial=True)
-        good = self.get_component_rich_style("status-bar--good", partial=True)
-        quiet = self.get_component_rich_style("status-bar--quiet", partial=True)
-        left = Text.assemble(("lenstui", name))
-        right = Text()
-        model, room = self.model, self.content_size.width
-        if self.stage is not None:
-            right = Text.assemble((f"{self.stage} …", quiet))
-        if model is None:
-            left.append("  no model yet", style=quiet)
-        else:
-            if self.stage is None:
-                right = _lens_text(model)
-            left.append(f"  {short_name(model.name)}")
-            parts = [
-                (f" · {len(model.rows) - 1} blocks", quiet),
-                (f" · {model.device} {model.dtype}", quiet),
-                (" · wiring ok", good),
-            ]
-            for text, style in parts:
-                if left.cell_len + cell_len(text) + 2 + right.cell_len <= room:
-                    left.append(text, style=style)
-        gap = max(2, room - left.cell_len - right.cell_len)
-        line = Text.assemble(left, " " * gap, right, no_wrap=True, overflow="ellipsis")
+        """The fullest of the lines that fit."""
+        room = self.content_size.width
+        lines = [(left, right) for left, right in self._lines() if left.cell_len + 2 + right.cell_len <= room]
+        left, right = lines[0] if lines else (self._lines()[-1][0], Text())
+        gap = " " * max(0, room - left.cell_len - right.cell_len)
+        line = Text.assemble(left, gap, right, no_wrap=True)
         line.truncate(room, overflow="ellipsis")
         return line
+
+    def _lines(self) -> list[tuple[Text, Text]]:
+        """What may stand on the left and on the right, the fullest first."""
+        brand = ("lenstui  ", self._style("name"))
+        model, quiet = self.model, self._style("quiet")
+        stage = None if self.stage is None else Text.assemble((f"{self.stage} …", quiet))
+        if model is None:
+            return [(Text.assemble(brand, ("no model yet", quiet)), stage or Text())]
+        name = short_name(model.name)
+        blocks = (f" · {len(model.rows) - 1} blocks", quiet)
+        machine = (f" · {model.device} {model.dtype}", quiet)
+        wiring = (" · wiring ok", self._style("good"))
+        everything = Text.assemble(brand, name, blocks, machine, wiring)
+        brandless = Text.assemble(name, blocks, machine, wiring)
+        lens = "none" if model.lens is None else printable(model.lens)
+        kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
+        brief = stage or Text(f"tuned lens: {lens}")
+        return [
+            (everything, stage or Text(f"tuned lens: {lens}{kl}")),
+            (everything, brief),
+            (brandless, brief),
+            (Text.assemble(name, machine, wiring), brief),
+            (Text.assemble(name, wiring), brief),
+            (Text.assemble(name, wiring), Text()),
+        ]
+
+    def _style(self, part: str) -> Style:
+        return self.get_component_rich_style(f"status-bar--{part}", partial=True)
 
 
 def short_name(name: str) -> str:
@@ -66,10 +75,3 @@ def short_name(name: str) -> str:
     return printable(
         name if name.count("/") <= 1 and name[:1] not in "./~" else name.rstrip("/").rpartition("/")[2]
     )
-
-
-def _lens_text(model: OpenModel) -> Text:
-    if model.lens is None:
-        return Text("no tuned lens")
-    kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
-    return Text(f"tuned lens: {printable(model.lens)}{kl}")

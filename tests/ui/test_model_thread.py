@@ -1,0 +1,77 @@
+"""The model thread: order, stopping, and what happens to an exception."""
+
+from __future__ import annotations
+
+import threading
+
+from lenstui.ui.model_thread import ModelThread, Stop
+
+LIMIT = 10
+
+
+def test_a_new_job_stops_the_older_one_of_its_kind() -> None:
+    thread = ModelThread(on_error=lambda error: None)
+    running, ended, second = threading.Event(), threading.Event(), threading.Event()
+
+    def read_until_stopped(stop: Stop) -> None:
+        running.set()
+        while not stop():
+            pass
+        ended.set()
+
+    thread.submit("read", read_until_stopped)
+    assert running.wait(LIMIT)
+    thread.submit("read", lambda stop: second.set())
+    assert ended.wait(LIMIT)
+    assert second.wait(LIMIT)
+
+
+def test_a_waiting_job_that_was_replaced_never_runs() -> None:
+    thread = ModelThread(on_error=lambda error: None)
+    started, go, done = threading.Event(), threading.Event(), threading.Event()
+    ran: list[int] = []
+
+    def hold(stop: Stop) -> None:
+        started.set()
+        go.wait(LIMIT)
+
+    thread.submit("load", hold)
+    assert started.wait(LIMIT)
+    thread.submit("read", lambda stop: ran.append(1))
+    thread.submit("read", lambda stop: ran.append(2))
+    thread.submit("last", lambda stop: done.set(), priority=1)
+    go.set()
+    assert done.wait(LIMIT)
+    assert ran == [2]
+
+
+def test_the_lower_priority_number_goes_first() -> None:
+    thread = ModelThread(on_error=lambda error: None)
+    started, go, done = threading.Event(), threading.Event(), threading.Event()
+    ran: list[str] = []
+
+    def hold(stop: Stop) -> None:
+        started.set()
+        go.wait(LIMIT)
+
+    thread.submit("load", hold)
+    assert started.wait(LIMIT)
+    thread.submit("fit", lambda stop: (ran.append("fit"), done.set()), priority=1)
+    thread.submit("read", lambda stop: ran.append("read"))
+    go.set()
+    assert done.wait(LIMIT)
+    assert ran == ["read", "fit"]
+
+
+def test_an_exception_is_told_and_the_thread_goes_on() -> None:
+    told: list[BaseException] = []
+    thread = ModelThread(told.append)
+    done = threading.Event()
+
+    def fail(stop: Stop) -> None:
+        raise ValueError("as planned")
+
+    thread.submit("read", fail)
+    thread.submit("other", lambda stop: done.set())
+    assert done.wait(LIMIT)
+    assert [str(error) for error in told] == ["as planned"]
