@@ -124,15 +124,15 @@ async def test_what_is_sent_adds_up_to_the_screen() -> None:
             await pilot.pause()
             live.receive(app.sent)
             assert (live.cells != before) == bool(app.sent)
-        whole = Terminal()
-        whole.receive(painted(app))
-        assert live.cells == whole.cells
+            whole = Terminal()
+            whole.receive(painted(app))
+            assert live.cells == whole.cells, key
 
 
 def painted(app: Recorder) -> str:
     """The whole screen, drawn anew, as Textual itself would write it."""
     for grid in app.screen.query(Grid):
-        grid.refresh()
+        grid._styles_cache.clear()
     strips = app.screen._compositor.render_strips()
     return "".join(f"\x1b[{y + 1};1H{strip.render(app.console)}" for y, strip in enumerate(strips))
 
