@@ -254,3 +254,14 @@ async def test_every_action_is_in_the_command_palette(opened: Any) -> None:
         assert grid(app).value == VALUES[1]
         for binding in app.explore.BINDINGS:
             assert binding.description in commands  # type: ignore[union-attr]
+
+
+async def test_typing_goes_on_while_the_model_opens(tiny_model: Path) -> None:
+    app = LenstuiApp(Start(prompt="a", model=str(tiny_model)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("b")  # long before the model is there
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        box = app.explore.query_one(PromptBox)
+        assert app.focused is box
+        await pilot.press("c")
+        assert box.prompt == "abc"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -11,10 +12,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import (
     LoadFailed,
     LoadStage,
@@ -40,7 +41,7 @@ MAX_DEPTH = 5
 NO_LENS = "No tuned lens for this model.\n\nStart with --lens FILE to open one."
 
 
-class Explore(Screen[None]):
+class Explore(LeanScreen[None]):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -87,6 +88,7 @@ class Explore(Screen[None]):
         self._columns: tuple[str, ...] = ()
         self._texts: dict[int, str] = {}
         self._rest: Timer | None = None
+        self._leave_prompt = True  # for the grid, once the columns are known
         self._counted = ""  # how many columns the prompt has, in words
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -110,6 +112,7 @@ class Explore(Screen[None]):
         for pane in self.query(Pane):
             pane.grid.depth = self._depth
             pane.say("starting …")
+        self.grids["logit"].pair(self.grids["tuned"])
 
     def on_resize(self) -> None:
         """Titles say more where the panes are tabs."""
@@ -186,7 +189,9 @@ class Explore(Screen[None]):
         self.grids["logit"].start(model.rows, (), model.vocabulary)
         self.grids["tuned"].start(model.rows, (), model.vocabulary)
         self.query_one("#pane-tuned", Pane).say("" if model.lens else NO_LENS)
-        self._read(self.query_one(PromptBox).prompt)
+        box = self.query_one(PromptBox)
+        gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
+        self._read(box.prompt, leave_prompt=box.prompt == self._prompt)  # else somebody is typing
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,7 +209,8 @@ class Explore(Screen[None]):
         """Read a prompt; one that is being read is dropped."""
         self._read(message.text)
 
-    def _read(self, text: str) -> None:
+    def _read(self, text: str, *, leave_prompt: bool = True) -> None:
+        self._leave_prompt = leave_prompt
         if not text:
             self.query_one(PromptBox).border_subtitle = "empty: type a text, then Enter"
             for pane in self.query(Pane):
@@ -242,7 +248,7 @@ class Explore(Screen[None]):
             pane.show_grid()
             pane.grid.move_to(Cursor(row, len(message.columns) - 1))
         self._rescale()
-        if self.focused is None or (isinstance(self.focused, PromptBox) and box.prompt):
+        if self._leave_prompt:
             self._focus_grid()
 
     def on_tile_read(self, message: TileRead) -> None:
@@ -279,21 +285,11 @@ class Explore(Screen[None]):
         return self.grids["logit"].cells is not None
 
     @on(Grid.CursorMoved)
-    def follow_cursor(self, message: Grid.CursorMoved) -> None:
-        """Move the other grid's cursor too; the detail follows when it rests."""
-        for grid in self.grids.values():
-            if grid is not message.grid:
-                grid.move_to(message.cursor)
+    def follow_cursor(self) -> None:
+        """The detail follows when the cursor rests."""
         if self._rest is not None:
             self._rest.stop()
         self._rest = self.set_timer(REST, self._show_detail)
-
-    @on(Grid.Scrolled)
-    def follow_scroll(self, message: Grid.Scrolled) -> None:
-        """Scroll the other grid too."""
-        for grid in self.grids.values():
-            if grid is not message.grid:
-                grid.follow_scroll(message.offset.x, message.offset.y)
 
     def _show_detail(self) -> None:
         if self._model is None or not self._columns:
