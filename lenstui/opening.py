@@ -26,13 +26,19 @@ class Opened:
         model: it passed the wiring check.
         lens: a tuned lens that fits it, or None.
         reason: why this model, where the user named none and it is not the default one.
-        warning: what is odd about the lens.
+        warning: what is odd about the lens on this model.
     """
 
     model: Model
     lens: TunedLens | None
     reason: str | None
     warning: str | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """All that has to be said, the most important first."""
+        own = () if self.lens is None else self.lens.remarks
+        return tuple(remark for remark in (self.reason, self.warning, *own) if remark is not None)
 
 
 def open_model(
@@ -68,6 +74,7 @@ def open_model(
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.lens_file import open_lens
     from lenstui.lens.model import load
+    from lenstui.lens.unembed_hash import hash_warning
 
     path = start.lens or _own_lens(choice.path)
     lens = None if path is None else open_lens(path)  # first: a wrong file is no reason to load a model
@@ -79,7 +86,7 @@ def open_model(
         dtype=start.dtype,
         on_stage=on_stage,
     )
-    warning = None if lens is None else fit_warning(lens, model)
+    warning = None if lens is None else fit_warning(lens, model) or hash_warning(lens, model)
     return Opened(model, lens, choice.reason, warning)
 
 

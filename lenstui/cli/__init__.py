@@ -11,11 +11,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lenstui.cli import places, read, screen
+from lenstui.cli import convert, places, read, screen
 from lenstui.cli.stderr import say
 from lenstui.lens.errors import LensError
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"read": read.run, "paths": places.run}
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "convert": convert.run,
+    "paths": places.run,
+    "read": read.run,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

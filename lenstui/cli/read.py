@@ -76,9 +76,8 @@ def show(asked: Start, shape: Shape) -> int:
         opened = open_model(asked, on_stage)
         on_stage("reading the prompt")
         readout = _read(opened, asked, shape)
-    for remark in (opened.reason, opened.warning):
-        if remark is not None:
-            say(remark)
+    for remark in opened.remarks:
+        say(remark)
     if readout.prompt.dropped:
         read, cut = len(readout.prompt.ids), readout.prompt.dropped
         say(f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut.")

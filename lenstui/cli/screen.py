@@ -14,9 +14,10 @@ _DESCRIPTION = """\
 Watch a language model make up its mind, layer by layer: logit lens and tuned
 lens side by side.
 
-  lenstui [PROMPT]      the full-screen program
-  lenstui read PROMPT   one readout as a table or JSON
-  lenstui paths         where lenstui keeps its files
+  lenstui [PROMPT]        the full-screen program
+  lenstui read PROMPT     one readout as a table or JSON
+  lenstui convert IN OUT  a tuned lens from or for another program
+  lenstui paths           where lenstui keeps its files
 
 Each has its own --help. Where standard output is no terminal, `lenstui PROMPT`
 prints the table of `lenstui read PROMPT`."""

@@ -6,7 +6,7 @@ Belrose et al., "Eliciting Latent Predictions from Transformers with the Tuned L
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ class TunedLens:
         config: which model it is for (section "Files" of the format: plain values only).
         fit: how it was fitted, and what it reached.
         name: what to call it on screen.
+        remarks: what has to be said of it, each a sentence without its full stop.
     """
 
     weight: Tensor
@@ -32,6 +33,7 @@ class TunedLens:
     config: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
     name: str = "untrained"
+    remarks: tuple[str, ...] = ()
 
     def translate(self, h: Tensor, row: int) -> Tensor:
         """`h + A h + b` of row `row`, `[cols, d]`; computed in float32, handed back in `h`'s dtype."""
@@ -40,7 +42,7 @@ class TunedLens:
 
     def to(self, device: torch.device) -> TunedLens:
         """The same lens with its translators on `device`."""
-        return TunedLens(self.weight.to(device), self.bias.to(device), self.config, self.fit, self.name)
+        return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
 
     def check_fits(self, num_blocks: int, d_model: int) -> None:
         """Raise `LensError`, naming both shapes, unless this lens is for a model of that shape."""

@@ -101,7 +101,7 @@ def _describe(opened: Opened) -> OpenModel:
     held_out = lens.fit.get("held_out_kl") if lens is not None else None
     return OpenModel(
         name=model.name,
-        remarks=tuple(remark for remark in (opened.reason, opened.warning) if remark is not None),
+        remarks=opened.remarks,
         rows=row_labels(model.num_blocks),
         d_model=model.d_model,
         vocabulary=model.vocabulary,

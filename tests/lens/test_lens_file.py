@@ -238,7 +238,7 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    assert "damaged or no lens file" in refuses(tmp_path)
+    assert "there is no params.pt in it" in refuses(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -285,7 +285,7 @@ def _with(state: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c["state_dict"], "is no lens file of lenstui"),
+        (lambda c: {"state_dict": c["state_dict"]}, "is no lens file of lenstui"),
         (list, "is no lens file of lenstui"),
         (lambda c: torch.zeros(3), "is no lens file of lenstui"),
         (lambda c: c | {"format": "something else"}, "is no lens file of lenstui"),
@@ -296,6 +296,7 @@ def _with(state: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
         (lambda c: c | {"state_dict": [torch.zeros(D, D)]}, "holds no translators"),
         (lambda c: c | {"config": [1]}, "damaged"),
         (lambda c: c | {"fit": "well"}, "damaged"),
+        (lambda c: c | {"remarks": "none"}, "damaged"),
         (_without("0.weight"), "misses some"),
         (_without("2.bias"), "misses some"),
         (_with({"3.weight": torch.zeros(D, D)}), "misses some"),

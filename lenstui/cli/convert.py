@@ -1,0 +1,104 @@
+"""`lenstui convert IN OUT`: a lens in another program's form, or in ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.cli.arguments import Parser
+from lenstui.cli.stderr import progress, say
+from lenstui.lens.errors import LensError
+
+if TYPE_CHECKING:
+    from lenstui.lens.model import Model
+    from lenstui.lens.tuned_lens import TunedLens
+
+_EPILOG = """\
+IN is lenstui's own file, a folder of the tuned-lens library (or a file in it), a
+bare state dict of translators, a script's layer_maps, or mlxterp's .npz.
+
+OUT is lenstui's own file where it ends in .pt, and a folder of the tuned-lens
+library where it has no ending, ends in / or is a folder."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse the arguments of `lenstui convert` and do it."""
+    parser = Parser(
+        "lenstui convert",
+        "Bring a tuned lens into another form.",
+        usage="lenstui convert IN OUT [options]",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("source", metavar="IN", type=Path, help="the lens to read")
+    parser.add_argument("target", metavar="OUT", help="the file or folder to write")
+    parser.add_argument(
+        "--model",
+        metavar="ID|FOLDER",
+        help="the model it is for: check that it fits, and write by what to know the model again",
+    )
+    parser.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
+    given = parser.parse_args(words)
+    if given.revision is not None and given.model is None:
+        parser.error("--revision needs --model")
+    to_folder = _is_folder(parser, given.target)
+    convert(given.source, Path(given.target), to_folder=to_folder, model=given.model, revision=given.revision)
+    return 0
+
+
+def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, revision: str | None) -> None:
+    """Read `source`, write `target`, and say so on one line."""
+    with progress() as on_stage:
+        on_stage("importing torch")
+        from lenstui.lens.lens_file import open_lens, save_lens
+        from lenstui.lens.library_folder import meant_folder, save_library_folder
+
+        lens = open_lens(source)
+        original = meant_folder(source) or source
+        if target.exists() and target.samefile(original):
+            raise LensError(f"{source} and {target} are the same: write to another place.")
+        remarks = list(lens.remarks)
+        if model is not None:
+            from lenstui.lens.model import load
+
+            lens, warning = _marked(lens, load(model, revision=revision, on_stage=on_stage))
+            remarks += [] if warning is None else [warning]
+        on_stage("writing")
+        if to_folder:
+            save_library_folder(lens, target)
+            if not lens.config.get("unembed_hash"):
+                remarks.append("It has no unembed_hash to know its model by: --model adds it")
+        else:
+            save_lens(lens, target)
+    blocks, d = lens.bias.shape
+    made_for = lens.config.get("base_model_name_or_path") or "an unnamed model"
+    form = "a folder of the tuned-lens library" if to_folder else "a file of lenstui"
+    done = f"Read {source}, a lens for {made_for} ({blocks} blocks, width {d}), and wrote {target}, {form}"
+    say(" ".join(f"{sentence}." for sentence in (done, *remarks)))
+
+
+def _is_folder(parser: Parser, target: str) -> bool:
+    path = Path(target)
+    if target.endswith(os.sep) or path.is_dir():
+        return True
+    if path.name == "params.pt":
+        parser.error("params.pt is a part of the tuned-lens library's folder: name the folder as OUT")
+    if path.suffix not in {"", ".pt"}:
+        parser.error(f"OUT must end in .pt, or be a folder and end in {os.sep}, not in {path.suffix}")
+    return not path.suffix
+
+
+def _marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
+    """The lens with all by which to know `model` again; as it was, and why, where it is for other weights."""
+    from lenstui.lens.compatibility import fit_warning, lens_config
+    from lenstui.lens.unembed_hash import hash_warning, unembed_hash
+
+    warning = fit_warning(lens, model) or hash_warning(lens, model)
+    if warning is not None:
+        return lens, f"{warning}; what it says of its own model was kept"
+    config = lens_config(model) | {"unembed_hash": unembed_hash(model)}
+    if lens.config.get("base_model_name_or_path"):  # rather than a path that holds on this machine alone
+        config |= {key: lens.config.get(key) for key in ("base_model_name_or_path", "base_model_revision")}
+    return replace(lens, config=config), None

@@ -1,0 +1,73 @@
+"""Tensor files: read without ever running what is in them, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from lenstui.lens.errors import LensError
+
+
+def load_tensors(path: Path) -> Any:
+    """What `torch.save` wrote to `path`, if it is nothing but tensors and plain values.
+
+    Raises:
+        LensError: if there is no such file, it is damaged, or it holds more than that.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise LensError(f"There is no lens file {path}.") from error
+    except pickle.UnpicklingError as error:
+        raise LensError(
+            f"{path} holds more than plain tensors, so it was not opened: it is no lens file."
+        ) from error
+    except Exception as error:  # on damaged bytes torch raises nearly every kind
+        raise damaged(path, error) from error
+
+
+def save_tensors(content: Any, path: Path) -> None:
+    """`torch.save`, atomically.
+
+    Raises:
+        LensError: if the folder cannot be written or the disk is full.
+    """
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Have `write` fill a file that then takes the place of `path`: there is the old one or the new one.
+
+    Raises:
+        LensError: if the folder cannot be written or the disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch turns some write errors into RuntimeError
+        raise LensError(f"Could not write {path}: {error}. Choose another folder.") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def damaged(path: Path, error: Exception) -> LensError:
+    """The complaint about a file on which a reader failed with `error`."""
+    return LensError(f"{path} is damaged or no lens file: {first_line(error)}")
+
+
+def first_line(error: Exception) -> str:
+    """What `error` says, on one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
