@@ -89,7 +89,7 @@ def test_it_predicts_better_than_the_logit_lens_on_text_it_has_not_seen(
     unseen = list(token_blocks(tokenizer, texts(shared, "tinystories-1000", 4), 128))
     quality = evaluate(stories260k, unseen, lens)
     for row in range(stories260k.num_blocks):
-        assert quality["tuned"].kl[row] < 0.8 * quality["logit"].kl[row]
+        assert quality["tuned"].kl[row] < 0.9 * quality["logit"].kl[row]
         assert quality["tuned"].ce[row] < quality["logit"].ce[row]
         assert quality["tuned"].top1_agreement[row] > quality["logit"].top1_agreement[row]
     assert quality["tuned"].mean_kl < 0.5 * quality["logit"].mean_kl

@@ -57,6 +57,20 @@ def test_residual_stream_is_what_the_model_computes(family: Family, model: Model
     assert off(ours, naive.stream(model.module, ids, family.h_last)) == 0
 
 
+def test_blocks_that_write_over_their_input_are_read_before(byte_tokenizer: Any, ids: Tensor) -> None:
+    model = wire("tiny", random_model(hf.LlamaConfig(**SIZES)), byte_tokenizer)
+    wanted = residual_stream(model.module, model.anatomy, ids)
+    for block in model.anatomy.blocks:
+
+        def careless(h: Tensor, *args: Any, forward: Any = block.forward, **kwargs: Any) -> Any:
+            output = forward(h.clone(), *args, **kwargs)
+            h.zero_()
+            return output
+
+        block.forward = careless
+    assert off(residual_stream(model.module, model.anatomy, ids), wanted) == 0
+
+
 def test_last_row_is_the_models_own_output(model: Model, ids: Tensor) -> None:
     with torch.no_grad():
         logits = model.module(ids).logits[0]

@@ -181,16 +181,18 @@ def test_crystallization_row_is_where_the_top1_settles(top1: list[list[int]]) ->
 @same_model
 @given(
     width=st.integers(1, 40),
+    slice_width=st.integers(1, 40),
     first=st.none() | st.builds(range, st.integers(-3, 40), st.integers(-3, 40)),
 )
 def test_tiles_of_any_width_and_order_make_the_same_readout(
-    tiny: Model, width: int, first: range | None
+    tiny: Model, width: int, slice_width: int, first: range | None
 ) -> None:
     lens = naive.random_lens(tiny)
     prompt = encode(tiny.tokenizer, TEXT)
     columns = len(prompt.ids)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readout, "_tile_width", lambda model: width)
+        patch.setattr(readout, "_slice_width", lambda logits: slice_width)
         tiles = list(read_tiles(tiny, prompt, lens, pins=PINS, first=first))
     covered = [column for tile in tiles for column in range(tile.start, tile.stop)]
     assert sorted(covered) == list(range(columns))
