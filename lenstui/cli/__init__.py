@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lenstui.cli import convert, places, read, screen
+from lenstui.cli import convert, eval, places, read, screen
 from lenstui.cli.stderr import say
 from lenstui.lens.errors import LensError
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "convert": convert.run,
+    "eval": eval.run,
     "paths": places.run,
     "read": read.run,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,6 +46,11 @@ def add_prompt_and_model(parser: Parser) -> None:
         action=argparse.BooleanOptionalAction,
         help="begin with the BOS token or not (default: as the tokenizer does it)",
     )
+    add_model(parser)
+
+
+def add_model(parser: Parser) -> None:
+    """Add the arguments that name a model and its lens, and say how to run it."""
     model = parser.add_argument_group("model")
     which = model.add_mutually_exclusive_group()
     which.add_argument("--model", metavar="ID|FOLDER", help="a model on the Hugging Face hub, or a folder")
@@ -76,18 +82,21 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
 
 def start(parser: Parser, given: argparse.Namespace, top_k: int) -> Start:
     """What the shared arguments ask for, the prompt read from standard input if it is `-`."""
+    model = model_start(parser, given)
+    return replace(model, prompt=_prompt(parser, given), top_k=top_k, bos=given.bos)
+
+
+def model_start(parser: Parser, given: argparse.Namespace) -> Start:
+    """What the arguments of `add_model` ask for: no prompt."""
     if given.revision is not None and given.model is None:
         parser.error("--revision needs --model")
     return Start(
-        prompt=_prompt(parser, given),
         model=given.model,
         revision=given.revision,
         demo=given.demo,
         lens=given.lens,
         device=given.device,
         dtype=given.dtype,
-        top_k=top_k,
-        bos=given.bos,
     )
 
 

@@ -14,10 +14,11 @@ _DESCRIPTION = """\
 Watch a language model make up its mind, layer by layer: logit lens and tuned
 lens side by side.
 
-  lenstui [PROMPT]        the full-screen program
-  lenstui read PROMPT     one readout as a table or JSON
-  lenstui convert IN OUT  a tuned lens from or for another program
-  lenstui paths           where lenstui keeps its files
+  lenstui [PROMPT]           the full-screen program
+  lenstui read PROMPT        one readout as a table or JSON
+  lenstui eval --data FILE…  how well both lenses predict on a text
+  lenstui convert IN OUT     a tuned lens from or for another program
+  lenstui paths              where lenstui keeps its files
 
 Each has its own --help. Where standard output is no terminal, `lenstui PROMPT`
 prints the table of `lenstui read PROMPT`."""

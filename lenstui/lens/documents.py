@@ -20,7 +20,7 @@ JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
 
 _COLUMN = "text"
 _ROWS = 256  # of a Parquet file, in memory at a time
-_BUFFER = 1 << 20  # bytes; without it Arrow holds a whole column of a row group, however large
+_BUFFER = 1 << 20  # bytes
 _NAMED = 12  # names in a message
 
 # What files that are not what their name says begin with.
@@ -315,7 +315,8 @@ def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:
     if not beginning.startswith(b"PAR1"):
         raise LensError(f"{path} is not a Parquet file: it looks like {_kind(beginning)}.")
     try:
-        opened = parquet.ParquetFile(path, buffer_size=_BUFFER)
+        # By default Arrow would hold all row groups, however large the file.
+        opened = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
         schema = opened.schema_arrow
     except (pa.ArrowException, OSError, ValueError) as error:
         raise LensError(f"{path} is damaged: {_first_line(error)}") from error

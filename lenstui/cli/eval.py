@@ -1,0 +1,193 @@
+"""`lenstui eval`: how well the logit lens and a tuned lens predict on a text."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.cli.arguments import Parser, add_model, model_start, positive
+from lenstui.cli.output import check_place, deliver, source_of
+from lenstui.cli.stderr import progress, say
+from lenstui.lens.errors import LensError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lenstui.lens.documents import Documents
+    from lenstui.lens.quality import Quality
+    from lenstui.opening import Opened
+
+_FORMATS = ("table", "json")
+_ENDINGS = {"": "table", ".txt": "table", ".json": "json"}
+_SEQ_LEN = 512
+_MAX_TOKENS = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What to judge on.
+
+    Attributes:
+        documents: from which files.
+        max_tokens: read at most so many tokens.
+        seq_len: columns of a block; None for what suits the model.
+    """
+
+    documents: Documents
+    max_tokens: int
+    seq_len: int | None
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse the arguments of `lenstui eval` and do it."""
+    parser = _parser()
+    given = parser.parse_args(words)
+    form = _format(parser, given)
+    asked = model_start(parser, given)
+    if given.seq_len is not None and given.seq_len > given.max_tokens:
+        parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {given.max_tokens}")
+    from lenstui.lens.documents import Documents, find_files
+
+    documents = Documents(tuple(given.data), given.text_column, given.min_chars, given.max_samples)
+    files = find_files(documents)  # before a model is loaded in vain
+    if given.output is not None:
+        check_place(given.output)
+        if given.output.exists() and any(given.output.samefile(file) for file in files):
+            raise LensError(f"{given.output} is one of the texts: write to another file.")
+
+    with progress() as on_stage:
+        from lenstui.opening import open_model
+
+        opened = open_model(asked, on_stage)
+    for remark in opened.remarks:
+        say(remark)
+    qualities = _judge(opened, Text(documents, given.max_tokens, given.seq_len))
+
+    from lenstui.export.evaluation import evaluation_json, evaluation_table
+
+    source = source_of(opened, asked, tuned="tuned" in qualities)
+    shown = (
+        evaluation_json(qualities, source, documents.paths)
+        if form == "json"
+        else evaluation_table(qualities, source)
+    )
+    deliver(shown, given.output)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "lenstui eval",
+        "Judge the logit lens and a tuned lens, row by row: KL to the final\n"
+        "distribution, cross-entropy of the next token, agreement with the final top-1.",
+        usage="lenstui eval --data FILE… [options]",
+        epilog="Give a text that the lens was not fitted on.",
+    )
+    text = parser.add_argument_group("text")
+    text.add_argument(
+        "--data",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="Parquet, JSON lines, or plain text between blank lines; globs such as 'data/*.parquet' too",
+    )
+    text.add_argument("--text-column", metavar="NAME", help="column or field of the text (default: text)")
+    text.add_argument("--max-samples", metavar="N", type=positive, help="read at most N documents")
+    text.add_argument(
+        "--min-chars", metavar="N", type=positive, default=1, help="pass over documents of fewer characters"
+    )
+    text.add_argument(
+        "--max-tokens",
+        metavar="N",
+        type=_at_least_2,
+        default=_MAX_TOKENS,
+        help=f"read at most N tokens, in whole blocks (default: {_MAX_TOKENS})",
+    )
+    text.add_argument(
+        "--seq-len",
+        metavar="N",
+        type=_at_least_2,
+        help=f"tokens of a block (default: {_SEQ_LEN}, or the model's context if that is shorter)",
+    )
+    add_model(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--format", choices=_FORMATS, help="default: what the ending of -o says, else table")
+    output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    return parser
+
+
+def _at_least_2(text: str) -> int:
+    number = positive(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError("must be at least 2: a token, and the one it predicts")
+    return number
+
+
+def _format(parser: Parser, given: argparse.Namespace) -> str:
+    ending = "" if given.output is None else given.output.suffix
+    form: str | None = given.format or _ENDINGS.get(ending.lower())
+    if form is None:
+        parser.error(f"the ending {ending} does not tell the format: add --format {' or '.join(_FORMATS)}")
+    return form
+
+
+def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
+    """Cut the text into blocks and evaluate the lenses on them."""
+    from lenstui.lens import evaluate
+    from lenstui.lens.documents import SkippedLines, read_documents
+    from lenstui.lens.text_blocks import token_blocks
+
+    model, skipped = opened.model, SkippedLines()
+    length = _block_length(text, model.context)
+    most = text.max_tokens // length
+    blocks = token_blocks(model.tokenizer, read_documents(text.documents, skipped), length)
+    try:
+        with _bar(most * length) as on_tokens:
+            qualities = evaluate(model, _watched(islice(blocks, most), on_tokens), opened.lens)
+    except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LensError(f"Evaluating failed: {first_line} Try a smaller --seq-len.") from error
+    if skipped.count:
+        say(str(skipped))
+    return qualities
+
+
+def _block_length(text: Text, context: int | None) -> int:
+    if text.seq_len is None:
+        return min(_SEQ_LEN, text.max_tokens, context or _SEQ_LEN)
+    if context is not None and text.seq_len > context:
+        raise LensError(f"The model reads at most {context} tokens: --seq-len {text.seq_len} is too long.")
+    return text.seq_len
+
+
+def _watched(blocks: Iterator[Tensor], on_tokens: Callable[[int], None]) -> Iterator[Tensor]:
+    """The blocks; each is reported once the next one is asked for."""
+    for block in blocks:
+        yield block
+        on_tokens(len(block))
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr, gone afterwards; nothing where that is no terminal."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda tokens: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TextColumn("tokens"))
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, refresh_per_second=10
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda tokens: bar.advance(task, tokens)

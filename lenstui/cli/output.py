@@ -1,0 +1,59 @@
+"""Results on their way out: what is said of where they come from, and where they go."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.lens.errors import LensError
+from lenstui.start import Start
+
+if TYPE_CHECKING:
+    from lenstui.export.source import Source
+    from lenstui.opening import Opened
+
+
+def source_of(opened: Opened, asked: Start, *, tuned: bool) -> Source:
+    """Where numbers come from.
+
+    Args:
+        opened: the model they were read from.
+        asked: what it was opened for.
+        tuned: whether a tuned lens had part in them.
+    """
+    from lenstui.export.source import Source
+    from lenstui.opening import BUNDLED_LENS
+
+    model = opened.model
+    lens = asked.lens.name if asked.lens is not None else BUNDLED_LENS
+    return Source(
+        model=model.name,
+        revision=model.revision,
+        dtype=model.dtype_name,
+        lens=lens if tuned else None,
+        wiring=tuple(check.worst for check in model.wiring),
+    )
+
+
+def check_place(file: Path) -> None:
+    """Raise `LensError` if `file` cannot be written where it is to be, before any work is done in vain."""
+    if file.is_dir():
+        raise LensError(f"{file} is a folder: name a file in it.")
+    if not file.parent.is_dir():
+        raise LensError(f"There is no folder {file.parent} to write {file.name} to.")
+
+
+def deliver(text: str, file: Path | None) -> None:
+    """Write `text` to `file`, or to stdout for None.
+
+    Raises:
+        LensError: if the file cannot be written.
+    """
+    if file is None:
+        sys.stdout.write(text)
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LensError(f"{file} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,95 @@
+"""How well the lenses of a model predict, as JSON for programs and as a table for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lenstui import __version__
+from lenstui.export.source import Source
+from lenstui.export.table import summary
+from lenstui.lens.cells import row_labels
+
+if TYPE_CHECKING:
+    from lenstui.lens.quality import Quality
+
+VERSION = 1
+LENSES = ("logit", "tuned")
+
+_GAP = "   "  # between the columns of a table
+
+
+def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequence[str]) -> str:
+    """One line of JSON, ASCII alone. Lists are by row, `emb` first; a lens that was not judged is null.
+
+    Args:
+        qualities: by lens name.
+        source: which model and lens.
+        data: the files that were read, as they were named.
+    """
+    logit = qualities["logit"]
+    content = {
+        "version": VERSION,
+        "lenstui": __version__,
+        "model": source.model,
+        "revision": source.revision,
+        "dtype": source.dtype,
+        "lens": source.lens,
+        "data": list(data),
+        "tokens": logit.tokens,
+        "rows": _rows(logit),
+        **{name: _numbers(qualities.get(name)) for name in LENSES},
+    }
+    return json.dumps(content, allow_nan=False) + "\n"
+
+
+def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
+    """The same as text, the top of the network first, standard errors behind the KL."""
+    logit = qualities["logit"]
+    columns = [["row", *_rows(logit)]]
+    for name, quality in qualities.items():
+        errors = [f" ± {error:.3f}" for error in quality.kl_sem] or [""] * len(quality.kl)
+        kl = [f"{value:.3f}{error}" for value, error in zip(quality.kl, errors, strict=True)]
+        columns.append([f"{name} KL", *kl])
+        columns.append(["CE", *(f"{value:.3f}" for value in quality.ce)])
+        columns.append(["top-1", *(f"{value:.1%}" for value in quality.top1_agreement)])
+    widths = [max(map(len, column)) for column in columns]
+    head, *body = zip(*columns, strict=True)
+    lines = [_line(cells, widths) for cells in (head, *reversed(body))]
+    means = ", ".join(f"{name} {quality.mean_kl:.3f}" for name, quality in qualities.items())
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"mean KL, the last row left out: {means}",
+            f"{logit.tokens} tokens · nats; top-1: how often it is the final top-1",
+            summary(source),
+            "",
+        ]
+    )
+
+
+def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
+    return _GAP.join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _rows(quality: Quality) -> list[str]:
+    return list(row_labels(len(quality.kl) - 1))
+
+
+def _numbers(quality: Quality | None) -> dict[str, Any] | None:
+    if quality is None:
+        return None
+    return {
+        "kl": _finite(quality.kl),
+        "kl_sem": _finite(quality.kl_sem) or None,
+        "ce": _finite(quality.ce),
+        "top1_agreement": _finite(quality.top1_agreement),
+    }
+
+
+def _finite(values: Iterable[float]) -> list[float | None]:
+    """The numbers, null where one is not finite: JSON knows no other."""
+    return [value if math.isfinite(value) else None for value in values]
