@@ -6,8 +6,8 @@
     python tests/bench/exchange_with_tuned_lens.py --peer-python PEER/bin/python [--model FOLDER]
 
 A lens that is written here is loaded there, a lens that the library saves there is opened here, and both
-programs read the same ids with both: the logits of every row must agree. So that an agreement means something,
-the library's translators are also laid on the neighbouring hidden state, and that must not agree.
+programs read the same ids with both: the logits of every row must agree. So that an agreement means
+something, the library's translators are also laid on the neighbouring hidden state, and that must not agree.
 """
 
 from __future__ import annotations
@@ -143,11 +143,8 @@ def off(name: str, ours: Tensor, theirs: Tensor) -> float:
     """Print by how much each row is off, and return the most, relative to the row's largest logit."""
     by_row = (ours - theirs).abs().amax((1, 2))
     largest = theirs.abs().amax((1, 2))
-    print(
-        f"{name:30}",
-        *(f"{row:.1e} of {most:.1f}" for row, most in zip(by_row, largest, strict=True)),
-        sep="  ",
-    )
+    shown = [f"{row:.1e} of {most:.1f}" for row, most in zip(by_row, largest, strict=True)]
+    print(f"{name:30}", *shown, sep="  ")
     return float((by_row / largest.clamp(min=1)).max())
 
 
