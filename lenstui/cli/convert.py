@@ -69,7 +69,7 @@ def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, r
         if to_folder:
             save_library_folder(lens, target)
             if not lens.config.get("unembed_hash"):
-                remarks.append("It has no unembed_hash to know its model by: --model adds it")
+                remarks.append("The folder has no unembed_hash to know the model by: --model adds it")
         else:
             save_lens(lens, target)
     blocks, d = lens.bias.shape

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from lenstui.lens.errors import LensError
-from lenstui.lens.lens_formats import other_lens, read_mlxterp, stack
+from lenstui.lens.lens_formats import other_lens, read_mlxterp, stack, unstack
 from lenstui.lens.library_folder import meant_folder, read_library_folder
 from lenstui.lens.tensor_file import load_tensors, save_tensors
 from lenstui.lens.tuned_lens import TunedLens
@@ -25,16 +24,12 @@ def save_lens(lens: TunedLens, path: Path) -> None:
     Raises:
         LensError: if the folder cannot be written or the disk is full.
     """
-    state: dict[str, Tensor] = {}
-    for row in range(len(lens.weight)):
-        state[f"{row}.weight"] = lens.weight[row].detach().cpu().float().clone()
-        state[f"{row}.bias"] = lens.bias[row].detach().cpu().float().clone()
     content = {
         "format": FORMAT,
         "version": VERSION,
         "config": _plain(lens.config),
         "fit": _plain(lens.fit),
-        "state_dict": state,
+        "state_dict": unstack(lens),
     }
     if lens.remarks:
         content["remarks"] = _plain(lens.remarks)

@@ -100,6 +100,15 @@ def stack(state: Any, path: Path, key: str = "{row}.{part}") -> tuple[Tensor, Te
     return weight, bias
 
 
+def unstack(lens: TunedLens) -> dict[str, Tensor]:
+    """The translators as they are written: `{"0.weight", "0.bias", …}`, float32."""
+    state = {}
+    for row in range(len(lens.weight)):  # cloned, because a slice would drag the whole tensor into the file
+        state[f"{row}.weight"] = lens.weight[row].detach().cpu().float().clone()
+        state[f"{row}.bias"] = lens.bias[row].detach().cpu().float().clone()
+    return state
+
+
 def check_size(weight: Tensor, blocks: Any, width: Any, told_by: Path) -> None:
     """Raise `LensError`, naming both sizes, unless the translators are as a file says, where it says it."""
     rows, d = weight.shape[:2]

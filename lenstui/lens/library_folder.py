@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from lenstui.lens.errors import LensError
-from lenstui.lens.lens_formats import LENS_TYPE, check_size, read_table, shape_config, stack
+from lenstui.lens.lens_formats import LENS_TYPE, check_size, read_table, shape_config, stack, unstack
 from lenstui.lens.tensor_file import load_tensors, save_tensors, write_atomically
 from lenstui.lens.tuned_lens import TunedLens
 
@@ -61,15 +61,11 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
     params, config = folder / PARAMS, folder / CONFIG
     if config.exists() and not params.exists():
         raise LensError(f"{folder} already holds the {CONFIG} of something else. Choose another folder.")
-    weight, bias = lens.weight.detach().cpu().float(), lens.bias.detach().cpu().float()
-    state = {}
-    for row in range(len(weight)):  # clones, because a slice would drag the whole tensor into the file
-        state[f"{row}.weight"], state[f"{row}.bias"] = weight[row].clone(), bias[row].clone()
     table = {
         # The library demands a name and does not read it.
-        "base_model_name_or_path": lens.config.get("base_model_name_or_path") or "unknown",
+        "base_model_name_or_path": lens.config.get("base_model_name_or_path") or "",
         "base_model_revision": lens.config.get("base_model_revision"),
-        **shape_config(weight),
+        **shape_config(lens.weight),
     }
     if lens.config.get(_HASH):
         table[_HASH] = lens.config[_HASH]
@@ -78,5 +74,5 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
         config.unlink(missing_ok=True)
     except OSError as error:
         raise LensError(f"Could not write {config}: {error}. Choose another folder.") from error
-    save_tensors(state, params)
+    save_tensors(unstack(lens), params)
     write_atomically(config, lambda file: file.write(json.dumps(table).encode()))
