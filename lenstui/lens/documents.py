@@ -87,8 +87,8 @@ class SkippedLines:
 
     def __str__(self) -> str:
         lines = "1 line" if self.count == 1 else f"{self.count} lines"
-        more = "" if self.count == len(self.first) else ", …"
-        return f"Skipped {lines} without a text: {', '.join(self.first)}{more}."
+        end = "." if self.count == len(self.first) else ", …"
+        return f"Skipped {lines} without a text: {', '.join(self.first)}{end}"
 
 
 def find_files(documents: Documents) -> tuple[Path, ...]:
@@ -296,7 +296,7 @@ def _parquet_batches(path: Path, column: str) -> Iterator[Any]:
             try:
                 batch = next(batches, None)
             except (pa.ArrowException, OSError, ValueError) as error:
-                raise LensError(f"{path} is damaged: {_first_line(error)}") from error
+                raise LensError(f"{path} is damaged ({_first_line(error)}): fetch it again.") from error
             if batch is None:
                 return
             yield batch.column(0)
@@ -319,18 +319,16 @@ def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:
         opened = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
         schema = opened.schema_arrow
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise LensError(f"{path} is damaged: {_first_line(error)}") from error
+        raise LensError(f"{path} is damaged ({_first_line(error)}): fetch it again.") from error
     if column not in schema.names:
         raise LensError(
-            f"{path} has no column {column!r}: it has {_listed(schema.names) or 'none'}. "
-            "Name the one with the text."
+            f"{path} has no column {column!r} (it has {_listed(schema.names) or 'none'}): "
+            "name the one with the text."
         )
     kind = schema.types[schema.names.index(column)]
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     if str(values) not in {"string", "large_string", "string_view"}:
-        raise LensError(
-            f"The column {column!r} of {path} holds {kind}, not text. Name the one with the text."
-        )
+        raise LensError(f"The column {column!r} of {path} holds {kind}, not text: name another.")
     return opened
 
 
