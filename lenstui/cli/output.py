@@ -22,6 +22,9 @@ def source_of(opened: Opened, asked: Start, *, tuned: bool) -> Source:
         asked: what it was opened for.
         tuned: whether a tuned lens had part in them.
     """
+    import torch
+    import transformers
+
     from lenstui.export.source import Source
     from lenstui.opening import BUNDLED_LENS
 
@@ -33,6 +36,8 @@ def source_of(opened: Opened, asked: Start, *, tuned: bool) -> Source:
         dtype=model.dtype_name,
         lens=lens if tuned else None,
         wiring=tuple(check.worst for check in model.wiring),
+        device=str(model.device),
+        versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
+from lenstui.cli.output import check_place, deliver, source_of
 from lenstui.cli.stderr import progress, say
 from lenstui.lens.errors import LensError
 from lenstui.start import Start
@@ -69,7 +70,7 @@ def show(asked: Start, shape: Shape) -> int:
     """Read the prompt and write the readout."""
     assert asked.prompt is not None
     if shape.output is not None:
-        _check_place(shape.output)  # before a model is loaded in vain
+        check_place(shape.output)  # before a model is loaded in vain
     with progress() as on_stage:
         from lenstui.opening import open_model
 
@@ -83,7 +84,7 @@ def show(asked: Start, shape: Shape) -> int:
         say(f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut.")
     if shape.lenses == _LENSES and "tuned" not in readout.lenses:
         say(f"There is no tuned lens for {opened.model.name}: only the logit lens is shown.")
-    _write(readout, _source(opened, asked, readout), opened, shape)
+    _write(readout, source_of(opened, asked, tuned="tuned" in readout.lenses), opened, shape)
     return 0
 
 
@@ -147,13 +148,6 @@ def _rows(text: str) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _check_place(file: Path) -> None:
-    if file.is_dir():
-        raise LensError(f"{file} is a folder: name a file in it.")
-    if not file.parent.is_dir():
-        raise LensError(f"There is no folder {file.parent} to write {file.name} to.")
-
-
 def _read(opened: Opened, asked: Start, shape: Shape) -> Readout:
     """Read the rows that are wanted, and keep the lenses that are."""
     from lenstui.lens import read
@@ -186,28 +180,13 @@ def _row_indices(shape: Shape, num_blocks: int) -> Sequence[int]:
     return [named[label] if label in named else int(label) + 1 for label in shape.rows]
 
 
-def _source(opened: Opened, asked: Start, readout: Readout) -> Source:
-    from lenstui.export.source import Source
-    from lenstui.opening import BUNDLED_LENS
-
-    model = opened.model
-    file = asked.lens.name if asked.lens is not None else BUNDLED_LENS
-    return Source(
-        model=model.name,
-        revision=model.revision,
-        dtype=model.dtype_name,
-        lens=file if "tuned" in readout.lenses else None,
-        wiring=tuple(check.worst for check in model.wiring),
-    )
-
-
 def _write(readout: Readout, source: Source, opened: Opened, shape: Shape) -> None:
     shown_ids = (token for cells in readout.lenses.values() for token in cells.top_ids.ravel().tolist())
     texts = opened.model.texts.of({*readout.prompt.ids, *shown_ids})
     if shape.format == "json":
         from lenstui.export.json_contract import json_text
 
-        _deliver(json_text(readout, texts, source), shape.output)
+        deliver(json_text(readout, texts, source), shape.output)
         return
     from rich.console import Console
 
@@ -220,14 +199,4 @@ def _write(readout: Readout, source: Source, opened: Opened, shape: Shape) -> No
     if shape.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         Console().print(shown, soft_wrap=True, end="")
     else:
-        _deliver(shown.plain, shape.output)
-
-
-def _deliver(text: str, file: Path | None) -> None:
-    if file is None:
-        sys.stdout.write(text)
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LensError(f"{file} cannot be written: {error.strerror or error}.") from error
+        deliver(shown.plain, shape.output)

@@ -15,6 +15,8 @@ class Source:
         dtype: of the weights, as PyTorch calls it.
         lens: file name of the tuned lens that was read, or None.
         wiring: the worst difference that each wiring check found, all of them passed.
+        device: where it ran.
+        versions: of torch and transformers, by name.
     """
 
     model: str
@@ -22,3 +24,5 @@ class Source:
     dtype: str
     lens: str | None
     wiring: tuple[float, ...]
+    device: str = "cpu"
+    versions: tuple[tuple[str, str], ...] = ()

@@ -177,6 +177,7 @@ def _read_tile(
     final_logits = head(h[last])  # [cols, vocabulary]
     final = _Final.of(final_logits, next_ids)
     last_cells = _reduce(final_logits, final, top_k, pins)
+    last_cells["kl"].zero_()  # of a distribution from itself; what was summed is rounding
 
     logit_rows = [last_cells if row == last else _reduce(head(h[row]), final, top_k, pins) for row in rows]
     lenses = {"logit": _stack(logit_rows)}

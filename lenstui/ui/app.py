@@ -25,6 +25,19 @@ from lenstui.ui.screens.open_model import OpenModelScreen
 
 FIRST_PROMPT = "The trees are green and the sky is"
 
+# What the screen's words and signs mean, for the list of keys.
+WORDS = (
+    ("row k", "what block k hands on; emb: the embedding"),
+    ("last row", "the model's own output, for every lens"),
+    ("probability", "of the cell's likeliest token"),
+    ("entropy", "of the cell's distribution, nats"),
+    ("KL from final", "KL(final ‖ lens), nats"),
+    ("rank", "tokens likelier than the final top-1; 0: none"),
+    ("wiring ok", "head(final norm(h)) is the model's output"),
+    ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),
+    ("\\x1b  \\u200b", "a byte or character that cannot be shown"),
+)
+
 DARK = Theme(
     name="lenstui-dark",
     primary="#6fb7c4",
@@ -131,7 +144,7 @@ class LenstuiApp(App[None]):
                     keys[binding.id or binding.key] = Key(
                         place, shown, binding.tooltip or binding.description
                     )
-        return list(keys.values())
+        return [*keys.values(), *(Key("word", word, meaning) for word, meaning in WORDS)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of Explore by name."""

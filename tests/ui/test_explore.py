@@ -260,8 +260,46 @@ async def test_typing_goes_on_while_the_model_opens(tiny_model: Path) -> None:
     app = LenstuiApp(Start(prompt="a", model=str(tiny_model)))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("b")  # long before the model is there
-        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        await until(pilot, lambda: grid(app).cells is not None)
         box = app.explore.query_one(PromptBox)
         assert app.focused is box
         await pilot.press("c")
         assert box.prompt == "abc"
+        assert subtitle(app) == "not read yet: press Enter"
+        cells = grid(app).cells
+        assert cells is not None
+        assert cells.columns == 1  # nothing unfinished was read
+        await pilot.press("enter")
+        await until(pilot, lambda: subtitle(app).startswith("3 tokens") and subtitle(app).endswith(" s"))
+
+
+async def test_an_emptied_box_says_so_and_the_grid_stays(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("i", "ctrl+u", "enter")
+        assert "type a text" in subtitle(app)
+        assert grid(app).display
+        app.explore.query_one(PromptBox).text = TEXT
+        await pilot.pause()
+        assert subtitle(app).startswith(f"{len(TEXT)} tokens")  # what the grid shows is in the box again
+
+
+async def test_nothing_of_the_model_before_stays_on_screen(opened: Any, shared: Path) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("i", "ctrl+u", "escape", "m")
+        app.screen.query_one(Input).value = str(shared / "models" / "stories260K")
+        await pilot.press("enter")
+        await until(pilot, lambda: "5 blocks" in str(app.explore.query_one(StatusBar).render()))
+        await until(pilot, lambda: grid(app).cells is not None and len(grid(app).cells.entropy) == 6)
+        assert app.explore.query_one("#detail-tuned", CellView).facts is None
+        assert "No tuned lens" in message(app, "tuned")
+
+
+async def test_tall_cells_show_the_value_that_they_are_coloured_by(opened: Any) -> None:
+    async with opened(TEXT, top_k=2) as (app, pilot):
+        cells = grid(app).cells
+        assert cells is not None
+        await pilot.press("v", "v")
+        kl = grid(app).value.format(float(cells.kl[0, -1]))
+        row = grid(app).size.height and 1 + 2 * 3  # emb is the last of four rows of two lines
+        line = "".join(segment.text for segment in grid(app).render_line(row))
+        assert line.rstrip().endswith(kl)

@@ -28,16 +28,17 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.values import VALUES, Scale
 from lenstui.ui.widgets.detail import CellFacts, Detail
-from lenstui.ui.widgets.grid import HEADER, Cursor, Grid
+from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
 from lenstui.ui.widgets.pane import Pane
 from lenstui.ui.widgets.prompt_box import PromptBox
 from lenstui.ui.widgets.status_bar import StatusBar
 
 TOP_K = 10  # tokens that each cell keeps, for the detail
-FRAME, SCROLLBAR, LEAST_DETAIL = 2, 1, 8  # lines
 REST = 0.05  # seconds that the cursor must rest before the detail follows
 MAX_DEPTH = 5
+EMPTY = "empty: type a text, then Enter"
+UNREAD = "not read yet: press Enter"
 NO_LENS = "No tuned lens for this model.\n\nStart with --lens FILE to open one."
 
 
@@ -73,6 +74,10 @@ class Explore(LeanScreen[None]):
             id="explore.other",
         ),
         Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
+        Binding(
+            "colon", "app.command_palette", "Commands", key_display=":", show=False,
+            tooltip="Command palette: every action by name", id="app.commands",
+        ),
         Binding("q", "app.quit", "Quit", id="app.quit"),
     ]  # fmt: skip
 
@@ -120,14 +125,8 @@ class Explore(LeanScreen[None]):
         self.call_after_refresh(self._share_room)
 
     def _share_room(self) -> None:
-        """Lines that the grid does not need go to the detail, which then lists more tokens."""
-        rows = len(self._model.rows) if self._model else self.size.height
-        grid = FRAME + HEADER + SCROLLBAR + rows * self.grids["logit"].row_height
-        taken = sum(self.query_one(kind).outer_size.height for kind in (StatusBar, PromptBox, Legend, Footer))
-        notice = self.query_one("#notice")
-        free = self.size.height - taken - notice.outer_size.height * notice.display - grid
-        least = LEAST_DETAIL if self.has_class("-tall") else LEAST_DETAIL - 2
-        self.query_one(Detail).styles.height = max(least, min(free, FRAME + 1 + TOP_K))
+        """The detail lists more tokens where the screen is taller."""
+        self.query_one(Detail).styles.height = min(max((self.size.height - 14) // 3, 6), TOP_K + 3)
 
     @property
     def grids(self) -> Mapping[str, Grid]:
@@ -180,18 +179,20 @@ class Explore(LeanScreen[None]):
     def on_model_loaded(self, message: ModelLoaded) -> None:
         """Show the new model, and read the prompt with it."""
         model = self._model = message.model
+        self.app.clear_notifications()
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
         status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
         self._note(" · ".join(model.remarks))
         self._texts.clear()
-        self._share_room()
         self.grids["logit"].start(model.rows, (), model.vocabulary)
         self.grids["tuned"].start(model.rows, (), model.vocabulary)
         self.query_one("#pane-tuned", Pane).say("" if model.lens else NO_LENS)
-        box = self.query_one(PromptBox)
+        self._columns = ()
+        self.query_one(Detail).show("", None, None)
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
-        self._read(box.prompt, leave_prompt=box.prompt == self._prompt)  # else somebody is typing
+        untouched = self.query_one(PromptBox).prompt == self._prompt  # else somebody is typing
+        self._read(self._prompt, leave_prompt=untouched)
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,17 +213,28 @@ class Explore(LeanScreen[None]):
     def _read(self, text: str, *, leave_prompt: bool = True) -> None:
         self._leave_prompt = leave_prompt
         if not text:
-            self.query_one(PromptBox).border_subtitle = "empty: type a text, then Enter"
-            for pane in self.query(Pane):
-                pane.say("Type a prompt and press Enter.")
+            self.query_one(PromptBox).border_subtitle = EMPTY
+            if not self._columns:
+                for pane in self.query(Pane):
+                    pane.say("Type a prompt and press Enter.")
             self.query_one(PromptBox).focus()
             return
+        self._prompt = text
         if self._model is None:
             self.query_one(PromptBox).border_subtitle = "will be read when the model is open"
             return
         self._serial += 1
         self.query_one(PromptBox).border_subtitle = "reading …"
         self.app.request_read(self._serial, text, self._page_columns())  # type: ignore[attr-defined]
+
+    @on(PromptBox.Changed)
+    def mark_unread(self) -> None:
+        """Say when the box holds something else than what the grid shows."""
+        box = self.query_one(PromptBox)
+        if box.prompt == self._prompt:
+            box.border_subtitle = self._counted
+        else:
+            box.border_subtitle = UNREAD if box.prompt else EMPTY
 
     def _page_columns(self) -> int:
         """How many columns fit on the screen: the last ones of a prompt are read first."""
@@ -243,6 +255,7 @@ class Explore(LeanScreen[None]):
         row = self._cursor.row if self._has_cells else len(self._model.rows) - 1
         for lens, pane in ((pane.lens, pane) for pane in self.query(Pane)):
             if lens == "tuned" and self._model.lens is None:
+                pane.say(NO_LENS)
                 continue
             pane.grid.start(self._model.rows, message.columns, self._model.vocabulary)
             pane.show_grid()
@@ -265,7 +278,8 @@ class Explore(LeanScreen[None]):
     def on_read_done(self, message: ReadDone) -> None:
         """Say how long it took."""
         if message.serial == self._serial:
-            self.query_one(PromptBox).border_subtitle = f"{self._counted} · {message.seconds:.2f} s"
+            self._counted += f" · {message.seconds:.2f} s"
+            self.mark_unread()
             self._rescale()
 
     def on_read_failed(self, message: ReadFailed) -> None:
@@ -312,7 +326,7 @@ class Explore(LeanScreen[None]):
         """Go to the other lens."""
         other = "tuned" if self.shown_lens == "logit" else "logit"
         if not self.grids[other].display:
-            self.notify(NO_LENS.replace("\n\n", " "), markup=False)
+            self._tell(NO_LENS.replace("\n\n", " "))
         self.shown_lens = other
         if isinstance(self.focused, Grid | None):
             self._focus_grid()
@@ -354,11 +368,15 @@ class Explore(LeanScreen[None]):
         """Taller or flatter rows."""
         depth = self.grids["logit"].depth + step
         if not 1 <= depth <= MAX_DEPTH:
-            self.notify(f"Rows show the top 1 to {MAX_DEPTH} tokens.")
+            self._tell(f"Rows show the top 1 to {MAX_DEPTH} tokens.")
             return
         for grid in self.grids.values():
             grid.depth = depth
-        self._share_room()
+
+    def _tell(self, text: str) -> None:
+        """Why a key did nothing; only the last such message stays."""
+        self.app.clear_notifications()
+        self.notify(text, timeout=4, markup=False)
 
     def action_flip(self) -> None:
         """Last row on top, or at the bottom."""

@@ -12,11 +12,11 @@ from textual.widget import Widget
 
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
-from lenstui.ui.values import NO_LEVEL, probability_text
+from lenstui.ui.values import NO_LEVEL
 
 PENDING = "·"
 REVERSED = Style(bold=True, reverse=True)
-_PERCENT = 6  # cells that a probability takes, with the space before it
+_NUMBER = 6  # cells that a number takes, with the space before it
 
 
 @lru_cache(maxsize=1 << 16)
@@ -28,9 +28,9 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…" if width > 3 else set_cell_size(text, width)
 
 
-def with_probability(text: str, probability: float, width: int) -> str:
-    """A token and its probability, aligned at the right."""
-    return f"{fit(text, width - _PERCENT)}{probability_text(probability):>{_PERCENT}}"
+def with_number(text: str, number: str, width: int) -> str:
+    """A token and a number, aligned at the right."""
+    return f"{fit(text, width - _NUMBER)}{number:>{_NUMBER}}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ class CellView(Widget):
             name = (
                 set_cell_size(text, name_width) if cell_len(text) <= name_width else _clip(text, name_width)
             )
-            line = Text(f"{name} {100 * probability:5.1f}% ")
+            shown = f"{100 * probability:.1f}%" if probability >= 0.0005 else "<0.1%"
+            line = Text(f"{name} {shown:>6} ")
             line.append(_bar(probability, width - line.cell_len), style=bar)
             lines.append(line)
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
@@ -122,19 +123,20 @@ class Detail(Horizontal):
 
 
 def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> Text:
-    """The lens's name and its numbers; those that find no room are left out, the least needed first."""
-    line = Text.assemble((f"{facts.lens:<5}", lens))
-    parts = [
-        ("entropy", nats_text(facts.entropy)),
-        ("KL", nats_text(facts.kl)),
-        ("rank of final", rank_text(facts.final_rank)),
-    ]
+    """The lens's name and its numbers, in full words where there is room for them."""
+    entropy, kl, rank = nats_text(facts.entropy), nats_text(facts.kl), rank_text(facts.final_rank)
+    short = [("entropy", entropy), ("KL", kl), ("rank", rank)]
+    full = [("entropy", f"{entropy} nats"), ("KL from final", f"{kl} nats"), ("final top-1 at rank", rank)]
     if facts.next_logprob is not None and facts.next_rank is not None and math.isfinite(facts.next_logprob):
-        parts.append(("next", f"{facts.next_logprob:.2f} (rank {rank_text(facts.next_rank)})"))
-    for label, number in parts:
-        part = Text.assemble(("  " + label + " ", quiet), number)
-        if line.cell_len + part.cell_len <= width:
-            line.append_text(part)
+        next_rank = rank_text(facts.next_rank)
+        short.append(("next", f"{facts.next_logprob:.2f} (rank {next_rank})"))
+        full.append(("log p(next)", f"{facts.next_logprob:.2f} nats, rank {next_rank}"))
+    for parts in (full, short):
+        line = Text.assemble((f"{facts.lens:<5}", lens))
+        for label, number in parts:
+            line.append_text(Text.assemble((f"  {label} ", quiet), number))
+        if line.cell_len <= width:
+            break
     return line
 
 

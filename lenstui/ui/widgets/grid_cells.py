@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.lens.cells import Cells, FloatArray
-from lenstui.ui.values import NO_LEVEL, LevelArray, Scale, Value
-from lenstui.ui.widgets.cell import fit, with_probability
+from lenstui.ui.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
+from lenstui.ui.widgets.cell import fit, with_number
 
 _NONE = -1  # a token id or a rank that is not there
 
@@ -38,6 +38,7 @@ class GridCells:
         self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
         self.cells: Cells | None = None
         self._columns = columns
+        self._value = PROBABILITY
         self._texts: dict[int, str] = {}
 
     def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
@@ -45,6 +46,7 @@ class GridCells:
         if self.cells is None:
             self.cells = _blank(cells, self._columns)
         self._texts.update(texts)
+        self._value = value
         columns = slice(start, start + cells.columns)
         for field in fields(Cells):
             getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
@@ -53,6 +55,7 @@ class GridCells:
 
     def choose(self, value: Value, scale: Scale) -> None:
         """Show another value."""
+        self._value = value
         if self.cells is not None:
             self.values = value.of(self.cells).copy()
         self.rescale(scale)
@@ -70,11 +73,15 @@ class GridCells:
             self.cells.top_ids[:, columns, : max(depth, 1)],
         ]
         if depth > 1:
-            parts.append(self.cells.top_probs[:, columns, :depth])
+            parts += [self.cells.top_probs[:, columns, :depth], self.values[:, columns, None]]
         return np.concatenate(parts, axis=2, dtype=np.float64)
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
-        """The texts of one line of a row, each of the same width; None for a cell that is not yet read."""
+        """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
+
+        In rows of several lines a token has its probability behind it; the first one the value that the
+        colour shows.
+        """
         if self.cells is None:
             return [None] * len(self.levels[row, columns])
         ids = self.cells.top_ids[row, columns]
@@ -85,10 +92,11 @@ class GridCells:
         texts = [None if token == _NONE else self._texts.get(token, f"#{token}") for token in tokens]
         if depth == 1:
             return [text if text is None else fit(text, width) for text in texts]
-        probabilities = self.cells.top_probs[row, columns, line].tolist()
+        value = self._value if line == 0 else PROBABILITY
+        numbers = self.values[row, columns] if line == 0 else self.cells.top_probs[row, columns, line]
         return [
-            text if text is None else with_probability(text, probability, width)
-            for text, probability in zip(texts, probabilities, strict=True)
+            text if text is None else with_number(text, value.format(number), width)
+            for text, number in zip(texts, numbers.tolist(), strict=True)
         ]
 
 
