@@ -74,7 +74,6 @@ def open_model(
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.lens_file import open_lens
     from lenstui.lens.model import load
-    from lenstui.lens.unembed_hash import hash_warning
 
     path = start.lens or _own_lens(choice.path)
     lens = None if path is None else open_lens(path)  # first: a wrong file is no reason to load a model
@@ -86,7 +85,7 @@ def open_model(
         dtype=start.dtype,
         on_stage=on_stage,
     )
-    warning = None if lens is None else fit_warning(lens, model) or hash_warning(lens, model)
+    warning = None if lens is None else fit_warning(lens, model)
     return Opened(model, lens, choice.reason, warning)
 
 

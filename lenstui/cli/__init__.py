@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lenstui.cli import convert, eval, places, read, screen
+from lenstui.cli import convert, eval, places, read, screen, train
 from lenstui.cli.stderr import say
 from lenstui.lens.errors import LensError
 
@@ -20,6 +20,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "eval": eval.run,
     "paths": places.run,
     "read": read.run,
+    "train": train.run,
 }
 
 

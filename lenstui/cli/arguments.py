@@ -49,14 +49,17 @@ def add_prompt_and_model(parser: Parser) -> None:
     add_model(parser)
 
 
-def add_model(parser: Parser) -> None:
-    """Add the arguments that name a model and its lens, and say how to run it."""
+def add_model(parser: Parser, *, lens: bool = True) -> None:
+    """Add the arguments that name a model and, if wanted, its lens, and say how to run it."""
     model = parser.add_argument_group("model")
     which = model.add_mutually_exclusive_group()
     which.add_argument("--model", metavar="ID|FOLDER", help="a model on the Hugging Face hub, or a folder")
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
-    model.add_argument("--lens", metavar="FILE", type=Path, help="a tuned lens for this model")
+    if lens:
+        model.add_argument("--lens", metavar="FILE|FOLDER", type=Path, help="a tuned lens for this model")
+    else:
+        parser.set_defaults(lens=None)
     model.add_argument("--device", type=_device, default="auto", help=f"{DEVICES} (default: auto)")
     model.add_argument(
         "--dtype",

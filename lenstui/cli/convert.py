@@ -93,9 +93,9 @@ def _is_folder(parser: Parser, target: str) -> bool:
 def _marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
     """The lens with all by which to know `model` again; as it was, and why, where it is for other weights."""
     from lenstui.lens.compatibility import fit_warning, lens_config
-    from lenstui.lens.unembed_hash import hash_warning, unembed_hash
+    from lenstui.lens.unembed_hash import unembed_hash
 
-    warning = fit_warning(lens, model) or hash_warning(lens, model)
+    warning = fit_warning(lens, model)
     if warning is not None:
         return lens, f"{warning}; what it says of its own model was kept"
     config = lens_config(model) | {"unembed_hash": unembed_hash(model)}

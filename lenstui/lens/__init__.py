@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lenstui.lens.cells import Cells, Tile
     from lenstui.lens.errors import LensError
+    from lenstui.lens.fit_options import FitOptions, preset
     from lenstui.lens.lens_file import open_lens, save_lens
+    from lenstui.lens.lens_fit import fit
     from lenstui.lens.model import Model, load, wire
     from lenstui.lens.quality import Quality, evaluate
     from lenstui.lens.readout import Readout, read, read_tiles
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Cells": "cells",
+    "FitOptions": "fit_options",
     "LensError": "errors",
     "Model": "model",
     "Prompt": "tokens",
@@ -35,8 +38,10 @@ _HOMES = {
     "TunedLens": "tuned_lens",
     "encode": "tokens",
     "evaluate": "quality",
+    "fit": "lens_fit",
     "load": "model",
     "open_lens": "lens_file",
+    "preset": "fit_options",
     "read": "readout",
     "read_tiles": "readout",
     "save_lens": "lens_file",
@@ -45,6 +50,7 @@ _HOMES = {
 
 __all__ = [
     "Cells",
+    "FitOptions",
     "LensError",
     "Model",
     "Prompt",
@@ -54,8 +60,10 @@ __all__ = [
     "TunedLens",
     "encode",
     "evaluate",
+    "fit",
     "load",
     "open_lens",
+    "preset",
     "read",
     "read_tiles",
     "save_lens",

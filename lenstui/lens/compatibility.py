@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lenstui.lens.model import Model
 from lenstui.lens.tuned_lens import TunedLens
+from lenstui.lens.unembed_hash import hash_warning
 
 _SAMPLES = 64
 _TOLERANCE = 0.02  # of the largest entry: a change of dtype is no alarm, a fine-tuned model is one
@@ -47,7 +48,7 @@ def fit_warning(lens: TunedLens, model: Model) -> str | None:
     lens.check_fits(model.num_blocks, model.d_model)
     ours, theirs = unembedding_sample(model), lens.config.get("unembed_sample")
     if ours is None or not isinstance(theirs, list) or len(theirs) != len(ours):
-        return None
+        return hash_warning(lens, model)  # what the tuned-lens library writes
     largest = max(map(abs, ours), default=0.0)
     if all(abs(a - float(b)) <= _TOLERANCE * largest for a, b in zip(ours, theirs, strict=True)):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -132,6 +132,11 @@ def fit_steps(
         measured = _kl(model, held_out, lens) if step % measure_every == 0 and step < options.steps else None
         yield progress("refining", step, loss, measured)
     yield progress("done", options.steps, None, _kl(model, held_out, lens))
+
+
+def measured(model: Model, progress: FitProgress, held_out: Iterable[Tensor]) -> FitProgress:
+    """The same progress with its held-out KL measured, for a fit that is stopped between two measurements."""
+    return replace(progress, held_out_kl=_kl(model, held_out, progress.lens))
 
 
 def _zero_lens(model: Model) -> TunedLens:

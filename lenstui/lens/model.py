@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lenstui.lens.anatomy import Anatomy, find_anatomy
 from lenstui.lens.device import pick_device, pick_dtype
@@ -47,7 +47,7 @@ class Model:
 
     name: str
     revision: str | None
-    module: nn.Module
+    module: Any
     tokenizer: Any
     texts: TokenTexts
     anatomy: Anatomy

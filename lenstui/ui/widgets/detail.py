@@ -129,9 +129,9 @@ def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> Text:
     full = [("entropy", f"{entropy} nats"), ("KL from final", f"{kl} nats"), ("final top-1 at rank", rank)]
     if facts.next_logprob is not None and facts.next_rank is not None and math.isfinite(facts.next_logprob):
         next_rank = rank_text(facts.next_rank)
-        short.append(("next", f"{facts.next_logprob:.2f} (rank {next_rank})"))
+        short.append(("next", f"{facts.next_logprob:.2f}, rank {next_rank}"))
         full.append(("log p(next)", f"{facts.next_logprob:.2f} nats, rank {next_rank}"))
-    for parts in (full, short):
+    for parts in (full, short, short[:3]):
         line = Text.assemble((f"{facts.lens:<5}", lens))
         for label, number in parts:
             line.append_text(Text.assemble((f"  {label} ", quiet), number))
