@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.paths import bundled_model
+from lenstui.paths import bundled_model, lenses
 from lenstui.start import Start
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ class Opened:
 
     Attributes:
         model: it passed the wiring check.
-        lens: a tuned lens that fits it, or None.
+        lens: a tuned lens that fits it: the one that was asked for, else the newest in the lenses folder that
+            was made for these weights, else the one that the bundled model brings, else None.
+        lens_file: where that came from.
         reason: why this model, where the user named none and it is not the default one.
         warning: what is odd about the lens on this model.
     """
 
     model: Model
     lens: TunedLens | None
+    lens_file: Path | None
     reason: str | None
     warning: str | None = None
 
@@ -73,10 +76,11 @@ def open_model(
     on_stage("importing torch and transformers")
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.lens_file import open_lens
+    from lenstui.lens.lens_list import newest_fitting
     from lenstui.lens.model import load
 
-    path = start.lens or _own_lens(choice.path)
-    lens = None if path is None else open_lens(path)  # first: a wrong file is no reason to load a model
+    # First: a wrong file is no reason to load a model.
+    lens = None if start.lens is None else open_lens(start.lens)
     model = load(
         choice.name,
         folder=choice.path,
@@ -85,11 +89,14 @@ def open_model(
         dtype=start.dtype,
         on_stage=on_stage,
     )
+    file = start.lens or newest_fitting(model, lenses()) or _bundled_lens(choice.path)
+    if lens is None and file is not None:
+        lens = open_lens(file)
     warning = None if lens is None else fit_warning(lens, model)
-    return Opened(model, lens, choice.reason, warning)
+    return Opened(model, lens, file, choice.reason, warning)
 
 
-def _own_lens(folder: Path) -> Path | None:
+def _bundled_lens(folder: Path) -> Path | None:
     """The lens that the bundled model brings."""
     lens = folder / BUNDLED_LENS
     return lens if folder == bundled_model() and lens.is_file() else None

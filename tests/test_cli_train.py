@@ -201,3 +201,22 @@ def test_in_memory_texts_for_notebooks(tiny_folder: Path, text: Path) -> None:
     lens = fit(load(str(tiny_folder)), text.read_text().split("\n\n"), options, on_progress=seen.append)
     assert seen[-1].stage == "done"
     assert np.mean(lens.fit["held_out_kl"]) < np.mean(lens.fit["logit_lens_kl"])
+
+
+def test_the_lens_is_there_by_itself_next_time(
+    tiny_folder: Path,
+    text: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    read = ["read", "a cat", "--model", str(tiny_folder), "--format", "json"]
+    assert main(read) == 0
+    assert json.loads(capsys.readouterr().out)["lenses"]["tuned"] is None
+    assert train(tiny_folder, text) == 0
+    capsys.readouterr()
+    assert main(read) == 0
+    readout = json.loads(capsys.readouterr().out)
+    assert readout["lens"] == "tiny-quick-1.pt"
+    assert readout["lenses"]["tuned"] is not None

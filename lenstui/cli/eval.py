@@ -72,7 +72,7 @@ def run(words: Sequence[str]) -> int:
 
     from lenstui.export.evaluation import evaluation_json, evaluation_table
 
-    source = source_of(opened, asked, tuned="tuned" in qualities)
+    source = source_of(opened, tuned="tuned" in qualities)
     shown = (
         evaluation_json(qualities, source, documents.paths)
         if form == "json"

@@ -7,29 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.lens.errors import LensError
-from lenstui.start import Start
 
 if TYPE_CHECKING:
     from lenstui.export.source import Source
     from lenstui.opening import Opened
 
 
-def source_of(opened: Opened, asked: Start, *, tuned: bool) -> Source:
+def source_of(opened: Opened, *, tuned: bool) -> Source:
     """Where numbers come from.
 
     Args:
         opened: the model they were read from.
-        asked: what it was opened for.
         tuned: whether a tuned lens had part in them.
     """
     import torch
     import transformers
 
     from lenstui.export.source import Source
-    from lenstui.opening import BUNDLED_LENS
 
     model = opened.model
-    lens = asked.lens.name if asked.lens is not None else BUNDLED_LENS
+    lens = None if opened.lens_file is None else opened.lens_file.name
     return Source(
         model=model.name,
         revision=model.revision,

@@ -84,7 +84,7 @@ def show(asked: Start, shape: Shape) -> int:
         say(f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut.")
     if shape.lenses == _LENSES and "tuned" not in readout.lenses:
         say(f"There is no tuned lens for {opened.model.name}: only the logit lens is shown.")
-    _write(readout, source_of(opened, asked, tuned="tuned" in readout.lenses), opened, shape)
+    _write(readout, source_of(opened, tuned="tuned" in readout.lenses), opened, shape)
     return 0
 
 

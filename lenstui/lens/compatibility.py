@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -46,11 +47,19 @@ def fit_warning(lens: TunedLens, model: Model) -> str | None:
         LensError: if it does not even fit in shape.
     """
     lens.check_fits(model.num_blocks, model.d_model)
-    ours, theirs = unembedding_sample(model), lens.config.get("unembed_sample")
-    if ours is None or not isinstance(theirs, list) or len(theirs) != len(ours):
+    same = same_unembedding(lens.config, model)
+    if same is None:
         return hash_warning(lens, model)  # what the tuned-lens library writes
-    largest = max(map(abs, ours), default=0.0)
-    if all(abs(a - float(b)) <= _TOLERANCE * largest for a, b in zip(ours, theirs, strict=True)):
+    if same:
         return None
     made_for = lens.config.get("base_model_name_or_path") or "another model"
     return f"The tuned lens {lens.name} was made for other weights ({made_for}): read its rows with care"
+
+
+def same_unembedding(config: Mapping[str, Any], model: Model) -> bool | None:
+    """Whether a lens's config samples the unembedding of `model`; None where one of them has no sample."""
+    ours, theirs = unembedding_sample(model), config.get("unembed_sample")
+    if ours is None or not isinstance(theirs, list) or len(theirs) != len(ours):
+        return None
+    largest = max(map(abs, ours), default=0.0)
+    return all(abs(a - float(b)) <= _TOLERANCE * largest for a, b in zip(ours, theirs, strict=True))
