@@ -119,6 +119,10 @@ def read_tiles(
     if lens is not None:
         lens.check_fits(model.num_blocks, model.d_model)
         lens = lens.to(model.device)
+    if top_k < 1:
+        raise LensError(f"A cell keeps at least one token, not {top_k}.")
+    if wrong := [pin for pin in pins if not 0 <= pin < model.vocabulary]:
+        raise LensError(f"There is no token {wrong[0]}: the vocabulary has ids 0 … {model.vocabulary - 1}.")
     chosen = choose_rows(model.num_blocks, rows)
     ids = torch.tensor(prompt.ids, device=model.device)
     h = residual_stream(model.module, model.anatomy, ids[None])[:, 0]  # [L + 1, cols, d]

@@ -667,8 +667,7 @@ def test_the_bundled_model_when_the_download_fails(fake):
     fake.gated = True
     reason = hub.choose_default().reason
     assert reason is not None
-    assert reason.startswith(f"{NAME} could not be downloaded (")
-    assert reason.startswith("This is the bundled model: ")
+    assert reason.startswith(f"This is the bundled model: {NAME} could not be downloaded (")
 
 
 def test_a_stop_is_no_reason_for_the_bundled_model(fake):

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenstui.lens import LensError, TunedLens, open_lens, save_lens
+from lenstui.lens.tuned_lens import untrained_lens
 
 BLOCKS, D = 3, 5
 CONFIG = {
@@ -327,3 +328,9 @@ def test_a_lens_fits_a_model_of_its_shape_alone(lens: TunedLens) -> None:
             lens.check_fits(blocks, d)
         assert "3 blocks and width 5" in str(caught.value)
         assert f"{blocks} blocks and width {d}" in str(caught.value)
+
+
+def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    save_lens(untrained_lens(2, 4), tmp_path / "lens.pt")
+    assert (tmp_path / "lens.pt").stat().st_mode == (tmp_path / "plain").stat().st_mode

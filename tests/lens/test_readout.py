@@ -362,3 +362,9 @@ def test_forbidden_tokens_make_no_nan(tiny: Model, tiny_formula: Formula) -> Non
     assert_cells(cells, tiny_formula(h) + bias, ids[0].tolist())
     assert (cells.pin_logprobs[..., PINS.index(270)] == -np.inf).all()
     assert not np.isnan(cells.next_logprob[:, :-1]).any()
+
+
+@pytest.mark.parametrize("wrong", [{"top_k": 0}, {"pins": [272]}, {"pins": [-1]}])
+def test_what_cannot_be_read_is_told(tiny: Model, wrong: dict[str, Any]) -> None:
+    with pytest.raises(LensError):
+        read(tiny, "Hello", **wrong)
