@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,7 @@ def test_no_lens_and_a_reason(still: LenstuiApp, snap_compare: Any, size: tuple[
             "This is the bundled model: EleutherAI/pythia-14m is not in the cache "
             "and huggingface.co did not answer"
         )
-        model = OpenModel(
-            "bundled model", reason, *(getattr(MODEL, f) for f in MODEL.__slots__[2:-2]), None, None
-        )
+        model = replace(MODEL, name="bundled model", remarks=(reason,), lens=None, lens_kl=None)
         await show(pilot, model)
         await pilot.press("r")
 

@@ -39,9 +39,7 @@ REST = 0.05  # seconds that the cursor must rest before the detail follows
 MAX_DEPTH = 5
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"
-NO_LENS = (
-    "No tuned lens for this model.\n\n`lenstui train --model …` fits one in a minute; --lens FILE opens one."
-)
+NO_LENS = "No tuned lens for this model.\n\nlenstui train --model … fits one,\nlenstui --lens FILE … opens one."
 
 
 class Explore(LeanScreen[None]):
@@ -328,7 +326,7 @@ class Explore(LeanScreen[None]):
         """Go to the other lens."""
         other = "tuned" if self.shown_lens == "logit" else "logit"
         if not self.grids[other].display:
-            self._tell(NO_LENS.replace("\n\n", " "))
+            self._tell(" ".join(NO_LENS.split()))
         self.shown_lens = other
         if isinstance(self.focused, Grid | None):
             self._focus_grid()
