@@ -69,6 +69,27 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     )
 
 
+def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
+    """Add the arguments that name documents; more may be added to the group."""
+    text = parser.add_argument_group("text")
+    default = "" if required else " (default: the text that comes with lenstui)"
+    text.add_argument(
+        "--data",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        required=required,
+        help="Parquet, JSON lines, or plain text between blank lines; globs such as 'data/*.parquet' too"
+        + default,
+    )
+    text.add_argument("--text-column", metavar="NAME", help="column or field of the text (default: text)")
+    text.add_argument("--max-samples", metavar="N", type=positive, help="read at most N documents")
+    text.add_argument(
+        "--min-chars", metavar="N", type=positive, default=1, help="pass over documents of fewer characters"
+    )
+    return text
+
+
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """Parse, taking whatever follows `-p` for the prompt, even `--demo`."""
     bound: list[str] = []

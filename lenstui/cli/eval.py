@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser, add_model, model_start, positive
+from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.output import check_place, deliver, source_of
 from lenstui.cli.stderr import progress, say
 from lenstui.lens.errors import LensError
@@ -90,20 +90,7 @@ def _parser() -> Parser:
         usage="lenstui eval --data FILE… [options]",
         epilog="Give a text that the lens was not fitted on.",
     )
-    text = parser.add_argument_group("text")
-    text.add_argument(
-        "--data",
-        metavar="FILE",
-        nargs="+",
-        action="extend",
-        required=True,
-        help="Parquet, JSON lines, or plain text between blank lines; globs such as 'data/*.parquet' too",
-    )
-    text.add_argument("--text-column", metavar="NAME", help="column or field of the text (default: text)")
-    text.add_argument("--max-samples", metavar="N", type=positive, help="read at most N documents")
-    text.add_argument(
-        "--min-chars", metavar="N", type=positive, default=1, help="pass over documents of fewer characters"
-    )
+    text = add_text(parser, required=True)
     text.add_argument(
         "--max-tokens",
         metavar="N",

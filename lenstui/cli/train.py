@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui import paths
-from lenstui.cli.arguments import Parser, add_model, model_start, positive
+from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.output import check_place
 from lenstui.cli.stderr import progress, say
 
@@ -103,19 +103,7 @@ def _parser() -> Parser:
         usage="lenstui train [--data FILE…] [options]",
         epilog="Ctrl+C stops and keeps what was learned.",
     )
-    text = parser.add_argument_group("text")
-    text.add_argument(
-        "--data",
-        metavar="FILE",
-        nargs="+",
-        action="extend",
-        help="Parquet, JSON lines or plain text; globs (default: the bundled text)",
-    )
-    text.add_argument("--text-column", metavar="NAME", help="column or field of the text (default: text)")
-    text.add_argument("--max-samples", metavar="N", type=positive, help="read at most N documents")
-    text.add_argument(
-        "--min-chars", metavar="N", type=positive, default=1, help="pass over documents of fewer characters"
-    )
+    text = add_text(parser, required=False)
     text.add_argument(
         "--held-out", metavar="SHARE", type=_share, default=0.1, help="share never trained on (default: 0.1)"
     )

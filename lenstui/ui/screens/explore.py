@@ -39,7 +39,11 @@ REST = 0.05  # seconds that the cursor must rest before the detail follows
 MAX_DEPTH = 5
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"
-NO_LENS = "No tuned lens for this model.\n\nlenstui train --model … fits one,\nlenstui --lens FILE … opens one."
+NO_LENS = """\
+No tuned lens for this model.
+
+lenstui train --model … fits one,
+lenstui --lens FILE … opens one."""
 
 
 class Explore(LeanScreen[None]):
