@@ -40,8 +40,8 @@ class Ids(SimpleNamespace):
     def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
         return {"input_ids": [ord(character) for character in text]}
 
-    def __len__(self) -> int:
-        return CONFIG.vocab_size
+    def get_vocab(self) -> dict[str, int]:
+        return {chr(token): token for token in range(CONFIG.vocab_size)}
 
     def decode(self, ids: list[int], **_: object) -> str:
         return "".join(map(chr, ids))

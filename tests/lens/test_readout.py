@@ -239,7 +239,7 @@ def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch:
     monkeypatch.setattr(readout, "_tile_width", lambda model: 10)
     with Widest(tiny.vocabulary) as widest:
         list(read_tiles(tiny, prompt, naive.random_lens(tiny)))
-    assert widest.logits == 10 * tiny.vocabulary
+    assert 0 < widest.logits <= 10 * tiny.vocabulary
     assert widest.any <= stream.numel()
 
 

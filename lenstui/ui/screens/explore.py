@@ -130,7 +130,7 @@ class Explore(LeanScreen[None]):
 
     def _share_room(self) -> None:
         """The detail lists more tokens where the screen is taller."""
-        self.query_one(Detail).styles.height = min(max((self.size.height - 14) // 3, 6), TOP_K + 3)
+        self.query_one(Detail).styles.height = min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3)
 
     @property
     def grids(self) -> Mapping[str, Grid]:
