@@ -219,6 +219,10 @@ class _Final:
         for part in _slices(logits):
             log_probs = logits[part].log_softmax(-1)
             torch.exp(log_probs, out=probs[part])
+            # The float32 sum is off 1 by 1e-5, which a KL of 40 nats would feel in its fourth digit.
+            total = probs[part].sum(-1, keepdim=True)
+            probs[part] /= total
+            log_probs -= total.log()
             # 0 · -inf is 0 here: a head may mask tokens out.
             neg_entropy[part] = _dot(probs[part], log_probs.clamp_(min=_LOWEST))
         return cls(probs, neg_entropy, top1, next_ids)
