@@ -94,7 +94,7 @@ def test_json_is_the_contract_and_the_file_is_what_it_says(
     assert lens.config["d_model"] == 16
     assert lens.fit["held_out_kl"] == result["held_out_kl"]
     _, held_out = split_blocks(model.tokenizer, Documents((str(text),)), 64)
-    blocks = list(held_out)[: 8192 // 64]
+    blocks = list(held_out)[: 4096 // 64]
     np.testing.assert_allclose(
         evaluate(model, blocks, lens)["tuned"].kl[:-1], result["held_out_kl"], rtol=1e-5
     )

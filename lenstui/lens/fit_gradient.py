@@ -6,6 +6,8 @@ input it is that times the matrix (times the scale; with a softcap also times `1
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -37,10 +39,7 @@ def losses_and_gradient(
     flat, final = x.detach().reshape(rows, -1, d), final.detach().reshape(-1, d)
     gradient = torch.empty_like(flat)
     sums = torch.zeros(rows, device=x.device)
-    size = _LOGITS_BYTES.get(x.device.type, _LOGITS_BYTES_ACCELERATOR)
-    width = max(1, size // (4 * model.vocabulary))
-    for start in range(0, flat.shape[1], width):
-        run = slice(start, start + width)
+    for run in _runs(model, flat):
         target = _target(model, final[run], following[run], loss)
         for row in range(rows):
             if model.head.linear is not None:
@@ -50,6 +49,32 @@ def losses_and_gradient(
             sums[row] += row_sum
             gradient[row, run] = row_gradient.to(gradient.dtype)
     return sums, gradient.view_as(x)
+
+
+def mean_kl(model: Model, h: Tensor, x: Tensor) -> Tensor:
+    """KL(final ‖ lens) of every row, nats, `[rows]`: one product per row, and nothing but the KL.
+
+    Args:
+        model: from `load`.
+        h: what enters the final norm, `[cols, d]`.
+        x: what enters the head, `[rows, cols, d]`.
+    """
+    final = model.head.norm(h)
+    sums = torch.zeros(len(x), device=x.device)
+    for run in _runs(model, x):
+        target = _target(model, final[run], torch.zeros(len(final[run]), dtype=torch.long), "kl")
+        for row in range(len(x)):
+            logits = model.head.logits(x[row, run])
+            sums[row] += (logits.logsumexp(-1) - target.of(logits)).sum() + target.constant
+    return sums / len(h)
+
+
+def _runs(model: Model, x: Tensor) -> Iterator[slice]:
+    """Runs of the columns of `x` `[rows, cols, d]` whose logits are not too many at a time."""
+    size = _LOGITS_BYTES.get(x.device.type, _LOGITS_BYTES_ACCELERATOR)
+    width = max(1, size // (4 * model.vocabulary))
+    for start in range(0, x.shape[1], width):
+        yield slice(start, start + width)
 
 
 class _Target:
@@ -82,6 +107,9 @@ def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Targ
             return _Target(None, final.new_zeros(()).float(), following)
         log_probs = model.head.logits(final).log_softmax(-1)
         probs = log_probs.exp()
+        total = probs.sum(-1, keepdim=True)  # off 1 by float32's rounding, which a large KL would feel
+        probs /= total
+        log_probs -= total.log()
         lowest = torch.finfo(torch.float32).min
         constant = torch.linalg.vecdot(probs, log_probs.clamp_(min=lowest)).sum()  # 0 · -inf is 0 here
         return _Target(probs, constant, following)

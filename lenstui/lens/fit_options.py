@@ -47,7 +47,7 @@ class FitOptions:
     loss: Loss = "kl"
     bias_only: bool = False
     seed: int = 0
-    held_out_tokens: int = 8_192
+    held_out_tokens: int = 4_096
 
     def check(self) -> None:
         """Raise `LensError` where the options make no sense together."""

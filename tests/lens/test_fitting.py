@@ -81,8 +81,8 @@ def test_held_out_kl_is_what_evaluate_says(tiny: Model) -> None:
     last = run(tiny, FEW, blocks(8), held_out)[-1]
     assert last.held_out_kl is not None
     quality = evaluate(tiny, held_out, last.lens)
-    np.testing.assert_allclose(last.held_out_kl, quality["tuned"].kl[:-1], rtol=1e-6)
-    np.testing.assert_allclose(last.logit_lens_kl, quality["logit"].kl[:-1], rtol=1e-6)
+    np.testing.assert_allclose(last.held_out_kl, quality["tuned"].kl[:-1], rtol=1e-4)
+    np.testing.assert_allclose(last.logit_lens_kl, quality["logit"].kl[:-1], rtol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_lens_and_another_seed_another(tiny: Model) -> None:
