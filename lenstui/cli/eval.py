@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
-from lenstui.cli.output import check_place, deliver, source_of
+from lenstui.cli.output import add_output, check_place, deliver, output_format, source_of
 from lenstui.cli.stderr import progress, say
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from lenstui.lens.quality import Quality
     from lenstui.opening import Opened
 
-_FORMATS = ("table", "json")
-_ENDINGS = {"": "table", ".txt": "table", ".json": "json"}
 _SEQ_LEN = 512
 _MAX_TOKENS = 16384
 
@@ -49,7 +46,7 @@ def run(words: Sequence[str]) -> int:
     """Parse the arguments of `lenstui eval` and do it."""
     parser = _parser()
     given = parser.parse_args(words)
-    form = _format(parser, given)
+    form = output_format(parser, given)
     asked = model_start(parser, given)
     if given.seq_len is not None and given.seq_len > given.max_tokens:
         parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {given.max_tokens}")
@@ -105,9 +102,7 @@ def _parser() -> Parser:
         help=f"tokens of a block (default: {_SEQ_LEN}, or the model's context if that is shorter)",
     )
     add_model(parser)
-    output = parser.add_argument_group("output")
-    output.add_argument("--format", choices=_FORMATS, help="default: what the ending of -o says, else table")
-    output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    add_output(parser)
     return parser
 
 
@@ -116,14 +111,6 @@ def _at_least_2(text: str) -> int:
     if number < 2:
         raise argparse.ArgumentTypeError("must be at least 2: a token, and the one it predicts")
     return number
-
-
-def _format(parser: Parser, given: argparse.Namespace) -> str:
-    ending = "" if given.output is None else given.output.suffix
-    form: str | None = given.format or _ENDINGS.get(ending.lower())
-    if form is None:
-        parser.error(f"the ending {ending} does not tell the format: add --format {' or '.join(_FORMATS)}")
-    return form
 
 
 def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
@@ -140,8 +127,7 @@ def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
         with _bar(most * length) as on_tokens:
             qualities = evaluate(model, _watched(islice(blocks, most), on_tokens), opened.lens)
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise LensError(f"Evaluating failed: {first_line} Try a smaller --seq-len.") from error
+        raise LensError(f"Evaluating failed: {first_line(error)} Try a smaller --seq-len.") from error
     if skipped.count:
         say(str(skipped))
     return qualities

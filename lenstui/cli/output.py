@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.cli.arguments import Parser
 from lenstui.lens.errors import LensError
 
 if TYPE_CHECKING:
     from lenstui.export.source import Source
     from lenstui.opening import Opened
+
+
+_FORMATS = ("table", "json")
+_ENDINGS = {"": "table", ".txt": "table", ".json": "json"}
+
+
+def add_output(parser: Parser) -> argparse._ArgumentGroup:
+    """Add the arguments that say where results go and how; more may be added to the group."""
+    output = parser.add_argument_group("output")
+    output.add_argument("--format", choices=_FORMATS, help="default: what the ending of -o says, else table")
+    output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    return output
+
+
+def output_format(parser: Parser, given: argparse.Namespace) -> str:
+    """`table` or `json`, as `--format` or the file's ending says."""
+    ending = "" if given.output is None else given.output.suffix
+    form: str | None = given.format or _ENDINGS.get(ending.lower())
+    if form is None:
+        parser.error(f"the ending {ending} does not tell the format: add --format {' or '.join(_FORMATS)}")
+    return form
 
 
 def source_of(opened: Opened, *, tuned: bool) -> Source:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
-from lenstui.cli.output import check_place, deliver, source_of
+from lenstui.cli.output import add_output, check_place, deliver, output_format, source_of
 from lenstui.cli.stderr import progress, say
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_line
 from lenstui.start import Start
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
     from lenstui.opening import Opened
 
-_FORMATS = ("table", "json")
-_ENDINGS = {"": "table", ".txt": "table", ".json": "json"}
 _LENSES = ("logit", "tuned")
 _VALUES = ("prob", "entropy", "kl", "rank")
 _ROW = re.compile(r"emb|last|[0-9]{1,6}")
@@ -96,9 +94,7 @@ def _parser() -> Parser:
         epilog="A table is as wide as the terminal, or as COLUMNS says; what is wider goes on below.",
     )
     add_prompt_and_model(parser)
-    output = parser.add_argument_group("output")
-    output.add_argument("--format", choices=_FORMATS, help="default: what the ending of -o says, else table")
-    output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    output = add_output(parser)
     output.add_argument(
         "--lenses", type=_lenses, metavar="LENS,…", help="logit, tuned or both (default: all there are)"
     )
@@ -117,10 +113,7 @@ def _parser() -> Parser:
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
-    ending = "" if given.output is None else given.output.suffix
-    form = given.format or _ENDINGS.get(ending.lower())
-    if form is None:
-        parser.error(f"the ending {ending} does not tell the format: add --format {' or '.join(_FORMATS)}")
+    form = output_format(parser, given)
     if given.value is not None and form != "table":
         parser.error(f"--value is for a table; {form} holds every value")
     return Shape(
@@ -166,8 +159,7 @@ def _read(opened: Opened, asked: Start, shape: Shape) -> Readout:
             bos=asked.bos,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise LensError(f"Reading failed: {first_line} Try a shorter prompt.") from error
+        raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error
     if shape.lenses == ("tuned",):
         return replace(readout, lenses={"tuned": readout.lenses["tuned"]})
     return readout

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_line
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -296,7 +296,7 @@ def _parquet_batches(path: Path, column: str) -> Iterator[Any]:
             try:
                 batch = next(batches, None)
             except (pa.ArrowException, OSError, ValueError) as error:
-                raise LensError(f"{path} is damaged ({_first_line(error)}): fetch it again.") from error
+                raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
             if batch is None:
                 return
             yield batch.column(0)
@@ -319,7 +319,7 @@ def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:
         opened = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
         schema = opened.schema_arrow
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise LensError(f"{path} is damaged ({_first_line(error)}): fetch it again.") from error
+        raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
     if column not in schema.names:
         raise LensError(
             f"{path} has no column {column!r} (it has {_listed(schema.names) or 'none'}): "
@@ -345,7 +345,3 @@ def _kind(beginning: bytes) -> str:
 def _listed(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

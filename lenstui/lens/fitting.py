@@ -18,7 +18,7 @@ from lenstui.lens.fit_gradient import losses_and_gradient, mean_kl
 from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.model import Model
 from lenstui.lens.residual import residual_stream
-from lenstui.lens.tuned_lens import TunedLens
+from lenstui.lens.tuned_lens import TunedLens, untrained_lens
 
 _SHARE_ON_THE_WAY = 4  # of the held-out blocks a fourth is enough to watch by
 MICRO_TOKENS = 256  # columns between two hand-overs, so that a prompt need not wait for a whole step
@@ -81,8 +81,8 @@ def fit_steps(
     if not train or not held_out:
         raise LensError("There is too little text for a single block: give more, or shorter blocks.")
     began, tokens = time.monotonic(), 0
-    lens = _zero_lens(model)
-    logit_kl = _kl(model, held_out, lens)  # all zeros: it is the logit lens
+    lens = untrained_lens(model.num_blocks, model.d_model).to(model.device)
+    logit_kl = _kl(model, held_out, lens)  # untrained, it is the logit lens
     some = held_out[: max(1, len(held_out) // _SHARE_ON_THE_WAY)]
 
     def progress(stage: str, step: int, loss: Tensor | None, kl: FloatArray | None) -> FitProgress:
@@ -138,11 +138,6 @@ def fit_steps(
 def measured(model: Model, progress: FitProgress, held_out: Sequence[Tensor]) -> FitProgress:
     """The same progress with its held-out KL measured, for a fit that is stopped between two measurements."""
     return replace(progress, held_out_kl=_kl(model, held_out, progress.lens))
-
-
-def _zero_lens(model: Model) -> TunedLens:
-    rows, d = model.num_blocks, model.d_model
-    return TunedLens(torch.zeros(rows, d, d, device=model.device), torch.zeros(rows, d, device=model.device))
 
 
 def _kl(model: Model, held_out: Sequence[Tensor], lens: TunedLens) -> FloatArray:

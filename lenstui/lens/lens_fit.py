@@ -69,9 +69,8 @@ def fit(
     if len(blocks) < 2:
         raise LensError("There is too little text: it must fill at least two blocks, one of them held out.")
     final = None
-    for progress in fit_steps(
-        model, *_sides(FitBlocks.enough(blocks[:-last], blocks[-last:], options)), options
-    ):
+    sides = FitBlocks.enough(blocks[:-last], blocks[-last:], options)
+    for progress in fit_steps(model, sides.train, sides.held_out, options):
         on_progress(progress)
         final = progress
     assert final is not None  # fit_steps yields at least once
@@ -114,7 +113,3 @@ def stamped(model: Model, progress: FitProgress, options: FitOptions, *, data: S
     }
     lens = progress.lens
     return TunedLens(lens.weight.clone(), lens.bias.clone(), lens_config(model), fit, options.preset)
-
-
-def _sides(blocks: FitBlocks) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-    return blocks.train, blocks.held_out

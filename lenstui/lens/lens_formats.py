@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenstui.lens.errors import LensError
-from lenstui.lens.tensor_file import damaged, first_line
+from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.tensor_file import damaged
 from lenstui.lens.tuned_lens import TunedLens
 
 LENS_TYPE = "linear_tuned_lens"

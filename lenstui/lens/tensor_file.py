@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import torch
 
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_line
 
 
 def load_tensors(path: Path) -> Any:
@@ -65,8 +65,3 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def damaged(path: Path, error: Exception) -> LensError:
     """The complaint about a file on which a reader failed with `error`."""
     return LensError(f"{path} is damaged or no lens file: {first_line(error)}")
-
-
-def first_line(error: Exception) -> str:
-    """What `error` says, on one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

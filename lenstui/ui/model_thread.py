@@ -52,12 +52,6 @@ class ModelThread:
             if not self._thread.is_alive():
                 self._thread.start()
 
-    def stop(self, kind: str) -> None:
-        """Stop the newest job of `kind`, running or waiting."""
-        with self._lock:
-            if kind in self._newest:
-                self._newest[kind].stopped.set()
-
     def _run(self) -> None:
         while True:
             job = self._jobs.get()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,3 @@ def opened(tiny_model: Path) -> Callable[..., Any]:
             yield app, pilot
 
     return open_app
-
-
-Read = Callable[..., Awaitable[None]]

@@ -28,7 +28,7 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.values import VALUES, Scale
 from lenstui.ui.widgets.detail import CellFacts, Detail
-from lenstui.ui.widgets.grid import Cursor, Grid
+from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
 from lenstui.ui.widgets.pane import Pane
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -36,7 +36,6 @@ from lenstui.ui.widgets.status_bar import StatusBar
 
 TOP_K = 10  # tokens that each cell keeps, for the detail
 REST = 0.05  # seconds that the cursor must rest before the detail follows
-MAX_DEPTH = 5
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"
 NO_LENS = """\
