@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
 from lenstui.cli.stderr import progress, say
 from lenstui.lens.errors import LensError
-
-if TYPE_CHECKING:
-    from lenstui.lens.model import Model
-    from lenstui.lens.tuned_lens import TunedLens
 
 _EPILOG = """\
 IN is lenstui's own file, a folder of the tuned-lens library (or a file in it), a
@@ -61,9 +55,10 @@ def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, r
             raise LensError(f"{source} and {target} are the same: write to another place.")
         remarks = list(lens.remarks)
         if model is not None:
+            from lenstui.lens.compatibility import marked
             from lenstui.lens.model import load
 
-            lens, warning = _marked(lens, load(model, revision=revision, on_stage=on_stage))
+            lens, warning = marked(lens, load(model, revision=revision, on_stage=on_stage))
             remarks += [] if warning is None else [warning]
         on_stage("writing")
         if to_folder:
@@ -88,17 +83,3 @@ def _is_folder(parser: Parser, target: str) -> bool:
     if path.suffix not in {"", ".pt"}:
         parser.error(f"OUT must end in .pt, or be a folder and end in {os.sep}, not in {path.suffix}")
     return not path.suffix
-
-
-def _marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
-    """The lens with all by which to know `model` again; as it was, and why, where it is for other weights."""
-    from lenstui.lens.compatibility import fit_warning, lens_config
-    from lenstui.lens.unembed_hash import unembed_hash
-
-    warning = fit_warning(lens, model)
-    if warning is not None:
-        return lens, f"{warning}; what it says of its own model was kept"
-    config = lens_config(model) | {"unembed_hash": unembed_hash(model)}
-    if lens.config.get("base_model_name_or_path"):  # rather than a path that holds on this machine alone
-        config |= {key: lens.config.get(key) for key in ("base_model_name_or_path", "base_model_revision")}
-    return replace(lens, config=config), None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lenstui.lens.fit_options import FitOptions, preset
     from lenstui.lens.lens_file import open_lens, save_lens
     from lenstui.lens.lens_fit import fit
+    from lenstui.lens.library_folder import save_library_folder
     from lenstui.lens.model import Model, load, wire
     from lenstui.lens.quality import Quality, evaluate
     from lenstui.lens.readout import Readout, read, read_tiles
@@ -45,6 +46,7 @@ _HOMES = {
     "read": "readout",
     "read_tiles": "readout",
     "save_lens": "lens_file",
+    "save_library_folder": "library_folder",
     "wire": "model",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "read",
     "read_tiles",
     "save_lens",
+    "save_library_folder",
     "wire",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from lenstui.lens.model import Model
 from lenstui.lens.tuned_lens import TunedLens
-from lenstui.lens.unembed_hash import hash_warning
+from lenstui.lens.unembed_hash import hash_warning, unembed_hash
 
 _SAMPLES = 64
 _TOLERANCE = 0.02  # of the largest entry: a change of dtype is no alarm, a fine-tuned model is one
@@ -63,3 +64,18 @@ def same_unembedding(config: Mapping[str, Any], model: Model) -> bool | None:
         return None
     largest = max(map(abs, ours), default=0.0)
     return all(abs(a - float(b)) <= _TOLERANCE * largest for a, b in zip(ours, theirs, strict=True))
+
+
+def marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
+    """The lens with all by which to know `model` again; as it was, and why, where it is for other weights.
+
+    Raises:
+        LensError: if it does not even fit in shape.
+    """
+    warning = fit_warning(lens, model)
+    if warning is not None:
+        return lens, f"{warning}; what it says of its own model was kept"
+    config = lens_config(model) | {"unembed_hash": unembed_hash(model)}
+    if lens.config.get("base_model_name_or_path"):  # rather than a path that holds on this machine alone
+        config |= {key: lens.config.get(key) for key in ("base_model_name_or_path", "base_model_revision")}
+    return replace(lens, config=config), None

@@ -16,11 +16,13 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from lenstui.start import Start
+from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LoadFailed, LoadStage
 from lenstui.ui.model_thread import ModelThread
 from lenstui.ui.model_work import ModelWork, ReadRequest
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys
+from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
 
 FIRST_PROMPT = "The trees are green and the sky is"
@@ -81,6 +83,9 @@ class LenstuiApp(App[None]):
         self._start = start
         self._work = ModelWork(self._hand_on)
         self._thread = ModelThread(self._report)
+        self._files = LensFiles(self._hand_on, lambda: self._work.opened)
+        self._file_thread = ModelThread(self._report)  # files are looked at while the model works
+        self._lenses: Lenses | None = None  # while it is open
         self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
 
     def get_default_screen(self) -> Screen[None]:
@@ -102,10 +107,30 @@ class LenstuiApp(App[None]):
         request = ReadRequest(serial, text, page_columns, max(self._start.top_k, TOP_K), self._start.bos)
         self._thread.submit("read", lambda stop: self._work.read(request, stop))
 
+    def request_lens(self, path: Path) -> None:
+        """Open a lens for the open model on the model thread."""
+        self._thread.submit("lens", lambda stop: self._work.open_lens(path, stop))
+
+    def request_save(self, path: Path, as_folder: bool) -> None:
+        """Write the lens in use on the model thread."""
+        self._thread.submit(f"save {path}", lambda stop: self._work.save_lens(path, as_folder))
+
+    def request_lens_list(self) -> None:
+        """Look at the lens files there are."""
+        self._file_thread.submit("list", self._files.list_lenses)
+
+    def request_translators(self, path: Path | None) -> None:
+        """Measure the translators of a lens, or of none; those of the one before are given up."""
+        self._file_thread.submit(
+            "measure", lambda stop: None if path is None else self._files.measure(path, stop), priority=1
+        )
+
     def _hand_on(self, message: Message) -> None:
         """Called on the model thread: give a message to Explore, which may be below other screens."""
         if self.is_running:
             self.explore.post_message(message)
+            if self._lenses is not None:
+                self._lenses.post_message(message)
 
     def _report(self, error: BaseException) -> None:
         """Called on the model thread when a job failed in a way that nobody foresaw."""
@@ -129,13 +154,29 @@ class LenstuiApp(App[None]):
 
         self.push_screen(OpenModelScreen(), opened)
 
+    def action_show_lenses(self) -> None:
+        """List the lenses."""
+
+        def closed(_: None) -> None:
+            self._lenses = None
+
+        self._lenses = Lenses(self.explore.model)
+        self.push_screen(self._lenses, closed)
+
     def _keys(self) -> list[Key]:
-        """Every binding of Explore and what is in it, one line each."""
+        """Every binding of the screens and what is in them, one line each."""
         from lenstui.ui.widgets.grid import Grid
+        from lenstui.ui.widgets.lens_table import LensTable
         from lenstui.ui.widgets.prompt_box import PromptBox
 
         keys: dict[str, Key] = {}
-        for place, owner in (("", Explore), ("grid", Grid), ("prompt", PromptBox)):
+        for place, owner in (
+            ("", Explore),
+            ("grid", Grid),
+            ("prompt", PromptBox),
+            ("lenses", Lenses),
+            ("lenses", LensTable),
+        ):
             for binding in owner.BINDINGS:
                 if isinstance(binding, Binding):
                     shown = binding.key_display or " ".join(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual.message import Message
 
 from lenstui.lens.cells import Tile
+from lenstui.lens.lens_card import LensCard, Match, TranslatorSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class OpenModel:
         wiring: the checks it passed, each with its worst difference.
         lens: name of its tuned lens, or None.
         lens_kl: held-out mean KL of that lens, nats, where its file says.
+        lens_file: where that lens came from, or None.
     """
 
     name: str
@@ -39,6 +42,7 @@ class OpenModel:
     wiring: tuple[str, ...]
     lens: str | None
     lens_kl: float | None
+    lens_file: Path | None = None
 
 
 @dataclass
@@ -99,4 +103,77 @@ class ReadFailed(Message):
     """A reading ended early, and why."""
 
     serial: int
+    text: str
+
+
+@dataclass
+class LensOpened(Message):
+    """The open model has another lens."""
+
+    model: OpenModel
+
+
+@dataclass
+class LensRefused(Message):
+    """A lens was not opened, and why; the one before stays."""
+
+    text: str
+
+
+@dataclass
+class LensSaved(Message):
+    """The lens in use was written, and what is to be said of that."""
+
+    path: Path
+    remark: str | None
+
+
+@dataclass
+class LensNotSaved(Message):
+    """The lens in use was not written, and why."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLens:
+    """A lens of the list.
+
+    Attributes:
+        card: what its file says.
+        match: how far it belongs to the open model; None while there is none.
+        in_use: the open model is read through it.
+    """
+
+    card: LensCard
+    match: Match | None
+    in_use: bool
+
+
+@dataclass
+class LensesListed(Message):
+    """The lenses there are, those for the open model first.
+
+    Attributes:
+        lenses: in the order in which they are shown.
+        left_out: names of files that should be lenses and are none.
+    """
+
+    lenses: tuple[ListedLens, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass
+class TranslatorMeasured(Message):
+    """How large a translator of a lens is."""
+
+    path: Path
+    size: TranslatorSize
+
+
+@dataclass
+class LensNotMeasured(Message):
+    """The translators of a lens cannot be read, and why."""
+
+    path: Path
     text: str

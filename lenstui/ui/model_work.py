@@ -1,18 +1,26 @@
-"""The jobs of the model thread: load a model, read a prompt. Torch is imported here, inside them."""
+"""The jobs of the model thread: load a model, read a prompt, change the lens, save it.
+
+Torch is imported here, inside them.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from textual.message import Message
 
 from lenstui.lens.cells import row_labels
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_line
 from lenstui.opening import Opened, open_model
 from lenstui.start import Start
 from lenstui.ui.messages import (
+    LensNotSaved,
+    LensOpened,
+    LensRefused,
+    LensSaved,
     LoadFailed,
     LoadStage,
     ModelLoaded,
@@ -59,12 +67,16 @@ class ModelWork:
             self._post(LoadFailed(str(error)))
             return
         except Exception as error:  # whatever torch and transformers raise must not end the program
-            first_line = (str(error).splitlines() or [""])[0]
-            self._post(LoadFailed(f"Opening failed: {type(error).__name__}: {first_line}"))
+            self._post(LoadFailed(f"Opening failed: {type(error).__name__}: {first_line(error)}"))
             return
         if not stop():
             self._opened = opened
             self._post(ModelLoaded(_describe(opened)))
+
+    @property
+    def opened(self) -> Opened | None:
+        """What is open just now; itself never changed. The only part that other threads may ask for."""
+        return self._opened
 
     def _say_stage(self, stage: str) -> None:
         self._post(LoadStage(stage))
@@ -90,10 +102,54 @@ class ModelWork:
         except LensError as error:
             self._post(ReadFailed(serial, str(error)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
-            first_line = (str(error).splitlines() or [""])[0]
-            self._post(ReadFailed(serial, f"Reading failed: {type(error).__name__}: {first_line}"))
+            self._post(ReadFailed(serial, f"Reading failed: {type(error).__name__}: {first_line(error)}"))
         else:
             self._post(ReadDone(serial, time.monotonic() - began))
+
+    def open_lens(self, path: Path, stop: Stop) -> None:
+        """Give the open model another lens. A failure leaves the one before as it was."""
+        if self._opened is None:
+            self._post(LensRefused("No model is open: a lens needs one."))
+            return
+        from lenstui.lens.compatibility import fit_warning
+        from lenstui.lens.lens_file import open_lens
+        from lenstui.lens.library_folder import meant_folder
+
+        try:
+            lens = open_lens(path)
+            warning = fit_warning(lens, self._opened.model)
+        except LensError as error:
+            self._post(LensRefused(str(error)))
+        except Exception as error:  # whatever torch raises must not end the program
+            self._post(LensRefused(f"{path} was not opened: {type(error).__name__}: {first_line(error)}"))
+        else:
+            if not stop():
+                file = meant_folder(path) or path
+                self._opened = replace(self._opened, lens=lens, lens_file=file, warning=warning)
+                self._post(LensOpened(_describe(self._opened)))
+
+    def save_lens(self, path: Path, as_folder: bool) -> None:
+        """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""
+        if self._opened is None or self._opened.lens is None:
+            self._post(LensNotSaved("No lens is in use: there is nothing to save."))
+            return
+        from lenstui.lens.compatibility import marked
+        from lenstui.lens.lens_file import save_lens
+        from lenstui.lens.library_folder import save_library_folder
+
+        try:
+            lens, remark = self._opened.lens, None
+            if as_folder:
+                lens, remark = marked(lens, self._opened.model)
+                save_library_folder(lens, path)
+            else:
+                save_lens(lens, path)
+        except LensError as error:
+            self._post(LensNotSaved(str(error)))
+        except Exception as error:  # whatever torch raises must not end the program
+            self._post(LensNotSaved(f"{path} was not written: {type(error).__name__}: {first_line(error)}"))
+        else:
+            self._post(LensSaved(path, remark))
 
 
 def _describe(opened: Opened) -> OpenModel:
@@ -111,4 +167,5 @@ def _describe(opened: Opened) -> OpenModel:
         wiring=tuple(f"{check.name}: off by {check.worst:.1e}" for check in model.wiring),
         lens=None if lens is None else lens.name,
         lens_kl=sum(held_out) / len(held_out) if held_out else None,
+        lens_file=opened.lens_file,
     )

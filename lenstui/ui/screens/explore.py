@@ -17,6 +17,7 @@ from textual.widgets import Footer, Static
 
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import (
+    LensOpened,
     LoadFailed,
     LoadStage,
     ModelLoaded,
@@ -42,7 +43,7 @@ NO_LENS = """\
 No tuned lens for this model.
 
 lenstui train --model … fits one,
-lenstui --lens FILE … opens one."""
+o opens one."""
 
 
 class Explore(LeanScreen[None]):
@@ -76,6 +77,7 @@ class Explore(LeanScreen[None]):
             "tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens",
             id="explore.other",
         ),
+        Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
         Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
         Binding(
             "colon", "app.command_palette", "Commands", key_display=":", show=False,
@@ -97,6 +99,7 @@ class Explore(LeanScreen[None]):
         self._texts: dict[int, str] = {}
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
+        self._keeps_place = False  # only the lens has changed: cursor and logit lens stay as they are
         self._counted = ""  # how many columns the prompt has, in words
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -160,6 +163,11 @@ class Explore(LeanScreen[None]):
         notice.tooltip = Text(text) if text else None
         notice.display = bool(text)
 
+    @property
+    def model(self) -> OpenModel | None:
+        """What is open."""
+        return self._model
+
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
     def on_load_stage(self, message: LoadStage) -> None:
@@ -181,12 +189,8 @@ class Explore(LeanScreen[None]):
 
     def on_model_loaded(self, message: ModelLoaded) -> None:
         """Show the new model, and read the prompt with it."""
-        model = self._model = message.model
-        self.app.clear_notifications()
-        status = self.query_one(StatusBar)
-        status.model, status.stage = model, None
-        status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
-        self._note(" · ".join(model.remarks))
+        model = message.model
+        self._describe(model)
         self._texts.clear()
         self.grids["logit"].start(model.rows, (), model.vocabulary)
         self.grids["tuned"].start(model.rows, (), model.vocabulary)
@@ -196,6 +200,21 @@ class Explore(LeanScreen[None]):
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
         untouched = self.query_one(PromptBox).prompt == self._prompt  # else somebody is typing
         self._read(self._prompt, leave_prompt=untouched)
+
+    def on_lens_opened(self, message: LensOpened) -> None:
+        """Read the prompt again, with the cursor where it is; of the grids only the tuned one changes."""
+        self._describe(message.model)
+        if self._columns:
+            self._read(self._prompt, leave_prompt=False, keep_place=True)
+
+    def _describe(self, model: OpenModel) -> None:
+        """What the lines above the prompt say of the model and its lens."""
+        self._model = model
+        self.app.clear_notifications()
+        status = self.query_one(StatusBar)
+        status.model, status.stage = model, None
+        status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
+        self._note(" · ".join(model.remarks))
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -213,8 +232,8 @@ class Explore(LeanScreen[None]):
         """Read a prompt; one that is being read is dropped."""
         self._read(message.text)
 
-    def _read(self, text: str, *, leave_prompt: bool = True) -> None:
-        self._leave_prompt = leave_prompt
+    def _read(self, text: str, *, leave_prompt: bool = True, keep_place: bool = False) -> None:
+        self._leave_prompt, self._keeps_place = leave_prompt, keep_place
         if not text:
             self.query_one(PromptBox).border_subtitle = EMPTY
             if not self._columns:
@@ -248,6 +267,7 @@ class Explore(LeanScreen[None]):
         """Lay out the columns, and go to the last one: there the model speaks."""
         if message.serial != self._serial or self._model is None:
             return
+        keeps_place = self._keeps_place and self._has_cells and self._columns == message.columns
         self._columns = message.columns
         box = self.query_one(PromptBox)
         count = f"{len(message.columns)} token{'s' * (len(message.columns) != 1)}"
@@ -256,14 +276,18 @@ class Explore(LeanScreen[None]):
         self._counted = count
         box.border_subtitle = f"{count} · reading …"
         row = self._cursor.row if self._has_cells else len(self._model.rows) - 1
+        cursor = self._cursor if keeps_place else Cursor(row, len(message.columns) - 1)
         for lens, pane in ((pane.lens, pane) for pane in self.query(Pane)):
             if lens == "tuned" and self._model.lens is None:
                 pane.say(NO_LENS)
                 continue
+            if lens == "logit" and keeps_place:
+                continue
             pane.grid.start(self._model.rows, message.columns, self._model.vocabulary)
             pane.show_grid()
-            pane.grid.move_to(Cursor(row, len(message.columns) - 1))
-        self._rescale()
+            pane.grid.move_to(cursor)
+        if not keeps_place:
+            self._rescale()
         if self._leave_prompt:
             self._focus_grid()
 

@@ -1,0 +1,94 @@
+"""Pick a lens file to open, or where to save one: textual-fspicker's dialogs in our dress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+from textual import on
+from textual.widgets import Button, Input
+from textual_fspicker import FileOpen, FileSave, Filters, Icons
+from textual_fspicker.base_dialog import Dialog
+from textual_fspicker.file_dialog import BaseFileDialog
+from textual_fspicker.parts import DirectoryNavigation
+from textual_fspicker.safe_tests import is_dir
+
+_PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library
+
+_OPEN_FILTERS = Filters(
+    ("lens files", lambda path: path.suffix in {".pt", ".npz"} or path.name == _CONFIG),
+    (".pt", lambda path: path.suffix == ".pt"),
+    (".npz", lambda path: path.suffix == ".npz"),
+    (_CONFIG, lambda path: path.name == _CONFIG),
+    ("all files", lambda path: True),
+)
+
+# One cell wide in every terminal, which emoji are not.
+Icons.set_picker(lambda location: Text("▸" if is_dir(Path(location)) else " "))
+
+
+class LensPicker(BaseFileDialog):
+    """What opening and saving have in common."""
+
+    def on_mount(self) -> None:
+        """Say which keys there are; a blinking cursor costs bytes over SSH."""
+        self.query_one(Dialog).border_subtitle = "enter · backspace: up · . hidden files · tab · esc: close"
+        self.query_one(Input).cursor_blink = False
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#select")
+    def refuse_nonsense(self, event: Input.Submitted | Button.Pressed) -> None:
+        """A name that no file system takes would end the program."""
+        try:
+            (self.query_one(DirectoryNavigation).location / self.query_one(Input).value).is_dir()
+        except PermissionError:
+            return  # which the dialog itself tells
+        except (OSError, ValueError) as error:
+            event.stop()
+            event.prevent_default()
+            self._set_error(
+                f"No such name is possible: {getattr(error, 'strerror', None) or 'odd characters'}"
+            )
+
+
+class OpenLens(LensPicker, FileOpen):
+    """Pick a lens file. Hands back its path, or None."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "open a lens", filters=_OPEN_FILTERS)
+
+
+class SaveLens(LensPicker, FileSave):
+    """Pick where to save our own file. Hands back a path that ends in `.pt`, or None."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(folder, "save the lens in use", default_file=f"{name}.pt", filters=_OPEN_FILTERS)
+
+    def on_mount(self) -> None:
+        """The name may be just right."""
+        self.call_after_refresh(self.query_one(Input).focus)
+
+    def _should_return(self, candidate: Path) -> bool:
+        if candidate.name == _PARAMS and (candidate.parent / _CONFIG).exists():
+            self._set_error("This is a part of a folder of the tuned-lens library: choose another name")
+            return False
+        return super()._should_return(candidate)
+
+
+class SaveLensFolder(LensPicker, FileSave):
+    """Pick which folder to save for the `tuned-lens` library. Hands back its path, or None."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(
+            folder, "save as a folder of the tuned-lens library", default_file=name, filters=_OPEN_FILTERS
+        )
+
+    def on_mount(self) -> None:
+        """The name may be just right."""
+        self.call_after_refresh(self.query_one(Input).focus)
+
+    def _should_return(self, candidate: Path) -> bool:
+        if candidate.exists() and candidate.name not in {_PARAMS, _CONFIG}:
+            self._set_error("A file has this name: give the name of a folder")
+            return False
+        return super()._should_return(candidate)

@@ -1,0 +1,126 @@
+"""The list of lenses: one line each, as much of it as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from lenstui.export.printable import printable
+from lenstui.lens.lens_card import Match
+from lenstui.ui.messages import ListedLens
+from lenstui.ui.values import nats_text
+from lenstui.ui.widgets.status_bar import short_name
+
+# Of each column its heading, its width, and whether it is of numbers.
+_COLUMNS = (
+    ("fits", 13, False),
+    ("KL", 6, True),
+    ("logit", 6, True),
+    ("fitted", 10, True),
+    ("size", 7, True),
+)
+_LEAST_NAME = 12
+
+
+class LensTable(OptionList):
+    """The lenses, those for the open model first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Use", tooltip="Read the open model through this lens", id="lenses.use"),
+        Binding("down,j", "cursor_down", "Next lens", show=False, id="lenses.down"),
+        Binding("up,k", "cursor_up", "Previous lens", show=False, id="lenses.up"),
+    ]
+    DEFAULT_CSS = """
+    LensTable {
+        border: none;
+        padding: 0;
+        background: $surface;
+        scrollbar-size: 1 1;
+        & > .option-list--option { padding: 0; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lenses: tuple[ListedLens, ...] = ()
+
+    def show(self, lenses: Sequence[ListedLens]) -> None:
+        """Show these; the one that is highlighted stays so, or else the one in use is."""
+        before = self.chosen
+        self._lenses = tuple(lenses)
+        self.clear_options()
+        self.add_options([Option(LensLine(lens)) for lens in lenses])
+        wanted = [i for i, lens in enumerate(lenses) if before and lens.card.path == before.card.path]
+        wanted += [i for i, lens in enumerate(lenses) if lens.in_use]
+        if lenses:
+            self.highlighted = next(iter(wanted), 0)
+
+    @property
+    def chosen(self) -> ListedLens | None:
+        """The highlighted lens."""
+        return None if self.highlighted is None else self._lenses[self.highlighted]
+
+
+class LensLine:
+    """A lens on one line, or the headings where there is no lens."""
+
+    def __init__(self, lens: ListedLens | None = None) -> None:
+        self._lens = lens
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As wide as there is room; name and model share what the rest leaves."""
+        room = options.max_width - 2 - sum(width + 1 for _, width, _ in _COLUMNS) - 2
+        name = max(room // 2, _LEAST_NAME)
+        widths = [name, max(room - name, 0), *(width for _, width, _ in _COLUMNS)]
+        numbers = [False, False, *(number for _, _, number in _COLUMNS)]
+        cells = " ".join(map(_fit, self._texts(), widths, numbers))
+        lens = self._lens
+        line = Text(f"{'●' if lens is not None and lens.in_use else ' '} {cells}", no_wrap=True)
+        if lens is not None and lens.match in {Match.NO, Match.OTHER_WEIGHTS}:
+            line.stylize("dim")
+        yield line
+
+    def _texts(self) -> list[str]:
+        lens = self._lens
+        if lens is None:
+            return ["lens", "made for", *(heading for heading, _, _ in _COLUMNS)]
+        card = lens.card
+        made_for = "" if card.made_for is None else short_name(card.made_for)
+        return [
+            printable(card.name),
+            made_for,
+            "" if lens.match is None else lens.match.value,
+            mean_text(card.held_out_kl),
+            mean_text(card.logit_lens_kl),
+            f"{datetime.fromtimestamp(card.modified):%Y-%m-%d}",
+            size_text(card.size),
+        ]
+
+
+def mean_text(numbers: Sequence[float] | None) -> str:
+    """The mean of a KL by row; a dash where there is none."""
+    return nats_text(sum(numbers) / len(numbers)) if numbers else "–"
+
+
+def size_text(size: float) -> str:
+    """Bytes in at most seven characters."""
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _fit(text: str, width: int, number: bool) -> str:
+    """`text` in exactly `width` cells; numbers stand on the right."""
+    if cell_len(text) > width:
+        return set_cell_size(text, max(width - 1, 0)) + "…"[:width]
+    return text.rjust(width) if number else set_cell_size(text, width)
