@@ -1,31 +1,39 @@
 """Loss and gradient of a fit: two matrix products per row, and no autograd graph over the vocabulary.
 
-For a linear head the gradient of KL(p ‖ softmax(z)) by the logits is `softmax(z) - p`, so that by the head's
-input it is that times the matrix (times the scale; with a softcap also times `1 - tanh²`).
+With logits `z = scale · (x Wᵀ + bias)`, `q = softmax(z)` and a target distribution `p`, the loss is
+`Σ p log p - Σ p z + log Σ exp z`, and its gradient by `x` is `scale · (E_q[w] - E_p[w])`: the mean
+unembedding vector under the lens less that under the target. `E_p[w]` is the same for every row, and `Σ p z`
+is a product with it. So a row costs the product that makes its logits and the one that makes `E_q[w]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear, pad
 
-from lenstui.lens.fit_options import Loss
+from lenstui.lens.fit_options import Loss, Products
 from lenstui.lens.head import LinearHead
 from lenstui.lens.model import Model
 
-_LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time
+_LOGITS_BYTES = {"cpu": 32 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
+_BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody asked for it
 
 
 def losses_and_gradient(
-    model: Model, x: Tensor, final: Tensor, ids: Tensor, loss: Loss
-) -> tuple[Tensor, Tensor]:
+    model: Model, head: LinearHead | None, x: Tensor, *, final: Tensor, ids: Tensor, loss: Loss
+) -> Generator[None, None, tuple[Tensor, Tensor]]:
     """The summed loss of every row, and its gradient by the normed, translated hidden states.
+
+    A generator that hands over after each piece of work and returns both.
 
     Args:
         model: from `load`.
+        head: from `product_head`; None goes through the model's own head by autograd.
         x: what enters the head, `final_norm(h + A h + b)`, `[rows, blocks, cols, d]`.
         final: what enters the head in the last row, `[blocks, cols, d]`.
         ids: the token ids, `[blocks, cols]`.
@@ -35,24 +43,31 @@ def losses_and_gradient(
         Sums `[rows]`, nats, float32, and the gradient of those sums, like `x`.
     """
     rows, d = x.shape[0], x.shape[-1]
-    following = torch.nn.functional.pad(ids[:, 1:], (0, 1), value=-1).flatten()  # -1: nothing follows
+    following = pad(ids[:, 1:], (0, 1), value=-1).flatten()  # -1: nothing follows
     flat, final = x.detach().reshape(rows, -1, d), final.detach().reshape(-1, d)
     gradient = torch.empty_like(flat)
     sums = torch.zeros(rows, device=x.device)
     for run in _runs(model, flat):
-        target = _target(model, final[run], following[run], loss)
+        if head is not None:
+            target = _linear_target(head, final[run], following[run], loss)
+        else:
+            through = _target(model, final[run], following[run], loss)
+        yield
         for row in range(rows):
-            if model.head.linear is not None:
-                row_sum, row_gradient = _two_products(model.head.linear, flat[row, run], target)
+            if head is not None:
+                row_sum, row_gradient = _two_products(head, flat[row, run], target)
             else:
-                row_sum, row_gradient = _through_the_head(model, flat[row, run], target)
+                row_sum, row_gradient = _through_the_head(model, flat[row, run], through)
             sums[row] += row_sum
             gradient[row, run] = row_gradient.to(gradient.dtype)
+            yield
     return sums, gradient.view_as(x)
 
 
-def mean_kl(model: Model, h: Tensor, x: Tensor) -> Tensor:
+def mean_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, Tensor]:
     """KL(final ‖ lens) of every row, nats, `[rows]`: one product per row, and nothing but the KL.
+
+    A generator that hands over after each piece of work and returns it.
 
     Args:
         model: from `load`.
@@ -63,10 +78,58 @@ def mean_kl(model: Model, h: Tensor, x: Tensor) -> Tensor:
     sums = torch.zeros(len(x), device=x.device)
     for run in _runs(model, x):
         target = _target(model, final[run], torch.zeros(len(final[run]), dtype=torch.long), "kl")
+        yield
         for row in range(len(x)):
             logits = model.head.logits(x[row, run])
             sums[row] += (logits.logsumexp(-1) - target.of(logits)).sum() + target.constant
+            yield
     return sums / len(h)
+
+
+def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead | None:
+    """The head with which gradients are made: its matrix in the dtype of the products, less its mean row.
+
+    A constant added to all logits of a position changes no distribution, so the mean row can go; with it goes
+    most of what bfloat16 would round away. The gradient does not see it either.
+
+    Args:
+        model: from `load`.
+        products: from `FitOptions`.
+        sample: what enters the head somewhere, `[cols, d]`, to try bfloat16 on.
+
+    Returns:
+        None where the head is not linear, or has a softcap: then autograd does it.
+    """
+    whole = model.head.linear
+    if whole is None or whole.softcap is not None:
+        return None
+    if products == "float32":
+        return _with_products(whole, torch.float32)
+    if products == "bfloat16":
+        return _with_products(whole, torch.bfloat16)
+    if whole.weight.dtype != torch.float32 or not _bfloat16_is_fast(whole.weight.device):
+        return whole
+    rounded = _with_products(whole, torch.bfloat16)
+    with torch.inference_mode():
+        exact = whole(sample).log_softmax(-1)
+        near = rounded(sample.bfloat16()).float().log_softmax(-1)
+        cost = float((exact.exp() * (exact - near)).sum(-1).mean())
+    return rounded if cost <= _BFLOAT16_COST else whole
+
+
+def _with_products(head: LinearHead, dtype: torch.dtype) -> LinearHead:
+    weight = head.weight.detach().float()
+    return replace(
+        head,
+        weight=(weight - weight.mean(0)).to(dtype),
+        bias=None if head.bias is None else head.bias.detach().to(dtype),
+    )
+
+
+def _bfloat16_is_fast(device: torch.device) -> bool:
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _runs(model: Model, x: Tensor) -> Iterator[slice]:
@@ -75,6 +138,71 @@ def _runs(model: Model, x: Tensor) -> Iterator[slice]:
     width = max(1, size // (4 * model.vocabulary))
     for start in range(0, x.shape[1], width):
         yield slice(start, start + width)
+
+
+# ── a linear head ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class _LinearTarget:
+    """What a row's distribution is held against.
+
+    Attributes:
+        mean_weight: `E_p[w]`, `[cols, d]`.
+        mean_bias: `E_p[bias]`, `[cols]`, or 0.
+        constant: `Σ p log p`, `[cols]`, or 0 where `p` is the next token.
+        counts: 0 in columns that have no next token where one is asked for, else 1; `[cols]`.
+    """
+
+    mean_weight: Tensor
+    mean_bias: Tensor | float
+    constant: Tensor | float
+    counts: Tensor
+
+    def logit(self, head: LinearHead, x: Tensor) -> Tensor:
+        """`Σ p z` of every column, `[cols]`."""
+        mean: Tensor = torch.linalg.vecdot(x.float(), self.mean_weight) + self.mean_bias
+        return mean * head.scale
+
+
+def _linear_target(head: LinearHead, final: Tensor, following: Tensor, loss: Loss) -> _LinearTarget:
+    with torch.no_grad():
+        if loss == "ce":
+            there = following.clamp(min=0)
+            bias = 0.0 if head.bias is None else head.bias[there].float()
+            return _LinearTarget(head.weight[there].float(), bias, 0.0, (following >= 0).float())
+        probs, log_normalizer = _distribution(head, final)
+        bias = 0.0 if head.bias is None else probs @ head.bias.float()
+        everywhere = torch.ones_like(log_normalizer)
+        target = _LinearTarget(_expected_weight(head, probs), bias, 0.0, everywhere)
+        return replace(target, constant=target.logit(head, final) - log_normalizer)
+
+
+def _two_products(head: LinearHead, x: Tensor, target: _LinearTarget) -> tuple[Tensor, Tensor]:
+    """The sum of the loss, and its gradient by `x` `[cols, d]`."""
+    with torch.no_grad():
+        probs, log_normalizer = _distribution(head, x)  # the first product
+        losses = (target.constant - target.logit(head, x) + log_normalizer) * target.counts
+        gradient = _expected_weight(head, probs).sub_(target.mean_weight)  # the second
+        return losses.sum(), gradient.mul_((head.scale * target.counts)[:, None])
+
+
+def _distribution(head: LinearHead, x: Tensor) -> tuple[Tensor, Tensor]:
+    """`softmax(z)` `[cols, vocabulary]` and `log Σ exp z` `[cols]`, float32."""
+    logits = linear(x.to(head.weight.dtype), head.weight, head.bias)
+    if head.scale != 1.0:
+        logits *= head.scale
+    probs = logits.softmax(-1, dtype=torch.float32)
+    # The likeliest token's, which never underflows: cheaper than a second pass of exponentials.
+    return probs, logits.amax(-1).float() - probs.amax(-1).log()
+
+
+def _expected_weight(head: LinearHead, probs: Tensor) -> Tensor:
+    """`E[w]` `[cols, d]`, float32."""
+    return (probs.to(head.weight.dtype) @ head.weight).float()
+
+
+# ── any other head ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Target:
@@ -93,13 +221,6 @@ class _Target:
         product: Tensor = torch.linalg.vecdot(self.probs, logits)
         return product
 
-    def take_from(self, probs: Tensor) -> Tensor:
-        """`softmax(z) - p`, in place; 0 in columns that do not count."""
-        if self.probs is not None:
-            return probs.sub_(self.probs)
-        probs.scatter_add_(1, self.following, probs.new_full(self.following.shape, -1.0))
-        return probs.mul_(self.counts[:, None])
-
 
 def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Target:
     with torch.no_grad():
@@ -115,26 +236,8 @@ def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Targ
         return _Target(probs, constant, following)
 
 
-def _two_products(head: LinearHead, x: Tensor, target: _Target) -> tuple[Tensor, Tensor]:
-    """For a linear head: the sum of the loss, and its gradient by `x` `[cols, d]`."""
-    with torch.no_grad():
-        logits = head(x).float()  # [cols, vocabulary], the first product
-        log_normalizer = logits.logsumexp(-1)
-        loss = ((log_normalizer - target.of(logits)) * target.counts).sum() + target.constant
-        if head.softcap is None:
-            slope: Tensor | None = None
-        else:
-            slope = 1 - (logits / head.softcap).square()  # 1 - tanh²
-        by_logits = target.take_from(logits.sub_(log_normalizer[:, None]).exp_())
-        if slope is not None:
-            by_logits *= slope
-        if head.scale != 1.0:
-            by_logits *= head.scale
-        return loss, by_logits.to(head.weight.dtype) @ head.weight  # [cols, d], the second
-
-
 def _through_the_head(model: Model, x: Tensor, target: _Target) -> tuple[Tensor, Tensor]:
-    """For any other head: autograd through the model's own code."""
+    """The sum of the loss and its gradient by `x`, by autograd through the model's own code."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         logits = model.head.logits(leaf)

@@ -9,6 +9,7 @@ from lenstui.lens.errors import LensError
 
 Optimizer = Literal["muon", "adam", "sgd"]
 Loss = Literal["kl", "ce"]
+Products = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class FitOptions:
         bias_only: leave the matrices at zero.
         seed: of the order in which blocks are seen.
         held_out_tokens: columns that the held-out KL is measured on.
+        products: dtype of the two products by the unembedding that make a gradient. `auto` is bfloat16 where
+            the machine is fast at it and, by value, it costs nothing that could be noticed; else the
+            model's own. Every KL that is reported is made in the model's own dtype.
     """
 
     preset: str = "quick"
@@ -48,6 +52,7 @@ class FitOptions:
     bias_only: bool = False
     seed: int = 0
     held_out_tokens: int = 4_096
+    products: Products = "auto"
 
     def check(self) -> None:
         """Raise `LensError` where the options make no sense together."""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lenstui.lens.cells import FloatArray
-from lenstui.lens.closed_form import fit_closed_form
+from lenstui.lens.closed_form import NormalEquations
 from lenstui.lens.errors import LensError
-from lenstui.lens.fit_gradient import losses_and_gradient, mean_kl
+from lenstui.lens.fit_gradient import losses_and_gradient, mean_kl, product_head
 from lenstui.lens.fit_options import FitOptions
-from lenstui.lens.model import Model
+from lenstui.lens.fit_state import Fit, block_at
+from lenstui.lens.head import LinearHead
 from lenstui.lens.residual import residual_stream
 from lenstui.lens.tuned_lens import TunedLens, untrained_lens
 
-_SHARE_ON_THE_WAY = 4  # of the held-out blocks a fourth is enough to watch by
-MICRO_TOKENS = 256  # columns between two hand-overs, so that a prompt need not wait for a whole step
+_ON_THE_WAY = 4  # one held-out block in so many is enough to watch by
+MICRO_TOKENS = 256  # columns whose hidden states are held at a time
+
+_Result = TypeVar("_Result")
+
+# What a stage hands over between two pieces of work: the share of it that is done.
+Work = Generator[float, None, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,135 +34,220 @@ class FitProgress:
     """How far a fit is.
 
     Attributes:
-        stage: `closed form`, `refining` or `done`.
+        stage: `logit lens` (its held-out KL is measured), `closed form`, `refining`, `measuring` or `done`.
+        share: of the stage that is done, 0 to 1.
         step: optimizer steps that are done.
         steps: how many there will be.
         tokens: columns seen so far, by the closed form and the steps.
-        seconds: since the fit began.
+        seconds: of work; pauses do not count.
+        eta: seconds that the steps still need; None before the first step.
         loss: mean training loss of the last step, nats, `[rows]`; None before there was one.
-        held_out_kl: KL(final ‖ lens) on text that is never trained on, nats, `[rows]`; None between two
-            measurements.
-        logit_lens_kl: the same of the logit lens.
-        lens: the lens as it is now. Its tensors change with the next step: copy it to keep it.
+        logit_lens_kl: KL(final ‖ logit lens) on text that is never trained on, nats, `[rows]`; None until
+            it is measured.
+        held_out_kl: the same of the lens, when it was last measured.
+        measured_step: after which step that was; -1 before the closed form.
     """
 
     stage: str
+    share: float
     step: int
     steps: int
     tokens: int
     seconds: float
+    eta: float | None
     loss: FloatArray | None
+    logit_lens_kl: FloatArray | None
     held_out_kl: FloatArray | None
-    logit_lens_kl: FloatArray
-    lens: TunedLens
-
-    @property
-    def eta(self) -> float | None:
-        """Seconds that the steps still need; None before the first."""
-        return None if not self.step else self.seconds / self.step * (self.steps - self.step)
+    measured_step: int
 
 
-def fit_steps(
-    model: Model, train: Sequence[Tensor], held_out: Sequence[Tensor], options: FitOptions
-) -> Iterator[FitProgress]:
-    """Fit a lens, handing over between micro-batches.
+def fit_steps(fit: Fit) -> Iterator[FitProgress]:
+    """Do what is left of a fit, handing over after every piece of work.
 
-    Closing the generator stops the fit; what it learned is in the last progress's `lens`.
-
-    Args:
-        model: from `load`.
-        train: blocks of token ids, `[cols]` each, on the CPU.
-        held_out: blocks that are never trained on.
-        options: how.
+    Whoever drives it may pause by not asking, and stop by never asking again: `fit.state` is whole at every
+    hand-over, to be written, kept, or gone on with by another call.
 
     Yields:
-        At least one progress per micro-batch; held-out KL at the start, after the closed form and at the end,
-        and a few times while refining on a fourth of the held-out blocks.
+        Held-out KL is measured at the start and at the end, and on a fourth of the held-out blocks after the
+        closed form and a few times while refining.
 
     Raises:
-        LensError: for too little text or a loss that is not finite.
+        LensError: for too little text, or a loss that is not finite.
     """
-    options.check()
-    if not train or not held_out:
+    fit.options.check()
+    if not fit.blocks.train or not fit.blocks.held_out:
         raise LensError("There is too little text for a single block: give more, or shorter blocks.")
-    began, tokens = time.monotonic(), 0
-    lens = untrained_lens(model.num_blocks, model.d_model).to(model.device)
-    logit_kl = _kl(model, held_out, lens)  # untrained, it is the logit lens
-    some = held_out[: max(1, len(held_out) // _SHARE_ON_THE_WAY)]
+    state, options = fit.state, fit.options
+    if state.logit_lens_kl is None:
+        yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
+    if options.closed_form_tokens and state.solved_rows < fit.model.num_blocks:
+        yield from _stage(fit, "closed form", _closed_form(fit))
+    if state.measured_step < 0 and options.closed_form_tokens:
+        yield from _stage(fit, "measuring", _measure(fit, _ON_THE_WAY))
+    if state.step < options.steps:
+        yield from _stage(fit, "refining", _refine(fit))
+    yield from measure(fit)
 
-    def progress(stage: str, step: int, loss: Tensor | None, kl: FloatArray | None) -> FitProgress:
-        mean = None if loss is None else loss.cpu().numpy()
-        seconds = time.monotonic() - began
-        return FitProgress(stage, step, options.steps, tokens, seconds, mean, kl, logit_kl, lens)
 
-    yield progress("closed form" if options.closed_form_tokens else "refining", 0, None, logit_kl)
-    order = _endless_order(len(train), options.seed)
-    if options.closed_form_tokens:
-        count = min(len(train), max(1, options.closed_form_tokens // len(train[0])))
-        solved = fit_closed_form(model, (train[next(order)] for _ in range(count)))
-        lens = solved.to(model.device)
-        tokens += count * len(train[0])
-        yield progress("closed form", 0, None, _kl(model, held_out, lens))
+def measure(fit: Fit) -> Iterator[FitProgress]:
+    """Measure the held-out KL of the lens as it is, on all held-out blocks: what is left to do at any end.
 
-    weights = [nn.Parameter(weight.clone()) for weight in lens.weight]
-    biases = [nn.Parameter(bias.clone()) for bias in lens.bias]
-    lens = TunedLens(torch.stack([w.data for w in weights]), torch.stack([b.data for b in biases]))
-    optimizers = _optimizers(weights, biases, options)
+    Yields:
+        The last one is `done`.
+    """
+    if fit.state.logit_lens_kl is None:
+        yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
+    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, _held_out_tokens(fit)):
+        yield from _stage(fit, "measuring", _measure(fit))
+    yield _progress(fit, "done", 1.0)
+
+
+def _stage(fit: Fit, name: str, work: Work) -> Iterator[FitProgress]:
+    """Drive a stage, with the time that it takes counted."""
+    clock = time.monotonic()
+    for share in work:
+        fit.state.seconds += time.monotonic() - clock
+        yield _progress(fit, name, share)
+        clock = time.monotonic()
+    fit.state.seconds += time.monotonic() - clock
+
+
+def _progress(fit: Fit, stage: str, share: float) -> FitProgress:
+    state, steps = fit.state, fit.options.steps
+    return FitProgress(
+        stage=stage,
+        share=share,
+        step=state.step,
+        steps=steps,
+        tokens=state.tokens,
+        seconds=state.seconds,
+        eta=state.step_seconds / state.step * (steps - state.step) if state.step else None,
+        loss=_rows(state.loss),
+        logit_lens_kl=_rows(state.logit_lens_kl),
+        held_out_kl=_rows(state.held_out_kl),
+        measured_step=state.measured_step,
+    )
+
+
+def _rows(values: Tensor | None) -> FloatArray | None:
+    return None if values is None else values.cpu().numpy()
+
+
+# ── held-out KL ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _held_out_tokens(fit: Fit) -> int:
+    return sum(map(len, fit.blocks.held_out))
+
+
+def _measure_logit_lens(fit: Fit) -> Work:
+    lens = untrained_lens(fit.model.num_blocks, fit.model.d_model).to(fit.model.device)
+    fit.state.logit_lens_kl, _ = yield from _held_out_kl(fit, lens, 1)
+
+
+def _measure(fit: Fit, one_in: int = 1) -> Work:
+    kl, tokens = yield from _held_out_kl(fit, fit.state.lens(), one_in)
+    fit.state.held_out_kl, fit.state.measured_tokens = kl, tokens
+    fit.state.measured_step = fit.state.step
+
+
+def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
+    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns."""
+    model = fit.model
+    blocks = fit.blocks.held_out[: max(1, len(fit.blocks.held_out) // one_in)]
+    total, tokens = torch.zeros(model.num_blocks, dtype=torch.float64), 0
+    for number, block in enumerate(blocks):
+        h = residual_stream(model.module, model.anatomy, block[None].to(model.device))[:, 0]  # [L+1, cols, d]
+        with torch.inference_mode():
+            x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
+        yield number / len(blocks)
+        kl = yield from _shared(mean_kl(model, h[-1], x), number / len(blocks))
+        total += kl.double().cpu() * len(block)
+        tokens += len(block)
+    return (total / tokens).float(), tokens
+
+
+def _shared(work: Generator[None, None, _Result], share: float) -> Generator[float, None, _Result]:
+    """Hand over wherever `work` does, the same share of a stage being done; what it returns."""
+    while True:
+        try:
+            with torch.inference_mode():  # not around a hand-over: whoever gets it has a mode of its own
+                next(work)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+        yield share
+
+
+# ── the closed form ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _closed_form(fit: Fit) -> Work:
+    """Solve for every row, some rows at a time where their normal equations would not fit in memory."""
+    model, state, train = fit.model, fit.state, fit.blocks.train
+    count = min(len(train), max(1, fit.options.closed_form_tokens // len(train[0])))
+    while state.solved_rows < model.num_blocks:
+        if state.normal is None:
+            state.normal = NormalEquations.new(
+                state.solved_rows, model.num_blocks, model.d_model, model.device
+            )
+        normal = state.normal
+        rows = len(normal.rows) / model.num_blocks
+        while normal.blocks < count:
+            block = train[block_at(normal.blocks, len(train), fit.options.seed)]
+            h = residual_stream(model.module, model.anatomy, block[None].to(model.device))[:, 0]
+            with torch.no_grad():
+                normal.add(h)
+            if not normal.first_row:
+                state.tokens += len(block)
+            yield (normal.first_row / model.num_blocks) + rows * normal.blocks / count
+        for row in normal.rows:
+            weight, bias = normal.solve(row)
+            with torch.no_grad():
+                state.weights[row].copy_(weight)
+                state.biases[row].copy_(bias)
+            yield (normal.first_row / model.num_blocks) + rows
+        state.solved_rows, state.normal = normal.rows.stop, None
+    state.position = count
+
+
+# ── steps by KL ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refine(fit: Fit) -> Work:
+    """All steps that are left."""
+    model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
     per_step = max(1, options.tokens_per_step // len(train[0]))
     per_micro = max(1, MICRO_TOKENS // len(train[0]))
     measure_every = max(1, options.steps // 6)
-    for step in range(1, options.steps + 1):
-        remaining = per_step
-        total = torch.zeros(len(weights), device=model.device)
-        while remaining:
-            blocks = torch.stack([train[next(order)] for _ in range(min(per_micro, remaining))])
-            remaining -= len(blocks)
-            total += _accumulate(model, weights, biases, blocks, options)
-            tokens += blocks.numel()
-            if remaining:
-                yield progress("refining", step - 1, None, None)
-        loss = total / _counted(per_step, len(train[0]), options)
-        if not torch.isfinite(loss).all():
-            raise LensError(f"The loss is not finite at step {step}: try a lower learning rate.")
-        _step(
-            optimizers,
-            weights,
-            biases,
-            options,
-            step=step,
-            columns=_counted(per_step, len(train[0]), options),
-        )
-        with torch.no_grad():
-            torch.stack([w.data for w in weights], out=lens.weight)
-            torch.stack([b.data for b in biases], out=lens.bias)
-        measured = _kl(model, some, lens) if step % measure_every == 0 and step < options.steps else None
-        yield progress("refining", step, loss, measured)
-    yield progress("done", options.steps, None, _kl(model, held_out, lens))
+    head = product_head(model, options.products, _some_input(fit))
+    while state.step < options.steps:
+        clock = time.monotonic()
+        count = min(per_micro, per_step - state.blocks_in_step)
+        places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
+        ids = torch.stack([train[place] for place in places]).to(model.device)
+        for _ in _micro_batch(fit, head, ids):
+            state.step_seconds += time.monotonic() - clock
+            yield (state.step + state.blocks_in_step / per_step) / options.steps
+            clock = time.monotonic()
+        state.position += count
+        state.blocks_in_step += count
+        state.tokens += ids.numel()
+        if state.blocks_in_step == per_step:
+            _step(fit, _counted(per_step, len(train[0]), options))
+        state.step_seconds += time.monotonic() - clock
+        yield (state.step + state.blocks_in_step / per_step) / options.steps
+        if not state.blocks_in_step and not state.step % measure_every and state.step < options.steps:
+            for _ in _measure(fit, _ON_THE_WAY):
+                yield state.step / options.steps
 
 
-def measured(model: Model, progress: FitProgress, held_out: Sequence[Tensor]) -> FitProgress:
-    """The same progress with its held-out KL measured, for a fit that is stopped between two measurements."""
-    return replace(progress, held_out_kl=_kl(model, held_out, progress.lens))
-
-
-def _kl(model: Model, held_out: Sequence[Tensor], lens: TunedLens) -> FloatArray:
-    """Held-out KL per row, of the rows that have a translator."""
-    total = np.zeros(model.num_blocks)
-    for block in held_out:
-        h = residual_stream(model.module, model.anatomy, block[None].to(model.device))[
-            :, 0
-        ]  # [L + 1, cols, d]
-        with torch.inference_mode():
-            x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
-            total += mean_kl(model, h[-1], x).double().cpu().numpy() * len(block)
-    return (total / sum(map(len, held_out))).astype(np.float32)
-
-
-def _endless_order(count: int, seed: int) -> Iterator[int]:
-    """Indices of blocks, pass after pass, each pass in an order of its own."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        yield from torch.randperm(count, generator=generator).tolist()
+def _some_input(fit: Fit) -> Tensor:
+    """What enters the head in the last row of a block, `[cols, d]`."""
+    model = fit.model
+    h = residual_stream(model.module, model.anatomy, fit.blocks.train[0][None].to(model.device))[-1, 0]
+    with torch.inference_mode():
+        return model.head.norm(h)
 
 
 def _counted(blocks: int, length: int, options: FitOptions) -> int:
@@ -165,75 +255,60 @@ def _counted(blocks: int, length: int, options: FitOptions) -> int:
     return blocks * (length - (options.loss == "ce"))
 
 
-def _accumulate(
-    model: Model, weights: Sequence[Tensor], biases: Sequence[Tensor], ids: Tensor, options: FitOptions
-) -> Tensor:
-    """Add the gradient of one micro-batch `[blocks, cols]` to the parameters'; its summed losses `[rows]`."""
-    ids = ids.to(model.device)
+def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
+    """Add the gradient of `ids` `[blocks, cols]` to the parameters', and its losses to the sums.
+
+    Both happen after the last hand-over, so that the state is whole at each.
+    """
+    model, state = fit.model, fit.state
     h = residual_stream(model.module, model.anatomy, ids)  # [L + 1, blocks, cols, d]
+    yield
     # Out of inference mode, so that autograd may keep what it needs of them.
     h = h.clone()
     with torch.enable_grad():
-        wide = h[:-1].float()
-        matrix, bias = torch.stack(list(weights)), torch.stack(list(biases))  # [L, d, d], [L, d]
-        translated = wide + torch.einsum("rnkd,red->rnke", wide, matrix) + bias[:, None, None]
-        x = model.head.norm(translated.to(h.dtype))  # [L, blocks, cols, d]
-        with torch.no_grad():
-            final = model.head.norm(h[-1])
-        losses, gradient = losses_and_gradient(model, x, final, ids, options.loss)
-        torch.autograd.backward(x, gradient)
-    return losses
-
-
-def _optimizers(
-    weights: list[nn.Parameter], biases: list[nn.Parameter], options: FitOptions
-) -> list[torch.optim.Optimizer]:
-    matrices: list[nn.Parameter] = [] if options.bias_only else weights
-    for weight in weights:
-        weight.requires_grad_(not options.bias_only)
-    decay = options.weight_decay
-    if options.optimizer == "sgd":
-        nesterov = options.momentum > 0
-        return [
-            torch.optim.SGD(
-                [*matrices, *biases],
-                options.lr,
-                momentum=options.momentum,
-                weight_decay=decay,
-                nesterov=nesterov,
-            )
-        ]
-    if options.optimizer == "adam" or not matrices:
-        return [torch.optim.AdamW([*matrices, *biases], options.lr, weight_decay=decay)]
-    muon = torch.optim.Muon(
-        matrices, options.lr, weight_decay=decay, momentum=options.momentum, adjust_lr_fn="match_rms_adamw"
+        x = torch.stack([model.head.norm(_translated(fit, h[row], row)) for row in range(len(h) - 1)])
+    with torch.no_grad():
+        final = model.head.norm(h[-1])
+    sums, gradient = yield from losses_and_gradient(
+        model, head, x, final=final, ids=ids, loss=fit.options.loss
     )
-    return [muon, torch.optim.AdamW(biases, options.lr, weight_decay=decay)]
+    parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
+    # All of them before any is added: without memory for one, nothing has changed.
+    for parameter, added in zip(parameters, torch.autograd.grad(x, parameters, gradient), strict=True):
+        parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
+    state.loss_sums += sums
 
 
-def _step(
-    optimizers: Sequence[torch.optim.Optimizer],
-    weights: Sequence[nn.Parameter],
-    biases: Sequence[nn.Parameter],
-    options: FitOptions,
-    *,
-    step: int,
-    columns: int,
-) -> None:
-    """One step of every optimizer, with the mean gradient clipped and the rate fallen so far."""
-    rows = [[p for p in row if p.grad is not None] for row in zip(weights, biases, strict=True)]
-    for row in rows:
-        for parameter in row:
-            assert parameter.grad is not None
-            parameter.grad /= columns
+def _translated(fit: Fit, h: Tensor, row: int) -> Tensor:
+    wide = h.float()
+    return (wide + nn.functional.linear(wide, fit.state.weights[row], fit.state.biases[row])).to(h.dtype)
+
+
+def _step(fit: Fit, columns: int) -> None:
+    """One step of every optimizer, with the mean gradient clipped and the rate fallen so far.
+
+    Raises:
+        LensError: if a loss is not finite; the lens is as it was before the step.
+    """
+    state, options = fit.state, fit.options
+    loss = state.loss_sums / columns
+    state.loss_sums = torch.zeros_like(state.loss_sums)
+    state.blocks_in_step = 0
+    rows = [[p for p in row if p.grad is not None] for row in zip(state.weights, state.biases, strict=True)]
+    gradients = [p.grad for row in rows for p in row if p.grad is not None]
+    if not torch.isfinite(loss).all() or not all(bool(torch.isfinite(g).all()) for g in gradients):
+        for optimizer in state.optimizers:
+            optimizer.zero_grad()
+        raise LensError(f"The loss is not finite at step {state.step + 1}: try a lower learning rate.")
+    for gradient in gradients:
+        gradient.div_(columns)
     if options.clip is not None:
         for group in [[p for row in rows for p in row]] if options.clip_together else rows:
             nn.utils.clip_grad_norm_(group, options.clip)
-    factor = 1 - (step - 1) / options.steps
-    for optimizer in optimizers:
+    for optimizer in state.optimizers:
         for settings in optimizer.param_groups:
-            settings["lr"] = options.lr * factor
+            settings["lr"] = options.lr * (1 - state.step / options.steps)
         optimizer.step()
         optimizer.zero_grad()
-    if not all(math.isfinite(float(bias.detach().sum())) for bias in biases):
-        raise LensError(f"The lens is not finite after step {step}: try a lower learning rate.")
+    state.step += 1
+    state.loss = loss

@@ -25,7 +25,7 @@ class Match(Enum):
 
     WEIGHTS = "yes"  # it was made for the very weights
     SHAPE = "in shape"  # nothing says which weights it was made for
-    OTHER_WEIGHTS = "other weights"  # such as those before a fine-tuning
+    OTHER_WEIGHTS = "other"  # weights, such as those before a fine-tuning
     NO = "no"  # its shapes differ
 
 

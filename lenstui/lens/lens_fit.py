@@ -1,46 +1,74 @@
-"""Fit a tuned lens to texts and say in it what it is: the way in for notebooks and the command line."""
+"""Fit a tuned lens to texts, and say in it what it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 
 import torch
 import transformers
-from torch import Tensor
 
 import lenstui
 from lenstui.lens.compatibility import lens_config
+from lenstui.lens.documents import Documents, SkippedLines, find_files
 from lenstui.lens.errors import LensError
 from lenstui.lens.fit_options import PRESETS, FitOptions
+from lenstui.lens.fit_state import Fit, FitBlocks, FitState
 from lenstui.lens.fitting import FitProgress, fit_steps
 from lenstui.lens.model import Model
-from lenstui.lens.text_blocks import token_blocks
+from lenstui.lens.text_blocks import split_blocks, token_blocks
 from lenstui.lens.tuned_lens import TunedLens
 
 
-@dataclass(frozen=True, eq=False)
-class FitBlocks:
-    """Blocks of token ids to fit on, and others that are never trained on, on the CPU.
+@dataclass(frozen=True, slots=True)
+class FitPlan:
+    """What is to be fitted: all but the model.
 
     Attributes:
-        train: `[cols]` each.
-        held_out: `[cols]` each.
+        options: how.
+        documents: to what texts.
+        held_out: share of the documents that is never trained on, about.
+        epochs: passes over the text, which then decide how many steps there are; None leaves `options.steps`.
     """
 
-    train: Sequence[Tensor]
-    held_out: Sequence[Tensor]
+    options: FitOptions
+    documents: Documents
+    held_out: float = 0.1
+    epochs: int | None = None
 
-    @classmethod
-    def enough(cls, train: Iterable[Tensor], held_out: Iterable[Tensor], options: FitOptions) -> FitBlocks:
-        """As many blocks as `options` can use, and no more: the rest of a large text is not even read."""
-        wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
-        return cls(
-            list(islice(train, -(-wanted // options.seq_len))),
-            list(islice(held_out, max(1, options.held_out_tokens // options.seq_len))),
-        )
+
+def begin(model: Model, plan: FitPlan, skipped: SkippedLines | None = None) -> Fit:
+    """Read and cut the text, and be ready for the first step.
+
+    Args:
+        model: from `load`.
+        plan: what to fit.
+        skipped: where to count JSON lines that hold no text.
+
+    Raises:
+        LensError: for options that make no sense, files that cannot be read, or too little text.
+    """
+    options = suited(plan.options, model)
+    options.check()
+    sides = split_blocks(
+        model.tokenizer,
+        plan.documents,
+        options.seq_len,
+        share=plan.held_out,
+        seed=options.seed,
+        skipped=skipped,
+    )
+    blocks = FitBlocks.enough(*sides, options, whole=plan.epochs is not None)
+    if plan.epochs is not None:
+        per_step = max(1, options.tokens_per_step // options.seq_len)
+        options = replace(options, steps=max(1, plan.epochs * len(blocks.train) // per_step))
+    return Fit(model, blocks, options, FitState.new(model, options), file_names(plan.documents))
+
+
+def file_names(documents: Documents) -> tuple[str, ...]:
+    """What a lens file says it was fitted to."""
+    return tuple(file.name for file in find_files(documents))
 
 
 def fit(
@@ -58,7 +86,7 @@ def fit(
         texts: documents.
         options: from `preset`.
         held_out: share of the blocks, the last ones, that is never trained on.
-        on_progress: called after every micro-batch.
+        on_progress: called after every piece of work, many times a second.
 
     Raises:
         LensError: for too little text, options that make no sense, or a loss that is not finite.
@@ -68,13 +96,11 @@ def fit(
     last = max(1, round(held_out * len(blocks)))
     if len(blocks) < 2:
         raise LensError("There is too little text: it must fill at least two blocks, one of them held out.")
-    final = None
     sides = FitBlocks.enough(blocks[:-last], blocks[-last:], options)
-    for progress in fit_steps(model, sides.train, sides.held_out, options):
+    running = Fit(model, sides, options, FitState.new(model, options), ("texts",))
+    for progress in fit_steps(running):
         on_progress(progress)
-        final = progress
-    assert final is not None  # fit_steps yields at least once
-    return stamped(model, final, options, data=["texts"])
+    return fitted_lens(running)
 
 
 def suited(options: FitOptions, model: Model) -> FitOptions:
@@ -84,26 +110,19 @@ def suited(options: FitOptions, model: Model) -> FitOptions:
     return replace(options, seq_len=model.context)
 
 
-def stamped(model: Model, progress: FitProgress, options: FitOptions, *, data: Sequence[str]) -> TunedLens:
-    """A copy of the lens as it is now, with all that its file says of the model and of the fit.
-
-    Args:
-        model: the one it was fitted for.
-        progress: the last one with a held-out KL.
-        options: how it was fitted.
-        data: names of the texts.
-    """
-    kl = progress.held_out_kl
-    fit = {
+def fitted_lens(fit: Fit) -> TunedLens:
+    """A copy of the lens as it is now, with all that its file says of the model and of the fit."""
+    state, options = fit.state, fit.options
+    said = {
         "method": "closed form, then KL" if options.closed_form_tokens else "KL",
         "preset": options.preset,
-        "steps": progress.step,
-        "tokens": progress.tokens,
-        "seconds": round(progress.seconds, 3),
+        "steps": state.step,
+        "tokens": state.tokens,
+        "seconds": round(state.seconds, 3),
         "seed": options.seed,
-        "data": list(data),
-        "held_out_kl": None if kl is None else kl.tolist(),
-        "logit_lens_kl": progress.logit_lens_kl.tolist(),
+        "data": list(fit.data),
+        "held_out_kl": None if state.held_out_kl is None else state.held_out_kl.tolist(),
+        "logit_lens_kl": None if state.logit_lens_kl is None else state.logit_lens_kl.tolist(),
         "versions": {
             "lenstui": lenstui.__version__,
             "torch": str(torch.__version__),
@@ -111,5 +130,4 @@ def stamped(model: Model, progress: FitProgress, options: FitOptions, *, data: S
         },
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    lens = progress.lens
-    return TunedLens(lens.weight.clone(), lens.bias.clone(), lens_config(model), fit, options.preset)
+    return replace(state.lens(), config=lens_config(fit.model), fit=said, name=options.preset)

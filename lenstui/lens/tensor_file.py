@@ -14,8 +14,12 @@ import torch
 from lenstui.lens.errors import LensError, first_line
 
 
-def load_tensors(path: Path) -> Any:
+def load_tensors(path: Path, what: str = "lens file") -> Any:
     """What `torch.save` wrote to `path`, if it is nothing but tensors and plain values.
+
+    Args:
+        path: the file.
+        what: it should be, for a message.
 
     Raises:
         LensError: if there is no such file, it is damaged, or it holds more than that.
@@ -23,13 +27,13 @@ def load_tensors(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise LensError(f"There is no lens file {path}.") from error
+        raise LensError(f"There is no {what} {path}.") from error
     except pickle.UnpicklingError as error:
         raise LensError(
-            f"{path} holds more than plain tensors, so it was not opened: it is no lens file."
+            f"{path} holds more than plain tensors, so it was not opened: it is no {what}."
         ) from error
     except Exception as error:  # on damaged bytes torch raises nearly every kind
-        raise damaged(path, error) from error
+        raise damaged(path, error, what) from error
 
 
 def save_tensors(content: Any, path: Path) -> None:
@@ -62,6 +66,6 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def damaged(path: Path, error: Exception) -> LensError:
+def damaged(path: Path, error: Exception, what: str = "lens file") -> LensError:
     """The complaint about a file on which a reader failed with `error`."""
-    return LensError(f"{path} is damaged or no lens file: {first_line(error)}")
+    return LensError(f"{path} is damaged or no {what}: {first_line(error)}")

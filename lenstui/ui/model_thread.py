@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 Stop = Callable[[], bool]
 """Asked between two steps of a job: whether it should end now."""
+
+Work = Callable[[Stop], Iterator[None] | None]
+"""A job. One that returns an iterator hands over at each of its steps: jobs that come first go first."""
 
 
 @dataclass(order=True)
@@ -21,7 +24,8 @@ class _Job:
     priority: int
     serial: int
     kind: str = field(compare=False)
-    work: Callable[[Stop], None] = field(compare=False)
+    work: Work = field(compare=False)
+    steps: Iterator[None] | None = field(compare=False, default=None)
     stopped: threading.Event = field(compare=False, default_factory=threading.Event)
 
 
@@ -41,7 +45,7 @@ class ModelThread:
         self._thread = threading.Thread(target=self._run, name="lenstui-model", daemon=True)
         self._lock = threading.Lock()
 
-    def submit(self, kind: str, work: Callable[[Stop], None], *, priority: int = 0) -> None:
+    def submit(self, kind: str, work: Work, *, priority: int = 0) -> None:
         """Queue `work`; a lower `priority` goes first."""
         with self._lock:
             job = _Job(priority, next(self._serials), kind, work)
@@ -55,9 +59,25 @@ class ModelThread:
     def _run(self) -> None:
         while True:
             job = self._jobs.get()
-            if job.stopped.is_set():
-                continue
             try:
-                job.work(job.stopped.is_set)
+                if self._step(job):
+                    self._jobs.put(job)
             except Exception as error:  # the thread outlives any job
                 self._on_error(error)
+
+    def _step(self, job: _Job) -> bool:
+        """Do a job, or its next step; whether there is more of it.
+
+        A job that has begun is not dropped when it is stopped: it sees that itself, and can tidy up.
+        """
+        if job.steps is None:
+            if job.stopped.is_set():
+                return False
+            job.steps = job.work(job.stopped.is_set)
+        if job.steps is None:
+            return False
+        try:
+            next(job.steps)
+        except StopIteration:
+            return False
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 from lenstui.ui.model_thread import ModelThread, Stop
 
@@ -75,3 +76,56 @@ def test_an_exception_is_told_and_the_thread_goes_on() -> None:
     thread.submit("other", lambda stop: done.set())
     assert done.wait(LIMIT)
     assert [str(error) for error in told] == ["as planned"]
+
+
+def test_a_job_in_steps_hands_over_to_one_that_comes_first() -> None:
+    thread = ModelThread(on_error=lambda error: None)
+    done: list[str] = []
+    begun, asked, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def fit(stop: Stop) -> Iterator[None]:
+        for step in range(4):
+            done.append(f"step {step}")
+            begun.set()
+            assert asked.wait(LIMIT)
+            yield
+        ended.set()
+
+    thread.submit("fit", fit, priority=1)
+    assert begun.wait(LIMIT)
+    thread.submit("read", lambda stop: done.append("read"))
+    asked.set()
+    assert ended.wait(LIMIT)
+    assert done == ["step 0", "read", "step 1", "step 2", "step 3"]
+
+
+def test_a_job_in_steps_that_is_stopped_can_tidy_up() -> None:
+    thread = ModelThread(on_error=lambda error: None)
+    begun, tidy, second = threading.Event(), threading.Event(), threading.Event()
+
+    def fit(stop: Stop) -> Iterator[None]:
+        while not stop():
+            begun.set()
+            yield
+        tidy.set()
+
+    thread.submit("fit", fit, priority=1)
+    assert begun.wait(LIMIT)
+    thread.submit("fit", lambda stop: second.set(), priority=1)
+    assert tidy.wait(LIMIT)
+    assert second.wait(LIMIT)
+
+
+def test_a_job_in_steps_that_fails_ends_and_is_reported() -> None:
+    errors: list[BaseException] = []
+    thread = ModelThread(on_error=errors.append)
+    after = threading.Event()
+
+    def fit(stop: Stop) -> Iterator[None]:
+        yield
+        raise ValueError("no")
+
+    thread.submit("fit", fit)
+    thread.submit("read", lambda stop: after.set(), priority=1)
+    assert after.wait(LIMIT)
+    assert [str(error) for error in errors] == ["no"]
