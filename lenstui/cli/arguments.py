@@ -85,7 +85,7 @@ def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
     text.add_argument("--text-column", metavar="NAME", help="column or field of the text (default: text)")
     text.add_argument("--max-samples", metavar="N", type=positive, help="read at most N documents")
     text.add_argument(
-        "--min-chars", metavar="N", type=positive, default=1, help="pass over documents of fewer characters"
+        "--min-chars", metavar="N", type=positive, help="pass over documents of fewer characters"
     )
     return text
 

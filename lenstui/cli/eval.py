@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
         parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {given.max_tokens}")
     from lenstui.lens.documents import Documents, find_files
 
-    documents = Documents(tuple(given.data), given.text_column, given.min_chars, given.max_samples)
+    documents = Documents(tuple(given.data), given.text_column, given.min_chars or 1, given.max_samples)
     files = find_files(documents)  # before a model is loaded in vain
     if given.output is not None:
         check_place(given.output)

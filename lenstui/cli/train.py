@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+import shlex
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lenstui import paths
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
+from lenstui.cli.ending import heard
+from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.output import check_place
 from lenstui.cli.stderr import progress, say
+from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
+from lenstui.lens.errors import LensError, first_line
+from lenstui.start import Start
 
 if TYPE_CHECKING:
-    from lenstui.lens.fit_options import FitOptions
-    from lenstui.lens.fitting import FitProgress
-    from lenstui.lens.model import Model
+    from lenstui.lens.checkpoint import Checkpoint
+    from lenstui.lens.fit_state import Fit
+    from lenstui.lens.lens_fit import FitPlan
     from lenstui.lens.tuned_lens import TunedLens
 
 _PRESETS = ("quick", "standard", "paper", "adam")
 _CHANGES = (
     "steps", "tokens_per_step", "seq_len", "optimizer", "lr", "momentum", "weight_decay", "clip", "loss",
-    "bias_only", "seed",
+    "bias_only", "seed", "products",
 )  # fmt: skip
+# What decides a fit is in its checkpoint: none of it can be said again.
+_DECIDED = (*_CHANGES, "preset", "epochs", "data", "text_column", "max_samples", "min_chars", "held_out")
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """Where a fit is kept.
+
+    Attributes:
+        lens: the file that the lens goes to in the end.
+        every: seconds between two checkpoints; 0 for none but at an end.
+    """
+
+    lens: Path
+    every: float
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that the fit is written to meanwhile."""
+        return checkpoint_path(self.lens)
 
 
 def run(words: Sequence[str]) -> int:
@@ -37,79 +62,179 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     given = parser.parse_args(words)
     asked = model_start(parser, given)
+    if given.resume is not None:
+        _check_nothing_said_again(parser, given)
+    elif given.epochs is not None and given.steps is not None:
+        parser.error("--epochs says how many steps there are: leave --steps out")
+    fit, plan, keeping = _resumed(given, asked) if given.resume is not None else _begun(given, asked)
+    return _run(fit, plan, keeping, given.format)
+
+
+def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
+    """A fit before its first step."""
     from lenstui.lens.documents import Documents, SkippedLines, find_files
 
     data = given.data or [str(paths.bundled_model() / "text.parquet")]
-    documents = Documents(tuple(data), given.text_column, given.min_chars, given.max_samples)
-    names = [file.name for file in find_files(documents)]  # before a model is loaded in vain
+    documents = Documents(tuple(data), given.text_column, given.min_chars or 1, given.max_samples)
+    find_files(documents)  # before a model is loaded in vain
     if given.save is not None:
         check_place(given.save)
-
+        check_unfinished(given.save)
     with progress() as on_stage:
         from lenstui.opening import open_model
 
         model = open_model(asked, on_stage).model
         on_stage("reading the text")
         from lenstui.lens.fit_options import preset
-        from lenstui.lens.lens_fit import FitBlocks, stamped, suited
-        from lenstui.lens.text_blocks import split_blocks
+        from lenstui.lens.lens_fit import FitPlan, begin
 
         changes = {name: getattr(given, name) for name in _CHANGES if getattr(given, name) is not None}
         if changes.get("bias_only"):
             changes["closed_form_tokens"] = 0
-        options = suited(preset(given.preset, **changes), model)
+        options = preset(given.preset or "quick", **changes)
+        plan = FitPlan(options, documents, given.held_out or 0.1, given.epochs)
         skipped = SkippedLines()
-        sides = split_blocks(
-            model.tokenizer,
-            documents,
-            options.seq_len,
-            share=given.held_out,
-            seed=options.seed,
-            skipped=skipped,
-        )
-        blocks = FitBlocks.enough(*sides, options)
+        fit = begin(model, plan, skipped)
     if skipped.count:
         say(str(skipped))
-    _say_text(blocks, options)
-    last = _fit(model, blocks, options)
-    lens = stamped(model, last, options, data=names)
-    path = _save(lens, given.save, model.name, options.preset)
-    _report(lens, path, given.format)
-    return 0
+    say_text(fit, given.epochs)
+    lens = given.save or new_lens_path(model.name, options.preset)
+    return fit, plan, _Keeping(lens, given.checkpoint_every)
 
 
-def _fit(model: Model, blocks: Any, options: FitOptions) -> FitProgress:
-    """Run the fit; Ctrl+C ends it and keeps what was learned."""
-    from lenstui.lens.fitting import fit_steps, measured
+def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
+    """A fit as its checkpoint left it."""
+    from lenstui.lens.checkpoint import open_checkpoint, resume
 
-    last: FitProgress | None = None
+    checkpoint = open_checkpoint(given.resume)
+    if given.save is not None:
+        check_place(given.save)
+    with progress() as on_stage:
+        from lenstui.opening import open_model
+
+        model = open_model(_model_of(checkpoint, asked), on_stage).model
+        on_stage("reading the text")
+        fit = resume(model, checkpoint)
+    say(f"Going on at step {fit.state.step} of {fit.options.steps}.")
+    lens = given.save or checkpoint.save or new_lens_path(model.name, fit.options.preset)
+    return fit, checkpoint.plan, _Keeping(lens, given.checkpoint_every)
+
+
+def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
+    """The model of a checkpoint, but for what was said of it on the command line."""
+    from lenstui.lens.hub import BUNDLED_MODEL
+
+    dtype = checkpoint.dtype if asked.dtype == "auto" else asked.dtype
+    if asked.model is not None or asked.demo:
+        return replace(asked, dtype=dtype)
+    if checkpoint.model == BUNDLED_MODEL:
+        return replace(asked, demo=True, dtype=dtype)
+    revision = checkpoint.config.get("base_model_revision")
+    return replace(asked, model=checkpoint.model, revision=revision, dtype=dtype)
+
+
+def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None:
+    for name in _DECIDED:
+        if getattr(given, name) is not None:
+            option = name.replace("_", "-")
+            parser.error(f"--resume goes on with what was begun: leave --{option} out")
+
+
+def _run(fit: Fit, plan: FitPlan, keeping: _Keeping, form: str) -> int:
+    """Do what is left of a fit, keep it, and report."""
+    from lenstui.lens.fitting import fit_steps, measure
+    from lenstui.lens.lens_fit import fitted_lens
+
+    ended = None
     try:
-        with _display(options.steps) as show:
-            for last in fit_steps(model, blocks.train, blocks.held_out, options):
-                show(last)
-    except KeyboardInterrupt:
-        if last is None or not last.tokens:
-            raise
-        say(f"Stopped at step {last.step} of {options.steps}: what was learned is kept.")
-        return measured(model, last, blocks.held_out)
-    assert last is not None  # fit_steps yields at least once
-    return last
+        with heard() as ending, display(fit.options.steps) as show:
+            written = time.monotonic()
+            for now in fit_steps(fit):
+                show(now)
+                if ended := ending():
+                    break
+                if keeping.every and time.monotonic() - written >= keeping.every:
+                    _write_checkpoint(fit, plan, keeping)
+                    written = time.monotonic()
+            if ended is signal.SIGINT and fit.state.tokens:
+                for now in measure(fit):
+                    show(now)
+    except (LensError, MemoryError, RuntimeError) as error:  # torch's is a RuntimeError when memory is out
+        kept = _write_checkpoint(fit, plan, keeping)
+        raise LensError(f"{_told(error)} {_how_to_go_on(keeping) if kept else ''}".rstrip()) from error
+    go_on = ""
+    if ended is not None:
+        go_on = _how_to_go_on(keeping) if _write_checkpoint(fit, plan, keeping) else "Nothing is kept."
+    if ended is not None and (ended is not signal.SIGINT or not fit.state.tokens):
+        with suppress(OSError):  # with the line, stderr may be gone
+            say(f"Stopped at step {fit.state.step} of {fit.options.steps}. {go_on}")
+        return 128 + ended
+    lens = replace(fitted_lens(fit), name=keeping.lens.stem)
+    path = _save(lens, keeping.lens)
+    if ended is None:
+        keeping.checkpoint.unlink(missing_ok=True)
+    else:
+        say(f"Stopped at step {fit.state.step} of {fit.options.steps}: what was learned is saved. {go_on}")
+    report(lens, path, form)
+    return 0 if path == keeping.lens else 1
+
+
+def _write_checkpoint(fit: Fit, plan: FitPlan, keeping: _Keeping) -> bool:
+    """Whether it could be written. A full disk is said, and is no reason to stop."""
+    from lenstui.lens.checkpoint import save_checkpoint
+
+    try:
+        save_checkpoint(keeping.checkpoint, fit, plan, save=keeping.lens)
+    except LensError as error:
+        with suppress(OSError):  # with the line, stderr may be gone
+            say(f"No checkpoint: {error}")
+        return False
+    return True
+
+
+def _save(lens: TunedLens, path: Path) -> Path:
+    """Save the lens: where it was to go, else where it can be."""
+    from lenstui.lens.lens_file import save_lens
+
+    try:
+        save_lens(lens, path)
+    except LensError as error:
+        say(str(error))
+        path = Path(tempfile.mkdtemp(prefix="lenstui-")) / path.name
+        save_lens(lens, path)
+    return path
+
+
+def _told(error: Exception) -> str:
+    """The message of an error, and what to do where memory ran out."""
+    if isinstance(error, LensError):
+        return str(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "Out of memory: choose shorter blocks (--seq-len), --dtype bfloat16 or another --device."
+    return f"The fit failed: {type(error).__name__}: {first_line(error)}."
+
+
+def _how_to_go_on(keeping: _Keeping) -> str:
+    return f"To go on: lenstui train --resume {shlex.quote(str(keeping.checkpoint))}"
 
 
 def _parser() -> Parser:
     parser = Parser(
         "lenstui train",
         "Fit a tuned lens to a model.",
-        usage="lenstui train [--data FILE…] [options]",
-        epilog="Ctrl+C stops and keeps what was learned.",
+        usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE",
+        epilog="Ctrl+C stops and keeps what was learned, with a checkpoint to go on from.",
     )
     text = add_text(parser, required=False)
     text.add_argument(
-        "--held-out", metavar="SHARE", type=_share, default=0.1, help="share never trained on (default: 0.1)"
+        "--held-out", metavar="SHARE", type=_share, help="share never trained on (default: 0.1)"
     )
     how = parser.add_argument_group("method")
-    how.add_argument("--preset", choices=_PRESETS, default="quick", help="default: quick")
+    how.add_argument("--preset", choices=_PRESETS, help="default: quick")
     how.add_argument("--steps", metavar="N", type=_whole, help="optimizer steps")
+    how.add_argument(
+        "--epochs", metavar="N", type=positive, help="as many steps as N passes over the text take"
+    )
     how.add_argument("--tokens-per-step", metavar="N", type=positive)
     how.add_argument("--seq-len", metavar="N", type=positive, help="tokens of a block")
     how.add_argument("--optimizer", choices=("muon", "adam", "sgd"))
@@ -120,9 +245,22 @@ def _parser() -> Parser:
     how.add_argument("--loss", choices=("kl", "ce"), help="KL to the final distribution, or cross-entropy")
     how.add_argument("--bias-only", action="store_const", const=True, help="leave the matrices at zero")
     how.add_argument("--seed", metavar="N", type=_whole, help="of the order of the text (default: 0)")
+    how.add_argument(
+        "--products",
+        choices=("auto", "float32", "bfloat16"),
+        help="dtype of the gradient's products (default: bfloat16 where that is fast and harmless)",
+    )
     add_model(parser, lens=False)
     output = parser.add_argument_group("output")
     output.add_argument("--save", metavar="FILE", type=Path, help="default: a new file in the lenses folder")
+    output.add_argument(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        type=_number,
+        default=60.0,
+        help="write one beside the lens so often; 0: only where the fit is ended (default: 60)",
+    )
+    output.add_argument("--resume", metavar="FILE", type=Path, help="go on from a checkpoint")
     output.add_argument("--format", choices=("text", "json"), default="text", help="what to print at the end")
     return parser
 
@@ -148,80 +286,3 @@ def _share(text: str) -> float:
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError("must lie between 0 and 1")
     return number
-
-
-def _say_text(blocks: Any, options: FitOptions) -> None:
-    wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
-    have, held = (sum(map(len, side)) for side in (blocks.train, blocks.held_out))
-    again = f", seen {wanted / have:.1f} times" if wanted > have + options.seq_len else ""
-    say(f"{have} tokens to fit on{again}; {held} held out.")
-
-
-@contextmanager
-def _display(steps: int) -> Iterator[Callable[[FitProgress], None]]:
-    """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield _line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, refresh_per_second=10) as bar:
-        task = bar.add_task("starting", total=steps)
-
-        def show(now: FitProgress) -> None:
-            rate = now.tokens / now.seconds if now.seconds else 0.0
-            bar.update(task, description=f"{now.stage}  {rate:.0f} tokens/s", completed=now.step)
-            if now.held_out_kl is not None:
-                bar.console.print(_measurement(now), highlight=False)
-
-        yield show
-
-
-def _line(now: FitProgress) -> None:
-    if now.held_out_kl is not None:
-        print(_measurement(now), file=sys.stderr, flush=True)
-
-
-def _measurement(now: FitProgress) -> str:
-    assert now.held_out_kl is not None
-    rows = " ".join(f"{kl:.3f}" for kl in now.held_out_kl.tolist())
-    return (
-        f"{now.seconds:7.1f} s  step {now.step:>4}  {now.tokens:>8} tokens  "
-        f"held-out KL {now.held_out_kl.mean():.3f}  by row {rows}"
-    )
-
-
-def _save(lens: TunedLens, wanted: Path | None, model: str, preset: str) -> Path:
-    from lenstui.lens import save_lens
-
-    path = wanted or _free_name(paths.made(paths.lenses()), model, preset)
-    save_lens(replace(lens, name=path.stem), path)
-    return path
-
-
-def _free_name(folder: Path, model: str, preset: str) -> Path:
-    """`MODEL-PRESET-1.pt`, or the first number that is free."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("-") or "model"
-    number = 1
-    while (path := folder / f"{slug}-{preset}-{number}.pt").exists():
-        number += 1
-    return path
-
-
-def _report(lens: TunedLens, path: Path, form: str) -> None:
-    fit = lens.fit
-    if form == "json":
-        result = {"version": 1, "path": str(path)} | {
-            name: fit[name]
-            for name in ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
-        }
-        print(json.dumps(result, allow_nan=False))
-        return
-    print("row   logit lens  tuned lens   held-out KL, nats")
-    labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
-    for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
-        print(f"{label:>3}   {before:10.3f}  {after:10.3f}")
-    print(f"saved {path}")

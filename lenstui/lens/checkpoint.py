@@ -26,6 +26,8 @@ class Checkpoint:
 
     Attributes:
         config: which model it is of, as in a lens file.
+        model: the name to open it by, from any folder.
+        dtype: of its weights, by name.
         plan: what is fitted.
         save: where the lens is to go; None where nobody said.
         text: fingerprint of the blocks.
@@ -33,15 +35,12 @@ class Checkpoint:
     """
 
     config: Mapping[str, Any]
+    model: str
+    dtype: str
     plan: FitPlan
     save: Path | None
     text: str
     state: Mapping[str, Any]
-
-    @property
-    def model_name(self) -> str:
-        """The model, by the name that it was opened with."""
-        return str(self.config["base_model_name_or_path"])
 
 
 def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = None) -> None:
@@ -60,6 +59,8 @@ def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = Non
         "format": FORMAT,
         "version": VERSION,
         "config": lens_config(fit.model),
+        "model": _absolute([fit.model.name])[0] if Path(fit.model.name).is_dir() else fit.model.name,
+        "dtype": fit.model.dtype_name,
         # The steps that the epochs came to, and blocks that fit the model, are in the fit's own options.
         "options": asdict(fit.options),
         "documents": asdict(plan.documents) | {"paths": _absolute(plan.documents.paths)},
@@ -89,6 +90,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
         documents = content["documents"]
         return Checkpoint(
             config=content["config"],
+            model=content["model"],
+            dtype=content["dtype"],
             plan=FitPlan(
                 options=FitOptions(**_known(FitOptions, content["options"])),
                 documents=Documents(**_known(Documents, documents) | {"paths": tuple(documents["paths"])}),
@@ -112,7 +115,7 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
     shape = (checkpoint.config.get("num_hidden_layers"), checkpoint.config.get("d_model"))
     if shape != (model.num_blocks, model.d_model) or same_unembedding(checkpoint.config, model) is False:
         raise LensError(
-            f"The checkpoint is of a fit for {checkpoint.model_name} ({shape[0]} blocks, width {shape[1]}), "
+            f"The checkpoint is of a fit for {checkpoint.model} ({shape[0]} blocks, width {shape[1]}), "
             f"not for {model.name} ({model.num_blocks} blocks, width {model.d_model})."
         )
     fit = begin(model, checkpoint.plan)

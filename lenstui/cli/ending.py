@@ -1,0 +1,35 @@
+"""Signals that end the program, heard between two pieces of work instead of in the middle of one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def heard() -> Iterator[Callable[[], signal.Signals | None]]:
+    """Give a function that says which signal came, if one did.
+
+    Ctrl+C a second time ends at once. What `nohup` told the program to ignore stays ignored.
+    """
+    came: list[signal.Signals] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if came and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        came.append(signal.Signals(number))
+
+    before = {
+        number: signal.signal(number, hear)
+        for number in _ENDINGS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield lambda: came[0] if came else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,108 @@
+"""What `lenstui train` shows while it fits, and what it prints at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.cli.stderr import say
+
+if TYPE_CHECKING:
+    from lenstui.lens.fit_state import Fit
+    from lenstui.lens.fitting import FitProgress
+    from lenstui.lens.tuned_lens import TunedLens
+
+Show = Callable[["FitProgress"], None]
+
+
+def say_text(fit: Fit, epochs: int | None) -> None:
+    """How much text there is, and how often it will be gone through."""
+    have, held = (sum(map(len, side)) for side in (fit.blocks.train, fit.blocks.held_out))
+    options = fit.options
+    wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
+    again = ""
+    if epochs is not None:
+        again = f", {epochs} time{'s' * (epochs != 1)} in {options.steps} steps"
+    elif wanted > have + options.seq_len:
+        again = f", gone through {wanted / have:.1f} times (--epochs 1: once)"
+    say(f"{have} tokens to fit on{again}; {held} held out.")
+
+
+@contextmanager
+def display(steps: int) -> Iterator[Show]:
+    """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not."""
+    measurements = _measurements()
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+
+        def print_line(now: FitProgress) -> None:
+            for line in measurements(now):
+                print(line, file=sys.stderr, flush=True)
+
+        yield print_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=10) as bar:
+        task = bar.add_task("starting", total=1.0, facts="")
+
+        def show(now: FitProgress) -> None:
+            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, steps))
+            for line in measurements(now):
+                bar.console.print(line, highlight=False)
+
+        yield show
+
+
+def report(lens: TunedLens, path: Path, form: str) -> None:
+    """Print what the fit reached: `text`, or the JSON contract."""
+    fit = lens.fit
+    if form == "json":
+        names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
+        print(json.dumps({"version": 1, "path": str(path), **{name: fit[name] for name in names}}))
+        return
+    print("row   logit lens  tuned lens   held-out KL, nats")
+    labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
+    for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
+        print(f"{label:>3}   {before:10.3f}  {after:10.3f}")
+    print(f"saved {path}")
+
+
+def _facts(now: FitProgress, steps: int) -> str:
+    if now.stage != "refining" or not now.seconds:
+        return f"{now.share:.0%}"
+    eta = "" if now.eta is None else f"  {_duration(now.eta)} left"
+    return f"step {now.step}/{steps}  {now.tokens / now.seconds:.0f} tokens/s{eta}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _measurements() -> Callable[[FitProgress], Iterator[str]]:
+    """A function that gives a line for each measurement of the held-out KL, once."""
+    seen: set[tuple[str, int]] = set()
+
+    def lines(now: FitProgress) -> Iterator[str]:
+        end = "all" if now.stage == "done" else "some"
+        for kl, mark, name in (
+            (now.logit_lens_kl, ("logit lens", 0), "logit lens"),
+            (now.held_out_kl, (end, now.measured_step), f"step {now.measured_step:>4}"),
+        ):
+            if kl is not None and mark not in seen:
+                seen.add(mark)
+                rows = " ".join(f"{value:.3f}" for value in kl.tolist())
+                yield (
+                    f"{now.seconds:7.1f} s  {name:<10}  {now.tokens:>8} tokens  "
+                    f"held-out KL {kl.mean():.3f}  by row {rows}"
+                )
+
+    return lines
