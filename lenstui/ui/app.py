@@ -188,18 +188,19 @@ class LenstuiApp(App[None]):
         return [*keys.values(), *(Key("word", word, meaning) for word, meaning in WORDS)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action of Explore by name."""
-        for binding in Explore.BINDINGS:
+        """Every action of the screen by name."""
+        owner: Screen[None] = screen if isinstance(screen, Lenses) else self.explore
+        for binding in owner.BINDINGS:
             if isinstance(binding, Binding):
                 yield SystemCommand(
                     binding.description,
                     f"{binding.tooltip or binding.description} ({binding.key_display or binding.key})",
-                    lambda action=binding.action: self._run_on_explore(action),
+                    lambda action=binding.action: self._run_on(owner, action),
                 )
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
 
-    async def _run_on_explore(self, action: str) -> None:
-        await self.run_action(action, default_namespace=self.explore)
+    async def _run_on(self, screen: Screen[None], action: str) -> None:
+        await self.run_action(action, default_namespace=screen)
 
 
 def run(start: Start) -> int:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from rich.text import Text
 from textual import on
+from textual.app import ComposeResult
 from textual.widgets import Button, Input
 from textual_fspicker import FileOpen, FileSave, Filters, Icons
 from textual_fspicker.base_dialog import Dialog
 from textual_fspicker.file_dialog import BaseFileDialog
-from textual_fspicker.parts import DirectoryNavigation
+from textual_fspicker.parts import CurrentDirectory, DirectoryNavigation
 from textual_fspicker.safe_tests import is_dir
 
+_KEYS = "tab next · backspace folder above · . hidden files · esc closes"
 _PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library
 
 _OPEN_FILTERS = Filters(
@@ -27,13 +29,34 @@ _OPEN_FILTERS = Filters(
 Icons.set_picker(lambda location: Text("▸" if is_dir(Path(location)) else " "))
 
 
+class ShownNames(DirectoryNavigation):
+    """The files of a folder, but for those whose names a terminal would act on."""
+
+    def hide(self, path: Path) -> bool:
+        """Leave those out, as well as what is filtered out."""
+        return not path.name.isprintable() or super().hide(path)
+
+
 class LensPicker(BaseFileDialog):
     """What opening and saving have in common."""
 
+    def compose(self) -> ComposeResult:
+        """With our own list of files."""
+        for widget in super().compose():
+            yield ShownNames(self._location) if isinstance(widget, DirectoryNavigation) else widget
+
+    def _header_area(self) -> ComposeResult:
+        yield CurrentDirectory(markup=False)  # brackets in a folder's name are no markup
+
     def on_mount(self) -> None:
-        """Say which keys there are; a blinking cursor costs bytes over SSH."""
-        self.query_one(Dialog).border_subtitle = "enter · backspace: up · . hidden files · tab · esc: close"
+        """A blinking cursor costs bytes over SSH."""
         self.query_one(Input).cursor_blink = False
+
+    def _set_error(self, message: str = "") -> None:
+        """Say what is wrong, or else which keys there are."""
+        dialog = self.query_one(Dialog)
+        dialog.set_class(bool(message), "-wrong")
+        dialog.border_subtitle = message or _KEYS
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#select")

@@ -54,6 +54,7 @@ class Lenses(LeanScreen[None]):
     AUTO_FOCUS = "LensTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="lenses.help"),
+        Binding("enter", "use", "Use", tooltip="Read the open model through this lens", id="lenses.use"),
         Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
         Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
         Binding(
@@ -63,6 +64,10 @@ class Lenses(LeanScreen[None]):
         Binding(
             "tab", "other_part", "List or card", show=False, id="lenses.other",
             tooltip="From the list to the card, which scrolls, and back",
+        ),
+        Binding(
+            "colon", "app.command_palette", "Commands", key_display=":", show=False,
+            tooltip="Command palette: every action by name", id="lenses.commands",
         ),
         Binding("escape", "dismiss", "Back", key_display="esc", id="lenses.back"),
         Binding("q", "app.quit", "Quit", id="lenses.quit"),
@@ -87,7 +92,7 @@ class Lenses(LeanScreen[None]):
                 yield LensTable()
                 yield Static(id="hint")
             with Vertical(id="card") as part:
-                part.border_title = "card"
+                part.border_title, part.border_subtitle = "card", "tab scrolls"
                 yield LensSheet()
         yield Footer(show_command_palette=False)
 
@@ -182,9 +187,11 @@ class Lenses(LeanScreen[None]):
     # ── opening ──────────────────────────────────────────────────────────────────────────────────────────
 
     @on(OptionList.OptionSelected)
-    def use(self) -> None:
+    def action_use(self) -> None:
         """Read the open model through the highlighted lens."""
-        if self._chosen is not None:
+        if self._chosen is None:
+            self._tell("There is no lens to use.")
+        else:
             self._open(self._chosen.card.path)
 
     def action_browse(self) -> None:

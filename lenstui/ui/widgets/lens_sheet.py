@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,20 +19,20 @@ from textual.widgets import Static
 
 from lenstui.export.printable import printable
 from lenstui.lens.cells import row_labels
-from lenstui.lens.lens_card import LEADING, LensCard, Match, TranslatorSize
+from lenstui.lens.lens_card import LEADING, Match, TranslatorSize
 from lenstui.ui.messages import ListedLens
 from lenstui.ui.values import nats_text
-from lenstui.ui.widgets.lens_table import mean_text, size_text
+from lenstui.ui.widgets.lens_table import size_text
 
 _ROW, _KL, _SIZE = 5, 7, 8
 _LEAST_BAR = 6
 
 _MATCHES = {
-    Match.WEIGHTS: "made for the open model's weights",
-    Match.SHAPE: "its shapes fit the open model; nothing says which weights it was made for",
-    Match.OTHER_WEIGHTS: "its shapes fit the open model, but it was made for other weights",
-    Match.NO: "its shapes do not fit the open model",
-    None: "no model is open yet",
+    Match.WEIGHTS: "for the open weights",
+    Match.SHAPE: "fits in shape, but names no weights",
+    Match.OTHER_WEIGHTS: "fits in shape, but is for other weights",
+    Match.NO: "does not fit the open model",
+    None: "",
 }
 
 
@@ -42,24 +44,30 @@ class Sheet:
         lens: the lens.
         sizes: of its translators, as many as have been measured, by row.
         trouble: why they cannot be.
+        bar: style of the bars.
     """
 
     lens: ListedLens
     sizes: Mapping[int, TranslatorSize] = field(default_factory=dict)
     trouble: str | None = None
+    bar: Style = field(default_factory=Style)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The facts, then a line a row, the last row on top as in the grids."""
-        facts = Table.grid(padding=(0, 2))
-        facts.add_column(style="dim", no_wrap=True)
-        facts.add_column(overflow="fold")
-        for label, value in _facts(self.lens):
-            facts.add_row(label, Text(value))
-        yield facts
+        """What it is, a line a row, the last row on top as in the grids, then where it came from."""
+        card, fit = self.lens.card, self.lens.card.fit
+        made_for = card.made_for or "a model that it does not name"
+        shape = f"{card.blocks} blocks · width {card.d_model}"
+        yield _facts(
+            ("for", _joined(made_for, shape, _MATCHES[self.lens.match])),
+            ("fit", _joined(*_fitting(fit))),
+        )
         yield Text()
         yield from self._rows(options.max_width)
-        if self.trouble:
-            yield Text(self.trouble)
+        yield Text(f"\n{self.trouble}\n" if self.trouble else "")
+        yield _facts(
+            ("made", _joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
+            ("file", _joined(str(card.path), size_text(card.size))),
+        )
 
     def _rows(self, width: int) -> RenderResult:
         card = self.lens.card
@@ -76,7 +84,10 @@ class Sheet:
             line = Text(f"{label:<{_ROW}}", no_wrap=True, overflow="crop")
             line.append(f"{_nats(tuned, row):>{_KL}}{_nats(logit, row):>{_KL}}")
             if bar >= _LEAST_BAR:
-                line.append("  ").append_text(_bar(tuned, logit, row, largest, bar))
+                ours, theirs = (
+                    round(bar * kl[row] / largest) if kl and largest > 0 else 0 for kl in (tuned, logit)
+                )
+                line.append("  ").append_text(_bar(ours, theirs, width=bar, style=self.bar))
             size = self.sizes.get(row)
             numbers = ("…",) * 2 if size is None else (size.weight, size.bias, *size.singular_values)
             line.append("".join(f"{_number(number):>{_SIZE}}" for number in numbers))
@@ -90,8 +101,10 @@ class LensSheet(VerticalScroll):
         Binding("j", "scroll_down", "Scroll down", show=False),
         Binding("k", "scroll_up", "Scroll up", show=False),
     ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lens-sheet--bar"}
     DEFAULT_CSS = """
     LensSheet {
+        .lens-sheet--bar { color: $primary; }
         scrollbar-size: 1 1;
         background: $surface;
         Static { width: 1fr; height: auto; }
@@ -105,25 +118,21 @@ class LensSheet(VerticalScroll):
 
     def watch_sheet(self, before: Sheet | None, sheet: Sheet | None) -> None:
         """Show it; another lens's from its top on."""
-        self.query_one(Static).update("" if sheet is None else sheet)
+        bar = self.get_component_rich_style("lens-sheet--bar", partial=True)
+        self.query_one(Static).update("" if sheet is None else replace(sheet, bar=bar))
         if before is None or sheet is None or before.lens.card.path != sheet.lens.card.path:
             self.scroll_home(animate=False)
 
 
-def _facts(lens: ListedLens) -> list[tuple[str, str]]:
-    """Label and value of what the file says; what it does not say is left out."""
-    card, fit = lens.card, lens.card.fit
-    shape = f"{card.blocks} blocks · width {card.d_model}"
-    facts = [
-        ("for", _joined(card.made_for or "a model that it does not name", shape)),
-        ("fits", _MATCHES[lens.match]),
-        ("fit", _joined(*_fitting(fit))),
-        ("data", ", ".join(map(str, data)) if isinstance(data := fit.get("data"), list) else ""),
-        ("made", _joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
-        ("KL", _held_out(card)),
-        ("file", _joined(str(card.path), size_text(card.size))),
-    ]
-    return [(label, printable(value)) for label, value in facts if value]
+def _facts(*facts: tuple[str, str]) -> Table:
+    """Label and value; what the file does not say is left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True, min_width=4)
+    table.add_column(overflow="fold")
+    for label, value in facts:
+        if value:
+            table.add_row(label, Text(printable(value)))
+    return table
 
 
 def _fitting(fit: Mapping[str, Any]) -> list[str]:
@@ -135,6 +144,8 @@ def _fitting(fit: Mapping[str, Any]) -> list[str]:
             parts.append(f"{number:,.0f} {unit}")
     if fit.get("seed") is not None:
         parts.append(f"seed {fit['seed']}")
+    if isinstance(data := fit.get("data"), list):
+        parts.append(f"on {', '.join(map(str, data))}")
     return parts
 
 
@@ -145,13 +156,10 @@ def _versions(versions: Any) -> list[str]:
 
 
 def _time(time: Any) -> str:
-    return str(time).replace("T", " ").replace("+00:00", " UTC") if time else ""
-
-
-def _held_out(card: LensCard) -> str:
-    if card.held_out_kl is None:
-        return "the file says none: lenstui eval measures it"
-    return f"{mean_text(card.held_out_kl)} nats held out, {mean_text(card.logit_lens_kl)} by the logit lens"
+    try:
+        return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (TypeError, ValueError):
+        return ""
 
 
 def _joined(*parts: str) -> str:
@@ -169,14 +177,8 @@ def _number(number: float | str) -> str:
     return f"{number:.3g}" if abs(number) >= 1000 or 0 < abs(number) < 0.01 else f"{number:#.3g}".rstrip(".")
 
 
-def _bar(
-    tuned: Sequence[float] | None, logit: Sequence[float] | None, row: int, largest: float, width: int
-) -> Text:
+def _bar(ours: int, theirs: int, *, width: int, style: Style) -> Text:
     """The KL of the tuned lens, and in a lighter shade on to that of the logit lens."""
-    ends = [
-        0 if not numbers or largest <= 0 else round(width * numbers[row] / largest)
-        for numbers in (tuned, logit)
-    ]
-    text = Text("█" * ends[0] + "░" * (ends[1] - ends[0]))
-    text.truncate(width, pad=True)
+    text = Text("█" * ours, style=style).append("░" * (theirs - ours), style="dim")
+    text.pad_right(width - text.cell_len)
     return text

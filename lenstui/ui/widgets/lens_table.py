@@ -19,22 +19,21 @@ from lenstui.ui.messages import ListedLens
 from lenstui.ui.values import nats_text
 from lenstui.ui.widgets.status_bar import short_name
 
-# Of each column its heading, its width, and whether it is of numbers.
+# Of each column but the first two its heading, its width, and whether it is of numbers.
 _COLUMNS = (
-    ("fits", 13, False),
+    ("fits", 8, False),
     ("KL", 6, True),
     ("logit", 6, True),
-    ("fitted", 10, True),
+    ("date", 10, True),
     ("size", 7, True),
 )
-_LEAST_NAME = 12
+_ROOM_FOR_SIZE = 90  # columns; in fewer the names need them
 
 
 class LensTable(OptionList):
     """The lenses, those for the open model first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "Use", tooltip="Read the open model through this lens", id="lenses.use"),
         Binding("down,j", "cursor_down", "Next lens", show=False, id="lenses.down"),
         Binding("up,k", "cursor_up", "Previous lens", show=False, id="lenses.up"),
     ]
@@ -44,6 +43,7 @@ class LensTable(OptionList):
         padding: 0;
         background: $surface;
         scrollbar-size: 1 1;
+        &:focus { border: none; background-tint: $surface 0%; }
         & > .option-list--option { padding: 0; }
     }
     """
@@ -77,11 +77,12 @@ class LensLine:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """As wide as there is room; name and model share what the rest leaves."""
-        room = options.max_width - 2 - sum(width + 1 for _, width, _ in _COLUMNS) - 2
-        name = max(room // 2, _LEAST_NAME)
-        widths = [name, max(room - name, 0), *(width for _, width, _ in _COLUMNS)]
-        numbers = [False, False, *(number for _, _, number in _COLUMNS)]
-        cells = " ".join(map(_fit, self._texts(), widths, numbers))
+        columns = _COLUMNS if options.max_width >= _ROOM_FOR_SIZE else _COLUMNS[:-1]
+        room = max(options.max_width - 2 - sum(width + 1 for _, width, _ in columns) - 2, 2)
+        name = round(room * 0.55)
+        widths = [name, room - name, *(width for _, width, _ in columns)]
+        numbers = [False, False, *(number for _, _, number in columns)]
+        cells = " ".join(map(_fit, self._texts()[: len(widths)], widths, numbers))
         lens = self._lens
         line = Text(f"{'●' if lens is not None and lens.in_use else ' '} {cells}", no_wrap=True)
         if lens is not None and lens.match in {Match.NO, Match.OTHER_WEIGHTS}:
