@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import torch
 from families import FAMILIES, random_model
 from torch import Tensor
 
-from lenstui.lens import LensError, Model, TunedLens, evaluate, read, wire
-from lenstui.lens.closed_form import fit_closed_form
+from lenstui.lens import LensError, Model, TunedLens, evaluate, fit, preset, read, wire
+from lenstui.lens.closed_form import RIDGE, NormalEquations
+from lenstui.lens.residual import residual_stream
 from lenstui.lens.text_blocks import token_blocks
 from lenstui.lens.tuned_lens import untrained_lens
 
@@ -26,6 +28,15 @@ def blocks() -> list[Tensor]:
     """Six blocks of other lengths, more columns in all than a hidden state has entries."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randint(272, (length,), generator=generator) for length in (8, 16, 16, 5, 40, 1)]
+
+
+def solved(model: Model, blocks: Iterable[Tensor], ridge: float = RIDGE) -> TunedLens:
+    """The closed form for every row, all of them at once."""
+    normal = NormalEquations.new(0, model.num_blocks, model.d_model, model.device)
+    for block in blocks:
+        normal.add(residual_stream(model.module, model.anatomy, block[None])[:, 0])
+    weights, biases = zip(*(normal.solve(row, ridge) for row in normal.rows), strict=True)
+    return TunedLens(torch.stack(weights), torch.stack(biases))
 
 
 def regression(h: np.ndarray, target: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +56,7 @@ def test_it_is_the_weighted_ridge_regression(tiny: Model, blocks: list[Tensor], 
     stream = torch.cat(
         [naive.stream(tiny.module, block[None], FAMILY.h_last) for block in blocks], dim=1
     ).numpy()
-    lens = fit_closed_form(tiny, iter(blocks), ridge=ridge)
+    lens = solved(tiny, blocks, ridge)
     assert lens.weight.shape == (3, 32, 32)
     assert lens.weight.dtype == lens.bias.dtype == torch.float32
     for row in range(3):
@@ -55,7 +66,7 @@ def test_it_is_the_weighted_ridge_regression(tiny: Model, blocks: list[Tensor], 
 
 
 def test_much_ridge_leaves_the_logit_lens(tiny: Model, blocks: list[Tensor]) -> None:
-    assert fit_closed_form(tiny, blocks, ridge=1e9).weight.abs().max() < 1e-6
+    assert solved(tiny, blocks, ridge=1e9).weight.abs().max() < 1e-6
 
 
 def test_how_the_text_is_cut_does_not_matter_where_no_column_looks_back(byte_tokenizer: Any) -> None:
@@ -64,9 +75,30 @@ def test_how_the_text_is_cut_does_not_matter_where_no_column_looks_back(byte_tok
         torch.nn.init.zeros_(layer.attention.dense.weight)
     model = wire("no attention", module, byte_tokenizer)
     ids = torch.randint(272, (60,), generator=torch.Generator().manual_seed(0))
-    whole, parts = fit_closed_form(model, [ids]), fit_closed_form(model, ids.split(7))
+    whole, parts = solved(model, [ids]), solved(model, ids.split(7))
     torch.testing.assert_close(whole.weight, parts.weight)
     torch.testing.assert_close(whole.bias, parts.bias)
+
+
+def test_rows_solved_in_groups_are_those_solved_at_once(
+    tiny: Model, blocks: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = solved(tiny, blocks)
+    monkeypatch.setattr("lenstui.lens.closed_form._MEMORY", 2 * 8 * 33 * (33 + 32))  # two rows, float64
+    groups = [NormalEquations.new(first, 3, 32, tiny.device) for first in (0, 2)]
+    assert [list(group.rows) for group in groups] == [[0, 1], [2]]
+    for group in groups:
+        for block in blocks:
+            group.add(residual_stream(tiny.module, tiny.anatomy, block[None])[:, 0])
+        for row in group.rows:
+            weight, bias = group.solve(row)
+            assert torch.equal(weight, at_once.weight[row])
+            assert torch.equal(bias, at_once.bias[row])
+
+
+def test_a_row_that_alone_is_too_large_is_still_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.lens.closed_form._MEMORY", 0)
+    assert list(NormalEquations.new(1, 3, 32, torch.device("cpu")).rows) == [1]
 
 
 def test_zero_translators_read_as_the_logit_lens(stories260k: Model) -> None:
@@ -85,7 +117,7 @@ def test_it_predicts_better_than_the_logit_lens_on_text_it_has_not_seen(
     stories260k: Model, shared: Path
 ) -> None:
     tokenizer = stories260k.tokenizer
-    lens = fit_closed_form(stories260k, token_blocks(tokenizer, texts(shared, "stories", 10), 128))
+    lens = solved(stories260k, token_blocks(tokenizer, texts(shared, "stories", 10), 128))
     unseen = list(token_blocks(tokenizer, texts(shared, "tinystories-1000", 4), 128))
     quality = evaluate(stories260k, unseen, lens)
     for row in range(stories260k.num_blocks):
@@ -133,7 +165,7 @@ def test_evaluate_refuses_a_lens_of_another_shape(tiny: Model, blocks: list[Tens
 
 def test_too_little_text(tiny: Model, byte_tokenizer: Any) -> None:
     with pytest.raises(LensError, match="too little text"):
-        fit_closed_form(tiny, token_blocks(byte_tokenizer, ["short"], 128))
+        fit(tiny, ["short"], preset("quick", steps=0))
     with pytest.raises(LensError, match="too little text"):
         evaluate(tiny, token_blocks(byte_tokenizer, ["short"], 128))
 
@@ -143,7 +175,7 @@ def test_hidden_states_that_are_no_numbers(byte_tokenizer: Any) -> None:
     with torch.no_grad():
         model.module.gpt_neox.embed_in.weight[7] = float("inf")
     with pytest.raises(LensError, match="not finite"):
-        fit_closed_form(model, [torch.arange(20)])
+        solved(model, [torch.arange(20)])
 
 
 # token_blocks
