@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import torch
 import transformers
+from torch import Tensor
 
 import lenstui
 from lenstui.lens.compatibility import lens_config
@@ -49,9 +50,33 @@ def begin(model: Model, plan: FitPlan, skipped: SkippedLines | None = None) -> F
     Raises:
         LensError: for options that make no sense, files that cannot be read, or too little text.
     """
+    blocks, options = read_blocks(model, plan, skipped)
+    return Fit(model, blocks, options, FitState.new(model, options), file_names(plan.documents))
+
+
+def read_blocks(
+    model: Model,
+    plan: FitPlan,
+    skipped: SkippedLines | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[FitBlocks, FitOptions]:
+    """Read and cut the text, as much of it as the plan can use.
+
+    Args:
+        model: from `load`.
+        plan: what to fit.
+        skipped: where to count JSON lines that hold no text.
+        should_stop: asked at every block.
+
+    Returns:
+        The text, and the plan's options as they suit the model and the text.
+
+    Raises:
+        LensError: for options that make no sense, files that cannot be read, too little text, or a stop.
+    """
     options = suited(plan.options, model)
     options.check()
-    sides = split_blocks(
+    train, held_out = split_blocks(
         model.tokenizer,
         plan.documents,
         options.seq_len,
@@ -59,11 +84,20 @@ def begin(model: Model, plan: FitPlan, skipped: SkippedLines | None = None) -> F
         seed=options.seed,
         skipped=skipped,
     )
-    blocks = FitBlocks.enough(*sides, options, whole=plan.epochs is not None)
+    blocks = FitBlocks.enough(
+        _until(should_stop, train), _until(should_stop, held_out), options, whole=plan.epochs is not None
+    )
     if plan.epochs is not None:
         per_step = max(1, options.tokens_per_step // options.seq_len)
         options = replace(options, steps=max(1, plan.epochs * len(blocks.train) // per_step))
-    return Fit(model, blocks, options, FitState.new(model, options), file_names(plan.documents))
+    return blocks, options
+
+
+def _until(should_stop: Callable[[], bool], blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    for block in blocks:
+        if should_stop():
+            raise LensError("Reading the text was stopped.")
+        yield block
 
 
 def file_names(documents: Documents) -> tuple[str, ...]:
