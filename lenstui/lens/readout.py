@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,6 +99,7 @@ def read_tiles(
     pins: Sequence[int] = (),
     rows: Sequence[int] | None = None,
     first: range | None = None,
+    lenses: Collection[str] = LENSES,
 ) -> Iterator[Tile]:
     """Read a prompt tile by tile, the columns `first` before the others.
 
@@ -112,6 +113,7 @@ def read_tiles(
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read; None: all.
         first: the columns that are on screen.
+        lenses: which lenses to read; the tuned one only where there is one.
 
     Yields:
         Tiles that together cover every column once; in column order if `first` is None.
@@ -140,6 +142,7 @@ def read_tiles(
                 rows=chosen,
                 top_k=top_k,
                 pins=tuple(pins),
+                lenses=lenses,
             )
         yield tile  # out here, so that what the caller does next is not in inference mode
 
@@ -176,6 +179,7 @@ def _read_tile(
     rows: Sequence[int],
     top_k: int,
     pins: tuple[int, ...],
+    lenses: Collection[str],
 ) -> Tile:
     """All chosen rows of one run of columns; `h` is `[L + 1, cols, d]`."""
     head, last = model.head, model.num_blocks
@@ -184,15 +188,19 @@ def _read_tile(
     last_cells = _reduce(final_logits, final, top_k, pins)
     last_cells["kl"].zero_()  # of a distribution from itself; what was summed is rounding
 
-    logit_rows = [last_cells if row == last else _reduce(head(h[row]), final, top_k, pins) for row in rows]
-    lenses = {"logit": _stack(logit_rows)}
-    if lens is not None:
+    read: dict[str, Cells] = {}
+    if "logit" in lenses:
+        logit_rows = [
+            last_cells if row == last else _reduce(head(h[row]), final, top_k, pins) for row in rows
+        ]
+        read["logit"] = _stack(logit_rows)
+    if "tuned" in lenses and lens is not None:
         tuned_rows = [
             last_cells if row == last else _reduce(head(lens.translate(h[row], row)), final, top_k, pins)
             for row in rows
         ]
-        lenses["tuned"] = _stack(tuned_rows)
-    return Tile(start, start + h.shape[1], lenses)
+        read["tuned"] = _stack(tuned_rows)
+    return Tile(start, start + h.shape[1], read)
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,6 +134,17 @@ def test_a_tuned_lens_does_not_touch_the_last_row(tiny: Model) -> None:
     np.testing.assert_array_equal(logit.top_logits[-1], tuned.top_logits[-1])
 
 
+@pytest.mark.parametrize("lens_name", ["logit", "tuned"])
+def test_one_lens_alone_reads_as_with_the_other(tiny: Model, lens_name: str) -> None:
+    prompt, lens = encode(tiny.tokenizer, TEXT), naive.random_lens(tiny)
+    (both,) = read_tiles(tiny, prompt, lens)
+    (alone,) = read_tiles(tiny, prompt, lens, lenses=[lens_name])
+    assert list(alone.lenses) == [lens_name]
+    for field in fields(Cells):
+        ours, theirs = (getattr(tile.lenses[lens_name], field.name) for tile in (alone, both))
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_lens_of_another_shape_is_refused(tiny: Model) -> None:
     with pytest.raises(LensError, match="6 blocks and width 288; the open model has 3 blocks and width 32"):
         read(tiny, TEXT, untrained_lens(6, 288))
