@@ -127,8 +127,7 @@ def leading_singular_values(matrix: Tensor, count: int = LEADING) -> tuple[float
     basis = block = torch.linalg.qr(start).Q
     for _ in range(_DEPTH - 1):
         block = matrix.T @ (matrix @ block)
-        for _ in range(2):  # once leaves rounding errors that grow with every block
-            block = block - basis @ (basis.T @ block)
-            block = torch.linalg.qr(block).Q
+        block = torch.linalg.qr(block - basis @ (basis.T @ block)).Q
         basis = torch.cat((basis, block), dim=1)
+    basis = torch.linalg.qr(basis).Q  # rounding has left the blocks less than orthogonal, if the rank is low
     return tuple(torch.linalg.svdvals(matrix @ basis)[:count].tolist())

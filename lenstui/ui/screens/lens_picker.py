@@ -13,6 +13,7 @@ from textual_fspicker.base_dialog import Dialog
 from textual_fspicker.file_dialog import BaseFileDialog
 from textual_fspicker.parts import CurrentDirectory, DirectoryNavigation
 from textual_fspicker.safe_tests import is_dir
+from textual_fspicker.suggest_path import SuggestPath
 
 _KEYS = "tab next · backspace folder above · . hidden files · esc closes"
 _PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library
@@ -37,11 +38,23 @@ class ShownNames(DirectoryNavigation):
         return not path.name.isprintable() or super().hide(path)
 
 
+class Completion(SuggestPath):
+    """Completes the name of a file that is being typed."""
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """A name that no file system takes has no completion; the error would end the program."""
+        try:
+            return await super().get_suggestion(value)
+        except (OSError, ValueError):
+            return None
+
+
 class LensPicker(BaseFileDialog):
     """What opening and saving have in common."""
 
     def compose(self) -> ComposeResult:
         """With our own list of files."""
+        self._suggest_path = Completion()
         for widget in super().compose():
             yield ShownNames(self._location) if isinstance(widget, DirectoryNavigation) else widget
 
@@ -58,12 +71,18 @@ class LensPicker(BaseFileDialog):
         dialog.set_class(bool(message), "-wrong")
         dialog.border_subtitle = message or _KEYS
 
+    def _completed(self, name: str) -> str:
+        """What is meant by the name of a file that was typed."""
+        return name
+
     @on(Input.Submitted)
     @on(Button.Pressed, "#select")
-    def refuse_nonsense(self, event: Input.Submitted | Button.Pressed) -> None:
-        """A name that no file system takes would end the program."""
+    def complete(self, event: Input.Submitted | Button.Pressed) -> None:
+        """Complete the name; one that no file system takes would end the program."""
+        box = self.query_one(Input)
         try:
-            (self.query_one(DirectoryNavigation).location / self.query_one(Input).value).is_dir()
+            if box.value and not (self.query_one(DirectoryNavigation).location / box.value).is_dir():
+                box.value = self._completed(box.value)
         except PermissionError:
             return  # which the dialog itself tells
         except (OSError, ValueError) as error:
@@ -91,6 +110,9 @@ class SaveLens(LensPicker, FileSave):
         """The name may be just right."""
         self.call_after_refresh(self.query_one(Input).focus)
 
+    def _completed(self, name: str) -> str:
+        return name if name.endswith(".pt") else f"{name}.pt"
+
     def _should_return(self, candidate: Path) -> bool:
         if candidate.name == _PARAMS and (candidate.parent / _CONFIG).exists():
             self._set_error("This is a part of a folder of the tuned-lens library: choose another name")
@@ -99,7 +121,7 @@ class SaveLens(LensPicker, FileSave):
 
 
 class SaveLensFolder(LensPicker, FileSave):
-    """Pick which folder to save for the `tuned-lens` library. Hands back its path, or None."""
+    """Pick which folder to save for the `tuned-lens` library. Hands back it or a part of it, or None."""
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(
@@ -115,3 +137,8 @@ class SaveLensFolder(LensPicker, FileSave):
             self._set_error("A file has this name: give the name of a folder")
             return False
         return super()._should_return(candidate)
+
+
+def whole_folder(path: Path) -> Path:
+    """The folder of the `tuned-lens` library of which `path` is a part, or itself."""
+    return path.parent if path.name in {_PARAMS, _CONFIG} else path

@@ -30,7 +30,7 @@ from lenstui.ui.messages import (
     OpenModel,
     TranslatorMeasured,
 )
-from lenstui.ui.screens.lens_picker import OpenLens, SaveLens, SaveLensFolder
+from lenstui.ui.screens.lens_picker import OpenLens, SaveLens, SaveLensFolder, whole_folder
 from lenstui.ui.screens.question import Question
 from lenstui.ui.widgets.lens_sheet import LensSheet, Sheet
 from lenstui.ui.widgets.lens_table import LensLine, LensTable
@@ -248,7 +248,8 @@ class Lenses(LeanScreen[None]):
 
     def _save_folder(self, path: Path | None) -> None:
         if path is not None:
-            self._save(path, path / "params.pt", as_folder=True)
+            folder = whole_folder(path)
+            self._save(folder, folder / "params.pt", as_folder=True)
 
     def _save(self, path: Path, written: Path, *, as_folder: bool) -> None:
         """Write there, but ask before `written` is replaced."""

@@ -30,12 +30,16 @@ _COLUMNS = (
 _ROOM_FOR_SIZE = 90  # columns; in fewer the names need them
 
 
-class LensTable(OptionList):
+class LensTable(OptionList, inherit_bindings=False):  # Enter is the screen's
     """The lenses, those for the open model first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Next lens", show=False, id="lenses.down"),
         Binding("up,k", "cursor_up", "Previous lens", show=False, id="lenses.up"),
+        Binding("home", "first", "First lens", show=False, id="lenses.first"),
+        Binding("end", "last", "Last lens", show=False, id="lenses.last"),
+        Binding("pageup", "page_up", "A page up", show=False, id="lenses.page_up"),
+        Binding("pagedown", "page_down", "A page down", show=False, id="lenses.page_down"),
     ]
     DEFAULT_CSS = """
     LensTable {
