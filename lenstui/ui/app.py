@@ -178,7 +178,7 @@ class LenstuiApp(App[None]):
             ("lenses", LensTable),
         ):
             for binding in owner.BINDINGS:
-                if isinstance(binding, Binding):
+                if isinstance(binding, Binding) and (not place or not binding.action.startswith("app.")):
                     shown = binding.key_display or " ".join(
                         self.get_key_display(part) for part in binding.make_bindings([binding])
                     )

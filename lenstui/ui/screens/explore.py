@@ -69,7 +69,7 @@ class Explore(LeanScreen[None]):
             tooltip="Taller rows: more of the top tokens", id="explore.taller",
         ),
         Binding(
-            "left_square_bracket", "deepen(-1)", "Flatter", key_display="[",
+            "left_square_bracket", "deepen(-1)", "Flatter", key_display="[", show=False,
             tooltip="Flatter rows: fewer of the top tokens", id="explore.flatter",
         ),
         Binding("r", "flip", "Flip", tooltip="Last row on top, or at the bottom", id="explore.flip"),
