@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 from lenstui.lens.fit_options import Loss, Products
 from lenstui.lens.head import LinearHead
 from lenstui.lens.model import Model
+from lenstui.lens.product import product
 
 _LOGITS_BYTES = {"cpu": 32 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
@@ -25,7 +26,14 @@ _BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody as
 
 
 def losses_and_gradient(
-    model: Model, head: LinearHead | None, x: Tensor, *, final: Tensor, ids: Tensor, loss: Loss
+    model: Model,
+    head: LinearHead | None,
+    x: Tensor,
+    *,
+    final: Tensor,
+    ids: Tensor,
+    loss: Loss,
+    part: LinearHead | None = None,
 ) -> Generator[None, None, tuple[Tensor, Tensor]]:
     """The summed loss of every row, and its gradient by the normed, translated hidden states.
 
@@ -38,6 +46,7 @@ def losses_and_gradient(
         final: what enters the head in the last row, `[blocks, cols, d]`.
         ids: the token ids, `[blocks, cols]`.
         loss: `kl` is summed over all columns, `ce` over those that have a next token.
+        part: of `head`, for the rows' own distributions, from `SampledVocabulary`; None for all of it.
 
     Returns:
         Sums `[rows]`, nats, float32, and the gradient of those sums, like `x`.
@@ -55,7 +64,7 @@ def losses_and_gradient(
         yield
         for row in range(rows):
             if head is not None:
-                row_sum, row_gradient = _two_products(head, flat[row, run], target)
+                row_sum, row_gradient = _two_products(part or head, flat[row, run], target)
             else:
                 row_sum, row_gradient = _through_the_head(model, flat[row, run], through)
             sums[row] += row_sum
@@ -189,7 +198,7 @@ def _two_products(head: LinearHead, x: Tensor, target: _LinearTarget) -> tuple[T
 
 def _distribution(head: LinearHead, x: Tensor) -> tuple[Tensor, Tensor]:
     """`softmax(z)` `[cols, vocabulary]` and `log Σ exp z` `[cols]`, float32."""
-    logits = linear(x.to(head.weight.dtype), head.weight, head.bias)
+    logits = product(x.to(head.weight.dtype), head.weight, head.bias)
     if head.scale != 1.0:
         logits *= head.scale
     probs = logits.softmax(-1, dtype=torch.float32)

@@ -23,7 +23,8 @@ class FitOptions:
         tokens_per_step: columns that one step sees.
         seq_len: columns of a block; no longer than the model's context.
         optimizer: `muon` (on the matrices; Adam on the biases), `adam` or `sgd` (Nesterov).
-        lr: learning rate at the first step; it falls linearly to 0.
+        lr: learning rate at the first step; it falls linearly to 0. With `muon` it is relative: a row's is
+            that times the size of `h_L` over the size of its `h_i`.
         momentum: of Muon and SGD.
         weight_decay: decoupled for Muon and Adam, added to the gradient for SGD.
         clip: largest gradient norm, or None.
@@ -35,31 +36,34 @@ class FitOptions:
         products: dtype of the two products by the unembedding that make a gradient. `auto` is bfloat16 where
             the machine is fast at it and, by value, it costs nothing that could be noticed; else the
             model's own. Every KL that is reported is made in the model's own dtype.
+        vocabulary: about how many tokens, drawn anew for each step, stand for all of them in a gradient
+            (`SampledVocabulary`); 0 for all. Every KL that is reported is over all of them.
     """
 
     preset: str = "quick"
     closed_form_tokens: int = 16_384
     steps: int = 60
-    tokens_per_step: int = 512
+    tokens_per_step: int = 256
     seq_len: int = 256
     optimizer: Optimizer = "muon"
-    lr: float = 2e-2
-    momentum: float = 0.95
+    lr: float = 8e-3
+    momentum: float = 0.8
     weight_decay: float = 0.0
     clip: float | None = 1.0
     clip_together: bool = False
     loss: Loss = "kl"
     bias_only: bool = False
     seed: int = 0
-    held_out_tokens: int = 4_096
+    held_out_tokens: int = 2_048
     products: Products = "auto"
+    vocabulary: int = 4_096
 
     def check(self) -> None:
         """Raise `LensError` where the options make no sense together."""
         for name in ("tokens_per_step", "seq_len", "held_out_tokens"):
             if getattr(self, name) < 2:
                 raise LensError(f"{name} must be at least 2, not {getattr(self, name)}.")
-        for name in ("closed_form_tokens", "steps", "lr", "momentum", "weight_decay"):
+        for name in ("closed_form_tokens", "steps", "lr", "momentum", "weight_decay", "vocabulary"):
             if getattr(self, name) < 0:
                 raise LensError(f"{name} must not be negative.")
         if self.closed_form_tokens and self.bias_only:
@@ -71,7 +75,14 @@ class FitOptions:
 PRESETS = {
     "quick": FitOptions(),
     "standard": FitOptions(
-        preset="standard", closed_form_tokens=131_072, steps=400, tokens_per_step=1024, lr=1e-2
+        preset="standard",
+        closed_form_tokens=131_072,
+        steps=1000,
+        tokens_per_step=512,
+        lr=6e-3,
+        momentum=0.9,
+        held_out_tokens=8_192,
+        vocabulary=8_192,
     ),
     # Belrose et al. 2023, section 3 and the library's defaults: lr 1.0 · (1 - momentum).
     "paper": FitOptions(
@@ -85,10 +96,19 @@ PRESETS = {
         momentum=0.9,
         weight_decay=1e-3,
         clip_together=True,
+        held_out_tokens=16_384,
+        vocabulary=0,
     ),
     # The recipe of small scripts.
     "adam": FitOptions(
-        preset="adam", closed_form_tokens=0, steps=500, tokens_per_step=512, optimizer="adam", lr=1e-3
+        preset="adam",
+        closed_form_tokens=0,
+        steps=500,
+        tokens_per_step=512,
+        optimizer="adam",
+        lr=1e-3,
+        held_out_tokens=8_192,
+        vocabulary=0,
     ),
 }
 

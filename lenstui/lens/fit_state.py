@@ -61,7 +61,16 @@ def block_at(position: int, count: int, seed: int) -> int:
 
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, number: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed((seed << 24) + number))
+    return torch.randperm(count, generator=seeded(seed, number))
+
+
+def seeded(*numbers: int) -> torch.Generator:
+    """A generator that is another one wherever one of the numbers is.
+
+    They are mixed: of the seed that it is given, PyTorch's on the CPU takes the lowest 32 bits alone.
+    """
+    mixed = blake2b(repr(numbers).encode(), digest_size=4).digest()
+    return torch.Generator().manual_seed(int.from_bytes(mixed))
 
 
 @dataclass(eq=False)
@@ -120,6 +129,15 @@ class FitState:
         with torch.no_grad():
             return TunedLens(torch.stack([*self.weights]), torch.stack([*self.biases]))
 
+    def scale_rates(self, scales: Tensor) -> None:
+        """Multiply the learning rate of every row by its own of `scales`, `[rows]`."""
+        for optimizer in self.optimizers:
+            groups = optimizer.param_groups
+            for settings, scale in zip(
+                groups, scales.repeat(len(groups) // len(scales)).tolist(), strict=True
+            ):
+                settings["scale"] = scale
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, on the CPU: what a checkpoint keeps."""
         return {
@@ -149,7 +167,8 @@ class FitState:
                 parameter.grad = None if gradient is None else gradient.to(parameter.device)
             for optimizer, state in zip(self.optimizers, kept["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
-            self.normal = None if kept["normal"] is None else NormalEquations(**kept["normal"])
+            normal = kept["normal"]
+            self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
             for name in _PLAIN:
                 setattr(self, name, kept[name])
             self.loss_sums = self.loss_sums.to(parameters[0].device)
@@ -193,15 +212,16 @@ class Fit:
 def _optimizers(
     weights: list[nn.Parameter], biases: list[nn.Parameter], options: FitOptions
 ) -> list[torch.optim.Optimizer]:
-    matrices: list[nn.Parameter] = [] if options.bias_only else weights
+    """Each row is a group of its own, with the `scale` of its rate."""
     for weight in weights:
         weight.requires_grad_(not options.bias_only)
-    decay = options.weight_decay
+    matrices = [] if options.bias_only else _groups(weights)
+    offsets, decay = _groups(biases), options.weight_decay
     if options.optimizer == "sgd":
         nesterov = options.momentum > 0
         return [
             torch.optim.SGD(
-                [*matrices, *biases],
+                [*matrices, *offsets],
                 options.lr,
                 momentum=options.momentum,
                 weight_decay=decay,
@@ -209,11 +229,15 @@ def _optimizers(
             )
         ]
     if options.optimizer == "adam" or not matrices:
-        return [torch.optim.AdamW([*matrices, *biases], options.lr, weight_decay=decay)]
+        return [torch.optim.AdamW([*matrices, *offsets], options.lr, weight_decay=decay)]
     muon = torch.optim.Muon(
         matrices, options.lr, weight_decay=decay, momentum=options.momentum, adjust_lr_fn="match_rms_adamw"
     )
-    return [muon, torch.optim.AdamW(biases, options.lr, weight_decay=decay)]
+    return [muon, torch.optim.AdamW(offsets, options.lr, weight_decay=decay)]
+
+
+def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    return [{"params": [parameter], "scale": 1.0} for parameter in parameters]
 
 
 def _kept(value: Any) -> Any:

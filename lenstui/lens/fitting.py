@@ -18,9 +18,12 @@ from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.fit_state import Fit, block_at
 from lenstui.lens.head import LinearHead
 from lenstui.lens.residual import residual_stream
+from lenstui.lens.sampled_vocabulary import SampledVocabulary
 from lenstui.lens.tuned_lens import TunedLens, untrained_lens
 
-_ON_THE_WAY = 4  # one held-out block in so many is enough to watch by
+_ON_THE_WAY = 4  # one held-out column in so many is enough to watch by
+_TIMES_ON_THE_WAY = 6
+_FIRST_BLOCKS = 4  # are looked at before the first step
 MICRO_TOKENS = 256  # columns whose hidden states are held at a time
 
 _Result = TypeVar("_Result")
@@ -46,6 +49,7 @@ class FitProgress:
             it is measured.
         held_out_kl: the same of the lens, when it was last measured.
         measured_step: after which step that was; -1 before the closed form.
+        measured_tokens: on how many held-out columns.
     """
 
     stage: str
@@ -59,6 +63,7 @@ class FitProgress:
     logit_lens_kl: FloatArray | None
     held_out_kl: FloatArray | None
     measured_step: int
+    measured_tokens: int
 
 
 def fit_steps(fit: Fit) -> Iterator[FitProgress]:
@@ -68,7 +73,7 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     hand-over, to be written, kept, or gone on with by another call.
 
     Yields:
-        Held-out KL is measured at the start and at the end, and on a fourth of the held-out blocks after the
+        Held-out KL is measured at the start and at the end, and on a fourth of the held-out columns after the
         closed form and a few times while refining.
 
     Raises:
@@ -126,6 +131,7 @@ def _progress(fit: Fit, stage: str, share: float) -> FitProgress:
         logit_lens_kl=_rows(state.logit_lens_kl),
         held_out_kl=_rows(state.held_out_kl),
         measured_step=state.measured_step,
+        measured_tokens=state.measured_tokens,
     )
 
 
@@ -152,18 +158,18 @@ def _measure(fit: Fit, one_in: int = 1) -> Work:
 
 
 def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
-    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns."""
-    model = fit.model
-    blocks = fit.blocks.held_out[: max(1, len(fit.blocks.held_out) // one_in)]
+    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`."""
+    model, blocks = fit.model, fit.blocks.held_out
     total, tokens = torch.zeros(model.num_blocks, dtype=torch.float64), 0
     for number, block in enumerate(blocks):
         h = residual_stream(model.module, model.anatomy, block[None].to(model.device))[:, 0]  # [L+1, cols, d]
+        h = h[:, number % one_in :: one_in]  # other columns in each block
         with torch.inference_mode():
             x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
         yield number / len(blocks)
         kl = yield from _shared(mean_kl(model, h[-1], x), number / len(blocks))
-        total += kl.double().cpu() * len(block)
-        tokens += len(block)
+        total += kl.double().cpu() * h.shape[1]
+        tokens += h.shape[1]
     return (total / tokens).float(), tokens
 
 
@@ -219,14 +225,23 @@ def _refine(fit: Fit) -> Work:
     model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
     per_step = max(1, options.tokens_per_step // len(train[0]))
     per_micro = max(1, MICRO_TOKENS // len(train[0]))
-    measure_every = max(1, options.steps // 6)
-    head = product_head(model, options.products, _some_input(fit))
+    measure_every = max(1, options.steps // _TIMES_ON_THE_WAY)
+    stream = _first_hidden_states(fit)
+    with torch.inference_mode():
+        inputs = model.head.norm(stream[-1])
+    head = product_head(model, options.products, inputs)
+    vocabulary = _sampled_vocabulary(fit, head, inputs)
+    if options.optimizer == "muon":
+        state.scale_rates(_typical_size(stream[-1]) / _typical_size(stream[:-1]))
     while state.step < options.steps:
         clock = time.monotonic()
         count = min(per_micro, per_step - state.blocks_in_step)
         places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
         ids = torch.stack([train[place] for place in places]).to(model.device)
-        for _ in _micro_batch(fit, head, ids):
+        part = None
+        if head is not None and vocabulary is not None:
+            part = vocabulary.draw(head, (options.seed << 40) + state.position)
+        for _ in _micro_batch(fit, head, part, ids):
             state.step_seconds += time.monotonic() - clock
             yield (state.step + state.blocks_in_step / per_step) / options.steps
             clock = time.monotonic()
@@ -242,12 +257,34 @@ def _refine(fit: Fit) -> Work:
                 yield state.step / options.steps
 
 
-def _some_input(fit: Fit) -> Tensor:
-    """What enters the head in the last row of a block, `[cols, d]`."""
+def _first_hidden_states(fit: Fit) -> Tensor:
+    """Those of the first blocks, `[L + 1, cols, d]`: the same whenever a fit is gone on with."""
     model = fit.model
-    h = residual_stream(model.module, model.anatomy, fit.blocks.train[0][None].to(model.device))[-1, 0]
+    ids = torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]]).to(model.device)
+    return residual_stream(model.module, model.anatomy, ids).flatten(1, 2)
+
+
+def _typical_size(h: Tensor) -> Tensor:
+    """Root mean square of hidden states `[…, cols, d]`: the median over the columns, for some are huge."""
+    return h.float().square().mean(-1).sqrt().median(-1).values
+
+
+def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> SampledVocabulary | None:
+    """Which tokens a step should compute: those that the model says, and those of the text."""
+    size = fit.options.vocabulary
+    if head is None or 2 * size > fit.model.vocabulary or not size:
+        return None
+    counts = torch.zeros(fit.model.vocabulary, dtype=torch.long)
+    for block in fit.blocks.train:
+        counts += torch.bincount(block, minlength=len(counts))
     with torch.inference_mode():
-        return model.head.norm(h)
+        mean_probs = torch.stack(
+            [
+                head(x.to(head.weight.dtype)).softmax(-1, torch.float32).mean(0)
+                for x in torch.split(inputs, MICRO_TOKENS)
+            ]
+        )
+    return SampledVocabulary.of(size, mean_probs.mean(0), counts)
 
 
 def _counted(blocks: int, length: int, options: FitOptions) -> int:
@@ -255,7 +292,7 @@ def _counted(blocks: int, length: int, options: FitOptions) -> int:
     return blocks * (length - (options.loss == "ce"))
 
 
-def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
+def _micro_batch(fit: Fit, head: LinearHead | None, part: LinearHead | None, ids: Tensor) -> Iterator[None]:
     """Add the gradient of `ids` `[blocks, cols]` to the parameters', and its losses to the sums.
 
     Both happen after the last hand-over, so that the state is whole at each.
@@ -270,7 +307,7 @@ def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[Non
     with torch.no_grad():
         final = model.head.norm(h[-1])
     sums, gradient = yield from losses_and_gradient(
-        model, head, x, final=final, ids=ids, loss=fit.options.loss
+        model, head, x, final=final, ids=ids, loss=fit.options.loss, part=part
     )
     parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
     # All of them before any is added: without memory for one, nothing has changed.
@@ -307,7 +344,7 @@ def _step(fit: Fit, columns: int) -> None:
             nn.utils.clip_grad_norm_(group, options.clip)
     for optimizer in state.optimizers:
         for settings in optimizer.param_groups:
-            settings["lr"] = options.lr * (1 - state.step / options.steps)
+            settings["lr"] = options.lr * settings["scale"] * (1 - state.step / options.steps)
         optimizer.step()
         optimizer.zero_grad()
     state.step += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lenstui.lens.anatomy import Anatomy
+from lenstui.lens.product import product
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,41 +30,12 @@ class LinearHead:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits `[..., vocabulary]` of normed hidden states `[..., d]`."""
-        logits = _product(x, self.weight, self.bias)
+        logits = product(x, self.weight, self.bias)
         if self.scale != 1.0:
             logits = logits * self.scale
         if self.softcap is not None:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return logits
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`x Wᵀ + bias`.
-
-    PyTorch gives float32 products on the CPU to MKL, which holds back on processors that are not Intel's;
-    oneDNN, which is in PyTorch as well, is twice as fast there and as exact.
-    """
-    if (
-        weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and _ONEDNN
-        and not _needs_grad(x, weight)
-    ):
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return product
-    return nn.functional.linear(x, weight, bias)
-
-
-def _needs_grad(*tensors: Tensor) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-
-
-# On ARM it would not be faster.
-_ONEDNN = (
-    torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    and platform.machine() in {"x86_64", "AMD64"}
-    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-)
 
 
 @dataclass(frozen=True, eq=False)

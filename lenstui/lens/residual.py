@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lenstui.lens.anatomy import Anatomy
+from lenstui.lens.product import FastProducts
 
 
 def residual_stream(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
     # The head's logits are not wanted here: `[cols, vocabulary]` of them would be the largest tensor of all.
     options = {} if keep_logits or not _takes_logits_to_keep(model.forward) else {"logits_to_keep": 1}
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), FastProducts():
             output = model(input_ids=ids, use_cache=False, **options)
     finally:
         for handle in handles:

@@ -97,7 +97,11 @@ def test_last_row_is_the_models_own_distribution(stories15m: Model) -> None:
     for cells in ours.lenses.values():
         np.testing.assert_allclose(cells.pin_logprobs[-1], log_probs[:, ::1000], atol=2e-5)
         np.testing.assert_allclose(
-            cells.top_probs[-1], log_probs.exp().sort(-1, descending=True)[0][:, :3], atol=1e-6
+            # Two float32 products of two libraries.
+            cells.top_probs[-1],
+            log_probs.exp().sort(-1, descending=True)[0][:, :3],
+            rtol=1e-5,
+            atol=1e-6,
         )
         assert (cells.kl[-1] < 1e-5).all()
         assert (cells.final_rank[-1] == 0).all()
