@@ -14,7 +14,7 @@ from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.fit_state import Fit
 from lenstui.lens.lens_fit import FitPlan, begin
 from lenstui.lens.model import Model
-from lenstui.lens.tensor_file import load_tensors, save_tensors
+from lenstui.lens.tensor_file import check_bytes, load_tensors, save_tensors
 
 FORMAT = "lenstui.checkpoint"
 VERSION = 1
@@ -80,6 +80,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         LensError: if there is none, it is damaged, or it is something else.
     """
     content = load_tensors(path, what="checkpoint")
+    check_bytes(path, what="checkpoint")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise LensError(f"{path} is no checkpoint: name a file that lenstui wrote while it fitted a lens.")
     if content.get("version") != VERSION:
@@ -113,10 +114,15 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
         LensError: if the model or the text is not the one that it was begun with.
     """
     shape = (checkpoint.config.get("num_hidden_layers"), checkpoint.config.get("d_model"))
-    if shape != (model.num_blocks, model.d_model) or same_unembedding(checkpoint.config, model) is False:
+    if shape != (model.num_blocks, model.d_model):
         raise LensError(
             f"The checkpoint is of a fit for {checkpoint.model} ({shape[0]} blocks, width {shape[1]}), "
             f"not for {model.name} ({model.num_blocks} blocks, width {model.d_model})."
+        )
+    if same_unembedding(checkpoint.config, model) is False:
+        raise LensError(
+            f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.name} "
+            "has: the fit cannot go on with these."
         )
     fit = begin(model, checkpoint.plan)
     if fit.fingerprint != checkpoint.text:

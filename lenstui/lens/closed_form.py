@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -34,12 +34,17 @@ class NormalEquations:
     def new(cls, first_row: int, num_rows: int, d: int, device: torch.device) -> NormalEquations:
         """Of as many rows from `first_row` on as fit in memory, of `num_rows`; on the CPU where need be."""
         rows = min(num_rows - first_row, max(1, _MEMORY // (8 * (d + 1) * (2 * d + 1))))
-        place = torch.device("cpu") if device.type == "mps" else device  # which has no float64
+        place = _place(device)
         return cls(
             torch.zeros(rows, d + 1, d + 1, dtype=torch.float64, device=place),
             torch.zeros(rows, d + 1, d, dtype=torch.float64, device=place),
             first_row,
         )
+
+    def to(self, device: torch.device) -> NormalEquations:
+        """The same ones for a model on `device`."""
+        place = _place(device)
+        return replace(self, gram=self.gram.to(place), cross=self.cross.to(place))
 
     @property
     def rows(self) -> range:
@@ -81,3 +86,8 @@ class NormalEquations:
         """Tensors and plain values, on the CPU."""
         kept = asdict(self)
         return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in kept.items()}
+
+
+def _place(device: torch.device) -> torch.device:
+    """Where float64 is possible."""
+    return torch.device("cpu") if device.type == "mps" else device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,21 @@ def load_tensors(path: Path, what: str = "lens file") -> Any:
         ) from error
     except Exception as error:  # on damaged bytes torch raises nearly every kind
         raise damaged(path, error, what) from error
+
+
+def check_bytes(path: Path, what: str = "lens file") -> None:
+    """Look for damage among the numbers themselves, which `torch.load` does not notice.
+
+    Raises:
+        LensError: if there is any.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except Exception as error:  # as torch does
+        raise damaged(path, error, what) from error
+    if bad is not None:
+        raise LensError(f"{path} is damaged: the checksum of {bad} is another.")
 
 
 def save_tensors(content: Any, path: Path) -> None:
