@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -16,15 +16,21 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from lenstui.start import Start
+from lenstui.ui.fit_messages import CheckpointWritten, FitChanged
 from lenstui.ui.lens_files import LensFiles
-from lenstui.ui.messages import LoadFailed, LoadStage
+from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
 from lenstui.ui.model_thread import ModelThread
 from lenstui.ui.model_work import ModelWork, ReadRequest
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys
 from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
+from lenstui.ui.training import Training
 
+if TYPE_CHECKING:
+    from lenstui.ui.screens.train import Train
+
+TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 FIRST_PROMPT = "The trees are green and the sky is"
 
 # What the screen's words and signs mean, for the list of keys.
@@ -85,7 +91,9 @@ class LenstuiApp(App[None]):
         self._thread = ModelThread(self._report)
         self._files = LensFiles(self._hand_on, lambda: self._work.opened)
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
+        self.training = Training(self._hand_on, self._thread, self._work)
         self._lenses: Lenses | None = None  # while it is open
+        self._train: Train | None = None  # once it was open
         self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
 
     def get_default_screen(self) -> Screen[None]:
@@ -109,11 +117,20 @@ class LenstuiApp(App[None]):
 
     def request_lens(self, path: Path) -> None:
         """Open a lens for the open model on the model thread."""
+        if self.training.is_busy:
+            self._hand_on(LensRefused(TAKEN))
+            return
         self._thread.submit("lens", lambda stop: self._work.open_lens(path, stop))
 
     def request_save(self, path: Path, as_folder: bool) -> None:
         """Write the lens in use on the model thread."""
         self._thread.submit(f"save {path}", lambda stop: self._work.save_lens(path, as_folder))
+
+    def request_tuned(self, serial: int, seen: range) -> None:
+        """Read the columns on screen anew, through the lens in training."""
+        if self._train is not None and self._train.is_current:
+            seen = range(max(0, seen.stop - max(len(seen), self._train.page_columns)), seen.stop)
+        self._thread.submit("tuned", lambda stop: self._work.read_tuned(serial, seen, stop))
 
     def request_lens_list(self) -> None:
         """Look at the lens files there are."""
@@ -128,13 +145,18 @@ class LenstuiApp(App[None]):
     def _hand_on(self, message: Message) -> None:
         """Called on the model thread: give a message to Explore, which may be below other screens."""
         if self.is_running:
-            self.explore.post_message(message)
-            if self._lenses is not None:
-                self._lenses.post_message(message)
+            if isinstance(message, FitChanged | CheckpointWritten):
+                self.post_message(message)
+            for screen in filter(None, (self.explore, self._lenses, self._train)):
+                screen.post_message(message)
 
     def _report(self, error: BaseException) -> None:
         """Called on the model thread when a job failed in a way that nobody foresaw."""
         self._hand_on(LoadFailed(f"Unexpected: {type(error).__name__}: {error}"))
+
+    def on_fit_changed(self, message: FitChanged) -> None:
+        """What may be done depends on it."""
+        self.training.status = message.status
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +166,10 @@ class LenstuiApp(App[None]):
 
     def action_open_model(self) -> None:
         """Ask for a model and open it."""
+        if self.training.is_busy:
+            self.clear_notifications()
+            self.notify(TAKEN, timeout=6)
+            return
 
         def opened(name: str | None) -> None:
             if name is None:
@@ -162,6 +188,15 @@ class LenstuiApp(App[None]):
 
         self._lenses = Lenses(self.explore.model)
         self.push_screen(self._lenses, closed)
+
+    def action_train(self) -> None:
+        """Fit a lens, or see how the fit is doing."""
+        from lenstui.ui.screens.train import Train  # it brings the plot, which the first paint can do without
+
+        if self._train is None:
+            self._train = Train(self.explore.model)
+            self.install_screen(self._train, "train")
+        self.push_screen("train")
 
     def _keys(self) -> list[Key]:
         """Every binding of the screens and what is in them, one line each."""

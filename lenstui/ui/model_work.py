@@ -1,4 +1,4 @@
-"""The jobs of the model thread: load a model, read a prompt, change the lens, save it.
+"""The jobs of the model thread: load a model, read a prompt, change the lens, save it. (Fits: `fit_work`.)
 
 Torch is imported here, inside them.
 """
@@ -6,16 +6,19 @@ Torch is imported here, inside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from lenstui.lens.cells import row_labels
+from lenstui.lens.cells import Tile, row_labels
 from lenstui.lens.errors import LensError, first_line
 from lenstui.opening import Opened, open_model
 from lenstui.start import Start
+from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
     LensNotSaved,
     LensOpened,
@@ -31,6 +34,9 @@ from lenstui.ui.messages import (
     TileRead,
 )
 from lenstui.ui.model_thread import Stop
+
+if TYPE_CHECKING:
+    from lenstui.lens.tuned_lens import TunedLens
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,15 @@ class ModelWork:
     """The open model with its lens, and what is done with it. Touched by the model thread alone."""
 
     def __init__(self, post: Callable[[Message], object]) -> None:
+        """Open nothing yet.
+
+        Args:
+            post: takes the messages.
+        """
         self._post = post
         self._opened: Opened | None = None
+        self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
+        self._request: ReadRequest | None = None
 
     def load(self, start: Start, stop: Stop) -> None:
         """Open the model that `start` asks for. A failure leaves the one before as it was."""
@@ -78,6 +91,10 @@ class ModelWork:
         """What is open just now; itself never changed. The only part that other threads may ask for."""
         return self._opened
 
+    def prefer(self, lens_in_training: Callable[[], TunedLens | None]) -> None:
+        """While `lens_in_training` has one, prompts are read through it instead of the lens in use."""
+        self._lens_in_training = lens_in_training
+
     def _say_stage(self, stage: str) -> None:
         self._post(LoadStage(stage))
 
@@ -89,22 +106,52 @@ class ModelWork:
         from lenstui.lens.tokens import encode
 
         model, serial, began = self._opened.model, request.serial, time.monotonic()
+        self._request = request
         try:
             prompt = encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
             columns = tuple(model.texts[token] for token in prompt.ids)
             self._post(ReadStarted(serial, columns, prompt.dropped))
             visible = range(max(0, len(columns) - request.page_columns), len(columns))
-            for tile in read_tiles(model, prompt, self._opened.lens, top_k=request.top_k, first=visible):
+            lens = self._lens_in_training() or self._opened.lens
+            for tile in read_tiles(model, prompt, lens, top_k=request.top_k, first=visible):
                 if stop():
                     return
-                tokens = {int(token) for cells in tile.lenses.values() for token in cells.top_ids.flat}
-                self._post(TileRead(serial, tile, model.texts.of(tokens)))
+                self._post(TileRead(serial, tile, model.texts.of(_tokens(tile))))
         except LensError as error:
             self._post(ReadFailed(serial, str(error)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
             self._post(ReadFailed(serial, f"Reading failed: {type(error).__name__}: {first_line(error)}"))
         else:
             self._post(ReadDone(serial, time.monotonic() - began))
+
+    def read_tuned(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
+        """Read some columns of the current prompt anew, through the lens in training alone.
+
+        Nothing is posted where that fails: the fit must not end because somebody watches.
+        """
+        from lenstui.lens.readout import read_tiles
+        from lenstui.lens.tokens import encode
+
+        request, lens = self._request, self._lens_in_training()
+        if self._opened is None or request is None or request.serial != serial or lens is None:
+            return
+        model, began = self._opened.model, time.monotonic()
+        with suppress(Exception):
+            prompt = encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
+            columns = tuple(model.texts[token] for token in prompt.ids)
+            tiles = read_tiles(model, prompt, lens, top_k=request.top_k, first=seen, lenses=["tuned"])
+            for tile in tiles:
+                if stop() or tile.start not in seen:
+                    return
+                texts, seconds = model.texts.of(_tokens(tile)), time.monotonic() - began
+                self._post(TunedRead(serial, columns, tile.start, tile.lenses["tuned"], texts, seconds))
+                yield
+
+    def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
+        """Read the open model through a lens that was made for it."""
+        assert self._opened is not None
+        self._opened = replace(self._opened, lens=lens, lens_file=file, warning=None)
+        self._post(LensOpened(_describe(self._opened)))
 
     def open_lens(self, path: Path, stop: Stop) -> None:
         """Give the open model another lens. A failure leaves the one before as it was."""
@@ -150,6 +197,11 @@ class ModelWork:
             self._post(LensNotSaved(f"{path} was not written: {type(error).__name__}: {first_line(error)}"))
         else:
             self._post(LensSaved(path, remark))
+
+
+def _tokens(tile: Tile) -> set[int]:
+    """Every token in a tile."""
+    return {int(token) for cells in tile.lenses.values() for token in cells.top_ids.flat}
 
 
 def _describe(opened: Opened) -> OpenModel:

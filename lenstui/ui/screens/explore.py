@@ -15,6 +15,8 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
+from lenstui.ui.fit_words import outcome
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import (
     LensOpened,
@@ -27,6 +29,7 @@ from lenstui.ui.messages import (
     ReadStarted,
     TileRead,
 )
+from lenstui.ui.repaint import Repaint
 from lenstui.ui.values import VALUES, Scale
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
@@ -42,7 +45,7 @@ UNREAD = "not read yet: press Enter"
 NO_LENS = """\
 No tuned lens for this model.
 
-lenstui train --model … fits one,
+t trains one,
 o opens one."""
 
 
@@ -77,6 +80,7 @@ class Explore(LeanScreen[None]):
             "tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens",
             id="explore.other",
         ),
+        Binding("t", "app.train", "Train", tooltip="Train a tuned lens for the open model", id="app.train"),
         Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
         Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
         Binding(
@@ -100,6 +104,8 @@ class Explore(LeanScreen[None]):
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
         self._keeps_place = False  # only the lens has changed: cursor and logit lens stay as they are
+        self._in_training = False  # the lens that the tuned pane shows
+        self._repaint = Repaint()
         self._counted = ""  # how many columns the prompt has, in words
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -154,6 +160,8 @@ class Explore(LeanScreen[None]):
             title = Text(" │ ").join(
                 Text(f"{name} lens", style="bold" if name == pane.lens else "dim") for name in names
             )
+            if self._in_training and (self._narrow or pane.lens == "tuned"):
+                title.append(" in training", style="italic")
             pane.border_title = title.append(f" · {value.label}")
 
     def _note(self, text: str) -> None:
@@ -269,6 +277,7 @@ class Explore(LeanScreen[None]):
             return
         keeps_place = self._keeps_place and self._has_cells and self._columns == message.columns
         self._columns = message.columns
+        self._repaint = Repaint()
         box = self.query_one(PromptBox)
         count = f"{len(message.columns)} token{'s' * (len(message.columns) != 1)}"
         if message.dropped:
@@ -278,7 +287,7 @@ class Explore(LeanScreen[None]):
         row = self._cursor.row if self._has_cells else len(self._model.rows) - 1
         cursor = self._cursor if keeps_place else Cursor(row, len(message.columns) - 1)
         for lens, pane in ((pane.lens, pane) for pane in self.query(Pane)):
-            if lens == "tuned" and self._model.lens is None:
+            if lens == "tuned" and self._model.lens is None and not self._in_training:
                 pane.say(NO_LENS)
                 continue
             if lens == "logit" and keeps_place:
@@ -314,6 +323,61 @@ class Explore(LeanScreen[None]):
         if message.serial == self._serial:
             self.query_one(PromptBox).border_subtitle = "not read"
             self.notify(message.text, title="Not read", severity="error", timeout=10, markup=False)
+
+    # ── the lens in training ─────────────────────────────────────────────────────────────────────────────
+
+    def on_fit_changed(self, message: FitChanged) -> None:
+        """The top line says how far it is; the columns on screen follow the lens."""
+        status = message.status
+        bar = self.query_one(StatusBar)
+        bar.fit = status if status.phase in BUSY else None
+        in_training = status.phase in UNDER_WAY
+        if in_training != self._in_training:
+            self._in_training = in_training
+            self._repaint = Repaint()
+            self._title_panes()
+        if status.phase is Phase.DISCARDED:
+            self._show_lens_in_use()
+        elif status.phase is Phase.KEPT:
+            self.notify(outcome(status), title="Trained", timeout=15, markup=False)
+        elif in_training and status.progress is not None and self._columns:
+            self._repaint.changed((status.progress.stage, status.progress.step))
+            if self._repaint.is_due():
+                self.app.request_tuned(self._serial, self._seen)  # type: ignore[attr-defined]
+
+    @property
+    def _seen(self) -> range:
+        """The columns on screen."""
+        shown = self.grids[self.shown_lens]
+        return (shown if shown.display else self.grids["logit"]).visible_columns()
+
+    def on_tuned_read(self, message: TunedRead) -> None:
+        """Put the cells in, as the lens in training has them."""
+        self._repaint.answered(message.seconds)
+        if message.serial != self._serial or not self._in_training or self._model is None:
+            return
+        pane = self.query_one("#pane-tuned", Pane)
+        if not pane.grid.display:
+            pane.grid.start(self._model.rows, self._columns, self._model.vocabulary)
+            pane.show_grid()
+            pane.grid.move_to(self._cursor)
+        self._texts.update(message.texts)
+        pane.grid.add(message.start, message.cells, message.texts)
+        self._rescale()
+        self._show_detail()
+
+    def _show_lens_in_use(self) -> None:
+        """After a fit that came to nothing."""
+        assert self._model is not None
+        if self._model.lens is not None:
+            self._read(self._prompt, leave_prompt=False, keep_place=True)
+            return
+        self.grids["tuned"].start(self._model.rows, (), self._model.vocabulary)
+        self.query_one("#pane-tuned", Pane).say(NO_LENS)
+        self._rescale()
+        self._show_detail()
+        if isinstance(self.focused, Grid):
+            self._focus_grid()
 
     # ── one cursor, one scroll ───────────────────────────────────────────────────────────────────────────
 

@@ -15,6 +15,8 @@ from textual_fspicker.parts import CurrentDirectory, DirectoryNavigation
 from textual_fspicker.safe_tests import is_dir
 from textual_fspicker.suggest_path import SuggestPath
 
+from lenstui.lens.documents import JSON_LINES, PARQUET
+
 _KEYS = "tab next · backspace folder above · . hidden files · esc closes"
 _PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library
 
@@ -23,6 +25,11 @@ _OPEN_FILTERS = Filters(
     (".pt", lambda path: path.suffix == ".pt"),
     (".npz", lambda path: path.suffix == ".npz"),
     (_CONFIG, lambda path: path.name == _CONFIG),
+    ("all files", lambda path: True),
+)
+
+_TEXT_FILTERS = Filters(
+    ("texts", lambda path: path.suffix.lower() in PARQUET | JSON_LINES | {".txt", ".md"}),
     ("all files", lambda path: True),
 )
 
@@ -142,3 +149,10 @@ class SaveLensFolder(LensPicker, FileSave):
 def whole_folder(path: Path) -> Path:
     """The folder of the `tuned-lens` library of which `path` is a part, or itself."""
     return path.parent if path.name in {_PARAMS, _CONFIG} else path
+
+
+class OpenText(LensPicker, FileOpen):
+    """Pick a file with text. Hands back its path, or None."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "choose a text", filters=_TEXT_FILTERS)

@@ -10,13 +10,20 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from lenstui.export.printable import printable
+from lenstui.ui.fit_messages import FitStatus
+from lenstui.ui.fit_words import glances
 from lenstui.ui.messages import OpenModel
 
 
 class StatusBar(Widget):
     """One line; where it is narrow, what matters least gives way first."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"status-bar--name", "status-bar--good", "status-bar--quiet"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "status-bar--name",
+        "status-bar--good",
+        "status-bar--quiet",
+        "status-bar--fit",
+    }
     DEFAULT_CSS = """
     StatusBar {
         height: 1;
@@ -25,11 +32,13 @@ class StatusBar(Widget):
         .status-bar--name { text-style: bold; color: $primary; }
         .status-bar--good { color: $success; }
         .status-bar--quiet { color: $foreground 60%; }
+        .status-bar--fit { color: $accent; }
     }
     """
 
     model: reactive[OpenModel | None] = reactive(None)
     stage: reactive[str | None] = reactive(None)
+    fit: reactive[FitStatus | None] = reactive(None)
 
     def render(self) -> Text:
         """The fullest of the lines that fit."""
@@ -57,6 +66,8 @@ class StatusBar(Widget):
         lens = "none" if model.lens is None else printable(model.lens)
         kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
         brief = stage or Text(f"tuned lens: {lens}")
+        if self.fit is not None:
+            return self._lines_in_training(everything, brandless, Text.assemble(name, wiring), self.fit)
         return [
             (everything, stage or Text(f"tuned lens: {lens}{kl}")),
             (everything, brief),
@@ -65,6 +76,14 @@ class StatusBar(Widget):
             (Text.assemble(name, wiring), brief),
             (Text.assemble(name, wiring), Text()),
         ]
+
+    def _lines_in_training(
+        self, full: Text, brandless: Text, brief: Text, fit: FitStatus
+    ) -> list[tuple[Text, Text]]:
+        """How far the fit is takes the place of the lens; it is shortened last."""
+        first, *others = (Text(glance, style=self._style("fit")) for glance in glances(fit))
+        shorter = [(brief, glance) for glance in others]
+        return [(full, first), (brandless, first), (brief, first), *shorter, (brief, Text())]
 
     def _style(self, part: str) -> Style:
         return self.get_component_rich_style(f"status-bar--{part}", partial=True)

@@ -1,0 +1,101 @@
+"""A fit while it runs: how far, how good by row, the loss, and the prompt through the lens as it learns."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from lenstui.ui.fit_messages import FitStatus, Phase, TunedRead
+from lenstui.ui.values import Scale, Value
+from lenstui.ui.widgets.fit_bar import FitBar
+from lenstui.ui.widgets.grid import Cursor
+from lenstui.ui.widgets.kl_bars import KlBars
+from lenstui.ui.widgets.loss_curve import LossCurve
+from lenstui.ui.widgets.pane import Pane
+
+WAITING = "The prompt comes here as soon as the lens has learned something."
+
+
+class FitView(Vertical):
+    """What there is to see of the one fit."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.show_keys", "Help", key_display="?", id="fit.help"),
+        Binding(
+            "space,p", "screen.pause", "Pause", key_display="space", id="fit.pause",
+            tooltip="Pause, and go on",
+        ),
+        Binding(
+            "s", "screen.keep", "Stop, keep", id="fit.keep",
+            tooltip="Stop and keep what was learned; at the end: save it as…",
+        ),
+        Binding("x", "screen.discard", "Discard", tooltip="Stop and discard the lens", id="fit.discard"),
+        Binding("n", "screen.again", "New fit", tooltip="Back to the form, for another fit", id="fit.again"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__(id="fit")
+        self._serial: int | None = None
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom."""
+        with Vertical(id="fit-progress") as part:
+            part.border_title = "training"
+            yield FitBar()
+            yield Static(id="fit-trouble")
+        with Horizontal(id="fit-parts"):
+            with Vertical(id="fit-bars") as part:
+                part.border_title = "KL held out, nats"
+                yield KlBars()
+            with Vertical(id="fit-loss") as part:
+                part.border_title = "loss by step · ● KL held out"
+                yield LossCurve()
+        yield Pane("tuned")
+
+    def on_mount(self) -> None:
+        """The grid is to be looked at, not to be moved in."""
+        self.query_one(Pane).grid.can_focus = False
+
+    def start(self) -> None:
+        """Another fit."""
+        self._serial = None
+        self.query_one(LossCurve).start()
+        self.query_one(Pane).say(WAITING)
+
+    def show_status(self, status: FitStatus) -> None:
+        """How far it is."""
+        self.query_one(FitBar).status = status
+        self.query_one(KlBars).status = status
+        self.query_one(LossCurve).add(status)
+        trouble = self.query_one("#fit-trouble", Static)
+        trouble.update(Text(status.trouble or ""))
+        trouble.display = status.trouble is not None
+        self.query_one("#fit-progress").set_class(status.trouble is not None, "-trouble")
+        title = f"{status.preset} · {'trained' if status.phase is Phase.KEPT else 'training'}"
+        self.query_one("#fit-progress", Vertical).border_title = title
+
+    def show_cells(
+        self, message: TunedRead, rows: tuple[str, ...], vocabulary: int, value: Value, scale: Scale
+    ) -> None:
+        """The prompt's last columns, coloured as in Explore."""
+        pane = self.query_one(Pane)
+        pane.border_title = f"tuned lens in training · {value.label}"
+        grid = pane.grid
+        if self._serial != message.serial:
+            self._serial = message.serial
+            grid.start(rows, message.columns, vocabulary)
+            pane.show_grid()
+        grid.value, grid.scale = value, scale
+        grid.add(message.start, message.cells, message.texts)
+        grid.move_to(Cursor(len(rows) - 1, message.start + message.cells.columns - 1))
+
+    @property
+    def page_columns(self) -> int:
+        """How many columns of the prompt there is room for; 0 where it is not shown."""
+        pane = self.query_one(Pane)
+        return max(1, pane.content_size.width // pane.grid.column_width) if pane.display else 0
