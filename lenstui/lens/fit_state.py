@@ -61,16 +61,12 @@ def block_at(position: int, count: int, seed: int) -> int:
 
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, number: int) -> Tensor:
-    return torch.randperm(count, generator=seeded(seed, number))
+    return torch.randperm(count, generator=torch.Generator().manual_seed(mixed_seed(seed, number)))
 
 
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator that is another one wherever one of the numbers is.
-
-    They are mixed: of the seed that it is given, PyTorch's on the CPU takes the lowest 32 bits alone.
-    """
-    mixed = blake2b(repr(numbers).encode(), digest_size=4).digest()
-    return torch.Generator().manual_seed(int.from_bytes(mixed))
+def mixed_seed(*numbers: int) -> int:
+    """A seed that is another one where any of the numbers is: of 32 bits, PyTorch looks at no more."""
+    return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=4).digest())
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ from lenstui.lens.closed_form import NormalEquations
 from lenstui.lens.errors import LensError
 from lenstui.lens.fit_gradient import losses_and_gradient, mean_kl, product_head
 from lenstui.lens.fit_options import FitOptions
-from lenstui.lens.fit_state import Fit, block_at
+from lenstui.lens.fit_state import Fit, block_at, mixed_seed
 from lenstui.lens.head import LinearHead
 from lenstui.lens.residual import residual_stream
 from lenstui.lens.sampled_vocabulary import SampledVocabulary
@@ -240,7 +240,7 @@ def _refine(fit: Fit) -> Work:
         ids = torch.stack([train[place] for place in places]).to(model.device)
         part = None
         if head is not None and vocabulary is not None:
-            part = vocabulary.draw(head, (options.seed << 40) + state.position)
+            part = vocabulary.draw(head, mixed_seed(options.seed, state.position))
         for _ in _micro_batch(fit, head, part, ids):
             state.step_seconds += time.monotonic() - clock
             yield (state.step + state.blocks_in_step / per_step) / options.steps

@@ -83,6 +83,7 @@ WAYS = {
     "biases alone": replace(OPTIONS, bias_only=True, closed_form_tokens=0),
     "the next token": replace(OPTIONS, loss="ce", seed=3),
     "bfloat16 products": replace(OPTIONS, products="bfloat16"),
+    "part of the vocabulary": replace(OPTIONS, vocabulary=64, seed=999_999_999),
 }
 
 
