@@ -26,14 +26,7 @@ _BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody as
 
 
 def losses_and_gradient(
-    model: Model,
-    head: LinearHead | None,
-    x: Tensor,
-    *,
-    final: Tensor,
-    ids: Tensor,
-    loss: Loss,
-    part: LinearHead | None = None,
+    model: Model, head: LinearHead | None, x: Tensor, *, final: Tensor, ids: Tensor, loss: Loss
 ) -> Generator[None, None, tuple[Tensor, Tensor]]:
     """The summed loss of every row, and its gradient by the normed, translated hidden states.
 
@@ -41,12 +34,12 @@ def losses_and_gradient(
 
     Args:
         model: from `load`.
-        head: from `product_head`; None goes through the model's own head by autograd.
+        head: from `product_head`, or for `kl` a part of it from `SampledVocabulary`; None goes through the
+            model's own head by autograd.
         x: what enters the head, `final_norm(h + A h + b)`, `[rows, blocks, cols, d]`.
         final: what enters the head in the last row, `[blocks, cols, d]`.
         ids: the token ids, `[blocks, cols]`.
         loss: `kl` is summed over all columns, `ce` over those that have a next token.
-        part: of `head`, for the rows' own distributions, from `SampledVocabulary`; None for all of it.
 
     Returns:
         Sums `[rows]`, nats, float32, and the gradient of those sums, like `x`.
@@ -64,7 +57,7 @@ def losses_and_gradient(
         yield
         for row in range(rows):
             if head is not None:
-                row_sum, row_gradient = _two_products(part or head, flat[row, run], target)
+                row_sum, row_gradient = _two_products(head, flat[row, run], target)
             else:
                 row_sum, row_gradient = _through_the_head(model, flat[row, run], through)
             sums[row] += row_sum

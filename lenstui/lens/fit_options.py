@@ -37,7 +37,7 @@ class FitOptions:
             the machine is fast at it and, by value, it costs nothing that could be noticed; else the
             model's own. Every KL that is reported is made in the model's own dtype.
         vocabulary: about how many tokens, drawn anew for each step, stand for all of them in a gradient
-            (`SampledVocabulary`); 0 for all. Every KL that is reported is over all of them.
+            (`SampledVocabulary`); 0 for all, and always all with `ce`. Every KL that is reported is over all.
     """
 
     preset: str = "quick"

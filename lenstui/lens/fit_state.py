@@ -85,6 +85,7 @@ class FitState:
         tokens: columns seen, by the closed form and the steps.
         seconds: of work.
         step_seconds: those of them that went into steps.
+        measure_seconds: those that went into measuring between steps.
         loss_sums: of the step under way, nats, `[rows]`.
         loss: mean of the last step, nats, `[rows]`; None before there was one.
         logit_lens_kl: KL(final ‖ logit lens) on the held-out text, nats, `[rows]`; None until measured.
@@ -105,6 +106,7 @@ class FitState:
     tokens: int = 0
     seconds: float = 0.0
     step_seconds: float = 0.0
+    measure_seconds: float = 0.0
     loss: Tensor | None = None
     logit_lens_kl: Tensor | None = None
     held_out_kl: Tensor | None = None
@@ -174,7 +176,7 @@ class FitState:
 
 _PLAIN = (
     "loss_sums", "solved_rows", "step", "position", "blocks_in_step", "tokens", "seconds", "step_seconds",
-    "loss", "logit_lens_kl", "held_out_kl", "measured_step", "measured_tokens",
+    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "measured_step", "measured_tokens",
 )  # fmt: skip
 
 

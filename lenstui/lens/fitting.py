@@ -22,7 +22,8 @@ from lenstui.lens.sampled_vocabulary import SampledVocabulary
 from lenstui.lens.tuned_lens import TunedLens, untrained_lens
 
 _ON_THE_WAY = 4  # one held-out column in so many is enough to watch by
-_TIMES_ON_THE_WAY = 6
+_TIMES_ON_THE_WAY = 12
+_MEASURE_SHARE = 0.1  # of the time may go into measuring on the way, and once more
 _FIRST_BLOCKS = 4  # are looked at before the first step
 MICRO_TOKENS = 256  # columns whose hidden states are held at a time
 
@@ -238,10 +239,10 @@ def _refine(fit: Fit) -> Work:
         count = min(per_micro, per_step - state.blocks_in_step)
         places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
         ids = torch.stack([train[place] for place in places]).to(model.device)
-        part = None
+        drawn = head
         if head is not None and vocabulary is not None:
-            part = vocabulary.draw(head, mixed_seed(options.seed, state.position))
-        for _ in _micro_batch(fit, head, part, ids):
+            drawn = vocabulary.draw(head, mixed_seed(options.seed, state.position))
+        for _ in _micro_batch(fit, drawn, ids):
             state.step_seconds += time.monotonic() - clock
             yield (state.step + state.blocks_in_step / per_step) / options.steps
             clock = time.monotonic()
@@ -252,9 +253,14 @@ def _refine(fit: Fit) -> Work:
             _step(fit, _counted(per_step, len(train[0]), options))
         state.step_seconds += time.monotonic() - clock
         yield (state.step + state.blocks_in_step / per_step) / options.steps
-        if not state.blocks_in_step and not state.step % measure_every and state.step < options.steps:
+        due = not state.blocks_in_step and not state.step % measure_every and state.step < options.steps
+        if due and state.measure_seconds <= _MEASURE_SHARE * state.step_seconds:
+            clock = time.monotonic()
             for _ in _measure(fit, _ON_THE_WAY):
+                state.measure_seconds += time.monotonic() - clock
                 yield state.step / options.steps
+                clock = time.monotonic()
+            state.measure_seconds += time.monotonic() - clock
 
 
 def _first_hidden_states(fit: Fit) -> Tensor:
@@ -272,7 +278,7 @@ def _typical_size(h: Tensor) -> Tensor:
 def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> SampledVocabulary | None:
     """Which tokens a step should compute: those that the model says, and those of the text."""
     size = fit.options.vocabulary
-    if head is None or 2 * size > fit.model.vocabulary or not size:
+    if head is None or not size or 2 * size > fit.model.vocabulary or fit.options.loss == "ce":
         return None
     counts = torch.zeros(fit.model.vocabulary, dtype=torch.long)
     for block in fit.blocks.train:
@@ -292,7 +298,7 @@ def _counted(blocks: int, length: int, options: FitOptions) -> int:
     return blocks * (length - (options.loss == "ce"))
 
 
-def _micro_batch(fit: Fit, head: LinearHead | None, part: LinearHead | None, ids: Tensor) -> Iterator[None]:
+def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
     """Add the gradient of `ids` `[blocks, cols]` to the parameters', and its losses to the sums.
 
     Both happen after the last hand-over, so that the state is whole at each.
@@ -307,7 +313,7 @@ def _micro_batch(fit: Fit, head: LinearHead | None, part: LinearHead | None, ids
     with torch.no_grad():
         final = model.head.norm(h[-1])
     sums, gradient = yield from losses_and_gradient(
-        model, head, x, final=final, ids=ids, loss=fit.options.loss, part=part
+        model, head, x, final=final, ids=ids, loss=fit.options.loss
     )
     parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
     # All of them before any is added: without memory for one, nothing has changed.
