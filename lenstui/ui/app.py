@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -16,6 +14,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from lenstui.start import Start
+from lenstui.ui.ending import Ended, Ending
 from lenstui.ui.fit_messages import CheckpointWritten, FitChanged
 from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
@@ -25,6 +24,7 @@ from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys
 from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
+from lenstui.ui.screens.quit_training import QuitTraining
 from lenstui.ui.training import Training
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class LenstuiApp(App[None]):
         self._files = LensFiles(self._hand_on, lambda: self._work.opened)
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
         self.training = Training(self._hand_on, self._thread, self._work)
+        self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
         self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
@@ -146,7 +147,7 @@ class LenstuiApp(App[None]):
         """Called on the model thread: give a message to Explore, which may be below other screens."""
         if self.is_running:
             if isinstance(message, FitChanged | CheckpointWritten):
-                self.post_message(message)
+                self.post_message(message)  # before a screen asks what may be done
             for screen in filter(None, (self.explore, self._lenses, self._train)):
                 screen.post_message(message)
 
@@ -157,6 +158,33 @@ class LenstuiApp(App[None]):
     def on_fit_changed(self, message: FitChanged) -> None:
         """What may be done depends on it."""
         self.training.status = message.status
+        self._hand_to_question(message)
+
+    def on_checkpoint_written(self, message: CheckpointWritten) -> None:
+        """Quitting may have waited for it."""
+        self._hand_to_question(message)
+
+    def _hand_to_question(self, message: Message) -> None:
+        if isinstance(self.screen, QuitTraining):
+            self.screen.post_message(message)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def action_quit(self) -> None:
+        """End the program; what becomes of a fit under way is asked first."""
+        if not self.training.is_under_way:
+            self.exit()
+        elif not isinstance(self.screen, QuitTraining):
+            self.push_screen(QuitTraining())
+
+    def leave(self, last_words: str) -> None:
+        """End the program, and say something on the terminal that is left."""
+        self.last_words = last_words
+        self.exit()
+
+    def on_ended(self, message: Ended) -> None:
+        """A signal came, and what had to be saved is."""
+        self.exit()
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,16 +266,6 @@ class LenstuiApp(App[None]):
         await self.run_action(action, default_namespace=screen)
 
 
-def run(start: Start) -> int:
-    """Run the program until the user quits.
-
-    Returns:
-        The exit status.
-    """
-    app = LenstuiApp(start)
-    app.run()
-    status = app.return_code or 0
-    # The model thread may be deep inside torch: quitting does not wait for it.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def run(start: Start) -> NoReturn:
+    """Run the program until the user quits, and leave the process."""
+    Ending(LenstuiApp(start)).run()

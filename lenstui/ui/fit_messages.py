@@ -165,7 +165,6 @@ class TunedRead(Message, bubble=False):
 
     Attributes:
         serial: of the reading whose cells these replace.
-        columns: display text of all its input tokens.
         start: first column.
         cells: all rows of the columns.
         texts: display texts of every token in them.
@@ -173,7 +172,6 @@ class TunedRead(Message, bubble=False):
     """
 
     serial: int
-    columns: tuple[str, ...]
     start: int
     cells: Cells
     texts: Mapping[int, str]

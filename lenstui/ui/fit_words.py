@@ -47,7 +47,7 @@ def doing(status: FitStatus) -> str:
             return "beginning" if stage is None else _STAGES.get(stage, stage)
 
 
-_STAGES = {"logit lens": "measuring the logit lens", "closed form": "closed form", "done": "saving"}
+_STAGES = {"logit lens": "logit lens's KL", "done": "saving"}
 
 
 def glances(status: FitStatus) -> list[str]:

@@ -136,16 +136,14 @@ class FitWork:
             self._say(Phase.DISCARDED, trouble=None)
             self._running = None
 
-    def write_checkpoint(self, stop: Stop) -> None:
-        """Write one because somebody asks for it, and say so; the fit goes no further."""
-        running = self._running
-        if running is None:
-            self._post(CheckpointWritten(None, "Nothing is being fitted."))
-            return
+    def write_checkpoint(self) -> CheckpointWritten:
+        """Write one because somebody asks for it, and say how that went; the fit goes no further."""
+        if self._running is None:
+            return CheckpointWritten(None, "Nothing is being fitted.")
         trouble = self._write_checkpoint()
         self._say(Phase.PAUSED)
-        path = None if trouble else checkpoint_path(running.prepared.path)
-        self._post(CheckpointWritten(path, trouble))
+        path = checkpoint_path(self._running.prepared.path)
+        return CheckpointWritten(None if trouble else path, trouble)
 
     # ── what they share ──────────────────────────────────────────────────────────────────────────────────
 

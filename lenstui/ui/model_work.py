@@ -138,13 +138,12 @@ class ModelWork:
         model, began = self._opened.model, time.monotonic()
         with suppress(Exception):
             prompt = encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
-            columns = tuple(model.texts[token] for token in prompt.ids)
             tiles = read_tiles(model, prompt, lens, top_k=request.top_k, first=seen, lenses=["tuned"])
             for tile in tiles:
                 if stop() or tile.start not in seen:
                     return
                 texts, seconds = model.texts.of(_tokens(tile)), time.monotonic() - began
-                self._post(TunedRead(serial, columns, tile.start, tile.lenses["tuned"], texts, seconds))
+                self._post(TunedRead(serial, tile.start, tile.lenses["tuned"], texts, seconds))
                 yield
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,15 @@ from pathlib import Path
 
 from textual.message import Message
 
-from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, FitRequest, FitStatus, Phase
+from lenstui.ui.fit_messages import (
+    BUSY,
+    UNDER_WAY,
+    CheckpointWritten,
+    FitChanged,
+    FitRequest,
+    FitStatus,
+    Phase,
+)
 from lenstui.ui.fit_text import FitText, Prepared, told
 from lenstui.ui.fit_work import FitWork
 from lenstui.ui.model_thread import ModelThread, Stop
@@ -109,7 +118,16 @@ class Training:
 
     def write_checkpoint(self) -> None:
         """Stop and write a checkpoint; `CheckpointWritten` says that it is done."""
-        self._submit(self._work.write_checkpoint, priority=0)
+        self._submit(lambda stop: self._post(self._work.write_checkpoint()), priority=0)
+
+    def rescue(self, limit: float) -> CheckpointWritten | None:
+        """Write a checkpoint and wait for it, on any thread but the model's; None if it takes too long."""
+        answer: queue.Queue[CheckpointWritten] = queue.Queue()
+        self._submit(lambda stop: answer.put(self._work.write_checkpoint()), priority=0)
+        try:
+            return answer.get(timeout=limit)
+        except queue.Empty:
+            return None
 
     def _submit(self, work: Callable[[Stop], object], priority: int = 1) -> None:
         self._thread.submit(_FIT, work, priority=priority)  # type: ignore[arg-type]

@@ -176,6 +176,16 @@ class Explore(LeanScreen[None]):
         """What is open."""
         return self._model
 
+    @property
+    def serial(self) -> int:
+        """Of the reading that is shown."""
+        return self._serial
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Display texts of its input tokens."""
+        return self._columns
+
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
     def on_load_stage(self, message: LoadStage) -> None:

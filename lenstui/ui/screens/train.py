@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, Footer
 
+from lenstui.lens.cells import Cells
 from lenstui.lens.errors import LensError
 from lenstui.paths import lenses, made
 from lenstui.ui.fit_messages import (
@@ -22,7 +24,15 @@ from lenstui.ui.fit_messages import (
     UnfinishedFound,
 )
 from lenstui.ui.lean_screen import LeanScreen
-from lenstui.ui.messages import LensNotSaved, LensOpened, LensSaved, LoadStage, ModelLoaded, OpenModel
+from lenstui.ui.messages import (
+    LensNotSaved,
+    LensOpened,
+    LensSaved,
+    LoadStage,
+    ModelLoaded,
+    OpenModel,
+    TileRead,
+)
 from lenstui.ui.screens.lens_picker import OpenText, SaveLens
 from lenstui.ui.screens.question import Question
 from lenstui.ui.widgets.fit_view import FitView
@@ -162,6 +172,7 @@ class Train(LeanScreen[None]):
         self.query_one(StatusBar).fit = status if status.phase in BUSY else None
         if status.phase in BUSY and before not in BUSY:
             self._view.start()
+            self._lay_out()
         if status.phase in BUSY or status.phase is Phase.KEPT:
             self._view.show_status(status)
             self._show("fit")
@@ -178,12 +189,32 @@ class Train(LeanScreen[None]):
         if part == "form" and self._model is not None:
             self._app.training.find_unfinished()
 
+    # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _lay_out(self) -> None:
+        """The prompt that Explore shows."""
+        explore = self._app.explore
+        if self._model is not None and explore.columns:
+            self._view.lay_out(self._model.rows, explore.columns, self._model.vocabulary)
+
     def on_tuned_read(self, message: TunedRead) -> None:
         """The prompt as the lens has it now."""
-        if self._model is not None and self._phase in BUSY:
-            grid = self._app.explore.grids["tuned"]
-            rows, vocabulary = self._model.rows, self._model.vocabulary
-            self._view.show_cells(message, rows, vocabulary, grid.value, grid.scale)
+        if message.serial == self._app.explore.serial:
+            self._show_cells(message.start, message.cells, message.texts)
+
+    def on_tile_read(self, message: TileRead) -> None:
+        """The prompt, as it was read for Explore."""
+        if message.serial == self._app.explore.serial and "tuned" in message.tile.lenses:
+            self._show_cells(message.tile.start, message.tile.lenses["tuned"], message.texts)
+
+    def _show_cells(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
+        explore = self._app.explore
+        if start + cells.columns <= len(explore.columns):  # else Explore is about to show another prompt
+            self._lay_out()
+            grid = explore.grids["tuned"]
+            self._view.show_cells(start, cells, texts, grid.value, grid.scale)
+
+    # ── its keys ─────────────────────────────────────────────────────────────────────────────────────────
 
     def action_pause(self) -> None:
         """Pause, or go on."""

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from lenstui.ui.fit_messages import FitStatus, Phase
 from lenstui.ui.fit_words import doing, duration
 
-_LABEL = 24
-_FACTS = 46  # cells behind the bar
+_LABEL = 18
+_FACTS = 38  # cells behind the bar
 
 
 class FitBar(Widget):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,15 +11,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from lenstui.ui.fit_messages import FitStatus, Phase, TunedRead
+from lenstui.lens.cells import Cells
+from lenstui.ui.fit_messages import FitStatus, Phase
 from lenstui.ui.values import Scale, Value
 from lenstui.ui.widgets.fit_bar import FitBar
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.kl_bars import KlBars
 from lenstui.ui.widgets.loss_curve import LossCurve
 from lenstui.ui.widgets.pane import Pane
-
-WAITING = "The prompt comes here as soon as the lens has learned something."
 
 
 class FitView(Vertical):
@@ -35,12 +35,12 @@ class FitView(Vertical):
             tooltip="Stop and keep what was learned; at the end: save it as…",
         ),
         Binding("x", "screen.discard", "Discard", tooltip="Stop and discard the lens", id="fit.discard"),
-        Binding("n", "screen.again", "New fit", tooltip="Back to the form, for another fit", id="fit.again"),
+        Binding("n", "screen.again", "Another fit", show=False, tooltip="Another fit", id="fit.again"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__(id="fit")
-        self._serial: int | None = None
+        self._laid_out: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
@@ -63,9 +63,7 @@ class FitView(Vertical):
 
     def start(self) -> None:
         """Another fit."""
-        self._serial = None
         self.query_one(LossCurve).start()
-        self.query_one(Pane).say(WAITING)
 
     def show_status(self, status: FitStatus) -> None:
         """How far it is."""
@@ -78,21 +76,30 @@ class FitView(Vertical):
         self.query_one("#fit-progress").set_class(status.trouble is not None, "-trouble")
         title = f"{status.preset} · {'trained' if status.phase is Phase.KEPT else 'training'}"
         self.query_one("#fit-progress", Vertical).border_title = title
+        ended = "n another fit · s save as… · esc Explore" if status.phase is Phase.KEPT else ""
+        self.query_one("#fit-progress", Vertical).border_subtitle = ended
+        self.query_one(
+            Pane
+        ).border_title = f"tuned lens{'' if status.phase is Phase.KEPT else ' in training'}"
+
+    def lay_out(self, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int) -> None:
+        """Another prompt, or the same one read again."""
+        pane = self.query_one(Pane)
+        if (rows, columns) == self._laid_out:
+            return
+        self._laid_out = (rows, columns)
+        pane.styles.max_height = len(rows) + 3
+        pane.grid.start(rows, columns, vocabulary)
+        pane.show_grid()
+        pane.grid.move_to(Cursor(len(rows) - 1, len(columns) - 1))
 
     def show_cells(
-        self, message: TunedRead, rows: tuple[str, ...], vocabulary: int, value: Value, scale: Scale
+        self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale
     ) -> None:
-        """The prompt's last columns, coloured as in Explore."""
-        pane = self.query_one(Pane)
-        pane.border_title = f"tuned lens in training · {value.label}"
-        grid = pane.grid
-        if self._serial != message.serial:
-            self._serial = message.serial
-            grid.start(rows, message.columns, vocabulary)
-            pane.show_grid()
+        """Some columns of it, coloured as in Explore."""
+        grid = self.query_one(Pane).grid
         grid.value, grid.scale = value, scale
-        grid.add(message.start, message.cells, message.texts)
-        grid.move_to(Cursor(len(rows) - 1, message.start + message.cells.columns - 1))
+        grid.add(start, cells, texts)
 
     @property
     def page_columns(self) -> int:

@@ -28,9 +28,14 @@ class LossCurve(PlotWidget, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__(allow_pan_and_zoom=False)
+        for margin, cells in (
+            (PlotWidget.margin_top, 0),
+            (PlotWidget.margin_bottom, 1),
+            (PlotWidget.margin_left, 7),
+        ):
+            self.set_reactive(margin, cells)
         self.losses: list[tuple[int, float]] = []
         self.measured: list[tuple[int, float]] = []
-        self._step = 0
 
     def start(self) -> None:
         """Of another fit."""
@@ -42,6 +47,9 @@ class LossCurve(PlotWidget, can_focus=False):
         progress = status.progress
         if progress is None:
             return
+        if not self.losses and not self.measured:
+            # From the first on, so that nothing wanders; with room for the last point.
+            self.set_xlimits(0, 1.03 * max(progress.steps, 1))
         before = (self.losses[-1:], self.measured[-1:])
         loss, kl = mean(progress.loss), mean(progress.held_out_kl)
         if loss is not None and (not self.losses or self.losses[-1][0] < progress.step):
