@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
 from lenstui.start import Start
 from lenstui.ui.ending import Ended, Ending
-from lenstui.ui.fit_messages import CheckpointWritten, FitChanged
+from lenstui.ui.fit_messages import FitChanged
 from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
 from lenstui.ui.model_thread import ModelThread
@@ -95,6 +96,7 @@ class LenstuiApp(App[None]):
         self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
+        self._quit_training: QuitTraining | None = None  # while it is asked
         self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
 
     def get_default_screen(self) -> Screen[None]:
@@ -146,10 +148,11 @@ class LenstuiApp(App[None]):
     def _hand_on(self, message: Message) -> None:
         """Called on the model thread: give a message to Explore, which may be below other screens."""
         if self.is_running:
-            if isinstance(message, FitChanged | CheckpointWritten):
+            if isinstance(message, FitChanged):
                 self.post_message(message)  # before a screen asks what may be done
-            for screen in filter(None, (self.explore, self._lenses, self._train)):
-                screen.post_message(message)
+            for screen in (self.explore, self._lenses, self._train, self._quit_training):
+                if screen is not None:
+                    screen.post_message(message)
 
     def _report(self, error: BaseException) -> None:
         """Called on the model thread when a job failed in a way that nobody foresaw."""
@@ -158,24 +161,20 @@ class LenstuiApp(App[None]):
     def on_fit_changed(self, message: FitChanged) -> None:
         """What may be done depends on it."""
         self.training.status = message.status
-        self._hand_to_question(message)
-
-    def on_checkpoint_written(self, message: CheckpointWritten) -> None:
-        """Quitting may have waited for it."""
-        self._hand_to_question(message)
-
-    def _hand_to_question(self, message: Message) -> None:
-        if isinstance(self.screen, QuitTraining):
-            self.screen.post_message(message)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def action_quit(self) -> None:
         """End the program; what becomes of a fit under way is asked first."""
+
+        def closed(_: None) -> None:
+            self._quit_training = None
+
         if not self.training.is_under_way:
             self.exit()
-        elif not isinstance(self.screen, QuitTraining):
-            self.push_screen(QuitTraining())
+        elif self._quit_training is None:
+            self._quit_training = QuitTraining()
+            self.push_screen(self._quit_training, closed)
 
     def leave(self, last_words: str) -> None:
         """End the program, and say something on the terminal that is left."""
@@ -228,9 +227,13 @@ class LenstuiApp(App[None]):
 
     def _keys(self) -> list[Key]:
         """Every binding of the screens and what is in them, one line each."""
+        from lenstui.ui.screens.train import Train
+        from lenstui.ui.widgets.choice import Choice
+        from lenstui.ui.widgets.fit_view import FitView
         from lenstui.ui.widgets.grid import Grid
         from lenstui.ui.widgets.lens_table import LensTable
         from lenstui.ui.widgets.prompt_box import PromptBox
+        from lenstui.ui.widgets.train_form import TrainForm
 
         keys: dict[str, Key] = {}
         for place, owner in (
@@ -239,6 +242,10 @@ class LenstuiApp(App[None]):
             ("prompt", PromptBox),
             ("lenses", Lenses),
             ("lenses", LensTable),
+            ("form", TrainForm),
+            ("form", Choice),
+            ("training", FitView),
+            ("training", Train),
         ):
             for binding in owner.BINDINGS:
                 if isinstance(binding, Binding) and (not place or not binding.action.startswith("app.")):
@@ -252,8 +259,11 @@ class LenstuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen by name."""
-        owner: Screen[None] = screen if isinstance(screen, Lenses) else self.explore
-        for binding in owner.BINDINGS:
+        owner: Screen[Any] = screen if screen is self._lenses or screen is self._train else self.explore
+        parts: list[DOMNode] = [owner]
+        if self._train is not None and owner is self._train:
+            parts.insert(0, self._train.part)
+        for binding in (binding for part in parts for binding in part.BINDINGS):
             if isinstance(binding, Binding):
                 yield SystemCommand(
                     binding.description,
@@ -262,7 +272,7 @@ class LenstuiApp(App[None]):
                 )
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
 
-    async def _run_on(self, screen: Screen[None], action: str) -> None:
+    async def _run_on(self, screen: Screen[Any], action: str) -> None:
         await self.run_action(action, default_namespace=screen)
 
 

@@ -100,6 +100,11 @@ class Train(LeanScreen[None]):
         return self.query_one(FitView)
 
     @property
+    def part(self) -> TrainForm | FitView:
+        """The form or the fit, whichever is shown."""
+        return self._form if self._switcher.current == "form" else self._view
+
+    @property
     def page_columns(self) -> int:
         """How many columns of the prompt are on screen."""
         return self._view.page_columns if self._switcher.current == "fit" else 0

@@ -77,8 +77,8 @@ class TrainForm(VerticalScroll):
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="form.help"),
         Binding("enter", "begin", "Start", tooltip="Begin the fit", id="form.start"),
         Binding("b", "screen.browse", "Browse…", tooltip="Choose a file with text", id="form.browse"),
-        Binding("down", "screen.focus_next", "Next field", show=False, id="form.next"),
-        Binding("up", "screen.focus_previous", "Field before", show=False, id="form.before"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="form.next"),
+        Binding("up", "app.focus_previous", "Field before", show=False, id="form.before"),
     ]
     DEFAULT_CSS = """
     TrainForm {
