@@ -61,7 +61,6 @@ GREEDY_PROMPTS = (
 )
 
 TEXT_TOKENS = 1_400_000  # of stories in the text that ships; an eighth as many of public-domain prose
-LENS_TOKENS = 400_000  # that the closed form sees
 
 CARD = """# The bundled model
 
@@ -94,8 +93,8 @@ MIT licence, like lenstui.
 LENS_CARD = """
 ## Tuned lens
 
-`bundled.pt`, in closed form from {tokens:,} tokens of `text.parquet`. KL(final ‖ lens), nats, mean over
-{held_out:,} tokens of held-out stories:
+`bundled.pt`, by `lenstui train --demo --preset standard`: the closed form, then {steps:,} steps, {tokens:,}
+tokens of `text.parquet` in all. KL(final ‖ lens), nats, mean over {held_out:,} tokens of held-out stories:
 
 | row | logit lens | tuned lens |
 |---|---|---|
@@ -324,49 +323,39 @@ def write_text() -> None:
 
 
 def make_lens() -> None:
-    """Fit the bundled lens in closed form, and judge it on held-out stories."""
-    from datetime import UTC, datetime
-    from itertools import islice
+    """Fit the bundled lens with the preset `standard`, and judge it on stories that nothing has seen."""
+    from dataclasses import replace
 
-    import transformers
-
-    import lenstui
-    from lenstui.lens import TunedLens, evaluate, load, save_lens
-    from lenstui.lens.closed_form import fit_closed_form
-    from lenstui.lens.compatibility import lens_config
-    from lenstui.lens.text_blocks import token_blocks
+    from lenstui.lens import evaluate, load, save_lens
+    from lenstui.lens.documents import Documents
+    from lenstui.lens.fit_options import preset
+    from lenstui.lens.fitting import fit_steps
+    from lenstui.lens.lens_fit import FitPlan, begin, fitted_lens
 
     model = load(str(DEMO))
-    texts = pq.read_table(DEMO / "text.parquet").column("text").to_pylist()
-    blocks = list(islice(token_blocks(model.tokenizer, texts, BLOCK), LENS_TOKENS // BLOCK))
-    lens = fit_closed_form(model, blocks)
+    fit = begin(model, FitPlan(preset("standard"), Documents((str(DEMO / "text.parquet"),))))
+    measured = -1
+    for now in fit_steps(fit):
+        if now.measured_step > measured and now.held_out_kl is not None:
+            measured = now.measured_step
+            print(f"step {measured} held-out KL {now.held_out_kl.mean():.3f} {now.seconds:.0f} s", flush=True)
+    lens = fitted_lens(fit)
+    lens = replace(lens, config={**lens.config, "base_model_name_or_path": "bundled model"}, name="bundled")
+    save_lens(lens, DEMO / "bundled.pt")
+
     held_out = load_tokens("stories", "held-out").astype(np.int64)[: 64 * BLOCK]
     quality = evaluate(model, torch.from_numpy(held_out).split(BLOCK), lens)
-    fit = {
-        "method": "closed form",
-        "preset": None,
-        "steps": 0,
-        "tokens": len(blocks) * BLOCK,
-        "seed": None,
-        "data": ["text.parquet"],
-        "held_out_kl": quality["tuned"].kl[:-1],
-        "logit_lens_kl": quality["logit"].kl[:-1],
-        "versions": {
-            "lenstui": lenstui.__version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    config = lens_config(model) | {"base_model_name_or_path": "bundled model"}
-    save_lens(TunedLens(lens.weight, lens.bias, config, fit), DEMO / "bundled.pt")
-
     rows = zip(
-        ("emb", *map(str, range(model.num_blocks))), fit["logit_lens_kl"], fit["held_out_kl"], strict=False
+        ("emb", *map(str, range(model.num_blocks - 1))),
+        quality["logit"].kl,
+        quality["tuned"].kl,
+        strict=False,
     )
     table = "\n".join(f"| {row} | {logit:.3f} | {tuned:.3f} |" for row, logit, tuned in rows)
     card = (DEMO / "README.md").read_text(encoding="utf-8").partition("\n## Tuned lens")[0]
-    section = LENS_CARD.format(tokens=fit["tokens"], held_out=len(held_out), table=table)
+    section = LENS_CARD.format(
+        tokens=lens.fit["tokens"], steps=lens.fit["steps"], held_out=len(held_out), table=table
+    )
     (DEMO / "README.md").write_text(card + section, encoding="utf-8")
 
 
