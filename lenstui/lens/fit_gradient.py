@@ -20,7 +20,7 @@ from lenstui.lens.head import LinearHead
 from lenstui.lens.model import Model
 from lenstui.lens.product import product
 
-_LOGITS_BYTES = {"cpu": 32 << 20}  # of one row's logits at a time, as float32
+_LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
 _BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody asked for it
 
@@ -83,7 +83,7 @@ def mean_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, Tensor]
         yield
         for row in range(len(x)):
             logits = model.head.logits(x[row, run])
-            sums[row] += (logits.logsumexp(-1) - target.of(logits)).sum() + target.constant
+            sums[row] += target.constant - target.of(logits.log_softmax(-1)).sum()
             yield
     return sums / len(h)
 

@@ -42,7 +42,7 @@ class FitOptions:
 
     preset: str = "quick"
     closed_form_tokens: int = 16_384
-    steps: int = 60
+    steps: int = 50
     tokens_per_step: int = 256
     seq_len: int = 256
     optimizer: Optimizer = "muon"
