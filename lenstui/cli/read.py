@@ -183,7 +183,7 @@ def _write(readout: Readout, source: Source, opened: Opened, shape: Shape) -> No
     from rich.console import Console
 
     from lenstui.export.table import table
-    from lenstui.ui.values import VALUES
+    from lenstui.export.values import VALUES
 
     value = next(value for value in VALUES if value.key == shape.value)
     width = shutil.get_terminal_size().columns

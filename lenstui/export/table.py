@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lenstui.export.printable import printable
 from lenstui.export.source import Source
-from lenstui.lens.cells import Cells, FloatArray
+from lenstui.export.values import Value
+from lenstui.lens.cells import Cells
 
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
@@ -21,26 +22,6 @@ _GAP = "  "  # between columns
 _WIDEST_TOKEN = 24  # terminal cells; some vocabularies hold tokens of a hundred spaces
 
 _Entry = list[tuple[str, str]]  # lines of one cell: a token, and a number or nothing
-
-
-class CellValue(Protocol):
-    """The number that a cell shows behind its top-1 token."""
-
-    @property
-    def key(self) -> str:
-        """Short name; `prob` stands behind every token of a cell, the others belong to the cell."""
-
-    @property
-    def label(self) -> str:
-        """Name in the title."""
-
-    @property
-    def of(self) -> Callable[[Cells], FloatArray]:
-        """The numbers, `[rows, cols]`."""
-
-    @property
-    def format(self) -> Callable[[float], str]:
-        """One number as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +49,7 @@ def table(
     readout: Readout,
     texts: Mapping[int, str],
     source: Source,
-    value: CellValue,
+    value: Value,
     *,
     width: int = 80,
     lines: int = 1,
@@ -102,7 +83,7 @@ def summary(source: Source) -> str:
     return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}")
 
 
-def _entries(cells: Cells, texts: Mapping[int, str], value: CellValue, lines: int) -> list[list[_Entry]]:
+def _entries(cells: Cells, texts: Mapping[int, str], value: Value, lines: int) -> list[list[_Entry]]:
     """`[rows][cols]`, the top of the network first."""
     of_cells = value.of(cells)
     probs = value.key == "prob"

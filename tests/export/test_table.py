@@ -8,8 +8,8 @@ from readouts import SOURCE, cells
 from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
+from lenstui.export.values import VALUES
 from lenstui.lens import Prompt, Readout
-from lenstui.ui.values import VALUES
 
 PROB, ENTROPY, _, RANK = VALUES
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}

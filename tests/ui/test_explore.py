@@ -10,11 +10,11 @@ import pytest
 from rich.text import Text
 from textual.widgets import Input, OptionList, Static
 
+from lenstui.export.values import VALUES
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens.keys import Keys
 from lenstui.ui.screens.open_model import OpenModelScreen
-from lenstui.ui.values import VALUES
 from lenstui.ui.widgets.detail import CellView
 from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.legend import Legend

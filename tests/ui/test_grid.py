@@ -19,10 +19,10 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
 
+from lenstui.export.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
 from lenstui.lens.cells import Cells, row_labels
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
-from lenstui.ui.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
 from lenstui.ui.widgets.cell import Look, fit
 from lenstui.ui.widgets.frame import Frame, column_width, row_height
 from lenstui.ui.widgets.grid import Cursor, Grid

@@ -15,6 +15,7 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from lenstui.export.values import VALUES, Scale
 from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
 from lenstui.ui.fit_words import outcome
 from lenstui.ui.lean_screen import LeanScreen
@@ -30,7 +31,6 @@ from lenstui.ui.messages import (
     TileRead,
 )
 from lenstui.ui.repaint import Repaint
-from lenstui.ui.values import VALUES, Scale
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.legend import Legend

@@ -10,9 +10,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from textual.widget import Widget
 
+from lenstui.export.values import NO_LEVEL
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
-from lenstui.ui.values import NO_LEVEL
 
 PENDING = "·"
 REVERSED = Style(bold=True, reverse=True)

@@ -15,8 +15,8 @@ from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from lenstui.export.values import nats_text, rank_text
 from lenstui.lens.cells import Cells
-from lenstui.ui.values import nats_text, rank_text
 
 
 @dataclass(frozen=True, slots=True)

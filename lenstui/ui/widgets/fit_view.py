@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
+from lenstui.export.values import Scale, Value
 from lenstui.lens.cells import Cells
 from lenstui.ui.fit_messages import FitStatus, Phase
-from lenstui.ui.values import Scale, Value
 from lenstui.ui.widgets.fit_bar import FitBar
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.kl_bars import KlBars

@@ -15,9 +15,9 @@ from textual.message import Message
 from textual.reactive import reactive, var
 from textual.strip import Strip
 
+from lenstui.export.values import PROBABILITY, Scale, Value
 from lenstui.lens.cells import Cells, FloatArray
 from lenstui.ui import palette
-from lenstui.ui.values import PROBABILITY, Scale, Value
 from lenstui.ui.widgets.cell import Look
 from lenstui.ui.widgets.frame import HEADER, Frame, column_width, row_height
 from lenstui.ui.widgets.grid_cells import Cursor, GridCells

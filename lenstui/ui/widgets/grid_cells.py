@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lenstui.export.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
 from lenstui.lens.cells import Cells, FloatArray
-from lenstui.ui.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
 from lenstui.ui.widgets.cell import fit, with_number
 
 _NONE = -1  # a token id or a rank that is not there

@@ -8,8 +8,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from lenstui.export.values import PROBABILITY, STEPS, Scale, Value
 from lenstui.ui import palette
-from lenstui.ui.values import PROBABILITY, STEPS, Scale, Value
 
 _STEP_WIDTH = 2
 _BAR = STEPS * _STEP_WIDTH

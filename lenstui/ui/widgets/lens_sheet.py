@@ -18,10 +18,10 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from lenstui.export.printable import printable
+from lenstui.export.values import nats_text
 from lenstui.lens.cells import row_labels
 from lenstui.lens.lens_card import LEADING, Match, TranslatorSize
 from lenstui.ui.messages import ListedLens
-from lenstui.ui.values import nats_text
 from lenstui.ui.widgets.lens_table import size_text
 
 _ROW, _KL, _SIZE = 5, 7, 8

@@ -14,9 +14,9 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from lenstui.export.printable import printable
+from lenstui.export.values import nats_text
 from lenstui.lens.lens_card import Match
 from lenstui.ui.messages import ListedLens
-from lenstui.ui.values import nats_text
 from lenstui.ui.widgets.status_bar import short_name
 
 # Of each column but the first two its heading, its width, and whether it is of numbers.

@@ -1,4 +1,4 @@
-"""What colours mean: values, scales, numbers as text, and the palette itself."""
+"""What colours mean: values, scales and numbers as text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.color import Color, ColorSystem
 
-from lenstui.lens.cells import Cells
-from lenstui.ui import palette
-from lenstui.ui.palette import Mode
-from lenstui.ui.values import (
+from lenstui.export.values import (
     ENTROPY,
     KL,
     NO_LEVEL,
@@ -27,6 +23,7 @@ from lenstui.ui.values import (
     probability_text,
     rank_text,
 )
+from lenstui.lens.cells import Cells
 
 VOCABULARY = 50257
 
@@ -192,68 +189,3 @@ def test_rank_text(number: float, text: str) -> None:
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
 def test_no_number_has_a_text(value: Value) -> None:
     assert value.format(math.nan) == "–"
-
-
-# The palette
-
-
-@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.INDEXED])
-def test_every_step_is_lighter_than_the_one_before(mode: Mode) -> None:
-    colours = palette.colours(mode)
-    assert len(colours) == STEPS
-    light = [palette.contrast("#000000", colour) for colour in colours]
-    assert light == sorted(set(light))
-
-
-@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.INDEXED])
-def test_text_is_readable_on_every_step(mode: Mode) -> None:
-    for colour in palette.colours(mode):
-        assert palette.contrast(palette.readable(colour), colour) >= 4.5, colour
-
-
-# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
-COLOUR_BLIND = {
-    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
-    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
-    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
-}
-
-
-@pytest.mark.parametrize("kind", COLOUR_BLIND)
-def test_colour_blind_people_see_every_step(kind: str) -> None:
-    rgb = np.array([Color.parse(colour).get_truecolor().normalized for colour in palette.colours(Mode.TRUE)])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.array(COLOUR_BLIND[kind]).T, 0, 1)
-    lightness = 116 * np.cbrt(np.maximum(seen @ [0.2126, 0.7152, 0.0722], 1e-4)) - 16
-    assert (np.diff(lightness) > 4).all()
-
-
-def test_contrast_is_wcags() -> None:
-    assert palette.contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert palette.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-
-
-def test_256_colours_tell_every_step() -> None:
-    shown = [Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT) for colour in palette.colours(Mode.INDEXED)]
-    assert [colour.get_truecolor().hex for colour in shown] == list(palette.colours(Mode.INDEXED))
-
-
-def test_glyphs_rise() -> None:
-    glyphs = [palette.glyph(level) for level in range(STEPS)]
-    assert glyphs == sorted(glyphs)
-    assert (glyphs[0], glyphs[-1], len(set(glyphs))) == (" ", "█", 9)
-    assert palette.glyph(NO_LEVEL) == " "
-
-
-@pytest.mark.parametrize(
-    ("color_system", "no_color", "mode"),
-    [
-        ("truecolor", False, Mode.TRUE),
-        ("256", False, Mode.INDEXED),
-        ("standard", False, Mode.PLAIN),
-        (None, False, Mode.PLAIN),
-        ("truecolor", True, Mode.PLAIN),
-    ],
-)
-def test_mode(color_system: str | None, no_color: bool, mode: Mode) -> None:
-    assert palette.mode(color_system, no_color) is mode
