@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lenstui.lens.cells import Cells, Tile
     from lenstui.lens.errors import LensError
     from lenstui.lens.fit_options import FitOptions, preset
+    from lenstui.lens.generation import generate
     from lenstui.lens.lens_file import open_lens, save_lens
     from lenstui.lens.lens_fit import fit
     from lenstui.lens.library_folder import save_library_folder
@@ -40,6 +41,7 @@ _HOMES = {
     "encode": "tokens",
     "evaluate": "quality",
     "fit": "lens_fit",
+    "generate": "generation",
     "load": "model",
     "open_lens": "lens_file",
     "preset": "fit_options",
@@ -63,6 +65,7 @@ __all__ = [
     "encode",
     "evaluate",
     "fit",
+    "generate",
     "load",
     "open_lens",
     "preset",
