@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lenstui.lens.lens_fit import fit
     from lenstui.lens.library_folder import save_library_folder
     from lenstui.lens.model import Model, load, wire
+    from lenstui.lens.pins import Pin, find_pins
     from lenstui.lens.quality import Quality, evaluate
     from lenstui.lens.readout import Readout, read, read_tiles
     from lenstui.lens.tokens import Prompt, encode
@@ -33,6 +34,7 @@ _HOMES = {
     "FitOptions": "fit_options",
     "LensError": "errors",
     "Model": "model",
+    "Pin": "pins",
     "Prompt": "tokens",
     "Quality": "quality",
     "Readout": "readout",
@@ -40,6 +42,7 @@ _HOMES = {
     "TunedLens": "tuned_lens",
     "encode": "tokens",
     "evaluate": "quality",
+    "find_pins": "pins",
     "fit": "lens_fit",
     "generate": "generation",
     "load": "model",
@@ -57,6 +60,7 @@ __all__ = [
     "FitOptions",
     "LensError",
     "Model",
+    "Pin",
     "Prompt",
     "Quality",
     "Readout",
@@ -64,6 +68,7 @@ __all__ = [
     "TunedLens",
     "encode",
     "evaluate",
+    "find_pins",
     "fit",
     "generate",
     "load",

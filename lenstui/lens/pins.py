@@ -1,0 +1,84 @@
+"""Pins: from the words that a user watches to the tokens whose numbers every cell keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from lenstui.lens.tokens import TokenTexts
+
+MOST_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A pinned token.
+
+    Attributes:
+        word: what the user typed.
+        id: the token.
+        whole: whether the token is that word; else it is the first of those that the word is cut into.
+    """
+
+    word: str
+    id: int
+    whole: bool = True
+
+
+def find_pins(
+    tokenizer: Any, texts: TokenTexts, words: Iterable[str], *, prompt: str, vocabulary: int
+) -> tuple[Pin, ...]:
+    """The tokens that `words` mean, each once, in the order of the words.
+
+    A word means every token that is the word, with or without a space before it; one that is typed with its
+    space means that alone. Failing these, it means the token that is displayed so (`·sky`, `⏎`). Failing that
+    too, it means the first token of the word where it follows the prompt.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        texts: display text of its tokens.
+        words: none of them empty.
+        prompt: the text that is read.
+        vocabulary: how many logits the model gives: no other token can be read.
+    """
+    words = tuple(words)  # gone through more than once
+    by_surface = _by_text({form for word in words for form in _forms(word)}, texts.surface, vocabulary)
+    missing = {word for word in words if not any(by_surface[form] for form in _forms(word))}
+    by_display = _by_text(missing, texts.__getitem__, vocabulary) if missing else {}
+
+    found: dict[int, Pin] = {}
+    for word in words:
+        ids = by_display.get(word) or [token for form in _forms(word) for token in by_surface[form]]
+        whole = bool(ids)
+        for token in ids or [_first_token(tokenizer, texts, word, prompt)]:
+            if token < vocabulary:
+                found.setdefault(token, Pin(word, token, whole))
+    return tuple(found.values())
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """What a text may hold where the word is meant, the likeliest first."""
+    return (word,) if word[0] == " " else (f" {word}", word)
+
+
+def _by_text(
+    wanted: Iterable[str], text_of: Callable[[int], str], vocabulary: int
+) -> Mapping[str, list[int]]:
+    """The tokens, by what they are as text."""
+    ids: dict[str, list[int]] = {text: [] for text in wanted}
+    for token in range(vocabulary):
+        if (text := text_of(token)) in ids:
+            ids[text].append(token)
+    return ids
+
+
+def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> int:
+    """The first token of `word` where it follows the prompt; one that is a mere space is passed over."""
+    space = "" if prompt[-1:].isspace() else " "
+    before: list[int] = tokenizer(prompt, verbose=False)["input_ids"]
+    after: list[int] = tokenizer(prompt + space + word.lstrip(" "), verbose=False)["input_ids"]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
+    added = after[len(list(same)) :]
+    return next((token for token in added if texts.surface(token).strip()), after[-1])

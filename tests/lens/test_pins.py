@@ -1,0 +1,101 @@
+"""From words to pinned tokens, with real tokenizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from lenstui.lens.pins import Pin, find_pins
+from lenstui.lens.tokens import TokenTexts
+
+PROMPT = "The sky is"
+
+
+def pins(tokenizer: Any, *words: str, prompt: str = PROMPT, vocabulary: int | None = None) -> tuple[Pin, ...]:
+    size = len(tokenizer) if vocabulary is None else vocabulary
+    return find_pins(tokenizer, TokenTexts(tokenizer), words, prompt=prompt, vocabulary=size)
+
+
+def shown(tokenizer: Any, *words: str, prompt: str = PROMPT) -> list[str]:
+    texts = TokenTexts(tokenizer)
+    return [texts[pin.id] for pin in pins(tokenizer, *words, prompt=prompt)]
+
+
+@pytest.fixture(scope="module", params=["models/stories15M", "tokenizers/pythia"])
+def tokenizer(request: pytest.FixtureRequest, shared: Path) -> Any:
+    return AutoTokenizer.from_pretrained(shared / request.param)
+
+
+@pytest.fixture(scope="module")
+def pythia(shared: Path) -> Any:
+    return AutoTokenizer.from_pretrained(shared / "tokenizers/pythia")
+
+
+@pytest.fixture(scope="module")
+def sentencepiece(shared: Path) -> Any:
+    return AutoTokenizer.from_pretrained(shared / "models/stories15M")
+
+
+def test_a_word_is_its_tokens_with_and_without_a_space(tokenizer: Any) -> None:
+    pieces = tokenizer.get_vocab()
+    mark = "▁" if "▁" in pieces else "Ġ"
+    assert pins(tokenizer, "blue") == (Pin("blue", pieces[f"{mark}blue"]), Pin("blue", pieces["blue"]))
+    assert pins(tokenizer, " blue") == (Pin(" blue", pieces[f"{mark}blue"]),)
+
+
+def test_words_keep_their_order_and_a_token_is_pinned_once(tokenizer: Any) -> None:
+    assert shown(tokenizer, " green", "blue", " blue", "blue") == ["·green", "·blue", "blue"]
+    assert pins(tokenizer) == ()
+
+
+def test_a_token_as_it_is_displayed(tokenizer: Any) -> None:
+    assert pins(tokenizer, "·blue") == tuple(Pin("·blue", pin.id) for pin in pins(tokenizer, " blue")), (
+        "which nobody types, but many copy"
+    )
+    assert shown(tokenizer, "⏎") == ["⏎"]
+
+
+def test_a_word_that_no_token_is_gives_its_first_one_behind_the_prompt(pythia: Any) -> None:
+    (pin,) = pins(pythia, "zebracorn")
+    assert pin == Pin("zebracorn", pythia(" zebracorn")["input_ids"][0], whole=False)
+    for prompt in (PROMPT, PROMPT + " ", PROMPT + "."):
+        assert shown(pythia, "zebracorn", prompt=prompt) == ["·ze"]
+        assert shown(pythia, " zebracorn", prompt=prompt) == ["·ze"]
+    assert shown(pythia, "zebracorn", prompt=PROMPT + "\n") == ["ze"]
+
+
+def test_a_first_token_that_is_a_mere_space_is_passed_over(sentencepiece: Any, shared: Path) -> None:
+    assert shown(sentencepiece, "言語", prompt="日本") == ["言"]
+    small = AutoTokenizer.from_pretrained(shared / "models/stories260K")
+    assert shown(small, "zebra") == ["z"]
+
+
+def test_bytes_of_a_character_that_is_no_token(sentencepiece: Any) -> None:
+    assert shown(sentencepiece, "😀") == ["\\xf0"]
+    assert shown(sentencepiece, "\\xf0") == ["\\xf0"]
+
+
+def test_a_tokenizer_that_ends_every_text(byte_tokenizer: Any) -> None:
+    class Ending:
+        """The byte tokenizer with an EOS behind everything."""
+
+        def __call__(self, text: str, **options: Any) -> dict[str, list[int]]:
+            ids = byte_tokenizer(text, **options)["input_ids"]
+            return {"input_ids": [*ids, byte_tokenizer.eos_token_id]}
+
+    texts = TokenTexts(byte_tokenizer)
+    (pin,) = find_pins(Ending(), texts, ["zebra"], prompt=PROMPT, vocabulary=258)
+    assert (texts[pin.id], pin.whole) == ("z", False)
+
+
+def test_ids_that_the_model_has_no_logit_for_are_left_out(pythia: Any) -> None:
+    both = [pin.id for pin in pins(pythia, "blue")]
+    assert [pin.id for pin in pins(pythia, "blue", vocabulary=max(both))] == [min(both)]
+    assert [pin.id for pin in pins(pythia, "blue", vocabulary=max(both) + 1)] == both
+
+
+def test_padding_past_the_tokenizers_end_does_no_harm(pythia: Any) -> None:
+    assert pins(pythia, "blue", vocabulary=len(pythia) + 50) == pins(pythia, "blue")
