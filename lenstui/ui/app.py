@@ -259,7 +259,8 @@ class LenstuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen by name."""
-        owner: Screen[Any] = screen if screen is self._lenses or screen is self._train else self.explore
+        ours = any(screen is other for other in (self._lenses, self._train))
+        owner: Screen[Any] = screen if ours else self.explore
         parts: list[DOMNode] = [owner]
         if self._train is not None and owner is self._train:
             parts.insert(0, self._train.part)
