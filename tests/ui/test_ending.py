@@ -21,6 +21,12 @@ from lenstui.lens.checkpoint import open_checkpoint
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+# The program is told when its line drops only if the terminal is its own.
+WITH_ITS_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "lenstui", *sys.argv[1:]])
+"""
 
 
 class Terminal:
@@ -39,13 +45,12 @@ class Terminal:
         }
         self._theirs = theirs
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "lenstui", *arguments],
+            [sys.executable, "-c", WITH_ITS_TERMINAL, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
 
     def read(self) -> None:
