@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lenstui import __version__
-from lenstui.export.source import Source
+from lenstui.export.source import Source, facts
+from lenstui.export.tidy import TokenText
 from lenstui.lens.cells import Cells
+from lenstui.lens.pins import Pin
 
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
@@ -20,7 +21,7 @@ VERSION = 1
 LENSES = ("logit", "tuned")
 
 
-def json_text(readout: Readout, texts: Mapping[int, str], source: Source) -> str:
+def json_text(readout: Readout, texts: TokenText, source: Source, pins: Sequence[Pin] = ()) -> str:
     """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
     A lens that was not read is null.
@@ -29,28 +30,37 @@ def json_text(readout: Readout, texts: Mapping[int, str], source: Source) -> str
         readout: what was read.
         texts: display text of every token in it.
         source: where it comes from.
+        pins: the words of its pinned tokens.
     """
     content = {
         "version": VERSION,
-        "lenstui": __version__,
-        "model": source.model,
-        "revision": source.revision,
-        "dtype": source.dtype,
-        "lens": source.lens,
-        "device": source.device,
-        "versions": dict(source.versions),
-        "prompt": readout.prompt.text,
-        "dropped": readout.prompt.dropped,
+        **facts(source, readout.prompt),
         "tokens": [texts[token] for token in readout.prompt.ids],
         "token_ids": list(readout.prompt.ids),
         "rows": list(readout.rows),
         "lenses": {name: _lens(readout, name, texts) for name in LENSES},
-        "pins": [],
+        "pins": [
+            {
+                "word": pin.word,
+                "id": pin.id,
+                **{name: _pin(readout.lenses.get(name), index) for name in LENSES},
+            }
+            for index, pin in enumerate(pins)
+        ],
     }
     return json.dumps(content, allow_nan=False) + "\n"
 
 
-def _lens(readout: Readout, name: str, texts: Mapping[int, str]) -> dict[str, Any] | None:
+def _pin(cells: Cells | None, index: int) -> dict[str, Any] | None:
+    if cells is None:
+        return None
+    return {
+        "logprob": _numbers(cells.pin_logprobs[:, :, index]),
+        "rank": cells.pin_ranks[:, :, index].tolist(),
+    }
+
+
+def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | None:
     cells: Cells | None = readout.lenses.get(name)
     if cells is None:
         return None

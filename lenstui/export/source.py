@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lenstui import __version__
+
+if TYPE_CHECKING:
+    from lenstui.lens.tokens import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +32,23 @@ class Source:
     wiring: tuple[float, ...]
     device: str = "cpu"
     versions: tuple[tuple[str, str], ...] = ()
+
+
+def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
+    """The source of a readout and its prompt, as plain values by name."""
+    return {
+        "lenstui": __version__,
+        "model": source.model,
+        "revision": source.revision,
+        "dtype": source.dtype,
+        "lens": source.lens,
+        "device": source.device,
+        "versions": dict(source.versions),
+        "prompt": prompt.text,
+        "dropped": prompt.dropped,
+    }
+
+
+def versions_text(source: Source) -> str:
+    """What made a readout: `lenstui 0.1.0, torch 2.8.0`."""
+    return ", ".join(f"{name} {version}" for name, version in (("lenstui", __version__), *source.versions))

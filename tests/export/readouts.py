@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from lenstui.export.source import Source
+from lenstui.export.tidy import Heading
+from lenstui.lens import Pin, Prompt, Readout, Tile
 from lenstui.lens.cells import Cells
 
 SOURCE = Source(
@@ -42,3 +46,76 @@ def cells(top_ids: list[list[list[int]]], **changed: Any) -> Cells:
         "pin_ranks": np.zeros((rows, columns, 0), np.int32),
     }
     return Cells(**(numbers | changed))
+
+
+# Display texts that some format might take for its own; and tokens that a reader might take for no token.
+HOSTILE = {
+    0: "</script><script>alert(1)</script>",
+    1: "\"'`,;|\\",
+    2: "``|`",
+    3: "שלום",
+    4: "NA",
+    5: "null",
+    6: "<!--",
+    7: "]]>&amp;&#60;",
+    8: "=1+1",
+    9: "日本語",
+    10: "·the",
+    11: "\\x1b[2J",
+    12: "👩🏽",
+    13: "${x}$y$",
+    14: "@name #1 *a* _b_ [c](d)",
+    15: "·",
+}
+HOSTILE_PROMPT = 'a\x1b[2J\u202eb\n"</script>,|`'
+HOSTILE_SOURCE = Source(
+    model="</title><script>alert(2)</script>\u202e",
+    revision="\"&'",
+    dtype="float32",
+    lens="\x1b]0;`|x`.pt",
+    wiring=(0.0, 1.5e-7),
+    versions=(("torch", "1.2"), ("transformers", "3.4")),
+)
+PINS = (Pin("the", 10), Pin('"zebra\n', 3, whole=False))
+
+
+def hostile_readout(columns: int = 9, rows: int = 4, k: int = 2) -> Readout:
+    """Both lenses, two pins, every hostile token; no two numbers of a field are the same."""
+    ids = [[[(3 * r + c + i) % 16 for i in range(k)] for c in range(columns)] for r in range(rows)]
+    count = rows * columns
+
+    def numbers(start: float, *more: int) -> np.ndarray:
+        size = count * int(np.prod(more))
+        return -np.linspace(start, start + 3, size, dtype=np.float32).reshape(rows, columns, *more)
+
+    def lens(start: float) -> Cells:
+        return cells(
+            ids,
+            top_logits=numbers(start, k),
+            top_probs=np.exp(numbers(start, k)),
+            entropy=-numbers(start),
+            kl=-numbers(start + 1),
+            pin_logits=numbers(start, 2),
+            pin_logprobs=numbers(start + 2, 2),
+            pin_ranks=np.arange(2 * count, dtype=np.int32).reshape(rows, columns, 2),
+        )
+
+    prompt = Prompt(HOSTILE_PROMPT, tuple(c % 16 for c in range(columns)))
+    labels = ("emb", *map(str, range(rows - 1)))
+    return Readout(prompt, labels, {"logit": lens(0.1), "tuned": lens(0.2)}, tuple(pin.id for pin in PINS))
+
+
+def heading(readout: Readout, pins: tuple[Pin, ...] = PINS) -> Heading:
+    return Heading(readout.prompt, readout.rows, HOSTILE_SOURCE, pins)
+
+
+def tiles(readout: Readout, width: int = 4) -> Iterator[Tile]:
+    """The readout in tiles."""
+    columns = len(readout.prompt.ids)
+    for start in range(0, columns, width):
+        stop = min(start + width, columns)
+        part = {
+            name: Cells(**{f.name: getattr(whole, f.name)[:, start:stop] for f in fields(Cells)})
+            for name, whole in readout.lenses.items()
+        }
+        yield Tile(start, stop, part)

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from readouts import SOURCE, cells
+from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
 
 from lenstui import __version__
 from lenstui.export.json_contract import json_text
@@ -84,3 +84,17 @@ def test_nothing_in_it_can_move_a_cursor() -> None:
     assert text.endswith("}\n")
     assert text[:-1].isascii()
     assert text[:-1].isprintable()
+
+
+def test_pins() -> None:
+    readout = hostile_readout()
+    content = json.loads(json_text(readout, HOSTILE, SOURCE, PINS))
+    assert [list(pin) for pin in content["pins"]] == [["word", "id", "logit", "tuned"]] * 2
+    assert [(pin["word"], pin["id"]) for pin in content["pins"]] == [(pin.word, pin.id) for pin in PINS]
+    for index, pin in enumerate(content["pins"]):
+        for name, cells_ in readout.lenses.items():
+            logprobs = np.array(pin[name]["logprob"], np.float32)
+            np.testing.assert_array_equal(logprobs, cells_.pin_logprobs[:, :, index])
+            assert pin[name]["rank"] == cells_.pin_ranks[:, :, index].tolist()
+    alone = replace(readout, lenses={"logit": readout.lenses["logit"]})
+    assert json.loads(json_text(alone, HOSTILE, SOURCE, PINS))["pins"][0]["tuned"] is None

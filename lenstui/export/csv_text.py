@@ -1,0 +1,62 @@
+"""A readout as CSV, one line for each cell and lens.
+
+There is no header but the names, no comment lines and nothing before them: `pandas.read_csv`, R's `read.csv`,
+DuckDB and spreadsheets all take it as it is. Where the numbers come from stands in columns of its own, on
+every line, so that the files of several models can be put together and told apart. The prompt alone stands
+on the first line only: the file would grow with its square. Fill down to have it on all.
+
+A number that there is not is an empty field. Tokens such as `NA` and `null` are words here, so tell pandas:
+`read_csv(file, keep_default_na=False, na_values=[""], low_memory=False)`, or go by their ids.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
+
+import numpy as np
+
+from lenstui.export.printable import printable
+from lenstui.export.source import versions_text
+from lenstui.export.tidy import Column, Heading, TokenText, missing, tidy
+from lenstui.lens.cells import Tile
+
+
+def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Iterator[str]:
+    """The file in pieces, one for each tile. Floats are written in the fewest digits that give them back.
+
+    Args:
+        tiles: in column order.
+        heading: what they are part of.
+        texts: display text of every token in them.
+    """
+    source = heading.source
+    facts = {
+        "model": source.model,
+        "revision": source.revision or "",
+        "dtype": source.dtype,
+        "device": source.device,
+        "lens_file": source.lens or "",
+        "versions": versions_text(source),
+    }
+    prompt = chain([printable(heading.prompt.text)], repeat(""))
+    names: list[str] = []
+    for tile in tiles:
+        columns = tidy(tile, heading, texts)
+        piece = io.StringIO()
+        writer = csv.writer(piece, lineterminator="\n")
+        if not names:
+            names = [*columns, *facts, "prompt"]
+            writer.writerow(names)
+        fields = [_fields(column) for column in columns.values()]
+        writer.writerows(zip(*fields, *map(repeat, map(printable, facts.values())), prompt, strict=False))
+        yield piece.getvalue()
+
+
+def _fields(column: Column) -> list[str]:
+    if column.dtype == object:
+        return [printable(text) for text in column]
+    fields: list[str] = np.where(missing(column), "", column.astype(str)).tolist()
+    return fields

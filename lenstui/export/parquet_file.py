@@ -1,0 +1,46 @@
+"""A readout as Parquet, one row for each cell and lens; where it comes from is in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lenstui.export.source import facts
+from lenstui.export.tidy import Column, Heading, TokenText, missing, tidy
+from lenstui.lens.cells import Tile
+
+METADATA_KEY = "lenstui"
+
+
+def write_parquet(tiles: Iterable[Tile], heading: Heading, texts: TokenText, file: IO[bytes]) -> None:
+    """Write the tiles as they come, a row group each.
+
+    The file's key-value metadata holds, under `lenstui`, model, revision, lens, versions and prompt as JSON.
+
+    Args:
+        tiles: in column order.
+        heading: what they are part of.
+        texts: display text of every token in them.
+        file: open for writing.
+    """
+    metadata = {METADATA_KEY: json.dumps(facts(heading.source, heading.prompt))}
+    groups = (_group(tidy(tile, heading, texts)).replace_schema_metadata(metadata) for tile in tiles)
+    first = next(groups)
+    with pq.ParquetWriter(file, first.schema) as writer:
+        for group in chain([first], groups):
+            writer.write_table(group)
+
+
+def _group(columns: Mapping[str, Column]) -> pa.Table:
+    return pa.table({name: _array(column) for name, column in columns.items()})
+
+
+def _array(column: Column) -> pa.Array:
+    if column.dtype == object:
+        return pa.array(column, pa.string())
+    return pa.array(column, mask=missing(column))

@@ -1,0 +1,118 @@
+"""A readout as tidy data: one observation for each cell and lens, every number of it a variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.export.source import Source
+from lenstui.lens.cells import Cells, Tile, crystallization_rows
+from lenstui.lens.pins import Pin
+from lenstui.lens.tokens import Prompt
+
+Column = npt.NDArray[Any]  # of `str`, int32 or float32; a negative int and NaN mean that there is none
+
+
+class TokenText(Protocol):
+    """Display text of tokens."""
+
+    def __getitem__(self, token: int, /) -> str:
+        """Display text of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What all tiles of a readout have in common.
+
+    Attributes:
+        prompt: what was read.
+        rows: labels of the rows that were read, top of the network last.
+        source: where the numbers come from.
+        pins: the pinned tokens, in the order of the cells' last axis.
+    """
+
+    prompt: Prompt
+    rows: tuple[str, ...]
+    source: Source
+    pins: tuple[Pin, ...] = ()
+
+
+def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
+    """The variables of a tile's cells by name, in order of column, lens and row.
+
+    So the order of a whole file does not depend on how it was cut into tiles.
+
+    Args:
+        tile: what was read.
+        heading: what it is part of.
+        texts: display text of every token in it.
+    """
+    lenses, rows = tuple(tile.lenses), heading.rows
+    shape = (tile.stop - tile.start, len(lenses), len(rows))
+
+    def everywhere(values: list[Any], axis: int, dtype: type = object) -> Column:
+        """Values along one axis of `[columns, lenses, rows]`."""
+        lengths = [1, 1, 1]
+        lengths[axis] = -1
+        return np.broadcast_to(np.array(values, dtype).reshape(lengths), shape).ravel()
+
+    def in_order(arrays: Iterable[Column]) -> Column:
+        """Numbers of each lens, `[rows, columns, …]`, as `[observations, …]`."""
+        stacked = np.moveaxis(np.stack(list(arrays)), 2, 0)
+        return stacked.reshape(prod(shape), *stacked.shape[3:])
+
+    def of(field: str) -> Column:
+        return in_order(getattr(cells, field) for cells in tile.lenses.values())
+
+    def display(ids: Column) -> Column:
+        return np.array([texts[token] for token in ids.tolist()], object)
+
+    ids = everywhere(list(heading.prompt.ids[tile.start : tile.stop]), 0, np.int32)
+    columns = {
+        "lens": everywhere(list(lenses), 1),
+        "row": everywhere(list(rows), 2),
+        "row_index": everywhere([_row_index(row) for row in rows], 2, np.int32),
+        "column": everywhere(list(range(tile.start, tile.stop)), 0, np.int32),
+        "token": display(ids),
+        "token_id": ids,
+        **{name: of(name) for name in ("entropy", "kl", "final_rank", "next_logprob", "next_rank")},
+        "crystallization": in_order(_settled(cells, rows) for cells in tile.lenses.values()),
+    }
+    top_ids, top_logits, top_probs = of("top_ids"), of("top_logits"), of("top_probs")
+    for k in range(top_ids.shape[1]):
+        columns |= {
+            f"top_{k + 1}_id": top_ids[:, k],
+            f"top_{k + 1}_token": display(top_ids[:, k]),
+            f"top_{k + 1}_logit": top_logits[:, k],
+            f"top_{k + 1}_prob": top_probs[:, k],
+        }
+    logprobs, ranks = of("pin_logprobs"), of("pin_ranks")
+    for p, pin in enumerate(heading.pins):
+        columns |= {
+            f"pin_{p + 1}_word": everywhere([pin.word], 0),
+            f"pin_{p + 1}_id": everywhere([pin.id], 0, np.int32),
+            f"pin_{p + 1}_token": everywhere([texts[pin.id]], 0),
+            f"pin_{p + 1}_logprob": logprobs[:, p],
+            f"pin_{p + 1}_rank": ranks[:, p],
+        }
+    return columns
+
+
+def missing(column: Column) -> npt.NDArray[np.bool_]:
+    """Where a variable of numbers has none."""
+    return np.isnan(column) if column.dtype.kind == "f" else column < 0
+
+
+def _row_index(label: str) -> int:
+    return 0 if label == "emb" else int(label) + 1
+
+
+def _settled(cells: Cells, rows: Sequence[str]) -> Column:
+    """The label of each column's crystallization row, in every one of its cells."""
+    labels = np.array(rows, object)[crystallization_rows(cells.top_ids[:, :, 0])]
+    return np.broadcast_to(labels, cells.entropy.shape)
