@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .forked import Forked, forked
+
 if TYPE_CHECKING:
     from lenstui.lens import Model
 
@@ -55,6 +57,43 @@ def byte_tokenizer() -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<eos>")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
+    """A random Llama with one token per byte, 64 columns."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=258,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    byte_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[Forked]:
+    """`lenstui` as processes of their own that start at once, and have fitted a lens before."""
+    folder = tmp_path_factory.mktemp("programs")
+    text = folder / "text.txt"
+    text.write_text("\n\n".join(f"the cat number {number} sat on the mat" for number in range(100)))
+    with forked(folder) as programs:
+        programs.warm(
+            *("train", "--model", tiny_folder, "--data", text, "--save", folder / "lens.pt"), "--steps", 2
+        )
+        yield programs
 
 
 def _existing(folder: Path) -> Path:

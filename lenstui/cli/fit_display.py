@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +35,17 @@ def say_text(fit: Fit, epochs: int | None) -> None:
 
 @contextmanager
 def display(steps: int) -> Iterator[Show]:
-    """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not."""
+    """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not.
+
+    Where stderr is gone, as with a line that was hung up, nothing is shown; a fit goes on without.
+    """
     measurements = _measurements()
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
 
         def print_line(now: FitProgress) -> None:
             for line in measurements(now):
-                print(line, file=sys.stderr, flush=True)
+                with suppress(OSError):
+                    print(line, file=sys.stderr, flush=True)
 
         yield print_line
         return
@@ -49,15 +53,22 @@ def display(steps: int) -> Iterator[Show]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=10) as bar:
-        task = bar.add_task("starting", total=1.0, facts="")
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=10)
+    task = bar.add_task("starting", total=1.0, facts="")
 
-        def show(now: FitProgress) -> None:
+    def show(now: FitProgress) -> None:
+        with suppress(OSError):
             bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, steps))
             for line in measurements(now):
                 bar.console.print(line, highlight=False)
 
+    with suppress(OSError):
+        bar.start()
+    try:
         yield show
+    finally:
+        with suppress(OSError):
+            bar.stop()
 
 
 def report(lens: TunedLens, path: Path, form: str) -> None:

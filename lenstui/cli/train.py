@@ -8,7 +8,7 @@ import shlex
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,6 +109,8 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
     checkpoint = open_checkpoint(given.resume)
     if given.save is not None:
         check_place(given.save)
+        if checkpoint_path(given.save).resolve() != given.resume.resolve():
+            check_unfinished(given.save)
     with progress() as on_stage:
         from lenstui.opening import open_model
 
@@ -142,52 +144,68 @@ def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None
 
 def _run(fit: Fit, plan: FitPlan, keeping: _Keeping, form: str) -> int:
     """Do what is left of a fit, keep it, and report."""
-    from lenstui.lens.fitting import fit_steps, measure
     from lenstui.lens.lens_fit import fitted_lens
 
-    ended = None
-    try:
-        with heard() as ending, display(fit.options.steps) as show:
-            written = time.monotonic()
-            for now in fit_steps(fit):
-                show(now)
-                if ended := ending():
-                    break
-                if keeping.every and time.monotonic() - written >= keeping.every:
-                    _write_checkpoint(fit, plan, keeping)
-                    written = time.monotonic()
-            if ended is signal.SIGINT and fit.state.tokens:
-                for now in measure(fit):
-                    show(now)
-    except (LensError, MemoryError, RuntimeError) as error:  # torch's is a RuntimeError when memory is out
-        kept = _write_checkpoint(fit, plan, keeping)
-        raise LensError(f"{_told(error)} {_how_to_go_on(keeping) if kept else ''}".rstrip()) from error
-    go_on = ""
-    if ended is not None:
-        go_on = _how_to_go_on(keeping) if _write_checkpoint(fit, plan, keeping) else "Nothing is kept."
-    if ended is not None and (ended is not signal.SIGINT or not fit.state.tokens):
-        with suppress(OSError):  # with the line, stderr may be gone
-            say(f"Stopped at step {fit.state.step} of {fit.options.steps}. {go_on}")
-        return 128 + ended
-    lens = replace(fitted_lens(fit), name=keeping.lens.stem)
-    path = _save(lens, keeping.lens)
-    if ended is None:
-        keeping.checkpoint.unlink(missing_ok=True)
-    else:
-        say(f"Stopped at step {fit.state.step} of {fit.options.steps}: what was learned is saved. {go_on}")
+    with heard() as ending:
+        ended, kept = _go_on(fit, plan, keeping, ending)
+        stopped = f"Stopped at step {fit.state.step} of {fit.options.steps}"
+        how = f" {_how_to_go_on(keeping)}" if kept else ""
+        if ended is not None and (ended is not signal.SIGINT or not fit.state.tokens):
+            with suppress(OSError):  # with the line, stderr may be gone
+                say(f"{stopped}.{how or ' Nothing is kept.'}")
+            return 128 + ended
+        lens = replace(fitted_lens(fit), name=keeping.lens.stem)
+        path = _save(lens, keeping.lens)
+        if ended is not None:
+            say(f"{stopped}: what was learned is saved.{how}")
+        elif path == keeping.lens:
+            with suppress(OSError):  # the folder may be read-only by now
+                keeping.checkpoint.unlink(missing_ok=True)
     report(lens, path, form)
     return 0 if path == keeping.lens else 1
 
 
-def _write_checkpoint(fit: Fit, plan: FitPlan, keeping: _Keeping) -> bool:
+def _go_on(
+    fit: Fit, plan: FitPlan, keeping: _Keeping, ending: Callable[[], signal.Signals | None]
+) -> tuple[signal.Signals | None, bool]:
+    """Do what is left of a fit.
+
+    Returns:
+        The signal that ended it, or None, and whether there is a checkpoint to go on from.
+    """
+    from lenstui.lens.fitting import fit_steps, measure
+
+    well = True  # the last checkpoint could be written
+    try:
+        with display(fit.options.steps) as show:
+            written = time.monotonic()
+            for now in fit_steps(fit):
+                show(now)
+                if ended := ending():
+                    well = _write_checkpoint(fit, plan, keeping)  # first: it may not wait for the rest
+                    if ended is signal.SIGINT and fit.state.tokens:
+                        for measured in measure(fit):
+                            show(measured)
+                    return ended, well
+                if keeping.every and time.monotonic() - written >= keeping.every:
+                    well = _write_checkpoint(fit, plan, keeping, tell=well)
+                    written = time.monotonic()
+    except (LensError, MemoryError, RuntimeError) as error:  # torch's is a RuntimeError when memory is out
+        kept = _write_checkpoint(fit, plan, keeping)
+        raise LensError(f"{_told(error)} {_how_to_go_on(keeping) if kept else ''}".rstrip()) from error
+    return None, False
+
+
+def _write_checkpoint(fit: Fit, plan: FitPlan, keeping: _Keeping, *, tell: bool = True) -> bool:
     """Whether it could be written. A full disk is said, and is no reason to stop."""
     from lenstui.lens.checkpoint import save_checkpoint
 
     try:
         save_checkpoint(keeping.checkpoint, fit, plan, save=keeping.lens)
     except LensError as error:
-        with suppress(OSError):  # with the line, stderr may be gone
-            say(f"No checkpoint: {error}")
+        if tell:
+            with suppress(OSError):  # with the line, stderr may be gone
+                say(f"No checkpoint: {error}")
         return False
     return True
 
