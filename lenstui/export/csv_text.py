@@ -39,6 +39,7 @@ def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Itera
         "dtype": source.dtype,
         "device": source.device,
         "lens_file": source.lens or "",
+        "final_norm": str(source.final_norm).lower(),
         "versions": versions_text(source),
     }
     prompt = chain([printable(heading.prompt.text)], repeat(""))

@@ -23,6 +23,7 @@ class Source:
         wiring: the worst difference that each wiring check found, all of them passed.
         device: where it ran.
         versions: of torch and transformers, by name.
+        final_norm: whether the logit lens applied the model's final norm, as it is defined to.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Source:
     wiring: tuple[float, ...]
     device: str = "cpu"
     versions: tuple[tuple[str, str], ...] = ()
+    final_norm: bool = True
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
         "lens": source.lens,
         "device": source.device,
         "versions": dict(source.versions),
+        "final_norm": source.final_norm,
         "prompt": prompt.text,
         "dropped": prompt.dropped,
     }

@@ -80,7 +80,8 @@ def summary(source: Source) -> str:
     at = f" at {source.revision}" if source.revision else ""
     checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
     lens = f"tuned lens {source.lens}" if source.lens else "without a tuned lens"
-    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}")
+    norm = "" if source.final_norm else " · logit lens without the final norm"
+    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}{norm}")
 
 
 def _entries(cells: Cells, texts: Mapping[int, str], value: Value, lines: int) -> list[list[_Entry]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from lenstui.lens.errors import LensError
 from lenstui.lens.tokens import TokenTexts
 
 MOST_WORDS = 8
@@ -42,6 +43,9 @@ def find_pins(
         words: none of them empty.
         prompt: the text that is read.
         vocabulary: how many logits the model gives: no other token can be read.
+
+    Raises:
+        LensError: for a word that no such token begins.
     """
     words = tuple(words)  # gone through more than once
     by_surface = _by_text({form for word in words for form in _forms(word)}, texts.surface, vocabulary)
@@ -53,8 +57,9 @@ def find_pins(
         ids = by_display.get(word) or [token for form in _forms(word) for token in by_surface[form]]
         whole = bool(ids)
         for token in ids or [_first_token(tokenizer, texts, word, prompt)]:
-            if token < vocabulary:
-                found.setdefault(token, Pin(word, token, whole))
+            if token >= vocabulary:
+                raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
+            found.setdefault(token, Pin(word, token, whole))
     return tuple(found.values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +47,15 @@ class Readout:
         """Per column, the index in `rows` of the row where the top-1 settles, `[cols]`."""
         return crystallization_rows(self.lenses[lens].top_ids[:, :, 0])
 
+    @classmethod
+    def join(
+        cls, prompt: Prompt, rows: tuple[str, ...], tiles: Iterable[Tile], pins: tuple[int, ...] = ()
+    ) -> Readout:
+        """A readout from all its tiles, in column order."""
+        parts = list(tiles)
+        lenses = {name: Cells.join(tile.lenses[name] for tile in parts) for name in parts[0].lenses}
+        return cls(prompt, rows, lenses, pins)
+
 
 def read(
     model: Model,
@@ -74,10 +83,9 @@ def read(
     """
     prompt = encode(model.tokenizer, text, bos=bos, context=model.context)
     chosen = choose_rows(model.num_blocks, rows)
-    parts = list(read_tiles(model, prompt, lens, top_k=top_k, pins=pins, rows=chosen))
+    tiles = read_tiles(model, prompt, lens, top_k=top_k, pins=pins, rows=chosen)
     labels = row_labels(model.num_blocks)
-    lenses = {name: Cells.join(tile.lenses[name] for tile in parts) for name in parts[0].lenses}
-    return Readout(prompt, tuple(labels[row] for row in chosen), lenses, tuple(pins))
+    return Readout.join(prompt, tuple(labels[row] for row in chosen), tiles, tuple(pins))
 
 
 def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
@@ -100,6 +108,7 @@ def read_tiles(
     rows: Sequence[int] | None = None,
     first: range | None = None,
     lenses: Collection[str] = LENSES,
+    final_norm: bool = True,
 ) -> Iterator[Tile]:
     """Read a prompt tile by tile, the columns `first` before the others.
 
@@ -114,6 +123,7 @@ def read_tiles(
         rows: indices of the rows to read; None: all.
         first: the columns that are on screen.
         lenses: which lenses to read; the tuned one only where there is one.
+        final_norm: False has the logit lens pass over the final norm, but for the last row.
 
     Yields:
         Tiles that together cover every column once; in column order if `first` is None.
@@ -143,6 +153,7 @@ def read_tiles(
                 top_k=top_k,
                 pins=tuple(pins),
                 lenses=lenses,
+                final_norm=final_norm,
             )
         yield tile  # out here, so that what the caller does next is not in inference mode
 
@@ -180,6 +191,7 @@ def _read_tile(
     top_k: int,
     pins: tuple[int, ...],
     lenses: Collection[str],
+    final_norm: bool,
 ) -> Tile:
     """All chosen rows of one run of columns; `h` is `[L + 1, cols, d]`."""
     head, last = model.head, model.num_blocks
@@ -190,8 +202,9 @@ def _read_tile(
 
     read: dict[str, Cells] = {}
     if "logit" in lenses:
+        logits = head if final_norm else head.logits
         logit_rows = [
-            last_cells if row == last else _reduce(head(h[row]), final, top_k, pins) for row in rows
+            last_cells if row == last else _reduce(logits(h[row]), final, top_k, pins) for row in rows
         ]
         read["logit"] = _stack(logit_rows)
     if "tuned" in lenses and lens is not None:

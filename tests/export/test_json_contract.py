@@ -32,7 +32,18 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     content = json.loads(json_text(READOUT, TEXTS, SOURCE))
     assert list(content) == [
         *("version", "lenstui", "model", "revision", "dtype", "lens"),
-        *("device", "versions", "prompt", "dropped", "tokens", "token_ids", "rows", "lenses", "pins"),
+        *(
+            "device",
+            "versions",
+            "final_norm",
+            "prompt",
+            "dropped",
+            "tokens",
+            "token_ids",
+            "rows",
+            "lenses",
+            "pins",
+        ),
     ]
     assert (content["version"], content["lenstui"]) == (1, __version__)
     assert (content["model"], content["revision"], content["dtype"]) == ("owner/name", None, "float32")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from lenstui.lens.pins import Pin, find_pins
+from lenstui.lens import LensError, Pin, find_pins
 from lenstui.lens.tokens import TokenTexts
 
 PROMPT = "The sky is"
@@ -95,6 +95,8 @@ def test_ids_that_the_model_has_no_logit_for_are_left_out(pythia: Any) -> None:
     both = [pin.id for pin in pins(pythia, "blue")]
     assert [pin.id for pin in pins(pythia, "blue", vocabulary=max(both))] == [min(both)]
     assert [pin.id for pin in pins(pythia, "blue", vocabulary=max(both) + 1)] == both
+    with pytest.raises(LensError, match="no logit for 'zebracorn'"):
+        pins(pythia, "zebracorn", vocabulary=5)
 
 
 def test_padding_past_the_tokenizers_end_does_no_harm(pythia: Any) -> None:

@@ -149,6 +149,18 @@ def test_one_lens_alone_reads_as_with_the_other(tiny: Model, lens_name: str) -> 
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_without_the_final_norm_the_logit_lens_is_the_head_alone(tiny: Model) -> None:
+    lens, prompt = naive.random_lens(tiny), encode(tiny.tokenizer, TEXT)
+    h = naive.stream(tiny.module, naive.ids_of(tiny, TEXT), NORM)
+    weights = naive.weights(tiny.module)
+    logits = h @ tiny.module.get_output_embeddings().weight.detach().double().T
+    normed = FAMILIES["GPT-NeoX"].logits(weights, h)
+    (bare,) = read_tiles(tiny, prompt, lens, pins=PINS, final_norm=False)
+    assert_cells(bare.lenses["logit"], torch.cat([logits[:-1], normed[-1:]]), prompt.ids)
+    (whole,) = read_tiles(tiny, prompt, lens, pins=PINS)
+    np.testing.assert_array_equal(bare.lenses["tuned"].kl, whole.lenses["tuned"].kl)
+
+
 def test_a_lens_of_another_shape_is_refused(tiny: Model) -> None:
     with pytest.raises(LensError, match="6 blocks and width 288; the open model has 3 blocks and width 32"):
         read(tiny, TEXT, untrained_lens(6, 288))
