@@ -102,12 +102,15 @@ def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRe
     """
     number = {name: _number(name, text) for name, text in texts.items() if _is_number(name)}
     typed = {name: text.strip() for name, text in texts.items()}
-    if number["epochs"] is not None and typed["steps"] != first_text("steps", PRESETS[preset_name]):
-        raise FieldError("epochs", "Epochs say how many steps there are: leave one of the two as it was.")
     held_out = number["held_out"]
     if held_out is None or not 0 < held_out < 1:
         raise FieldError("held_out", "A share between 0 and 1.")
-    changes: dict[str, object] = {name: number.get(name, typed[name]) for name in _OPTIONS}
+    first = PRESETS[preset_name]
+    changes: dict[str, object] = {
+        name: number.get(name, typed[name]) for name in _OPTIONS if typed[name] != first_text(name, first)
+    }
+    if number["epochs"] is not None and "steps" in changes:
+        raise FieldError("epochs", "Epochs say how many steps there are: leave one of the two as it was.")
     if typed["bias_only"] == "yes":
         changes |= {"bias_only": True, "closed_form_tokens": 0}
     try:

@@ -172,7 +172,7 @@ class FitWork:
         assert running is not None
         if self._write_checkpoint() is None:
             text = f"{text} What was learned is in {checkpoint_path(running.prepared.path)}."
-        self._say(Phase.PAUSED, trouble=text)
+        self._say(Phase.PAUSED, trouble=f"{text} space tries again, s keeps it, x discards it.")
 
     def _write_checkpoint(self) -> str | None:
         """Write one; why it could not be, which is no reason to stop."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +20,6 @@ from lenstui.lens.fit_options import PRESETS
 from lenstui.ui.fit_fields import FIELDS, Field, FieldError, first_text, make_request
 from lenstui.ui.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.ui.fit_words import PRESETS as PRESET_WORDS
-from lenstui.ui.fit_words import duration
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.status_bar import short_name
@@ -98,6 +96,7 @@ class TrainForm(VerticalScroll):
         #buttons Button { margin-right: 2; min-width: 12; background: $panel; color: $foreground; }
         #buttons Button:focus { background: $primary; color: $background; text-style: bold; }
         #complaint { color: $error; height: auto; margin-top: 1; display: none; }
+        Collapsible:focus-within { background-tint: $surface 0%; }
         Collapsible { background: $surface; border: none; padding: 0; margin-top: 1; }
         CollapsibleTitle { padding: 0; color: $foreground 65%; background: $surface; }
         CollapsibleTitle:focus { background: $primary; color: $background; }
@@ -265,10 +264,7 @@ class TrainForm(VerticalScroll):
         button.display = bool(found)
         if found:
             newest = found[0]
-            ago = duration(max(time.time() - newest.modified, 0))
-            button.label = Text(
-                f"Go on with {newest.path.stem}: step {newest.step} of {newest.steps}, {ago} ago"
-            )
+            button.label = Text(f"Go on with {newest.path.stem}: step {newest.step} of {newest.steps}")
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
