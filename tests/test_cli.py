@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -7,9 +8,11 @@ import re
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from rich.cells import cell_len
 
@@ -105,7 +108,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--device", "toaster"], "unknown device 'toaster'"),
         (["read", "x", "--dtype", "int3"], "argument --dtype: invalid choice: 'int3'"),
         (["read", "x", "--format", "pdf"], "argument --format: invalid choice"),
-        (["read", "x", "-o", "x.csv"], "the ending .csv does not tell the format"),
+        (
+            ["read", "x", "-o", "x.pdf"],
+            "the ending .pdf does not tell the format: add --format table",
+        ),
+        (["eval", "--data", "x", "-o", "x.csv"], "the ending .csv does not tell the format"),
         (["read", "x", "--lenses", "logit,sharp"], "unknown lens 'sharp'"),
         (["read", "x", "--lenses", ""], "unknown lens ''"),
         (["read", "x", "--lenses", "logit", "--lens", "mine.pt"], "--lens is of no use"),
@@ -115,10 +122,20 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--stride", "0"], "argument --stride: "),
         (["read", "x", "--rows", "0", "--stride", "2"], "not allowed with argument"),
         (["read", "x", "--value", "mood"], "argument --value: invalid choice"),
-        (["read", "x", "--value", "kl", "--format", "json"], "--value is for a table"),
+        (["read", "x", "--value", "kl", "--format", "json"], "--value is of no use with json"),
+        (["read", "x", "--value", "kl", "-o", "x.parquet"], "--value is of no use with parquet"),
+        (["read", "x", "--rows", "3-0"], "'3-0' runs downwards"),
+        (["read", "x", "--rows", "0,last-3"], "'last-3' runs downwards"),
+        (["read", "x", "--rows", "0-emb"], "'0-emb' runs downwards"),
+        (["read", "x", "--rows", "0-1-2"], "'0-1-2' is no row"),
+        (["read", "x", "--diff", "--format", "csv"], "--diff is for a table, not for csv"),
+        (["read", "x", "--diff", "--lenses", "tuned"], "--diff is of both lenses"),
         (["read", "x", "--model", "a/b", "--demo"], "not allowed with argument"),
         (["read", "x", "--demo", "--revision", "main"], "--revision needs --model"),
-        (["read", "x", "--pin", "y"], "unrecognized arguments: --pin"),
+        (["read", "x", "--pin"], "argument --pin: expected at least one argument"),
+        (["read", "x", "--pin", ""], "a word to --pin is empty"),
+        (["read", "x", "--pin", *"abcdefghi"], "9 words are pinned: at most 8"),
+        (["read", "--pin", "y", "x"], "give a PROMPT, before --pin, which takes all words behind it"),
         (["read", "x", "--form", "json"], "unrecognized arguments: --form"),
         (["read"], "give a PROMPT"),
         (["read", ""], "the prompt is empty"),
@@ -396,6 +413,8 @@ def test_rows_and_stride(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None
 
     assert rows("--rows", "emb,last") == ["emb", "1"]
     assert rows("--rows", "0") == ["0", "1"]
+    assert rows("--rows", "emb-0") == ["emb", "0", "1"]
+    assert rows("--rows", "1-last,0-0") == ["0", "1"]
     assert rows("--stride", "2") == ["emb", "1"]
     assert rows("--stride", "7") == ["emb", "1"]
 
@@ -421,6 +440,124 @@ def test_lenses_and_values(tiny: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert captured.out.splitlines()[-1].endswith("without a tuned lens")
     assert status(*plain, "--lenses", "tuned") == 1
     assert "name one with --lens FILE" in capsys.readouterr().err
+
+
+def test_csv_and_parquet_say_what_json_says(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("read", "hi you", "--model", str(tiny), "--lens", str(tiny.parent / "mine.pt"), "--pin", "z")
+    assert status(*words, "--format", "json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert status(*words, "--format", "csv") == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(lines) == 2 * len(content["rows"]) * len(content["tokens"])
+    rows = pq.read_table(_written(tmp_path / "out.parquet", *words)).to_pylist()
+    for line, row in zip(lines, rows, strict=True):
+        column, index = int(line["column"]), int(line["row_index"])
+        lens = content["lenses"][line["lens"]]
+        assert (line["row"], line["token"]) == (content["rows"][index], content["tokens"][column])
+        assert row["top_3_token"] == line["top_3_token"] == lens["top_tokens"][index][column][2]
+        assert float(line["kl"]) == lens["kl"][index][column]
+        assert row["kl"] == pytest.approx(lens["kl"][index][column], rel=1e-6)
+        pin = content["pins"][0]
+        assert (line["pin_1_word"], int(line["pin_1_id"])) == ("z", pin["id"])
+        assert row["pin_1_rank"] == int(line["pin_1_rank"]) == pin[line["lens"]]["rank"][index][column]
+
+
+def _written(file: Path, *words: str) -> Path:
+    """The file, its form told by its ending."""
+    assert status(*words, "-o", str(file)) == 0
+    assert [path.name for path in file.parent.iterdir()] == [file.name], "nothing else is left behind"
+    return file
+
+
+def test_parquet_through_a_pipe_but_not_to_a_terminal(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run("read", "hi", "--model", str(tiny), "--format", "parquet")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert pq.read_table(io.BytesIO(done.stdout)).num_rows == 3 * 2
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert status("read", "hi", "--model", str(tiny), "--format", "parquet") == 2
+    assert "parquet is nothing for a terminal: name a file with -o" in capsys.readouterr().err
+
+
+def test_pins_in_a_table_and_a_word_that_is_no_token(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("read", "hi", "--model", str(tiny), "--pin", "z", "zebra", "yak", "--rows", "last") == 0
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "lenstui: No token is the word 'yak': the first of those it is cut into, y, is pinned.\n"
+    )
+    title, heads, row, *_ = captured.out.split("\n\n")[1].splitlines()
+    assert title == "logit lens · pinned, in the last column: probability, rank"
+    assert heads.split() == ["z", "y"]
+    assert re.fullmatch(r"1( +<?[0-9.]+% +[0-9]+){2}", row)
+
+
+def test_the_difference_of_the_lenses(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("read", "hi", "--model", str(tiny), "--lens", str(tiny.parent / "mine.pt"), "--rows", "emb")
+    assert status(*words, "--diff", "--value", "kl") == 0
+    shown = capsys.readouterr().out
+    assert status(*words, "--format", "json") == 0
+    lenses = json.loads(capsys.readouterr().out)["lenses"]
+    assert shown.startswith("tuned lens minus logit lens · KL from final · ≠ another token leads\n")
+    numbers = re.findall(r"([+−]?)([0-9.<]+)( ≠|(?=  |$))", shown.splitlines()[3].removeprefix("emb"))
+    assert len(numbers) == 2
+    for column, (sign, number, mark) in enumerate(numbers):
+        difference = lenses["tuned"]["kl"][0][column] - lenses["logit"]["kl"][0][column]
+        leads = [lens["top_ids"][0][column][0] for lens in lenses.values()]
+        assert (sign == "+") == (difference > 0)
+        assert float(number.removeprefix("<")) == pytest.approx(abs(difference), abs=0.01)
+        assert (mark == " ≠") == (leads[0] != leads[1])
+
+
+def test_without_the_final_norm(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def read(*words: str) -> Any:
+        assert status("read", "hi", "--model", str(tiny), "--format", "json", *words) == 0
+        return json.loads(capsys.readouterr().out)
+
+    bare, whole = read("--no-final-norm"), read()
+    assert (bare["final_norm"], whole["final_norm"]) == (False, True)
+    entropy, wanted = (content["lenses"]["logit"]["entropy"] for content in (bare, whole))
+    assert entropy[-1] == wanted[-1]
+    assert entropy[0] != wanted[0]
+    assert status("read", "hi", "--model", str(tiny), "--no-final-norm") == 0
+    assert capsys.readouterr().out.endswith("· logit lens without the final norm\n")
+
+
+def test_a_file_that_was_there_stays_until_the_new_one_is_whole(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> Iterator[str]:
+        yield "half"
+        raise OSError(28, "No space left on device")
+
+    from lenstui.export import csv_text
+
+    file, link = tmp_path / "out.csv", tmp_path / "link.csv"
+    file.write_text("old")
+    link.symlink_to(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(csv_text, "csv_text", broken)
+        assert status("read", "x", "--model", str(tiny), "-o", str(link)) == 1
+    assert f"{link} cannot be written: No space left on device." in capsys.readouterr().err
+    assert file.read_text() == "old"
+    assert status("read", "x", "--model", str(tiny), "-o", str(link)) == 0
+    assert link.is_symlink() and file.read_text().startswith("lens,row,")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "out.csv"]
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no /dev/null here")
+def test_a_device_is_written_as_it_is(tiny: Path) -> None:
+    assert status("read", "x", "--model", str(tiny), "--format", "csv", "-o", "/dev/null") == 0
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(tiny: Path, tmp_path: Path, capsys: Any) -> None:
+    tmp_path.chmod(0o555)
+    assert status("read", "x", "--model", str(tiny), "-o", str(tmp_path / "x.csv")) == 1
+    assert "x.csv may not be written: choose another folder." in capsys.readouterr().err
 
 
 def test_the_prompt_from_standard_input(
@@ -460,6 +597,8 @@ def test_a_prompt_longer_than_the_context_is_cut_and_that_is_said(
         (["--model", "/nowhere/\x1b[2J"], "No such folder: /nowhere/\\x1b[2J"),
         (["--model", "TINY", "--lens", "/nowhere.pt"], "There is no lens file /nowhere.pt."),
         (["--model", "TINY", "--rows", "99"], "There is no row 99"),
+        (["--model", "TINY", "--rows", "0-99"], "There is no row 2: this model has rows emb, 0 … 1."),
+        (["--model", "TINY", "--diff"], "There is no tuned lens for"),
         (["--model", "TINY", "--device", "cuda:99"], "There is no cuda:99 here"),
         (["--model", "TINY", "-o", "/nowhere/out.txt"], "There is no folder /nowhere to write out.txt to."),
         (["--model", "TINY", "-o", "/"], "/ is a folder"),

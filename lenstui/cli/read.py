@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
-from lenstui.cli.output import add_output, check_place, deliver, output_format, source_of
-from lenstui.cli.stderr import progress, say
-from lenstui.lens.errors import LensError, first_line
-from lenstui.start import Start
+from lenstui.cli.output import FORMATS, add_output, output_format
+from lenstui.cli.readout import LENSES, Shape, show
 
-if TYPE_CHECKING:
-    from lenstui.export.source import Source
-    from lenstui.lens.readout import Readout
-    from lenstui.opening import Opened
-
-_LENSES = ("logit", "tuned")
 _VALUES = ("prob", "entropy", "kl", "rank")
-_ROW = re.compile(r"emb|last|[0-9]{1,6}")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Which part of a readout to write, how, and where to.
-
-    Attributes:
-        format: `table` or `json`.
-        output: the file; None for stdout.
-        lenses: names of the lenses to show; None for all there are.
-        rows: labels of the rows, or `last`; None for all.
-        stride: every so many rows, from `emb` on.
-        value: what a table's cell shows behind its tokens.
-        lines: how many tokens a table's cell shows.
-    """
-
-    format: str = "table"
-    output: Path | None = None
-    lenses: tuple[str, ...] | None = None
-    rows: tuple[str, ...] | None = None
-    stride: int = 1
-    value: str = "prob"
-    lines: int = 1
+_ROWS = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
+_MOST_PINS = 8
+# How many tokens a cell has by default, in each form.
+_TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md": 1}
 
 
 def run(words: Sequence[str]) -> int:
@@ -56,66 +23,84 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     given = parse(parser, words)
     shape = _shape(parser, given)
-    asked = start(parser, given, given.top_k or (3 if shape.format == "json" else 1))
+    asked = start(parser, given, given.top_k or _TOP_K[shape.format])
     if asked.prompt is None:
-        parser.error("give a PROMPT, or - to read it from standard input")
+        behind = ", before --pin, which takes all words behind it" if given.pin else ""
+        parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
     if shape.lenses == ("logit",) and asked.lens is not None:
         parser.error("--lens is of no use with --lenses logit: leave one out")
     return show(asked, shape)
 
 
-def show(asked: Start, shape: Shape) -> int:
-    """Read the prompt and write the readout."""
-    assert asked.prompt is not None
-    if shape.output is not None:
-        check_place(shape.output)  # before a model is loaded in vain
-    with progress() as on_stage:
-        from lenstui.opening import open_model
-
-        opened = open_model(asked, on_stage)
-        on_stage("reading the prompt")
-        readout = _read(opened, asked, shape)
-    for remark in opened.remarks:
-        say(remark)
-    if readout.prompt.dropped:
-        read, cut = len(readout.prompt.ids), readout.prompt.dropped
-        say(f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut.")
-    if shape.lenses == _LENSES and "tuned" not in readout.lenses:
-        say(f"There is no tuned lens for {opened.model.name}: only the logit lens is shown.")
-    _write(readout, source_of(opened, tuned="tuned" in readout.lenses), opened, shape)
-    return 0
-
-
 def _parser() -> Parser:
     parser = Parser(
         "lenstui read",
-        "Read a prompt layer by layer and print the readout.",
+        "Read a prompt layer by layer and write the readout.",
         usage="lenstui read PROMPT [options]",
         epilog="A table is as wide as the terminal, or as COLUMNS says; what is wider goes on below.",
     )
     add_prompt_and_model(parser)
-    output = add_output(parser)
+    output = add_output(parser, FORMATS)
     output.add_argument(
         "--lenses", type=_lenses, metavar="LENS,…", help="logit, tuned or both (default: all there are)"
     )
     rows = output.add_mutually_exclusive_group()
     rows.add_argument(
-        "--rows", type=_rows, metavar="ROW,…", help="emb, numbers, last; the last row is always among them"
+        "--rows",
+        type=_rows,
+        metavar="ROW,…",
+        help="emb, numbers, last, or runs such as 0-3; the last row is always among them",
     )
     rows.add_argument(
         "--stride", type=positive, metavar="N", default=1, help="every N-th row from emb on, and the last"
     )
-    output.add_argument("--value", choices=_VALUES, help="what a table shows behind a token (default: prob)")
     output.add_argument(
-        "--top-k", metavar="K", type=positive, help="tokens of a cell (default: 3 in JSON, 1 in a table)"
+        "--value",
+        choices=_VALUES,
+        help="what a table or Markdown shows behind a token, and what colours HTML and SVG (default: prob)",
+    )
+    output.add_argument(
+        "--top-k",
+        metavar="K",
+        type=positive,
+        help="tokens of a cell (default: 1 in a table, 5 in HTML, else 3)",
+    )
+    output.add_argument(
+        "--pin",
+        metavar="WORD",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="follow these words, with and without a space before them, through all rows",
+    )
+    output.add_argument("--diff", action="store_true", help="a table of the tuned lens minus the logit lens")
+    output.add_argument(
+        "--no-final-norm",
+        dest="final_norm",
+        action="store_false",
+        help="have the logit lens pass over the model's final norm",
     )
     return parser
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
-    form = output_format(parser, given)
-    if given.value is not None and form != "table":
-        parser.error(f"--value is for a table; {form} holds every value")
+    form = output_format(parser, given, FORMATS)
+    if given.value is not None and form in {"json", "csv", "parquet"}:
+        parser.error(f"--value is of no use with {form}, which holds every value")
+    if given.top_k is not None and form in {"svg", "md"}:
+        parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
+    if given.pin and form == "svg":
+        parser.error("--pin is of no use with svg, which shows the likeliest token")
+    if len(given.pin) > _MOST_PINS:
+        parser.error(f"{len(given.pin)} words are pinned: at most {_MOST_PINS}")
+    if "" in given.pin:
+        parser.error("a word to --pin is empty")
+    if given.diff and form != "table":
+        parser.error(f"--diff is for a table, not for {form}")
+    if given.diff and given.lenses is not None:
+        parser.error("--diff is of both lenses: leave --lenses out")
+    if form == "parquet" and given.output is None and sys.stdout.isatty():
+        parser.error("parquet is nothing for a terminal: name a file with -o")
     return Shape(
         format=form,
         output=given.output,
@@ -123,72 +108,33 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         rows=given.rows,
         stride=given.stride,
         value=given.value or "prob",
-        lines=given.top_k or 1,
+        pins=tuple(given.pin),
+        diff=given.diff,
+        final_norm=given.final_norm,
     )
 
 
 def _lenses(text: str) -> tuple[str, ...]:
     names = text.split(",")
-    if unknown := [name for name in names if name not in _LENSES]:
-        raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(_LENSES)}")
-    return tuple(name for name in _LENSES if name in names)
+    if unknown := [name for name in names if name not in LENSES]:
+        raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(LENSES)}")
+    return tuple(name for name in LENSES if name in names)
 
 
-def _rows(text: str) -> tuple[str, ...]:
-    labels = text.split(",")
-    if wrong := [label for label in labels if not _ROW.fullmatch(label)]:
-        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is no row: emb, a number, or last")
-    return tuple(labels)
+def _rows(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(map(_run, text.split(",")))
 
 
-def _read(opened: Opened, asked: Start, shape: Shape) -> Readout:
-    """Read the rows that are wanted, and keep the lenses that are."""
-    from lenstui.lens import read
-
-    lens = None if shape.lenses == ("logit",) else opened.lens
-    if lens is None and shape.lenses == ("tuned",):
-        raise LensError(f"There is no tuned lens for {opened.model.name}: name one with --lens FILE.")
-    assert asked.prompt is not None
-    try:
-        readout = read(
-            opened.model,
-            asked.prompt,
-            lens,
-            top_k=asked.top_k,
-            rows=_row_indices(shape, opened.model.num_blocks),
-            bos=asked.bos,
-        )
-    except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error
-    if shape.lenses == ("tuned",):
-        return replace(readout, lenses={"tuned": readout.lenses["tuned"]})
-    return readout
+def _run(text: str) -> tuple[str, str]:
+    """The two ends of a run of rows; of a single one both are the same."""
+    if not (match := _ROWS.fullmatch(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no row: emb, a number, last, or a run such as 0-3")
+    first, last = match[1], match[2] or match[1]
+    if _height(first) > _height(last):
+        raise argparse.ArgumentTypeError(f"{text!r} runs downwards: name its lower end first")
+    return first, last
 
 
-def _row_indices(shape: Shape, num_blocks: int) -> Sequence[int]:
-    if shape.rows is None:
-        return range(0, num_blocks + 1, shape.stride)
-    named = {"emb": 0, "last": num_blocks}
-    return [named[label] if label in named else int(label) + 1 for label in shape.rows]
-
-
-def _write(readout: Readout, source: Source, opened: Opened, shape: Shape) -> None:
-    shown_ids = (token for cells in readout.lenses.values() for token in cells.top_ids.ravel().tolist())
-    texts = opened.model.texts.of({*readout.prompt.ids, *shown_ids})
-    if shape.format == "json":
-        from lenstui.export.json_contract import json_text
-
-        deliver(json_text(readout, texts, source), shape.output)
-        return
-    from rich.console import Console
-
-    from lenstui.export.table import table
-    from lenstui.export.values import VALUES
-
-    value = next(value for value in VALUES if value.key == shape.value)
-    width = shutil.get_terminal_size().columns
-    shown = table(readout, texts, source, value, width=width, lines=shape.lines)
-    if shape.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        Console().print(shown, soft_wrap=True, end="")
-    else:
-        deliver(shown.plain, shape.output)
+def _height(label: str) -> float:
+    named = {"emb": -1.0, "last": float("inf")}
+    return named[label] if label in named else int(label)

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from lenstui import __version__
-from lenstui.cli import read
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
+from lenstui.cli.readout import Shape, show
 
 _DESCRIPTION = """\
 Watch a language model make up its mind, layer by layer: logit lens and tuned
 lens side by side.
 
   lenstui [PROMPT]           the full-screen program
-  lenstui read PROMPT        one readout as a table or JSON
+  lenstui read PROMPT        one readout as a table or a file
   lenstui train              fit a tuned lens to a model
   lenstui eval --data FILE…  how well both lenses predict on a text
   lenstui convert IN OUT     a tuned lens from or for another program
@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> int:
     if not sys.stdout.isatty():
         if asked.prompt is None:
             parser.error("give a PROMPT: standard output is no terminal, so there is no screen")
-        return read.show(asked, read.Shape(lines=given.top_k or 1))
+        return show(asked, Shape())
     _take_keyboard(parser)
     from lenstui.ui.app import run as run_app
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lenstui.export.printable import printable
 from lenstui.export.source import Source
-from lenstui.export.values import Value
+from lenstui.export.tidy import TokenText
+from lenstui.export.values import Value, probability_text, rank_text
 from lenstui.lens.cells import Cells
+from lenstui.lens.pins import Pin
 
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
@@ -47,10 +50,12 @@ class _Column:
 
 def table(
     readout: Readout,
-    texts: Mapping[int, str],
+    texts: TokenText,
     source: Source,
     value: Value,
     *,
+    pins: Sequence[Pin] = (),
+    diff: bool = False,
     width: int = 80,
     lines: int = 1,
 ) -> Text:
@@ -63,14 +68,27 @@ def table(
         texts: display text of every token in it.
         source: where it comes from.
         value: what to show behind the tokens.
+        pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
+        diff: show the tuned lens's tokens, and the value of the tuned lens minus that of the logit lens.
         width: terminal cells of a line.
         lines: how many of the likeliest tokens a cell shows.
     """
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
-    for name, cells in readout.lenses.items():
-        parts.append(Text(f"{name} lens · {value.label}", style="bold"))
-        parts += _grid(readout.rows[::-1], heads, _entries(cells, texts, value, lines), width)
+    labels = readout.rows[::-1]
+    if diff:
+        parts.append(
+            Text(f"tuned lens minus logit lens · {value.label} · ≠ another token leads", style="bold")
+        )
+        parts += _grid(labels, heads, _differences(readout.lenses, texts, value), width)
+    else:
+        for name, cells in readout.lenses.items():
+            parts.append(Text(f"{name} lens · {value.label}", style="bold"))
+            parts += _grid(labels, heads, _entries(cells, texts, value, lines), width)
+    if pins:
+        for name, cells in readout.lenses.items():
+            parts.append(Text(f"{name} lens · pinned, in the last column: probability, rank", style="bold"))
+            parts += _grid(labels, [texts[pin.id] for pin in pins], _pinned(cells), width)
     parts.append(Text(summary(source), style="dim"))
     return Text("\n").join(parts).append("\n")
 
@@ -84,7 +102,7 @@ def summary(source: Source) -> str:
     return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}{norm}")
 
 
-def _entries(cells: Cells, texts: Mapping[int, str], value: Value, lines: int) -> list[list[_Entry]]:
+def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:
     """`[rows][cols]`, the top of the network first."""
     of_cells = value.of(cells)
     probs = value.key == "prob"
@@ -96,6 +114,35 @@ def _entries(cells: Cells, texts: Mapping[int, str], value: Value, lines: int) -
 
     rows, columns = of_cells.shape
     return [[entry(row, column) for column in range(columns)] for row in reversed(range(rows))]
+
+
+def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) -> list[list[_Entry]]:
+    """As `_entries`: the tuned lens's likeliest token, and the difference of the lenses' values."""
+    logit, tuned = lenses["logit"], lenses["tuned"]
+    differences = value.of(tuned) - value.of(logit)
+    differs = tuned.top_ids[:, :, 0] != logit.top_ids[:, :, 0]
+
+    def entry(row: int, column: int) -> _Entry:
+        difference = float(differences[row, column])
+        sign = "+" if difference > 0 else "−" if difference < 0 else ""
+        mark = "≠" if differs[row, column] else " "
+        token = texts[int(tuned.top_ids[row, column, 0])]
+        return [(token, f"{sign}{value.format(abs(difference))} {mark}")]
+
+    rows, columns = differences.shape
+    return [[entry(row, column) for column in range(columns)] for row in reversed(range(rows))]
+
+
+def _pinned(cells: Cells) -> list[list[_Entry]]:
+    """As `_entries`, a column for each pin: its probability and its rank in the last column of the prompt."""
+    probs, ranks = np.exp(cells.pin_logprobs[:, -1]), cells.pin_ranks[:, -1]
+    return [
+        [
+            [(probability_text(float(prob)), rank_text(rank))]
+            for prob, rank in zip(probs[row], ranks[row], strict=True)
+        ]
+        for row in reversed(range(len(probs)))
+    ]
 
 
 def _grid(

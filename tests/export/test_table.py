@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from readouts import SOURCE, cells
+from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
 from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
-from lenstui.export.values import VALUES
+from lenstui.export.values import VALUES, probability_text, rank_text
 from lenstui.lens import Prompt, Readout
 
 PROB, ENTROPY, _, RANK = VALUES
@@ -93,3 +95,33 @@ def test_names_from_outside_are_escaped() -> None:
 
 def test_brackets_are_no_markup() -> None:
     assert "[bold]" in table(readout(), TEXTS, SOURCE, PROB, width=200).plain
+
+
+def test_pins_have_a_table_of_their_own() -> None:
+    both = hostile_readout(3, 2)
+    shown = table(both, HOSTILE, SOURCE, PROB, pins=PINS, width=200).plain
+    sections = shown.split("\n\n")
+    assert len(sections) == 5
+    for section, (name, lens) in zip(sections[2:4], both.lenses.items(), strict=True):
+        title, heads, *rows = section.splitlines()
+        assert title == f"{name} lens · pinned, in the last column: probability, rank"
+        assert heads.split() == [HOSTILE[pin.id] for pin in PINS]
+        for row, line in zip((1, 0), rows, strict=True):
+            numbers = [
+                part
+                for logprob, rank in zip(lens.pin_logprobs[row, -1], lens.pin_ranks[row, -1], strict=True)
+                for part in (probability_text(math.exp(logprob)), rank_text(rank))
+            ]
+            assert line.split()[1:] == numbers
+
+
+def test_the_difference_of_the_lenses() -> None:
+    logit = cells([[[1], [2]], [[3], [4]]], entropy=np.array([[3, 1], [2, 0.5]], np.float32))
+    tuned = cells([[[1], [5]], [[3], [4]]], entropy=np.array([[1, 2.5], [2, 0.4]], np.float32))
+    both = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": logit, "tuned": tuned})
+    assert table(both, TEXTS, SOURCE, ENTROPY, diff=True).plain.splitlines()[:4] == [
+        "tuned lens minus logit lens · entropy · ≠ another token leads",
+        "     ·the             [bold]",
+        "  0  \\x1b[2J     0    👩🏽      −0.10",
+        "emb  ·the     −2.00    [bold] +1.50 ≠",
+    ]
