@@ -68,6 +68,9 @@ def assert_same(fit: Fit, undisturbed: Fit) -> None:
     assert torch.equal(ours.bias, theirs.bias)
     for name in ("steps", "tokens", "held_out_kl", "logit_lens_kl", "method", "seed", "data"):
         assert ours.fit[name] == theirs.fit[name], name
+    for loss in (fit.state.loss, undisturbed.state.loss):
+        assert loss is not None
+        assert torch.equal(loss, undisturbed.state.loss)
 
 
 # to stop and to go on
