@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
@@ -28,6 +28,7 @@ from lenstui.ui.messages import (
     TileRead,
 )
 from lenstui.ui.repaint import Repaint
+from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
@@ -55,36 +56,7 @@ class Explore(LeanScreen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  as Textual declares them
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "PromptBox"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
-        Binding("i", "edit_prompt", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
-        Binding("v", "next_value(1)", "Value", tooltip="Colour by the next value", id="explore.value"),
-        Binding(
-            "V", "next_value(-1)", "Value back", show=False, tooltip="Colour by the value before",
-            id="explore.value_back",
-        ),
-        Binding(
-            "right_square_bracket", "deepen(1)", "Taller", key_display="]",
-            tooltip="Taller rows: more of the top tokens", id="explore.taller",
-        ),
-        Binding(
-            "left_square_bracket", "deepen(-1)", "Flatter", key_display="[", show=False,
-            tooltip="Flatter rows: fewer of the top tokens", id="explore.flatter",
-        ),
-        Binding("r", "flip", "Flip", tooltip="Last row on top, or at the bottom", id="explore.flip"),
-        Binding(
-            "tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens",
-            id="explore.other",
-        ),
-        Binding("t", "app.train", "Train", tooltip="Train a tuned lens for the open model", id="app.train"),
-        Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
-        Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
-        Binding(
-            "colon", "app.command_palette", "Commands", key_display=":", show=False,
-            tooltip="Command palette: every action by name", id="app.commands",
-        ),
-        Binding("q", "app.quit", "Quit", id="app.quit"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self, prompt: str, *, depth: int = 1) -> None:
         super().__init__()
