@@ -123,5 +123,5 @@ def test_the_difference_of_the_lenses() -> None:
         "tuned lens minus logit lens · entropy · ≠ another token leads",
         "     ·the             [bold]",
         "  0  \\x1b[2J     0    👩🏽     −0.10",
-        "emb  ·the     −2.00    [bold] +1.50 ≠",
+        "emb  ·the    −2.00    [bold] +1.50 ≠",
     ]
