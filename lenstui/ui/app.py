@@ -22,7 +22,7 @@ from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
 from lenstui.ui.model_thread import ModelThread
 from lenstui.ui.model_work import ModelWork, ReadRequest
 from lenstui.ui.screens.explore import TOP_K, Explore
-from lenstui.ui.screens.keys import Key, Keys
+from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
 from lenstui.ui.screens.quit_training import QuitTraining
@@ -247,8 +247,8 @@ class LenstuiApp(App[None]):
             ("training", FitView),
             ("training", Train),
         ):
-            for binding in owner.BINDINGS:
-                if isinstance(binding, Binding) and (not place or not binding.action.startswith("app.")):
+            for binding in bindings_of(owner):
+                if not place or not binding.action.startswith("app."):
                     shown = binding.key_display or " ".join(
                         self.get_key_display(part) for part in binding.make_bindings([binding])
                     )
@@ -264,13 +264,12 @@ class LenstuiApp(App[None]):
         parts: list[DOMNode] = [owner]
         if self._train is not None and owner is self._train:
             parts.insert(0, self._train.part)
-        for binding in (binding for part in parts for binding in part.BINDINGS):
-            if isinstance(binding, Binding):
-                yield SystemCommand(
-                    binding.description,
-                    f"{binding.tooltip or binding.description} ({binding.key_display or binding.key})",
-                    lambda action=binding.action: self._run_on(owner, action),
-                )
+        for binding in (binding for part in parts for binding in bindings_of(type(part))):
+            yield SystemCommand(
+                binding.description,
+                f"{binding.tooltip or binding.description} ({binding.key_display or binding.key})",
+                lambda action=binding.action: self._run_on(owner, action),
+            )
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
 
     async def _run_on(self, screen: Screen[Any], action: str) -> None:

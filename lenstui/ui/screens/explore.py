@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,7 +14,6 @@ from textual.widgets import Footer, Static
 
 from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
 from lenstui.ui.fit_words import outcome
-from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import (
     LensOpened,
     LoadFailed,
@@ -29,6 +27,7 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.explore_keys import KEYS
+from lenstui.ui.screens.grid_screen import GridScreen
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
@@ -46,7 +45,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(LeanScreen[None]):
+class Explore(GridScreen):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -62,9 +61,6 @@ class Explore(LeanScreen[None]):
         super().__init__()
         self._prompt = prompt
         self._depth = depth
-        self._model: OpenModel | None = None
-        self._serial = 0
-        self._columns: tuple[str, ...] = ()
         self._texts: dict[int, str] = {}
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
@@ -96,37 +92,12 @@ class Explore(LeanScreen[None]):
         self.panes.tabs = self.has_class("-narrow")
         self.query_one(Detail).styles.height = min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3)
 
-    @property
-    def panes(self) -> Panes:
-        """Both lenses."""
-        return self.query_one(Panes)
-
-    @property
-    def grids(self) -> Mapping[str, Grid]:
-        """The grids by lens name."""
-        return self.panes.grids
-
     def _note(self, text: str) -> None:
         """One line under the top line, for what stays true; nothing takes no room."""
         notice = self.query_one("#notice", Static)
         notice.update(Text(text))
         notice.tooltip = Text(text) if text else None
         notice.display = bool(text)
-
-    @property
-    def model(self) -> OpenModel | None:
-        """What is open."""
-        return self._model
-
-    @property
-    def serial(self) -> int:
-        """Of the reading that is shown."""
-        return self._serial
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Display texts of its input tokens."""
-        return self._columns
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -355,8 +326,3 @@ class Explore(LeanScreen[None]):
     def action_flip(self) -> None:
         """Last row on top, or at the bottom."""
         self.panes.flip()
-
-    def _tell(self, text: str) -> None:
-        """Why a key did nothing; only the last such message stays."""
-        self.app.clear_notifications()
-        self.notify(text, timeout=4, markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
@@ -25,6 +26,15 @@ class Key:
     place: str
     keys: str
     does: str
+
+
+def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
+    """The keys of a screen or widget of ours, its own before those of the classes that it is made of."""
+    for part in owner.__mro__:
+        if part.__module__.startswith("lenstui."):
+            for binding in vars(part).get("BINDINGS", ()):
+                if isinstance(binding, Binding):
+                    yield binding
 
 
 class Keys(ModalScreen[None]):

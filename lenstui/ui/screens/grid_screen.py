@@ -1,0 +1,50 @@
+"""What every key of Explore works on: the open model, the columns that are read, and both panes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lenstui.ui.lean_screen import LeanScreen
+from lenstui.ui.messages import OpenModel
+from lenstui.ui.widgets.grid import Grid
+from lenstui.ui.widgets.panes import Panes
+
+
+class GridScreen(LeanScreen[None]):
+    """A screen with the panes in it. Each thing that Explore does with them may be a class of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._model: OpenModel | None = None
+        self._serial = 0
+        self._columns: tuple[str, ...] = ()
+
+    @property
+    def panes(self) -> Panes:
+        """Both lenses."""
+        return self.query_one(Panes)
+
+    @property
+    def grids(self) -> Mapping[str, Grid]:
+        """The grids by lens name."""
+        return self.panes.grids
+
+    @property
+    def model(self) -> OpenModel | None:
+        """What is open."""
+        return self._model
+
+    @property
+    def serial(self) -> int:
+        """Of the reading that is shown."""
+        return self._serial
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Display texts of its input tokens."""
+        return self._columns
+
+    def _tell(self, text: str) -> None:
+        """Why a key did nothing; only the last such message stays."""
+        self.app.clear_notifications()
+        self.notify(text, timeout=4, markup=False)
