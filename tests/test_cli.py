@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
@@ -523,6 +524,39 @@ def test_without_the_final_norm(tiny: Path, capsys: pytest.CaptureFixture[str]) 
     assert entropy[0] != wanted[0]
     assert status("read", "hi", "--model", str(tiny), "--no-final-norm") == 0
     assert capsys.readouterr().out.endswith("· logit lens without the final norm\n")
+
+
+@pytest.mark.parametrize("ending", ["md"])
+def test_the_command_in_a_page_makes_it_again(ending: str, tiny: Path, tmp_path: Path) -> None:
+    """Found in the page, run by a shell, it writes the same page."""
+    lens, prompt = tiny.parent / "mine.pt", "it's |\n`$x`"
+    (tmp_path / "first").mkdir()
+    first = _written(
+        *(tmp_path / "first" / f"page.{ending}", "read", prompt, "--model", str(tiny), "--lens", str(lens)),
+        *(
+            "--rows",
+            "emb-0,last",
+            "--pin",
+            "z",
+            "--value",
+            "kl",
+            "--bos",
+            "--no-final-norm",
+            "--device",
+            "cpu",
+        ),
+    ).read_text("utf-8")
+    (command,) = re.findall(r"lenstui read -p .*?page\.\w+", html.unescape(first))
+    program = f"{sys.executable} -m lenstui"
+    again = subprocess.run(
+        ["bash", "-c", command.replace("lenstui", program, 1)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+        check=True,
+        timeout=120,
+    )
+    assert again.returncode == 0
+    assert (tmp_path / f"page.{ending}").read_text("utf-8") == first
 
 
 def test_a_file_that_was_there_stays_until_the_new_one_is_whole(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lenstui.cli.output import check_place, deliver, deliver_bytes, source_of
 from lenstui.cli.stderr import progress, say
 from lenstui.lens.errors import LensError, first_line
+from lenstui.paths import bundled_model
 from lenstui.start import Start
 
 if TYPE_CHECKING:
@@ -170,7 +171,10 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
 
         deliver(json_text(readout, texts, heading.source, heading.pins), shape.output)
         return
-    _print(_table(readout, heading, opened, asked, shape), shape)
+    if shape.format == "table":
+        _print(_table(readout, heading, opened, asked, shape), shape)
+        return
+    deliver(_page(readout, heading, opened, _command(heading, opened, asked, shape), shape), shape.output)
 
 
 def _table(readout: Readout, heading: Heading, opened: Opened, asked: Start, shape: Shape) -> Text:
@@ -186,6 +190,45 @@ def _table(readout: Readout, heading: Heading, opened: Opened, asked: Start, sha
         width=shutil.get_terminal_size().columns,
         lines=asked.top_k,
     )
+
+
+def _page(readout: Readout, heading: Heading, opened: Opened, command: str, shape: Shape) -> str:
+    """The readout as Markdown, HTML or SVG."""
+    from lenstui.export.markdown import markdown
+
+    return markdown(
+        readout, opened.model.texts, heading.source, _value(shape), pins=heading.pins, command=command
+    )
+
+
+def _command(heading: Heading, opened: Opened, asked: Start, shape: Shape) -> str:
+    """The command that makes the same readout again, whatever the defaults are by then."""
+    from lenstui.export.command import command_text
+    from lenstui.lens.hub import BUNDLED_MODEL
+
+    source, prompt = heading.source, heading.prompt.text
+    model = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
+    words = ["lenstui", "read", "-p", prompt, *model]
+    if source.revision is not None:
+        words += ["--revision", source.revision]
+    if source.lens is None:
+        words += ["--lenses", "logit"]
+    elif opened.lens_file is not None and opened.lens_file.parent != bundled_model():
+        words += ["--lens", str(opened.lens_file)]
+    if shape.lenses == ("tuned",):
+        words += ["--lenses", "tuned"]
+    if asked.bos is not None:
+        words.append("--bos" if asked.bos else "--no-bos")
+    words += ["--dtype", source.dtype, *(["--device", asked.device] if asked.device != "auto" else [])]
+    if shape.rows is not None:
+        words.append("--rows=" + ",".join("-".join(dict.fromkeys(run)) for run in shape.rows))
+    if shape.stride > 1:
+        words += ["--stride", str(shape.stride)]
+    words += [f"--pin={word}" for word in shape.pins]
+    words += [] if shape.final_norm else ["--no-final-norm"]
+    words += ["--value", shape.value, "--format", shape.format]
+    words += ["--top-k", str(asked.top_k)] if shape.format == "html" else []
+    return command_text([*words, *(["-o", shape.output.name] if shape.output is not None else [])])
 
 
 def _print(text: Text, shape: Shape) -> None:
