@@ -31,6 +31,11 @@ def config() -> Path:
     return Path(user_config_dir(_APP, appauthor=False))
 
 
+def settings() -> Path:
+    """The file of the user's settings."""
+    return config() / "config.toml"
+
+
 def state() -> Path:
     """What may be lost without harm: the last session and the log."""
     return Path(user_state_dir(_APP, appauthor=False))
@@ -57,6 +62,7 @@ def listing() -> dict[str, Path]:
     """Every place by name, made or not."""
     return {
         "config": config(),
+        "settings": settings(),
         "data": data(),
         "lenses": lenses(),
         "exports": exports(),

@@ -13,6 +13,7 @@ from lenstui.cli.stderr import say
 from lenstui.export.printable import printable
 from lenstui.lens.device_names import DEVICES, DTYPES, is_device_name
 from lenstui.lens.errors import LensError
+from lenstui.settings import Settings, load
 from lenstui.start import Start
 
 
@@ -60,11 +61,10 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
         model.add_argument("--lens", metavar="FILE|FOLDER", type=Path, help="a tuned lens for this model")
     else:
         parser.set_defaults(lens=None)
-    model.add_argument("--device", type=_device, default="auto", help=f"{DEVICES} (default: auto)")
+    model.add_argument("--device", type=_device, help=f"{DEVICES} (default: auto)")
     model.add_argument(
         "--dtype",
         choices=DTYPES,
-        default="auto",
         help="auto (the default) is float32 on the CPU, the checkpoint's own elsewhere",
     )
 
@@ -104,23 +104,32 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(bound)
 
 
-def start(parser: Parser, given: argparse.Namespace, top_k: int) -> Start:
+def heeded() -> Settings:
+    """The user's settings; why they are not followed is said."""
+    settings = load()
+    if settings.trouble is not None:
+        say(settings.trouble)
+    return settings
+
+
+def start(parser: Parser, given: argparse.Namespace, top_k: int, settings: Settings | None = None) -> Start:
     """What the shared arguments ask for, the prompt read from standard input if it is `-`."""
-    model = model_start(parser, given)
+    model = model_start(parser, given, settings)
     return replace(model, prompt=_prompt(parser, given), top_k=top_k, bos=given.bos)
 
 
-def model_start(parser: Parser, given: argparse.Namespace) -> Start:
-    """What the arguments of `add_model` ask for: no prompt."""
+def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | None = None) -> Start:
+    """What the arguments of `add_model` ask for, and else the user's settings: no prompt."""
     if given.revision is not None and given.model is None:
         parser.error("--revision needs --model")
+    settings = settings or heeded()
     return Start(
-        model=given.model,
+        model=given.model or (None if given.demo else settings.model),
         revision=given.revision,
         demo=given.demo,
         lens=given.lens,
-        device=given.device,
-        dtype=given.dtype,
+        device=given.device or settings.device,
+        dtype=given.dtype or settings.dtype,
     )
 
 

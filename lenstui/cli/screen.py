@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from lenstui import __version__
-from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
+from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.readout import Shape, show
+from lenstui.settings import load
 
 _DESCRIPTION = """\
 Watch a language model make up its mind, layer by layer: logit lens and tuned
@@ -32,7 +33,8 @@ def run(words: Sequence[str]) -> int:
     add_prompt_and_model(parser)
     parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell at first (default: 1)")
     given = parse(parser, words)
-    asked = start(parser, given, given.top_k or 1)
+    settings = load() if sys.stdout.isatty() else heeded()
+    asked = start(parser, given, given.top_k or settings.top_k or 1, settings)
     if not sys.stdout.isatty():
         if asked.prompt is None:
             parser.error("give a PROMPT: standard output is no terminal, so there is no screen")
@@ -40,7 +42,7 @@ def run(words: Sequence[str]) -> int:
     _take_keyboard(parser)
     from lenstui.ui.app import run as run_app
 
-    return run_app(asked)
+    return run_app(asked, settings)
 
 
 def _take_keyboard(parser: Parser) -> None:

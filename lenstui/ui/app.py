@@ -14,7 +14,9 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
+from lenstui.settings import Settings, trouble
 from lenstui.start import Start
+from lenstui.ui import keymap
 from lenstui.ui.ending import Ended, Ending
 from lenstui.ui.fit_messages import FitChanged
 from lenstui.ui.lens_files import LensFiles
@@ -83,8 +85,10 @@ class LenstuiApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, settings: Settings | None = None) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
         self.register_theme(DARK)
         self.theme = DARK.name
         self._start = start
@@ -105,7 +109,21 @@ class LenstuiApp(App[None]):
 
     def on_ready(self) -> None:
         """The first paint is out: now torch may be imported."""
+        self._check_settings()
         self.load(self._start)
+
+    def _check_settings(self) -> None:
+        """Say what of the user's settings cannot be followed."""
+        reason = self.settings.trouble
+        try:
+            if self.settings.keys:
+                keymap.check(self.settings.keys, LenstuiApp)
+        except ValueError as error:
+            reason = trouble(str(error), "default keys")
+            self.settings = replace(self.settings, keys={})
+            self.set_keymap({})
+        if reason is not None:
+            self.explore.remark(reason)
 
     # ── model work ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -227,35 +245,19 @@ class LenstuiApp(App[None]):
 
     def _keys(self) -> list[Key]:
         """Every binding of the screens and what is in them, one line each."""
-        from lenstui.ui.screens.train import Train
-        from lenstui.ui.widgets.choice import Choice
-        from lenstui.ui.widgets.fit_view import FitView
-        from lenstui.ui.widgets.grid import Grid
-        from lenstui.ui.widgets.lens_table import LensTable
-        from lenstui.ui.widgets.prompt_box import PromptBox
-        from lenstui.ui.widgets.train_form import TrainForm
-
         keys: dict[str, Key] = {}
-        for place, owner in (
-            ("", Explore),
-            ("grid", Grid),
-            ("prompt", PromptBox),
-            ("lenses", Lenses),
-            ("lenses", LensTable),
-            ("form", TrainForm),
-            ("form", Choice),
-            ("training", FitView),
-            ("training", Train),
-        ):
-            for binding in bindings_of(owner):
-                if not place or not binding.action.startswith("app."):
-                    shown = binding.key_display or " ".join(
-                        self.get_key_display(part) for part in binding.make_bindings([binding])
-                    )
+        for place in keymap.places():
+            for binding in bindings_of(place.owner):
+                if not place.name or not binding.action.startswith("app."):
                     keys[binding.id or binding.key] = Key(
-                        place, shown, binding.tooltip or binding.description
+                        place.name, self._shown(binding), binding.tooltip or binding.description
                     )
         return [*keys.values(), *(Key("word", word, meaning) for word, meaning in WORDS)]
+
+    def _shown(self, binding: Binding) -> str:
+        """The keys of a binding, as the user knows them."""
+        shown = map(self.get_key_display, keymap.shown_keys(binding, self.settings.keys))
+        return " ".join(dict.fromkeys(shown))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen by name."""
@@ -267,7 +269,7 @@ class LenstuiApp(App[None]):
         for binding in (binding for part in parts for binding in bindings_of(type(part))):
             yield SystemCommand(
                 binding.description,
-                f"{binding.tooltip or binding.description} ({binding.key_display or binding.key})",
+                f"{binding.tooltip or binding.description} ({self._shown(binding)})",
                 lambda action=binding.action: self._run_on(owner, action),
             )
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
@@ -276,6 +278,6 @@ class LenstuiApp(App[None]):
         await self.run_action(action, default_namespace=screen)
 
 
-def run(start: Start) -> NoReturn:
+def run(start: Start, settings: Settings) -> NoReturn:
     """Run the program until the user quits, and leave the process."""
-    Ending(LenstuiApp(start)).run()
+    Ending(LenstuiApp(start, settings)).run()

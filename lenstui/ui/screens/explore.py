@@ -61,6 +61,7 @@ class Explore(GridScreen):
         super().__init__()
         self._prompt = prompt
         self._depth = depth
+        self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
         self._texts: dict[int, str] = {}
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
@@ -81,7 +82,7 @@ class Explore(GridScreen):
 
     def on_mount(self) -> None:
         """Nothing is open yet."""
-        self._note("")
+        self.remark()
 
     def on_resize(self) -> None:
         """Known after the screen has its classes."""
@@ -92,8 +93,10 @@ class Explore(GridScreen):
         self.panes.tabs = self.has_class("-narrow")
         self.query_one(Detail).styles.height = min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3)
 
-    def _note(self, text: str) -> None:
+    def remark(self, *remarks: str) -> None:
         """One line under the top line, for what stays true; nothing takes no room."""
+        self._remarks += remarks
+        text = " · ".join((*self._remarks, *(self._model.remarks if self._model else ())))
         notice = self.query_one("#notice", Static)
         notice.update(Text(text))
         notice.tooltip = Text(text) if text else None
@@ -142,7 +145,7 @@ class Explore(GridScreen):
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
         status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
-        self._note(" · ".join(model.remarks))
+        self.remark()
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
 
