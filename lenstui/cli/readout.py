@@ -193,11 +193,16 @@ def _table(readout: Readout, heading: Heading, opened: Opened, asked: Start, sha
 
 
 def _page(readout: Readout, heading: Heading, opened: Opened, command: str, shape: Shape) -> str:
-    """The readout as Markdown, HTML or SVG."""
-    from lenstui.export.markdown import markdown
+    """The readout as Markdown or SVG."""
+    model, value = opened.model, _value(shape)
+    if shape.format == "md":
+        from lenstui.export.markdown import markdown
 
-    return markdown(
-        readout, opened.model.texts, heading.source, _value(shape), pins=heading.pins, command=command
+        return markdown(readout, model.texts, heading.source, value, pins=heading.pins, command=command)
+    from lenstui.export.svg_figure import svg_figure
+
+    return svg_figure(
+        readout, model.texts, heading.source, value, vocabulary=model.vocabulary, command=command
     )
 
 

@@ -169,9 +169,9 @@ def _grid(
 def _column(head: str, cells: Sequence[_Entry], room: int) -> _Column:
     number_width = max(len(number) for entry in cells for _, number in entry)
     widest = max(1, min(_WIDEST_TOKEN, room - number_width - 1))
-    clipped = [[(_clip(token, widest), number) for token, number in entry] for entry in cells]
+    clipped = [[(clip(token, widest), number) for token, number in entry] for entry in cells]
     token_width = max(cell_len(token) for entry in clipped for token, _ in entry)
-    return _Column(_clip(head, widest), clipped, token_width, number_width)
+    return _Column(clip(head, widest), clipped, token_width, number_width)
 
 
 def _groups(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
@@ -200,6 +200,6 @@ def _cell(column: _Column, row: int, line: int) -> Text:
     return text
 
 
-def _clip(text: str, width: int) -> str:
+def clip(text: str, width: int) -> str:
     """`text` in at most `width` terminal cells; what is cut shows as an ellipsis."""
     return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

@@ -1,0 +1,223 @@
+"""A readout as an SVG figure: every cell with its likeliest token, coloured by one value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from rich.cells import cell_len
+
+from lenstui.export.colours import COLOURS, readable
+from lenstui.export.printable import printable
+from lenstui.export.source import Source, versions_text
+from lenstui.export.table import clip, summary
+from lenstui.export.tidy import TokenText
+from lenstui.export.values import NO_LEVEL, Scale, Value
+from lenstui.lens.cells import Cells
+
+if TYPE_CHECKING:
+    from lenstui.lens.readout import Readout
+
+# In pixels.
+_FONT = 11
+_CHARACTER = 6.7  # the advance of a monospace font of that size, rounded up
+_PAD = 4  # on either side of a cell's text
+_ROW = 17
+_MARGIN = 12
+_GAP = 20  # between two grids
+_SWATCH = 16
+_NARROWEST = 900
+_SHAPE = 1.4  # width by height, where there is more than fits into the narrowest figure
+
+_WIDEST_TOKEN = 10  # characters
+_FAMILY = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+_INK, _FAINT, _NO_COLOUR = "#1a1a1a", "#666666", "#eeeeee"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the grids of a figure share.
+
+    Attributes:
+        heads: the input tokens, clipped.
+        labels: of the rows, the top of the network first.
+        widths: of the columns, pixels.
+        label_width: of the row labels, pixels.
+    """
+
+    heads: Sequence[str]
+    labels: Sequence[str]
+    widths: Sequence[int]
+    label_width: int
+
+    @property
+    def grid_height(self) -> int:
+        """A title, the heads and the rows, pixels."""
+        return (len(self.labels) + 2) * _ROW
+
+    def width(self, columns: range) -> int:
+        """Of a grid of some of the columns, pixels."""
+        return self.label_width + sum(self.widths[column] for column in columns)
+
+
+def svg_figure(
+    readout: Readout,
+    texts: TokenText,
+    source: Source,
+    value: Value,
+    *,
+    vocabulary: int,
+    command: str,
+) -> str:
+    """The lenses beside each other, the top of the network first, with a legend, on a white ground.
+
+    What is too wide goes on below, so that the figure stays about as wide as it is high.
+
+    Args:
+        readout: what was read.
+        texts: display text of every token in it.
+        source: where it comes from.
+        value: what the colours show.
+        vocabulary: how many tokens there are, for the value's scale.
+        command: makes this figure again.
+    """
+    tokens = {name: _tokens(cells, texts) for name, cells in readout.lenses.items()}
+    frame = _frame(readout, texts, tokens.values())
+    scale = value.scale([value.of(cells) for cells in readout.lenses.values()], vocabulary)
+    bands = _bands(frame, len(tokens))
+    widest = max(map(frame.width, bands))
+    parts: list[str] = []
+    top = _MARGIN
+    for band in bands:
+        for place, (name, cells) in enumerate(readout.lenses.items()):
+            title = f"{name} lens"
+            if len(bands) > 1:
+                title += f" · columns {band.start}–{band.stop - 1} of {len(frame.heads)}"
+            left = _MARGIN + place * (widest + _GAP)
+            levels = scale.levels(value.of(cells))[::-1].tolist()
+            parts.append(_text(left + frame.label_width, top + _FONT, title, bold=True))
+            parts += _grid(frame, band, tokens[name], levels, at=(left, top + _ROW))
+        top += frame.grid_height + _GAP
+    parts += _legend(value, scale, top)
+    footer = summary(source)
+    right = max(len(tokens) * (widest + _GAP) - _GAP, round(cell_len(footer) * _CHARACTER))
+    width = right + 2 * _MARGIN
+    height = top + 4 * _ROW + _MARGIN
+    parts.append(_text(_MARGIN, height - _MARGIN, footer, fill=_FAINT, size=_FONT - 1))
+    opening = _opening(width, height)
+    said = _said(readout, source, value, command)
+    return "\n".join([opening, *said, _rectangle(0, 0, width, height, "#ffffff"), *parts, "</svg>", ""])
+
+
+def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
+    """The likeliest tokens, clipped, the top of the network first."""
+    return [
+        [clip(texts[token], _WIDEST_TOKEN) for token in row] for row in cells.top_ids[::-1, :, 0].tolist()
+    ]
+
+
+def _frame(readout: Readout, texts: TokenText, tokens: Iterable[Sequence[Sequence[str]]]) -> _Frame:
+    heads = [clip(texts[token], _WIDEST_TOKEN) for token in readout.prompt.ids]
+    rows = [heads, *(row for lens in tokens for row in lens)]
+    longest = [max(3, *map(cell_len, column)) for column in zip(*rows, strict=True)]
+    labels = readout.rows[::-1]
+    label_width = math.ceil(max(map(len, labels)) * _CHARACTER) + 2 * _PAD
+    return _Frame(heads, labels, [math.ceil(n * _CHARACTER) + 2 * _PAD for n in longest], label_width)
+
+
+def _bands(frame: _Frame, lenses: int) -> list[range]:
+    """Runs of columns, so that the grids of all lenses fit beside each other."""
+    area = lenses * sum(frame.widths) * frame.grid_height
+    room = (max(_NARROWEST, math.sqrt(_SHAPE * area)) - (lenses - 1) * _GAP) / lenses
+    bands = [range(1)]
+    for column in range(1, len(frame.widths)):
+        longer = range(bands[-1].start, column + 1)
+        if frame.width(longer) <= room:
+            bands[-1] = longer
+        else:
+            bands.append(range(column, column + 1))
+    return bands
+
+
+def _grid(
+    frame: _Frame,
+    band: range,
+    tokens: Sequence[Sequence[str]],
+    levels: Sequence[Sequence[int]],
+    *,
+    at: tuple[int, int],
+) -> Iterator[str]:
+    """Heads, row labels and cells of some columns."""
+    left, top = at
+    for line, label in enumerate(["", *frame.labels]):
+        baseline = top + line * _ROW + _FONT + 1
+        x = left + frame.label_width
+        if label:
+            yield _text(x - _PAD, baseline, label, fill=_FAINT, anchor="end")
+        for column in band:
+            if not label:
+                yield _text(x + _PAD, baseline, frame.heads[column], bold=True)
+            else:
+                level = levels[line - 1][column]
+                colour = _NO_COLOUR if level == NO_LEVEL else COLOURS[level]
+                yield _rectangle(x, top + line * _ROW, frame.widths[column] - 1, _ROW - 1, colour)
+                yield _text(x + _PAD, baseline, tokens[line - 1][column], fill=readable(colour))
+            x += frame.widths[column]
+
+
+def _legend(value: Value, scale: Scale, top: int) -> Iterator[str]:
+    """The colours with the numbers that they stand for."""
+    left = _MARGIN
+    width = len(COLOURS) * _SWATCH
+    yield _text(left, top + _FONT, f"{value.label}{f', {value.unit}' if value.unit else ''}")
+    for step, colour in enumerate(COLOURS):
+        yield _rectangle(left + step * _SWATCH, top + _ROW, _SWATCH, _ROW - 3, colour)
+    for fraction, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        number = value.format(scale.at(fraction))
+        yield _text(left + round(fraction * width), top + 3 * _ROW - 6, number, anchor=anchor)
+
+
+def _opening(width: int, height: int) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="{_FAMILY}" font-size="{_FONT}">'
+    )
+
+
+def _said(readout: Readout, source: Source, value: Value, command: str) -> Iterator[str]:
+    """What a screen reader says, and whoever opens the file can read."""
+    lenses = " and ".join(f"{name} lens" for name in readout.lenses)
+    yield f"<title>{escape(printable(f'{lenses} of {source.model}, coloured by {value.label}'))}</title>"
+    said = (
+        f"Prompt: {printable(readout.prompt.text)}",
+        f"Model: {summary(source)} · {versions_text(source)}",
+        f"Made by: {command}",
+    )
+    yield f"<desc>{escape(chr(10).join(said))}</desc>"
+
+
+def _rectangle(x: int, y: int, width: int, height: int, fill: str) -> str:
+    return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>'
+
+
+def _text(
+    x: int,
+    y: int,
+    text: str,
+    *,
+    fill: str = _INK,
+    bold: bool = False,
+    anchor: str = "start",
+    size: int | None = None,
+) -> str:
+    more = "".join(
+        (
+            ' font-weight="bold"' if bold else "",
+            f' text-anchor="{anchor}"' if anchor != "start" else "",
+            f' font-size="{size}"' if size is not None else "",
+        )
+    )
+    return f'<text x="{x}" y="{y}" fill="{fill}"{more}>{escape(text)}</text>'

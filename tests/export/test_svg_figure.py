@@ -1,0 +1,117 @@
+"""SVG figures, parsed: what is drawn where, in which colour."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, SOURCE, hostile_readout
+
+from lenstui.export.colours import COLOURS, readable
+from lenstui.export.printable import printable
+from lenstui.export.svg_figure import svg_figure
+from lenstui.export.table import clip
+from lenstui.export.values import KL, PROBABILITY, VALUES, Value
+from lenstui.lens import Readout
+
+NS = "{http://www.w3.org/2000/svg}"
+COMMAND = "lenstui read -p '<&>' --format svg"
+
+
+def figure(readout: Readout, value: Value = PROBABILITY) -> ET.Element:
+    text = svg_figure(readout, HOSTILE, HOSTILE_SOURCE, value, vocabulary=16, command=COMMAND)
+    return ET.fromstring(text)
+
+
+def cells_of(svg: ET.Element) -> list[tuple[str, str, str]]:
+    """Background, ink and text of the cells, in the order of the file: a text behind its rectangle."""
+    parts = [part for part in svg if part.tag in {f"{NS}rect", f"{NS}text"}]
+    pairs = [
+        (one.attrib["fill"], other.attrib["fill"], other.text or "")
+        for one, other in pairwise(parts)
+        if one.tag == f"{NS}rect" and other.tag == f"{NS}text"
+    ]
+    return pairs[1:-1]  # without the ground and the legend
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
+def test_every_cell_has_its_token_and_colour(value: Value) -> None:
+    readout = hostile_readout(5, 4)
+    scale = value.scale([value.of(cells) for cells in readout.lenses.values()], 16)
+    wanted = []
+    for cells in readout.lenses.values():
+        levels = scale.levels(value.of(cells))
+        for row in (3, 2, 1, 0):
+            for column in range(5):
+                colour = COLOURS[levels[row, column]]
+                token = clip(HOSTILE[int(cells.top_ids[row, column, 0])], 10)
+                wanted.append((colour, readable(colour), token))
+    assert cells_of(figure(readout, value)) == wanted
+
+
+def test_heads_labels_and_legend_are_there() -> None:
+    texts = [part.text for part in figure(hostile_readout(5, 4), KL).iter(f"{NS}text")]
+    assert texts.count("logit lens") == texts.count("tuned lens") == 1
+    for label in ("2", "1", "0", "emb"):
+        assert texts.count(label) >= 2
+    for head in [clip(HOSTILE[token], 10) for token in range(5)]:
+        assert texts.count(head) >= 2
+    assert texts[-5:-1] == ["KL from final, nats", "5.00", "2.50", "0"]
+    assert printable(HOSTILE_SOURCE.model) in (texts[-1] or "")
+
+
+def test_it_says_where_it_comes_from_and_how_to_make_it_again() -> None:
+    svg = figure(hostile_readout())
+    title, said = svg.findtext(f"{NS}title"), svg.findtext(f"{NS}desc")
+    assert title == f"logit lens and tuned lens of {printable(HOSTILE_SOURCE.model)}, coloured by probability"
+    assert said is not None
+    assert f"Prompt: {printable(HOSTILE_PROMPT)}\n" in said
+    assert "torch 1.2, transformers 3.4\n" in said
+    assert said.endswith(f"Made by: {COMMAND}")
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(1, 2), (5, 7), (20, 13), (100, 7), (100, 33)])
+@pytest.mark.parametrize("lenses", [1, 2])
+def test_the_size_is_sensible_and_nothing_is_outside(columns: int, rows: int, lenses: int) -> None:
+    readout = hostile_readout(columns, rows, 1)
+    shown = dict(list(readout.lenses.items())[:lenses])
+    svg = figure(replace(readout, lenses=shown))
+    width, height = int(svg.attrib["width"]), int(svg.attrib["height"])
+    assert svg.attrib["viewBox"] == f"0 0 {width} {height}"
+    assert 300 < width < 4500
+    assert height < 1.5 * width or width < 1000
+    boxes = [
+        {key: int(part.attrib[key]) for key in ("x", "y", "width", "height")}
+        for part in svg.iter(f"{NS}rect")
+    ]
+    assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height for box in boxes)
+    assert len(boxes) == 1 + len(COLOURS) + lenses * columns * rows
+    assert len({(box["x"], box["y"]) for box in boxes}) == len(boxes), "no two on the same place"
+
+
+def test_what_goes_on_below_says_which_columns_it_is() -> None:
+    texts = [part.text or "" for part in figure(hostile_readout(60, 3)).iter(f"{NS}text")]
+    runs = [
+        match for text in texts if (match := re.fullmatch(r"logit lens · columns (\d+)–(\d+) of 60", text))
+    ]
+    assert len(runs) > 1
+    assert [column for run in runs for column in range(int(run[1]), int(run[2]) + 1)] == list(range(60))
+
+
+def test_a_cell_without_a_number_has_no_colour() -> None:
+    readout = hostile_readout(3, 2)
+    blank = replace(readout.lenses["logit"], kl=np.full((2, 3), np.nan, np.float32))
+    assert {colour for colour, _, _ in cells_of(figure(replace(readout, lenses={"logit": blank}), KL))} == {
+        "#eeeeee"
+    }
+
+
+def test_names_that_xml_cannot_hold_are_escaped() -> None:
+    source = replace(SOURCE, model="\x00\x0b\ufffe\ud800&<")
+    text = svg_figure(hostile_readout(2, 2), HOSTILE, source, KL, vocabulary=16, command="x")
+    assert "\\x00\\x0b\\ufffe\\ud800&<" in (ET.fromstring(text).findtext(f"{NS}title") or "")
+    assert text.replace("\n", "").isprintable()
