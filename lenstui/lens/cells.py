@@ -61,6 +61,31 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranking:
+    """The likeliest tokens of one cell, best first, among equals the lowest id first.
+
+    Attributes:
+        ids: the tokens, `[k]`.
+        logits: theirs, `[k]`.
+        probs: their probabilities, `[k]`.
+    """
+
+    ids: IntArray
+    logits: FloatArray
+    probs: npt.NDArray[np.float64]
+
+    @property
+    def ranks(self) -> npt.NDArray[np.intp]:
+        """How many tokens have a strictly greater logit than each, `[k]`."""
+        return np.searchsorted(-self.logits, -self.logits)
+
+    @property
+    def cumulative(self) -> npt.NDArray[np.float64]:
+        """The probability of each and all before it, `[k]`."""
+        return np.cumsum(self.probs)
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """All rows of the columns `start … stop - 1`, for every lens that was read.
 

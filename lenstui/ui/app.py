@@ -19,10 +19,12 @@ from lenstui.start import Start
 from lenstui.ui import keymap
 from lenstui.ui.ending import Ended, Ending
 from lenstui.ui.fit_messages import FitChanged
+from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
 from lenstui.ui.model_thread import ModelThread
 from lenstui.ui.model_work import ModelWork, ReadRequest
+from lenstui.ui.screens.cell import CELL_TOKENS
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.lenses import Lenses
@@ -135,6 +137,10 @@ class LenstuiApp(App[None]):
         """Read a prompt on the model thread; one that is being read stops."""
         request = ReadRequest(serial, text, page_columns, max(self._start.top_k, TOP_K), self._start.bos)
         self._thread.submit("read", lambda stop: self._work.read(request, stop))
+
+    def request_cell(self, serial: int, row: int, column: int) -> None:
+        """Rank the tokens of one cell on the model thread; those of the one before are given up."""
+        self._thread.submit("cell", lambda stop: self._work.read_cell(serial, row, column, CELL_TOKENS))
 
     def request_lens(self, path: Path) -> None:
         """Open a lens for the open model on the model thread."""
@@ -261,8 +267,7 @@ class LenstuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen by name."""
-        ours = any(screen is other for other in (self._lenses, self._train))
-        owner: Screen[Any] = screen if ours else self.explore
+        owner: Screen[Any] = screen if isinstance(screen, LeanScreen) else self.explore
         parts: list[DOMNode] = [owner]
         if self._train is not None and owner is self._train:
             parts.insert(0, self._train.part)

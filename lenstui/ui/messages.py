@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual.message import Message
 
-from lenstui.lens.cells import Tile
+from lenstui.lens.cells import Ranking, Tile
 from lenstui.lens.lens_card import LensCard, Match, TranslatorSize
 
 
@@ -101,6 +101,25 @@ class ReadDone(Message):
 @dataclass
 class ReadFailed(Message):
     """A reading ended early, and why."""
+
+    serial: int
+    text: str
+
+
+@dataclass
+class CellRead(Message):
+    """The likeliest tokens of one cell by lens name, and their display texts."""
+
+    serial: int
+    row: int
+    column: int
+    rankings: Mapping[str, Ranking]
+    texts: Mapping[int, str]
+
+
+@dataclass
+class CellNotRead(Message):
+    """The likeliest tokens of a cell cannot be had, and why."""
 
     serial: int
     text: str

@@ -20,6 +20,8 @@ from lenstui.opening import Opened, open_model
 from lenstui.start import Start
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
+    CellNotRead,
+    CellRead,
     LensNotSaved,
     LensOpened,
     LensRefused,
@@ -36,6 +38,7 @@ from lenstui.ui.messages import (
 from lenstui.ui.model_thread import Stop
 
 if TYPE_CHECKING:
+    from lenstui.lens.tokens import Prompt
     from lenstui.lens.tuned_lens import TunedLens
 
 
@@ -103,12 +106,11 @@ class ModelWork:
         if self._opened is None:
             return
         from lenstui.lens.readout import read_tiles
-        from lenstui.lens.tokens import encode
 
         model, serial, began = self._opened.model, request.serial, time.monotonic()
         self._request = request
         try:
-            prompt = encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
+            prompt = self._prompt(request)
             columns = tuple(model.texts[token] for token in prompt.ids)
             self._post(ReadStarted(serial, columns, prompt.dropped))
             visible = range(max(0, len(columns) - request.page_columns), len(columns))
@@ -130,14 +132,13 @@ class ModelWork:
         Nothing is posted where that fails: the fit must not end because somebody watches.
         """
         from lenstui.lens.readout import read_tiles
-        from lenstui.lens.tokens import encode
 
         request, lens = self._request, self._lens_in_training()
         if self._opened is None or request is None or request.serial != serial or lens is None:
             return
         model, began = self._opened.model, time.monotonic()
         with suppress(Exception):
-            prompt = encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
+            prompt = self._prompt(request)
             tiles = read_tiles(model, prompt, lens, top_k=request.top_k, first=seen, lenses=["tuned"])
             for tile in tiles:
                 if stop() or tile.start not in seen:
@@ -145,6 +146,32 @@ class ModelWork:
                 texts, seconds = model.texts.of(_tokens(tile)), time.monotonic() - began
                 self._post(TunedRead(serial, tile.start, tile.lenses["tuned"], texts, seconds))
                 yield
+
+    def read_cell(self, serial: int, row: int, column: int, count: int) -> None:
+        """Rank the likeliest tokens of one cell of the current prompt."""
+        request = self._request
+        if self._opened is None or request is None or request.serial != serial:
+            return
+        from lenstui.lens.ranking import rank_cell
+
+        model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
+        try:
+            rankings = rank_cell(model, self._prompt(request), row, column, lens, count=count)
+            tokens = {int(token) for ranking in rankings.values() for token in ranking.ids}
+            self._post(CellRead(serial, row, column, rankings, model.texts.of(tokens)))
+        except LensError as error:
+            self._post(CellNotRead(serial, str(error)))
+        except Exception as error:  # whatever torch and transformers raise must not end the program
+            text = f"Reading failed: {type(error).__name__}: {first_line(error)}"
+            self._post(CellNotRead(serial, text))
+
+    def _prompt(self, request: ReadRequest) -> Prompt:
+        """The prompt that is asked for, as the open model reads it."""
+        from lenstui.lens.tokens import encode
+
+        assert self._opened is not None
+        model = self._opened.model
+        return encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""

@@ -26,8 +26,8 @@ from lenstui.ui.messages import (
     TileRead,
 )
 from lenstui.ui.repaint import Repaint
+from lenstui.ui.screens.cell import CellOpening
 from lenstui.ui.screens.explore_keys import KEYS
-from lenstui.ui.screens.grid_screen import GridScreen
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
@@ -45,7 +45,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(GridScreen):
+class Explore(CellOpening):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
