@@ -13,6 +13,7 @@ from textual.widgets import Button, Collapsible, ContentSwitcher, Input, Static
 
 from lenstui.fit_files import checkpoint_path
 from lenstui.lens.errors import LensError
+from lenstui.lens.fit_options import PRESETS
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.fit_messages import Phase
 from lenstui.ui.screens.question import Question
@@ -122,7 +123,7 @@ async def test_t_then_enter_is_all_it_takes(opened: Any, folder: Path) -> None:
         await until_phase(app, pilot, Phase.KEPT)
         path = folder / "tiny-quick-1.pt"
         lens = open_lens(path)
-        assert lens.fit["steps"] == 60
+        assert lens.fit["steps"] == PRESETS["quick"].steps
         assert lens.fit["data"] == ["text.parquet"]
         assert lens.config["base_model_name_or_path"] == app.explore.model.name
         await until(pilot, lambda: app.explore.model.lens == "tiny-quick-1")
@@ -478,7 +479,7 @@ async def test_a_lens_that_cannot_be_saved_anywhere_is_in_use(
 async def test_a_text_that_is_damaged_half_way(opened: Any, folder: Path, text: Path) -> None:
     text.write_bytes(text.read_bytes() + b"\n\n\xff\xfe damaged")
     async with opened("Hello, you") as (app, pilot):
-        await begin(app, pilot, text, epochs=1, steps=60)
+        await begin(app, pilot, text, epochs=1, steps=PRESETS["quick"].steps)
         await until(pilot, lambda: "not UTF-8" in static(app, "#complaint"))
         assert app.screen.query_one(ContentSwitcher).current == "form"
         assert status(app).phase is Phase.NONE
