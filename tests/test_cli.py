@@ -204,7 +204,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
     """What the screen was started with; a terminal is on both sides."""
     calls: list[Start] = []
 
-    def run(start: Start) -> int:
+    def run(start: Start, *habits: object) -> int:
         calls.append(start)
         return 0
 

@@ -9,6 +9,12 @@ COLOURS = (
     "#389781", "#55aa77", "#79bb68", "#a3ca5b", "#cfd752", "#fbee6e",
 )  # fmt: skip
 
+# The same on a light panel: lightness falls evenly (97 to 14), and the light end recedes.
+LIGHT_COLOURS = (
+    "#f7f7f3", "#cceab7", "#9fd8b8", "#6fc6be", "#3eb1c4", "#299ac1",
+    "#2282b9", "#236bae", "#2554a3", "#263c98", "#20297d", "#121a60",
+)  # fmt: skip
+
 
 def contrast(one: str, other: str) -> float:
     """The WCAG contrast ratio of two colours, 1 to 21."""

@@ -30,6 +30,7 @@ from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
 from lenstui.ui.screens.quit_training import QuitTraining
+from lenstui.ui.themes import THEMES
 from lenstui.ui.training import Training
 
 if TYPE_CHECKING:
@@ -49,22 +50,6 @@ WORDS = (
     ("wiring ok", "head(final norm(h)) is the model's output"),
     ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),
     ("\\x1b  \\u200b", "a byte or character that cannot be shown"),
-)
-
-DARK = Theme(
-    name="lenstui-dark",
-    primary="#6fb7c4",
-    secondary="#a3ca5b",
-    accent="#fbee6e",
-    warning="#e0af68",
-    error="#f7768e",
-    success="#79bb68",
-    foreground="#d6d8e0",
-    background="#0f1015",
-    surface="#121319",
-    panel="#1b1d26",
-    dark=True,
-    variables={"border": "#6fb7c4", "border-blurred": "#33364a", "footer-key-foreground": "#6fb7c4"},
 )
 
 
@@ -91,8 +76,7 @@ class LenstuiApp(App[None]):
         super().__init__()
         self.settings = settings or Settings()
         self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
-        self.register_theme(DARK)
-        self.theme = DARK.name
+        self.theme = self.settings.theme or next(iter(THEMES))
         self._start = start
         self._work = ModelWork(self._hand_on)
         self._thread = ModelThread(self._report)
@@ -104,6 +88,11 @@ class LenstuiApp(App[None]):
         self._train: Train | None = None  # once it was open
         self._quit_training: QuitTraining | None = None  # while it is asked
         self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Ours alone: the colours of the grids are made for these."""
+        return THEMES if hasattr(self, "settings") else super().available_themes
 
     def get_default_screen(self) -> Screen[None]:
         """Explore."""

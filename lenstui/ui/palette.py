@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from functools import cache
+from typing import Any
 
 from rich.style import Style
+from textual.app import App
 
-from lenstui.export.colours import COLOURS, readable
+from lenstui.export.colours import COLOURS, LIGHT_COLOURS, readable
 from lenstui.export.values import NO_LEVEL, STEPS
 
 
 class Mode(Enum):
-    """How much colour the terminal shows."""
+    """How much colour the terminal shows, and whether on light ground."""
 
     TRUE = auto()
     INDEXED = auto()  # 256 colours
+    LIGHT_TRUE = auto()
+    LIGHT_INDEXED = auto()
     PLAIN = auto()  # too few to tell the steps apart, or none: each cell carries a glyph instead
 
 
@@ -24,20 +28,43 @@ _INDEXED = (
     "#121212", "#262626", "#3a3a3a", "#4e4e4e", "#005f87", "#008787",
     "#00af87", "#87af5f", "#87d75f", "#d7d75f", "#d7ff5f", "#ffff5f",
 )  # fmt: skip
+_LIGHT_INDEXED = (
+    "#ffffff", "#d7ffd7", "#afd7af", "#00d7d7", "#87afd7", "#00afd7",
+    "#0087af", "#5f5faf", "#005faf", "#5f0087", "#000087", "#00005f",
+)  # fmt: skip
 
 _GLYPHS = " ▁▂▃▄▅▆▇█"
 
 
-def mode(color_system: str | None, no_color: bool) -> Mode:
-    """The mode for what Rich's console says about the terminal."""
-    if no_color:
+def mode(color_system: str | None, no_color: bool, *, light: bool = False, ansi: bool = False) -> Mode:
+    """The mode for what Rich's console says about the terminal, and for the theme.
+
+    Sixteen colours are too few to tell the steps apart, so a theme that keeps to those gets glyphs.
+    """
+    if no_color or ansi:
         return Mode.PLAIN
-    return {"truecolor": Mode.TRUE, "256": Mode.INDEXED}.get(color_system or "", Mode.PLAIN)
+    modes = {
+        "truecolor": Mode.LIGHT_TRUE if light else Mode.TRUE,
+        "256": Mode.LIGHT_INDEXED if light else Mode.INDEXED,
+    }
+    return modes.get(color_system or "", Mode.PLAIN)
+
+
+def mode_of(app: App[Any]) -> Mode:
+    """The mode in which the program is shown now."""
+    light, ansi = not app.current_theme.dark, app.native_ansi_color
+    return mode(app.console.color_system, app.no_color, light=light, ansi=ansi)
 
 
 def colours(mode: Mode) -> tuple[str, ...]:
-    """The backgrounds, dark to bright, as hex; none where glyphs take their place."""
-    return {Mode.TRUE: COLOURS, Mode.INDEXED: _INDEXED, Mode.PLAIN: ()}[mode]
+    """The backgrounds, from the one that recedes on, as hex; none where glyphs take their place."""
+    return {
+        Mode.TRUE: COLOURS,
+        Mode.INDEXED: _INDEXED,
+        Mode.LIGHT_TRUE: LIGHT_COLOURS,
+        Mode.LIGHT_INDEXED: _LIGHT_INDEXED,
+        Mode.PLAIN: (),
+    }[mode]
 
 
 def glyph(level: int) -> str:

@@ -11,16 +11,18 @@ from lenstui.export.values import NO_LEVEL, STEPS
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
 
+COLOURED = [Mode.TRUE, Mode.INDEXED, Mode.LIGHT_TRUE, Mode.LIGHT_INDEXED]
 
-@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.INDEXED])
-def test_every_step_is_lighter_than_the_one_before(mode: Mode) -> None:
+
+@pytest.mark.parametrize("mode", COLOURED)
+def test_every_step_is_lighter_or_on_light_ground_darker_than_the_one_before(mode: Mode) -> None:
     colours = palette.colours(mode)
     assert len(colours) == STEPS
     light = [contrast("#000000", colour) for colour in colours]
-    assert light == sorted(set(light))
+    assert light == sorted(set(light), reverse=mode in {Mode.LIGHT_TRUE, Mode.LIGHT_INDEXED})
 
 
-@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.INDEXED])
+@pytest.mark.parametrize("mode", COLOURED)
 def test_text_is_readable_on_every_step(mode: Mode) -> None:
     for colour in palette.colours(mode):
         assert contrast(readable(colour), colour) >= 4.5, colour
@@ -34,13 +36,14 @@ COLOUR_BLIND = {
 }
 
 
+@pytest.mark.parametrize(("mode", "sign"), [(Mode.TRUE, 1), (Mode.LIGHT_TRUE, -1)])
 @pytest.mark.parametrize("kind", COLOUR_BLIND)
-def test_colour_blind_people_see_every_step(kind: str) -> None:
-    rgb = np.array([Color.parse(colour).get_truecolor().normalized for colour in palette.colours(Mode.TRUE)])
+def test_colour_blind_people_see_every_step(kind: str, mode: Mode, sign: int) -> None:
+    rgb = np.array([Color.parse(colour).get_truecolor().normalized for colour in palette.colours(mode)])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.array(COLOUR_BLIND[kind]).T, 0, 1)
     lightness = 116 * np.cbrt(np.maximum(seen @ [0.2126, 0.7152, 0.0722], 1e-4)) - 16
-    assert (np.diff(lightness) > 4).all()
+    assert (sign * np.diff(lightness) > 4).all()
 
 
 def test_contrast_is_wcags() -> None:
@@ -48,9 +51,10 @@ def test_contrast_is_wcags() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_256_colours_tell_every_step() -> None:
-    shown = [Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT) for colour in palette.colours(Mode.INDEXED)]
-    assert [colour.get_truecolor().hex for colour in shown] == list(palette.colours(Mode.INDEXED))
+@pytest.mark.parametrize("mode", [Mode.INDEXED, Mode.LIGHT_INDEXED])
+def test_256_colours_tell_every_step(mode: Mode) -> None:
+    shown = [Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT) for colour in palette.colours(mode)]
+    assert [colour.get_truecolor().hex for colour in shown] == list(palette.colours(mode))
 
 
 def test_glyphs_rise() -> None:
@@ -72,3 +76,10 @@ def test_glyphs_rise() -> None:
 )
 def test_mode(color_system: str | None, no_color: bool, mode: Mode) -> None:
     assert palette.mode(color_system, no_color) is mode
+
+
+def test_mode_on_light_ground_and_of_the_terminals_own_colours() -> None:
+    assert palette.mode("truecolor", False, light=True) is Mode.LIGHT_TRUE
+    assert palette.mode("256", False, light=True) is Mode.LIGHT_INDEXED
+    assert palette.mode("standard", False, light=True) is Mode.PLAIN
+    assert palette.mode("truecolor", False, ansi=True) is Mode.PLAIN

@@ -66,6 +66,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         .grid--here { color: $foreground; text-style: bold; }
         .grid--pending { color: $foreground 30%; }
         .grid--cursor { background: white; color: black; text-style: bold; }
+        &:light .grid--cursor { background: #ffa412; }
     }
     """
 
@@ -194,7 +195,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     @property
     def _look(self) -> Look:
         if self._look_cache is None:
-            self._look_cache = Look.of(self, palette.mode(self.app.console.color_system, self.app.no_color))
+            self._look_cache = Look.of(self, palette.mode_of(self.app))
         return self._look_cache
 
     def notify_style_update(self) -> None:

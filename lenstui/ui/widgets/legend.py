@@ -44,7 +44,7 @@ class Legend(Widget):
 
     def _bar(self) -> list[Segment]:
         """The steps, with the number that is halfway written across the middle."""
-        mode = palette.mode(self.app.console.color_system, self.app.no_color)
+        mode = palette.mode_of(self.app)
         text = "".join(palette.glyph(level) * _STEP_WIDTH for level in range(STEPS))
         if mode is not palette.Mode.PLAIN:
             text = " " * _BAR

@@ -10,6 +10,7 @@ from textual_plot import PlotWidget
 
 from lenstui.ui.fit_messages import FitStatus
 from lenstui.ui.fit_words import mean
+from lenstui.ui.themes import rich_colour
 
 _MOST = 2000  # points of the curve; of more, every second one is left out
 
@@ -62,7 +63,7 @@ class LossCurve(PlotWidget, can_focus=False):
             self._draw()
 
     def _draw(self) -> None:
-        primary, accent = (self.app.theme_variables[name] for name in ("primary", "accent"))
+        primary, accent = (rich_colour(self.app, name) for name in ("primary", "accent"))
         self.clear()
         if self.losses:
             steps, losses = zip(*self.losses, strict=True)
