@@ -33,7 +33,6 @@ class Place:
 def places() -> tuple[Place, ...]:
     """Every place with keys of its own. Late, for what the first paint can do without."""
     from lenstui.ui.screens.cell import CellScreen
-    from lenstui.ui.screens.cell import CellScreen
     from lenstui.ui.screens.explore import Explore
     from lenstui.ui.screens.lenses import Lenses
     from lenstui.ui.screens.train import Train
@@ -47,7 +46,6 @@ def places() -> tuple[Place, ...]:
     return (
         Place("", Explore),
         Place("grid", Grid, (Explore,)),
-        Place("cell", CellScreen),
         Place("cell", CellScreen),
         Place("prompt", PromptBox, (Explore,)),
         Place("lenses", Lenses),
