@@ -528,7 +528,7 @@ def test_without_the_final_norm(tiny: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.endswith("· logit lens without the final norm\n")
 
 
-@pytest.mark.parametrize("ending", ["md", "svg"])
+@pytest.mark.parametrize("ending", ["md", "svg", "html"])
 def test_the_command_in_a_page_makes_it_again(ending: str, tiny: Path, tmp_path: Path) -> None:
     """Found in the page, run by a shell, it writes the same page."""
     lens, prompt = tiny.parent / "mine.pt", "it's |\n`$x`"

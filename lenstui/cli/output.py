@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lenstui.opening import Opened
 
 
-FORMATS = ("table", "json", "csv", "parquet", "svg", "md")
+FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "md")
 _TABLE_OR_JSON = FORMATS[:2]
 _ENDINGS = {"": "table", ".txt": "table", ".htm": "html"} | {f".{form}": form for form in FORMATS[1:]}
 

@@ -193,17 +193,20 @@ def _table(readout: Readout, heading: Heading, opened: Opened, asked: Start, sha
 
 
 def _page(readout: Readout, heading: Heading, opened: Opened, command: str, shape: Shape) -> str:
-    """The readout as Markdown or SVG."""
-    model, value = opened.model, _value(shape)
-    if shape.format == "md":
-        from lenstui.export.markdown import markdown
+    """The readout as HTML, SVG or Markdown."""
+    texts, vocabulary = opened.model.texts, opened.model.vocabulary
+    source, pins, value = heading.source, heading.pins, _value(shape)
+    if shape.format == "html":
+        from lenstui.export.html_page import html_page
 
-        return markdown(readout, model.texts, heading.source, value, pins=heading.pins, command=command)
-    from lenstui.export.svg_figure import svg_figure
+        return html_page(readout, texts, source, value, pins=pins, vocabulary=vocabulary, command=command)
+    if shape.format == "svg":
+        from lenstui.export.svg_figure import svg_figure
 
-    return svg_figure(
-        readout, model.texts, heading.source, value, vocabulary=model.vocabulary, command=command
-    )
+        return svg_figure(readout, texts, source, value, vocabulary=vocabulary, command=command)
+    from lenstui.export.markdown import markdown
+
+    return markdown(readout, texts, source, value, pins=pins, command=command)
 
 
 def _command(heading: Heading, opened: Opened, asked: Start, shape: Shape) -> str:

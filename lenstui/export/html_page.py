@@ -1,0 +1,169 @@
+"""A readout as one HTML page that needs nothing else: no network, no other file.
+
+The page holds the numbers as JSON, in four significant digits, and a small script that draws the grids.
+Nothing in a prompt, a name or a token can become markup or a script: JSON has `<`, `>` and `&` as escapes,
+the script sets text only as text, and a content security policy lets no other script run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui import __version__
+from lenstui.export.colours import COLOURS, readable
+from lenstui.export.printable import printable
+from lenstui.export.source import Source, versions_text
+from lenstui.export.table import summary
+from lenstui.export.tidy import TokenText
+from lenstui.export.values import PROBABILITY, STEPS, VALUES, Scale, Value
+from lenstui.lens.cells import Cells
+from lenstui.lens.pins import Pin
+
+if TYPE_CHECKING:
+    from lenstui.lens.readout import Readout
+
+_FOLDER = Path(__file__).parent
+_FOR_SCRIPTS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def html_page(
+    readout: Readout,
+    texts: TokenText,
+    source: Source,
+    value: Value,
+    *,
+    pins: Sequence[Pin] = (),
+    vocabulary: int,
+    command: str,
+) -> str:
+    """The lenses side by side as coloured grids, with a switch for the value and the numbers of one cell.
+
+    Args:
+        readout: what was read.
+        texts: display text of every token in it.
+        source: where it comes from.
+        value: what the colours show at first.
+        pins: the words of its pinned tokens.
+        vocabulary: how many tokens there are, for the scales of the values.
+        command: makes this page again.
+    """
+    style = _file("page.css") + _steps()
+    script = _file("page.js")
+    return Template(_file("page.html")).substitute(
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        generator=f"lenstui {__version__}",
+        title=_safe(f"{source.model} · {readout.prompt.text}"),
+        lenses=" and ".join(f"{name} lens" for name in readout.lenses).capitalize(),
+        summary=_safe(summary(source)),
+        versions=_safe(versions_text(source)),
+        prompt=_safe(readout.prompt.text),
+        command=_safe(command),
+        data=json.dumps(
+            _data(readout, texts, value, pins, vocabulary), separators=(",", ":"), allow_nan=False
+        ).translate(_FOR_SCRIPTS),
+    )
+
+
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    """As a content security policy names it."""
+    return f"sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))
+
+
+def _steps() -> str:
+    """The colours as classes."""
+    return "".join(
+        f".l{step} {{ background: {colour}; color: {readable(colour)}; }}\n"
+        for step, colour in enumerate(COLOURS)
+    )
+
+
+def _data(
+    readout: Readout, texts: TokenText, value: Value, pins: Sequence[Pin], vocabulary: int
+) -> dict[str, Any]:
+    """What the script draws. Arrays are flat, by row (`emb` first), column and rank; texts are by number."""
+    lenses, pinned = tuple(readout.lenses.values()), [pin.id for pin in pins]
+    ids = np.unique(
+        np.concatenate([readout.prompt.ids, pinned, *(cells.top_ids.ravel() for cells in lenses)])
+    ).astype(np.int64)
+
+    def numbers_of(tokens: npt.ArrayLike) -> list[int]:
+        numbers: list[int] = np.searchsorted(ids, tokens).ravel().tolist()
+        return numbers
+
+    return {
+        "rows": list(readout.rows),
+        "tokens": numbers_of(readout.prompt.ids),
+        "texts": [texts[token] for token in ids.tolist()],
+        "k": lenses[0].top_ids.shape[2],
+        "steps": STEPS,
+        "value": value.key,
+        "values": [
+            *(_value(one.key, one.label, one, lenses, vocabulary) for one in VALUES),
+            *(
+                _value(f"pin{place}", f"probability of {texts[pin.id]}", PROBABILITY, lenses, vocabulary)
+                for place, pin in enumerate(pins)
+            ),
+        ],
+        "pins": [
+            {"word": pin.word, "id": pin.id, "text": number}
+            for pin, number in zip(pins, numbers_of(pinned), strict=True)
+        ],
+        "lenses": {
+            name: {
+                "top": numbers_of(cells.top_ids),
+                "probs": _short(cells.top_probs),
+                "entropy": _short(cells.entropy),
+                "kl": _short(cells.kl),
+                "rank": cells.final_rank.ravel().tolist(),
+                "next_logprob": _short(cells.next_logprob),
+                "next_rank": [rank if rank >= 0 else None for rank in cells.next_rank.ravel().tolist()],
+                "crystallization": readout.crystallization(name).tolist(),
+                "pins": [
+                    {
+                        "probs": _short(np.exp(cells.pin_logprobs[:, :, place])),
+                        "ranks": cells.pin_ranks[:, :, place].ravel().tolist(),
+                    }
+                    for place in range(len(pins))
+                ],
+            }
+            for name, cells in readout.lenses.items()
+        },
+    }
+
+
+def _value(key: str, label: str, value: Value, lenses: Sequence[Cells], vocabulary: int) -> dict[str, Any]:
+    scale: Scale = value.scale([value.of(cells) for cells in lenses], vocabulary)
+    return {
+        "key": key,
+        "label": label,
+        "unit": value.unit,
+        "scale": {"lo": scale.lo, "hi": scale.hi, "log": scale.log, "low_is_bright": scale.low_is_bright},
+        "legend": [value.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
+    }
+
+
+def _short(values: npt.NDArray[np.float32]) -> list[float | None]:
+    """Flat, in four significant digits, None where there is no number."""
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values.ravel().tolist()]

@@ -1,0 +1,231 @@
+
+"use strict";
+const data = JSON.parse(document.getElementById("readout").textContent);
+const names = Object.keys(data.lenses);
+const rows = data.rows.length;
+const columns = data.tokens.length;
+const grids = new Map(); // by lens: a table's cells, [row][column]
+const widths = data.tokens.map((text, column) => widest(text, column)); // the same in every grid
+let here = [rows - 1, columns - 1];
+
+// Text goes into the page as text and never as HTML.
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+// The values that colours may show
+
+function numbers(lens, key) {
+  if (key.startsWith("pin")) return lens.pins[Number(key.slice(3))].probs;
+  return key === "prob" ? lens.probs.filter((_, place) => place % data.k === 0) : lens[key];
+}
+
+function level(number, scale) {
+  if (number === null) return "none";
+  const along = (above) => (scale.log ? Math.log1p(above) : above);
+  const span = scale.hi - scale.lo;
+  const part = span ? along(Math.min(Math.max(number - scale.lo, 0), span)) / along(span) : 0;
+  return Math.round((scale.low_is_bright ? 1 - part : part) * (data.steps - 1));
+}
+
+function colour(key) {
+  const value = data.values.find((value) => value.key === key);
+  for (const name of names) {
+    const shown = numbers(data.lenses[name], key);
+    grids.get(name).forEach((line, row) =>
+      line.forEach((cell, column) => {
+        const chosen = cell.classList.contains("here");
+        cell.className = "l" + level(shown[row * columns + column], value.scale) + (chosen ? " here" : "");
+      }),
+    );
+  }
+  const [dark, middle, bright] = value.legend;
+  const half = data.steps / 2;
+  const steps = Array.from({ length: data.steps }, (_, step) => element("span", { className: "l" + step }));
+  const legend = document.getElementById("legend");
+  legend.replaceChildren(dark, ...steps.slice(0, half), middle, ...steps.slice(half), `${bright} ${value.unit}`);
+  legend.setAttribute("aria-label", `${value.label} from ${dark}, dark, to ${bright}, bright`);
+}
+
+function drawSwitch() {
+  const values = document.getElementById("values");
+  for (const value of data.values) {
+    const radio = element("input", { type: "radio", name: "value", value: value.key });
+    radio.checked = value.key === data.value;
+    values.append(element("label", {}, radio, " " + value.label));
+  }
+  values.addEventListener("change", (event) => colour(event.target.value));
+}
+
+// The grids
+
+function widest(head, column) {
+  const shown = names.flatMap((name) => data.rows.map((_, row) => top1(data.lenses[name], row, column)));
+  return Math.min(12, Math.max(...[data.texts[head], ...shown].map((text) => text.length)));
+}
+
+function top1(lens, row, column) {
+  return data.texts[lens.top[(row * columns + column) * data.k]];
+}
+
+function drawGrid(name) {
+  const lens = data.lenses[name];
+  const table = element("table", { className: "grid" });
+  table.setAttribute("role", "grid");
+  table.setAttribute("aria-label", `${name} lens: the likeliest next token by row and column`);
+  const heads = element("tr", {}, element("th", { className: "corner" }));
+  data.tokens.forEach((text, column) => {
+    const head = element("th", { scope: "col", title: `column ${column}` }, data.texts[text]);
+    head.style.minWidth = `calc(${widths[column]}ch + 12px)`;
+    heads.append(head);
+  });
+  const body = element("tbody");
+  const cells = [];
+  for (let row = rows - 1; row >= 0; row--) {
+    const line = element("tr", {}, element("th", { scope: "row" }, data.rows[row]));
+    cells[row] = [];
+    for (let column = 0; column < columns; column++) {
+      const cell = element("td", { tabIndex: -1 }, top1(lens, row, column));
+      cell.setAttribute("role", "gridcell");
+      cell.place = [row, column];
+      cells[row].push(cell);
+      line.append(cell);
+    }
+    body.append(line);
+  }
+  table.append(element("thead", {}, heads), body);
+  grids.set(name, cells);
+  const scroll = element("div", { className: "scroll" }, table);
+  document.getElementById("lenses").append(
+    element("section", { className: "lens" }, element("h2", {}, `${name} lens`), scroll),
+  );
+  table.addEventListener("mouseover", (event) => event.target.place && tell(event.target.place));
+  table.addEventListener("mouseleave", () => tell(here));
+  table.addEventListener("focusin", (event) => event.target.place && choose(event.target.place));
+  table.addEventListener("keydown", (event) => move(event, name));
+  return scroll;
+}
+
+function followEachOther(scrolls) {
+  for (const one of scrolls) {
+    one.addEventListener("scroll", () => {
+      for (const other of scrolls) {
+        if (other.scrollLeft !== one.scrollLeft) other.scrollLeft = one.scrollLeft;
+        if (other.scrollTop !== one.scrollTop) other.scrollTop = one.scrollTop;
+      }
+    });
+  }
+}
+
+function choose([row, column]) {
+  for (const name of names) {
+    const cells = grids.get(name);
+    const before = cells[here[0]][here[1]];
+    before.classList.remove("here");
+    before.tabIndex = -1;
+    cells[row][column].classList.add("here");
+    cells[row][column].tabIndex = 0;
+  }
+  here = [row, column];
+  tell(here);
+}
+
+function move(event, name) {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const [row, column] = here;
+  const places = {
+    ArrowUp: [row + 1, column], k: [row + 1, column],
+    ArrowDown: [row - 1, column], j: [row - 1, column],
+    ArrowLeft: [row, column - 1], h: [row, column - 1],
+    ArrowRight: [row, column + 1], l: [row, column + 1],
+    PageUp: [row + 10, column], PageDown: [row - 10, column],
+    Home: [row, 0], End: [row, columns - 1],
+  };
+  const place = places[event.key];
+  if (!place) return;
+  event.preventDefault();
+  const within = (number, size) => Math.min(Math.max(number, 0), size - 1);
+  const cell = grids.get(name)[within(place[0], rows)][within(place[1], columns)];
+  cell.focus({ preventScroll: true });
+  reveal(cell);
+}
+
+// Scrolls no more than it must, and not under the headers.
+function reveal(cell) {
+  const scroll = cell.closest(".scroll");
+  const corner = scroll.querySelector(".corner").getBoundingClientRect();
+  const box = scroll.getBoundingClientRect();
+  const at = cell.getBoundingClientRect();
+  const left = box.left + corner.width + 2;
+  const top = box.top + corner.height + 2;
+  const right = box.left + scroll.clientWidth;
+  const bottom = box.top + scroll.clientHeight;
+  if (at.right > right) scroll.scrollLeft += at.right - right + 2;
+  if (at.left < left) scroll.scrollLeft -= left - at.left;
+  if (at.bottom > bottom) scroll.scrollTop += at.bottom - bottom + 2;
+  if (at.top < top) scroll.scrollTop -= top - at.top;
+}
+
+// The chosen cell
+
+function percent(prob) {
+  if (prob === null) return "–";
+  return prob > 0 && prob < 5e-5 ? "<0.01%" : `${(100 * prob).toFixed(2)}%`;
+}
+
+function fact(label, number) {
+  return element("tr", {}, element("th", { scope: "row" }, label), element("td", { className: "number" }, number));
+}
+
+function tell([row, column]) {
+  const sides = element("div", { className: "sides" });
+  const text = (number) => (number === null ? "–" : String(number));
+  const next = data.tokens.slice(column + 1, column + 2).map((token) => data.texts[token]); // none in the last column
+  for (const name of names) {
+    const lens = data.lenses[name];
+    const at = row * columns + column;
+    const likeliest = element("tbody");
+    for (let place = at * data.k; place < (at + 1) * data.k; place++) {
+      const bar = element("span", { className: "bar" });
+      bar.style.width = `${100 * (lens.probs[place] ?? 0)}%`;
+      likeliest.append(
+        element(
+          "tr",
+          {},
+          element("td", { className: "token" }, data.texts[lens.top[place]]),
+          element("td", { className: "number" }, percent(lens.probs[place])),
+          element("td", { className: "room" }, bar),
+        ),
+      );
+    }
+    const facts = element(
+      "tbody",
+      {},
+      fact("entropy", `${text(lens.entropy[at])} nats`),
+      fact("KL from final", `${text(lens.kl[at])} nats`),
+      fact("rank of final top-1", text(lens.rank[at])),
+      ...next.map((token) => fact(`next: ${token}`, `${lens.next_logprob[at]} nats, rank ${lens.next_rank[at]}`)),
+      fact("settles in row", data.rows[lens.crystallization[column]]),
+      ...data.pins.map((pin, place) =>
+        fact(data.texts[pin.text], `${percent(lens.pins[place].probs[at])}, rank ${text(lens.pins[place].ranks[at])}`),
+      ),
+    );
+    const side = element("div", { className: "side" }, element("table", {}, likeliest), element("table", {}, facts));
+    sides.append(element("div", {}, element("h2", {}, `${name} lens`), side));
+  }
+  const where = element(
+    "h2",
+    {},
+    `row ${data.rows[row]} · column ${column} `,
+    element("span", { className: "token" }, data.texts[data.tokens[column]]),
+  );
+  document.getElementById("cell").replaceChildren(where, sides);
+}
+
+drawSwitch();
+followEachOther(names.map(drawGrid));
+colour(data.value);
+choose(here);
+reveal(grids.get(names[0])[here[0]][here[1]]);

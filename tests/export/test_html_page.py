@@ -1,0 +1,185 @@
+"""HTML pages, parsed: what they hold, what they say, and that nothing in them can break out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, hostile_readout
+
+from lenstui import __version__
+from lenstui.export.colours import COLOURS
+from lenstui.export.html_page import html_page
+from lenstui.export.printable import printable
+from lenstui.export.values import KL, PROBABILITY, VALUES
+from lenstui.lens import Readout
+
+READOUT = hostile_readout()
+COMMAND = "lenstui read -p '</code><script>alert(3)</script>' -o page.html"
+
+
+class Page(HTMLParser):
+    """The elements of a page, with their attributes and texts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.texts.setdefault(tag, []).append("")
+        if tag != "meta":
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.texts[self._open[-1]][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def written(readout: Readout = READOUT, **options: Any) -> str:
+    options = {"pins": PINS, "vocabulary": 16, "command": COMMAND, **options}
+    return html_page(readout, HOSTILE, HOSTILE_SOURCE, PROBABILITY, **options)
+
+
+def data_of(text: str) -> Any:
+    return json.loads(Page(text).texts["script"][0])
+
+
+def close(numbers: list[Any], wanted: npt.NDArray[np.float32]) -> None:
+    """To four significant digits."""
+    np.testing.assert_allclose(
+        np.array([np.nan if number is None else number for number in numbers]), wanted.ravel(), rtol=5.1e-4
+    )
+
+
+def test_every_number_comes_back() -> None:
+    data = data_of(written())
+    assert data["rows"] == ["emb", "0", "1", "2"]
+    assert [data["texts"][number] for number in data["tokens"]] == [HOSTILE[i] for i in READOUT.prompt.ids]
+    assert list(data["lenses"]) == ["logit", "tuned"]
+    for name, cells in READOUT.lenses.items():
+        lens = data["lenses"][name]
+        assert [data["texts"][number] for number in lens["top"]] == [
+            HOSTILE[i] for i in cells.top_ids.ravel().tolist()
+        ]
+        close(lens["probs"], cells.top_probs)
+        close(lens["entropy"], cells.entropy)
+        close(lens["kl"], cells.kl)
+        close(lens["next_logprob"], cells.next_logprob)
+        assert lens["rank"] == cells.final_rank.ravel().tolist()
+        assert lens["next_rank"] == [None if r < 0 else r for r in cells.next_rank.ravel().tolist()]
+        assert lens["crystallization"] == READOUT.crystallization(name).tolist()
+        for place in range(2):
+            close(lens["pins"][place]["probs"], np.exp(cells.pin_logprobs[:, :, place]))
+            assert lens["pins"][place]["ranks"] == cells.pin_ranks[:, :, place].ravel().tolist()
+    assert [(pin["word"], pin["id"], data["texts"][pin["text"]]) for pin in data["pins"]] == [
+        (pin.word, pin.id, HOSTILE[pin.id]) for pin in PINS
+    ]
+
+
+def test_the_switch_has_all_values_and_the_pins_on_the_scales_of_the_screen() -> None:
+    data = data_of(written())
+    assert [value["key"] for value in data["values"]] == [*(value.key for value in VALUES), "pin0", "pin1"]
+    assert (data["value"], data["steps"]) == ("prob", len(COLOURS))
+    scale = KL.scale([cells.kl for cells in READOUT.lenses.values()], 16)
+    kl = data["values"][2]
+    assert kl["scale"] == {"lo": 0, "hi": scale.hi, "log": False, "low_is_bright": True}
+    assert kl["legend"] == [KL.format(scale.at(fraction)) for fraction in (0, 0.5, 1)]
+    assert (kl["label"], kl["unit"]) == ("KL from final", "nats")
+    assert data["values"][4]["label"] == "probability of ·the"
+
+
+def test_numbers_that_are_none_are_null() -> None:
+    odd = replace(READOUT.lenses["logit"], kl=np.full((4, 9), np.inf, np.float32))
+    data = data_of(written(replace(READOUT, lenses={"logit": odd})))
+    assert set(data["lenses"]["logit"]["kl"]) == {None}
+    assert list(data["lenses"]) == ["logit"]
+
+
+def test_it_says_where_it_comes_from_and_how_to_make_it_again() -> None:
+    page = Page(written())
+    text = " ".join(text for tag in ("h1", "p", "bdi", "q", "code") for text in page.texts[tag])
+    for said in (
+        *("Logit lens and tuned lens", printable(HOSTILE_SOURCE.model), "float32", "wiring ok", COMMAND),
+        *(printable(HOSTILE_SOURCE.lens or ""), printable(HOSTILE_PROMPT), "torch 1.2, transformers 3.4"),
+        f"at {HOSTILE_SOURCE.revision}",
+    ):
+        assert said in text, said
+    assert page.texts["title"] == [printable(f"{HOSTILE_SOURCE.model} · {HOSTILE_PROMPT}")]
+
+
+def test_nothing_breaks_out() -> None:
+    text = written()
+    page = Page(text)
+    assert [attributes.get("type") for attributes in page.all("script")] == ["application/json", None]
+    assert text.count("</script") == text.count("<script") == 2
+    assert text.count("<!--") == 0
+    assert "alert" not in page.texts["script"][1]
+    assert all(line.isprintable() for line in text.split("\n"))
+    wanted = {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "header",
+        "h1",
+        "p",
+        "bdi",
+        "q",
+        "code",
+        "form",
+    }
+    wanted |= {"fieldset", "legend", "div", "main", "section", "noscript", "script"}
+    assert {tag for tag, _ in page.elements} == wanted
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+
+
+def test_it_asks_the_network_for_nothing() -> None:
+    text = written(replace(READOUT, prompt=replace(READOUT.prompt, text="x")), command="lenstui")
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|src=|href=|fetch|XMLHttp|innerHTML|eval\(", text)
+
+
+def test_no_script_runs_but_its_own() -> None:
+    page = Page(written())
+    (policy,) = [
+        meta["content"] or ""
+        for meta in page.all("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    ]
+    for tag, content in (("script", page.texts["script"][1]), ("style", page.texts["style"][0])):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+
+
+def test_the_page_of_one_lens_says_so() -> None:
+    readout = replace(READOUT, lenses={"logit": READOUT.lenses["logit"]})
+    page = Page(html_page(readout, HOSTILE, SOURCE, KL, vocabulary=16, command=COMMAND))
+    assert page.texts["h1"] == ["Logit lens"]
+    assert data_of(written(readout))["value"] == "prob"
+    assert page.all("meta")[3]["content"] == f"lenstui {__version__}"
+
+
+@pytest.mark.parametrize("columns", [64, 512])
+def test_the_size_is_moderate(columns: int) -> None:
+    size = len(written(hostile_readout(columns, 33, 5)).encode())
+    assert size < 25_000 + columns * 33 * 2 * 150
