@@ -133,6 +133,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--top-k", "2", "-o", "x.md"], "--top-k is of no use with md"),
         (["read", "x", "--diff", "--format", "csv"], "--diff is for a table, not for csv"),
         (["read", "x", "--diff", "--lenses", "tuned"], "--diff is of both lenses"),
+        (["read", "x", "--no-final-norm", "--lenses", "tuned"], "--no-final-norm is of the logit lens"),
         (["read", "x", "--model", "a/b", "--demo"], "not allowed with argument"),
         (["read", "x", "--demo", "--revision", "main"], "--revision needs --model"),
         (["read", "x", "--pin"], "argument --pin: expected at least one argument"),

@@ -99,6 +99,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"--diff is for a table, not for {form}")
     if given.diff and given.lenses is not None:
         parser.error("--diff is of both lenses: leave --lenses out")
+    if not given.final_norm and given.lenses == ("tuned",):
+        parser.error("--no-final-norm is of the logit lens: leave one out")
     if form == "parquet" and given.output is None and sys.stdout.isatty():
         parser.error("parquet is nothing for a terminal: name a file with -o")
     return Shape(

@@ -1,1 +1,1 @@
-"""A readout as text: a table for people, JSON for programs. Pure functions that know of no screen."""
+"""A readout in a form to take away: text, data, a page, a figure. Pure functions that know of no screen."""
