@@ -46,6 +46,11 @@ def session() -> Path:
     return state() / "session.json"
 
 
+def history() -> Path:
+    """The file of the prompts that were read."""
+    return state() / "history.json"
+
+
 def log() -> Path:
     """The log file."""
     return state() / "lenstui.log"
@@ -68,6 +73,7 @@ def listing() -> dict[str, Path]:
         "exports": exports(),
         "state": state(),
         "session": session(),
+        "history": history(),
         "log": log(),
         "bundled model": bundled_model(),
     }

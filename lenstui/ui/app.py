@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -14,11 +15,13 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
+from lenstui import paths
 from lenstui.settings import Settings, trouble
 from lenstui.start import Start
 from lenstui.ui import keymap
 from lenstui.ui.ending import Ended, Ending
 from lenstui.ui.fit_messages import FitChanged
+from lenstui.ui.history import History
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
@@ -32,6 +35,7 @@ from lenstui.ui.screens.open_model import OpenModelScreen
 from lenstui.ui.screens.quit_training import QuitTraining
 from lenstui.ui.themes import THEMES
 from lenstui.ui.training import Training
+from lenstui.ui.widgets.prompt_box import PromptBox
 
 if TYPE_CHECKING:
     from lenstui.ui.screens.train import Train
@@ -72,8 +76,11 @@ class LenstuiApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
 
-    def __init__(self, start: Start, settings: Settings | None = None) -> None:
+    def __init__(
+        self, start: Start, settings: Settings | None = None, history: History | None = None
+    ) -> None:
         super().__init__()
+        self._history = history or History()
         self.settings = settings or Settings()
         self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
         self.theme = self.settings.theme or next(iter(THEMES))
@@ -87,7 +94,8 @@ class LenstuiApp(App[None]):
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
         self._quit_training: QuitTraining | None = None  # while it is asked
-        self.explore = Explore(FIRST_PROMPT if start.prompt is None else start.prompt, depth=start.top_k)
+        prompt = FIRST_PROMPT if start.prompt is None else start.prompt
+        self.explore = Explore(prompt, depth=start.top_k, history=self._history)
 
     @property
     def available_themes(self) -> dict[str, Theme]:
@@ -105,6 +113,8 @@ class LenstuiApp(App[None]):
 
     def _check_settings(self) -> None:
         """Say what of the user's settings cannot be followed."""
+        if self._history.trouble is not None:
+            self.explore.remark(self._history.trouble)
         reason = self.settings.trouble
         try:
             if self.settings.keys:
@@ -115,6 +125,14 @@ class LenstuiApp(App[None]):
             self.set_keymap({})
         if reason is not None:
             self.explore.remark(reason)
+
+    @on(PromptBox.Submitted)
+    def keep_prompt(self, message: PromptBox.Submitted) -> None:
+        """For Up in the prompt, now and at the next start."""
+        before = self._history.trouble
+        self._history.add(message.text)
+        if self._history.trouble != before:
+            self.explore.remark(str(self._history.trouble))
 
     # ── model work ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,4 +292,4 @@ class LenstuiApp(App[None]):
 
 def run(start: Start, settings: Settings) -> NoReturn:
     """Run the program until the user quits, and leave the process."""
-    Ending(LenstuiApp(start, settings)).run()
+    Ending(LenstuiApp(start, settings, History(paths.history()))).run()

@@ -14,6 +14,7 @@ from textual.widgets import Footer, Static
 
 from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
 from lenstui.ui.fit_words import outcome
+from lenstui.ui.history import History
 from lenstui.ui.messages import (
     LensOpened,
     LoadFailed,
@@ -57,8 +58,9 @@ class Explore(CellOpening):
     AUTO_FOCUS = "PromptBox"
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
-    def __init__(self, prompt: str, *, depth: int = 1) -> None:
+    def __init__(self, prompt: str, *, depth: int = 1, history: History | None = None) -> None:
         super().__init__()
+        self._history = history
         self._prompt = prompt
         self._depth = depth
         self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
@@ -75,7 +77,7 @@ class Explore(CellOpening):
         """Top to bottom, as it is on screen."""
         yield StatusBar()
         yield Static(id="notice")
-        yield PromptBox(self._prompt)
+        yield PromptBox(self._prompt, self._history)
         yield Panes(depth=self._depth)
         yield Detail()
         yield Footer(show_command_palette=False)

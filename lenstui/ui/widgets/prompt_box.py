@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from lenstui.ui.hidden import shield, unshield
+from lenstui.ui.history import History, Walk
 
 
 class PromptBox(TextArea):
@@ -44,8 +45,9 @@ class PromptBox(TextArea):
     class Left(Message):
         """The user wants to go on to the grid."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, history: History | None = None) -> None:
         self._stand_ins: dict[str, str] = {}
+        self._walk = Walk(history or History())
         super().__init__(
             self._shielded(text),
             soft_wrap=True,
@@ -77,6 +79,25 @@ class PromptBox(TextArea):
     def action_newline(self) -> None:
         """Put a line break into the prompt."""
         self.insert("\n")
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """A line up; from the first one to the prompt before."""
+        if select or not self.navigator.is_first_wrapped_line(self.cursor_location) or not self._go(1):
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """A line down; from the last one to the prompt after."""
+        if select or not self.navigator.is_last_wrapped_line(self.cursor_location) or not self._go(-1):
+            super().action_cursor_down(select)
+
+    def _go(self, back: int) -> bool:
+        """Show an earlier prompt, or the one after it; whether there is one."""
+        prompt = self._walk.step(back, self.prompt)
+        if prompt is None:
+            return False
+        self.replace(self._shielded(prompt), (0, 0), self.document.end)
+        self.move_cursor(self.document.end)
+        return True
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))
