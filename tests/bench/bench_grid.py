@@ -31,10 +31,10 @@ SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 
 # What is measured: how the grids are brought there, the keys pressed in turn, the budget in bytes.
 STEPS = [
-    ("step, sideways", "gg", "lllhhh", 500),
-    ("step, up and down", "gg", "jjjkkk", 500),
-    ("step that scrolls sideways", "\x1b[F", "bbbbwwww", None),
-    ("step that scrolls up and down", "G", "\x1b[5~\x1b[5~\x1b[6~\x1b[6~", None),
+    ("step, sideways", "\x1b[1;5H", "lllhhh", 500),
+    ("step, up and down", "\x1b[1;5H", "jjjkkk", 500),
+    ("step that scrolls sideways", "\x1b[F", "\x1b[1;2D" * 4 + "\x1b[1;2C" * 4, None),
+    ("step that scrolls up and down", "\x1b[1;5F", "\x1b[5~\x1b[5~\x1b[6~\x1b[6~", None),
     ("full repaint", "", "x", 40000),
 ]
 

@@ -29,6 +29,7 @@ from lenstui.ui.messages import (
 from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.cell import CellOpening
 from lenstui.ui.screens.explore_keys import KEYS
+from lenstui.ui.screens.finding import Finding
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
@@ -46,7 +47,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening):
+class Explore(CellOpening, Finding):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands

@@ -42,12 +42,12 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         Binding("right,l", "move(0, 1)", "Column right", show=False, id="grid.right"),
         Binding("pageup", "page(-1, 0)", "Page up", show=False, id="grid.page_up"),
         Binding("pagedown", "page(1, 0)", "Page down", show=False, id="grid.page_down"),
-        Binding("b,shift+left", "page(0, -1)", "Page left", show=False, id="grid.page_left"),
+        Binding("shift+left", "page(0, -1)", "Page left", show=False, id="grid.page_left"),
         Binding("w,shift+right", "page(0, 1)", "Page right", show=False, id="grid.page_right"),
         Binding("home", "edge('left')", "First column", show=False, id="grid.first_column"),
         Binding("end", "edge('right')", "Last column", show=False, id="grid.last_column"),
-        Binding("g,ctrl+home", "edge('top')", "Top row", show=False, id="grid.top"),
-        Binding("G,ctrl+end", "edge('bottom')", "Bottom row", show=False, id="grid.bottom"),
+        Binding("ctrl+home", "edge('top')", "Top row", show=False, id="grid.top"),
+        Binding("ctrl+end", "edge('bottom')", "Bottom row", show=False, id="grid.bottom"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "grid--header",
@@ -125,6 +125,18 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         self.move_to(self.cursor)
         self.refresh()
 
+    def resize_to(self, columns: Sequence[str]) -> None:
+        """Have other columns; the cells of those that stay in front are kept.
+
+        Args:
+            columns: display texts of the input tokens.
+        """
+        self._columns = tuple(columns)
+        self._cells.resize(len(columns))
+        self._resize()
+        self.move_to(self.cursor)
+        self.refresh()
+
     def add(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
         """Put in the cells of the columns from `start` on. What changes and is on screen is drawn anew.
 
@@ -152,6 +164,14 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     def values(self) -> FloatArray:
         """The chosen value, `[rows, columns]`, NaN where not yet read. A shared scale is made from these."""
         return self._cells.values
+
+    @property
+    def read_columns(self) -> int:
+        """How many columns from the first on have been read without a gap."""
+        if self.cells is None:
+            return 0
+        unread = np.flatnonzero(self.cells.top_ids[0, :, 0] < 0)
+        return int(unread[0]) if unread.size else self.cells.columns
 
     def visible_columns(self) -> range:
         """The columns on screen, the last one perhaps in part. They are to be read first."""
@@ -359,6 +379,10 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         self.scroll_now(left * self.column_width, top * self.row_height)
 
     # Keys and mouse
+
+    def go_to(self, cursor: Cursor) -> None:
+        """Put the cursor where the user wants it."""
+        self._go(self._flip(cursor.row), cursor.column)
 
     def action_move(self, down: int, right: int) -> None:
         """Move the cursor by rows down the screen and columns."""

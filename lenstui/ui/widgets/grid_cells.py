@@ -53,6 +53,19 @@ class GridCells:
         self.values[:, columns] = value.of(cells)
         self.levels[:, columns] = scale.levels(self.values[:, columns])
 
+    def resize(self, columns: int) -> None:
+        """Have more columns, not yet read, or fewer."""
+        kept = slice(min(columns, self._columns))
+        cells, values, levels = self.cells, self.values, self.levels
+        self._columns = columns
+        self.values = np.full((len(values), columns), np.nan, np.float32)
+        self.levels = np.full((len(values), columns), NO_LEVEL, np.uint8)
+        self.values[:, kept], self.levels[:, kept] = values[:, kept], levels[:, kept]
+        if cells is not None:
+            self.cells = _blank(cells, columns)
+            for field in fields(Cells):
+                getattr(self.cells, field.name)[:, kept] = getattr(cells, field.name)[:, kept]
+
     def choose(self, value: Value, scale: Scale) -> None:
         """Show another value."""
         self._value = value
