@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.lens.errors import LensError
 from lenstui.paths import bundled_model, lenses
 from lenstui.start import Start
 
 if TYPE_CHECKING:
-    from lenstui.lens.hub import DownloadProgress
+    from lenstui.lens.hub import Choice, DownloadProgress
     from lenstui.lens.model import Model
     from lenstui.lens.tuned_lens import TunedLens
 
@@ -67,6 +68,8 @@ def open_model(
 
     if start.demo:
         choice = Choice(BUNDLED_MODEL, bundled_model(), None)
+    elif start.model is None and (last := _last_model(start)) is not None:
+        choice = last
     elif start.model is None:
         choice = choose_default(on_progress, should_stop)
     else:
@@ -90,10 +93,37 @@ def open_model(
         on_stage=on_stage,
     )
     file = start.lens or newest_fitting(model, lenses()) or _bundled_lens(choice.path)
+    if lens is None and (before := _last_lens(start, choice.name, file)) is not None:
+        try:
+            lens = open_lens(before)
+            fit_warning(lens, model)
+            file = before
+        except LensError:  # it has changed since
+            lens = None
     if lens is None and file is not None:
         lens = open_lens(file)
     warning = None if lens is None else fit_warning(lens, model)
     return Opened(model, lens, file, choice.reason, warning)
+
+
+def _last_model(start: Start) -> Choice | None:
+    """The model of the last session, if it is on this machine and not the one that is opened anyway."""
+    from lenstui.lens.hub import DEFAULT_MODEL, Choice, find_local
+
+    if start.again is None or start.again.model == DEFAULT_MODEL:
+        return None
+    folder = find_local(start.again.model)
+    reason = f"{start.again.model} is the model of the last session: --no-restore opens the default one"
+    return None if folder is None else Choice(start.again.model, folder, reason)
+
+
+def _last_lens(start: Start, model: str, newest: Path | None) -> Path | None:
+    """The lens of the last session, if it is still there and no other was made since."""
+    again = start.again
+    if again is None or again.lens is None or again.model != model or not again.lens.exists():
+        return None
+    is_newer = newest is not None and newest.exists() and newest.stat().st_mtime > again.when
+    return None if is_newer else again.lens
 
 
 def _bundled_lens(folder: Path) -> Path | None:

@@ -7,6 +7,21 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """What was open in the last session, to be opened again if it is still there.
+
+    Attributes:
+        model: by the name it had, or the one that is asked for.
+        lens: its tuned lens.
+        when: seconds since 1970; a lens that was fitted later is preferred.
+    """
+
+    model: str
+    lens: Path | None = None
+    when: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Which prompt to read with which model. Every default means that nothing was said.
 
@@ -20,6 +35,7 @@ class Start:
         dtype: by name, `auto` or one of PyTorch's.
         top_k: how many of the likeliest tokens each cell shows.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        again: the last session, as far as nothing else was asked for.
     """
 
     prompt: str | None = None
@@ -31,3 +47,4 @@ class Start:
     dtype: str = "auto"
     top_k: int = 1
     bos: bool | None = None
+    again: Again | None = None

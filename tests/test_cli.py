@@ -205,7 +205,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
     """What the screen was started with; a terminal is on both sides."""
     calls: list[Start] = []
 
-    def run(start: Start, *habits: object) -> int:
+    def run(start: Start, *habits: object, **options: object) -> int:
         calls.append(start)
         return 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from lenstui import __version__
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
@@ -35,19 +34,21 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell at first (default: 1)")
     screen = parser.add_argument_group("screen")
     screen.add_argument("--theme", choices=THEMES, help="its colours (default: dark)")
+    screen.add_argument("--no-restore", action="store_true", help="do not go on where the last session ended")
     given = parse(parser, words)
     settings = load() if sys.stdout.isatty() else heeded()
     asked = start(parser, given, given.top_k or settings.top_k or 1, settings)
     if not sys.stdout.isatty():
         if asked.prompt is None:
             parser.error("give a PROMPT: standard output is no terminal, so there is no screen")
-        if given.theme is not None:
-            parser.error("--theme is for the screen: standard output is no terminal, so there is none")
+        for option, asks in (("--theme", given.theme), ("--no-restore", given.no_restore)):
+            if asks:
+                parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
         return show(asked, Shape())
     _take_keyboard(parser)
     from lenstui.ui.app import run as run_app
 
-    return run_app(asked, replace(settings, theme=given.theme or settings.theme))
+    return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=not given.no_restore)
 
 
 def _take_keyboard(parser: Parser) -> None:

@@ -33,6 +33,7 @@ from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
 from lenstui.ui.screens.quit_training import QuitTraining
+from lenstui.ui.session import Look, Session, depth_of
 from lenstui.ui.themes import THEMES
 from lenstui.ui.training import Training
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -77,13 +78,20 @@ class LenstuiApp(App[None]):
     BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
 
     def __init__(
-        self, start: Start, settings: Settings | None = None, history: History | None = None
+        self,
+        start: Start,
+        settings: Settings | None = None,
+        history: History | None = None,
+        session: Session | None = None,
+        look: Look | None = None,
     ) -> None:
         super().__init__()
         self._history = history or History()
+        self._session = session or Session()
+        self._look = look
         self.settings = settings or Settings()
         self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
-        self.theme = self.settings.theme or next(iter(THEMES))
+        self.show_theme(self.settings.theme)
         self._start = start
         self._work = ModelWork(self._hand_on)
         self._thread = ModelThread(self._report)
@@ -96,6 +104,10 @@ class LenstuiApp(App[None]):
         self._quit_training: QuitTraining | None = None  # while it is asked
         prompt = FIRST_PROMPT if start.prompt is None else start.prompt
         self.explore = Explore(prompt, depth=start.top_k, history=self._history)
+
+    def show_theme(self, name: str | None) -> None:
+        """Begin with a theme, which is no choice to be kept."""
+        self.theme = self._first_theme = name or next(iter(THEMES))
 
     @property
     def available_themes(self) -> dict[str, Theme]:
@@ -113,8 +125,9 @@ class LenstuiApp(App[None]):
 
     def _check_settings(self) -> None:
         """Say what of the user's settings cannot be followed."""
-        if self._history.trouble is not None:
-            self.explore.remark(self._history.trouble)
+        self.explore.remark(*filter(None, (self._session.trouble, self._history.trouble)))
+        if self._look is not None:
+            self._look.put_back(self.explore)
         reason = self.settings.trouble
         try:
             if self.settings.keys:
@@ -216,6 +229,19 @@ class LenstuiApp(App[None]):
         """A signal came, and what had to be saved is."""
         self.exit()
 
+    def exit(self, *args: Any, **options: Any) -> None:
+        """Leave, and keep for the next time how things were looked at."""
+        self._keep_session()
+        super().exit(*args, **options)
+
+    def _keep_session(self) -> None:
+        if self.explore.is_mounted:
+            self._session.keep(self.explore, named=self._start.revision is None)
+        if self.theme != self._first_theme:
+            self._session.keep_theme(self.theme, self.settings)
+        if trouble := self._session.save():
+            self.last_words = self.last_words or f"lenstui: {trouble}"
+
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_show_keys(self) -> None:
@@ -232,7 +258,11 @@ class LenstuiApp(App[None]):
         def opened(name: str | None) -> None:
             if name is None:
                 return
-            start = replace(self._start, model=name or None, demo=not name, revision=None, lens=None)
+            start = replace(
+                self._start, model=name or None, demo=not name, revision=None, lens=None, again=None
+            )
+            self._keep_session()
+            self._start = start
             self.explore.post_message(LoadStage("looking for the model"))
             self.load(start)
 
@@ -290,6 +320,21 @@ class LenstuiApp(App[None]):
         await self.run_action(action, default_namespace=screen)
 
 
-def run(start: Start, settings: Settings) -> NoReturn:
-    """Run the program until the user quits, and leave the process."""
-    Ending(LenstuiApp(start, settings, History(paths.history()))).run()
+def run(
+    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool
+) -> NoReturn:
+    """Run the program until the user quits, and leave the process.
+
+    Args:
+        start: what was asked for.
+        settings: the user's.
+        theme: the one that was asked for.
+        depth: how many tokens of a cell were asked for.
+        restores: go on where the last session ended.
+    """
+    session = Session(paths.session(), restores=restores)
+    start, look = session.resume(start)
+    start = replace(start, top_k=depth or depth_of(look) or start.top_k)
+    app = LenstuiApp(start, settings, History(paths.history()), session, look)
+    app.show_theme(theme or session.theme(settings))
+    Ending(app).run()

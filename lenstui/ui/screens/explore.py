@@ -62,6 +62,7 @@ class Explore(CellOpening, Finding):
     def __init__(self, prompt: str, *, depth: int = 1, history: History | None = None) -> None:
         super().__init__()
         self._history = history
+        self.first_cursor: Cursor | None = None  # where to begin, if not at the end
         self._prompt = prompt
         self._depth = depth
         self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
@@ -207,6 +208,7 @@ class Explore(CellOpening, Finding):
         box.border_subtitle = f"{count} · reading …"
         row = panes.cursor.row if panes.has_cells else len(model.rows) - 1
         cursor = panes.cursor if keeps_place else Cursor(row, len(message.columns) - 1)
+        cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
             if lens == "tuned" and model.lens is None and not panes.in_training:
                 panes.pane(lens).say(NO_LENS)
