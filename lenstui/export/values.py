@@ -119,10 +119,14 @@ def _robust_top(arrays: Sequence[FloatArray]) -> float:
         numbers = np.concatenate([a[:, first:].ravel() for a in arrays]) if arrays else np.empty(0)
         numbers = numbers[np.isfinite(numbers)]
         if numbers.size:
-            top = max(float(np.percentile(numbers, 95)), 0.01)
-            unit = 10.0 ** math.floor(math.log10(top))
-            return next(unit * step for step in _ROUND_TOPS if unit * step >= top * (1 - 1e-6))
+            return round_top(max(float(np.percentile(numbers, 95)), 0.01))
     return 1.0
+
+
+def round_top(top: float) -> float:
+    """A round number that is no smaller, for the end of a scale."""
+    unit = 10.0 ** math.floor(math.log10(top))
+    return next(unit * step for step in _ROUND_TOPS if unit * step >= top * (1 - 1e-6))
 
 
 PROBABILITY = Value(

@@ -155,8 +155,14 @@ class LenstuiApp(App[None]):
 
     def request_read(self, serial: int, text: str, page_columns: int) -> None:
         """Read a prompt on the model thread; one that is being read stops."""
-        request = ReadRequest(serial, text, page_columns, max(self._start.top_k, TOP_K), self._start.bos)
+        pins = tuple(pin.id for pin in self.explore.panel.pins)
+        top_k = max(self._start.top_k, TOP_K)
+        request = ReadRequest(serial, text, page_columns, top_k, self._start.bos, pins)
         self._thread.submit("read", lambda stop: self._work.read(request, stop))
+
+    def request_pins(self, word: str, text: str) -> None:
+        """Look up the tokens of a word on the model thread."""
+        self._thread.submit("pins", lambda stop: self._work.find_pins(word, text, stop))
 
     def request_cell(self, serial: int, row: int, column: int) -> None:
         """Rank the tokens of one cell on the model thread; those of the one before are given up."""

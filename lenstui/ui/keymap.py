@@ -40,6 +40,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.ui.widgets.fit_view import FitView
     from lenstui.ui.widgets.grid import Grid
     from lenstui.ui.widgets.lens_table import LensTable
+    from lenstui.ui.widgets.pin_list import PinList
     from lenstui.ui.widgets.prompt_box import PromptBox
     from lenstui.ui.widgets.train_form import TrainForm
 
@@ -48,6 +49,7 @@ def places() -> tuple[Place, ...]:
         Place("grid", Grid, (Explore,)),
         Place("cell", CellScreen),
         Place("prompt", PromptBox, (Explore,)),
+        Place("pins", PinList),
         Place("lenses", Lenses),
         Place("lenses", LensTable, (Lenses,)),
         Place("form", TrainForm, (Train,)),

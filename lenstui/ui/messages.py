@@ -107,6 +107,28 @@ class ReadFailed(Message):
 
 
 @dataclass
+class PinsFound(Message):
+    """The tokens of a word that is to be pinned.
+
+    Attributes:
+        word: what was typed.
+        tokens: each with its display text.
+        whole: they are that word; else the only one is the first of those that it is cut into.
+    """
+
+    word: str
+    tokens: tuple[tuple[int, str], ...]
+    whole: bool
+
+
+@dataclass
+class PinsNotFound(Message):
+    """A word has no token, and why."""
+
+    text: str
+
+
+@dataclass
 class CellRead(Message):
     """The likeliest tokens of one cell by lens name, and their display texts."""
 

@@ -16,6 +16,7 @@ from textual.message import Message
 
 from lenstui.lens.cells import Tile, row_labels
 from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.tokens import visible
 from lenstui.opening import Opened, open_model
 from lenstui.start import Start
 from lenstui.ui.fit_messages import TunedRead
@@ -30,6 +31,8 @@ from lenstui.ui.messages import (
     LoadStage,
     ModelLoaded,
     OpenModel,
+    PinsFound,
+    PinsNotFound,
     ReadDone,
     ReadFailed,
     ReadStarted,
@@ -52,6 +55,7 @@ class ReadRequest:
         page_columns: how many columns fit on the screen; that many at the end are read first.
         top_k: how many tokens each cell keeps.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        pins: tokens whose numbers each cell keeps.
     """
 
     serial: int
@@ -59,6 +63,7 @@ class ReadRequest:
     page_columns: int
     top_k: int
     bos: bool | None
+    pins: tuple[int, ...] = ()
 
 
 class ModelWork:
@@ -115,7 +120,9 @@ class ModelWork:
             self._post(ReadStarted(serial, columns, prompt.dropped))
             visible = range(max(0, len(columns) - request.page_columns), len(columns))
             lens = self._lens_in_training() or self._opened.lens
-            for tile in read_tiles(model, prompt, lens, top_k=request.top_k, first=visible):
+            for tile in read_tiles(
+                model, prompt, lens, top_k=request.top_k, pins=request.pins, first=visible
+            ):
                 if stop():
                     return
                 self._post(TileRead(serial, tile, model.texts.of(_tokens(tile))))
@@ -125,6 +132,22 @@ class ModelWork:
             self._post(ReadFailed(serial, f"Reading failed: {type(error).__name__}: {first_line(error)}"))
         else:
             self._post(ReadDone(serial, time.monotonic() - began))
+
+    def find_pins(self, word: str, text: str, stop: Stop) -> None:
+        """Look up the tokens of a word that may follow a text."""
+        if self._opened is None:
+            return
+        from lenstui.lens.pins import find_pins
+
+        model = self._opened.model
+        try:
+            pins = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=model.vocabulary)
+        except LensError as error:
+            self._post(PinsNotFound(str(error)))
+        else:
+            if not stop():
+                tokens = tuple((pin.id, model.texts[pin.id]) for pin in pins)
+                self._post(PinsFound(visible(word), tokens, all(pin.whole for pin in pins)))
 
     def read_tuned(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
         """Read some columns of the current prompt anew, through the lens in training alone.
@@ -139,7 +162,9 @@ class ModelWork:
         model, began = self._opened.model, time.monotonic()
         with suppress(Exception):
             prompt = self._prompt(request)
-            tiles = read_tiles(model, prompt, lens, top_k=request.top_k, first=seen, lenses=["tuned"])
+            tiles = read_tiles(
+                model, prompt, lens, top_k=request.top_k, pins=request.pins, first=seen, lenses=["tuned"]
+            )
             for tile in tiles:
                 if stop() or tile.start not in seen:
                     return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Collection
 from typing import ClassVar
 
 from rich.text import Text
@@ -30,7 +31,8 @@ from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.cell import CellOpening
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.finding import Finding
-from lenstui.ui.widgets.detail import CellFacts, Detail
+from lenstui.ui.screens.pinning import Pinning
+from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -47,7 +49,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Finding):
+class Explore(CellOpening, Finding, Pinning):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -66,10 +68,9 @@ class Explore(CellOpening, Finding):
         self._prompt = prompt
         self._depth = depth
         self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
-        self._texts: dict[int, str] = {}
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
-        self._keeps_place = False  # only the lens has changed: cursor and logit lens stay as they are
+        self._kept: Collection[str] = ()  # lenses whose cells stay, and the cursor with them
         self._repaint = Repaint()
         self._counted = ""  # how many columns the prompt has, in words
 
@@ -81,7 +82,7 @@ class Explore(CellOpening, Finding):
         yield Static(id="notice")
         yield PromptBox(self._prompt, self._history)
         yield Panes(depth=self._depth)
-        yield Detail()
+        yield CellPanel()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -95,7 +96,7 @@ class Explore(CellOpening, Finding):
     def _share_room(self) -> None:
         """The panes are tabs where it is narrow; the detail lists more tokens where it is taller."""
         self.panes.tabs = self.has_class("-narrow")
-        self.query_one(Detail).styles.height = min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3)
+        self.panel.set_lines(min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3))
 
     def remark(self, *remarks: str) -> None:
         """One line under the top line, for what stays true; nothing takes no room."""
@@ -128,10 +129,11 @@ class Explore(CellOpening, Finding):
         model = message.model
         self._describe(model)
         self._texts.clear()
+        self.panel.pins = ()  # they are tokens of another model
         self.panes.empty("logit", model.rows, model.vocabulary, "")
         self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.lens else NO_LENS)
         self._columns = ()
-        self.query_one(Detail).show("", None, None)
+        self.panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
         untouched = self.query_one(PromptBox).prompt == self._prompt  # else somebody is typing
         self._read(self._prompt, leave_prompt=untouched)
@@ -140,7 +142,7 @@ class Explore(CellOpening, Finding):
         """Read the prompt again, with the cursor where it is; of the grids only the tuned one changes."""
         self._describe(message.model)
         if self._columns:
-            self._read(self._prompt, leave_prompt=False, keep_place=True)
+            self._read(self._prompt, leave_prompt=False, kept=["logit"])
 
     def _describe(self, model: OpenModel) -> None:
         """What the lines above the prompt say of the model and its lens."""
@@ -167,8 +169,8 @@ class Explore(CellOpening, Finding):
         """Read a prompt; one that is being read is dropped."""
         self._read(message.text)
 
-    def _read(self, text: str, *, leave_prompt: bool = True, keep_place: bool = False) -> None:
-        self._leave_prompt, self._keeps_place = leave_prompt, keep_place
+    def _read(self, text: str, *, leave_prompt: bool = True, kept: Collection[str] = ()) -> None:
+        self._leave_prompt, self._kept = leave_prompt, kept
         if not text:
             self.query_one(PromptBox).border_subtitle = EMPTY
             if not self._columns:
@@ -197,7 +199,7 @@ class Explore(CellOpening, Finding):
         if message.serial != self._serial or self._model is None:
             return
         panes, model = self.panes, self._model
-        keeps_place = self._keeps_place and panes.has_cells and self._columns == message.columns
+        kept = self._kept if panes.has_cells and self._columns == message.columns else ()
         self._columns = message.columns
         self._repaint = Repaint()
         box = self.query_one(PromptBox)
@@ -207,14 +209,14 @@ class Explore(CellOpening, Finding):
         self._counted = count
         box.border_subtitle = f"{count} · reading …"
         row = panes.cursor.row if panes.has_cells else len(model.rows) - 1
-        cursor = panes.cursor if keeps_place else Cursor(row, len(message.columns) - 1)
+        cursor = panes.cursor if kept else Cursor(row, len(message.columns) - 1)
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
             if lens == "tuned" and model.lens is None and not panes.in_training:
                 panes.pane(lens).say(NO_LENS)
-            elif lens == "tuned" or not keeps_place:
+            elif lens not in kept or not panes.grids[lens].display:
                 panes.lay_out(lens, model.rows, message.columns, model.vocabulary, cursor)
-        if not keeps_place:
+        if not kept:
             panes.rescale()
         if self._leave_prompt:
             panes.focus_grid()
@@ -236,6 +238,9 @@ class Explore(CellOpening, Finding):
             self._counted += f" · {message.seconds:.2f} s"
             self.mark_unread()
             self.panes.rescale()
+
+    def _read_pins(self) -> None:
+        self._read(self._prompt, leave_prompt=False, kept=LENSES)
 
     def on_read_failed(self, message: ReadFailed) -> None:
         """Say why; the prompt can be changed and tried again."""
@@ -280,7 +285,7 @@ class Explore(CellOpening, Finding):
         """After a fit that came to nothing."""
         assert self._model is not None
         if self._model.lens is not None:
-            self._read(self._prompt, leave_prompt=False, keep_place=True)
+            self._read(self._prompt, leave_prompt=False, kept=["logit"])
             return
         self.panes.empty("tuned", self._model.rows, self._model.vocabulary, NO_LENS)
         self.panes.rescale()
@@ -303,12 +308,9 @@ class Explore(CellOpening, Finding):
         row, column = self.panes.cursor.row, self.panes.cursor.column
         label = self._model.rows[row]
         follows = f' → next "{self._columns[column + 1]}"' if column + 1 < len(self._columns) else ""
-        facts = {
-            lens: None if grid.cells is None else CellFacts.of(lens, grid.cells, row, column, self._texts)
-            for lens, grid in self.grids.items()
-        }
         title = f'row {label} · column {column} "{self._columns[column]}"{follows}'
-        self.query_one(Detail).show(title, facts["logit"], facts["tuned"])
+        cells = {lens: grid.cells for lens, grid in self.grids.items()}
+        self.panel.show(title, cells, self.panes.cursor, self._model.rows, self._texts)
 
     def action_other_pane(self) -> None:
         """Go to the other lens."""

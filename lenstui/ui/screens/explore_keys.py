@@ -12,15 +12,16 @@ KEYS: list[BindingType] = [
         "V", "next_value(-1)", "Value back", show=False, tooltip="Colour by the value before",
         id="explore.value_back",
     ),
+    Binding("p", "pin", "Pin", tooltip="Pin the cell's token, or unpin it", id="explore.pin"),
     Binding(
-        "right_square_bracket", "deepen(1)", "Taller", key_display="]",
+        "right_square_bracket", "deepen(1)", "Taller", key_display="]", show=False,
         tooltip="Taller rows: more of the top tokens", id="explore.taller",
     ),
     Binding(
         "left_square_bracket", "deepen(-1)", "Flatter", key_display="[", show=False,
         tooltip="Flatter rows: fewer of the top tokens", id="explore.flatter",
     ),
-    Binding("r", "flip", "Flip", tooltip="Last row on top, or at the bottom", id="explore.flip"),
+    Binding("r", "flip", "Flip", show=False, tooltip="Last row on top, or at the bottom", id="explore.flip"),
     Binding(
         "tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens",
         id="explore.other",

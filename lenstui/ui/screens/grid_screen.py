@@ -18,6 +18,8 @@ class GridScreen(LeanScreen[None]):
         self._model: OpenModel | None = None
         self._serial = 0
         self._columns: tuple[str, ...] = ()
+        self._prompt = ""
+        self._texts: dict[int, str] = {}  # display texts of tokens
 
     @property
     def panes(self) -> Panes:

@@ -155,6 +155,10 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
             corners = [Cursor(int(end(rows)), first + int(end(columns))) for end in (np.min, np.max)]
             self._refresh_within(self._body, Region.from_union([self._region(corner) for corner in corners]))
 
+    def repin(self, places: Sequence[int]) -> None:
+        """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
+        self._cells.repin(places)
+
     @property
     def cells(self) -> Cells | None:
         """All cells of the prompt, NaN and -1 where not yet read; None while none is."""

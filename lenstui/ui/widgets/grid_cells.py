@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from lenstui.lens.cells import Cells, FloatArray
 from lenstui.ui.widgets.cell import fit, with_number
 
 _NONE = -1  # a token id or a rank that is not there
+_OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class GridCells:
         """Fill in the columns from `start` on."""
         if self.cells is None:
             self.cells = _blank(cells, self._columns)
+        elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # those of other pins are of no use
+            self.repin([_NONE] * cells.pin_ranks.shape[2])
         self._texts.update(texts)
         self._value = value
         columns = slice(start, start + cells.columns)
@@ -52,6 +55,17 @@ class GridCells:
             getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
         self.values[:, columns] = value.of(cells)
         self.levels[:, columns] = scale.levels(self.values[:, columns])
+
+    def repin(self, places: Sequence[int]) -> None:
+        """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
+        if self.cells is None:
+            return
+        kept = {}
+        for name in _OF_PINS:
+            array = getattr(self.cells, name)
+            unread = np.full((*array.shape[:2], 1), _nothing(array), array.dtype)
+            kept[name] = np.concatenate([array, unread], axis=2)[..., list(places)]  # -1 is the last one
+        self.cells = replace(self.cells, **kept)
 
     def resize(self, columns: int) -> None:
         """Have more columns, not yet read, or fewer."""
@@ -117,7 +131,11 @@ def _blank(like: Cells, columns: int) -> Cells:
     """Room for whole rows of cells; nothing read yet: NaN and -1 throughout."""
 
     def room(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        nothing = np.nan if array.dtype.kind == "f" else _NONE
-        return np.full((len(array), columns, *array.shape[2:]), nothing, array.dtype)
+        return np.full((len(array), columns, *array.shape[2:]), _nothing(array), array.dtype)
 
     return Cells(**{field.name: room(getattr(like, field.name)) for field in fields(Cells)})
+
+
+def _nothing(array: npt.NDArray[Any]) -> float:
+    """What stands for a number that is not read."""
+    return np.nan if array.dtype.kind == "f" else _NONE

@@ -84,10 +84,22 @@ class Panes(Vertical):
         return self.grids["logit"].cells is not None
 
     @property
+    def shown_grid(self) -> Grid:
+        """Of the lens that is shown; of the logit lens where that has no cells."""
+        shown = self.grids[self.shown_lens]
+        return shown if shown.display else self.grids["logit"]
+
+    @property
+    def token(self) -> int | None:
+        """The likeliest token of the cell under the cursor, by the lens that is shown; None if not read."""
+        cells = self.shown_grid.cells
+        token = -1 if cells is None else int(cells.top_ids[self.cursor.row, self.cursor.column, 0])
+        return None if token < 0 else token
+
+    @property
     def columns_on_screen(self) -> range:
         """Of the pane that is shown."""
-        shown = self.grids[self.shown_lens]
-        return (shown if shown.display else self.grids["logit"]).visible_columns()
+        return self.shown_grid.visible_columns()
 
     @property
     def page_columns(self) -> int:
@@ -120,8 +132,7 @@ class Panes(Vertical):
 
     def focus_grid(self) -> None:
         """Go to the grid that is shown."""
-        shown = self.grids[self.shown_lens]
-        (shown if shown.display else self.grids["logit"]).focus()
+        self.shown_grid.focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The focused pane is the shown one."""

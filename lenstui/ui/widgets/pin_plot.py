@@ -1,0 +1,98 @@
+"""The pins' probability by row, at the cursor's column, for both lenses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from textual.binding import BindingType
+from textual_hires_canvas import HiResMode
+from textual_plot import NumericAxisFormatter, PlotWidget
+
+from lenstui.export.values import probability_text, round_top
+from lenstui.lens.cells import Cells
+from lenstui.ui.pins import Pinned
+
+
+class PinPlot(PlotWidget, can_focus=False):
+    """A plot that nobody can get caught in: the logit lens as the pins' numbers, the tuned lens as lines."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    DEFAULT_CSS = """
+    PinPlot {
+        height: 100%;
+        border: round $border-blurred;
+        border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
+        & > .plot--axis { color: $foreground 30%; }
+        & > .plot--tick { color: $foreground 60%; text-style: none; }
+        & > .plot--label { color: $foreground 60%; text-style: none; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(allow_pan_and_zoom=False)
+        for margin, cells in (
+            (PlotWidget.margin_top, 0),
+            (PlotWidget.margin_bottom, 1),
+            (PlotWidget.margin_left, 7),
+        ):
+            self.set_reactive(margin, cells)
+        self.border_title = "probability by row"
+        self.drawn: tuple[object, ...] = ()
+
+    def show(
+        self, pins: Sequence[Pinned], cells: Mapping[str, Cells], rows: Sequence[str], column: int
+    ) -> None:
+        """Draw anew, if there is anything new."""
+        curves = {
+            lens: np.exp(of_lens.pin_logprobs[:, column])
+            for lens, of_lens in cells.items()
+            if of_lens.pin_logprobs.shape[2] == len(pins)
+        }
+        drawn = (tuple(pins), tuple(rows), *((lens, curve.tobytes()) for lens, curve in curves.items()))
+        if drawn == self.drawn:
+            return
+        self.drawn = drawn
+        self.border_subtitle = "digits: logit" + (" · lines: tuned" if "tuned" in curves else "")
+        numbers = np.concatenate([curve.ravel() for curve in curves.values()] or [np.zeros(1)])
+        top = round_top(float(np.nanmax(numbers, initial=0.01)))
+        self.clear()
+        self.set_x_formatter(_Labels(rows))
+        self.set_y_formatter(_Percent())
+        self.set_xlimits(-0.5, len(rows) - 0.5)
+        self.set_xticks(range(0, len(rows), -(-len(rows) // 8)))
+        self.set_ylimits(0, top)
+        self.set_yticks([0, top / 2, top])
+        for place, pin in enumerate(pins):
+            for lens, curve in curves.items():
+                if lens == "tuned":
+                    self.plot(
+                        range(len(rows)), curve[:, place], line_style=pin.colour, hires_mode=HiResMode.BRAILLE
+                    )
+        for place, pin in enumerate(pins):
+            if "logit" in curves:
+                self.scatter(
+                    range(len(rows)),
+                    curves["logit"][:, place],
+                    marker=str(place + 1),
+                    marker_style=pin.colour,
+                )
+
+
+class _Labels(NumericAxisFormatter):
+    """Rows by their labels."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        return [self._labels[int(tick)] for tick in ticks]
+
+
+class _Percent(NumericAxisFormatter):
+    """Probabilities."""
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        return [probability_text(tick) for tick in ticks]
