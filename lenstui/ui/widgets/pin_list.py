@@ -29,7 +29,7 @@ class PinList(OptionList, inherit_bindings=False):
             tooltip="Unpin the token: also x, Delete", id="pins.unpin",
         ),
         Binding(
-            "enter", "put_first", "First", tooltip="Make it the first pin: the values are those of the first",
+            "enter", "put_first", "First", tooltip="Make it the first pin, which always has room",
             id="pins.first",
         ),
         Binding("escape,u", "leave", "To the grid", id="pins.leave"),
