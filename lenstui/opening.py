@@ -108,9 +108,9 @@ def open_model(
 
 def _last_model(start: Start) -> Choice | None:
     """The model of the last session, if it is on this machine and not the one that is opened anyway."""
-    from lenstui.lens.hub import DEFAULT_MODEL, Choice, find_local
+    from lenstui.lens.hub import BUNDLED_MODEL, DEFAULT_MODEL, Choice, find_local
 
-    if start.again is None or start.again.model == DEFAULT_MODEL:
+    if start.again is None or start.again.model in {BUNDLED_MODEL, DEFAULT_MODEL}:
         return None
     folder = find_local(start.again.model)
     reason = f"{start.again.model} is the model of the last session: --no-restore opens the default one"

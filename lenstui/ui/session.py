@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.export.values import VALUES
-from lenstui.lens.hub import BUNDLED_MODEL, DEFAULT_MODEL
 from lenstui.settings import THEMES, Settings
 from lenstui.start import Again, Start
 from lenstui.state_file import read_state, write_state
@@ -115,8 +114,13 @@ class Session:
         """What was asked for, and how it was looked at, where the command line leaves that open."""
         if not self._restores or start.prompt is not None or start.lens is not None:
             return start, None
-        named = BUNDLED_MODEL if start.demo else start.model
-        name = named or self._model or DEFAULT_MODEL
+        name = start.model or self._model
+        if start.demo:
+            from lenstui.lens.hub import BUNDLED_MODEL  # the first paint can mostly do without
+
+            name = BUNDLED_MODEL
+        if name is None:
+            return start, None
         look = Look.read(self._models.get(_key(name)))
         lens = Path(look.lens_file) if look.lens_file else None
         again = Again(name, lens, look.when)
@@ -138,7 +142,7 @@ class Session:
         self._models.pop(key, None)
         self._models[key] = asdict(Look.at(explore))
         self._models = dict(list(self._models.items())[-MOST:])
-        self._model = key if named and key not in {BUNDLED_MODEL, DEFAULT_MODEL} else None
+        self._model = key if named else None
 
     def keep_theme(self, theme: str, settings: Settings) -> None:
         """Note a theme that was chosen."""
