@@ -79,6 +79,8 @@ class PinPlot(PlotWidget, can_focus=False):
                     marker=str(place + 1),
                     marker_style=pin.colour,
                 )
+        if self.size:
+            self.render()  # now: while it is painted would have it painted twice
 
 
 class _Labels(NumericAxisFormatter):
