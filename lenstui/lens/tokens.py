@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,14 @@ class Prompt:
     dropped: int = 0
 
 
-def encode(tokenizer: Any, text: str, *, bos: bool | None = None, context: int | None = None) -> Prompt:
+def encode(
+    tokenizer: Any,
+    text: str,
+    *,
+    bos: bool | None = None,
+    context: int | None = None,
+    tail: Sequence[int] = (),
+) -> Prompt:
     """Token ids of `text`.
 
     Args:
@@ -37,6 +44,7 @@ def encode(tokenizer: Any, text: str, *, bos: bool | None = None, context: int |
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
         context: the most columns that the model can read. A longer prompt keeps its last tokens, behind
             the BOS token if it began with one.
+        tail: token ids to put behind those of the text, as they are.
 
     Raises:
         LensError: if there is nothing to read, or `bos` is asked of a tokenizer that has none.
@@ -49,6 +57,7 @@ def encode(tokenizer: Any, text: str, *, bos: bool | None = None, context: int |
         ids = [begin, *ids]
     if not ids or not text:
         raise LensError("The prompt is empty: type a text for the model to read.")
+    ids += tail
     head = [begin] if begin is not None and ids[0] == begin and bos is not False else []
     dropped = 0
     if context is not None and len(ids) > context:
@@ -75,7 +84,11 @@ class TokenTexts:
 
     def surface(self, token: int) -> str:
         """The characters that `token` adds to a text; undecodable bytes as U+FFFD."""
-        return self._decode([*self._anchor, token])[len(self._anchor_text) :]
+        return self.join([token])
+
+    def join(self, tokens: Sequence[int]) -> str:
+        """The characters that `tokens` add to a text; undecodable bytes as U+FFFD."""
+        return self._decode([*self._anchor, *tokens])[len(self._anchor_text) :]
 
     def __getitem__(self, token: int) -> str:
         """Display text of `token`; a label for an id past the tokenizer's end."""

@@ -26,7 +26,7 @@ from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
 from lenstui.ui.model_thread import ModelThread
-from lenstui.ui.model_work import ModelWork, ReadRequest
+from lenstui.ui.model_work import Generation, ModelWork, ReadRequest
 from lenstui.ui.screens.cell import CELL_TOKENS
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
@@ -155,10 +155,25 @@ class LenstuiApp(App[None]):
 
     def request_read(self, serial: int, text: str, page_columns: int) -> None:
         """Read a prompt on the model thread; one that is being read stops."""
+        request = self._read_request(serial, text, page_columns)
+        self._thread.submit("read", lambda stop: self._work.read(request, stop))
+
+    def request_growth(self, serial: int, text: str, known: int, how: Generation | None = None) -> None:
+        """Read a prompt whose first columns are known, or say more; whatever is being read stops."""
+        request = self._read_request(serial, text, 1)
+        if how is None:
+            self._thread.submit("read", lambda stop: self._work.grow(request, known))
+        else:
+            self._thread.submit("read", lambda stop: self._work.generate(request, known, how, stop))
+
+    def stop_reading(self) -> None:
+        """Whatever is being read or said stops."""
+        self._thread.submit("read", lambda stop: None)
+
+    def _read_request(self, serial: int, text: str, page_columns: int) -> ReadRequest:
         pins = tuple(pin.id for pin in self.explore.panel.pins)
         top_k = max(self._start.top_k, TOP_K)
-        request = ReadRequest(serial, text, page_columns, top_k, self._start.bos, pins)
-        self._thread.submit("read", lambda stop: self._work.read(request, stop))
+        return ReadRequest(serial, text, page_columns, top_k, self._start.bos, pins, self.explore.tail)
 
     def request_pins(self, word: str, text: str) -> None:
         """Look up the tokens of a word on the model thread."""

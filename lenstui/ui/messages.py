@@ -91,6 +91,33 @@ class TileRead(Message):
 
 
 @dataclass
+class Grown(Message):
+    """The prompt has more columns at its end, or fewer; their cells are about to come, as in a reading.
+
+    Attributes:
+        serial: of the reading.
+        columns: display text of all input tokens.
+        stem: the text that was typed.
+        tail: token ids that were put behind those of the stem.
+        text: the stem and the text of the tail.
+    """
+
+    serial: int
+    columns: tuple[str, ...]
+    stem: str
+    tail: tuple[int, ...]
+    text: str
+
+
+@dataclass
+class GenerationEnded(Message):
+    """No more tokens come, and why; None where all that were asked for have come."""
+
+    serial: int
+    reason: str | None
+
+
+@dataclass
 class ReadDone(Message):
     """All columns of a reading have come."""
 

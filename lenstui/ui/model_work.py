@@ -23,6 +23,8 @@ from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
     CellNotRead,
     CellRead,
+    GenerationEnded,
+    Grown,
     LensNotSaved,
     LensOpened,
     LensRefused,
@@ -56,6 +58,7 @@ class ReadRequest:
         top_k: how many tokens each cell keeps.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
         pins: tokens whose numbers each cell keeps.
+        tail: token ids to put behind those of the text.
     """
 
     serial: int
@@ -64,6 +67,26 @@ class ReadRequest:
     top_k: int
     bos: bool | None
     pins: tuple[int, ...] = ()
+    tail: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What to say more.
+
+    Attributes:
+        count: how many tokens at most.
+        row: index of the row that speaks; None for the last, the model itself.
+        tuned: read that row by the tuned lens, else by the logit lens.
+        temperature: 0 takes the likeliest token.
+        seed: of the draws.
+    """
+
+    count: int
+    row: int | None
+    tuned: bool
+    temperature: float
+    seed: int
 
 
 class ModelWork:
@@ -133,6 +156,78 @@ class ModelWork:
         else:
             self._post(ReadDone(serial, time.monotonic() - began))
 
+    def grow(self, request: ReadRequest, known: int) -> None:
+        """Read the columns from `known` on; those before are on screen, of the prompt as it was."""
+        began = time.monotonic()
+        try:
+            self._grow(request, known)
+        except LensError as error:
+            self._post(ReadFailed(request.serial, str(error)))
+        except Exception as error:  # whatever torch and transformers raise must not end the program
+            text = f"Reading failed: {type(error).__name__}: {first_line(error)}"
+            self._post(ReadFailed(request.serial, text))
+        else:
+            self._post(ReadDone(request.serial, time.monotonic() - began))
+
+    def _grow(self, request: ReadRequest, known: int) -> int:
+        """How many columns there are then."""
+        if self._opened is None:
+            return 0
+        from lenstui.lens.readout import read_tiles
+
+        model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
+        prompt = self._prompt(request)
+        self._request = request
+        columns = tuple(model.texts[token] for token in prompt.ids)
+        self._post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
+        new = range(max(0, min(known, len(columns) - 1)), len(columns))
+        tiles = read_tiles(model, prompt, lens, top_k=request.top_k, pins=request.pins, first=new)
+        for tile in tiles:
+            if tile.start < new.start:
+                break
+            self._post(TileRead(request.serial, tile, model.texts.of(_tokens(tile))))
+        return len(columns)
+
+    def generate(self, request: ReadRequest, known: int, how: Generation, stop: Stop) -> Iterator[None]:
+        """Put one token after the other behind the prompt, and read its column."""
+        opened, reason = self._opened, None
+        if opened is None:
+            return
+        from lenstui.lens.generation import generate
+
+        try:
+            model = opened.model
+            lens = (self._lens_in_training() or opened.lens) if how.tuned else None
+            said = generate(
+                model,
+                self._prompt(request).ids,
+                count=how.count,
+                row=how.row,
+                lens=lens,
+                temperature=how.temperature,
+                seed=how.seed,
+            )
+            for number, token in enumerate(said, 1):
+                if stop() or self._opened is not opened:
+                    reason = "stopped"
+                    break
+                request = replace(request, tail=(*request.tail, token))
+                began = time.monotonic()
+                columns = self._grow(request, known)
+                self._post(ReadDone(request.serial, time.monotonic() - began))
+                known = columns - 1
+                if token == model.tokenizer.eos_token_id:
+                    reason = f"the text ends here: {model.texts[token]}"
+                elif columns == model.context and number < how.count:
+                    reason = f"the context of {model.context} columns is full"
+                yield
+        except LensError as error:
+            self._post(ReadFailed(request.serial, str(error)))
+        except Exception as error:  # whatever torch and transformers raise must not end the program
+            text = f"Generating failed: {type(error).__name__}: {first_line(error)}"
+            self._post(ReadFailed(request.serial, text))
+        self._post(GenerationEnded(request.serial, reason))
+
     def find_pins(self, word: str, text: str, stop: Stop) -> None:
         """Look up the tokens of a word that may follow a text."""
         if self._opened is None:
@@ -196,7 +291,10 @@ class ModelWork:
 
         assert self._opened is not None
         model = self._opened.model
-        return encode(model.tokenizer, request.text, bos=request.bos, context=model.context)
+        prompt = encode(
+            model.tokenizer, request.text, bos=request.bos, context=model.context, tail=request.tail
+        )
+        return replace(prompt, text=request.text + model.texts.join(request.tail))
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""

@@ -29,6 +29,7 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.cell import CellOpening
+from lenstui.ui.screens.continuing import Continuing
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.finding import Finding
 from lenstui.ui.screens.pinning import Pinning
@@ -49,7 +50,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Finding, Pinning):
+class Explore(CellOpening, Finding, Continuing, Pinning):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -72,7 +73,6 @@ class Explore(CellOpening, Finding, Pinning):
         self._leave_prompt = True  # for the grid, once the columns are known
         self._kept: Collection[str] = ()  # lenses whose cells stay, and the cursor with them
         self._repaint = Repaint()
-        self._counted = ""  # how many columns the prompt has, in words
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,6 +130,7 @@ class Explore(CellOpening, Finding, Pinning):
         self._describe(model)
         self._texts.clear()
         self.panel.pins = ()  # they are tokens of another model
+        self.fold()
         self.panes.empty("logit", model.rows, model.vocabulary, "")
         self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.lens else NO_LENS)
         self._columns = ()
@@ -177,13 +178,15 @@ class Explore(CellOpening, Finding, Pinning):
                 self.panes.say("Type a prompt and press Enter.")
             self.query_one(PromptBox).focus()
             return
+        if text != self._prompt:
+            self.fold()
         self._prompt = text
         if self._model is None:
             self.query_one(PromptBox).border_subtitle = "will be read when the model is open"
             return
         self._serial += 1
         self.query_one(PromptBox).border_subtitle = "reading …"
-        self.app.request_read(self._serial, text, self.panes.page_columns)  # type: ignore[attr-defined]
+        self.app.request_read(self._serial, self.stem, self.panes.page_columns)  # type: ignore[attr-defined]
 
     @on(PromptBox.Changed)
     def mark_unread(self) -> None:

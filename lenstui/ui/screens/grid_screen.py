@@ -19,6 +19,7 @@ class GridScreen(LeanScreen[None]):
         self._serial = 0
         self._columns: tuple[str, ...] = ()
         self._prompt = ""
+        self._counted = ""  # how many columns the prompt has, in words
         self._texts: dict[int, str] = {}  # display texts of tokens
 
     @property

@@ -63,6 +63,11 @@ class PromptBox(TextArea):
         """What was typed, hidden characters and all."""
         return unshield(self.text, self._stand_ins)
 
+    def show(self, text: str) -> None:
+        """Hold another text."""
+        self.text = self._shielded(text)
+        self.move_cursor(self.document.end)
+
     def _shielded(self, text: str) -> str:
         shown, stand_ins = shield(text)
         self._stand_ins.update(stand_ins)

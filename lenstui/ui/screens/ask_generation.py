@@ -1,0 +1,117 @@
+"""Ask how many tokens to generate, and how."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from lenstui.ui.model_work import Generation
+
+_COUNT, _MOST = 20, 9999
+
+
+class AskGeneration(ModalScreen[Generation | None]):
+    """Three numbers to type in. Hands back what to generate, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close", id="generation.close"),
+        Binding("down", "app.focus_next", "Next", show=False, id="generation.next"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="generation.previous"),
+    ]
+    DEFAULT_CSS = """
+    AskGeneration {
+        align: center middle;
+        background: $background 60%;
+        #generation-box {
+            width: 72;
+            max-width: 96%;
+            height: auto;
+            border: round $border;
+            background: $surface;
+            padding: 1 2;
+        }
+        Horizontal { height: 1; margin-bottom: 1; }
+        Horizontal Label { width: 14; color: $text-muted; }
+        Horizontal Label.hint { width: 1fr; margin-left: 2; }
+        Input { width: 10; border: none; height: 1; background: $panel; }
+        #generation-what { width: 1fr; margin-bottom: 1; }
+        #generation-wrong { width: 1fr; color: $error; display: none; }
+    }
+    """
+
+    def __init__(self, *, row: int | None, label: str, tuned: bool, seed: int, room: int | None) -> None:
+        """Prepare the question.
+
+        Args:
+            row: index of the row that speaks; None for the last.
+            label: of that row.
+            tuned: whether the tuned lens reads it.
+            seed: of the draws, unless another is typed.
+            room: how many tokens the context still takes, or None.
+        """
+        super().__init__()
+        self._row, self._label, self._tuned, self._seed, self._room = row, label, tuned, seed, room
+
+    def compose(self) -> ComposeResult:
+        """What will speak, and the numbers."""
+        count = _COUNT if self._room is None else min(_COUNT, self._room)
+        lens = "tuned" if self._tuned else "logit"
+        what = "The model goes on."
+        if self._row is not None:
+            what = (
+                f"Row {self._label} goes on by the {lens} lens: what the model would say if it stopped there."
+            )
+        room = "" if self._room is None else f", at most {self._room}"
+        with Vertical(id="generation-box") as box:
+            box.border_title = "generate"
+            box.border_subtitle = "enter generates · up down · esc closes"
+            yield Label(Text(what), id="generation-what")
+            for name, label, value, hint in (
+                ("count", "tokens", str(count), f"a whole number{room}"),
+                ("temperature", "temperature", "0", "0 takes the likeliest token"),
+                ("seed", "seed", str(self._seed), "of the draws, if temperature is not 0"),
+            ):
+                with Horizontal():
+                    yield Label(label)
+                    typed = Input(value, compact=True, id=f"generation-{name}")
+                    typed.cursor_blink = False
+                    yield typed
+                    yield Label(hint, classes="hint")
+            yield Label(id="generation-wrong")
+
+    def _typed(self, name: str) -> str:
+        return self.query_one(f"#generation-{name}", Input).value.strip()
+
+    @on(Input.Submitted)
+    def submit(self) -> None:
+        """Hand it back, or say what is wrong."""
+        count, temperature, seed = (self._typed(name) for name in ("count", "temperature", "seed"))
+        most = _MOST if self._room is None else min(_MOST, self._room)
+        if not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= most):
+            self._say(f"tokens: a whole number from 1 to {most}")
+        elif not _is_temperature(temperature):
+            self._say("temperature: 0 or a positive number")
+        elif not (seed.isascii() and seed.isdigit() and len(seed) < 10):
+            self._say("seed: a whole number")
+        else:
+            self.dismiss(Generation(int(count), self._row, self._tuned, float(temperature), int(seed)))
+
+    def _say(self, text: str) -> None:
+        wrong = self.query_one("#generation-wrong", Label)
+        wrong.update(Text(text))
+        wrong.display = True
+
+
+def _is_temperature(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and float(text) >= 0
+    except ValueError:
+        return False
