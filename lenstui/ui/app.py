@@ -30,7 +30,6 @@ from lenstui.ui.model_work import Generation, ModelWork, ReadRequest
 from lenstui.ui.screens.cell import CELL_TOKENS
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
-from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.open_model import OpenModelScreen
 from lenstui.ui.screens.quit_training import QuitTraining
 from lenstui.ui.session import Look, Session, depth_of
@@ -39,6 +38,7 @@ from lenstui.ui.training import Training
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 if TYPE_CHECKING:
+    from lenstui.ui.screens.lenses import Lenses
     from lenstui.ui.screens.train import Train
 
 TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
@@ -294,6 +294,8 @@ class LenstuiApp(App[None]):
 
         def closed(_: None) -> None:
             self._lenses = None
+
+        from lenstui.ui.screens.lenses import Lenses
 
         self._lenses = Lenses(self.explore.model)
         self.push_screen(self._lenses, closed)
