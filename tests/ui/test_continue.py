@@ -196,9 +196,9 @@ async def test_escape_stops_and_what_was_said_stays(
         tail = app.explore.tail
         assert 0 < len(tail) < 50
         check(app, tiny_model, [*ids, *tail])
-        await pilot.press("escape")
+        await pilot.press("escape")  # once more does no harm
         await pilot.pause()
-        assert "Nothing is being generated" in told(app)
+        assert app.explore.tail == tail
 
 
 async def test_the_context_is_told(opened: Any, tiny_model: Path) -> None:

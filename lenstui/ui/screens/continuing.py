@@ -119,12 +119,10 @@ class Continuing(GridScreen):
         self._grow(self._tail, how)
 
     def action_stop(self) -> None:
-        """Stop generating."""
+        """Stop generating. Esc is pressed to be safe, too: where nothing goes on, nothing is said."""
         if self.is_generating:
             self._app.stop_reading()
             self._end("stopped")
-        else:
-            self._tell("Nothing is being generated.")
 
     def _can_grow(self) -> bool:
         """Whether there is room for a token and nothing else puts any there; if not, it is said."""
