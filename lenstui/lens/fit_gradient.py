@@ -23,6 +23,7 @@ from lenstui.lens.product import product
 _LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
 _BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody asked for it
+_TRIED_COLUMNS = 128  # on which that is tried
 
 
 def losses_and_gradient(
@@ -112,6 +113,7 @@ def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead
     if whole.weight.dtype != torch.float32 or not _bfloat16_is_fast(whole.weight.device):
         return whole
     rounded = _with_products(whole, torch.bfloat16)
+    sample = sample[:: max(1, len(sample) // _TRIED_COLUMNS)]
     with torch.inference_mode():
         exact = whole(sample).log_softmax(-1)
         near = rounded(sample.bfloat16()).float().log_softmax(-1)

@@ -42,7 +42,7 @@ class FitOptions:
 
     preset: str = "quick"
     closed_form_tokens: int = 16_384
-    steps: int = 50
+    steps: int = 40
     tokens_per_step: int = 256
     seq_len: int = 256
     optimizer: Optimizer = "muon"
@@ -54,7 +54,7 @@ class FitOptions:
     loss: Loss = "kl"
     bias_only: bool = False
     seed: int = 0
-    held_out_tokens: int = 2_048
+    held_out_tokens: int = 1_024
     products: Products = "auto"
     vocabulary: int = 4_096
 

@@ -10,7 +10,7 @@ from lenstui.lens.cells import FloatArray
 from lenstui.ui.fit_messages import FitStatus, Phase
 
 PRESETS: Mapping[str, str] = {
-    "quick": "closed form, then 50 steps: within minutes",
+    "quick": "closed form, then 40 steps: within minutes",
     "standard": "eight times the text, 1,000 steps: to publish with",
     "paper": "SGD as in Belrose et al. 2023, 250 steps of 262,144 tokens: hours on a CPU",
     "adam": "Adam from zero, the recipe of small scripts",
