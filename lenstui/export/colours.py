@@ -15,6 +15,24 @@ LIGHT_COLOURS = (
     "#2282b9", "#236bae", "#2554a3", "#263c98", "#20297d", "#121a60",
 )  # fmt: skip
 
+# From below 0, blue, to above it, orange: hues that deuteranopes, protanopes and tritanopes tell apart. The
+# middle recedes, and both arms are as light (10, 22, 36, 50, 65, 81) at the same distance from it.
+DIVERGING_COLOURS = (
+    "#8ad2ff", "#42a5eb", "#007bc9", "#00579d", "#00356d",
+    "#1b1c20",
+    "#5e210d", "#8f3b13", "#bb5d13", "#e58723", "#ffbd62",
+)  # fmt: skip
+
+# The same on a light panel (96, 86, 72, 57, 42, 27).
+LIGHT_DIVERGING_COLOURS = (
+    "#004089", "#0066b6", "#3d8dd7", "#7eb6ea", "#badbf8",
+    "#f5f5f3",
+    "#f3d2a7", "#e1a55d", "#c87422", "#9d4d0f", "#6f2b0b",
+)  # fmt: skip
+
+LEVEL_COLOURS = COLOURS + DIVERGING_COLOURS
+"""The colour of every level, in files."""
+
 
 def contrast(one: str, other: str) -> float:
     """The WCAG contrast ratio of two colours, 1 to 21."""

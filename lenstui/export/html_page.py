@@ -12,6 +12,7 @@ import json
 import math
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from string import Template
@@ -21,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui import __version__
-from lenstui.export.colours import COLOURS, readable
+from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, versions_text
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import PROBABILITY, STEPS, VALUES, Scale, Value
+from lenstui.export.values import PROBABILITY, VALUES, Scale, Value
 from lenstui.lens.cells import Cells
 from lenstui.lens.pins import Pin
 
@@ -95,7 +96,7 @@ def _steps() -> str:
     """The colours as classes."""
     return "".join(
         f".l{step} {{ background: {colour}; color: {readable(colour)}; }}\n"
-        for step, colour in enumerate(COLOURS)
+        for step, colour in enumerate(LEVEL_COLOURS)
     )
 
 
@@ -117,7 +118,6 @@ def _data(
         "tokens": numbers_of(readout.prompt.ids),
         "texts": [texts[token] for token in ids.tolist()],
         "k": lenses[0].top_ids.shape[2],
-        "steps": STEPS,
         "value": value.key,
         "values": [
             *(_value(one.key, one.label, one, lenses, vocabulary) for one in VALUES),
@@ -159,7 +159,8 @@ def _value(key: str, label: str, value: Value, lenses: Sequence[Cells], vocabula
         "key": key,
         "label": label,
         "unit": value.unit,
-        "scale": {"lo": scale.lo, "hi": scale.hi, "log": scale.log, "low_is_bright": scale.low_is_bright},
+        "scale": asdict(scale),
+        "steps": [scale.steps.start, len(scale.steps)],
         "legend": [value.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
     }
 

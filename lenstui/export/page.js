@@ -22,12 +22,20 @@ function numbers(lens, key) {
   return key === "prob" ? lens.probs.filter((_, place) => place % data.k === 0) : lens[key];
 }
 
-function level(number, scale) {
+// As lenstui/export/values.py has it.
+function level(number, { scale, steps: [first, count] }) {
   if (number === null) return "none";
-  const along = (above) => (scale.log ? Math.log1p(above) : above);
-  const span = scale.hi - scale.lo;
-  const part = span ? along(Math.min(Math.max(number - scale.lo, 0), span)) / along(span) : 0;
-  return Math.round((scale.low_is_bright ? 1 - part : part) * (data.steps - 1));
+  const share = (distance, farthest) => {
+    const within = Math.min(Math.max(distance, 0), farthest);
+    if (!farthest) return 0;
+    return scale.log ? Math.log1p(within) / Math.log1p(farthest) : within / farthest;
+  };
+  if (scale.diverging) {
+    const arm = (count - 1) / 2;
+    return first + arm + Math.sign(number) * Math.round(arm * share(Math.abs(number), scale.hi));
+  }
+  const away = scale.low_is_bright ? number - scale.lo : scale.hi - number;
+  return first + Math.round((1 - share(away, scale.hi - scale.lo)) * (count - 1));
 }
 
 function colour(key) {
@@ -37,16 +45,23 @@ function colour(key) {
     grids.get(name).forEach((line, row) =>
       line.forEach((cell, column) => {
         const chosen = cell.classList.contains("here");
-        cell.className = "l" + level(shown[row * columns + column], value.scale) + (chosen ? " here" : "");
+        cell.className = "l" + level(shown[row * columns + column], value) + (chosen ? " here" : "");
       }),
     );
   }
-  const [dark, middle, bright] = value.legend;
-  const half = data.steps / 2;
-  const steps = Array.from({ length: data.steps }, (_, step) => element("span", { className: "l" + step }));
+  const [first, middle, last] = value.legend;
+  const [start, count] = value.steps;
+  const step = (place) => element("span", { className: "l" + (start + place) });
+  const half = Math.floor(count / 2);
+  const below = Array.from({ length: half }, (_, place) => step(place));
+  const above = Array.from({ length: half }, (_, place) => step(count - half + place));
+  const between = count % 2 ? step(half) : element("span"); // a step in the middle has its number on it
+  between.classList.add("middle");
+  between.append(middle);
   const legend = document.getElementById("legend");
-  legend.replaceChildren(dark, ...steps.slice(0, half), middle, ...steps.slice(half), `${bright} ${value.unit}`);
-  legend.setAttribute("aria-label", `${value.label} from ${dark}, dark, to ${bright}, bright`);
+  legend.replaceChildren(first, ...below, between, ...above, `${last} ${value.unit}`);
+  const ends = value.scale.diverging ? `${first}, blue, to ${last}, orange` : `${first}, dark, to ${last}, bright`;
+  legend.setAttribute("aria-label", `${value.label} from ${ends}`);
 }
 
 function drawSwitch() {

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from rich.cells import cell_len
 
-from lenstui.export.colours import COLOURS, readable
+from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, versions_text
 from lenstui.export.table import clip, summary
@@ -162,7 +162,7 @@ def _grid(
                 yield _text(x + _PAD, baseline, frame.heads[column], bold=True)
             else:
                 level = levels[line - 1][column]
-                colour = _NO_COLOUR if level == NO_LEVEL else COLOURS[level]
+                colour = _NO_COLOUR if level == NO_LEVEL else LEVEL_COLOURS[level]
                 yield _rectangle(x, top + line * _ROW, frame.widths[column] - 1, _ROW - 1, colour)
                 yield _text(x + _PAD, baseline, tokens[line - 1][column], fill=readable(colour))
             x += frame.widths[column]
@@ -171,10 +171,10 @@ def _grid(
 def _legend(value: Value, scale: Scale, top: int) -> Iterator[str]:
     """The colours with the numbers that they stand for."""
     left = _MARGIN
-    width = len(COLOURS) * _SWATCH
+    width = len(scale.steps) * _SWATCH
     yield _text(left, top + _FONT, f"{value.label}{f', {value.unit}' if value.unit else ''}")
-    for step, colour in enumerate(COLOURS):
-        yield _rectangle(left + step * _SWATCH, top + _ROW, _SWATCH, _ROW - 3, colour)
+    for step, level in enumerate(scale.steps):
+        yield _rectangle(left + step * _SWATCH, top + _ROW, _SWATCH, _ROW - 3, LEVEL_COLOURS[level])
     for fraction, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         number = value.format(scale.at(fraction))
         yield _text(left + round(fraction * width), top + 3 * _ROW - 6, number, anchor=anchor)

@@ -13,7 +13,10 @@ from lenstui.lens.cells import Cells, FloatArray
 
 LevelArray = npt.NDArray[np.uint8]
 
-STEPS = 12
+STEPS = 12  # from dark to bright: levels 0 to 11
+ARM = 5  # steps on either side of 0, where a scale diverges
+NEUTRAL = STEPS + ARM  # the level of 0 there; below and above it are the arms, levels 12 to 22
+LEVELS = NEUTRAL + ARM + 1
 NO_LEVEL = 255  # the level of a cell that has no number
 
 _ROUND_TOPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -21,39 +24,65 @@ _ROUND_TOPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Which numbers the steps of the palette stand for. Both panes share one.
+    """Which numbers the steps of a palette stand for. Both panes share one.
 
     Attributes:
         lo: smallest number told apart.
         hi: largest number told apart.
-        log: steps are even in `log(1 + number - lo)`.
+        log: steps are even in `log(1 + distance)`, from the bright end or, where it diverges, from 0.
         low_is_bright: small numbers are the good ones and take the bright end.
+        diverging: the neutral step is exactly at 0, those of negative and of positive numbers have a hue of
+            their own; `lo` is `-hi`.
     """
 
     lo: float
     hi: float
     log: bool = False
     low_is_bright: bool = False
+    diverging: bool = False
+
+    @classmethod
+    def around_zero(cls, top: float, *, log: bool = False) -> Scale:
+        """One that diverges, and tells numbers apart up to `top` on either side."""
+        return cls(-top, top, log, diverging=True)
+
+    @property
+    def steps(self) -> range:
+        """The levels that it uses, from the end that `at(0)` is the number of."""
+        return range(STEPS, LEVELS) if self.diverging else range(STEPS)
 
     def levels(self, values: FloatArray) -> LevelArray:
-        """Steps of the palette, 0 (dark) to 11 (bright); `NO_LEVEL` where the value is NaN.
+        """Steps of the palette; `NO_LEVEL` where the value is NaN.
 
-        The two end steps are half as wide as the others, so that rank 0 has one of its own.
+        They are 0 (dark) to 11 (bright), or where the scale diverges 12 (`lo`) to 22 (`hi`) with 0 at 17. The
+        two end steps are half as wide as the others, so that rank 0 has one of its own.
         """
-        span = self.hi - self.lo
-        above = np.clip(values - np.float32(self.lo), 0, span)
+        if self.diverging:
+            sizes = self._shares(np.clip(np.abs(values), 0, self.hi), self.hi)
+            levels = NEUTRAL + np.sign(values) * np.rint(ARM * sizes)
+        else:
+            away = values - np.float32(self.lo) if self.low_is_bright else np.float32(self.hi) - values
+            span = self.hi - self.lo
+            levels = np.rint((STEPS - 1) * (1 - self._shares(np.clip(away, 0, span), span)))
+        return np.where(np.isnan(levels), NO_LEVEL, levels).astype(np.uint8)
+
+    def _shares(self, distances: FloatArray, farthest: float) -> FloatArray:
+        """How far along the steps distances are, 0 to 1."""
         if self.log:
-            above, span = np.log1p(above), math.log1p(span)
-        levels = above * np.float32((STEPS - 1) / span if span else 0)
-        if self.low_is_bright:
-            levels = STEPS - 1 - levels
-        return np.where(np.isnan(levels), NO_LEVEL, np.rint(levels)).astype(np.uint8)
+            distances, farthest = np.log1p(distances), math.log1p(farthest)
+        return distances * np.float32(1 / farthest if farthest else 0)
 
     def at(self, fraction: float) -> float:
-        """The number at a point of the palette, 0 its dark end and 1 its bright end."""
-        fraction = 1 - fraction if self.low_is_bright else fraction
-        span = self.hi - self.lo
-        return self.lo + (math.expm1(fraction * math.log1p(span)) if self.log else fraction * span)
+        """The number at a point of the palette, 0 its first step (the dark end, or `lo`) and 1 its last."""
+        if self.diverging:
+            side = 2 * fraction - 1
+            return math.copysign(self._distance(abs(side), self.hi), side)
+        away = self._distance(1 - fraction, self.hi - self.lo)
+        return self.lo + away if self.low_is_bright else self.hi - away
+
+    def _distance(self, share: float, farthest: float) -> float:
+        """The other way round."""
+        return math.expm1(share * math.log1p(farthest)) if self.log else share * farthest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +140,16 @@ def rank_text(number: float) -> str:
 
 def _ranks(ranks: npt.NDArray[np.int32]) -> FloatArray:
     return np.where(ranks < 0, np.nan, ranks).astype(np.float32)
+
+
+def around_zero(arrays: Sequence[FloatArray], *, log: bool = False) -> Scale:
+    """A scale that diverges, for numbers of either sign: symmetrical, and robust as `_robust_top` is.
+
+    Args:
+        arrays: the numbers, column 0 first, NaN where there is none.
+        log: have steps even in `log(1 + distance from 0)`.
+    """
+    return Scale.around_zero(_robust_top([np.abs(array) for array in arrays]), log=log)
 
 
 def _robust_top(arrays: Sequence[FloatArray]) -> float:

@@ -9,8 +9,14 @@ from typing import Any
 from rich.style import Style
 from textual.app import App
 
-from lenstui.export.colours import COLOURS, LIGHT_COLOURS, readable
-from lenstui.export.values import NO_LEVEL, STEPS
+from lenstui.export.colours import (
+    COLOURS,
+    DIVERGING_COLOURS,
+    LIGHT_COLOURS,
+    LIGHT_DIVERGING_COLOURS,
+    readable,
+)
+from lenstui.export.values import ARM, LEVELS, NO_LEVEL, STEPS
 
 
 class Mode(Enum):
@@ -32,8 +38,19 @@ _LIGHT_INDEXED = (
     "#ffffff", "#d7ffd7", "#afd7af", "#00d7d7", "#87afd7", "#00afd7",
     "#0087af", "#5f5faf", "#005faf", "#5f0087", "#000087", "#00005f",
 )  # fmt: skip
+_INDEXED_DIVERGING = (
+    "#87d7ff", "#5fafff", "#0087d7", "#005faf", "#000087",
+    "#1c1c1c",
+    "#5f0000", "#875f00", "#d75f00", "#ff8700", "#ffd787",
+)  # fmt: skip
+_LIGHT_INDEXED_DIVERGING = (
+    "#000087", "#005faf", "#0087d7", "#5fafff", "#afd7ff",
+    "#ffffff",
+    "#ffd7af", "#ffaf5f", "#d75f00", "#875f00", "#5f0000",
+)  # fmt: skip
 
 _GLYPHS = " ▁▂▃▄▅▆▇█"
+_DIVERGING_GLYPHS = "⇊⇓↓↘ ↗↑⇑⇈"  # below 0, about 0, above it
 
 
 def mode(color_system: str | None, no_color: bool, *, light: bool = False, ansi: bool = False) -> Mode:
@@ -57,7 +74,10 @@ def mode_of(app: App[Any]) -> Mode:
 
 
 def colours(mode: Mode) -> tuple[str, ...]:
-    """The backgrounds, from the one that recedes on, as hex; none where glyphs take their place."""
+    """The backgrounds from dark to bright (or on light ground the other way round), as hex.
+
+    None where glyphs take their place.
+    """
     return {
         Mode.TRUE: COLOURS,
         Mode.INDEXED: _INDEXED,
@@ -67,14 +87,34 @@ def colours(mode: Mode) -> tuple[str, ...]:
     }[mode]
 
 
+def diverging_colours(mode: Mode) -> tuple[str, ...]:
+    """The backgrounds from below 0 to above it, the one that recedes in the middle; none as above."""
+    return {
+        Mode.TRUE: DIVERGING_COLOURS,
+        Mode.INDEXED: _INDEXED_DIVERGING,
+        Mode.LIGHT_TRUE: LIGHT_DIVERGING_COLOURS,
+        Mode.LIGHT_INDEXED: _LIGHT_INDEXED_DIVERGING,
+        Mode.PLAIN: (),
+    }[mode]
+
+
 def glyph(level: int) -> str:
-    """A level as one character: nothing for the darkest step and for none, a full block for the brightest."""
-    return " " if level == NO_LEVEL else _GLYPHS[round(level * (len(_GLYPHS) - 1) / (STEPS - 1))]
+    """A level as one character.
+
+    From dark to bright it is nothing at first and a full block at last; where the scale diverges, an arrow
+    down or up, and nothing about 0. A cell without a number has none.
+    """
+    if level == NO_LEVEL:
+        return " "
+    if level < STEPS:
+        return _GLYPHS[round(level * (len(_GLYPHS) - 1) / (STEPS - 1))]
+    return _DIVERGING_GLYPHS[round((level - STEPS) * (len(_DIVERGING_GLYPHS) - 1) / (2 * ARM))]
 
 
 @cache
 def styles(mode: Mode) -> tuple[Style, ...]:
-    """The style of each step; empty styles where glyphs take the place of colour."""
+    """The style of each level; empty styles where glyphs take the place of colour."""
     if mode is Mode.PLAIN:
-        return (Style(),) * STEPS
-    return tuple(Style(color=readable(colour), bgcolor=colour) for colour in colours(mode))
+        return (Style(),) * LEVELS
+    backgrounds = colours(mode) + diverging_colours(mode)
+    return tuple(Style(color=readable(colour), bgcolor=colour) for colour in backgrounds)

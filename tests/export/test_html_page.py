@@ -97,10 +97,14 @@ def test_every_number_comes_back() -> None:
 def test_the_switch_has_all_values_and_the_pins_on_the_scales_of_the_screen() -> None:
     data = data_of(written())
     assert [value["key"] for value in data["values"]] == [*(value.key for value in VALUES), "pin0", "pin1"]
-    assert (data["value"], data["steps"]) == ("prob", len(COLOURS))
+    assert data["value"] == "prob"
     scale = KL.scale([cells.kl for cells in READOUT.lenses.values()], 16)
     kl = data["values"][2]
-    assert kl["scale"] == {"lo": 0, "hi": scale.hi, "log": False, "low_is_bright": True}
+    assert kl["scale"] == {
+        **{"lo": 0, "hi": scale.hi, "log": False},
+        **{"low_is_bright": True, "diverging": False},
+    }
+    assert kl["steps"] == [0, len(COLOURS)]
     assert kl["legend"] == [KL.format(scale.at(fraction)) for fraction in (0, 0.5, 1)]
     assert (kl["label"], kl["unit"]) == ("KL from final", "nats")
     assert data["values"][4]["label"] == "probability of ·the"

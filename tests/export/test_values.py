@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenstui.export.values import (
+    ARM,
     ENTROPY,
     KL,
+    LEVELS,
+    NEUTRAL,
     NO_LEVEL,
     PROBABILITY,
     RANK,
@@ -19,6 +22,7 @@ from lenstui.export.values import (
     VALUES,
     Scale,
     Value,
+    around_zero,
     nats_text,
     probability_text,
     rank_text,
@@ -144,6 +148,51 @@ def test_at_says_what_the_levels_are(fraction: float, log: bool, low_is_bright: 
     scale = Scale(0, 40, log, low_is_bright)
     level = scale.levels(np.array([scale.at(fraction)], np.float32))[0]
     assert abs(level - fraction * (STEPS - 1)) <= 0.5 + 1e-3
+
+
+wild = st.floats(allow_nan=False, width=32)
+
+
+@given(st.floats(0.01, 1e6), st.booleans(), st.lists(wild, min_size=1))
+def test_a_scale_that_diverges_is_symmetrical_about_0(top: float, log: bool, numbers: list[float]) -> None:
+    scale = Scale.around_zero(top, log=log)
+    one, other = (scale.levels(sign * np.array([numbers], np.float32)).astype(int) for sign in (1, -1))
+    assert (one + other == 2 * NEUTRAL).all()
+    assert (np.sign(one - NEUTRAL) * np.sign(numbers) >= 0).all(), "never on the other side"
+    assert ((one >= STEPS) & (one < LEVELS)).all()
+    order = np.argsort(numbers)
+    assert (np.diff(one[0, order]) >= 0).all()
+    ends = np.array([0, -0.0, top, -top, np.inf, -np.inf, np.nan], np.float32)
+    high, low = NEUTRAL + ARM, NEUTRAL - ARM
+    assert scale.levels(ends).tolist() == [NEUTRAL, NEUTRAL, high, low, high, low, NO_LEVEL]
+    assert (scale.at(0), scale.at(0.5), scale.at(1)) == pytest.approx((-top, 0, top))
+    assert list(scale.steps) == list(range(STEPS, LEVELS))
+
+
+@given(st.floats(0, 1), st.booleans())
+def test_at_says_what_the_levels_are_where_a_scale_diverges(fraction: float, log: bool) -> None:
+    scale = Scale.around_zero(40, log=log)
+    level = scale.levels(np.array([scale.at(fraction)], np.float32))[0]
+    assert abs(level - STEPS - fraction * 2 * ARM) <= 0.5 + 1e-3
+
+
+def test_steps_are_even_or_even_in_the_logarithm() -> None:
+    numbers = np.array([0.9, 1.1, 2.9, 3.1, 9.1], np.float32)
+    assert (Scale.around_zero(10).levels(numbers) - NEUTRAL).tolist() == [0, 1, 1, 2, 5]
+    edges = [math.expm1((step + 0.5) / ARM * math.log1p(1000)) for step in range(ARM)]
+    scale = Scale.around_zero(1000, log=True)
+    for step, edge in enumerate(edges):
+        around = np.array([edge * 0.99, edge * 1.01], np.float32)
+        assert (scale.levels(around) - NEUTRAL).tolist() == [step, step + 1]
+
+
+def test_a_scale_around_zero_ignores_column_0_and_outliers_of_either_sign() -> None:
+    numbers = np.full((10, 20), 0.9, np.float32)
+    numbers[:, 1::2] = -1.9
+    numbers[:, 0], numbers[3, 4], numbers[0, 5] = 1e4, -1e6, np.nan
+    assert around_zero([numbers]) == Scale.around_zero(2.0)
+    assert around_zero([numbers], log=True) == Scale.around_zero(2.0, log=True)
+    assert around_zero([]).hi > 0
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 
 from lenstui.export.colours import contrast, readable
-from lenstui.export.values import NO_LEVEL, STEPS
+from lenstui.export.values import ARM, LEVELS, NEUTRAL, NO_LEVEL, STEPS
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
 
@@ -24,7 +25,7 @@ def test_every_step_is_lighter_or_on_light_ground_darker_than_the_one_before(mod
 
 @pytest.mark.parametrize("mode", COLOURED)
 def test_text_is_readable_on_every_step(mode: Mode) -> None:
-    for colour in palette.colours(mode):
+    for colour in palette.colours(mode) + palette.diverging_colours(mode):
         assert contrast(readable(colour), colour) >= 4.5, colour
 
 
@@ -36,14 +37,40 @@ COLOUR_BLIND = {
 }
 
 
+def seen(colours: tuple[str, ...], kind: str | None) -> np.ndarray:
+    """CIELAB of colours as somebody sees them, `[colours, 3]`."""
+    rgb = np.array([Color.parse(colour).get_truecolor().normalized for colour in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    if kind is not None:
+        linear = np.clip(linear @ np.array(COLOUR_BLIND[kind]).T, 0, 1)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.maximum(linear @ np.array(to_xyz).T / [0.9505, 1, 1.089], 1e-4)).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
 @pytest.mark.parametrize(("mode", "sign"), [(Mode.TRUE, 1), (Mode.LIGHT_TRUE, -1)])
 @pytest.mark.parametrize("kind", COLOUR_BLIND)
 def test_colour_blind_people_see_every_step(kind: str, mode: Mode, sign: int) -> None:
-    rgb = np.array([Color.parse(colour).get_truecolor().normalized for colour in palette.colours(mode)])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.array(COLOUR_BLIND[kind]).T, 0, 1)
-    lightness = 116 * np.cbrt(np.maximum(seen @ [0.2126, 0.7152, 0.0722], 1e-4)) - 16
-    assert (sign * np.diff(lightness) > 4).all()
+    assert (sign * np.diff(seen(palette.colours(mode), kind)[:, 0]) > 4).all()
+
+
+@pytest.mark.parametrize("mode", COLOURED)
+@pytest.mark.parametrize("kind", [None, *COLOUR_BLIND])
+def test_everybody_sees_how_far_from_0_and_on_which_side(kind: str | None, mode: Mode) -> None:
+    lab = seen(palette.diverging_colours(mode), kind)
+    sign = 1 if mode in {Mode.TRUE, Mode.INDEXED} else -1
+    for arm in (lab[ARM::-1, 0], lab[ARM:, 0]):
+        steps = sign * np.diff(arm)
+        assert (steps > (4 if mode in {Mode.TRUE, Mode.LIGHT_TRUE} else 1)).all()
+    apart = np.linalg.norm(lab[ARM + 1 :] - lab[ARM - 1 :: -1], axis=1)
+    assert (apart > 35).all()
+    assert np.linalg.norm(lab[ARM, 1:]) < 4, "the middle is grey"
+
+
+@pytest.mark.parametrize("mode", [Mode.TRUE, Mode.LIGHT_TRUE])
+def test_both_arms_are_as_light(mode: Mode) -> None:
+    lightness = seen(palette.diverging_colours(mode), None)[:, 0]
+    np.testing.assert_allclose(lightness, lightness[::-1], atol=1)
 
 
 def test_contrast_is_wcags() -> None:
@@ -53,8 +80,9 @@ def test_contrast_is_wcags() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.INDEXED, Mode.LIGHT_INDEXED])
 def test_256_colours_tell_every_step(mode: Mode) -> None:
-    shown = [Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT) for colour in palette.colours(mode)]
-    assert [colour.get_truecolor().hex for colour in shown] == list(palette.colours(mode))
+    colours = palette.colours(mode) + palette.diverging_colours(mode)
+    shown = [Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT) for colour in colours]
+    assert [colour.get_truecolor().hex for colour in shown] == list(colours)
 
 
 def test_glyphs_rise() -> None:
@@ -62,6 +90,18 @@ def test_glyphs_rise() -> None:
     assert glyphs == sorted(glyphs)
     assert (glyphs[0], glyphs[-1], len(set(glyphs))) == (" ", "█", 9)
     assert palette.glyph(NO_LEVEL) == " "
+
+
+def test_glyphs_point_away_from_0() -> None:
+    glyphs = [palette.glyph(level) for level in range(STEPS, LEVELS)]
+    assert glyphs == list("⇊⇓↓↓↘ ↗↑↑⇑⇈")
+    assert glyphs[NEUTRAL - STEPS] == " "
+    assert {cell_len(glyph) for glyph in glyphs} == {1}
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_every_level_has_a_style(mode: Mode) -> None:
+    assert len(palette.styles(mode)) == LEVELS
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ async def test_every_level_and_the_cursor_read_as_they_are_drawn(theme: str) -> 
         levels = {
             number: style for number, style in look.levels.items() if number < len(palette.styles(look.mode))
         }
-        assert len(levels) == 12
+        assert len(levels) == 12 + 11
         for style in [*levels.values(), *(level + look.cursor for level in levels.values())]:
             assert style.color and style.bgcolor
             text, ground = (colour.get_truecolor().hex for colour in (style.color, style.bgcolor))

@@ -8,15 +8,14 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lenstui.export.values import PROBABILITY, STEPS, Scale, Value
+from lenstui.export.values import PROBABILITY, Scale, Value
 from lenstui.ui import palette
 
 _STEP_WIDTH = 2
-_BAR = STEPS * _STEP_WIDTH
 
 
 class Legend(Widget):
-    """One line: the value's name and the steps from dark to bright, with the numbers that they stand for."""
+    """One line: the value's name and the steps of its scale, with the numbers that they stand for."""
 
     DEFAULT_CSS = """
     Legend { width: auto; height: 1; color: $foreground 65%; }
@@ -27,31 +26,31 @@ class Legend(Widget):
 
     def get_content_width(self, *_: object) -> int:
         """As wide as its text."""
-        before, after = self._sides()
-        return len(before) + _BAR + len(after)
+        return sum(segment.cell_length for segment in self._segments())
 
     def render_line(self, y: int) -> Strip:
         """The whole of it."""
-        before, after = self._sides()
-        segments = [Segment(before, self.rich_style), *self._bar(), Segment(after, self.rich_style)]
-        return Strip(segments, len(before) + _BAR + len(after)).adjust_cell_length(
-            self.size.width, self.rich_style
-        )
+        return Strip(self._segments()).adjust_cell_length(self.size.width, self.rich_style)
 
-    def _sides(self) -> tuple[str, str]:
-        dark, bright = (self.value.format(self.scale.at(end)) for end in (0, 1))
-        return f"{self.value.label}  {dark} ", f" {bright} {self.value.unit}".rstrip()
+    def _segments(self) -> list[Segment]:
+        """Name, number, steps, number and unit."""
+        first, last = (self.value.format(self.scale.at(end)) for end in (0, 1))
+        return [
+            Segment(f"{self.value.label}  {first} ", self.rich_style),
+            *self._bar(),
+            Segment(f" {last} {self.value.unit}".rstrip(), self.rich_style),
+        ]
 
     def _bar(self) -> list[Segment]:
         """The steps, with the number that is halfway written across the middle."""
-        mode = palette.mode_of(self.app)
-        text = "".join(palette.glyph(level) * _STEP_WIDTH for level in range(STEPS))
+        mode, steps = palette.mode_of(self.app), self.scale.steps
+        text = "".join(palette.glyph(level) * _STEP_WIDTH for level in steps)
         if mode is not palette.Mode.PLAIN:
-            text = " " * _BAR
+            text = " " * len(text)
         middle = f" {self.value.format(self.scale.at(0.5))} "
-        start = (_BAR - len(middle)) // 2
+        start = (len(text) - len(middle)) // 2
         text = text[:start] + middle + text[start + len(middle) :]
-        styles: list[Style] = [self.rich_style + style for style in palette.styles(mode)]
+        styles: list[Style] = [self.rich_style + palette.styles(mode)[level] for level in steps]
         return [
             Segment(text[step * _STEP_WIDTH : (step + 1) * _STEP_WIDTH], style)
             for step, style in enumerate(styles)
