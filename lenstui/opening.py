@@ -12,6 +12,7 @@ from lenstui.paths import bundled_model, lenses
 from lenstui.start import Start
 
 if TYPE_CHECKING:
+    from lenstui.export.source import Source
     from lenstui.lens.hub import Choice, DownloadProgress
     from lenstui.lens.model import Model
     from lenstui.lens.tuned_lens import TunedLens
@@ -104,6 +105,31 @@ def open_model(
         lens = open_lens(file)
     warning = None if lens is None else fit_warning(lens, model)
     return Opened(model, lens, file, choice.reason, warning)
+
+
+def source_of(opened: Opened, *, tuned: bool) -> Source:
+    """Where numbers come from.
+
+    Args:
+        opened: the model they were read from.
+        tuned: whether a tuned lens had part in them.
+    """
+    import torch
+    import transformers
+
+    from lenstui.export.source import Source
+
+    model = opened.model
+    lens = None if opened.lens_file is None else opened.lens_file.name
+    return Source(
+        model=model.name,
+        revision=model.revision,
+        dtype=model.dtype_name,
+        lens=lens if tuned else None,
+        wiring=tuple(check.worst for check in model.wiring),
+        device=str(model.device),
+        versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),
+    )
 
 
 def _last_model(start: Start) -> Choice | None:

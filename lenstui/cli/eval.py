@@ -12,8 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
-from lenstui.cli.output import add_output, check_place, deliver, output_format, source_of
+from lenstui.cli.output import add_output, deliver, output_format
 from lenstui.cli.stderr import progress, say
+from lenstui.export.place import check_place
 from lenstui.lens.errors import LensError, first_line
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def run(words: Sequence[str]) -> int:
     qualities = _judge(opened, Text(documents, given.max_tokens, given.seq_len))
 
     from lenstui.export.evaluation import evaluation_json, evaluation_table
+    from lenstui.opening import source_of
 
     source = source_of(opened, tuned="tuned" in qualities)
     shown = (

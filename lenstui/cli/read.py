@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
-from lenstui.cli.readout import LENSES, Shape, show
+from lenstui.cli.readout import show
+from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, Shape
 
 _VALUES = ("prob", "entropy", "kl", "rank")
 _ROWS = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
 _MOST_PINS = 8
-# How many tokens a cell has by default, in each form.
-_TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md": 1}
 
 
 def run(words: Sequence[str]) -> int:
@@ -23,7 +22,7 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     given = parse(parser, words)
     shape = _shape(parser, given)
-    asked = start(parser, given, given.top_k or _TOP_K[shape.format])
+    asked = start(parser, given, given.top_k or TOP_K[shape.format])
     if asked.prompt is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
@@ -85,9 +84,9 @@ def _parser() -> Parser:
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     form = output_format(parser, given, FORMATS)
-    if given.value is not None and form in {"json", "csv", "parquet"}:
+    if given.value is not None and form in ALL_VALUES:
         parser.error(f"--value is of no use with {form}, which holds every value")
-    if given.top_k is not None and form in {"svg", "md"}:
+    if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
     if given.pin and form == "svg":
         parser.error("--pin is of no use with svg, which shows the likeliest token")

@@ -6,15 +6,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import check_place, deliver, deliver_bytes, source_of
+from lenstui.cli.output import deliver
 from lenstui.cli.stderr import progress, say
+from lenstui.export.command import read_command
+from lenstui.export.place import check_place
+from lenstui.export.shape import LENSES, Shape
 from lenstui.lens.errors import LensError, first_line
-from lenstui.paths import bundled_model
 from lenstui.start import Start
 
 if TYPE_CHECKING:
@@ -23,39 +24,10 @@ if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
     from lenstui.export.values import Value
     from lenstui.lens.cells import Tile
-    from lenstui.lens.readout import Readout
     from lenstui.lens.tuned_lens import TunedLens
     from lenstui.opening import Opened
 
-LENSES = ("logit", "tuned")
 _BY_TILES = ("csv", "parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Which part of a readout to write, how, and where to.
-
-    Attributes:
-        format: by name.
-        output: the file; None for stdout.
-        lenses: names of the lenses to show; None for all there are.
-        rows: runs of rows, each by the labels of its ends (or `last`); None for all.
-        stride: every so many rows, from `emb` on.
-        value: the value that is shown by a form that shows one.
-        pins: words to pin.
-        diff: show the tuned lens minus the logit lens.
-        final_norm: whether the logit lens applies the model's final norm.
-    """
-
-    format: str = "table"
-    output: Path | None = None
-    lenses: tuple[str, ...] | None = None
-    rows: tuple[tuple[str, str], ...] | None = None
-    stride: int = 1
-    value: str = "prob"
-    pins: tuple[str, ...] = ()
-    diff: bool = False
-    final_norm: bool = True
 
 
 def show(asked: Start, shape: Shape) -> int:
@@ -91,6 +63,7 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
     from lenstui.export.tidy import Heading
     from lenstui.lens import encode, find_pins
     from lenstui.lens.cells import row_labels
+    from lenstui.opening import source_of
 
     model = opened.model
     assert asked.prompt is not None
@@ -152,34 +125,26 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
 
 
 def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> None:
-    texts = opened.model.texts
-    if shape.format == "csv":
-        from lenstui.export.csv_text import csv_text
-
-        deliver(csv_text(tiles, heading, texts), shape.output)
+    if shape.format == "table":
+        _print(_table(tiles, heading, opened, asked, shape), shape)
         return
-    if shape.format == "parquet":
-        from lenstui.export.parquet_file import write_parquet
+    from lenstui.export.forms import Manner, text_of, write_bytes, write_form
 
-        deliver_bytes(lambda file: write_parquet(tiles, heading, texts, file), shape.output)
-        return
+    model, command = opened.model, read_command(heading, opened.lens_file, asked, shape)
+    manner = Manner(model.texts, model.vocabulary, _value(shape), command)
+    if shape.output is not None:
+        write_form(shape.format, tiles, heading, manner, shape.output)
+    elif shape.format == "parquet":
+        write_bytes(tiles, heading, manner, sys.stdout.buffer)
+    else:
+        sys.stdout.writelines(text_of(shape.format, tiles, heading, manner))
+
+
+def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> Text:
+    from lenstui.export.table import table
     from lenstui.lens.readout import Readout
 
     readout = Readout.join(heading.prompt, heading.rows, tiles, tuple(pin.id for pin in heading.pins))
-    if shape.format == "json":
-        from lenstui.export.json_contract import json_text
-
-        deliver(json_text(readout, texts, heading.source, heading.pins), shape.output)
-        return
-    if shape.format == "table":
-        _print(_table(readout, heading, opened, asked, shape), shape)
-        return
-    deliver(_page(readout, heading, opened, _command(heading, opened, asked, shape), shape), shape.output)
-
-
-def _table(readout: Readout, heading: Heading, opened: Opened, asked: Start, shape: Shape) -> Text:
-    from lenstui.export.table import table
-
     return table(
         readout,
         opened.model.texts,
@@ -190,53 +155,6 @@ def _table(readout: Readout, heading: Heading, opened: Opened, asked: Start, sha
         width=shutil.get_terminal_size().columns,
         lines=asked.top_k,
     )
-
-
-def _page(readout: Readout, heading: Heading, opened: Opened, command: str, shape: Shape) -> str:
-    """The readout as HTML, SVG or Markdown."""
-    texts, vocabulary = opened.model.texts, opened.model.vocabulary
-    source, pins, value = heading.source, heading.pins, _value(shape)
-    if shape.format == "html":
-        from lenstui.export.html_page import html_page
-
-        return html_page(readout, texts, source, value, pins=pins, vocabulary=vocabulary, command=command)
-    if shape.format == "svg":
-        from lenstui.export.svg_figure import svg_figure
-
-        return svg_figure(readout, texts, source, value, vocabulary=vocabulary, command=command)
-    from lenstui.export.markdown import markdown
-
-    return markdown(readout, texts, source, value, pins=pins, command=command)
-
-
-def _command(heading: Heading, opened: Opened, asked: Start, shape: Shape) -> str:
-    """The command that makes the same readout again, whatever the defaults are by then."""
-    from lenstui.export.command import command_text
-    from lenstui.lens.hub import BUNDLED_MODEL
-
-    source, prompt = heading.source, heading.prompt.text
-    model = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
-    words = ["lenstui", "read", "-p", prompt, *model]
-    if source.revision is not None:
-        words += ["--revision", source.revision]
-    if source.lens is None:
-        words += ["--lenses", "logit"]
-    elif opened.lens_file is not None and opened.lens_file.parent != bundled_model():
-        words += ["--lens", str(opened.lens_file)]
-    if shape.lenses == ("tuned",):
-        words += ["--lenses", "tuned"]
-    if asked.bos is not None:
-        words.append("--bos" if asked.bos else "--no-bos")
-    words += ["--dtype", source.dtype, *(["--device", asked.device] if asked.device != "auto" else [])]
-    if shape.rows is not None:
-        words.append("--rows=" + ",".join("-".join(dict.fromkeys(run)) for run in shape.rows))
-    if shape.stride > 1:
-        words += ["--stride", str(shape.stride)]
-    words += [f"--pin={word}" for word in shape.pins]
-    words += [] if shape.final_norm else ["--no-final-norm"]
-    words += ["--value", shape.value, "--format", shape.format]
-    words += ["--top-k", str(asked.top_k)] if shape.format == "html" else []
-    return command_text([*words, *(["-o", shape.output.name] if shape.output is not None else [])])
 
 
 def _print(text: Text, shape: Shape) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from lenstui import __version__
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
-from lenstui.cli.readout import Shape, show
+from lenstui.cli.readout import show
+from lenstui.export.shape import Shape
 from lenstui.settings import THEMES, load
 
 _DESCRIPTION = """\

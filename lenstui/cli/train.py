@@ -18,8 +18,8 @@ from lenstui import paths
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
-from lenstui.cli.output import check_place
 from lenstui.cli.stderr import progress, say
+from lenstui.export.place import check_place
 from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
 from lenstui.lens.errors import LensError, first_line
 from lenstui.start import Start

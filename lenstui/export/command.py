@@ -1,14 +1,61 @@
-"""A command line as text that a shell reads back word for word, and that is safe to show."""
+"""The command that makes a readout again: text that a shell reads back word for word, and safe to show."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
+from lenstui.paths import bundled_model
+
+if TYPE_CHECKING:
+    from lenstui.export.tidy import Heading
+    from lenstui.start import Start
 
 
 def command_text(words: Iterable[str]) -> str:
     """The words of a command, quoted for bash and zsh, on one line."""
     return " ".join(map(_quoted, words))
+
+
+def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: Shape) -> str:
+    """The command that makes the same readout again, whatever the defaults are by then.
+
+    Args:
+        heading: what was read.
+        lens_file: the file of its tuned lens.
+        asked: what was asked for; of the device, BOS and `top_k` nothing else knows.
+        shape: what of it was to be written.
+    """
+    from lenstui.lens.hub import BUNDLED_MODEL  # late: it takes a while, and not every file has a command
+
+    source, prompt = heading.source, heading.prompt.text
+    model = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
+    words = ["lenstui", "read", "-p", prompt, *model]
+    if source.revision is not None:
+        words += ["--revision", source.revision]
+    if source.lens is None:
+        words += ["--lenses", "logit"]
+    elif lens_file is not None and lens_file.parent != bundled_model():
+        words += ["--lens", str(lens_file)]
+    if shape.lenses == ("tuned",):
+        words += ["--lenses", "tuned"]
+    if asked.bos is not None:
+        words.append("--bos" if asked.bos else "--no-bos")
+    words += ["--dtype", source.dtype, *(["--device", asked.device] if asked.device != "auto" else [])]
+    if shape.rows is not None:
+        words.append("--rows=" + ",".join("-".join(dict.fromkeys(run)) for run in shape.rows))
+    if shape.stride > 1:
+        words += ["--stride", str(shape.stride)]
+    words += [f"--pin={word}" for word in shape.pins]
+    words += [] if shape.final_norm else ["--no-final-norm"]
+    words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
+    words += [] if shape.format == "table" else ["--format", shape.format]
+    if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
+        words += ["--top-k", str(asked.top_k)]
+    return command_text([*words, *(["-o", shape.output.name] if shape.output is not None else [])])
 
 
 def _quoted(word: str) -> str:

@@ -1,0 +1,90 @@
+"""A readout in any of the forms that a file may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from lenstui.export.place import replacing
+
+if TYPE_CHECKING:
+    from lenstui.export.tidy import Heading, TokenText
+    from lenstui.export.values import Value
+    from lenstui.lens.cells import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What else a form has to know.
+
+    Attributes:
+        texts: display text of every token in the readout.
+        vocabulary: how many tokens there are, for the scales of the values.
+        value: what is shown by a form that shows one value.
+        command: makes the readout again.
+    """
+
+    texts: TokenText
+    vocabulary: int
+    value: Value
+    command: str
+
+
+def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner, file: Path) -> None:
+    """Write a readout in one of its forms; what was in `file` before stays until all is written.
+
+    Args:
+        form: by name.
+        tiles: in column order; CSV and Parquet are written as they come.
+        heading: what they are part of.
+        manner: what else is to be known.
+        file: where to.
+
+    Raises:
+        LensError: if the file cannot be written.
+    """
+    with replacing(file) as out:
+        if form == "parquet":
+            write_bytes(tiles, heading, manner, out)
+            return
+        for piece in text_of(form, tiles, heading, manner):
+            out.write(piece.encode("utf-8"))
+
+
+def write_bytes(tiles: Iterable[Tile], heading: Heading, manner: Manner, out: IO[bytes]) -> None:
+    """A readout as Parquet, the only form that is no text."""
+    from lenstui.export.parquet_file import write_parquet
+
+    write_parquet(tiles, heading, manner.texts, out)
+
+
+def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) -> Iterator[str]:
+    """A readout as text, in pieces."""
+    texts, source, pins = manner.texts, heading.source, heading.pins
+    value, vocabulary, command = manner.value, manner.vocabulary, manner.command
+    if form == "csv":
+        from lenstui.export.csv_text import csv_text
+
+        yield from csv_text(tiles, heading, texts)
+        return
+    from lenstui.lens.readout import Readout
+
+    readout = Readout.join(heading.prompt, heading.rows, tiles, tuple(pin.id for pin in pins))
+    if form == "json":
+        from lenstui.export.json_contract import json_text
+
+        yield json_text(readout, texts, source, pins)
+    elif form == "html":
+        from lenstui.export.html_page import html_page
+
+        yield html_page(readout, texts, source, value, pins=pins, vocabulary=vocabulary, command=command)
+    elif form == "svg":
+        from lenstui.export.svg_figure import svg_figure
+
+        yield svg_figure(readout, texts, source, value, vocabulary=vocabulary, command=command)
+    else:
+        from lenstui.export.markdown import markdown
+
+        yield markdown(readout, texts, source, value, pins=pins, command=command)

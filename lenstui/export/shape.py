@@ -1,0 +1,40 @@
+"""Which part of a readout is written, in which form, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+LENSES = ("logit", "tuned")
+# How many tokens a cell has by default, in each form.
+TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md": 1}
+# Forms that hold every value, and those that show the likeliest token of a cell alone.
+ALL_VALUES = ("json", "csv", "parquet")
+ONE_TOKEN = ("svg", "md")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which part of a readout to write, how, and where to.
+
+    Attributes:
+        format: by name.
+        output: the file; None for stdout.
+        lenses: names of the lenses to show; None for all there are.
+        rows: runs of rows, each by the labels of its ends (or `last`); None for all.
+        stride: every so many rows, from `emb` on.
+        value: the value that is shown by a form that shows one.
+        pins: words to pin.
+        diff: show the tuned lens minus the logit lens.
+        final_norm: whether the logit lens applies the model's final norm.
+    """
+
+    format: str = "table"
+    output: Path | None = None
+    lenses: tuple[str, ...] | None = None
+    rows: tuple[tuple[str, str], ...] | None = None
+    stride: int = 1
+    value: str = "prob"
+    pins: tuple[str, ...] = ()
+    diff: bool = False
+    final_norm: bool = True
