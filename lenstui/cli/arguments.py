@@ -54,7 +54,9 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     """Add the arguments that name a model and, if wanted, its lens, and say how to run it."""
     model = parser.add_argument_group("model")
     which = model.add_mutually_exclusive_group()
-    which.add_argument("--model", metavar="ID|FOLDER", help="a model on the Hugging Face hub, or a folder")
+    which.add_argument(
+        "--model", metavar="ID|FOLDER|GGUF", help="a model on the Hugging Face hub, a folder or a GGUF file"
+    )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
     if lens:

@@ -170,7 +170,7 @@ def fetch(name: str, revision: str, cache: Path) -> Path:
 
 def _no_model(name: str, files: Collection[str]) -> str:
     if any(file.endswith(".gguf") for file in files):
-        return f"{name} holds GGUF files, which this version does not read: give the original model's name."
+        return f"{name} holds GGUF files alone: download one and give its path, or the original model's name."
     if "adapter_config.json" in files:
         return f"{name} is an adapter, not a whole model: give the name of a whole model."
     return (

@@ -1,4 +1,4 @@
-"""From what the user typed to a folder that holds a model: a folder, the Hugging Face cache, the hub.
+"""From what the user typed to where a model is: a folder, a GGUF file, the Hugging Face cache, the hub.
 
 The network is touched only by `reachable`, which has a hard time limit, and by `download`, which is a child
 process that can be killed. Only that child imports huggingface_hub, so this module is light.
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from lenstui import paths
 from lenstui.lens import download as child
 from lenstui.lens.errors import LensError
+from lenstui.lens.gguf import SUFFIX, check_gguf, is_gguf, only_gguf
 
 DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
@@ -74,14 +75,14 @@ def find_local(name: str, revision: str | None = None) -> Path | None:
     """The folder of a model that is on this machine, without touching the network.
 
     Args:
-        name: a folder, which is taken as it is, or `OWNER/NAME`, which the Hugging Face cache may have.
+        name: a folder or GGUF file, taken as it is, or `OWNER/NAME`, which the Hugging Face cache may have.
         revision: a branch, tag or commit; `main` where None.
 
     Returns:
         The folder; None where there is none, or where the cache holds only a part of the model.
     """
-    if folder := _folder(name):
-        return folder
+    if place := _place(name):
+        return place
     snapshot = _snapshot(name, revision)
     return snapshot if snapshot and _is_complete(snapshot) else None
 
@@ -93,10 +94,10 @@ def resolve(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Path:
-    """The folder of a model, downloaded if it is not on this machine.
+    """The folder or GGUF file of a model, downloaded if it is not on this machine.
 
     Args:
-        name: a folder, or `OWNER/NAME` on the hub.
+        name: a folder, a GGUF file, or `OWNER/NAME` on the hub.
         revision: a branch, tag or commit on the hub.
         on_progress: told at most ten times a second how far the download is, in the caller's thread.
         should_stop: asked at least ten times a second during a download.
@@ -106,15 +107,13 @@ def resolve(
         LensError: whatever is wrong, in one line that says what to do.
     """
     if not name.strip():
-        raise LensError("No model is named: give a folder, or OWNER/NAME on the hub.")
-    if name.lower().endswith(".gguf"):
-        raise LensError(
-            f"{name}: GGUF files are not supported in this version. Give the original model's name."
-        )
+        raise LensError("No model is named: give a folder, a GGUF file, or OWNER/NAME on the hub.")
     if "://" in name:
         raise LensError(f"{name} is an address: give only OWNER/NAME.")
-    if folder := _folder(name):
-        return _checked(folder, revision)
+    if place := _place(name):
+        return _checked(place, revision)
+    if name.lower().endswith(SUFFIX):
+        raise LensError(f"No such file: {name}. A GGUF file on the hub has to be downloaded first.")
     if _looks_like_a_path(name):
         raise LensError(f"No such folder: {name}")
     if local := find_local(name, revision):
@@ -224,23 +223,27 @@ def hub_cache() -> Path:
     return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE", legacy))).expanduser()
 
 
-def _folder(name: str) -> Path | None:
+def _place(name: str) -> Path | None:
+    """The folder or the GGUF file of that name."""
     try:
-        folder = Path(name).expanduser()
-        return folder if name.strip() and folder.is_dir() else None
+        place = Path(name).expanduser()
+        there = place.is_dir() or (is_gguf(place) and place.is_file())
+        return place if name.strip() and there else None
     except (OSError, RuntimeError):  # longer than a path may be; ~ of nobody
         return None
 
 
-def _checked(folder: Path, revision: str | None) -> Path:
-    if not (folder / "config.json").is_file():
-        more = " (GGUF files are not supported in this version)" if any(folder.glob("*.gguf")) else ""
-        raise LensError(f"{folder} has no config.json: it is not the folder of a model{more}.")
+def _checked(place: Path, revision: str | None) -> Path:
+    kind = "folder" if place.is_dir() else "file"
+    if place.is_dir() and not (place / "config.json").is_file():
+        place = only_gguf(place)
+    if is_gguf(place):
+        check_gguf(place)
     if revision is not None:
         raise LensError(
-            f"{folder} is a folder, it has no revision {revision}: leave --revision out, or give OWNER/NAME."
+            f"{place} is a {kind}, it has no revision {revision}: leave --revision out, or give OWNER/NAME."
         )
-    return folder
+    return place
 
 
 def _looks_like_a_path(name: str) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from lenstui.lens.anatomy import Anatomy, find_anatomy
 from lenstui.lens.device import pick_device, pick_dtype
 from lenstui.lens.errors import LensError
+from lenstui.lens.gguf import is_gguf, source
 from lenstui.lens.head import Head, prove_linear
 from lenstui.lens.hub import resolve
 from lenstui.lens.residual import residual_stream
@@ -79,11 +80,12 @@ def load(
     dtype: str = "auto",
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Model:
-    """Load a causal LM from a folder, the Hugging Face cache or the hub.
+    """Load a causal LM from a folder, a GGUF file, the Hugging Face cache or the hub.
 
     Args:
-        name: `OWNER/NAME` on the hub, or a folder.
-        folder: where its files are, if that is known already; `name` is then only what to call it.
+        name: `OWNER/NAME` on the hub, a folder, or a GGUF file.
+        folder: where its files are, if that is known already (or the GGUF file); `name` is then only what to
+            call it.
         revision: a branch, tag or commit on the hub.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         dtype: `auto` (float32 on the CPU, the checkpoint's own on an accelerator), `float32`, `bfloat16`,
@@ -186,10 +188,10 @@ def _context(config: Any) -> int | None:
 
 def _read_config(folder: Path, name: str) -> Any:
     """The configuration of a causal LM; everything else is refused by name."""
-    from transformers import AutoConfig, __version__
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES as KNOWN
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL_LMS
-
+    if is_gguf(folder):
+        config = _understood(folder)
+        _check_kind(config.to_dict(), name)
+        return config
     try:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -200,6 +202,28 @@ def _read_config(folder: Path, name: str) -> Any:
         raise LensError(
             f"{folder / 'config.json'} names no model_type: it is not the configuration of a model."
         )
+    _check_kind(raw, name)
+    return _understood(folder)
+
+
+def _understood(place: Path) -> Any:
+    """What transformers makes of a folder's config.json, or of what a GGUF file says in its place."""
+    from transformers import AutoConfig
+
+    folder, words = source(place)
+    try:
+        return AutoConfig.from_pretrained(folder, **words)
+    except Exception as error:
+        what = place if words else folder / "config.json"
+        raise LensError(f"{what} is not understood: {_first_line(error)}") from error
+
+
+def _check_kind(raw: Mapping[str, Any], name: str) -> None:
+    """Raise `LensError` where a configuration is not one of a causal LM."""
+    from transformers import __version__
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES as KNOWN
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL_LMS
+
     kind = raw["model_type"]
     if "auto_map" in raw and kind not in CAUSAL_LMS:
         raise LensError(f"{name} needs code of its own (trust_remote_code), which lenstui does not run.")
@@ -214,18 +238,13 @@ def _read_config(folder: Path, name: str) -> Any:
     if kind not in CAUSAL_LMS or (classes and not any(c in causal or c.endswith("Model") for c in classes)):
         what = classes[0] if classes else kind
         raise LensError(f"{name} is no causal LM ({what}): there are no next-token logits to read.")
-    try:
-        return AutoConfig.from_pretrained(folder)
-    except Exception as error:
-        raise LensError(f"{folder / 'config.json'} is not understood: {_first_line(error)}") from error
 
 
-def _read_weights(
-    folder: Path, name: str, config: Any, dtype: torch.dtype | str, device: torch.device
-) -> Any:
+def _read_weights(place: Path, name: str, config: Any, dtype: torch.dtype | str, device: torch.device) -> Any:
     from transformers import AutoModelForCausalLM
 
-    if not _weight_bytes(folder):
+    folder, words = source(place)
+    if not words and not _weight_bytes(folder):
         raise LensError(f"{folder} has a config.json but no weights (*.safetensors or pytorch_model*.bin).")
     try:
         module, report = AutoModelForCausalLM.from_pretrained(
@@ -235,16 +254,17 @@ def _read_weights(
             ignore_mismatched_sizes=True,  # they are in the report, which names them
             output_loading_info=True,
             trust_remote_code=False,
+            **words,
         )
         module.to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _out_of_memory(name, device) from error
     except OSError as error:
         reason = "out of memory" if error.errno == errno.ENOMEM else _first_line(error)
-        raise LensError(f"The weights in {folder} cannot be read: {reason}.") from error
+        raise LensError(f"The weights in {place} cannot be read: {reason}.") from error
     except Exception as error:  # transformers, safetensors and pickle raise many kinds for damaged files
         raise LensError(
-            f"The weights in {folder} are damaged or do not fit the config: {_first_line(error)}. "
+            f"The weights in {place} are damaged or do not fit the config: {_first_line(error)}. "
             "Fetch them again."
         ) from error
     wrong = sorted([*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])])
@@ -256,16 +276,19 @@ def _read_weights(
     return module
 
 
-def _read_tokenizer(folder: Path) -> Any:
+def _read_tokenizer(place: Path) -> Any:
     from transformers import AutoTokenizer
 
+    folder, words = source(place)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **words)
     except Exception as error:
-        raise LensError(f"The tokenizer in {folder} cannot be read: {_first_line(error)}") from error
+        raise LensError(f"The tokenizer in {place} cannot be read: {_first_line(error)}") from error
 
 
 def _weight_bytes(folder: Path) -> int:
+    if is_gguf(folder):
+        return folder.stat().st_size
     files = [*folder.glob("*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
     return sum(file.stat().st_size for file in files)
 
