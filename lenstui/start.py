@@ -35,6 +35,7 @@ class Start:
         dtype: by name, `auto` or one of PyTorch's.
         top_k: how many of the likeliest tokens each cell shows.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        chat: put the prompt into the tokenizer's chat template.
         again: the last session, as far as nothing else was asked for.
     """
 
@@ -47,4 +48,5 @@ class Start:
     dtype: str = "auto"
     top_k: int = 1
     bos: bool | None = None
+    chat: bool = False
     again: Again | None = None

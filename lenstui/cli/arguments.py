@@ -42,10 +42,16 @@ def add_prompt_and_model(parser: Parser) -> None:
     prompt.add_argument(
         "-p", "--prompt", metavar="PROMPT", help="the same, for a text that looks like a command or an option"
     )
-    prompt.add_argument(
+    special = prompt.add_mutually_exclusive_group()
+    special.add_argument(
         "--bos",
         action=argparse.BooleanOptionalAction,
         help="begin with the BOS token or not (default: as the tokenizer does it)",
+    )
+    special.add_argument(
+        "--chat",
+        action="store_true",
+        help="put the prompt into the tokenizer's chat template, as what the user says",
     )
     add_model(parser)
 
@@ -117,7 +123,7 @@ def heeded() -> Settings:
 def start(parser: Parser, given: argparse.Namespace, top_k: int, settings: Settings | None = None) -> Start:
     """What the shared arguments ask for, the prompt read from standard input if it is `-`."""
     model = model_start(parser, given, settings)
-    return replace(model, prompt=_prompt(parser, given), top_k=top_k, bos=given.bos)
+    return replace(model, prompt=_prompt(parser, given), top_k=top_k, bos=given.bos, chat=given.chat)
 
 
 def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | None = None) -> Start:

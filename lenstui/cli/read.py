@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 
@@ -11,9 +10,11 @@ from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive,
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, Shape
+from lenstui.lens.errors import LensError
+from lenstui.lens.reading import Reading
+from lenstui.lens.rows import RowChoice, Runs, parse_runs
 
 _VALUES = ("prob", "entropy", "kl", "rank")
-_ROWS = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
 _MOST_PINS = 8
 
 
@@ -106,12 +107,10 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         format=form,
         output=given.output,
         lenses=given.lenses,
-        rows=given.rows,
-        stride=given.stride,
+        reading=Reading(RowChoice(given.rows, given.stride), given.final_norm, given.bos, given.chat),
         value=given.value or "prob",
         pins=tuple(given.pin),
         diff=given.diff,
-        final_norm=given.final_norm,
     )
 
 
@@ -122,20 +121,8 @@ def _lenses(text: str) -> tuple[str, ...]:
     return tuple(name for name in LENSES if name in names)
 
 
-def _rows(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple(map(_run, text.split(",")))
-
-
-def _run(text: str) -> tuple[str, str]:
-    """The two ends of a run of rows; of a single one both are the same."""
-    if not (match := _ROWS.fullmatch(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no row: emb, a number, last, or a run such as 0-3")
-    first, last = match[1], match[2] or match[1]
-    if _height(first) > _height(last):
-        raise argparse.ArgumentTypeError(f"{text!r} runs downwards: name its lower end first")
-    return first, last
-
-
-def _height(label: str) -> float:
-    named = {"emb": -1.0, "last": float("inf")}
-    return named[label] if label in named else int(label)
+def _rows(text: str) -> Runs:
+    try:
+        return parse_runs(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

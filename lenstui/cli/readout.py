@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -67,28 +67,18 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
 
     model = opened.model
     assert asked.prompt is not None
-    if not shape.final_norm and model.anatomy.final_norm is None:
-        raise LensError(f"{model.name} has no final norm: leave --no-final-norm out.")
-    prompt = encode(model.tokenizer, asked.prompt, bos=asked.bos, context=model.context)
+    reading = shape.reading
+    for reason in reading.refused(model.allowed, model.num_blocks).values():
+        raise LensError(reason)
+    prompt = encode(model.tokenizer, asked.prompt, bos=reading.bos, chat=reading.chat, context=model.context)
     labels = row_labels(model.num_blocks)
     source = source_of(opened, tuned=tuned)
     return Heading(
         prompt,
-        tuple(labels[row] for row in _rows(shape, model.num_blocks)),
-        replace(source, final_norm=shape.final_norm),
+        tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
+        replace(source, final_norm=reading.final_norm, chat=reading.chat),
         find_pins(model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary),
     )
-
-
-def _rows(shape: Shape, num_blocks: int) -> Sequence[int]:
-    """Indices of the rows to read."""
-    from lenstui.lens.readout import choose_rows
-
-    if shape.rows is None:
-        return choose_rows(num_blocks, range(0, num_blocks + 1, shape.stride))
-    named = {"emb": 0, "last": num_blocks}
-    ends = [[named[label] if label in named else int(label) + 1 for label in run] for run in shape.rows]
-    return choose_rows(num_blocks, [row for first, last in ends for row in range(first, last + 1)])
 
 
 def _tiles(
@@ -103,9 +93,9 @@ def _tiles(
             lens,
             top_k=asked.top_k,
             pins=[pin.id for pin in heading.pins],
-            rows=_rows(shape, opened.model.num_blocks),
+            rows=shape.reading.rows.of(opened.model.num_blocks),
             lenses=shape.lenses or LENSES,
-            final_norm=shape.final_norm,
+            final_norm=shape.reading.final_norm,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error

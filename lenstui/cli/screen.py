@@ -10,6 +10,7 @@ from lenstui import __version__
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.readout import show
 from lenstui.export.shape import Shape
+from lenstui.lens.reading import Reading
 from lenstui.settings import THEMES, load
 
 _DESCRIPTION = """\
@@ -45,7 +46,7 @@ def run(words: Sequence[str]) -> int:
         for option, asks in (("--theme", given.theme), ("--no-restore", given.no_restore)):
             if asks:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
-        return show(asked, Shape())
+        return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat)))
     _take_keyboard(parser)
     from lenstui.ui.app import run as run_app
 

@@ -12,6 +12,7 @@ from lenstui.paths import bundled_model
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
+    from lenstui.lens.reading import Reading
     from lenstui.start import Start
 
 
@@ -26,7 +27,7 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
     Args:
         heading: what was read.
         lens_file: the file of its tuned lens.
-        asked: what was asked for; of the device, BOS and `top_k` nothing else knows.
+        asked: what was asked for; of the device and `top_k` nothing else knows.
         shape: what of it was to be written.
     """
     from lenstui.lens.hub import BUNDLED_MODEL  # late: it takes a while, and not every file has a command
@@ -42,20 +43,30 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
         words += ["--lens", str(lens_file)]
     if shape.lenses == ("tuned",):
         words += ["--lenses", "tuned"]
-    if asked.bos is not None:
-        words.append("--bos" if asked.bos else "--no-bos")
     words += ["--dtype", source.dtype, *(["--device", asked.device] if asked.device != "auto" else [])]
-    if shape.rows is not None:
-        words.append("--rows=" + ",".join("-".join(dict.fromkeys(run)) for run in shape.rows))
-    if shape.stride > 1:
-        words += ["--stride", str(shape.stride)]
+    words += _reading_words(shape.reading)
     words += [f"--pin={word}" for word in shape.pins]
-    words += [] if shape.final_norm else ["--no-final-norm"]
     words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
     words += [] if shape.format == "table" else ["--format", shape.format]
     if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
         words += ["--top-k", str(asked.top_k)]
     return command_text([*words, *(["-o", shape.output.name] if shape.output is not None else [])])
+
+
+def _reading_words(reading: Reading) -> list[str]:
+    """The options of `lenstui read` that read a prompt so."""
+    words = []
+    if reading.bos is not None:
+        words.append("--bos" if reading.bos else "--no-bos")
+    if reading.chat:
+        words.append("--chat")
+    if reading.rows.runs is not None:
+        words.append(f"--rows={reading.rows.text}")
+    elif reading.rows.stride > 1:
+        words += ["--stride", str(reading.rows.stride)]
+    if not reading.final_norm:
+        words.append("--no-final-norm")
+    return words
 
 
 def _quoted(word: str) -> str:

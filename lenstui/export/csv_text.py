@@ -40,6 +40,7 @@ def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Itera
         "device": source.device,
         "lens_file": source.lens or "",
         "final_norm": str(source.final_norm).lower(),
+        "chat": str(source.chat).lower(),
         "versions": versions_text(source),
     }
     prompt = chain([printable(heading.prompt.text)], repeat(""))

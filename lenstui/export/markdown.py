@@ -89,6 +89,7 @@ def _said(readout: Readout, source: Source) -> str:
     at = f" at {_code(source.revision)}" if source.revision else ""
     lens = f"tuned lens {_code(source.lens)}" if source.lens else "without a tuned lens"
     norm = "" if source.final_norm else "logit lens without the final norm · "
+    norm += "prompt in the chat template · " if source.chat else ""
     return (
         f"{_code(source.model)}{at} · {source.dtype} · {lens} · {norm}"
         f"prompt {_code(readout.prompt.text)} · {versions_text(source)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from lenstui.lens.reading import Reading
 
 LENSES = ("logit", "tuned")
 # How many tokens a cell has by default, in each form.
@@ -21,20 +23,16 @@ class Shape:
         format: by name.
         output: the file; None for stdout.
         lenses: names of the lenses to show; None for all there are.
-        rows: runs of rows, each by the labels of its ends (or `last`); None for all.
-        stride: every so many rows, from `emb` on.
+        reading: how the prompt is read.
         value: the value that is shown by a form that shows one.
         pins: words to pin.
         diff: show the tuned lens minus the logit lens.
-        final_norm: whether the logit lens applies the model's final norm.
     """
 
     format: str = "table"
     output: Path | None = None
     lenses: tuple[str, ...] | None = None
-    rows: tuple[tuple[str, str], ...] | None = None
-    stride: int = 1
+    reading: Reading = field(default=Reading())
     value: str = "prob"
     pins: tuple[str, ...] = ()
     diff: bool = False
-    final_norm: bool = True

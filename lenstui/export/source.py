@@ -24,6 +24,7 @@ class Source:
         device: where it ran.
         versions: of torch and transformers, by name.
         final_norm: whether the logit lens applied the model's final norm, as it is defined to.
+        chat: whether the prompt was put into the tokenizer's chat template.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Source:
     device: str = "cpu"
     versions: tuple[tuple[str, str], ...] = ()
     final_norm: bool = True
+    chat: bool = False
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
         "device": source.device,
         "versions": dict(source.versions),
         "final_norm": source.final_norm,
+        "chat": source.chat,
         "prompt": prompt.text,
         "dropped": prompt.dropped,
     }

@@ -99,7 +99,8 @@ def summary(source: Source) -> str:
     checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
     lens = f"tuned lens {source.lens}" if source.lens else "without a tuned lens"
     norm = "" if source.final_norm else " · logit lens without the final norm"
-    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}{norm}")
+    chat = " · prompt in the chat template" if source.chat else ""
+    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}{norm}{chat}")
 
 
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:

@@ -20,6 +20,7 @@ def generate(
     count: int,
     row: int | None = None,
     lens: TunedLens | None = None,
+    final_norm: bool = True,
     temperature: float = 0.0,
     seed: int = 0,
 ) -> Iterator[int]:
@@ -34,6 +35,7 @@ def generate(
         count: how many tokens at most; fewer where the text ends or the context is full.
         row: index of the row that speaks, 0 for `emb`; None for the last, which is the model itself.
         lens: a tuned lens to read that row with; None for the logit lens.
+        final_norm: False has the logit lens pass over the final norm, but for the last row.
         temperature: 0 takes the likeliest token, 1 draws from the distribution as it is.
         seed: of the draws.
 
@@ -60,8 +62,10 @@ def generate(
         h = stream[row, 0, -1:]  # [1, d]
         with torch.inference_mode():
             if lens is not None and row < last:
-                h = lens.translate(h, row)
-            token = _chosen(model.head(h)[0], temperature, generator)
+                logits = model.head(lens.translate(h, row))
+            else:
+                logits = model.head(h) if final_norm or row == last else model.head.logits(h)
+            token = _chosen(logits[0], temperature, generator)
         yield token
         if token == end:
             return

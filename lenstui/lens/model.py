@@ -18,8 +18,9 @@ from lenstui.lens.errors import LensError
 from lenstui.lens.gguf import is_gguf, source
 from lenstui.lens.head import Head, prove_linear
 from lenstui.lens.hub import resolve
+from lenstui.lens.reading import Allowed
 from lenstui.lens.residual import residual_stream
-from lenstui.lens.tokens import TokenTexts
+from lenstui.lens.tokens import TokenTexts, has_chat_template
 from lenstui.lens.wiring import Check, check_wiring
 
 WIRING_TEXT = "The wiring check reads this short text, and so do I."
@@ -64,6 +65,15 @@ class Model:
     def num_blocks(self) -> int:
         """`L`."""
         return len(self.anatomy.blocks)
+
+    @property
+    def allowed(self) -> Allowed:
+        """How its prompts can be read."""
+        return Allowed(
+            final_norm=self.anatomy.final_norm is not None,
+            bos=self.tokenizer.bos_token_id is not None,
+            chat=has_chat_template(self.tokenizer),
+        )
 
     @property
     def dtype_name(self) -> str:

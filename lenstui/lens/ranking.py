@@ -16,7 +16,14 @@ from lenstui.lens.tuned_lens import TunedLens
 
 
 def rank_cell(
-    model: Model, prompt: Prompt, row: int, column: int, lens: TunedLens | None = None, *, count: int
+    model: Model,
+    prompt: Prompt,
+    row: int,
+    column: int,
+    lens: TunedLens | None = None,
+    *,
+    count: int,
+    final_norm: bool = True,
 ) -> Mapping[str, Ranking]:
     """The `count` likeliest tokens of a cell by lens name, the tuned lens only where there is one.
 
@@ -27,6 +34,7 @@ def rank_cell(
         column: index of the column.
         lens: a tuned lens for this model.
         count: how many tokens; fewer where the vocabulary is smaller.
+        final_norm: False has the logit lens pass over the final norm, but for the last row.
 
     Raises:
         LensError: for a lens that does not fit the model.
@@ -37,9 +45,10 @@ def rank_cell(
     ids = torch.tensor([prompt.ids], device=model.device)
     h = residual_stream(model.module, model.anatomy, ids)[row, 0, column : column + 1]  # [1, d]
     with torch.inference_mode():
-        rankings = {"logit": _ranking(model.head(h), count)}
+        is_last = row == model.num_blocks
+        logits = model.head if final_norm or is_last else model.head.logits
+        rankings = {"logit": _ranking(logits(h), count)}
         if lens is not None:
-            is_last = row == model.num_blocks
             rankings["tuned"] = (
                 rankings["logit"] if is_last else _ranking(model.head(lens.translate(h, row)), count)
             )

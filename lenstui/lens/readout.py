@@ -13,6 +13,7 @@ from lenstui.lens.cells import Cells, IntArray, Tile, crystallization_rows, row_
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import Model
 from lenstui.lens.residual import residual_stream
+from lenstui.lens.rows import choose_rows
 from lenstui.lens.tokens import Prompt, encode
 from lenstui.lens.tuned_lens import TunedLens
 
@@ -65,7 +66,9 @@ def read(
     top_k: int = 3,
     pins: Sequence[int] = (),
     rows: Sequence[int] | None = None,
+    final_norm: bool = True,
     bos: bool | None = None,
+    chat: bool = False,
 ) -> Readout:
     """Read one prompt through the logit lens and, where there is one, the tuned lens.
 
@@ -76,26 +79,19 @@ def read(
         top_k: how many of the likeliest tokens each cell keeps.
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read (0 is `emb`); the last row is always among them. None: all.
+        final_norm: False has the logit lens pass over the final norm, but for the last row.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        chat: put the prompt into the tokenizer's chat template, as what the user says.
 
     Raises:
-        LensError: for an empty prompt, or a lens or row that does not fit the model.
+        LensError: for an empty prompt, a lens or row that does not fit the model, or a chat template that is
+            not there.
     """
-    prompt = encode(model.tokenizer, text, bos=bos, context=model.context)
+    prompt = encode(model.tokenizer, text, bos=bos, chat=chat, context=model.context)
     chosen = choose_rows(model.num_blocks, rows)
-    tiles = read_tiles(model, prompt, lens, top_k=top_k, pins=pins, rows=chosen)
+    tiles = read_tiles(model, prompt, lens, top_k=top_k, pins=pins, rows=chosen, final_norm=final_norm)
     labels = row_labels(model.num_blocks)
     return Readout.join(prompt, tuple(labels[row] for row in chosen), tiles, tuple(pins))
-
-
-def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
-    """`rows` in order, with the last row always among them; all rows for None."""
-    if rows is None:
-        return tuple(range(num_blocks + 1))
-    for row in rows:
-        if not 0 <= row <= num_blocks:
-            raise LensError(f"There is no row {row - 1}: this model has rows emb, 0 … {num_blocks - 1}.")
-    return tuple(sorted({*rows, num_blocks}))
 
 
 def read_tiles(

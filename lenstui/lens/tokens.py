@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_line
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -33,6 +33,7 @@ def encode(
     text: str,
     *,
     bos: bool | None = None,
+    chat: bool = False,
     context: int | None = None,
     tail: Sequence[int] = (),
 ) -> Prompt:
@@ -41,16 +42,23 @@ def encode(
     Args:
         tokenizer: a Hugging Face tokenizer.
         text: the prompt.
-        bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        bos: begin with the BOS token or not; None leaves it to the tokenizer, or to the chat template.
+        chat: put the text into the tokenizer's chat template, as what the user says, and have the assistant
+            speak next.
         context: the most columns that the model can read. A longer prompt keeps its last tokens, behind
             the BOS token if it began with one.
         tail: token ids to put behind those of the text, as they are.
 
     Raises:
-        LensError: if there is nothing to read, or `bos` is asked of a tokenizer that has none.
+        LensError: if there is nothing to read, if `bos` or `chat` is asked of a tokenizer that has no such
+            token or template, or if both are.
     """
     begin = tokenizer.bos_token_id
-    ids = list(tokenizer(text, add_special_tokens=bos is not False, verbose=False)["input_ids"])
+    if chat and bos is not None:
+        raise LensError("With the chat template, BOS is as the template has it: leave one out.")
+    read = _templated(tokenizer, text) if chat and text else text
+    # A template writes the special tokens itself, BOS with them.
+    ids = list(tokenizer(read, add_special_tokens=bos is not False and not chat, verbose=False)["input_ids"])
     if bos and begin is None:
         raise LensError("This tokenizer has no BOS token: leave --bos out.")
     if bos and ids[:1] != [begin]:
@@ -64,6 +72,24 @@ def encode(
         dropped = len(ids) - context
         ids = [*head, *ids[len(ids) - context + len(head) :]]
     return Prompt(text, tuple(ids), dropped)
+
+
+def has_chat_template(tokenizer: Any) -> bool:
+    """Whether a tokenizer brings a chat template."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def _templated(tokenizer: Any, text: str) -> str:
+    """What the model is given where the user says `text` and the assistant speaks next."""
+    if not has_chat_template(tokenizer):
+        raise LensError("This tokenizer has no chat template: leave --chat out.")
+    said = [{"role": "user", "content": text}]
+    try:
+        templated: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is a program of whoever made the tokenizer
+        reason = "".join(c if c.isprintable() else "?" for c in first_line(error)).rstrip(".")
+        raise LensError(f"The tokenizer's chat template cannot be applied: {reason}.") from error
+    return templated
 
 
 class TokenTexts:

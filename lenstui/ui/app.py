@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from lenstui import paths
+from lenstui.lens.reading import Reading
 from lenstui.settings import Settings, trouble
 from lenstui.start import Start
 from lenstui.ui import keymap
@@ -173,7 +174,8 @@ class LenstuiApp(App[None]):
     def _read_request(self, serial: int, text: str, page_columns: int) -> ReadRequest:
         pins = tuple(pin.id for pin in self.explore.panel.pins)
         top_k = max(self._start.top_k, TOP_K)
-        return ReadRequest(serial, text, page_columns, top_k, self._start.bos, pins, self.explore.tail)
+        reading = Reading(bos=self._start.bos, chat=self._start.chat)
+        return ReadRequest(serial, text, page_columns, top_k, reading, pins, self.explore.tail)
 
     def request_pins(self, word: str, text: str) -> None:
         """Look up the tokens of a word on the model thread."""

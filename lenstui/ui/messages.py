@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.message import Message
 
 from lenstui.lens.cells import Ranking, Tile
 from lenstui.lens.lens_card import LensCard, Match, TranslatorSize
+from lenstui.lens.reading import Allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class OpenModel:
     Attributes:
         name: its hub id, folder or "bundled model".
         remarks: why this one, where it is not what was asked for; what is odd about its lens.
-        rows: row labels, `emb` first.
+        rows: labels of all its rows, `emb` first.
         d_model: width of the residual stream.
         vocabulary: how many logits it gives.
         context: the most columns it reads, or None.
@@ -29,6 +30,7 @@ class OpenModel:
         lens: name of its tuned lens, or None.
         lens_kl: held-out mean KL of that lens, nats, where its file says.
         lens_file: where that lens came from, or None.
+        allowed: how its prompts can be read.
     """
 
     name: str
@@ -43,6 +45,7 @@ class OpenModel:
     lens: str | None
     lens_kl: float | None
     lens_file: Path | None = None
+    allowed: Allowed = field(default=Allowed())
 
 
 @dataclass
@@ -74,11 +77,13 @@ class ReadStarted(Message):
         serial: which reading this is; later messages of it carry the same.
         columns: display text of the input tokens.
         dropped: how many tokens were cut from the front.
+        rows: labels of the rows that are read.
     """
 
     serial: int
     columns: tuple[str, ...]
     dropped: int
+    rows: tuple[str, ...]
 
 
 @dataclass

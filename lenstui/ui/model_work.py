@@ -6,7 +6,7 @@ Torch is imported here, inside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from textual.message import Message
 
 from lenstui.lens.cells import Tile, row_labels
 from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.reading import Reading
 from lenstui.lens.tokens import visible
 from lenstui.opening import Opened, open_model
 from lenstui.start import Start
@@ -56,7 +57,7 @@ class ReadRequest:
         text: the prompt.
         page_columns: how many columns fit on the screen; that many at the end are read first.
         top_k: how many tokens each cell keeps.
-        bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        reading: how it is read.
         pins: tokens whose numbers each cell keeps.
         tail: token ids to put behind those of the text.
     """
@@ -65,7 +66,7 @@ class ReadRequest:
     text: str
     page_columns: int
     top_k: int
-    bos: bool | None
+    reading: Reading
     pins: tuple[int, ...] = ()
     tail: tuple[int, ...] = ()
 
@@ -76,7 +77,7 @@ class Generation:
 
     Attributes:
         count: how many tokens at most.
-        row: index of the row that speaks; None for the last, the model itself.
+        row: index among the rows that are read of the one that speaks; None for the last, the model itself.
         tuned: read that row by the tuned lens, else by the logit lens.
         temperature: 0 takes the likeliest token.
         seed: of the draws.
@@ -133,19 +134,17 @@ class ModelWork:
         """Read a prompt and post its tiles, the visible columns first."""
         if self._opened is None:
             return
-        from lenstui.lens.readout import read_tiles
-
         model, serial, began = self._opened.model, request.serial, time.monotonic()
         self._request = request
         try:
             prompt = self._prompt(request)
             columns = tuple(model.texts[token] for token in prompt.ids)
-            self._post(ReadStarted(serial, columns, prompt.dropped))
+            labels = row_labels(model.num_blocks)
+            rows = tuple(labels[row] for row in request.reading.rows.of(model.num_blocks))
+            self._post(ReadStarted(serial, columns, prompt.dropped, rows))
             visible = range(max(0, len(columns) - request.page_columns), len(columns))
             lens = self._lens_in_training() or self._opened.lens
-            for tile in read_tiles(
-                model, prompt, lens, top_k=request.top_k, pins=request.pins, first=visible
-            ):
+            for tile in self._tiles(request, prompt, lens, first=visible):
                 if stop():
                     return
                 self._post(TileRead(serial, tile, model.texts.of(_tokens(tile))))
@@ -173,16 +172,13 @@ class ModelWork:
         """How many columns there are then."""
         if self._opened is None:
             return 0
-        from lenstui.lens.readout import read_tiles
-
         model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
         prompt = self._prompt(request)
         self._request = request
         columns = tuple(model.texts[token] for token in prompt.ids)
         self._post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
         new = range(max(0, min(known, len(columns) - 1)), len(columns))
-        tiles = read_tiles(model, prompt, lens, top_k=request.top_k, pins=request.pins, first=new)
-        for tile in tiles:
+        for tile in self._tiles(request, prompt, lens, first=new):
             if tile.start < new.start:
                 break
             self._post(TileRead(request.serial, tile, model.texts.of(_tokens(tile))))
@@ -202,8 +198,9 @@ class ModelWork:
                 model,
                 self._prompt(request).ids,
                 count=how.count,
-                row=how.row,
+                row=None if how.row is None else request.reading.rows.of(model.num_blocks)[how.row],
                 lens=lens,
+                final_norm=request.reading.final_norm,
                 temperature=how.temperature,
                 seed=how.seed,
             )
@@ -249,18 +246,13 @@ class ModelWork:
 
         Nothing is posted where that fails: the fit must not end because somebody watches.
         """
-        from lenstui.lens.readout import read_tiles
-
         request, lens = self._request, self._lens_in_training()
         if self._opened is None or request is None or request.serial != serial or lens is None:
             return
         model, began = self._opened.model, time.monotonic()
         with suppress(Exception):
             prompt = self._prompt(request)
-            tiles = read_tiles(
-                model, prompt, lens, top_k=request.top_k, pins=request.pins, first=seen, lenses=["tuned"]
-            )
-            for tile in tiles:
+            for tile in self._tiles(request, prompt, lens, first=seen, lenses=["tuned"]):
                 if stop() or tile.start not in seen:
                     return
                 texts, seconds = model.texts.of(_tokens(tile)), time.monotonic() - began
@@ -268,7 +260,7 @@ class ModelWork:
                 yield
 
     def read_cell(self, serial: int, row: int, column: int, count: int) -> None:
-        """Rank the likeliest tokens of one cell of the current prompt."""
+        """Rank the likeliest tokens of one cell of the current prompt, its row counted among those read."""
         request = self._request
         if self._opened is None or request is None or request.serial != serial:
             return
@@ -276,7 +268,16 @@ class ModelWork:
 
         model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
         try:
-            rankings = rank_cell(model, self._prompt(request), row, column, lens, count=count)
+            reading = request.reading
+            rankings = rank_cell(
+                model,
+                self._prompt(request),
+                reading.rows.of(model.num_blocks)[row],
+                column,
+                lens,
+                count=count,
+                final_norm=reading.final_norm,
+            )
             tokens = {int(token) for ranking in rankings.values() for token in ranking.ids}
             self._post(CellRead(serial, row, column, rankings, model.texts.of(tokens)))
         except LensError as error:
@@ -292,9 +293,40 @@ class ModelWork:
         assert self._opened is not None
         model = self._opened.model
         prompt = encode(
-            model.tokenizer, request.text, bos=request.bos, context=model.context, tail=request.tail
+            model.tokenizer,
+            request.text,
+            bos=request.reading.bos,
+            chat=request.reading.chat,
+            context=model.context,
+            tail=request.tail,
         )
         return replace(prompt, text=request.text + model.texts.join(request.tail))
+
+    def _tiles(
+        self,
+        request: ReadRequest,
+        prompt: Prompt,
+        lens: TunedLens | None,
+        *,
+        first: range,
+        lenses: Collection[str] = ("logit", "tuned"),
+    ) -> Iterator[Tile]:
+        """Read what is asked for, the columns `first` before the others."""
+        from lenstui.lens.readout import read_tiles
+
+        assert self._opened is not None
+        model, reading = self._opened.model, request.reading
+        return read_tiles(
+            model,
+            prompt,
+            lens,
+            top_k=request.top_k,
+            pins=request.pins,
+            rows=reading.rows.of(model.num_blocks),
+            first=first,
+            lenses=lenses,
+            final_norm=reading.final_norm,
+        )
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""
@@ -369,4 +401,5 @@ def _describe(opened: Opened) -> OpenModel:
         lens=None if lens is None else lens.name,
         lens_kl=sum(held_out) / len(held_out) if held_out else None,
         lens_file=opened.lens_file,
+        allowed=model.allowed,
     )

@@ -36,6 +36,7 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
             "device",
             "versions",
             "final_norm",
+            "chat",
             "prompt",
             "dropped",
             "tokens",

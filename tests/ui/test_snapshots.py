@@ -80,7 +80,7 @@ async def show(pilot: Pilot[None], model: OpenModel = MODEL) -> None:
     explore = pilot.app.explore  # type: ignore[attr-defined]
     explore.post_message(ModelLoaded(model))
     await pilot.pause()
-    explore.post_message(ReadStarted(1, COLUMNS, 0))
+    explore.post_message(ReadStarted(1, COLUMNS, 0, model.rows))
     lenses = {"logit": cells(1.0)} | ({"tuned": cells(2.0)} if model.lens else {})
     explore.post_message(TileRead(1, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     explore.post_message(ReadDone(1, 0.12))

@@ -104,7 +104,7 @@ class CellScreen(LeanScreen[None]):
             return
         column = message.column
         follows = f' → next "{columns[column + 1]}"' if column + 1 < len(columns) else " → next"
-        title = f'row {model.rows[message.row]} · column {column} "{columns[column]}"{follows}'
+        title = f'row {explore.rows[message.row]} · column {column} "{columns[column]}"{follows}'
         self.query_one("#cell-title", Static).update(Text(title))
         for lens in LENSES:
             ranking = message.rankings.get(lens)

@@ -100,12 +100,12 @@ class Continuing(GridScreen):
             self._tell("Nothing is read yet: there is nothing to go on from.")
         elif self._can_grow():
             panes, row = self.panes, self.panes.cursor.row
-            last = row == len(self.model.rows) - 1
+            last = row == len(self.rows) - 1
             lens = panes.shown_lens if panes.grids[panes.shown_lens].display else "logit"
             room = None if self.model.context is None else self.model.context - len(self.columns)
             screen = AskGeneration(
                 row=None if last else row,
-                label=self.model.rows[row],
+                label=self.rows[row],
                 tuned=lens == "tuned" and not last,
                 seed=self._seed,
                 room=room,

@@ -133,7 +133,7 @@ class Explore(CellOpening, Finding, Continuing, Pinning):
         self.fold()
         self.panes.empty("logit", model.rows, model.vocabulary, "")
         self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.lens else NO_LENS)
-        self._columns = ()
+        self._rows, self._columns = model.rows, ()
         self.panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
         untouched = self.query_one(PromptBox).prompt == self._prompt  # else somebody is typing
@@ -202,8 +202,9 @@ class Explore(CellOpening, Finding, Continuing, Pinning):
         if message.serial != self._serial or self._model is None:
             return
         panes, model = self.panes, self._model
-        kept = self._kept if panes.has_cells and self._columns == message.columns else ()
-        self._columns = message.columns
+        as_before = (self._rows, self._columns) == (message.rows, message.columns)
+        kept = self._kept if panes.has_cells and as_before else ()
+        self._rows, self._columns = message.rows, message.columns
         self._repaint = Repaint()
         box = self.query_one(PromptBox)
         count = f"{len(message.columns)} token{'s' * (len(message.columns) != 1)}"
@@ -211,14 +212,14 @@ class Explore(CellOpening, Finding, Continuing, Pinning):
             count += f" · {message.dropped} dropped from the front: the context is {self._model.context}"
         self._counted = count
         box.border_subtitle = f"{count} · reading …"
-        row = panes.cursor.row if panes.has_cells else len(model.rows) - 1
+        row = panes.cursor.row if panes.has_cells else len(message.rows) - 1
         cursor = panes.cursor if kept else Cursor(row, len(message.columns) - 1)
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
             if lens == "tuned" and model.lens is None and not panes.in_training:
                 panes.pane(lens).say(NO_LENS)
             elif lens not in kept or not panes.grids[lens].display:
-                panes.lay_out(lens, model.rows, message.columns, model.vocabulary, cursor)
+                panes.lay_out(lens, message.rows, message.columns, model.vocabulary, cursor)
         if not kept:
             panes.rescale()
         if self._leave_prompt:
@@ -278,7 +279,7 @@ class Explore(CellOpening, Finding, Continuing, Pinning):
         if message.serial != self._serial or not panes.in_training or model is None:
             return
         if not panes.grids["tuned"].display:
-            panes.lay_out("tuned", model.rows, self._columns, model.vocabulary, panes.cursor)
+            panes.lay_out("tuned", self._rows, self._columns, model.vocabulary, panes.cursor)
         self._texts.update(message.texts)
         panes.grids["tuned"].add(message.start, message.cells, message.texts)
         panes.rescale()
@@ -290,7 +291,7 @@ class Explore(CellOpening, Finding, Continuing, Pinning):
         if self._model.lens is not None:
             self._read(self._prompt, leave_prompt=False, kept=["logit"])
             return
-        self.panes.empty("tuned", self._model.rows, self._model.vocabulary, NO_LENS)
+        self.panes.empty("tuned", self._rows, self._model.vocabulary, NO_LENS)
         self.panes.rescale()
         self._show_detail()
         if isinstance(self.focused, Grid):
@@ -309,11 +310,11 @@ class Explore(CellOpening, Finding, Continuing, Pinning):
         if self._model is None or not self._columns:
             return
         row, column = self.panes.cursor.row, self.panes.cursor.column
-        label = self._model.rows[row]
+        label = self._rows[row]
         follows = f' → next "{self._columns[column + 1]}"' if column + 1 < len(self._columns) else ""
         title = f'row {label} · column {column} "{self._columns[column]}"{follows}'
         cells = {lens: grid.cells for lens, grid in self.grids.items()}
-        self.panel.show(title, cells, self.panes.cursor, self._model.rows, self._texts)
+        self.panel.show(title, cells, self.panes.cursor, self._rows, self._texts)
 
     def action_other_pane(self) -> None:
         """Go to the other lens."""

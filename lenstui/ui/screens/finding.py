@@ -92,7 +92,7 @@ class Finding(GridScreen):
     def _go_to(self, word: str | None) -> None:
         if word is None or self.model is None:
             return
-        rows, cursor = self.model.rows, self.panes.cursor
+        rows, cursor = self.rows, self.panes.cursor
         match = _PLACE.fullmatch(word.strip())
         if match is None:
             self._tell(f"{visible(word)} is no column and no row. {GO_HINT}")
@@ -102,8 +102,10 @@ class Finding(GridScreen):
             label = rows[-1] if name == "last" else name if name == "emb" else str(int(name))
             if label in rows:
                 self._go_to_cell(rows.index(label), cursor.column)
+            elif label in self.model.rows:
+                self._tell(f"Row {label} is not among those that are read: b chooses them.")
             else:
-                self._tell(f"There is no row {label}: this model has rows emb, 0 … {rows[-1]}.")
+                self._tell(f"There is no row {label}: this model has rows emb, 0 … {self.model.rows[-1]}.")
         else:
             last = len(self.columns) - 1
             column = last if name == "last" else int(name) if name.isdigit() else -1

@@ -17,6 +17,7 @@ class GridScreen(LeanScreen[None]):
         super().__init__()
         self._model: OpenModel | None = None
         self._serial = 0
+        self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
         self._prompt = ""
         self._counted = ""  # how many columns the prompt has, in words
@@ -41,6 +42,11 @@ class GridScreen(LeanScreen[None]):
     def serial(self) -> int:
         """Of the reading that is shown."""
         return self._serial
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Labels of the rows that are shown, the last one last."""
+        return self._rows
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -200,7 +200,7 @@ class Train(LeanScreen[None]):
         """The prompt that Explore shows."""
         explore = self._app.explore
         if self._model is not None and explore.columns:
-            self._view.lay_out(self._model.rows, explore.columns, self._model.vocabulary)
+            self._view.lay_out(explore.rows, explore.columns, self._model.vocabulary)
 
     def on_tuned_read(self, message: TunedRead) -> None:
         """The prompt as the lens has it now."""
@@ -214,7 +214,8 @@ class Train(LeanScreen[None]):
 
     def _show_cells(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
         explore = self._app.explore
-        if start + cells.columns <= len(explore.columns):  # else Explore is about to show another prompt
+        fits = len(cells.entropy) == len(explore.rows) and start + cells.columns <= len(explore.columns)
+        if fits:  # else Explore is about to show another prompt, or the same in another way
             self._lay_out()
             grid = explore.grids["tuned"]
             self._view.show_cells(start, cells, texts, grid.value, grid.scale)

@@ -1,0 +1,94 @@
+"""Which rows are read: all, every so many, or a list, in the words of the command line and the screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lenstui.lens.errors import LensError
+
+Runs = tuple[tuple[str, str], ...]
+"""Runs of rows, each by the labels of its ends (or `last`); of a single row both are the same."""
+
+_RUN = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
+_EVERY = re.compile(r"every\s*0*([1-9][0-9]{0,5})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RowChoice:
+    """Rows of any model. The last row is always among them.
+
+    Attributes:
+        runs: these rows; None for all, or as `stride` says.
+        stride: every so many rows, from `emb` on.
+    """
+
+    runs: Runs | None = None
+    stride: int = 1
+
+    @property
+    def text(self) -> str:
+        """As `parse_rows` takes it: `all`, `every 4`, `emb,0-4,last`."""
+        if self.runs is not None:
+            return ",".join("-".join(dict.fromkeys(run)) for run in self.runs)
+        return "all" if self.stride == 1 else f"every {self.stride}"
+
+    def of(self, num_blocks: int) -> tuple[int, ...]:
+        """Indices of the rows in a model of so many blocks, 0 for `emb`.
+
+        Raises:
+            LensError: if there is no such row.
+        """
+        if self.runs is None:
+            return choose_rows(num_blocks, range(0, num_blocks + 1, self.stride))
+        named = {"emb": 0, "last": num_blocks}
+        ends = [[named[label] if label in named else int(label) + 1 for label in run] for run in self.runs]
+        return choose_rows(num_blocks, [row for first, last in ends for row in range(first, last + 1)])
+
+
+def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
+    """`rows` in order, with the last row always among them; all rows for None."""
+    if rows is None:
+        return tuple(range(num_blocks + 1))
+    for row in rows:
+        if not 0 <= row <= num_blocks:
+            raise LensError(f"There is no row {row - 1}: this model has rows emb, 0 … {num_blocks - 1}.")
+    return tuple(sorted({*rows, num_blocks}))
+
+
+def parse_rows(text: str) -> RowChoice:
+    """`all`, `every 4`, or a list such as `emb,0-4,last`.
+
+    Raises:
+        LensError: for anything else.
+    """
+    words = text.strip()
+    if words.casefold() == "all":
+        return RowChoice()
+    if match := _EVERY.fullmatch(words):
+        return RowChoice(stride=int(match[1]))
+    return RowChoice(parse_runs(words))
+
+
+def parse_runs(text: str) -> Runs:
+    """A list such as `emb,0-4,last`.
+
+    Raises:
+        LensError: for anything else.
+    """
+    return tuple(_run(word.strip()) for word in text.split(","))
+
+
+def _run(text: str) -> tuple[str, str]:
+    if not (match := _RUN.fullmatch(text)):
+        raise LensError(f"{text!r} is no row: emb, a number, last, or a run such as 0-3")
+    first, last = match[1], match[2] or match[1]
+    if _height(first) > _height(last):
+        raise LensError(f"{text!r} runs downwards: name its lower end first")
+    return first, last
+
+
+def _height(label: str) -> float:
+    named = {"emb": -1.0, "last": float("inf")}
+    return named[label] if label in named else int(label)
