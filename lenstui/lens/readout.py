@@ -103,6 +103,7 @@ def read_tiles(
     pins: Sequence[int] = (),
     rows: Sequence[int] | None = None,
     first: range | None = None,
+    columns: range | None = None,
     lenses: Collection[str] = LENSES,
     final_norm: bool = True,
 ) -> Iterator[Tile]:
@@ -118,11 +119,12 @@ def read_tiles(
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read; None: all.
         first: the columns that are on screen.
+        columns: a run of the prompt's columns, to read no others; None: all.
         lenses: which lenses to read; the tuned one only where there is one.
         final_norm: False has the logit lens pass over the final norm, but for the last row.
 
     Yields:
-        Tiles that together cover every column once; in column order if `first` is None.
+        Tiles that together cover those columns once; in column order if `first` is None.
     """
     if lens is not None:
         lens.check_fits(model.num_blocks, model.d_model)
@@ -134,9 +136,8 @@ def read_tiles(
     chosen = choose_rows(model.num_blocks, rows)
     ids = torch.tensor(prompt.ids, device=model.device)
     h = residual_stream(model.module, model.anatomy, ids[None])[:, 0]  # [L + 1, cols, d]
-    columns = len(prompt.ids)
-    width = _tile_width(model)
-    for start, stop in _tile_bounds(columns, width, first):
+    wanted = range(len(prompt.ids)) if columns is None else columns
+    for start, stop in _tile_bounds(wanted, _tile_width(model), first):
         next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile
         with torch.inference_mode():
             tile = _read_tile(
@@ -166,10 +167,11 @@ def _slice_width(logits: Tensor) -> int:
     return max(1, size // (4 * logits.shape[-1]))
 
 
-def _tile_bounds(columns: int, width: int, first: range | None) -> Iterator[tuple[int, int]]:
+def _tile_bounds(columns: range, width: int, first: range | None) -> Iterator[tuple[int, int]]:
     """Cut the columns into tiles: those on screen, then to the right of them, then to the left."""
-    visible = range(0) if first is None else range(max(0, first.start), min(columns, first.stop))
-    runs = [visible, range(visible.stop, columns), range(visible.start)] if visible else [range(columns)]
+    begin, end = columns.start, columns.stop
+    visible = range(0) if first is None else range(max(begin, first.start), min(end, first.stop))
+    runs = [visible, range(visible.stop, end), range(begin, visible.start)] if visible else [columns]
     for run in runs:
         tiles = -(-len(run) // width)
         for tile in range(tiles):  # of even width: a narrow one would cost nearly as much as a wide one
