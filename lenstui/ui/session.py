@@ -35,6 +35,7 @@ class Look:
         depth: tokens of a cell.
         bottom_up: the last row was on top.
         lens: name of the lens that was shown, or had the focus.
+        difference: the one minus the other was shown in place of both.
         lens_file: of its tuned lens.
         when: seconds since 1970.
     """
@@ -46,6 +47,7 @@ class Look:
     depth: int = 0
     bottom_up: bool = True
     lens: str = LENSES[0]
+    difference: bool = False
     lens_file: str = ""
     when: float = 0.0
 
@@ -76,6 +78,7 @@ class Look:
             depth=grid.depth,
             bottom_up=grid.bottom_up,
             lens=panes.shown_lens,
+            difference=panes.difference,
             lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
             when=time.time(),
         )
@@ -88,6 +91,7 @@ class Look:
             panes.flip()
         if self.lens in LENSES:
             panes.shown_lens = self.lens
+        panes.difference = self.difference
         if self.row >= 0 and self.column >= 0:
             explore.first_cursor = Cursor(self.row, self.column)
 

@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from textual.widget import Widget
 
+from lenstui.export.difference import DIFFERENT
 from lenstui.export.values import NO_LEVEL
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
@@ -68,17 +69,21 @@ class Look:
         """Cells left for the text of a cell."""
         return column_width - (3 if self.mode is Mode.PLAIN else 1)
 
-    def cell(self, text: str, level: int, *, first: bool, chosen: bool) -> tuple[str, Style]:
+    def cell(
+        self, text: str, level: int, *, first: bool, chosen: bool, differs: bool = False
+    ) -> tuple[str, Style]:
         """A line of a cell as drawn, its text already as wide as `text_width` says.
 
-        Without enough colours a glyph in front of the first line tells the level, and brackets the cursor.
+        Without enough colours a glyph in front of the first line tells the level, and brackets the cursor. A
+        mark in front of the text says that it `differs` from the other lens's.
         """
         style = self.levels[level]
         if chosen:
             style += self.cursor
         if self.mode is not Mode.PLAIN:
-            return f" {text}", style
-        return self._framed(palette.glyph(level) if first else " ", text, chosen=chosen), style
+            return f"{DIFFERENT if differs else ' '}{text}", style
+        framed = self._framed(palette.glyph(level) if first else " ", text, chosen=chosen)
+        return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
 
     def label(self, text: str, column_width: int) -> str:
         """The text above a column, over that of its cells."""

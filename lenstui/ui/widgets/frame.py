@@ -79,11 +79,12 @@ class Frame:
         here = self.cursor.column - seen.start if row == self.cursor.row else -1
         texts = self.cells.line(row, seen, line, self.depth, look.text_width(column_width(self.depth)))
         levels = self.cells.levels[row, seen].tolist()
-        for i, (text, level) in enumerate(zip(texts, levels, strict=True)):
+        differing = self.cells.differing(row, seen, line, self.depth)
+        for i, (text, level, differs) in enumerate(zip(texts, levels, differing, strict=True)):
             if text is None:
                 yield look.pending_cell(column_width(self.depth), chosen=i == here)
             else:
-                yield look.cell(text, level, first=line == 0, chosen=i == here)
+                yield look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
 
     def _strip(self, label: str, style: Style, cells: Iterable[tuple[str, Style]]) -> Strip:
         """Exactly as wide as the frame. Neighbours of one style become one segment: fewer bytes."""

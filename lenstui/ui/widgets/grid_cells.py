@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ class GridCells:
         values: the chosen value, `[rows, columns]`, NaN where not yet read.
         levels: its steps on the palette.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.
+        texts: display texts, at least of the top tokens.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -40,7 +41,7 @@ class GridCells:
         self.cells: Cells | None = None
         self._columns = columns
         self._value = PROBABILITY
-        self._texts: dict[int, str] = {}
+        self.texts: MutableMapping[int, str] = {}
 
     def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
         """Fill in the columns from `start` on."""
@@ -48,7 +49,7 @@ class GridCells:
             self.cells = _blank(cells, self._columns)
         elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # those of other pins are of no use
             self.repin([_NONE] * cells.pin_ranks.shape[2])
-        self._texts.update(texts)
+        self.texts.update(texts)
         self._value = value
         columns = slice(start, start + cells.columns)
         for field in fields(Cells):
@@ -103,6 +104,10 @@ class GridCells:
             parts += [self.cells.top_probs[:, columns, :depth], self.values[:, columns, None]]
         return np.concatenate(parts, axis=2, dtype=np.float64)
 
+    def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
+        """Which cells of a row are marked as different. Those of one lens are not."""
+        return [False] * len(self.levels[row, columns])
+
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
 
@@ -116,7 +121,7 @@ class GridCells:
         if depth == 0 or line >= ids.shape[1]:
             return [None if first == _NONE else blank for first in ids[:, 0].tolist()]
         tokens = ids[:, line].tolist()
-        texts = [None if token == _NONE else self._texts.get(token, f"#{token}") for token in tokens]
+        texts = [None if token == _NONE else self.texts.get(token, f"#{token}") for token in tokens]
         if depth == 1:
             return [text if text is None else fit(text, width) for text in texts]
         value = self._value if line == 0 else PROBABILITY
