@@ -57,4 +57,4 @@ class Difference:
     @property
     def sides(self) -> tuple[str, str]:
         """What the colours below 0 mean, and those above it."""
-        return "lower in tuned", "higher in tuned"
+        return "tuned lower", "tuned higher"

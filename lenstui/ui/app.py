@@ -53,6 +53,7 @@ WORDS = (
     ("entropy", "of the cell's distribution, nats"),
     ("KL from final", "KL(final ‖ lens), nats"),
     ("rank", "tokens likelier than the final top-1; 0: none"),
+    ("≠", "of the difference: the lenses' tokens differ"),
     ("wiring ok", "head(final norm(h)) is the model's output"),
     ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),
     ("\\x1b  \\u200b", "a byte or character that cannot be shown"),

@@ -1,4 +1,4 @@
-"""What the grid of the difference shows: both lenses' likeliest tokens, and a value of one minus the other's."""
+"""What the grid of the difference shows: both lenses' tokens, and a value of the one minus the other's."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class DifferenceCells(GridCells):
         parts: list[npt.NDArray[Any]] = [self.levels[None], self._is_read[None], self._top1]
         if depth > 1:
             parts += [self.values[None], self._numbers]
-        return np.moveaxis(np.concatenate(parts, dtype=np.float64), 0, 2)[:, columns]
+        seen = np.concatenate([part[:, :, columns] for part in parts], dtype=np.float64)
+        return np.moveaxis(seen, 0, 2)
 
     def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
         """Which cells of a row have the mark: before their one token, or before the second of two."""

@@ -31,8 +31,8 @@ MAX_DEPTH = 5
 class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     """One lens's cells, drawn line by line.
 
-    Two that are `pair`ed share one cursor and one scroll, and `join` shares the cursor alone; only the one that
-    the user moves sends messages.
+    Two that are `pair`ed share one cursor and one scroll, those that are `join`ed the cursor alone; only the
+    one that the user moves sends messages.
     """
 
     ALLOW_SELECT = False

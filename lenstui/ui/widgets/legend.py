@@ -44,14 +44,17 @@ class Legend(Widget):
         """
         value = self.value
         first, last = (value.format(self.scale.at(end)) for end in (0, 1))
-        below, above = (f"{side} " for side in value.sides) if isinstance(value, Difference) else ("", "")
+        before, after = f"{first} ", f" {last} {value.unit}".rstrip()
+        if isinstance(value, Difference):
+            below, above = value.sides
+            before, after = f"{below} {before}", f"{after} {above}{' · log scale' if self.scale.log else ''}"
         segments = [
             Segment(f"{value.label}  ", self.rich_style),
-            Segment(f"{below}{first} ", self.rich_style),
+            Segment(before, self.rich_style),
             *self._bar(),
-            Segment(" ".join(filter(None, (f" {last}", value.unit, above.rstrip()))), self.rich_style),
+            Segment(after, self.rich_style),
         ]
-        return segments[1:] if above and _width(segments) > room else segments
+        return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
 
     def _bar(self) -> list[Segment]:
         """The steps, with the number that is halfway written across the middle."""

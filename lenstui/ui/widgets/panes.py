@@ -238,7 +238,9 @@ class Panes(Vertical):
         """What is not seen is not compared."""
         if not self.difference:
             return
-        self._compared.compare(*self.grids.values(), Difference(self.value), self._vocabulary)
+        self._compared.compare(
+            self.grids["logit"], self.grids["tuned"], Difference(self.value), self._vocabulary
+        )
         different, compared = self._compared.counted
         self.pane(DIFFERENCE).border_subtitle = (
             f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
