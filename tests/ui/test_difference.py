@@ -233,7 +233,7 @@ async def test_a_model_without_a_lens_ends_it(still: LenstuiApp) -> None:
         assert shown(still) == ["difference"]
         still.explore.post_message(ModelLoaded(replace(MODEL, lens=None, lens_kl=None)))
         await pilot.pause(0.1)
-        still.explore.post_message(ReadStarted(still.explore.serial, COLUMNS, 0))
+        still.explore.post_message(ReadStarted(still.explore.serial, COLUMNS, 0, MODEL.rows))
         await pilot.pause(0.1)
         assert shown(still) == ["logit", "tuned"]
         assert still.explore.panes.has_focus_within

@@ -278,7 +278,7 @@ class Panes(Vertical):
                 Text(f"{name} lens", style="bold" if name == pane.lens else "dim") for name in names
             )
             if pane.lens == DIFFERENCE:
-                title = Text(TITLE, style="bold")
+                title = Text.assemble((TITLE, "bold"))
             if self.in_training and "tuned" in names:
                 title.append(" in training", style="italic")
             pane.border_title = title.append(f" · {self.value.label}")
