@@ -58,9 +58,18 @@ def log() -> Path:
 
 def bundled_model() -> Path:
     """The model that ships with lenstui: inside an installed package, beside the package in a checkout."""
+    return _assets() / "demo"
+
+
+def example_prompts() -> Path:
+    """The file of prompts that ships with lenstui."""
+    return _assets() / "prompts" / "examples.jsonl"
+
+
+def _assets() -> Path:
     package = Path(__file__).parent
-    installed = package / "assets" / "demo"
-    return installed if installed.is_dir() else package.parent / "assets" / "demo"
+    installed = package / "assets"
+    return installed if installed.is_dir() else package.parent / "assets"
 
 
 def listing() -> dict[str, Path]:

@@ -62,7 +62,7 @@ def _lens(opened: Opened, shape: Shape) -> TunedLens | None:
 def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Heading:
     from lenstui.export.tidy import Heading
     from lenstui.lens import encode, find_pins
-    from lenstui.lens.cells import row_labels
+    from lenstui.lens.readout import rows_to_read
     from lenstui.opening import source_of
 
     model = opened.model
@@ -71,11 +71,11 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     prompt = encode(model.tokenizer, asked.prompt, bos=reading.bos, chat=reading.chat, context=model.context)
-    labels = row_labels(model.num_blocks)
+    rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
     source = source_of(opened, tuned=tuned)
     return Heading(
         prompt,
-        tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
+        tuple(row.label for row in rows),
         replace(source, final_norm=reading.final_norm, chat=reading.chat),
         find_pins(model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary),
     )
@@ -96,6 +96,7 @@ def _tiles(
             rows=shape.reading.rows.of(opened.model.num_blocks),
             lenses=shape.lenses or LENSES,
             final_norm=shape.reading.final_norm,
+            sublayers=shape.reading.sublayers,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error

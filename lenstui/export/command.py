@@ -66,6 +66,8 @@ def _reading_words(reading: Reading) -> list[str]:
         words += ["--stride", str(reading.rows.stride)]
     if not reading.final_norm:
         words.append("--no-final-norm")
+    if reading.sublayers:
+        words.append("--sublayers")
     return words
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+
+from lenstui.lens.rows import Row, stream_places
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -17,7 +19,7 @@ class Cells:
     """The cells of one lens, for every row and a run of columns.
 
     Ranks count the tokens with a strictly greater logit (0 = first). Among equal logits the lowest id comes
-    first.
+    first. Where a lens does not read a row, its numbers are NaN and -1 throughout.
 
     Attributes:
         top_ids: the k likeliest tokens, best first, `[rows, cols, k]`.
@@ -50,6 +52,16 @@ class Cells:
     def columns(self) -> int:
         """How many columns these cells cover."""
         return int(self.entropy.shape[1])
+
+    @property
+    def has_rows(self) -> npt.NDArray[np.bool_]:
+        """Which rows the lens reads, `[rows]`."""
+        has: npt.NDArray[np.bool_] = np.any(self.top_ids[:, :, 0] >= 0, axis=1)
+        return has
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Cells:
+        """Some of the rows."""
+        return Cells(**{f.name: getattr(self, f.name)[rows] for f in fields(Cells)})
 
     @classmethod
     def join(cls, parts: Iterable[Cells]) -> Cells:
@@ -101,33 +113,23 @@ class Tile:
 
 
 def row_labels(num_blocks: int) -> tuple[str, ...]:
-    """Labels of the rows: `emb`, then `k` for what block `k` hands on."""
-    return ("emb", *map(str, range(num_blocks)))
+    """Labels of the residual stream's rows: `emb`, then `k` for what block `k` hands on."""
+    return tuple(Row(h).label for h in range(num_blocks + 1))
 
 
-def crystallization_rows(top1: IntArray) -> IntArray:
+def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) -> IntArray:
     """Per column, the first row from which the top-1 token equals the last row's in every later row too.
 
     Args:
         top1: top-1 tokens, `[rows, cols]`.
+        labels: of the rows; those of sublayers do not count. None where there are none of them.
 
     Returns:
         Row indices, `[cols]`.
     """
-    differs = top1 != top1[-1]
-    last_different = np.where(differs.any(axis=0), len(top1) - 1 - differs[::-1].argmax(axis=0), -1)
-    return (last_different + 1).astype(np.int32)
-
-
-def first_rows(top1: IntArray, tokens: Collection[int]) -> IntArray:
-    """Per column, the first row whose top-1 token is one of `tokens`.
-
-    Args:
-        top1: top-1 tokens, `[rows, cols]`.
-        tokens: the ones that are looked for.
-
-    Returns:
-        Row indices, -1 where there is no such row, `[cols]`.
-    """
-    found = np.isin(top1, list(tokens))
-    return np.where(found.any(axis=0), found.argmax(axis=0), -1).astype(np.int32)
+    places: IntArray = np.array(range(len(top1)) if labels is None else stream_places(labels), np.int32)
+    stream = top1[places]
+    differs = stream != stream[-1]
+    last_different = np.where(differs.any(axis=0), len(stream) - 1 - differs[::-1].argmax(axis=0), -1)
+    settled: IntArray = places[last_different + 1]
+    return settled

@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.data_files import (
+    JSON_LINES,
+    PARQUET,
+    check_text_column,
+    json_object,
+    json_string,
+    listed,
+    open_parquet,
+    parquet_batches,
+    utf8_lines,
+)
+from lenstui.lens.errors import LensError
 
 if TYPE_CHECKING:
     import pyarrow.parquet
 
-PARQUET = frozenset({".parquet", ".pq"})
-JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
-
 _COLUMN = "text"
-_ROWS = 256  # of a Parquet file, in memory at a time
-_BUFFER = 1 << 20  # bytes
-_NAMED = 12  # names in a message
-
-# What files that are not what their name says begin with.
-_BEGINNINGS = (
-    (b"version https://git-lfs", "a Git LFS pointer (fetch the file itself)"),
-    (b"PAR1", "a Parquet file"),
-    (b"PARE", "an encrypted Parquet file"),
-    (b"ARROW1", "an Arrow file"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"\x1f\x8b", "a gzip file (unpack it)"),
-    (b"PK\x03\x04", "a zip file (unpack it)"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard file (unpack it)"),
-    (b"\xfd7zXZ\x00", "an xz file (unpack it)"),
-    (b"BZh", "a bzip2 file (unpack it)"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"<", "HTML or XML"),
-    (b"{", "JSON"),
-    (b"[", "JSON"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +55,14 @@ class SkippedLines:
     Attributes:
         count: how many there were.
         first: the first few, with what is wrong with each.
+        what: they lack.
+        unit: they are, a row in a table.
     """
 
     count: int = 0
     first: list[str] = field(default_factory=list)
+    what: str = "text"
+    unit: str = "line"
     _seen: dict[Path, int] = field(default_factory=dict)
 
     def add(self, path: Path, number: int, why: str) -> None:
@@ -83,12 +72,12 @@ class SkippedLines:
         self._seen[path] = number
         self.count += 1
         if len(self.first) < 3:
-            self.first.append(f"{path.name} line {number} ({why})")
+            self.first.append(f"{path.name} {self.unit} {number} ({why})")
 
     def __str__(self) -> str:
-        lines = "1 line" if self.count == 1 else f"{self.count} lines"
+        lines = f"1 {self.unit}" if self.count == 1 else f"{self.count} {self.unit}s"
         end = "." if self.count == len(self.first) else ", …"
-        return f"Skipped {lines} without a text: {', '.join(self.first)}{end}"
+        return f"Skipped {lines} without a {self.what}: {', '.join(self.first)}{end}"
 
 
 def find_files(documents: Documents) -> tuple[Path, ...]:
@@ -203,15 +192,7 @@ def _texts(path: Path, column: str, skipped: SkippedLines) -> Iterator[str]:
 def _plain_texts(path: Path) -> Iterator[str]:
     paragraph: list[str] = []
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                # A newline is no part of a longer sequence in UTF-8, so that each line can be read alone.
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").replace("\r\n", "\n")
-            except UnicodeDecodeError as error:
-                file.seek(0)
-                raise LensError(
-                    f"{path} is not UTF-8 text (line {number}): it looks like {_kind(file.read(64))}."
-                ) from error
+        for text in utf8_lines(file, path):
             if text.strip():
                 paragraph.append(text)
             elif paragraph:
@@ -248,24 +229,10 @@ def _json_text(line: bytes, field_name: str) -> str:
     Raises:
         ValueError: if there is none, with the reason.
     """
-    try:
-        content = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ValueError("not UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError("not JSON") from error
-    if not isinstance(content, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - a matter of the file, not of the program
+    content = json_object(line)
     if field_name not in content:
-        raise ValueError(f"it has {_listed(content) or 'no fields'}")
-    text = content[field_name]
-    if not isinstance(text, str):
-        raise ValueError(f"its {field_name!r} is no string")  # noqa: TRY004
-    try:
-        text.encode()  # JSON can spell half of a surrogate pair, which no tokenizer takes
-    except UnicodeEncodeError as error:
-        raise ValueError("half of a surrogate pair") from error
-    return text
+        raise ValueError(f"it has {listed(content) or 'no fields'}")
+    return json_string(content, field_name)
 
 
 def _parquet_texts(path: Path, column: str) -> Iterator[str]:
@@ -288,60 +255,13 @@ def _parquet_lengths(path: Path, column: str) -> Iterator[int]:
 
 def _parquet_batches(path: Path, column: str) -> Iterator[Any]:
     """Arrow arrays of the column's texts."""
-    import pyarrow as pa
-
     with _open_parquet(path, column) as file:
-        batches = file.iter_batches(_ROWS, columns=[column], use_threads=False)
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError, ValueError) as error:
-                raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
-            if batch is None:
-                return
+        for batch in parquet_batches(file, path, [column]):
             yield batch.column(0)
 
 
 def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:
     """An open Parquet file that has `column`, of strings."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(64)
-    except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not beginning.startswith(b"PAR1"):
-        raise LensError(f"{path} is not a Parquet file: it looks like {_kind(beginning)}.")
-    try:
-        # By default Arrow would hold all row groups, however large the file.
-        opened = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
-        schema = opened.schema_arrow
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
-    if column not in schema.names:
-        raise LensError(
-            f"{path} has no column {column!r} (it has {_listed(schema.names) or 'none'}): "
-            "name the one with the text."
-        )
-    kind = schema.types[schema.names.index(column)]
-    values = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if str(values) not in {"string", "large_string", "string_view"}:
-        raise LensError(f"The column {column!r} of {path} holds {kind}, not text: name another.")
+    opened = open_parquet(path)
+    check_text_column(path, opened.schema_arrow, column)
     return opened
-
-
-def _kind(beginning: bytes) -> str:
-    """What a file that begins like this looks like."""
-    for magic, kind in _BEGINNINGS:
-        if beginning.startswith(magic):
-            return kind
-    if not beginning:
-        return "an empty file"
-    return "some binary file" if b"\0" in beginning else "text"
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

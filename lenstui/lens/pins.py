@@ -48,7 +48,11 @@ def find_pins(
         LensError: for a word that no such token begins.
     """
     words = tuple(words)  # gone through more than once
-    by_surface = _by_text({form for word in words for form in _forms(word)}, texts.surface, vocabulary)
+    by_surface = {
+        form: [token for token in texts.tokens_of(form) if token < vocabulary]
+        for word in words
+        for form in _forms(word)
+    }
     missing = {word for word in words if not any(by_surface[form] for form in _forms(word))}
     by_display = _by_text(missing, texts.__getitem__, vocabulary) if missing else {}
 
@@ -61,6 +65,44 @@ def find_pins(
                 raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
             found.setdefault(token, Pin(word, token, whole))
     return tuple(found.values())
+
+
+def find_target(
+    tokenizer: Any, texts: TokenTexts, word: str, *, prompt: str, vocabulary: int, exact: bool = False
+) -> Pin:
+    """The one token of those that `word` means whose probability says how near a prompt is to it.
+
+    It is the form with a space before it, or the other one where the prompt ends in a space or there is no
+    such token. Of several tokens that are the same text it is the one that the tokenizer would use.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        texts: display text of its tokens.
+        word: not empty.
+        prompt: the text that it follows.
+        vocabulary: how many logits the model gives.
+        exact: take the word as it is written: no space is put before it.
+
+    Raises:
+        LensError: for a word that no token begins.
+    """
+    after_space = exact or prompt[-1:].isspace()
+    forms = (word,) if exact else _forms(word)[:: -1 if after_space else 1]
+    for form in forms:
+        same = [token for token in texts.tokens_of(form) if token < vocabulary]
+        if same:
+            used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
+            # SentencePiece has its bytes in front of its pieces, and uses them where there is no piece.
+            return Pin(word, next((token for token in used if token in same), same[-1]))
+    space = "" if after_space or word[0] == " " else " "
+    added = _added(tokenizer, prompt, space + word)
+    token = next((token for token in added if texts.surface(token).strip()), None)
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    if token is None or (token == unknown and texts.surface(token) not in word):
+        raise LensError(f"The tokenizer has no token for {word!r}.")
+    if token >= vocabulary:
+        raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
+    return Pin(word, token, whole=False)
 
 
 def _forms(word: str) -> tuple[str, ...]:
@@ -82,8 +124,15 @@ def _by_text(
 def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> int:
     """The first token of `word` where it follows the prompt; one that is a mere space is passed over."""
     space = "" if prompt[-1:].isspace() else " "
+    added = _added(tokenizer, prompt, space + word.lstrip(" "))
+    if not added:
+        raise LensError(f"The tokenizer has no token for {word!r}.")
+    return next((token for token in added if texts.surface(token).strip()), added[-1])
+
+
+def _added(tokenizer: Any, prompt: str, text: str) -> list[int]:
+    """What `text` behind the prompt adds to its tokens, from the first that differs."""
     before: list[int] = tokenizer(prompt, verbose=False)["input_ids"]
-    after: list[int] = tokenizer(prompt + space + word.lstrip(" "), verbose=False)["input_ids"]
+    after: list[int] = tokenizer(prompt + text, verbose=False)["input_ids"]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
-    added = after[len(list(same)) :]
-    return next((token for token in added if texts.surface(token).strip()), after[-1])
+    return after[len(list(same)) :]

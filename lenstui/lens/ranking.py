@@ -9,8 +9,9 @@ from torch import Tensor
 
 from lenstui.lens.cells import Ranking
 from lenstui.lens.model import Model
-from lenstui.lens.readout import top_tokens
-from lenstui.lens.residual import residual_stream
+from lenstui.lens.reduction import top_tokens
+from lenstui.lens.rows import Row
+from lenstui.lens.streams import Streams
 from lenstui.lens.tokens import Prompt
 from lenstui.lens.tuned_lens import TunedLens
 
@@ -18,40 +19,39 @@ from lenstui.lens.tuned_lens import TunedLens
 def rank_cell(
     model: Model,
     prompt: Prompt,
-    row: int,
+    row: Row,
     column: int,
     lens: TunedLens | None = None,
     *,
     count: int,
     final_norm: bool = True,
 ) -> Mapping[str, Ranking]:
-    """The `count` likeliest tokens of a cell by lens name, the tuned lens only where there is one.
+    """The `count` likeliest tokens of a cell by lens name, the tuned lens only where it reads that row.
 
     Args:
         model: from `load`.
         prompt: from `encode`.
-        row: index of the row, 0 for `emb`.
+        row: which row.
         column: index of the column.
         lens: a tuned lens for this model.
         count: how many tokens; fewer where the vocabulary is smaller.
         final_norm: False has the logit lens pass over the final norm, but for the last row.
 
     Raises:
-        LensError: for a lens that does not fit the model.
+        LensError: for a lens that does not fit the model, or blocks that cannot be taken apart.
     """
     if lens is not None:
         lens.check_fits(model.num_blocks, model.d_model)
         lens = lens.to(model.device)
-    ids = torch.tensor([prompt.ids], device=model.device)
-    h = residual_stream(model.module, model.anatomy, ids)[row, 0, column : column + 1]  # [1, d]
+    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=row.part is not None)
+    columns = slice(column, column + 1)
     with torch.inference_mode():
-        is_last = row == model.num_blocks
-        logits = model.head if final_norm or is_last else model.head.logits
-        rankings = {"logit": _ranking(logits(h), count)}
-        if lens is not None:
-            rankings["tuned"] = (
-                rankings["logit"] if is_last else _ranking(model.head(lens.translate(h, row)), count)
-            )
+        rankings = {"logit": _ranking(streams.logits(row, columns), count)}
+        if lens is not None and row.h == model.num_blocks and row.part is None:
+            rankings["tuned"] = rankings["logit"]
+        elif lens is not None and row.part is None:
+            h = lens.translate(streams.h[row.h, columns], row.h)
+            rankings["tuned"] = _ranking(model.head(h), count)
     return rankings
 
 

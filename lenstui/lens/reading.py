@@ -34,12 +34,14 @@ class Reading:
         final_norm: whether the logit lens applies the model's final norm.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
         chat: put the prompt into the tokenizer's chat template, as what the user says.
+        sublayers: read what attention and MLP of each block add, too.
     """
 
     rows: RowChoice = field(default=RowChoice())
     final_norm: bool = True
     bos: bool | None = None
     chat: bool = False
+    sublayers: bool = False
 
     @property
     def mark(self) -> str:
@@ -55,6 +57,8 @@ class Reading:
             yield "chat"
         if self.rows != RowChoice():
             yield f"rows {self.rows.text}"
+        if self.sublayers:
+            yield "sublayers"
 
     def refused(self, allowed: Allowed, num_blocks: int) -> Mapping[str, str]:
         """Why a model cannot be read so, by the name of what is in the way.

@@ -1,4 +1,4 @@
-"""Which rows are read: all, every so many, or a list, in the words of the command line and the screen."""
+"""Rows: which there are, and which are read, in the words of the command line and the screen."""
 
 from __future__ import annotations
 
@@ -8,11 +8,44 @@ from dataclasses import dataclass
 
 from lenstui.lens.errors import LensError
 
+ATTENTION, MID, MLP = "attn", "mid", "mlp"
+
 Runs = tuple[tuple[str, str], ...]
 """Runs of rows, each by the labels of its ends (or `last`); of a single row both are the same."""
 
 _RUN = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
 _EVERY = re.compile(r"every\s*0*([1-9][0-9]{0,5})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a readout.
+
+    Attributes:
+        h: which of the residual stream, 0 for `emb`; of a sublayer's row, that which its block hands on.
+        part: None for the residual stream itself; else `attn` or `mlp`, what that part of the block adds, or
+            `mid`, the stream between the two.
+    """
+
+    h: int
+    part: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`emb`, `3`, `3.attn`."""
+        name = str(self.h - 1) if self.h else "emb"
+        return name if self.part is None else f"{name}.{self.part}"
+
+    @property
+    def is_contribution(self) -> bool:
+        """Whether it is what a part adds, and no stream."""
+        return self.part in {ATTENTION, MLP}
+
+    @classmethod
+    def of(cls, label: str) -> Row:
+        """The row of that label."""
+        name, _, part = label.partition(".")
+        return cls(0 if name == "emb" else int(name) + 1, part or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +88,30 @@ def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
         if not 0 <= row <= num_blocks:
             raise LensError(f"There is no row {row - 1}: this model has rows emb, 0 … {num_blocks - 1}.")
     return tuple(sorted({*rows, num_blocks}))
+
+
+def with_parts(chosen: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[Row, ...]:
+    """The chosen rows of the residual stream, each after the parts of the block that hands it on.
+
+    Args:
+        chosen: from `choose_rows`.
+        parts: names of the parts of each block; empty for none.
+    """
+    rows: list[Row] = []
+    for h in chosen:
+        rows += [Row(h, part) for part in (parts[h - 1] if h and parts else ())]
+        rows.append(Row(h))
+    return tuple(rows)
+
+
+def is_sublayer(label: str) -> bool:
+    """Whether a row is one between two of the residual stream."""
+    return "." in label
+
+
+def stream_places(labels: Sequence[str]) -> list[int]:
+    """Where among some rows those of the residual stream are."""
+    return [place for place, label in enumerate(labels) if not is_sublayer(label)]
 
 
 def parse_rows(text: str) -> RowChoice:

@@ -98,6 +98,7 @@ class TokenTexts:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
+        self._by_surface: dict[str, list[int]] | None = None  # made when it is first asked for
         # More than the tokenizer's length where its vocabulary has holes.
         self._size = max(tokenizer.get_vocab().values(), default=-1) + 1
         # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
@@ -115,6 +116,15 @@ class TokenTexts:
     def join(self, tokens: Sequence[int]) -> str:
         """The characters that `tokens` add to a text; undecodable bytes as U+FFFD."""
         return self._decode([*self._anchor, *tokens])[len(self._anchor_text) :]
+
+    def tokens_of(self, surface: str) -> Sequence[int]:
+        """Every token that adds just these characters to a text, in order of id."""
+        if self._by_surface is None:
+            by_surface: dict[str, list[int]] = {}
+            for token in range(self._size):
+                by_surface.setdefault(self.surface(token), []).append(token)
+            self._by_surface = by_surface
+        return self._by_surface.get(surface, ())
 
     def __getitem__(self, token: int) -> str:
         """Display text of `token`; a label for an id past the tokenizer's end."""

@@ -40,12 +40,11 @@ from lenstui.ui.messages import (
     ReadFailed,
     ReadStarted,
     TileRead,
-    WordFound,
-    WordNotFound,
 )
 from lenstui.ui.model_thread import Stop
 
 if TYPE_CHECKING:
+    from lenstui.lens.rows import Row
     from lenstui.lens.tokens import Prompt
     from lenstui.lens.tuned_lens import TunedLens
 
@@ -141,8 +140,7 @@ class ModelWork:
         try:
             prompt = self._prompt(request)
             columns = tuple(model.texts[token] for token in prompt.ids)
-            labels = row_labels(model.num_blocks)
-            rows = tuple(labels[row] for row in request.reading.rows.of(model.num_blocks))
+            rows = tuple(row.label for row in self._rows(request))
             self._post(ReadStarted(serial, columns, prompt.dropped, rows))
             visible = range(max(0, len(columns) - request.page_columns), len(columns))
             lens = self._lens_in_training() or self._opened.lens
@@ -200,7 +198,7 @@ class ModelWork:
                 model,
                 self._prompt(request).ids,
                 count=how.count,
-                row=None if how.row is None else request.reading.rows.of(model.num_blocks)[how.row],
+                row=None if how.row is None else self._rows(request)[how.row].h,
                 lens=lens,
                 final_norm=request.reading.final_norm,
                 temperature=how.temperature,
@@ -228,21 +226,7 @@ class ModelWork:
         self._post(GenerationEnded(request.serial, reason))
 
     def find_pins(self, word: str, text: str, stop: Stop) -> None:
-        """Look up the tokens of a word that may follow a text, to pin them."""
-        self._look_up(word, text, stop, PinsFound, PinsNotFound)
-
-    def find_word(self, word: str, text: str, stop: Stop) -> None:
-        """Look up the same tokens, to look for them in the cells."""
-        self._look_up(word, text, stop, WordFound, WordNotFound)
-
-    def _look_up(
-        self,
-        word: str,
-        text: str,
-        stop: Stop,
-        found: type[PinsFound | WordFound],
-        not_found: type[PinsNotFound | WordNotFound],
-    ) -> None:
+        """Look up the tokens of a word that may follow a text."""
         if self._opened is None:
             return
         from lenstui.lens.pins import find_pins
@@ -251,11 +235,11 @@ class ModelWork:
         try:
             pins = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=model.vocabulary)
         except LensError as error:
-            self._post(not_found(str(error)))
+            self._post(PinsNotFound(str(error)))
         else:
             if not stop():
                 tokens = tuple((pin.id, model.texts[pin.id]) for pin in pins)
-                self._post(found(visible(word), tokens, all(pin.whole for pin in pins)))
+                self._post(PinsFound(visible(word), tokens, all(pin.whole for pin in pins)))
 
     def read_tuned(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
         """Read some columns of the current prompt anew, through the lens in training alone.
@@ -284,15 +268,14 @@ class ModelWork:
 
         model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
         try:
-            reading = request.reading
             rankings = rank_cell(
                 model,
                 self._prompt(request),
-                reading.rows.of(model.num_blocks)[row],
+                self._rows(request)[row],
                 column,
                 lens,
                 count=count,
-                final_norm=reading.final_norm,
+                final_norm=request.reading.final_norm,
             )
             tokens = {int(token) for ranking in rankings.values() for token in ranking.ids}
             self._post(CellRead(serial, row, column, rankings, model.texts.of(tokens)))
@@ -342,7 +325,16 @@ class ModelWork:
             first=first,
             lenses=lenses,
             final_norm=reading.final_norm,
+            sublayers=reading.sublayers,
         )
+
+    def _rows(self, request: ReadRequest) -> tuple[Row, ...]:
+        """The rows that are asked for, as they are on screen."""
+        from lenstui.lens.readout import rows_to_read
+
+        assert self._opened is not None
+        model, reading = self._opened.model, request.reading
+        return rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, readout, wire
+from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, readout, reduction, streams, wire
 from lenstui.lens.cells import crystallization_rows, row_labels
-from lenstui.lens.readout import top_tokens
+from lenstui.lens.reduction import top_tokens
 from lenstui.lens.residual import residual_stream
 from lenstui.lens.tuned_lens import untrained_lens
 
@@ -219,7 +219,7 @@ def test_tiles_of_any_width_and_order_make_the_same_readout(
     columns = len(prompt.ids)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readout, "_tile_width", lambda model: width)
-        patch.setattr(readout, "_slice_width", lambda logits: slice_width)
+        patch.setattr(reduction, "_slice_width", lambda logits: slice_width)
         tiles = list(read_tiles(tiny, prompt, lens, pins=PINS, first=first))
     covered = [column for tile in tiles for column in range(tile.start, tile.stop)]
     assert sorted(covered) == list(range(columns))
@@ -260,9 +260,7 @@ def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch:
     prompt = encode(tiny.tokenizer, TEXT * 2)
     assert len(prompt.ids) > 5 * 10
     stream = residual_stream(tiny.module, tiny.anatomy, torch.tensor([prompt.ids]))
-    monkeypatch.setattr(
-        readout, "residual_stream", lambda *_: stream
-    )  # the model's own pass is another matter
+    monkeypatch.setattr(streams, "residual_stream", lambda *_: stream)  # the model's own is another matter
     monkeypatch.setattr(readout, "_tile_width", lambda model: 10)
     with Widest(tiny.vocabulary) as widest:
         list(read_tiles(tiny, prompt, naive.random_lens(tiny)))

@@ -101,12 +101,11 @@ class Continuing(GridScreen):
         elif self._can_grow():
             panes, row = self.panes, self.panes.cursor.row
             last = row == len(self.rows) - 1
-            lens = panes.shown_lens if panes.grids[panes.shown_lens].display else "logit"
             room = None if self.model.context is None else self.model.context - len(self.columns)
             screen = AskGeneration(
                 row=None if last else row,
                 label=self.rows[row],
-                tuned=lens == "tuned" and not last,
+                tuned=panes.lens == "tuned" and not last,
                 seed=self._seed,
                 room=room,
             )
@@ -155,9 +154,7 @@ class Continuing(GridScreen):
         self._columns, self._prompt = message.columns, message.text
         self._stem, self._tail, self._shown_tail = message.stem, message.tail, message.tail
         last = len(self._columns) - 1
-        for grid in self.grids.values():
-            if grid.display:
-                grid.resize_to(self._columns)
+        panes.resize_to(self._columns)
         if at_end:
             self.grids["logit"].move_to(Cursor(panes.cursor.row, last))
         self._counted = f"{last + 1} token{'s' * (last > 0)}"

@@ -30,12 +30,12 @@ from lenstui.ui.messages import (
 from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.cell import CellOpening
 from lenstui.ui.screens.continuing import Continuing
-from lenstui.ui.screens.crystallizing import Crystallizing
+from lenstui.ui.screens.differing import OF_BOTH, Differing
 from lenstui.ui.screens.explore_keys import KEYS
-from lenstui.ui.screens.first_row import FirstRow
+from lenstui.ui.screens.finding import Finding
 from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.widgets.cell_panel import CellPanel
-from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
+from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
 from lenstui.ui.widgets.prompt_box import PromptBox
 from lenstui.ui.widgets.status_bar import StatusBar
@@ -51,7 +51,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, FirstRow, Crystallizing, Continuing, Pinning):
+class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -320,6 +320,9 @@ class Explore(CellOpening, FirstRow, Crystallizing, Continuing, Pinning):
     def action_other_pane(self) -> None:
         """Go to the other lens."""
         panes = self.panes
+        if panes.difference:
+            self._tell(OF_BOTH)
+            return
         other = "tuned" if panes.shown_lens == "logit" else "logit"
         if not panes.grids[other].display:
             self._tell(" ".join(NO_LENS.split()))
@@ -336,7 +339,8 @@ class Explore(CellOpening, FirstRow, Crystallizing, Continuing, Pinning):
     def action_deepen(self, step: int) -> None:
         """Taller or flatter rows."""
         if not self.panes.deepen(step):
-            self._tell(f"Rows show the top 1 to {MAX_DEPTH} tokens.")
+            what = "have 1 to {} lines" if self.panes.difference else "show the top 1 to {} tokens"
+            self._tell(f"Rows {what.format(self.panes.most_lines)}.")
 
     def action_flip(self) -> None:
         """Last row on top, or at the bottom."""

@@ -15,7 +15,7 @@ from textual_fspicker.parts import CurrentDirectory, DirectoryNavigation
 from textual_fspicker.safe_tests import is_dir
 from textual_fspicker.suggest_path import SuggestPath
 
-from lenstui.lens.documents import JSON_LINES, PARQUET
+from lenstui.lens.data_files import JSON_LINES, PARQUET
 
 _KEYS = "tab next · backspace folder above · . hidden files · esc closes"
 _PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library

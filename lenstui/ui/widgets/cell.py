@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,13 +10,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from textual.widget import Widget
 
+from lenstui.export.difference import DIFFERENT
 from lenstui.export.values import NO_LEVEL
 from lenstui.ui import palette
 from lenstui.ui.palette import Mode
 
 PENDING = "·"
 REVERSED = Style(bold=True, reverse=True)
-BAR, PLAIN_BAR = "▌", "┃"  # a plain cell has a block right before it
 _NUMBER = 6  # cells that a number takes, with the space before it
 
 
@@ -45,7 +45,6 @@ class Look:
     here: Style
     pending: Style
     cursor: Style
-    settled: Style
     levels: Mapping[int, Style]
 
     @classmethod
@@ -63,7 +62,6 @@ class Look:
             cursor=REVERSED
             if mode is Mode.PLAIN
             else grid.get_component_rich_style("grid--cursor", partial=True),
-            settled=grid.get_component_rich_style("grid--settled", partial=True),
             levels={**dict(enumerate(styles)), NO_LEVEL: blank},
         )
 
@@ -71,24 +69,21 @@ class Look:
         """Cells left for the text of a cell."""
         return column_width - (3 if self.mode is Mode.PLAIN else 1)
 
-    def cell(self, text: str, level: int, *, first: bool, chosen: bool) -> tuple[str, Style]:
+    def cell(
+        self, text: str, level: int, *, first: bool, chosen: bool, differs: bool = False
+    ) -> tuple[str, Style]:
         """A line of a cell as drawn, its text already as wide as `text_width` says.
 
-        Without enough colours a glyph in front of the first line tells the level, and brackets the cursor.
+        Without enough colours a glyph in front of the first line tells the level, and brackets the cursor. A
+        mark in front of the text says that it `differs` from the other lens's.
         """
         style = self.levels[level]
         if chosen:
             style += self.cursor
         if self.mode is not Mode.PLAIN:
-            return f" {text}", style
-        return self._framed(palette.glyph(level) if first else " ", text, chosen=chosen), style
-
-    def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
-        """A line of a cell with a bar in the place of the space before its text; the last is underlined."""
-        if self.mode is Mode.PLAIN:
-            yield text[0], style
-        yield (PLAIN_BAR if self.mode is Mode.PLAIN else BAR), palette.bar(style, self.mode)
-        yield text[2 if self.mode is Mode.PLAIN else 1 :], style + self.settled if last else style
+            return f"{DIFFERENT if differs else ' '}{text}", style
+        framed = self._framed(palette.glyph(level) if first else " ", text, chosen=chosen)
+        return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
 
     def label(self, text: str, column_width: int) -> str:
         """The text above a column, over that of its cells."""

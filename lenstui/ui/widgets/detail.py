@@ -107,7 +107,6 @@ class Detail(Horizontal):
         height: 8;
         border: round $border-blurred;
         border-title-color: $text-muted;
-        border-subtitle-color: $text-muted;
     }
     """
 
@@ -116,9 +115,9 @@ class Detail(Horizontal):
         yield CellView(id="detail-logit")
         yield CellView(id="detail-tuned")
 
-    def show(self, title: str, logit: CellFacts | None, tuned: CellFacts | None, settled: str = "") -> None:
-        """Show a cell, and say where its column is settled."""
-        self.border_title, self.border_subtitle = Text(title), settled
+    def show(self, title: str, logit: CellFacts | None, tuned: CellFacts | None) -> None:
+        """Show a cell."""
+        self.border_title = Text(title)
         self.query_one("#detail-logit", CellView).facts = logit
         self.query_one("#detail-tuned", CellView).facts = tuned
 

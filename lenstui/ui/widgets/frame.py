@@ -40,7 +40,6 @@ class Frame:
         columns: the columns on screen.
         top: lines that are scrolled away.
         depth: how many of the top tokens a cell shows.
-        marks: whether the cell where a column settles is marked.
         gutter: width of the row labels.
         width: width of the whole.
     """
@@ -54,7 +53,6 @@ class Frame:
     columns: range
     top: int
     depth: int
-    marks: bool
     gutter: int
     width: int
 
@@ -81,13 +79,12 @@ class Frame:
         here = self.cursor.column - seen.start if row == self.cursor.row else -1
         texts = self.cells.line(row, seen, line, self.depth, look.text_width(column_width(self.depth)))
         levels = self.cells.levels[row, seen].tolist()
-        settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
-        for i, (text, level, mark) in enumerate(zip(texts, levels, settled, strict=True)):
+        differing = self.cells.differing(row, seen, line, self.depth)
+        for i, (text, level, differs) in enumerate(zip(texts, levels, differing, strict=True)):
             if text is None:
                 yield look.pending_cell(column_width(self.depth), chosen=i == here)
             else:
-                cell = look.cell(text, level, first=line == 0, chosen=i == here)
-                yield from look.marked(*cell, last=line == row_height(self.depth) - 1) if mark else (cell,)
+                yield look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
 
     def _strip(self, label: str, style: Style, cells: Iterable[tuple[str, Style]]) -> Strip:
         """Exactly as wide as the frame. Neighbours of one style become one segment: fewer bytes."""

@@ -16,7 +16,7 @@ from textual.reactive import reactive, var
 from textual.strip import Strip
 
 from lenstui.export.values import PROBABILITY, Scale, Value
-from lenstui.lens.cells import Cells, FloatArray, IntArray
+from lenstui.lens.cells import Cells, FloatArray
 from lenstui.ui import palette
 from lenstui.ui.widgets.cell import Look
 from lenstui.ui.widgets.frame import HEADER, Frame, column_width, row_height
@@ -31,7 +31,8 @@ MAX_DEPTH = 5
 class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     """One lens's cells, drawn line by line.
 
-    Two that are `pair`ed share one cursor and one scroll; only the one that the user moves sends messages.
+    Two that are `pair`ed share one cursor and one scroll, those that are `join`ed the cursor alone; only the
+    one that the user moves sends messages.
     """
 
     ALLOW_SELECT = False
@@ -55,7 +56,6 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         "grid--here",
         "grid--pending",
         "grid--cursor",
-        "grid--settled",
     }
     DEFAULT_CSS = """
     Grid {
@@ -68,7 +68,6 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         .grid--pending { color: $foreground 30%; }
         .grid--cursor { background: white; color: black; text-style: bold; }
         &:light .grid--cursor { background: #ffa412; }
-        .grid--settled { text-style: underline; }
     }
     """
 
@@ -76,7 +75,6 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     scale: reactive[Scale] = reactive(Scale(0, 1), init=False)
     depth: reactive[int] = reactive(1, init=False)
     bottom_up: reactive[bool] = reactive(True, init=False)
-    marks: reactive[bool] = reactive(False, init=False)  # where each column settles
     cursor: var[Cursor] = var(Cursor(0, 0), init=False)
 
     class CursorMoved(Message):
@@ -103,9 +101,10 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         super().__init__(name=name, id=id, classes=classes)
         self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
-        self._cells = GridCells(0, 0)
+        self._cells = self._blank(0, 0)
         self._gutter = 0
-        self._twin: Grid | None = None
+        self._twin: Grid | None = None  # which shares the scroll
+        self._joined: tuple[Grid, ...] = ()  # which share the cursor
         self._is_led = False
         self._look_cache: Look | None = None
         self._frame: Frame | None = None
@@ -121,12 +120,15 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
             vocabulary: number of token ids.
         """
         self._rows, self._columns = tuple(rows), tuple(columns)
-        self._cells = GridCells(len(rows), len(columns))
+        self._cells = self._blank(len(rows), len(columns))
         self._gutter = max(map(cell_len, rows), default=0) + 2
         self.scale = self.value.scale((), vocabulary)
         self._resize()
         self.move_to(self.cursor)
         self.refresh()
+
+    def _blank(self, rows: int, columns: int) -> GridCells:
+        return GridCells(rows, columns)
 
     def resize_to(self, columns: Sequence[str]) -> None:
         """Have other columns; the cells of those that stay in front are kept.
@@ -150,12 +152,19 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         """
         shown = self.visible_columns()
         first, stop = max(shown.start, start), min(shown.stop, start + cells.columns)
-        seen = slice(first, max(first, stop))
+        with self._repainting(slice(first, max(first, stop))):
+            self._cells.put(start, cells, texts, self.value, self.scale)
+
+    @contextmanager
+    def _repainting(self, seen: slice) -> Iterator[None]:
+        """What changes meanwhile in these columns is drawn anew."""
         before = self._cells.drawn(seen, self.depth)
-        self._cells.put(start, cells, texts, self.value, self.scale)
-        rows, columns = np.nonzero((before != self._cells.drawn(seen, self.depth)).any(axis=2))
+        yield
+        after = self._cells.drawn(seen, self.depth)
+        changed = before != after if before.shape == after.shape else np.ones((*after.shape[:2], 1), bool)
+        rows, columns = np.nonzero(changed.any(axis=2))
         if rows.size:
-            corners = [Cursor(int(end(rows)), first + int(end(columns))) for end in (np.min, np.max)]
+            corners = [Cursor(int(end(rows)), seen.start + int(end(columns))) for end in (np.min, np.max)]
             self._refresh_within(self._body, Region.from_union([self._region(corner) for corner in corners]))
 
     def repin(self, places: Sequence[int]) -> None:
@@ -171,16 +180,6 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     def values(self) -> FloatArray:
         """The chosen value, `[rows, columns]`, NaN where not yet read. A shared scale is made from these."""
         return self._cells.values
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """Labels of the rows, `emb` first."""
-        return self._rows
-
-    @property
-    def settled(self) -> IntArray:
-        """The crystallization row of each column, -1 where not yet read, `[columns]`."""
-        return self._cells.settled
 
     @property
     def read_columns(self) -> int:
@@ -204,12 +203,19 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         Both are then painted in the same frame, which messages are too slow for.
         """
         self._twin, other._twin = other, self
-        self.move_to(self.cursor)
+        self.join(other)
         other.follow_scroll(*self.scroll_offset)
+
+    def join(self, other: Grid) -> None:
+        """Share one cursor with another grid, and with all that do so with either of them."""
+        group = dict.fromkeys((self, *self._joined, other, *other._joined))
+        for grid in group:
+            grid._joined = tuple(one for one in group if one is not grid)
+        self.move_to(self.cursor)
 
     def move_to(self, cursor: Cursor) -> None:
         """Put the cursor on a cell and show it, without a message."""
-        for grid in filter(None, (self, self._twin)):
+        for grid in (self, *self._joined):
             with grid._led():
                 grid.cursor = cursor
 
@@ -252,7 +258,6 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
             columns=self.visible_columns(),
             top=self.scroll_offset.y,
             depth=self.depth,
-            marks=self.marks,
             gutter=self._gutter,
             width=self.size.width,
         )
@@ -421,8 +426,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         before = self.cursor
         self.cursor = Cursor(self._flip(place), column)
         if self.cursor != before:
-            if self._twin is not None:
-                self._twin.move_to(self.cursor)
+            self.move_to(self.cursor)
             self.post_message(Grid.CursorMoved(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.export.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
-from lenstui.lens.cells import Cells, FloatArray, IntArray, crystallization_rows
+from lenstui.lens.cells import Cells, FloatArray
 from lenstui.ui.widgets.cell import fit, with_number
 
 _NONE = -1  # a token id or a rank that is not there
@@ -31,18 +31,17 @@ class GridCells:
     Attributes:
         values: the chosen value, `[rows, columns]`, NaN where not yet read.
         levels: its steps on the palette.
-        settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.
+        texts: display texts, at least of the top tokens.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
         self.values: FloatArray = np.full((rows, columns), np.nan, np.float32)
         self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
-        self.settled: IntArray = np.full(columns, _NONE, np.int32)
         self.cells: Cells | None = None
         self._columns = columns
         self._value = PROBABILITY
-        self._texts: dict[int, str] = {}
+        self.texts: MutableMapping[int, str] = {}
 
     def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
         """Fill in the columns from `start` on."""
@@ -50,14 +49,13 @@ class GridCells:
             self.cells = _blank(cells, self._columns)
         elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # those of other pins are of no use
             self.repin([_NONE] * cells.pin_ranks.shape[2])
-        self._texts.update(texts)
+        self.texts.update(texts)
         self._value = value
         columns = slice(start, start + cells.columns)
         for field in fields(Cells):
             getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
         self.values[:, columns] = value.of(cells)
         self.levels[:, columns] = scale.levels(self.values[:, columns])
-        self.settled[columns] = crystallization_rows(cells.top_ids[:, :, 0])
 
     def repin(self, places: Sequence[int]) -> None:
         """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
@@ -73,13 +71,11 @@ class GridCells:
     def resize(self, columns: int) -> None:
         """Have more columns, not yet read, or fewer."""
         kept = slice(min(columns, self._columns))
-        cells, values, levels, settled = self.cells, self.values, self.levels, self.settled
+        cells, values, levels = self.cells, self.values, self.levels
         self._columns = columns
         self.values = np.full((len(values), columns), np.nan, np.float32)
         self.levels = np.full((len(values), columns), NO_LEVEL, np.uint8)
-        self.settled = np.full(columns, _NONE, np.int32)
         self.values[:, kept], self.levels[:, kept] = values[:, kept], levels[:, kept]
-        self.settled[kept] = settled[kept]
         if cells is not None:
             self.cells = _blank(cells, columns)
             for field in fields(Cells):
@@ -102,12 +98,15 @@ class GridCells:
             return np.full((*self.levels[:, columns].shape, 1), np.nan)
         parts: list[npt.NDArray[Any]] = [
             self.levels[:, columns, None],
-            (self.settled[columns] == np.arange(len(self.levels))[:, None])[..., None],
             self.cells.top_ids[:, columns, : max(depth, 1)],
         ]
         if depth > 1:
             parts += [self.cells.top_probs[:, columns, :depth], self.values[:, columns, None]]
         return np.concatenate(parts, axis=2, dtype=np.float64)
+
+    def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
+        """Which cells of a row are marked as different. Those of one lens are not."""
+        return [False] * len(self.levels[row, columns])
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
@@ -122,7 +121,7 @@ class GridCells:
         if depth == 0 or line >= ids.shape[1]:
             return [None if first == _NONE else blank for first in ids[:, 0].tolist()]
         tokens = ids[:, line].tolist()
-        texts = [None if token == _NONE else self._texts.get(token, f"#{token}") for token in tokens]
+        texts = [None if token == _NONE else self.texts.get(token, f"#{token}") for token in tokens]
         if depth == 1:
             return [text if text is None else fit(text, width) for text in texts]
         value = self._value if line == 0 else PROBABILITY

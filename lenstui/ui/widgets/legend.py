@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from lenstui.export.difference import Difference
 from lenstui.export.values import PROBABILITY, Scale, Value
 from lenstui.ui import palette
 
@@ -21,25 +25,36 @@ class Legend(Widget):
     Legend { width: auto; height: 1; color: $foreground 65%; }
     """
 
-    value: reactive[Value] = reactive(PROBABILITY, layout=True)
+    value: reactive[Value | Difference] = reactive(PROBABILITY, layout=True)
     scale: reactive[Scale] = reactive(Scale(0, 1), layout=True)
 
-    def get_content_width(self, *_: object) -> int:
+    def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as its text."""
-        return sum(segment.cell_length for segment in self._segments())
+        return _width(self._segments(container.width))
 
     def render_line(self, y: int) -> Strip:
         """The whole of it."""
-        return Strip(self._segments()).adjust_cell_length(self.size.width, self.rich_style)
+        segments = self._segments(self.size.width)
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
-    def _segments(self) -> list[Segment]:
-        """Name, number, steps, number and unit."""
-        first, last = (self.value.format(self.scale.at(end)) for end in (0, 1))
-        return [
-            Segment(f"{self.value.label}  {first} ", self.rich_style),
+    def _segments(self, room: int) -> list[Segment]:
+        """Name, number, steps, number and unit; of a difference also what either side means.
+
+        A difference does without its name where there is no room: the frame above says it too.
+        """
+        value = self.value
+        first, last = (value.format(self.scale.at(end)) for end in (0, 1))
+        before, after = f"{first} ", f" {last} {value.unit}".rstrip()
+        if isinstance(value, Difference):
+            below, above = value.sides
+            before, after = f"{below} {before}", f"{after} {above}{' · log scale' if self.scale.log else ''}"
+        segments = [
+            Segment(f"{value.label}  ", self.rich_style),
+            Segment(before, self.rich_style),
             *self._bar(),
-            Segment(f" {last} {self.value.unit}".rstrip(), self.rich_style),
+            Segment(after, self.rich_style),
         ]
+        return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
 
     def _bar(self) -> list[Segment]:
         """The steps, with the number that is halfway written across the middle."""
@@ -55,3 +70,7 @@ class Legend(Widget):
             Segment(text[step * _STEP_WIDTH : (step + 1) * _STEP_WIDTH], style)
             for step, style in enumerate(styles)
         ]
+
+
+def _width(segments: Iterable[Segment]) -> int:
+    return sum(segment.cell_length for segment in segments)

@@ -27,13 +27,14 @@ class Pane(Vertical):
     }
     """
 
-    def __init__(self, lens: str) -> None:
+    def __init__(self, lens: str, grid: type[Grid] = Grid) -> None:
         super().__init__(id=f"pane-{lens}")
         self.lens = lens
+        self._grid = grid
 
     def compose(self) -> ComposeResult:
         """The grid, and under it the message that takes its place."""
-        yield Grid(id=f"grid-{self.lens}")
+        yield self._grid(id=f"grid-{self.lens}")
         yield Static(classes="pane--message")
 
     def on_mount(self) -> None:

@@ -1,8 +1,11 @@
-"""Both lenses side by side: one cursor, one scroll, one value on one scale. Tabs where it is narrow."""
+"""Both lenses side by side: one cursor, one scroll, one value on one scale. Tabs where it is narrow.
+
+Or, in place of both, the one minus the other. The lenses' own grids are what is read into all the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 from textual import events
@@ -10,13 +13,16 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
+from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.values import VALUES, Value
-from lenstui.ui.crystallization import summary
+from lenstui.ui.widgets.difference_cells import MOST_LINES
+from lenstui.ui.widgets.difference_grid import DifferenceGrid
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
 from lenstui.ui.widgets.pane import Pane
 
 LENSES = ("logit", "tuned")
+DIFFERENCE = "difference"
 
 
 class Panes(Vertical):
@@ -30,14 +36,17 @@ class Panes(Vertical):
         /* Too narrow for two: they become tabs. */
         &.-tabs Pane { display: none; }
         &.-tabs Pane.-shown { display: block; }
+        #pane-difference { display: none; }
+        &.-difference #pane-logit, &.-difference #pane-tuned { display: none; }
+        &.-difference #pane-difference { display: block; }
     }
     """
 
     value_index: reactive[int] = reactive(0, init=False)
     shown_lens: reactive[str] = reactive("logit", init=False)
     in_training: reactive[bool] = reactive(False, init=False)
-    crystallization: reactive[bool] = reactive(False, init=False)
     tabs: reactive[bool] = reactive(False, init=False)
+    difference: reactive[bool] = reactive(False, init=False)
 
     def __init__(self, *, depth: int = 1) -> None:
         super().__init__()
@@ -45,10 +54,11 @@ class Panes(Vertical):
         self._vocabulary = 0
 
     def compose(self) -> ComposeResult:
-        """Logit lens on the left, tuned lens on the right."""
+        """Logit lens on the left, tuned lens on the right; or the difference."""
         with Horizontal():
             for lens in LENSES:
                 yield Pane(lens)
+            yield Pane(DIFFERENCE, DifferenceGrid)
         yield Legend()
 
     def on_mount(self) -> None:
@@ -58,6 +68,7 @@ class Panes(Vertical):
             pane.grid.depth = self._depth
             pane.say("starting …")
         self.grids["logit"].pair(self.grids["tuned"])
+        self.grids["logit"].join(self._compared)
 
     # ── what is in them ──────────────────────────────────────────────────────────────────────────────────
 
@@ -66,8 +77,17 @@ class Panes(Vertical):
         """The grids by lens name."""
         return {lens: self.pane(lens).grid for lens in LENSES}
 
+    @property
+    def _compared(self) -> DifferenceGrid:
+        """The grid of the difference."""
+        return self.query_one(DifferenceGrid)
+
+    @property
+    def _all_grids(self) -> tuple[Grid, ...]:
+        return (*self.grids.values(), self._compared)
+
     def pane(self, lens: str) -> Pane:
-        """The pane of one lens."""
+        """The pane of one lens, or of the difference."""
         return self.query_one(f"#pane-{lens}", Pane)
 
     @property
@@ -86,15 +106,20 @@ class Panes(Vertical):
         return self.grids["logit"].cells is not None
 
     @property
+    def lens(self) -> str:
+        """The lens that is shown and has a grid. The cells of the difference have the tuned lens's token."""
+        shown = "tuned" if self.difference else self.shown_lens
+        return shown if self.grids[shown].display else "logit"
+
+    @property
     def shown_grid(self) -> Grid:
-        """Of the lens that is shown; of the logit lens where that has no cells."""
-        shown = self.grids[self.shown_lens]
-        return shown if shown.display else self.grids["logit"]
+        """The grid that the keys move in."""
+        return self._compared if self.difference else self.grids[self.lens]
 
     @property
     def token(self) -> int | None:
         """The likeliest token of the cell under the cursor, by the lens that is shown; None if not read."""
-        cells = self.shown_grid.cells
+        cells = self.grids[self.lens].cells
         token = -1 if cells is None else int(cells.top_ids[self.cursor.row, self.cursor.column, 0])
         return None if token < 0 else token
 
@@ -106,10 +131,11 @@ class Panes(Vertical):
     @property
     def page_columns(self) -> int:
         """How many columns fit in a pane."""
-        return max(1, self.size.width // (1 if self.tabs else 2) // self.grids["logit"].column_width)
+        panes = 1 if self.tabs or self.difference else 2
+        return max(1, self.size.width // panes // self.shown_grid.column_width)
 
     def say(self, text: str) -> None:
-        """Show a message in place of both grids."""
+        """Show a message in place of all grids."""
         for pane in self.query(Pane):
             pane.say(text)
 
@@ -118,17 +144,39 @@ class Panes(Vertical):
     ) -> None:
         """Show the grid of a lens, with no cells in it yet."""
         self._vocabulary = vocabulary
-        pane = self.pane(lens)
-        pane.grid.start(rows, columns, vocabulary)
-        pane.show_grid()
-        pane.grid.move_to(cursor)
+        for pane in self._panes_with(lens):
+            pane.grid.start(rows, columns, vocabulary)
+            pane.show_grid()
+            pane.grid.move_to(cursor)
 
     def empty(self, lens: str, rows: tuple[str, ...], vocabulary: int, message: str) -> None:
-        """Forget the cells of a lens, and show a message in their place."""
+        """Forget the cells of a lens, and show a message in their place.
+
+        Without the tuned lens there is no difference: both panes show again.
+        """
         self._vocabulary = vocabulary
-        pane = self.pane(lens)
-        pane.grid.start(rows, (), vocabulary)
-        pane.say(message)
+        for pane in self._panes_with(lens):
+            pane.grid.start(rows, (), vocabulary)
+            pane.say(message)
+        if lens == "tuned" and message:
+            self.difference = False
+
+    def _panes_with(self, lens: str) -> Iterator[Pane]:
+        """That of a lens; with that of the tuned one goes the difference."""
+        yield self.pane(lens)
+        if lens == "tuned":
+            yield self.pane(DIFFERENCE)
+
+    def resize_to(self, columns: Sequence[str]) -> None:
+        """Have other columns; the cells of those that stay in front are kept.
+
+        Args:
+            columns: display texts of the input tokens.
+        """
+        for grid in self._all_grids:
+            if grid.display:
+                grid.resize_to(columns)
+        self._compare()
 
     # ── where one is ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +186,7 @@ class Panes(Vertical):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The focused pane is the shown one."""
-        if isinstance(event.widget, Grid):
+        if isinstance(event.widget, Grid) and event.widget is not self._compared:
             self.shown_lens = "tuned" if event.widget.id == "grid-tuned" else "logit"
 
     # ── how they look ────────────────────────────────────────────────────────────────────────────────────
@@ -155,10 +203,19 @@ class Panes(Vertical):
         """Titles say more where the panes are tabs."""
         self.set_class(self.tabs, "-tabs")
         self._title()
-        self._say_where_settled()
+
+    def watch_difference(self) -> None:
+        """The difference in place of the lenses, or the other way round; the cursor stays in sight."""
+        compared, here = self._compared, self.screen.focused
+        if self.difference:
+            compared.show_place_of(self.grids["logit"])
+        if isinstance(here, Grid) and here in self._all_grids:
+            self.focus_grid()  # before it is hidden
+        self.set_class(self.difference, "-difference")
+        self.rescale()
 
     def watch_value_index(self) -> None:
-        """Both panes show the same value on the same scale."""
+        """All panes show the same value on the same scale."""
         for grid in self.grids.values():
             grid.value = self.value
         self._title()
@@ -171,26 +228,23 @@ class Panes(Vertical):
         for grid in self.grids.values():
             grid.scale = scale
         legend = self.query_one(Legend)
-        legend.value, legend.scale = self.value, scale
+        if self.difference:
+            self._compare()
+            legend.value, legend.scale = Difference(self.value), self._compared.scale
+        else:
+            legend.value, legend.scale = self.value, scale
 
-        self._say_where_settled()
-
-    def watch_crystallization(self) -> None:
-        """Both grids mark where their columns settle, and their frames sum it up."""
-        for grid in self.grids.values():
-            grid.marks = self.crystallization
-        self._say_where_settled()
-
-    def on_resize(self) -> None:
-        """The frames have room for more words, or for fewer."""
-        self._say_where_settled()
-
-    def _say_where_settled(self) -> None:
-        room = self.size.width // (1 if self.tabs else len(LENSES)) - 6
-        for pane in self.query(Pane):
-            grid = pane.grid
-            shown = self.crystallization and grid.display
-            pane.border_subtitle = summary(grid.settled, grid.rows, room) if shown else ""
+    def _compare(self) -> None:
+        """What is not seen is not compared."""
+        if not self.difference:
+            return
+        self._compared.compare(
+            self.grids["logit"], self.grids["tuned"], Difference(self.value), self._vocabulary
+        )
+        different, compared = self._compared.counted
+        self.pane(DIFFERENCE).border_subtitle = (
+            f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
+        )
 
     def next_value(self, step: int) -> None:
         """Colour by another value."""
@@ -198,26 +252,33 @@ class Panes(Vertical):
 
     def deepen(self, step: int) -> bool:
         """Taller or flatter rows; whether they can be."""
-        depth = self.grids["logit"].depth + step
-        if not 1 <= depth <= MAX_DEPTH:
+        depth = self.shown_grid.depth + step
+        if not 1 <= depth <= self.most_lines:
             return False
-        for grid in self.grids.values():
+        for grid in self._all_grids:
             grid.depth = depth
         return True
 
+    @property
+    def most_lines(self) -> int:
+        """How tall rows may be."""
+        return MOST_LINES if self.difference else MAX_DEPTH
+
     def flip(self) -> None:
         """Last row on top, or at the bottom."""
-        for grid in self.grids.values():
+        for grid in self._all_grids:
             grid.bottom_up = not grid.bottom_up
 
     def _title(self) -> None:
         """Where the panes are tabs, each names both."""
         for pane in self.query(Pane):
             pane.set_class(pane.lens == self.shown_lens, "-shown")
-            names = LENSES if self.tabs else (pane.lens,)
+            names = LENSES if self.tabs or pane.lens == DIFFERENCE else (pane.lens,)
             title = Text(" │ ").join(
                 Text(f"{name} lens", style="bold" if name == pane.lens else "dim") for name in names
             )
+            if pane.lens == DIFFERENCE:
+                title = Text.assemble((TITLE, "bold"))
             if self.in_training and "tuned" in names:
                 title.append(" in training", style="italic")
             pane.border_title = title.append(f" · {self.value.label}")

@@ -1,0 +1,198 @@
+"""A prompt set read case by case: the last column of each prompt, all rows, both lenses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lenstui.lens.cells import Cells, FloatArray, IntArray, crystallization_rows
+from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.model import Model
+from lenstui.lens.pins import Pin, find_target
+from lenstui.lens.prompt_set import Case
+from lenstui.lens.reading import Reading
+from lenstui.lens.readout import LENSES, read_tiles
+from lenstui.lens.tokens import encode
+from lenstui.lens.tuned_lens import TunedLens
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastColumn:
+    """One lens at the end of one prompt, by row: what it says comes next. All in nats, float32.
+
+    Attributes:
+        top1: the likeliest token, `[rows]`.
+        top1_prob: its probability, `[rows]`.
+        entropy: of the lens's distribution, `[rows]`.
+        kl: KL(final ‖ lens), `[rows]`.
+        final_rank: rank of the final distribution's top-1 token, `[rows]`.
+        target_logprob: log-probability of the target, `[rows]`; NaN without a target.
+        target_rank: its rank, `[rows]`; -1 without a target.
+        crystallization: index of the row, among those that were read, where the top-1 settles.
+    """
+
+    top1: IntArray
+    top1_prob: FloatArray
+    entropy: FloatArray
+    kl: FloatArray
+    final_rank: IntArray
+    target_logprob: FloatArray
+    target_rank: IntArray
+    crystallization: int
+
+    @property
+    def target_prob(self) -> FloatArray:
+        """Probability of the target, `[rows]`; NaN without one."""
+        return np.exp(self.target_logprob)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseReadout:
+    """A case that was read.
+
+    Attributes:
+        case: which one.
+        tokens: columns of its prompt as the model read it.
+        dropped: how many tokens were cut from its front, the model's context being shorter.
+        final_id: the final top-1 token.
+        final_text: its display text.
+        final_prob: its probability.
+        target: the token that stands for the target; its `whole` says whether it is all of that word. None
+            without a target.
+        target_text: its display text.
+        lenses: by lens name, the tuned one only where there is one.
+    """
+
+    case: Case
+    tokens: int
+    dropped: int
+    final_id: int
+    final_text: str
+    final_prob: float
+    target: Pin | None
+    target_text: str | None
+    lenses: Mapping[str, LastColumn]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCase:
+    """A case that cannot be read.
+
+    Attributes:
+        case: which one.
+        reason: a sentence.
+    """
+
+    case: Case
+    reason: str
+
+
+def read_set(
+    model: Model,
+    cases: Iterable[Case],
+    lens: TunedLens | None = None,
+    *,
+    lenses: Collection[str] = LENSES,
+    reading: Reading | None = None,
+    exact_targets: bool = False,
+) -> Iterator[CaseReadout | FailedCase]:
+    """Read the last column of every case, one by one. Closing the generator stops the work.
+
+    Args:
+        model: from `load`.
+        cases: from `open_prompts` or `read_cases`.
+        lens: a tuned lens for this model.
+        lenses: which lenses to read; the tuned one only where there is one.
+        reading: rows, final norm, BOS and chat template; None for what goes without saying.
+        exact_targets: take targets as they are written, with no space put before them.
+
+    Yields:
+        What was read of each case, in order, or why it cannot be.
+
+    Raises:
+        LensError: for a lens that does not fit the model, or a model that cannot be read so.
+    """
+    reading = Reading() if reading is None else reading
+    for reason in reading.refused(model.allowed, model.num_blocks).values():
+        raise LensError(reason)
+    if lens is not None:
+        lens.check_fits(model.num_blocks, model.d_model)
+        lens = lens.to(model.device)  # once, not for each case
+    for case in cases:
+        try:
+            yield _read_case(model, case, lens, lenses, reading, exact_targets=exact_targets)
+        except LensError as error:
+            yield FailedCase(case, str(error))
+        except (
+            IndexError,
+            MemoryError,
+            RuntimeError,
+        ) as error:  # torch's out-of-memory errors are RuntimeErrors
+            yield FailedCase(case, f"Reading failed: {first_line(error)}")
+
+
+def _read_case(
+    model: Model,
+    case: Case,
+    lens: TunedLens | None,
+    lenses: Collection[str],
+    reading: Reading,
+    *,
+    exact_targets: bool,
+) -> CaseReadout:
+    texts = model.texts
+    prompt = encode(model.tokenizer, case.text, bos=reading.bos, chat=reading.chat, context=model.context)
+    target = None
+    if case.target is not None:
+        target = find_target(
+            model.tokenizer,
+            texts,
+            case.target,
+            prompt="\n" if reading.chat else case.text,  # an answer begins a line
+            vocabulary=model.vocabulary,
+            exact=exact_targets,
+        )
+    columns = len(prompt.ids)
+    (tile,) = read_tiles(
+        model,
+        prompt,
+        lens,
+        top_k=1,
+        pins=[] if target is None else [target.id],
+        rows=reading.rows.of(model.num_blocks),
+        columns=range(columns - 1, columns),
+        lenses=lenses,
+        final_norm=reading.final_norm,
+    )
+    read = {name: _last_column(cells) for name, cells in tile.lenses.items()}
+    last = next(iter(read.values()))  # the last row is the model's own, for every lens
+    final = int(last.top1[-1])
+    return CaseReadout(
+        case=case,
+        tokens=columns,
+        dropped=prompt.dropped,
+        final_id=final,
+        final_text=texts[final],
+        final_prob=float(last.top1_prob[-1]),
+        target=target,
+        target_text=None if target is None else texts[target.id],
+        lenses=read,
+    )
+
+
+def _last_column(cells: Cells) -> LastColumn:
+    """From cells of one column, with the target, if there is one, as their pin."""
+    rows = len(cells.entropy)
+    pinned = cells.pin_logprobs.shape[-1] > 0
+    return LastColumn(
+        top1=cells.top_ids[:, 0, 0],
+        top1_prob=cells.top_probs[:, 0, 0],
+        entropy=cells.entropy[:, 0],
+        kl=cells.kl[:, 0],
+        final_rank=cells.final_rank[:, 0],
+        target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
+        target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, -1, np.int32),
+        crystallization=int(crystallization_rows(cells.top_ids[:, :, 0])[0]),
+    )

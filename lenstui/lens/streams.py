@@ -1,0 +1,73 @@
+"""What the rows of a prompt are made of, and the logit lens of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lenstui.lens.contribution import Contribution, find_contribution
+from lenstui.lens.head import Head
+from lenstui.lens.model import Model
+from lenstui.lens.residual import residual_stream
+from lenstui.lens.rows import Row
+from lenstui.lens.sublayers import Sublayers, read_sublayers
+
+_PROOF_COLUMNS = 8  # on which final norm and head are shown to be linear
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """One prompt, run through a model.
+
+    Attributes:
+        head: of the model.
+        h: `h_0 … h_L`, `[L + 1, cols, d]`.
+        parts: what the parts of each block add, where that is wanted.
+        contribution: what makes logits of them.
+        final_norm: whether the logit lens applies the final norm, as it always does in the last row.
+    """
+
+    head: Head
+    h: Tensor
+    parts: Sublayers | None
+    contribution: Contribution | None
+    final_norm: bool
+
+    @classmethod
+    def of(
+        cls, model: Model, ids: Sequence[int], *, final_norm: bool = True, sublayers: bool = False
+    ) -> Streams:
+        """Run a prompt.
+
+        Args:
+            model: from `load`.
+            ids: token ids, one per column.
+            final_norm: False has the logit lens pass over the final norm.
+            sublayers: take the blocks apart.
+
+        Raises:
+            LensError: if the blocks cannot be taken apart, or their parts not be given in logits.
+        """
+        if not sublayers:
+            given = torch.tensor([list(ids)], device=model.device)
+            h = residual_stream(model.module, model.anatomy, given)[:, 0]
+            return cls(model.head, h, None, None, final_norm)
+        parts = read_sublayers(model, ids)
+        last = parts.stream[-1, :_PROOF_COLUMNS]
+        contribution = find_contribution(model.head, last, final_norm=final_norm)
+        return cls(model.head, parts.stream, parts, contribution, final_norm)
+
+    def logits(self, row: Row, columns: slice) -> Tensor:
+        """The logit lens of a row, `[cols, vocabulary]`, float32. In inference mode."""
+        if row.part is None:
+            h = self.h[row.h, columns]
+        else:
+            assert self.parts is not None and self.contribution is not None
+            h = self.parts.of(row, columns)
+            if row.is_contribution:
+                return self.contribution(h, self.h[-1, columns])
+        is_last = row.part is None and row.h == len(self.h) - 1
+        return self.head(h) if self.final_norm or is_last else self.head.logits(h)

@@ -1,0 +1,233 @@
+"""Cases from files of prompts: plain text, JSON lines, Parquet, and files that are none of these."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lenstui.lens import Case, LensError, PromptFile, example_prompts, open_prompts
+from lenstui.lens.prompt_set import read_cases, read_lines, skipped_rows
+
+Write = Callable[..., Path]
+WILD = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file: a table, bytes, a text, or a list of JSON values."""
+
+    def write(name: str, content: Any, **options: Any) -> Path:
+        path = tmp_path / name
+        if isinstance(content, pa.Table):
+            pq.write_table(content, path, **options)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        elif isinstance(content, str):
+            path.write_text(content, encoding="utf-8", newline="")
+        else:
+            path.write_text("".join(json.dumps(value) + "\n" for value in content), encoding="utf-8")
+        return path
+
+    return write
+
+
+def complaint(path: Path, **names: str) -> str:
+    """What the one-line error says."""
+    with pytest.raises(LensError) as caught:
+        open_prompts(PromptFile(path, **names))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_plain_text_is_a_prompt_a_line(write: Write) -> None:
+    content = (
+        "\ufeffThe sky is\tblue\r\n\n  two words \n \t \na\tb\tc\nno target\t\n\tno prompt\nlast\u2028line"
+    )
+    cases = open_prompts(PromptFile(write("a.txt", content))).cases
+    assert cases == (
+        Case(1, "The sky is", "blue"),
+        Case(3, "  two words "),
+        Case(5, "a\tb", "c"),
+        Case(6, "no target"),
+        Case(7, "", "no prompt"),
+        Case(8, "last\u2028line"),
+    )
+
+
+def test_json_lines(write: Write) -> None:
+    lines = [
+        {"prompt": "1 + 1 =", "target": 2, "group": "sums"},
+        {"text": "The sky is", "target": "", "group": None, "other": [1]},
+        ["no object"],
+        {"prompt": None},
+        {"prompt": "", "text": "passed over"},
+        {"prompt": "x", "target": 1.5},
+        {"promt": "x"},
+        {"prompt": "\ud800"},
+        {"prompt": "x", "target": True},
+    ]
+    found = open_prompts(PromptFile(write("a.jsonl", lines)))
+    assert found.cases == (Case(1, "1 + 1 =", "2", "sums"), Case(2, "The sky is"), Case(5, ""))
+    assert found.groups == ("sums",)
+    assert found.skipped.count == 6
+    assert str(found.skipped) == (
+        "Skipped 6 lines without a prompt: a.jsonl line 3 (not an object), "
+        "a.jsonl line 4 (its 'prompt' is no string), a.jsonl line 6 (its 'target' is no string), …"
+    )
+
+
+def test_other_names(write: Write) -> None:
+    names = {"prompt": "q", "target": "a", "group": "kind"}
+    values = [{"q": "x", "a": "y", "kind": "z", "prompt": "p"}, {"q": "x"}]
+    cases = (Case(1, "x", "y", "z"), Case(2, "x"))
+    assert open_prompts(PromptFile(write("a.ndjson", values), **names)).cases == cases
+    assert open_prompts(PromptFile(write("a.pq", pa.Table.from_pylist(values)), **names)).cases == cases
+    one = write("b.jsonl", [{"q": "x", "c": 1}])
+    assert complaint(one, prompt="q", target="a") == f"No line of {one} has 'a' (they have q, c)."
+    assert "is a JSON object with a prompt in 'p' (line 1: it has q, c)" in complaint(one, prompt="p")
+    assert (
+        complaint(write("a.txt", "x"), target="a") == "Plain text has no columns: leave the column 'a' out."
+    )
+
+
+def test_parquet_row_group_by_row_group(write: Write) -> None:
+    table = pa.table(
+        {
+            "text": [f"{i} and" if i % 3 else None for i in range(1, 600)],
+            "target": pa.array(range(1, 600), pa.int16()),
+            "group": pa.array([None, "a", ""] * 199 + ["b", "b"]).dictionary_encode(),
+        }
+    )
+    found = open_prompts(PromptFile(write("a.parquet", table, row_group_size=7)))
+    assert [case.number for case in found.cases] == [i for i in range(1, 600) if i % 3]
+    assert found.cases[:2] == (Case(1, "1 and", "1"), Case(2, "2 and", "2", "a"))
+    assert found.skipped.count == 199
+    assert "a.parquet row 3 (its 'text' is null)" in str(found.skipped)
+
+
+def test_parquet_columns(write: Write) -> None:
+    path = write("a.parquet", pa.table({"title": ["a"], "score": [1.5], "nothing": pa.nulls(1)}))
+    assert "has no column 'prompt' (it has title, score, nothing): name the one with the prompt" in complaint(
+        path
+    )
+    assert "has no column 'x'" in complaint(path, prompt="title", group="x")
+    assert "holds double, not text" in complaint(path, prompt="title", target="score")
+    assert open_prompts(PromptFile(path, prompt="title", target="nothing")).cases == (Case(1, "a"),)
+    both = write("b.parquet", pa.table({"prompt": ["a"], "text": ["b"]}))
+    assert open_prompts(PromptFile(both)).cases == (Case(1, "a"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.txt", b"", "There is no prompt in"),
+        ("a.txt", b"\n \n", "There is no prompt in"),
+        ("a.jsonl", b"", "There is no prompt in"),
+        ("a.parquet", b"", "looks like an empty file"),
+        ("a.parquet", b"PAR1xx", "is damaged"),
+        ("a.txt", b"PAR1\0\xff\n", "not UTF-8 text (line 1): it looks like a Parquet file"),
+        ("a.jsonl", b"x\n", "line 1: not JSON"),
+        ("a.jsonl", b'{"a": "\xff"}\n', "line 1: not UTF-8"),
+    ],
+)
+def test_what_is_no_file_of_prompts(write: Write, name: str, content: bytes, words: str) -> None:
+    assert words in complaint(write(name, content))
+
+
+def test_places_that_are_no_file(tmp_path: Path) -> None:
+    assert "There is no file" in complaint(tmp_path / "missing.txt")
+    assert "is a folder" in complaint(tmp_path)
+    assert "cannot be read" in complaint(tmp_path / ("x" * 300))
+
+
+def test_parquet_without_rows(write: Write) -> None:
+    assert "There is no prompt" in complaint(
+        write("a.parquet", pa.table({"prompt": pa.array([], pa.string())}))
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "cases"),
+    [
+        (b'\n \n{"prompt": "a"}\n', [Case(3, "a")]),
+        (b'\xef\xbb\xbf{"prompt": "a"}', [Case(1, "a")]),
+        (b"\na {\tb\n", [Case(2, "a {", "b")]),
+    ],
+)
+def test_lines_that_tell_what_they_are(content: bytes, cases: list[Case]) -> None:
+    file = PromptFile(Path("standard input"))
+    assert list(read_lines(io.BytesIO(content), file, skipped_rows(file.path))) == cases
+
+
+@WILD
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\t"))))
+def test_wild_plain_text(write: Write, prompts: list[str]) -> None:
+    path = write("wild.txt", "\n".join(prompts).encode())
+    wanted = [Case(i, text) for i, text in enumerate(prompts, 1) if text.strip()]
+    if wanted and wanted[0].number == 1:
+        wanted[0] = Case(1, wanted[0].text.removeprefix("\ufeff"))
+        wanted = wanted if wanted[0].text.strip() else wanted[1:]
+    if wanted:
+        assert list(read_cases(PromptFile(path))) == wanted
+    else:
+        assert "There is no prompt" in complaint(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["prompt", "text", "target", "group", "x"]), inner, max_size=5)
+    ),
+    max_leaves=8,
+)
+
+
+@WILD
+@given(st.lists(JSON, max_size=6))
+def test_wild_json_lines(write: Write, values: list[Any]) -> None:
+    path = write("wild.jsonl", values)
+    skipped = skipped_rows(path)
+    try:
+        cases = list(read_cases(PromptFile(path), skipped))
+    except LensError as error:
+        assert str(path) in str(error)
+        assert skipped.count == len(values)
+        return
+    assert len(cases) + skipped.count == len(values)
+    for case in cases:
+        value = values[case.number - 1]
+        assert case.text == value.get("prompt", value.get("text"))
+        assert case.target in {None, str(value.get("target"))}
+
+
+@WILD
+@given(st.binary(max_size=300), st.sampled_from(["txt", "jsonl", "parquet"]))
+def test_wild_bytes(write: Write, content: bytes, ending: str) -> None:
+    path = write(f"wild.{ending}", content)
+    try:
+        cases = open_prompts(PromptFile(path)).cases
+    except LensError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(isinstance(case.text, str) for case in cases)
+
+
+def test_the_examples() -> None:
+    examples = example_prompts()
+    assert examples.groups == ("facts", "grammar", "arithmetic", "code", "stories")
+    assert examples.skipped.count == 0
+    for group in examples.groups:
+        assert 8 <= sum(case.group == group for case in examples.cases) <= 10
+    assert all(case.target and case.text and not case.text[-1].isspace() for case in examples.cases)
+    assert len({case.text for case in examples.cases}) == len(examples.cases)
