@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lenstui.lens.tuned_lens import TunedLens
 
 BUNDLED_LENS = "bundled.pt"
+DOWNLOADING = "downloading"  # the stage begins so
+_BAR = 12  # cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,9 @@ def open_model(
     from lenstui.lens.hub import BUNDLED_MODEL, Choice, choose_default, resolve
 
     def on_progress(progress: DownloadProgress) -> None:
-        on_stage(f"downloading {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
+        full = round(_BAR * progress.done / max(progress.total, 1))
+        bar = "━" * full + "─" * (_BAR - full)
+        on_stage(f"{DOWNLOADING} {bar} {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
 
     if start.demo:
         choice = Choice(BUNDLED_MODEL, bundled_model(), None)

@@ -25,7 +25,7 @@ class CachedModel:
         family: transformers' name for its architecture, `gpt_neox`; empty where its config does not say.
         size: how large it is.
         used: when its weights were last written or read, seconds since 1970.
-        revisions: branches and tags that are here whole, in natural order: `step9` before `step10`.
+        revisions: branches and tags that are here whole, as `cached_revisions` orders them.
     """
 
     name: str
@@ -50,7 +50,7 @@ def cached_models() -> list[CachedModel]:
 
 
 def cached_revisions(name: str) -> tuple[str, ...]:
-    """The branches and tags of a model that are in the cache whole, in natural order.
+    """The branches and tags of a model that are in the cache whole: `step9`, `step10`, …, and last `main`.
 
     Args:
         name: `OWNER/NAME`.
@@ -60,7 +60,8 @@ def cached_revisions(name: str) -> tuple[str, ...]:
         names = [file.relative_to(refs).as_posix() for file in refs.rglob("*") if file.is_file()]
     except OSError:
         return ()
-    return tuple(sorted((ref for ref in names if find_local(name, ref) is not None), key=_natural))
+    whole = [ref for ref in names if find_local(name, ref) is not None]
+    return tuple(sorted(whole, key=lambda ref: (ref == _MAIN, _natural(ref))))
 
 
 def _cached(repository: Path) -> CachedModel | None:

@@ -26,12 +26,12 @@ from lenstui.ui.history import History
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.lens_files import LensFiles
 from lenstui.ui.messages import LensRefused, LoadFailed, LoadStage
-from lenstui.ui.model_thread import ModelThread
+from lenstui.ui.model_messages import RevisionsListed
+from lenstui.ui.model_thread import ModelThread, Work
 from lenstui.ui.model_work import Generation, ModelWork, ReadRequest
 from lenstui.ui.screens.cell import CELL_TOKENS
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
-from lenstui.ui.screens.open_model import OpenModelScreen
 from lenstui.ui.screens.quit_training import QuitTraining
 from lenstui.ui.session import Look, Session, depth_of
 from lenstui.ui.themes import THEMES
@@ -40,6 +40,7 @@ from lenstui.ui.widgets.prompt_box import PromptBox
 
 if TYPE_CHECKING:
     from lenstui.ui.screens.lenses import Lenses
+    from lenstui.ui.screens.model_picker import Chosen
     from lenstui.ui.screens.train import Train
 
 TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
@@ -275,22 +276,69 @@ class LenstuiApp(App[None]):
     def action_open_model(self) -> None:
         """Ask for a model and open it."""
         if self.training.is_busy:
-            self.clear_notifications()
-            self.notify(TAKEN, timeout=6)
+            self._tell(TAKEN)
             return
+        from lenstui.ui.screens.model_picker import ModelPicker  # the first paint can do without
 
-        def opened(name: str | None) -> None:
-            if name is None:
-                return
-            start = replace(
-                self._start, model=name or None, demo=not name, revision=None, lens=None, again=None
-            )
+        recent, start = self._session.recent(), self._start
+        self.push_screen(
+            ModelPicker(self.explore.model, recent, start.device, start.dtype), self._open_chosen
+        )
+
+    def _open_chosen(self, chosen: Chosen | None) -> None:
+        if chosen is not None:
             self._keep_session()
-            self._start = start
-            self.explore.post_message(LoadStage("looking for the model"))
-            self.load(start)
+            self._open(chosen.name, chosen.revision)
 
-        self.push_screen(OpenModelScreen(), opened)
+    def _open(self, name: str, revision: str | None) -> None:
+        """Open another model, the bundled one where there is no name; all else stays as it was asked for."""
+        self._start = replace(
+            self._start, model=name or None, demo=not name, revision=revision, lens=None, again=None
+        )
+        self.explore.post_message(LoadStage("looking for the model"))
+        self.load(self._start)
+
+    def action_step_revision(self, step: int) -> None:
+        """Open the next revision of the model that is on this machine, or the one before."""
+        from lenstui.lens.hub import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.ui import model_list
+
+        model = self.explore.model
+        if self.training.is_busy:
+            self._tell(TAKEN)
+        elif model is None or model.name == BUNDLED_MODEL or Path(model.name).exists():
+            self._tell("Revisions are of models on the hub: m opens one.")
+        else:
+            name = model.name
+            self.look_at_files(
+                "revisions", lambda stop: model_list.list_revisions(self.post_message, name, step)
+            )
+
+    def on_revisions_listed(self, message: RevisionsListed) -> None:
+        """Go to the neighbour of the one that is open."""
+        model, revisions = self.explore.model, message.revisions
+        if model is None or model.name != message.name:
+            return
+        here = model.revision or "main"
+        place = revisions.index(here) + message.step if here in revisions else -1
+        if 0 <= place < len(revisions):
+            self.explore.first_cursor = self.explore.panes.cursor
+            self._open(model.name, revisions[place])
+        elif len(revisions) < 2:
+            self._tell(f"No other revision of {model.name} is on this machine.")
+        else:
+            self._tell(
+                f"{here} is the {'last' if message.step > 0 else 'first'} of {len(revisions)} revisions."
+            )
+
+    def stop_loading(self) -> None:
+        """Give up a download."""
+        self._thread.submit("load", lambda stop: None)
+        self._hand_on(LoadFailed("The download was stopped: what came whole is kept."))
+
+    def look_at_files(self, kind: str, work: Work) -> None:
+        """Do a job on files, while the model works; an older one of its kind stops."""
+        self._file_thread.submit(kind, work)
 
     def action_show_lenses(self) -> None:
         """List the lenses."""
@@ -311,6 +359,11 @@ class LenstuiApp(App[None]):
             self._train = Train(self.explore.model)
             self.install_screen(self._train, "train")
         self.push_screen("train")
+
+    def _tell(self, text: str) -> None:
+        """Why a key did nothing; only the last such message stays."""
+        self.clear_notifications()
+        self.notify(text, timeout=6, markup=False)
 
     def _keys(self) -> list[Key]:
         """Every binding of the screens and what is in them, one line each."""

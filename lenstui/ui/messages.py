@@ -31,6 +31,7 @@ class OpenModel:
         lens_kl: held-out mean KL of that lens, nats, where its file says.
         lens_file: where that lens came from, or None.
         allowed: how its prompts can be read.
+        revision: of the hub, where one was named.
     """
 
     name: str
@@ -46,13 +47,15 @@ class OpenModel:
     lens_kl: float | None
     lens_file: Path | None = None
     allowed: Allowed = field(default=Allowed())
+    revision: str | None = None
 
 
 @dataclass
 class LoadStage(Message):
-    """Loading has come this far."""
+    """Loading has come this far; while it downloads, it can be stopped."""
 
     text: str
+    is_download: bool = False
 
 
 @dataclass

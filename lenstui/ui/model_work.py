@@ -18,7 +18,7 @@ from lenstui.lens.cells import Tile, row_labels
 from lenstui.lens.errors import LensError, first_line
 from lenstui.lens.reading import Reading
 from lenstui.lens.tokens import visible
-from lenstui.opening import Opened, open_model
+from lenstui.opening import DOWNLOADING, Opened, open_model
 from lenstui.start import Start
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
@@ -110,7 +110,8 @@ class ModelWork:
         try:
             opened = open_model(start, self._say_stage, stop)
         except LensError as error:
-            self._post(LoadFailed(str(error)))
+            if not stop():  # else it is given up, which is known
+                self._post(LoadFailed(str(error)))
             return
         except Exception as error:  # whatever torch and transformers raise must not end the program
             self._post(LoadFailed(f"Opening failed: {type(error).__name__}: {first_line(error)}"))
@@ -129,7 +130,7 @@ class ModelWork:
         self._lens_in_training = lens_in_training
 
     def _say_stage(self, stage: str) -> None:
-        self._post(LoadStage(stage))
+        self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
 
     def read(self, request: ReadRequest, stop: Stop) -> None:
         """Read a prompt and post its tiles, the visible columns first."""
@@ -410,4 +411,5 @@ def _describe(opened: Opened) -> OpenModel:
         lens_kl=sum(held_out) / len(held_out) if held_out else None,
         lens_file=opened.lens_file,
         allowed=model.allowed,
+        revision=model.revision,
     )

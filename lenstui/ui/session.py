@@ -131,6 +131,10 @@ class Session:
         prompt = look.prompt or None
         return replace(start, prompt=prompt, again=again), look
 
+    def recent(self) -> list[str]:
+        """Names of the models that were open, the last one first."""
+        return list(reversed(self._models)) if self._restores else []
+
     def keep(self, explore: Explore, *, named: bool) -> None:
         """Note how the open model is looked at.
 

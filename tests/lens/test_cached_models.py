@@ -55,7 +55,7 @@ def test_what_is_in_the_cache(cache: Path) -> None:
     pythia = models[1]
     assert [model.name for model in models] == ["gpt2", "EleutherAI/pythia-14m"]
     assert pythia.family == "llama"
-    assert pythia.revisions == ("main", "step9", "step10")
+    assert pythia.revisions == ("step9", "step10", "main")
     assert pythia.place == cache / "models--EleutherAI--pythia-14m" / "snapshots" / "aa"
     assert (pythia.size.parameters, pythia.size.stored) == (22, 15 * 2 + 7 * 4)
     assert pythia.size.in_memory("float32") == 88

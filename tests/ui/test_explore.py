@@ -14,7 +14,7 @@ from lenstui.export.values import VALUES
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens.keys import Keys
-from lenstui.ui.screens.open_model import OpenModelScreen
+from lenstui.ui.screens.model_picker import ModelPicker
 from lenstui.ui.widgets.detail import CellView
 from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
@@ -208,7 +208,7 @@ async def test_all_keys_are_listed_and_can_be_searched(opened: Any) -> None:
 async def test_a_wrong_model_leaves_the_open_one_usable(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await pilot.press("m")
-        assert isinstance(app.screen, OpenModelScreen)
+        assert isinstance(app.screen, ModelPicker)
         app.screen.query_one(Input).value = "/no/such/folder"
         await pilot.press("enter")
         await until(pilot, lambda: any("No such folder" in str(note.message) for note in app._notifications))
@@ -223,7 +223,7 @@ async def test_a_model_that_cannot_be_opened_at_start(tmp_path: Path) -> None:
         await until(pilot, lambda: "config.json" in message(app, "logit"))
         assert "Press m" in message(app, "logit")
         await pilot.press("m")
-        assert isinstance(app.screen, OpenModelScreen)
+        assert isinstance(app.screen, ModelPicker)
 
 
 async def test_another_model_opens_and_reads_the_same_prompt(opened: Any, shared: Path) -> None:

@@ -40,8 +40,8 @@ class Continuing(GridScreen):
             tooltip="Take the last appended token off again",
         ),
         Binding(
-            "escape", "stop", "Stop generating", show=False, id="explore.stop",
-            tooltip="Stop generating; what was said stays",
+            "escape", "stop", "Stop", show=False, id="explore.stop",
+            tooltip="Stop generating, or a download; what came stays",
         ),
     ]  # fmt: skip
 
@@ -118,10 +118,12 @@ class Continuing(GridScreen):
         self._grow(self._tail, how)
 
     def action_stop(self) -> None:
-        """Stop generating. Esc is pressed to be safe, too: where nothing goes on, nothing is said."""
+        """Stop generating, or a download. Esc is pressed to be safe, too: else nothing is said."""
         if self.is_generating:
             self._app.stop_reading()
             self._end("stopped")
+        elif self._downloading:
+            self._app.stop_loading()
 
     def _can_grow(self) -> bool:
         """Whether there is room for a token and nothing else puts any there; if not, it is said."""

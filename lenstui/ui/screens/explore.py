@@ -112,12 +112,14 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
 
     def on_load_stage(self, message: LoadStage) -> None:
         """Say how far loading is."""
-        self.query_one(StatusBar).stage = message.text
+        self._downloading = message.is_download
+        self.query_one(StatusBar).stage = message.text + " · esc stops" * message.is_download
         if self._model is None:
-            self.panes.say(f"{message.text} …")
+            self.panes.say(f"{message.text} …" + "\n\nEsc stops it." * message.is_download)
 
     def on_load_failed(self, message: LoadFailed) -> None:
         """Say why; what was open stays open."""
+        self._downloading = False
         self.query_one(StatusBar).stage = None
         if self._model is None:
             self.panes.say(f"{message.text}\n\nPress m to open another model.")
@@ -128,6 +130,7 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
     def on_model_loaded(self, message: ModelLoaded) -> None:
         """Show the new model, and read the prompt with it."""
         model = message.model
+        self._downloading = False
         self._describe(model)
         self._texts.clear()
         self.panel.pins = ()  # they are tokens of another model

@@ -30,6 +30,14 @@ KEYS: list[BindingType] = [
     Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
     Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
     Binding(
+        "less_than_sign", "app.step_revision(-1)", "Revision back", key_display="<", show=False,
+        tooltip="The revision before, of those on this machine", id="app.revision_back",
+    ),
+    Binding(
+        "greater_than_sign", "app.step_revision(1)", "Next revision", key_display=">", show=False,
+        tooltip="The next revision of the model on this machine", id="app.revision_next",
+    ),
+    Binding(
         "colon", "app.command_palette", "Commands", key_display=":", show=False,
         tooltip="Command palette: every action by name", id="app.commands",
     ),

@@ -16,6 +16,7 @@ class GridScreen(LeanScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._model: OpenModel | None = None
+        self._downloading = False
         self._serial = 0
         self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()

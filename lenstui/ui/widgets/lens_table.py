@@ -86,7 +86,7 @@ class LensLine:
         name = round(room * 0.55)
         widths = [name, room - name, *(width for _, width, _ in columns)]
         numbers = [False, False, *(number for _, _, number in columns)]
-        cells = " ".join(map(_fit, self._texts()[: len(widths)], widths, numbers))
+        cells = " ".join(map(fit_text, self._texts()[: len(widths)], widths, numbers))
         lens = self._lens
         line = Text(f"{'●' if lens is not None and lens.in_use else ' '} {cells}", no_wrap=True)
         if lens is not None and lens.match in {Match.NO, Match.OTHER_WEIGHTS}:
@@ -124,7 +124,7 @@ def size_text(size: float) -> str:
     return f"{size:.1f} GB"
 
 
-def _fit(text: str, width: int, number: bool) -> str:
+def fit_text(text: str, width: int, number: bool) -> str:
     """`text` in exactly `width` cells; numbers stand on the right."""
     if cell_len(text) > width:
         return set_cell_size(text, max(width - 1, 0)) + "…"[:width]

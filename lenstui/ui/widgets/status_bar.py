@@ -57,7 +57,7 @@ class StatusBar(Widget):
         stage = None if self.stage is None else Text.assemble((f"{self.stage} …", quiet))
         if model is None:
             return [(Text.assemble(brand, ("no model yet", quiet)), stage or Text())]
-        name = short_name(model.name)
+        name = short_name(model.name) + (f"@{printable(model.revision)}" if model.revision else "")
         blocks = (f" · {len(model.rows) - 1} blocks", quiet)
         machine = (f" · {model.device} {model.dtype}", quiet)
         wiring = (" · wiring ok", self._style("good"))

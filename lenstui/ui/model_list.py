@@ -1,0 +1,113 @@
+"""The jobs that look what models there are. They touch no model, and import neither torch nor the hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from textual.message import Message
+
+from lenstui import paths
+from lenstui.lens.cached_models import cached_models, cached_revisions
+from lenstui.lens.gguf import is_gguf
+from lenstui.lens.memory import free_memory, needed_memory
+from lenstui.lens.model_size import model_size
+from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed, RevisionsListed
+from lenstui.ui.model_thread import Stop
+
+Post = Callable[[Message], object]
+
+BUNDLED = "bundled"
+FOLDER = "folder …"  # one that is no model
+_MOST_PATHS = 200
+
+
+def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop: Stop) -> None:
+    """The models of the Hugging Face cache, folders and files that were open before, and the bundled one.
+
+    Args:
+        post: takes the message.
+        recent: names of models that were open before, the last one first.
+        device: that a model would be loaded to, `auto` for the first that there is.
+        dtype: as the user named it.
+        stop: whether nobody waits any more.
+    """
+    device = "cpu" if device in {"auto", "mps"} else device
+
+    def needed(place: Path) -> int | None:
+        return needed_memory(model_size(place), dtype, device)
+
+    listed = []
+    for model in cached_models():
+        if stop():
+            return
+        size, take = model.size.files, needed_memory(model.size, dtype, device)
+        listed.append(ListedModel(model.name, "cache", model.family, size, take, model.used, model.revisions))
+    known = {model.name for model in listed}
+    for name in recent:
+        place = Path(name).expanduser()
+        if name not in known and (where := _kind(place)) not in {None, FOLDER}:
+            size = model_size(place).files
+            listed.append(
+                ListedModel(name, str(where), _family(place), size, needed(place), place.stat().st_mtime)
+            )
+    bundled = paths.bundled_model()
+    listed.append(ListedModel("", BUNDLED, _family(bundled), model_size(bundled).files, needed(bundled)))
+    post(ModelsListed(tuple(listed), free_memory(device), device, dtype))
+
+
+def list_paths(post: Post, typed: str, stop: Stop) -> None:
+    """The folders and GGUF files that a path may go on to, models first.
+
+    Args:
+        post: takes the message.
+        typed: the beginning of a path, `~` for the home folder.
+        stop: whether nobody waits any more.
+    """
+    base, slash, begun = typed.rpartition("/")
+    prefix = base + slash
+    try:
+        entries = sorted(
+            entry
+            for entry in Path(prefix or ".").expanduser().iterdir()
+            if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+        )
+    except (OSError, RuntimeError):  # not a folder, not to be read; ~ of nobody
+        entries = []
+    found = ((entry, kind) for entry in entries if not stop() and (kind := _kind(entry)) is not None)
+    listed = [
+        ListedModel(
+            f"{prefix}{entry.name}{'/' * (kind == FOLDER)}",
+            kind,
+            _family(entry),
+            0 if kind == FOLDER else model_size(entry).files,
+        )
+        for entry, kind in islice(found, _MOST_PATHS)
+    ]
+    listed.sort(key=lambda model: model.where == FOLDER)
+    if not stop():
+        post(PathsListed(typed, tuple(listed)))
+
+
+def list_revisions(post: Post, name: str, step: int) -> None:
+    """The revisions of a model that are in the cache."""
+    post(RevisionsListed(name, cached_revisions(name), step))
+
+
+def _kind(place: Path) -> str | None:
+    """What it is, if it could be opened or gone into."""
+    try:
+        if place.is_dir():
+            return "folder" if (place / "config.json").is_file() else FOLDER
+        return "GGUF" if is_gguf(place) and place.is_file() else None
+    except OSError:  # a folder that may not be looked into
+        return None
+
+
+def _family(place: Path) -> str:
+    try:
+        return str(json.loads((place / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""

@@ -1,0 +1,273 @@
+"""Choose a model: what is on this machine, what is typed, and whether it will fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+
+from lenstui.ui import model_list
+from lenstui.ui.messages import OpenModel
+from lenstui.ui.model_list import BUNDLED, FOLDER
+from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
+from lenstui.ui.widgets.lens_table import size_text
+from lenstui.ui.widgets.model_table import ModelLine, ModelTable
+
+if TYPE_CHECKING:
+    from lenstui.ui.app import LenstuiApp
+
+HUB = "hub"
+TYPED = "Not listed here: it is opened as it is typed, and downloaded if the hub has it."
+AGAIN = "Enter again opens it anyway."
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What to open.
+
+    Attributes:
+        name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
+        revision: a branch, tag or commit; None where none was named.
+    """
+
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Chosen:
+        """From `OWNER/NAME@REVISION`; in a path an @ is a letter like any other."""
+        name, at, revision = text.partition("@")
+        return cls(name, revision or None) if at and not is_path(text) else cls(text)
+
+
+def is_path(text: str) -> bool:
+    """Whether this begins like a path, not like a hub id."""
+    return text.startswith(("/", "~", "."))
+
+
+class ModelPicker(ModalScreen[Chosen | None]):
+    """A line to type into, and under it what that finds. Hands back what to open, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "move(1)", "Next model", show=False, id="model.down"),
+        Binding("up", "move(-1)", "Previous model", show=False, id="model.up"),
+        Binding("pagedown", "page(1)", "A page down", show=False, id="model.page_down"),
+        Binding("pageup", "page(-1)", "A page up", show=False, id="model.page_up"),
+        Binding(
+            "tab", "complete", "Complete", id="model.complete", tooltip="Take the name over, to go on from"
+        ),
+        Binding("escape", "dismiss", "Close", id="model.close"),
+    ]
+    DEFAULT_CSS = """
+    ModelPicker {
+        align: center middle;
+        background: $background 60%;
+        #model-box {
+            width: 100;
+            max-width: 96%;
+            height: 26;
+            max-height: 90%;
+            border: round $border;
+            background: $surface;
+            padding: 0 1;
+        }
+        Input { border: none; height: 1; margin: 0 0 1 0; background: $panel; }
+        #model-headings { height: 1; color: $text-muted; }
+        #model-detail { height: 2; margin-top: 1; color: $text-muted; }
+    }
+    """
+
+    def __init__(
+        self, opened: OpenModel | None, recent: Sequence[str], device: str = "auto", dtype: str = "auto"
+    ) -> None:
+        """Ask for a model.
+
+        Args:
+            opened: the one that is open.
+            recent: names of models that were open before, the last one first.
+            device: that it will be loaded to.
+            dtype: of its weights then, as the user named it.
+        """
+        super().__init__()
+        self._opened = None if opened is None else opened.name
+        self._recent, self._device, self._dtype = recent, device, dtype
+        self._listed: ModelsListed | None = None
+        self._answered: str | None = ""  # the text that the list is for; None while that is looked for
+        self._warned: str | None = None  # a model that is too large, which was said
+
+    def compose(self) -> ComposeResult:
+        """The line, the list, and what is to be said of the highlighted one."""
+        with Vertical(id="model-box") as box:
+            box.border_title = "open a model"
+            box.border_subtitle = "enter opens · tab completes · esc closes"
+            line = Input(placeholder="a part of a name, OWNER/NAME, a folder or a GGUF file", compact=True)
+            line.cursor_blink = False
+            yield line
+            yield Static(ModelLine(), id="model-headings")
+            yield ModelTable()
+            yield Static(id="model-detail")
+
+    def on_mount(self) -> None:
+        """Look what there is."""
+        self._say("looking what is on this machine …")
+        recent, device, dtype = self._recent, self._device, self._dtype
+        self._app.look_at_files(
+            "models", lambda stop: model_list.list_models(self.post_message, recent, device, dtype, stop)
+        )
+
+    @property
+    def _app(self) -> LenstuiApp:
+        return cast("LenstuiApp", self.app)
+
+    @property
+    def _text(self) -> str:
+        return self.query_one(Input).value.strip()
+
+    @property
+    def _table(self) -> ModelTable:
+        return self.query_one(ModelTable)
+
+    # ── what is found ────────────────────────────────────────────────────────────────────────────────────
+
+    def on_models_listed(self, message: ModelsListed) -> None:
+        """Show those that suit what is typed."""
+        self._listed = message
+        if not is_path(self._text):
+            self._find()
+
+    def on_paths_listed(self, message: PathsListed) -> None:
+        """Show them, unless something else was typed since."""
+        if message.typed == self._text:
+            self._show(message.models)
+
+    @on(Input.Changed)
+    def find(self) -> None:
+        """Another text finds other models."""
+        self._warned = None
+        self._find()
+
+    def _find(self) -> None:
+        text = self._text
+        if is_path(text):
+            self._answered = None
+            self._app.look_at_files(
+                "paths", lambda stop: model_list.list_paths(self.post_message, text, stop)
+            )
+        elif self._listed is not None:
+            self._show(suiting(self._listed.models, text))
+
+    def _show(self, models: Sequence[ListedModel]) -> None:
+        self._answered = self._text
+        self._table.show(models, self._opened)
+        if not self._answered:
+            places = [i for i, model in enumerate(models) if model.name == self._opened]
+            self._table.highlighted = next(iter(places), 0)
+        self._describe()
+
+    @on(OptionList.OptionHighlighted)
+    def _describe(self) -> None:
+        model = self._table.chosen
+        if model is None:
+            self._say(TYPED if self._text else "")
+            return
+        parts = [self._memory(model)]
+        if model.where == HUB:
+            parts = [TYPED]
+        elif model.where == FOLDER:
+            parts = ["No model: Enter looks into it."]
+        if len(model.revisions) > 1:
+            parts.append(f"{len(model.revisions)} revisions are here: @ behind the name lists them.")
+        self._say("\n".join(filter(None, parts)))
+
+    def _memory(self, model: ListedModel) -> str:
+        """Whether it will fit, as far as that is known."""
+        listed = self._listed
+        if listed is None or model.needed is None:
+            return "" if model.where == BUNDLED else "Its files do not say how much memory it takes."
+        dtype = "float32" if listed.dtype == "auto" and listed.device == "cpu" else listed.dtype
+        kind = "" if dtype == "auto" else f" as {dtype}"
+        text = f"Takes about {size_text(model.needed)}{kind}"
+        if listed.free is None:
+            return f"{text}."
+        room = f"{size_text(listed.free)} are free on {listed.device}"
+        return f"{text}: it will not fit, {room}." if model.needed > listed.free else f"{text}; {room}."
+
+    def _say(self, text: str) -> None:
+        self.query_one("#model-detail", Static).update(Text(text))
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_move(self, step: int) -> None:
+        """Highlight the next one, or the one before."""
+        table = self._table
+        table.action_cursor_down() if step > 0 else table.action_cursor_up()
+
+    def action_page(self, step: int) -> None:
+        """A page of them on."""
+        table = self._table
+        page = table.action_page_down if step > 0 else table.action_page_up
+        page()  # type: ignore[no-untyped-call]
+
+    def action_complete(self) -> None:
+        """Take the highlighted name over into the line."""
+        model, line = self._table.chosen, self.query_one(Input)
+        if model is None or not model.name:
+            return
+        has_revisions = len(model.revisions) > 1 and line.value == model.name
+        line.value = f"{model.name}@" if has_revisions else model.name
+        line.cursor_position = len(line.value)
+
+    @on(OptionList.OptionSelected)
+    @on(Input.Submitted)
+    def submit(self) -> None:
+        """Hand back what is highlighted; what is typed, where that was not looked for yet."""
+        model = self._table.chosen
+        if self._answered != self._text or model is None:
+            if self._text:
+                self.dismiss(Chosen.read(self._text))
+        elif model.where == FOLDER:
+            self.action_complete()
+        elif self._is_too_large(model) and self._warned != model.name:
+            self._warned = model.name
+            self._say(f"{self._memory(model)}\n{AGAIN}")
+        else:
+            self.dismiss(Chosen.read(model.name))
+
+    def _is_too_large(self, model: ListedModel) -> bool:
+        free = None if self._listed is None else self._listed.free
+        return model.needed is not None and free is not None and model.needed > free
+
+
+def suiting(models: Sequence[ListedModel], text: str) -> list[ListedModel]:
+    """The models that every word of a text is in; behind an @ the revisions of one.
+
+    Args:
+        models: what is on this machine.
+        text: what is typed, no path. A name that none of them has is offered as it is.
+    """
+    name, at, begun = text.partition("@")
+    typed = ListedModel(text, HUB)
+    if at:
+        revisions = [
+            replace(model, name=f"{name}@{revision}", revisions=())
+            for model in models
+            if model.name == name
+            for revision in model.revisions
+            if revision.startswith(begun)
+        ]
+        return revisions or [typed]
+    words = text.lower().split()
+    found = [
+        model for model in models if all(word in f"{model.name} {model.family}".lower() for word in words)
+    ]
+    if not text or any(model.name == text for model in found):
+        return found
+    return [typed, *found] if "/" in text else found or [typed]

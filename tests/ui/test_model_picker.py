@@ -1,0 +1,225 @@
+"""The model picker: what it lists, what typing finds, and what it opens."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from lenstui.lens.hub import DownloadStopped
+from lenstui.start import Start
+from lenstui.ui import model_list
+from lenstui.ui.app import LenstuiApp
+from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
+from lenstui.ui.screens.model_picker import Chosen, ModelPicker, suiting
+from lenstui.ui.widgets.model_table import ModelTable
+from lenstui.ui.widgets.status_bar import StatusBar
+
+from .conftest import subtitle, until
+
+PYTHIA = ListedModel("EleutherAI/pythia-14m", "cache", "gpt_neox", revisions=("step1", "step2", "main"))
+LONGER = ListedModel("EleutherAI/pythia-14m-deduped", "cache", "gpt_neox")
+GPT2 = ListedModel("gpt2", "cache", "gpt2")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Hugging Face cache with three revisions of one model, the tiny one."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    repository = tmp_path / "hub" / "models--owner--tiny"
+    for ref, commit in (("step9", "aa"), ("step10", "bb"), ("main", "cc")):
+        snapshot = repository / "snapshots" / commit
+        shutil.copytree(tiny_model, snapshot, ignore=shutil.ignore_patterns("*.pt"))
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / ref).write_text(commit)
+    return tmp_path / "hub"
+
+
+def names(app: LenstuiApp) -> list[str]:
+    return [model.name for model in app.screen.query_one(ModelTable)._models]
+
+
+def detail(app: LenstuiApp) -> str:
+    return str(app.screen.query_one("#model-detail", Static).render())
+
+
+def typed(app: LenstuiApp, text: str) -> None:
+    line = app.screen.query_one(Input)
+    line.value = text
+    line.cursor_position = len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", [PYTHIA, LONGER, GPT2]),
+        ("neox 14m", [PYTHIA, LONGER]),
+        ("GPT2", [GPT2]),
+        ("gpt2", [GPT2]),
+        ("EleutherAI/pythia-14m", [PYTHIA, LONGER]),
+        ("EleutherAI/pythia-14", [ListedModel("EleutherAI/pythia-14", "hub"), PYTHIA, LONGER]),
+        ("bloom", [ListedModel("bloom", "hub")]),
+    ],
+)
+def test_what_typing_finds(text: str, found: list[ListedModel]) -> None:
+    assert suiting([PYTHIA, LONGER, GPT2], text) == found
+
+
+def test_behind_an_at_are_revisions() -> None:
+    found = suiting([PYTHIA, LONGER], "EleutherAI/pythia-14m@step")
+    assert [model.name for model in found] == ["EleutherAI/pythia-14m@step1", "EleutherAI/pythia-14m@step2"]
+    assert suiting([PYTHIA], "EleutherAI/pythia-14m@v7") == [ListedModel("EleutherAI/pythia-14m@v7", "hub")]
+    assert Chosen.read("a/b@v7") == Chosen("a/b", "v7")
+    assert Chosen.read("a/b@") == Chosen("a/b")
+    assert Chosen.read("./odd@name") == Chosen("./odd@name")
+
+
+def listed(work: Callable[..., None], *given: Any) -> Any:
+    messages: list[Message] = []
+    work(messages.append, *given, lambda: False)
+    (message,) = messages
+    return message
+
+
+def test_what_is_on_this_machine(cache: Path, tiny_model: Path, tmp_path: Path) -> None:
+    recent = [str(tiny_model), "owner/tiny", str(tmp_path / "gone"), str(tmp_path)]
+    message: ModelsListed = listed(model_list.list_models, recent, "auto", "auto")
+    assert [(model.name, model.where) for model in message.models[-1:]] == [("", "bundled")]
+    assert {(model.name, model.where) for model in message.models[:-1]} == {
+        ("owner/tiny", "cache"),
+        (str(tiny_model), "folder"),
+    }
+    ours = next(model for model in message.models if model.name == "owner/tiny")
+    assert ours.revisions == ("step9", "step10", "main")
+    assert ours.family == "gpt_neox"
+    assert ours.needed is not None
+    assert message.free is not None
+
+
+def test_how_a_path_may_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("models/a", "models/b", "modest", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "models" / "b" / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "models" / "c.gguf").write_bytes(b"GGUF")
+    (tmp_path / "models" / "readme.txt").touch()
+    home: PathsListed = listed(model_list.list_paths, "~/mod")
+    assert [(model.name, model.where) for model in home.models] == [
+        ("~/models/", "folder …"),
+        ("~/modest/", "folder …"),
+    ]
+    inside: PathsListed = listed(model_list.list_paths, f"{tmp_path}/models/")
+    assert [(model.name.rpartition("/models/")[2], model.where) for model in inside.models] == [
+        ("b", "folder"),
+        ("c.gguf", "GGUF"),
+        ("a/", "folder …"),
+    ]
+    assert inside.models[0].family == "llama"
+    assert listed(model_list.list_paths, "/no/such/place/").models == ()
+
+
+async def test_a_part_of_a_name_opens_the_model(opened: Any, cache: Path) -> None:
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        assert isinstance(app.screen, ModelPicker)
+        await until(pilot, lambda: "owner/tiny" in names(app))
+        assert names(app)[-1] == ""
+        await pilot.press(*"tiny")
+        assert names(app) == ["owner/tiny"]
+        assert "Takes about" in detail(app)
+        assert "3 revisions are here" in detail(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.model.name == "owner/tiny" and subtitle(app).endswith(" s"))
+
+
+async def test_tab_completes_and_goes_on_to_the_revisions(opened: Any, cache: Path) -> None:
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "owner/tiny" in names(app))
+        await pilot.press(*"tin", "tab")
+        assert app.screen.query_one(Input).value == "owner/tiny"
+        await pilot.press("tab")
+        assert names(app) == ["owner/tiny@step9", "owner/tiny@step10", "owner/tiny@main"]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: app.explore.model.revision == "step10")
+        assert "owner/tiny@step10" in str(app.explore.query_one(StatusBar).render())
+
+
+async def test_stepping_through_the_revisions_keeps_prompt_and_cursor(opened: Any, cache: Path) -> None:
+    async with opened("Hello") as (app, pilot):
+        app._open("owner/tiny", "step9")
+        await until(pilot, lambda: app.explore.model.revision == "step9" and subtitle(app).endswith(" s"))
+        await pilot.press("home", "right", "up")
+        before = app.explore.panes.cursor
+        await pilot.press("greater_than_sign")
+        await until(pilot, lambda: app.explore.model.revision == "step10" and subtitle(app).endswith(" s"))
+        assert app.explore.panes.cursor == before
+        await pilot.press("less_than_sign")
+        await until(pilot, lambda: app.explore.model.revision == "step9" and subtitle(app).endswith(" s"))
+        await pilot.press("less_than_sign")
+        await until(pilot, lambda: any("step9 is the first of 3" in n.message for n in app._notifications))
+
+
+async def test_a_model_without_revisions_says_so(opened: Any) -> None:
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("greater_than_sign")
+        await until(pilot, lambda: any("m opens one" in note.message for note in app._notifications))
+
+
+async def test_enter_goes_into_a_folder_and_opens_a_model_in_it(opened: Any, tiny_model: Path) -> None:
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        typed(app, str(tiny_model.parent)[:-1])
+        await until(pilot, lambda: names(app)[:1] == [f"{tiny_model.parent}/"])
+        assert "No model" in detail(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: str(tiny_model) in names(app))
+        typed(app, str(tiny_model))
+        await until(pilot, lambda: names(app)[:1] == [str(tiny_model)])
+        serial = app.explore.serial
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
+
+
+async def test_a_model_that_will_not_fit_is_opened_only_by_a_second_enter(
+    opened: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_list, "free_memory", lambda device: 1000)
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "owner/tiny" in names(app))
+        await pilot.press(*"tiny", "enter")
+        assert "it will not fit, 1.0 kB are free on cpu" in detail(app)
+        assert "Enter again" in detail(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.model.name == "owner/tiny")
+
+
+async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def download(start: Start, on_stage: Callable[[str], None], should_stop: Callable[[], bool]) -> None:
+        on_stage("downloading ━━━─── 1 of 2 MB")
+        while not should_stop():
+            time.sleep(0.01)
+        ended.append(start.model)
+        raise DownloadStopped("stopped")
+
+    async with opened("Hello") as (app, pilot):
+        monkeypatch.setattr("lenstui.ui.model_work.open_model", download)
+        app._open("some/model", None)
+        await until(pilot, lambda: "esc stops" in str(app.explore.query_one(StatusBar).stage))
+        await pilot.press("escape")
+        await until(pilot, lambda: ended == ["some/model"])
+        await until(pilot, lambda: any("download was stopped" in n.message for n in app._notifications))
+        assert app.explore.query_one(StatusBar).stage is None
+        assert app.explore.model is not None
+        await pilot.press("escape")  # silent now
+        assert len(app._notifications) == 1
