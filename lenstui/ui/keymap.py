@@ -35,6 +35,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.ui.screens.cell import CellScreen
     from lenstui.ui.screens.explore import Explore
     from lenstui.ui.screens.lenses import Lenses
+    from lenstui.ui.screens.model_picker import ModelPicker
     from lenstui.ui.screens.train import Train
     from lenstui.ui.widgets.choice import Choice
     from lenstui.ui.widgets.fit_view import FitView
@@ -52,6 +53,7 @@ def places() -> tuple[Place, ...]:
         Place("pins", PinList),
         Place("lenses", Lenses),
         Place("lenses", LensTable, (Lenses,)),
+        Place("models", ModelPicker),
         Place("form", TrainForm, (Train,)),
         Place("form", Choice, (TrainForm, Train)),
         Place("training", FitView, (Train,)),

@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
+from lenstui.lens.hub import BUNDLED_MODEL
 from lenstui.ui import model_list
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.model_list import BUNDLED, FOLDER
@@ -73,7 +74,7 @@ class ModelPicker(ModalScreen[Chosen | None]):
         #model-box {
             width: 100;
             max-width: 96%;
-            height: 26;
+            height: 22;
             max-height: 90%;
             border: round $border;
             background: $surface;
@@ -97,7 +98,8 @@ class ModelPicker(ModalScreen[Chosen | None]):
             dtype: of its weights then, as the user named it.
         """
         super().__init__()
-        self._opened = None if opened is None else opened.name
+        bundled = opened is not None and opened.name == BUNDLED_MODEL
+        self._opened = "" if bundled else None if opened is None else opened.name
         self._recent, self._device, self._dtype = recent, device, dtype
         self._listed: ModelsListed | None = None
         self._answered: str | None = ""  # the text that the list is for; None while that is looked for
