@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .forked import Forked, forked
+from .lens.byte_level import byte_level_tokenizer
 
 if TYPE_CHECKING:
     from lenstui.lens import Model
@@ -47,16 +48,8 @@ def stories260k(shared: Path) -> Model:
 
 @pytest.fixture(scope="session")
 def byte_tokenizer() -> Any:
-    """Byte-level BPE without merges: `<bos>` 0, `<eos>` 1, then one id per byte, 258 in all."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: i for i, piece in enumerate(["<bos>", "<eos>", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<eos>")
+    """`<bos>` 0, `<eos>` 1, then one id per byte, 258 in all."""
+    return byte_level_tokenizer()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ class LinearHead:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits `[..., vocabulary]` of normed hidden states `[..., d]`."""
-        logits = product(x, self.weight, self.bias)
+        # Where the stream is float32 whatever the weights are (Mamba), the head is not.
+        logits = product(x.to(self.weight.dtype), self.weight, self.bias)
         if self.scale != 1.0:
             logits = logits * self.scale
         if self.softcap is not None:
@@ -108,8 +109,10 @@ def _with_hidden_state(output: Any, x: Tensor) -> Any:
     return type(output)(**{**output, "last_hidden_state": x})
 
 
-# What families call the factor on their logits, in their configs. Some multiply by it, some divide.
-_SCALE_NAMES = ("logit_scale", "logits_scaling", "lm_head_multiplier")
+# What families call the factor on their logits (some multiply by it, some divide) and the softcap, in their
+# configs.
+_SCALE_NAMES = ("logit_scale", "logits_scaling", "lm_head_multiplier", "logits_mup_width_multiplier")
+_CAP_NAMES = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 
 
 def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> LinearHead | None:
@@ -130,8 +133,8 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
     ):
         return None
     wanted = model_head(model, anatomy, samples).float()
-    plain = nn.functional.linear(samples, matrix.weight, matrix.bias).float()
-    named_cap = getattr(config, "final_logit_softcapping", None) or None
+    plain = nn.functional.linear(samples.to(matrix.weight.dtype), matrix.weight, matrix.bias).float()
+    named_cap = next((cap for name in _CAP_NAMES if (cap := getattr(config, name, None))), None)
     # Among small logits a softcap does not show: loud samples go well beyond it.
     loud = samples * max(8.0, 2 * (named_cap or 0.0) / float(plain.abs().max().clamp(min=1e-6)))
     wanted_loud = model_head(model, anatomy, loud).float()
@@ -146,7 +149,7 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
 
 def _agrees(linear: LinearHead, x: Tensor, wanted: Tensor) -> bool:
     """Whether the difference is rounding alone. NaN is not."""
-    tolerance = 1e-5 if x.dtype == torch.float32 else 2e-2
+    tolerance = 1e-5 if linear.weight.dtype == torch.float32 else 2e-2
     worst = float((linear(x).float() - wanted).abs().max())
     return worst <= tolerance * max(1.0, float(wanted.abs().max()))
 

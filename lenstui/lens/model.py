@@ -135,9 +135,20 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
     module.eval()
     text_config = module.config.get_text_config(decoder=True)
     device = next(module.parameters()).device
+    if module.config.is_encoder_decoder:
+        raise LensError(
+            f"{name} is an encoder-decoder ({type(module).__name__}); a lens needs a decoder-only one."
+        )
+    if not hasattr(text_config, "vocab_size"):
+        raise LensError(f"{name} has no vocabulary ({type(module).__name__}): it is no language model.")
     ids = _wiring_ids(tokenizer, int(text_config.vocab_size)).to(device)
     try:
-        anatomy = find_anatomy(module, ids, getattr(text_config, "num_hidden_layers", None))
+        anatomy = find_anatomy(
+            module,
+            ids,
+            getattr(text_config, "num_hidden_layers", None),
+            getattr(text_config, "hidden_size", None),
+        )
         h = residual_stream(module, anatomy, ids)
         with torch.inference_mode():
             samples = Head(module, anatomy).norm(h[-1, 0])

@@ -37,17 +37,22 @@ def residual_stream_and_logits(model: nn.Module, anatomy: Anatomy, ids: Tensor) 
 
 def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) -> tuple[Tensor, Tensor]:
     rows: list[Tensor] = []
+    last: list[Tensor] = []
 
     # A clone: some families add to the stream in place.
     def keep_input(module: nn.Module, args: tuple[Any, ...]) -> None:
         rows.append(args[0].detach().clone())
 
+    # The last call counts: NanoChat norms its embedding by the same module.
+    def keep_last_input(module: nn.Module, args: tuple[Any, ...]) -> None:
+        last[:] = [args[0].detach().clone()]
+
     def keep_output(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        rows.append((output[0] if isinstance(output, tuple) else output).detach().clone())
+        last[:] = [(output[0] if isinstance(output, (tuple, list)) else output).detach().clone()]
 
     handles = [block.register_forward_pre_hook(keep_input) for block in anatomy.blocks]
     if anatomy.final_norm is not None:
-        handles.append(anatomy.final_norm.register_forward_pre_hook(keep_input))
+        handles.append(anatomy.final_norm.register_forward_pre_hook(keep_last_input))
     else:
         handles.append(anatomy.blocks[-1].register_forward_hook(keep_output))
     # The head's logits are not wanted here: `[cols, vocabulary]` of them would be the largest tensor of all.
@@ -59,7 +64,7 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
         for handle in handles:
             handle.remove()
     device = output.logits.device
-    return torch.stack([row.to(device) for row in rows]), output.logits
+    return torch.stack([row.to(device) for row in rows + last]), output.logits
 
 
 def _takes_logits_to_keep(forward: Callable[..., Any]) -> bool:

@@ -142,11 +142,11 @@ class _Watch:
         return enter
 
     def _left_last(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        self._finish(output[0] if isinstance(output, tuple) else output)
+        self._finish(output[0] if isinstance(output, (tuple, list)) else output)
 
     def _keeper(self, name: str) -> Any:
         def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            left = output[0] if isinstance(output, tuple) and output else output
+            left = output[0] if isinstance(output, (tuple, list)) and output else output
             entered = args[0] if args else None
             self._calls.append(_Call(name, *(_hidden(value, self.attention) for value in (entered, left))))
 

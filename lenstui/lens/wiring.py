@@ -15,6 +15,8 @@ from lenstui.lens.residual import residual_stream, residual_stream_and_logits
 # Both sides run the same operations on the same shapes, so this is rounding alone.
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}
 
+_CAUSAL = "no column sees a later one"
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -63,12 +65,13 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
         changed = ids.clone()
         changed[0, -1] = changed[0, 0] if changed[0, 0] != ids[0, -1] else (ids[0, -1] + 1) % logits.shape[-1]
         before = residual_stream(model, head.anatomy, changed)[-1, 0, :-1]
-        checks.append(_compare("no column sees a later one", before.float(), h[-1, 0, :-1], tolerance))
+        checks.append(_compare(_CAUSAL, before.float(), h[-1, 0, :-1], tolerance))
     for check in checks:
         if not check.ok:
+            reason = "looks ahead: it is no causal LM" if check.name == _CAUSAL else "is not read right"
             raise LensError(
                 f"Wiring check failed: {check.name}: off by {check.worst:.2g} "
-                f"(tolerance {check.tolerance:.0e}). {type(model).__name__} is not read right, so nothing is "
+                f"(tolerance {check.tolerance:.0e}). {type(model).__name__} {reason}, so nothing is "
                 "shown. Choose another model."
             )
     return tuple(checks)

@@ -44,6 +44,43 @@ def stream(module: Any, ids: Tensor, h_last: str) -> Tensor:
     return torch.cat([*states[:-1], caught[0]]).double()
 
 
+def handed_on(
+    module: Any, ids: Tensor, blocks: str, halves: int | None = None, final_norm: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """`h_0 … h_L` `[L + 1, cols, d]`, by what enters the first block and what each hands on; and the logits.
+
+    Args:
+        module: the causal LM.
+        ids: `[1, cols]`.
+        blocks: path of the list of blocks.
+        halves: the stream is halved behind every so many blocks.
+        final_norm: path of the norm that reads the last row; that it does is asserted.
+    """
+    parts = module.get_submodule(blocks)
+    rows: list[Tensor] = []
+    normed: list[Tensor] = []
+
+    def keep(number: int) -> Any:
+        def hook(_: Any, args: Any, output: Any) -> None:
+            h = (output if isinstance(output, Tensor) else output[0]).detach().clone()
+            rows.append(h / 2 if halves and (number + 1) % halves == 0 else h)
+
+        return hook
+
+    handles = [parts[0].register_forward_pre_hook(lambda _, args: rows.append(args[0].detach().clone()))]
+    handles += [part.register_forward_hook(keep(number)) for number, part in enumerate(parts)]
+    if final_norm is not None:
+        norm = module.get_submodule(final_norm)
+        handles.append(norm.register_forward_pre_hook(lambda _, args: normed.append(args[0].clone())))
+    with torch.no_grad():
+        logits = module(input_ids=ids, use_cache=False).logits[0]
+    for handle in handles:
+        handle.remove()
+    if normed:
+        assert torch.equal(normed[-1], rows[-1])
+    return torch.cat(rows), logits
+
+
 def numbers(
     logits: Tensor, ids: Sequence[int], pins: Sequence[int] = (), top_k: int = 3, margin: float = 0.0
 ) -> Numbers:
