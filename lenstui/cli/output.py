@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
 from lenstui.export.place import replacing
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "md")
 _TABLE_OR_JSON = FORMATS[:2]
@@ -32,14 +37,26 @@ def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[s
     return form
 
 
-def deliver(text: str, file: Path | None) -> None:
-    """Write `text` to `file`, or to stdout for None.
+def deliver(text: str | Iterable[str], file: Path | None) -> None:
+    """Write `text`, or its pieces as they come, to `file`, or to stdout for None.
 
     Raises:
         LensError: if the file cannot be written.
     """
+    pieces = [text] if isinstance(text, str) else text
     if file is None:
-        sys.stdout.write(text)
+        sys.stdout.writelines(pieces)
         return
     with replacing(file) as out:
-        out.write(text.encode("utf-8"))
+        for piece in pieces:
+            out.write(piece.encode("utf-8"))
+
+
+def show_text(text: Text, file: Path | None) -> None:
+    """Write `text` as `deliver` does, with its styles where a terminal shows them."""
+    if file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        from rich.console import Console
+
+        Console().print(text, soft_wrap=True, end="")
+    else:
+        deliver(text.plain, file)

@@ -1,4 +1,4 @@
-"""`lenstui read [PROMPT]`: one readout, no screen."""
+"""`lenstui read [PROMPT]`: one readout, or a prompt set with `--prompts FILE`, no screen."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
+from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
+from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
 from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.errors import LensError
 from lenstui.lens.reading import Reading
@@ -16,6 +17,12 @@ from lenstui.lens.rows import RowChoice, Runs, parse_runs
 
 _VALUES = ("prob", "entropy", "kl", "rank")
 _MOST_PINS = 8
+_USELESS_LENS = "--lens is of no use with --lenses logit: leave one out"
+
+# Options of prompt sets alone, and what these have.
+_OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
+_SET_FORMATS = ("table", "json", "csv", "parquet", "md")
+_SET_VALUES = ("prob", "rank", "entropy", "kl")
 
 
 def run(words: Sequence[str]) -> int:
@@ -23,12 +30,19 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     given = parse(parser, words)
     shape = _shape(parser, given)
+    if given.prompts is not None:
+        asked_set = _set(parser, given, shape)
+        if shape.lenses == ("logit",) and given.lens is not None:
+            parser.error(_USELESS_LENS)
+        return show_set(model_start(parser, given), shape, asked_set)
+    if option := next((name for name in _OF_SETS if getattr(given, name)), None):
+        parser.error(f"--{option.replace('_', '-')} needs --prompts")
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
     if asked.prompt is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
     if shape.lenses == ("logit",) and asked.lens is not None:
-        parser.error("--lens is of no use with --lenses logit: leave one out")
+        parser.error(_USELESS_LENS)
     return show(asked, shape)
 
 
@@ -36,10 +50,11 @@ def _parser() -> Parser:
     parser = Parser(
         "lenstui read",
         "Read a prompt layer by layer and write the readout.",
-        usage="lenstui read PROMPT [options]",
+        usage="lenstui read PROMPT [options]\n       lenstui read --prompts FILE [options]",
         epilog="A table is as wide as the terminal, or as COLUMNS says; what is wider goes on below.",
     )
     add_prompt_and_model(parser)
+    _add_prompts(parser)
     output = add_output(parser, FORMATS)
     output.add_argument(
         "--lenses", type=_lenses, metavar="LENS,…", help="logit, tuned or both (default: all there are)"
@@ -81,6 +96,56 @@ def _parser() -> Parser:
         help="have the logit lens pass over the model's final norm",
     )
     return parser
+
+
+def _add_prompts(parser: Parser) -> None:
+    prompts = parser.add_argument_group("many prompts, each read at its end")
+    prompts.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="plain text (one prompt a line, a target behind a tab), JSON lines or Parquet; "
+        "- is standard input, examples are those that come with lenstui",
+    )
+    prompts.add_argument(
+        "--prompt-column", metavar="NAME", help="column or field of the prompt (default: prompt, or text)"
+    )
+    prompts.add_argument(
+        "--target-column",
+        metavar="NAME",
+        help="that of the word that should come next, which is followed through all rows (default: target)",
+    )
+    prompts.add_argument(
+        "--group-column",
+        metavar="NAME",
+        help="that of the group, over which means are taken (default: group)",
+    )
+    prompts.add_argument(
+        "--exact-targets",
+        action="store_true",
+        help="take targets as they are written (default: with a space before, unless the prompt ends in one)",
+    )
+
+
+def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
+    """What is asked of a prompt set; what makes no sense with one is refused."""
+    if given.word is not None or given.prompt is not None:
+        parser.error("a PROMPT and --prompts are given: leave one out")
+    if given.pin:
+        parser.error("--pin is not for --prompts: each prompt's target is followed")
+    if given.diff:
+        parser.error("--diff is not for --prompts, which shows both lenses")
+    if given.top_k is not None:
+        parser.error("--top-k is not for --prompts, which shows the likeliest token")
+    if shape.format not in _SET_FORMATS:
+        parser.error(f"{shape.format} is not for --prompts: add --format {' or '.join(_SET_FORMATS)}")
+    if shape.value not in _SET_VALUES:
+        parser.error(f"--value {shape.value} is not for --prompts: {', '.join(_SET_VALUES)}")
+    if not given.prompts:
+        parser.error("--prompts names no file")
+    columns = (given.prompt_column, given.target_column, given.group_column)
+    if given.prompts == EXAMPLES and any(columns):
+        parser.error("the examples have their columns: leave the names out, or name a file ./examples")
+    return AskedSet(given.prompts, *columns, exact_targets=given.exact_targets, value=given.value)
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:

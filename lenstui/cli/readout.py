@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import deliver
+from lenstui.cli.output import show_text
 from lenstui.cli.stderr import progress, say
 from lenstui.export.command import read_command
 from lenstui.export.place import check_place
@@ -117,7 +116,7 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
 
 def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> None:
     if shape.format == "table":
-        _print(_table(tiles, heading, opened, asked, shape), shape)
+        show_text(_table(tiles, heading, opened, asked, shape), shape.output)
         return
     from lenstui.export.forms import Manner, text_of, write_bytes, write_form
 
@@ -146,16 +145,6 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         width=shutil.get_terminal_size().columns,
         lines=asked.top_k,
     )
-
-
-def _print(text: Text, shape: Shape) -> None:
-    """With styles where a terminal shows them."""
-    if shape.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        from rich.console import Console
-
-        Console().print(text, soft_wrap=True, end="")
-    else:
-        deliver(text.plain, shape.output)
 
 
 def _value(shape: Shape) -> Value:

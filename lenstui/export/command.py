@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 from lenstui.paths import bundled_model
 
 if TYPE_CHECKING:
+    from lenstui.export.source import Source
     from lenstui.export.tidy import Heading
     from lenstui.lens.reading import Reading
     from lenstui.start import Start
@@ -30,11 +31,43 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
         asked: what was asked for; of the device and `top_k` nothing else knows.
         shape: what of it was to be written.
     """
+    words = [
+        "lenstui",
+        "read",
+        "-p",
+        heading.prompt.text,
+        *_model_words(heading.source, lens_file, asked, shape),
+    ]
+    words += [f"--pin={word}" for word in shape.pins]
+    words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
+    words += [] if shape.format == "table" else ["--format", shape.format]
+    if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
+        words += ["--top-k", str(asked.top_k)]
+    return command_text([*words, *_output_words(shape)])
+
+
+def set_command(
+    source: Source, options: Sequence[str], lens_file: Path | None, asked: Start, shape: Shape
+) -> str:
+    """The command that reads the same prompt set again.
+
+    Args:
+        source: where its numbers come from.
+        options: those of the set, `--prompts` first.
+        lens_file: the file of its tuned lens.
+        asked: what was asked for.
+        shape: what of it was to be written.
+    """
+    words = ["lenstui", "read", *options, *_model_words(source, lens_file, asked, shape)]
+    words += ["--value", shape.value, "--format", shape.format]
+    return command_text([*words, *_output_words(shape)])
+
+
+def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Shape) -> list[str]:
+    """The options that open the same model and lens, and read a prompt in the same way."""
     from lenstui.lens.hub import BUNDLED_MODEL  # late: it takes a while, and not every file has a command
 
-    source, prompt = heading.source, heading.prompt.text
-    model = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
-    words = ["lenstui", "read", "-p", prompt, *model]
+    words = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
     if source.revision is not None:
         words += ["--revision", source.revision]
     if source.lens is None:
@@ -44,13 +77,11 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
     if shape.lenses == ("tuned",):
         words += ["--lenses", "tuned"]
     words += ["--dtype", source.dtype, *(["--device", asked.device] if asked.device != "auto" else [])]
-    words += _reading_words(shape.reading)
-    words += [f"--pin={word}" for word in shape.pins]
-    words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
-    words += [] if shape.format == "table" else ["--format", shape.format]
-    if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
-        words += ["--top-k", str(asked.top_k)]
-    return command_text([*words, *(["-o", shape.output.name] if shape.output is not None else [])])
+    return [*words, *_reading_words(shape.reading)]
+
+
+def _output_words(shape: Shape) -> list[str]:
+    return ["-o", shape.output.name] if shape.output is not None else []
 
 
 def _reading_words(reading: Reading) -> list[str]:

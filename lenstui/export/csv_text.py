@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, repeat
 
 import numpy as np
 
 from lenstui.export.printable import printable
-from lenstui.export.source import versions_text
+from lenstui.export.source import Source, versions_text
 from lenstui.export.tidy import Column, Heading, TokenText, missing, tidy
 from lenstui.lens.cells import Tile
 
@@ -32,7 +32,21 @@ def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Itera
         heading: what they are part of.
         texts: display text of every token in them.
     """
-    source = heading.source
+    prompt = chain([printable(heading.prompt.text)], repeat(""))
+    groups = (tidy(tile, heading, texts) for tile in tiles)
+    return csv_pieces(groups, heading.source, prompt)
+
+
+def csv_pieces(
+    groups: Iterable[Mapping[str, Column]], source: Source, prompt: Iterator[str] | None = None
+) -> Iterator[str]:
+    """Observations as CSV, a piece for each group of them.
+
+    Args:
+        groups: their variables by name, the same in all groups.
+        source: where the numbers come from; stands on every line.
+        prompt: what stands in a last column, one for each line; None for no such column.
+    """
     facts = {
         "model": source.model,
         "revision": source.revision or "",
@@ -43,22 +57,21 @@ def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Itera
         "chat": str(source.chat).lower(),
         "versions": versions_text(source),
     }
-    prompt = chain([printable(heading.prompt.text)], repeat(""))
     names: list[str] = []
-    for tile in tiles:
-        columns = tidy(tile, heading, texts)
+    for columns in groups:
         piece = io.StringIO()
         writer = csv.writer(piece, lineterminator="\n")
         if not names:
-            names = [*columns, *facts, "prompt"]
+            names = [*columns, *facts, *([] if prompt is None else ["prompt"])]
             writer.writerow(names)
-        fields = [_fields(column) for column in columns.values()]
-        writer.writerows(zip(*fields, *map(repeat, map(printable, facts.values())), prompt, strict=False))
+        fields: list[Iterable[str]] = [_fields(column) for column in columns.values()]
+        fields += map(repeat, map(printable, facts.values()))
+        writer.writerows(zip(*fields, *([] if prompt is None else [prompt]), strict=False))
         yield piece.getvalue()
 
 
 def _fields(column: Column) -> list[str]:
     if column.dtype == object:
-        return [printable(text) for text in column]
+        return ["" if text is None else printable(text) for text in column]
     fields: list[str] = np.where(missing(column), "", column.astype(str)).tolist()
     return fields

@@ -55,7 +55,7 @@ def _pin(cells: Cells | None, index: int) -> dict[str, Any] | None:
     if cells is None:
         return None
     return {
-        "logprob": _numbers(cells.pin_logprobs[:, :, index]),
+        "logprob": numbers(cells.pin_logprobs[:, :, index]),
         "rank": cells.pin_ranks[:, :, index].tolist(),
     }
 
@@ -67,26 +67,27 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
     return {
         "top_ids": cells.top_ids.tolist(),
         "top_tokens": [[[texts[i] for i in cell] for cell in row] for row in cells.top_ids.tolist()],
-        "top_logits": _numbers(cells.top_logits),
-        "top_probs": _numbers(cells.top_probs),
-        "entropy": _numbers(cells.entropy),
-        "kl": _numbers(cells.kl),
+        "top_logits": numbers(cells.top_logits),
+        "top_probs": numbers(cells.top_probs),
+        "entropy": numbers(cells.entropy),
+        "kl": numbers(cells.kl),
         "final_rank": cells.final_rank.tolist(),
-        "next_logprob": _numbers(cells.next_logprob),
-        "next_rank": _nulls(cells.next_rank, cells.next_rank >= 0),
+        "next_logprob": numbers(cells.next_logprob),
+        "next_rank": nulls(cells.next_rank, cells.next_rank >= 0),
         "crystallization": [readout.rows[row] for row in readout.crystallization(name)],
     }
 
 
-def _numbers(values: npt.NDArray[np.float32]) -> list[Any]:
+def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:
     """Nested lists of the numbers, null where there is none.
 
     float32 goes through its shortest text, so that 0.1 is written as 0.1, not as 0.10000000149011612.
     """
-    return _nulls(values.astype(str).astype(np.float64), np.isfinite(values))
+    return nulls(values.astype(str).astype(np.float64), np.isfinite(values))
 
 
-def _nulls(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> list[Any]:
+def nulls(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> list[Any]:
+    """Nested lists of the values, null where there is none."""
     plain = values.astype(object)
     plain[~known] = None
     nested: list[Any] = plain.tolist()

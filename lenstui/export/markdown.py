@@ -37,25 +37,28 @@ def markdown(
         pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
         command: makes this readout again.
     """
-    heads = [_code(texts[token]) for token in readout.prompt.ids]
+    heads = [code_span(texts[token]) for token in readout.prompt.ids]
     labels = readout.rows[::-1]
     lines: list[str] = []
     for name, cells in readout.lenses.items():
         lines += [
             f"**{name} lens** · {value.label}",
             "",
-            *_table(heads, labels, _cells(cells, texts, value)),
+            *markdown_table(heads, labels, _cells(cells, texts, value)),
             "",
         ]
     for name, cells in readout.lenses.items() if pins else ():
-        words = [_code(texts[pin.id]) for pin in pins]
+        words = [code_span(texts[pin.id]) for pin in pins]
         title = f"**{name} lens** · pinned, in the last column: probability, rank"
-        lines += [title, "", *_table(words, labels, _pinned(cells)), ""]
+        lines += [title, "", *markdown_table(words, labels, _pinned(cells)), ""]
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 
 
-def _table(heads: Sequence[str], labels: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def markdown_table(
+    heads: Sequence[str], labels: Sequence[str], rows: Iterable[Sequence[str]]
+) -> Iterator[str]:
+    """The lines of a table with a column of labels."""
     yield _row(["", *heads])
     yield _row(["--:", *[":--"] * len(heads)])
     for label, row in zip(labels, rows, strict=True):
@@ -70,7 +73,7 @@ def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
     """Top of the network first."""
     for ids, numbers in zip(cells.top_ids[::-1, :, 0], value.of(cells)[::-1], strict=True):
         yield [
-            f"{_code(texts[token])} {_number(value.format(number))}"
+            f"{code_span(texts[token])} {number_text(value.format(number))}"
             for token, number in zip(ids.tolist(), numbers.tolist(), strict=True)
         ]
 
@@ -80,27 +83,30 @@ def _pinned(cells: Cells) -> Iterator[list[str]]:
     probs, ranks = np.exp(cells.pin_logprobs[::-1, -1]), cells.pin_ranks[::-1, -1]
     for row_probs, row_ranks in zip(probs.tolist(), ranks.tolist(), strict=True):
         yield [
-            f"{_number(probability_text(prob))}, {rank_text(rank)}"
+            f"{number_text(probability_text(prob))}, {rank_text(rank)}"
             for prob, rank in zip(row_probs, row_ranks, strict=True)
         ]
 
 
 def _said(readout: Readout, source: Source) -> str:
-    at = f" at {_code(source.revision)}" if source.revision else ""
-    lens = f"tuned lens {_code(source.lens)}" if source.lens else "without a tuned lens"
+    return said(source, f"prompt {code_span(readout.prompt.text)}")
+
+
+def said(source: Source, what: str) -> str:
+    """Where the numbers come from; `what` was read."""
+    at = f" at {code_span(source.revision)}" if source.revision else ""
+    lens = f"tuned lens {code_span(source.lens)}" if source.lens else "without a tuned lens"
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
-    return (
-        f"{_code(source.model)}{at} · {source.dtype} · {lens} · {norm}"
-        f"prompt {_code(readout.prompt.text)} · {versions_text(source)}"
-    )
+    return f"{code_span(source.model)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
 
 
-def _number(text: str) -> str:
+def number_text(text: str) -> str:
+    """A number as text, that Markdown takes for no tag."""
     return text.replace("<", "&lt;")
 
 
-def _code(text: str) -> str:
+def code_span(text: str) -> str:
     """A code span: nothing in it is a name to notify, a number of an issue, emphasis or mathematics.
 
     Pipes and backticks cannot be written in one without fail, so these go into HTML's, in numbers throughout.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,12 +28,24 @@ def write_parquet(tiles: Iterable[Tile], heading: Heading, texts: TokenText, fil
         texts: display text of every token in them.
         file: open for writing.
     """
-    metadata = {METADATA_KEY: json.dumps(facts(heading.source, heading.prompt))}
-    groups = (_group(tidy(tile, heading, texts)).replace_schema_metadata(metadata) for tile in tiles)
-    first = next(groups)
+    groups = (tidy(tile, heading, texts) for tile in tiles)
+    write_groups(groups, facts(heading.source, heading.prompt), file)
+
+
+def write_groups(groups: Iterable[Mapping[str, Column]], source: Mapping[str, Any], file: IO[bytes]) -> None:
+    """Write observations as they come, a row group for each group of them.
+
+    Args:
+        groups: their variables by name, the same in all groups; at least one.
+        source: where they come from, as plain values by name.
+        file: open for writing.
+    """
+    metadata = {METADATA_KEY: json.dumps(source)}
+    tables = (_group(columns).replace_schema_metadata(metadata) for columns in groups)
+    first = next(tables)
     with pq.ParquetWriter(file, first.schema) as writer:
-        for group in chain([first], groups):
-            writer.write_table(group)
+        for table in chain([first], tables):
+            writer.write_table(table)
 
 
 def _group(columns: Mapping[str, Column]) -> pa.Table:

@@ -40,6 +40,11 @@ class Source:
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
     """The source of a readout and its prompt, as plain values by name."""
+    return source_facts(source) | {"prompt": prompt.text, "dropped": prompt.dropped}
+
+
+def source_facts(source: Source) -> dict[str, Any]:
+    """The source alone."""
     return {
         "lenstui": __version__,
         "model": source.model,
@@ -50,8 +55,6 @@ def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
         "versions": dict(source.versions),
         "final_norm": source.final_norm,
         "chat": source.chat,
-        "prompt": prompt.text,
-        "dropped": prompt.dropped,
     }
 
 

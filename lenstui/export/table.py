@@ -80,15 +80,15 @@ def table(
         parts.append(
             Text(f"tuned lens minus logit lens · {value.label} · ≠ another token leads", style="bold")
         )
-        parts += _grid(labels, heads, _differences(readout.lenses, texts, value), width)
+        parts += grid(labels, heads, _differences(readout.lenses, texts, value), width)
     else:
         for name, cells in readout.lenses.items():
             parts.append(Text(f"{name} lens · {value.label}", style="bold"))
-            parts += _grid(labels, heads, _entries(cells, texts, value, lines), width)
+            parts += grid(labels, heads, _entries(cells, texts, value, lines), width)
     if pins:
         for name, cells in readout.lenses.items():
             parts.append(Text(f"{name} lens · pinned, in the last column: probability, rank", style="bold"))
-            parts += _grid(labels, [texts[pin.id] for pin in pins], _pinned(cells), width)
+            parts += grid(labels, [texts[pin.id] for pin in pins], _pinned(cells), width)
     parts.append(Text(summary(source), style="dim"))
     return Text("\n").join(parts).append("\n")
 
@@ -146,10 +146,17 @@ def _pinned(cells: Cells) -> list[list[_Entry]]:
     ]
 
 
-def _grid(
+def grid(
     labels: Sequence[str], heads: Sequence[str], entries: Sequence[Sequence[_Entry]], width: int
 ) -> Iterator[Text]:
-    """Lines of one lens's table."""
+    """Lines of one lens's table.
+
+    Args:
+        labels: of its rows.
+        heads: of its columns.
+        entries: `[rows][columns]`, each in lines of a token and a number.
+        width: terminal cells of a line.
+    """
     label_width = max(map(len, labels))
     room = width - label_width - len(_GAP)
     by_column = zip(*entries, strict=True)

@@ -15,7 +15,8 @@ from lenstui.lens.cells import Cells, Tile, crystallization_rows
 from lenstui.lens.pins import Pin
 from lenstui.lens.tokens import Prompt
 
-Column = npt.NDArray[Any]  # of `str`, int32 or float32; a negative int and NaN mean that there is none
+# Of `str`, int32 or float32; None, a negative int and NaN mean that there is none.
+Column = npt.NDArray[Any]
 
 
 class TokenText(Protocol):
@@ -76,7 +77,7 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
     columns = {
         "lens": everywhere(list(lenses), 1),
         "row": everywhere(list(rows), 2),
-        "row_index": everywhere([_row_index(row) for row in rows], 2, np.int32),
+        "row_index": everywhere([row_index(row) for row in rows], 2, np.int32),
         "column": everywhere(list(range(tile.start, tile.stop)), 0, np.int32),
         "token": display(ids),
         "token_id": ids,
@@ -108,7 +109,8 @@ def missing(column: Column) -> npt.NDArray[np.bool_]:
     return np.isnan(column) if column.dtype.kind == "f" else column < 0
 
 
-def _row_index(label: str) -> int:
+def row_index(label: str) -> int:
+    """The index of a row by its label."""
     return 0 if label == "emb" else int(label) + 1
 
 

@@ -142,6 +142,8 @@ def _read_case(
     *,
     exact_targets: bool,
 ) -> CaseReadout:
+    if not case.text:
+        raise LensError("The prompt is empty.")
     texts = model.texts
     prompt = encode(model.tokenizer, case.text, bos=reading.bos, chat=reading.chat, context=model.context)
     target = None

@@ -107,7 +107,7 @@ def test_a_case_that_fails_says_why_and_the_others_go_on(tiny: Model) -> None:
     cases = [Case(1, ""), Case(2, "a"), Case(3, "", "b", "g")]
     first, second, third = read_set(tiny, cases)
     assert isinstance(first, FailedCase)
-    assert first.reason == "The prompt is empty: type a text for the model to read."
+    assert first.reason == "The prompt is empty."
     assert isinstance(second, CaseReadout)
     assert isinstance(third, FailedCase)
     assert mean_over([first, third]).n == 0

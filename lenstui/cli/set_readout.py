@@ -1,0 +1,269 @@
+"""A prompt set as it was asked for: read case by case, and written in its form."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.cli.output import deliver, show_text
+from lenstui.cli.stderr import progress, say
+from lenstui.export.command import set_command
+from lenstui.export.place import check_place, replacing
+from lenstui.export.shape import LENSES, Shape
+from lenstui.lens.errors import LensError
+from lenstui.start import Start
+
+if TYPE_CHECKING:
+    from lenstui.export.set_tidy import SetHeading
+    from lenstui.export.set_values import MeanValue
+    from lenstui.lens.prompt_set import PromptSet
+    from lenstui.lens.set_readout import CaseReadout, FailedCase
+    from lenstui.lens.tokens import TokenTexts
+    from lenstui.opening import Opened
+
+EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./examples`
+_STDIN = "standard input"
+_STREAMED = ("csv", "parquet")
+_FOR_PROGRAMS = ("json", *_STREAMED)
+_TICK = 0.1  # seconds between two reports of progress
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSet:
+    """Which prompt set is asked for.
+
+    Attributes:
+        prompts: its file; `-` for standard input, `examples` for those that come with lenstui.
+        prompt_column: the column or field of the prompt, if it was named.
+        target_column: that of the target.
+        group_column: that of the group.
+        exact_targets: take targets as they are written.
+        value: which means to show, if that was said.
+    """
+
+    prompts: str
+    prompt_column: str | None = None
+    target_column: str | None = None
+    group_column: str | None = None
+    exact_targets: bool = False
+    value: str | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """The options that ask for it again."""
+        named = {
+            "--prompts": self.prompts,
+            "--prompt-column": self.prompt_column,
+            "--target-column": self.target_column,
+            "--group-column": self.group_column,
+        }
+        words = [f"{option}={name}" for option, name in named.items() if name is not None]
+        return [*words, *(["--exact-targets"] if self.exact_targets else [])]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has to be said of the cases once they are read."""
+
+    cases: int = 0
+    failed: int = 0
+    first_failed: FailedCase | None = None
+    cut: int = 0
+    parts: int = 0
+
+    def add(self, readout: CaseReadout | FailedCase) -> None:
+        """Count one."""
+        from lenstui.lens import FailedCase
+
+        self.cases += 1
+        if isinstance(readout, FailedCase):
+            self.failed += 1
+            self.first_failed = self.first_failed or readout
+        else:
+            self.cut += readout.dropped > 0
+            self.parts += readout.target is not None and not readout.target.whole
+
+
+def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
+    """Read the prompts and write what was read."""
+    if shape.output is not None:
+        check_place(shape.output)
+    prompts = _open(asked_set, shape.output)  # before a model is loaded in vain
+    # What needs no means is written while it is read, unless the line that shows progress is in the way.
+    streamed = shape.format in _STREAMED and (shape.output is not None or not sys.stdout.isatty())
+    tally = _Tally()
+    with progress() as on_stage:
+        from lenstui.opening import open_model
+
+        opened = open_model(asked, on_stage)
+        heading = _heading(opened, shape, asked_set, prompts)
+        reading = _read(opened, shape, asked_set, prompts)
+        readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
+        if streamed:
+            _write_data(readouts, heading, opened.model.texts, shape)
+        else:
+            readouts = iter(list(readouts))
+    for remark in _remarks(opened, shape, prompts, tally):
+        say(remark)
+    if shape.format in _FOR_PROGRAMS:
+        if not streamed:
+            _write_data(readouts, heading, opened.model.texts, shape)
+        return 0
+    from lenstui.export.set_values import mean_value
+
+    cases = list(readouts)
+    value = mean_value(asked_set.value, cases)
+    again = partial(set_command, heading.source, asked_set.options, opened.lens_file, asked)
+    _write_page(cases, heading, value, replace(shape, value=value.key), again)
+    return 0
+
+
+def _watched(
+    readouts: Iterator[CaseReadout | FailedCase], tally: _Tally, on_stage: Callable[[str], None], total: int
+) -> Iterator[CaseReadout | FailedCase]:
+    """The same, counted, and reported now and then."""
+    reported = 0.0
+    for readout in readouts:
+        tally.add(readout)
+        if time.monotonic() - reported >= _TICK:
+            on_stage(f"prompt {tally.cases} of {total} read")
+            reported = time.monotonic()
+        yield readout
+
+
+def _some(
+    readouts: Iterator[CaseReadout | FailedCase], prompts: PromptSet
+) -> Iterator[CaseReadout | FailedCase]:
+    """The same, unless none of them could be read."""
+    from lenstui.lens import CaseReadout
+
+    failed: list[FailedCase] = []
+    for readout in readouts:
+        if isinstance(readout, CaseReadout):
+            return chain(failed, [readout], readouts)
+        failed.append(readout)
+    raise LensError(f"No prompt of {prompts.name} can be read: {failed[0].reason}")
+
+
+def _open(asked: AskedSet, output: Path | None) -> PromptSet:
+    from lenstui.lens.prompt_set import (
+        PromptFile,
+        PromptSet,
+        example_prompts,
+        open_prompts,
+        read_lines,
+        skipped_rows,
+    )
+
+    if asked.prompts == EXAMPLES:
+        return example_prompts()
+    path = Path(_STDIN if asked.prompts == "-" else asked.prompts)
+    file = PromptFile(path, asked.prompt_column, asked.target_column, asked.group_column)
+    if asked.prompts == "-":
+        skipped = skipped_rows(path)
+        return PromptSet(_STDIN, tuple(read_lines(sys.stdin.buffer, file, skipped)), skipped)
+    if output is not None and output.exists() and path.exists() and output.samefile(path):
+        raise LensError(f"{output} is the file of prompts: write to another one.")
+    return open_prompts(file)
+
+
+def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) -> SetHeading:
+    from lenstui.export.set_tidy import SetHeading
+    from lenstui.lens.cells import row_labels
+    from lenstui.opening import source_of
+
+    model, reading = opened.model, shape.reading
+    if opened.lens is None and shape.lenses == ("tuned",):
+        raise LensError(f"There is no tuned lens for {model.name}: name one with --lens FILE.")
+    for reason in reading.refused(model.allowed, model.num_blocks).values():
+        raise LensError(reason)
+    labels = row_labels(model.num_blocks)
+    source = source_of(opened, tuned=opened.lens is not None and shape.lenses != ("logit",))
+    return SetHeading(
+        prompts=prompts.name,
+        rows=tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
+        source=replace(source, final_norm=reading.final_norm, chat=reading.chat),
+        exact_targets=asked.exact_targets,
+        skipped=prompts.skipped.count,
+    )
+
+
+def _read(
+    opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet
+) -> Iterator[CaseReadout | FailedCase]:
+    from lenstui.lens import read_set
+
+    return read_set(
+        opened.model,
+        prompts.cases,
+        opened.lens,
+        lenses=shape.lenses or LENSES,
+        reading=shape.reading,
+        exact_targets=asked.exact_targets,
+    )
+
+
+def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) -> Iterator[str]:
+    yield from opened.remarks
+    if prompts.skipped.count:
+        yield str(prompts.skipped)
+    if shape.lenses == LENSES and opened.lens is None:
+        yield f"There is no tuned lens for {opened.model.name}: only the logit lens is shown."
+    if (first := tally.first_failed) is not None:
+        where = f"{prompts.skipped.unit} {first.case.number}"
+        yield f"{tally.failed} of {tally.cases} prompts cannot be read: {where}: {first.reason}"
+    if tally.cut:
+        yield f"{tally.cut} of {tally.cases} prompts are too long for the model: their beginnings were cut."
+    if tally.parts:
+        yield (
+            f"The targets of {tally.parts} of {tally.cases} prompts are no single token: "
+            "the first of those they are cut into is followed."
+        )
+
+
+def _write_data(
+    readouts: Iterable[CaseReadout | FailedCase], heading: SetHeading, texts: TokenTexts, shape: Shape
+) -> None:
+    from lenstui.lens import CaseReadout
+
+    read = (each for each in readouts if isinstance(each, CaseReadout))
+    if shape.format == "json":
+        from lenstui.export.set_json import set_json
+
+        deliver(set_json(list(readouts), heading, texts), shape.output)
+    elif shape.format == "csv":
+        from lenstui.export.set_tidy import set_csv
+
+        deliver(set_csv(read, heading, texts), shape.output)
+    else:
+        from lenstui.export.parquet_file import write_groups
+        from lenstui.export.set_tidy import tidy_groups
+
+        with nullcontext(sys.stdout.buffer) if shape.output is None else replacing(shape.output) as file:
+            write_groups(tidy_groups(read, heading, texts), heading.facts(), file)
+
+
+def _write_page(
+    readouts: Sequence[CaseReadout | FailedCase],
+    heading: SetHeading,
+    value: MeanValue,
+    shape: Shape,
+    command: Callable[[Shape], str],
+) -> None:
+    if shape.format == "md":
+        from lenstui.export.set_markdown import set_markdown
+
+        deliver(set_markdown(readouts, heading, value, command(shape)), shape.output)
+    else:
+        from lenstui.export.set_table import set_table
+
+        width = shutil.get_terminal_size().columns
+        show_text(set_table(readouts, heading, value, width), shape.output)

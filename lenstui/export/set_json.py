@@ -1,0 +1,91 @@
+"""A prompt set as JSON. The keys and their meaning are a contract: what changes them changes `VERSION`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lenstui.export.json_contract import LENSES, nulls, numbers
+from lenstui.export.set_tidy import SetHeading
+from lenstui.export.tidy import TokenText
+from lenstui.lens.set_means import LensMeans, Mean, SetMeans, mean_over, means_by_group
+from lenstui.lens.set_readout import CaseReadout, FailedCase, LastColumn
+
+VERSION = 1
+
+_MEANS = ("target_prob", "target_logprob", "target_rank", "target_top1", "entropy", "kl")
+
+
+def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, texts: TokenText) -> str:
+    """The set as one line of JSON, ASCII alone. Lists are by row; a lens that was not read is null.
+
+    Args:
+        readouts: of all cases, in order.
+        heading: what they are part of.
+        texts: display text of every token in them.
+    """
+    content = {
+        "version": VERSION,
+        **heading.facts(),
+        "rows": list(heading.rows),
+        "cases": [_case(readout, heading, texts) for readout in readouts],
+        "means": _means(mean_over(readouts)),
+        "groups": {name: _means(means) for name, means in means_by_group(readouts).items()},
+    }
+    return json.dumps(content, allow_nan=False) + "\n"
+
+
+def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenText) -> dict[str, Any]:
+    case = readout.case
+    about = {"number": case.number, "prompt": case.text, "target": case.target, "group": case.group}
+    if isinstance(readout, FailedCase):
+        return {**about, "error": readout.reason}
+    target = readout.target
+    return {
+        **about,
+        "error": None,
+        "tokens": readout.tokens,
+        "dropped": readout.dropped,
+        "final_id": readout.final_id,
+        "final_token": readout.final_text,
+        "final_prob": float(str(np.float32(readout.final_prob))),
+        "target_id": None if target is None else target.id,
+        "target_token": readout.target_text,
+        "target_whole": None if target is None else target.whole,
+        "lenses": {name: _column(readout.lenses.get(name), heading, texts) for name in LENSES},
+    }
+
+
+def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) -> dict[str, Any] | None:
+    if column is None:
+        return None
+    return {
+        "top1_ids": column.top1.tolist(),
+        "top1_tokens": [texts[token] for token in column.top1.tolist()],
+        "top1_probs": numbers(column.top1_prob),
+        "entropy": numbers(column.entropy),
+        "kl": numbers(column.kl),
+        "final_rank": column.final_rank.tolist(),
+        "target_logprob": numbers(column.target_logprob),
+        "target_prob": numbers(column.target_prob),
+        "target_rank": nulls(column.target_rank, column.target_rank >= 0),
+        "crystallization": heading.rows[column.crystallization],
+    }
+
+
+def _means(means: SetMeans) -> dict[str, Any]:
+    lenses = {name: _lens(means.lenses.get(name)) for name in LENSES}
+    return {"n": means.n, "n_target": means.n_target, "lenses": lenses}
+
+
+def _lens(means: LensMeans | None) -> dict[str, Any] | None:
+    if means is None:
+        return None
+    found: dict[str, Any] = {}
+    for name in _MEANS:
+        mean: Mean = getattr(means, name)
+        found[name] = {"mean": numbers(mean.mean), "sem": numbers(mean.sem)}
+    return {**found, "target_median_rank": numbers(means.target_median_rank)}

@@ -1,0 +1,56 @@
+"""A prompt set as Markdown: a table of the cases, and one of the means for each lens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lenstui.export.markdown import code_span, markdown_table, number_text, said
+from lenstui.export.set_tidy import SetHeading
+from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
+from lenstui.export.values import probability_text
+from lenstui.lens.set_readout import CaseReadout, FailedCase
+
+
+def set_markdown(
+    readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, value: MeanValue, command: str
+) -> str:
+    """The cases group by group, the means, the top of the network first, and where they come from.
+
+    Args:
+        readouts: of all cases, in order.
+        heading: what they are part of.
+        value: which means to show.
+        command: makes this again.
+    """
+    lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
+    heads = ["prompt", "final top-1", "target, final", *(f"settles, {name} lens" for name in lenses)]
+    lines: list[str] = []
+    for group, members in by_group(readouts):
+        rows = [_row(each, heading) for each in members]
+        labels = [str(each.case.number) for each in members]
+        title = [] if group is None else [f"**{code_span(group)}**", ""]
+        rows = [[*row, *[""] * (len(heads) - len(row))] for row in rows]
+        lines += [*title, *markdown_table(heads, labels, rows), ""]
+    columns = columns_of(readouts, value)
+    for name in lenses:
+        texts = [value.texts(means.lenses[name]) for means in columns.values()]
+        rows = [
+            [number_text(" ".join(filter(None, column[row]))) for column in texts]
+            for row in reversed(range(len(heading.rows)))
+        ]
+        lines += [f"**{name} lens** · {value.label}", ""]
+        lines += [*markdown_table(list(map(code_span, columns)), heading.rows[::-1], rows), ""]
+    lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
+    return "\n".join(lines)
+
+
+def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
+    prompt = code_span(readout.case.text) if readout.case.text else ""
+    if isinstance(readout, FailedCase):
+        return [prompt, code_span(readout.reason)]
+    final = f"{code_span(readout.final_text)} {number_text(probability_text(readout.final_prob))}"
+    target = ""
+    if readout.target is not None:
+        prob, rank = target_numbers(readout)
+        target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
+    return [prompt, final, target, *(heading.rows[each.crystallization] for each in readout.lenses.values())]

@@ -1,0 +1,114 @@
+"""A prompt set as text for a terminal or a pipe: one line for each prompt, and the means by row and group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from lenstui.export.printable import printable
+from lenstui.export.set_tidy import SetHeading
+from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
+from lenstui.export.source import Source
+from lenstui.export.table import clip, grid, summary
+from lenstui.export.values import probability_text
+from lenstui.lens.set_readout import CaseReadout, FailedCase
+
+_GAP = "  "
+_WIDEST_TOKEN = 12  # terminal cells
+_LEAST_PROMPT = 16
+
+_CAPTION = "probability and rank are the final ones · rows: where each lens's top-1 settles"
+
+_Line = list[str]  # of a case: its number, its prompt, and the rest
+
+
+def set_table(
+    readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, value: MeanValue, width: int = 80
+) -> Text:
+    """The cases group by group, then the means, the top of the network first, then where they come from.
+
+    Args:
+        readouts: of all cases, in order.
+        heading: what they are part of.
+        value: which means to show.
+        width: terminal cells of a line.
+    """
+    lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
+    parts = [*_cases(readouts, heading, lenses, width), Text(_CAPTION, "dim"), Text()]
+    columns = columns_of(readouts, value)
+    for name in lenses:
+        parts.append(Text(f"{name} lens · {value.label}", style="bold"))
+        texts = [value.texts(means.lenses[name]) for means in columns.values()]
+        entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
+        parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width)
+    parts.append(Text(set_summary(heading.source, heading.prompts), style="dim"))
+    return Text("\n").join(parts).append("\n")
+
+
+def set_summary(source: Source, prompts: str) -> str:
+    """Where a prompt set's numbers come from, on one line."""
+    return f"{summary(source)} · prompts {printable(prompts)}"
+
+
+def _cases(
+    readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, lenses: Sequence[str], width: int
+) -> Iterator[Text]:
+    """A line for each case, under a line for each group."""
+    heads = ["", "prompt", "final", "", "target", "", "rank", *(f"{name} row" for name in lenses)]
+    lines = {id(each): _line(each, heading) for each in readouts if isinstance(each, CaseReadout)}
+    if not any(line[4] for line in lines.values()):
+        heads[4] = heads[6] = ""
+    widths = [max(map(cell_len, column)) for column in zip(heads, *lines.values(), strict=True)]
+    widths[0] = max(len(str(each.case.number)) for each in readouts)
+    rest = sum(size + len(_GAP) for size in widths[2:] if size) + widths[0] + len(_GAP)
+    widths[1] = max(_LEAST_PROMPT, min(widths[1], width - rest))
+    yield _joined(heads, widths, "bold")
+    for group, members in by_group(readouts):
+        if group is not None:
+            yield Text(printable(group), "bold")
+        for each in members:
+            if isinstance(each, CaseReadout):
+                yield _joined(lines[id(each)], widths)
+            else:
+                prompt = _end(printable(each.case.text), widths[1])
+                line = [str(each.case.number).rjust(widths[0]), set_cell_size(prompt, widths[1])]
+                yield Text(_GAP.join(line) + _GAP).append(printable(each.reason), "dim")
+
+
+def _line(readout: CaseReadout, heading: SetHeading) -> _Line:
+    prob, rank = target_numbers(readout)
+    return [
+        str(readout.case.number),
+        printable(readout.case.text),
+        clip(readout.final_text, _WIDEST_TOKEN),
+        probability_text(readout.final_prob),
+        clip(target_text(readout), _WIDEST_TOKEN),
+        prob,
+        rank,
+        *(heading.rows[column.crystallization] for column in readout.lenses.values()),
+    ]
+
+
+def _joined(line: _Line, widths: Sequence[int], style: str = "") -> Text:
+    """Numbers to the right, words to the left; of the prompt its end."""
+    cells: list[Text] = []
+    for index, (text, size) in enumerate(zip(line, widths, strict=True)):
+        if size:
+            is_word = index in {1, 2, 4}
+            shown = set_cell_size(_end(text, size), size) if is_word else text.rjust(size)
+            cells.append(Text(shown, style or ("" if is_word else "dim")))
+    joined = Text(_GAP).join(cells)
+    joined.rstrip()
+    return joined
+
+
+def _end(text: str, width: int) -> str:
+    """The end of `text` in at most `width` terminal cells; what is cut shows as an ellipsis."""
+    if cell_len(text) <= width:
+        return text
+    kept = text
+    while cell_len(kept) >= width:
+        kept = kept[1:]
+    return f"…{kept}"

@@ -1,0 +1,122 @@
+"""A prompt set as tidy data: one observation for each case, lens and row, of the prompt's last column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from lenstui.export.csv_text import csv_pieces
+from lenstui.export.source import Source, source_facts
+from lenstui.export.tidy import Column, TokenText, row_index
+from lenstui.lens.set_readout import CaseReadout, LastColumn
+
+_CASES = 256  # written at a time
+
+
+@dataclass(frozen=True, slots=True)
+class SetHeading:
+    """What all cases of a prompt set have in common.
+
+    Attributes:
+        prompts: what to call the set: its file as it was named.
+        rows: labels of the rows that were read, top of the network last.
+        source: where the numbers come from.
+        exact_targets: whether targets were taken as they are written.
+        skipped: how many lines or rows of the file held no prompt.
+    """
+
+    prompts: str
+    rows: tuple[str, ...]
+    source: Source
+    exact_targets: bool = False
+    skipped: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Where the numbers come from, as plain values by name."""
+        return source_facts(self.source) | {
+            "prompts": self.prompts,
+            "exact_targets": self.exact_targets,
+            "skipped": self.skipped,
+        }
+
+
+def tidy_groups(
+    readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenText
+) -> Iterator[dict[str, Column]]:
+    """The variables by name, of some cases at a time, in order of case, lens and row.
+
+    Args:
+        readouts: at least one.
+        heading: what they are part of.
+        texts: display text of every token in them.
+    """
+    cases = iter(readouts)
+    while group := list(islice(cases, _CASES)):
+        yield _tidy(group, heading, texts)
+
+
+def set_csv(readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenText) -> Iterator[str]:
+    """The same as CSV in pieces; see `csv_text` for what it is like."""
+    named = (
+        {**group, "prompts": _all(group, heading.prompts)} for group in tidy_groups(readouts, heading, texts)
+    )
+    return csv_pieces(named, heading.source)
+
+
+def _all(columns: dict[str, Column], text: str) -> Column:
+    return np.full(len(columns["case"]), text, object)
+
+
+def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -> dict[str, Column]:
+    lenses = tuple(group[0].lenses)
+    shape = (len(group), len(lenses), len(heading.rows))
+
+    def along(values: Iterable[Any], axis: int, dtype: type = object) -> Column:
+        """Values along one axis of `[cases, lenses, rows]`."""
+        lengths = [1, 1, 1]
+        lengths[axis] = -1
+        return np.broadcast_to(np.array(list(values), dtype).reshape(lengths), shape).ravel()
+
+    def of_case(value: Callable[[CaseReadout], Any], dtype: type = object) -> Column:
+        return along(map(value, group), 0, dtype)
+
+    def of(value: Callable[[LastColumn], Any]) -> Column:
+        """Numbers of each case and lens, `[rows]`."""
+        return np.stack([value(each.lenses[lens]) for each in group for lens in lenses]).ravel()
+
+    def settled(column: LastColumn) -> Column:
+        return np.full(len(heading.rows), heading.rows[column.crystallization], object)
+
+    top1 = of(lambda column: column.top1)
+    return {
+        "case": of_case(lambda each: each.case.number, np.int32),
+        "group": of_case(lambda each: each.case.group),
+        "prompt": of_case(lambda each: each.case.text),
+        "tokens": of_case(lambda each: each.tokens, np.int32),
+        "dropped": of_case(lambda each: each.dropped, np.int32),
+        "final_id": of_case(lambda each: each.final_id, np.int32),
+        "final_token": of_case(lambda each: each.final_text),
+        "final_prob": of_case(lambda each: each.final_prob, np.float32),
+        "target": of_case(lambda each: each.case.target),
+        "target_id": of_case(lambda each: -1 if each.target is None else each.target.id, np.int32),
+        "target_token": of_case(lambda each: each.target_text),
+        # 1 where the token is all of the target, 0 where it is its first one.
+        "target_whole": of_case(lambda each: -1 if each.target is None else int(each.target.whole), np.int32),
+        "lens": along(lenses, 1),
+        "row": along(heading.rows, 2),
+        "row_index": along(map(row_index, heading.rows), 2, np.int32),
+        "target_logprob": of(lambda column: column.target_logprob),
+        "target_prob": of(lambda column: column.target_prob),
+        "target_rank": of(lambda column: column.target_rank),
+        "entropy": of(lambda column: column.entropy),
+        "kl": of(lambda column: column.kl),
+        "final_rank": of(lambda column: column.final_rank),
+        "top_1_id": top1,
+        "top_1_token": np.array([texts[token] for token in top1.tolist()], object),
+        "top_1_prob": of(lambda column: column.top1_prob),
+        "crystallization": of(settled),
+    }
