@@ -52,6 +52,25 @@ def byte_tokenizer() -> Any:
     return byte_level_tokenizer()
 
 
+CHAT_TEMPLATE = """\
+{{ bos_token }}{% for message in messages %}{% if 'refuse' in message.content %}\
+{{ raise_exception('I will not.\\x1b[2J') }}{% endif %}<{{ message.role }}>{{ message.content }}{% endfor %}\
+{% if add_generation_prompt %}<assistant>{% endif %}"""
+
+
+@pytest.fixture(scope="session")
+def chat_tokenizer(byte_tokenizer: Any) -> Any:
+    """The same with a chat template, which fails where the user says `refuse`; and BOS before every text."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    fast = type(byte_tokenizer.backend_tokenizer).from_str(byte_tokenizer.backend_tokenizer.to_str())
+    fast.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 0)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=fast, bos_token="<bos>", eos_token="<eos>")
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
     """A random Llama with one token per byte, 64 columns."""

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -117,6 +118,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--lenses", "logit,sharp"], "unknown lens 'sharp'"),
         (["read", "x", "--lenses", ""], "unknown lens ''"),
         (["read", "x", "--lenses", "logit", "--lens", "mine.pt"], "--lens is of no use"),
+        (["read", "x", "--chat", "--no-bos"], "not allowed with argument"),
         (["read", "x", "--rows", "0,,4"], "'' is no row"),
         (["read", "x", "--rows", "top"], "'top' is no row"),
         (["read", "x", "--rows=-1"], "'-1' is no row"),
@@ -226,6 +228,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
         (["--no-bos", "-p", "--demo"], Start(prompt="--demo", bos=False)),
         (["--", "-p"], Start(prompt="-p")),
         (["--demo", "--top-k", "5", "--bos"], Start(demo=True, top_k=5, bos=True)),
+        (["x", "--chat"], Start(prompt="x", chat=True)),
         (
             [
                 "x",
@@ -529,6 +532,25 @@ def test_without_the_final_norm(tiny: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.endswith("· logit lens without the final norm\n")
 
 
+def test_a_prompt_in_the_chat_template(
+    tiny: Path, tmp_path: Path, chat_tokenizer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "chatty"
+    shutil.copytree(tiny, folder)
+    chat_tokenizer.save_pretrained(folder)
+    assert status("read", "hi", "--model", str(folder), "--chat", "--format", "json") == 0
+    content = json.loads(capsys.readouterr().out)
+    said = [{"role": "user", "content": "hi"}]
+    theirs = chat_tokenizer.apply_chat_template(said, add_generation_prompt=True, return_dict=False)
+    assert (content["token_ids"], content["prompt"], content["chat"]) == (theirs, "hi", True)
+    assert status("read", "hi", "--model", str(folder), "--chat", "--format", "md") == 0
+    page = capsys.readouterr().out
+    assert "prompt in the chat template" in page
+    assert re.search(r"lenstui read -p hi .*--chat", page)
+    assert status("read", "hi", "--model", str(tiny), "--chat") == 1
+    assert "This tokenizer has no chat template." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ending", ["md", "svg", "html"])
 def test_the_command_in_a_page_makes_it_again(ending: str, tiny: Path, tmp_path: Path) -> None:
     """Found in the page, run by a shell, it writes the same page."""
@@ -624,7 +646,7 @@ def test_a_prompt_longer_than_the_context_is_cut_and_that_is_said(
         (["--model", "/nowhere/\x1b[2J"], "No such folder: /nowhere/\\x1b[2J"),
         (["--model", "TINY", "--lens", "/nowhere.pt"], "There is no lens file /nowhere.pt."),
         (["--model", "TINY", "--rows", "99"], "There is no row 99"),
-        (["--model", "TINY", "--rows", "0-99"], "There is no row 2: this model has rows emb, 0 … 1."),
+        (["--model", "TINY", "--rows", "0-99"], "There is no row 99: this model has rows emb, 0 … 1."),
         (["--model", "TINY", "--diff"], "There is no tuned lens for"),
         (["--model", "TINY", "--device", "cuda:99"], "There is no cuda:99 here"),
         (["--model", "TINY", "-o", "/nowhere/out.txt"], "There is no folder /nowhere to write out.txt to."),

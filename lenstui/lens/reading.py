@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -100,8 +101,8 @@ class Reading:
             for each in fields(cls)
             if isinstance(found.get(each.name), bool) and each.name != "rows"
         }
-        try:
-            rows = parse_rows(str(found.get("rows", "all")))
-        except LensError:
-            rows = default.rows
-        return replace(default, rows=rows, **known)
+        rows = found.get("rows")
+        if isinstance(rows, str):
+            with suppress(LensError):
+                known["rows"] = parse_rows(rows)
+        return replace(default, **known)

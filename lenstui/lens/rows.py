@@ -14,6 +14,7 @@ Runs = tuple[tuple[str, str], ...]
 """Runs of rows, each by the labels of its ends (or `last`); of a single row both are the same."""
 
 _RUN = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
+_MOST_SHOWN = 20  # characters of what is no row
 _EVERY = re.compile(r"every\s*0*([1-9][0-9]{0,5})", re.IGNORECASE)
 
 
@@ -77,6 +78,7 @@ class RowChoice:
             return choose_rows(num_blocks, range(0, num_blocks + 1, self.stride))
         named = {"emb": 0, "last": num_blocks}
         ends = [[named[label] if label in named else int(label) + 1 for label in run] for run in self.runs]
+        choose_rows(num_blocks, [row for run in ends for row in run])  # before a million rows are counted
         return choose_rows(num_blocks, [row for first, last in ends for row in range(first, last + 1)])
 
 
@@ -139,11 +141,15 @@ def parse_runs(text: str) -> Runs:
 
 def _run(text: str) -> tuple[str, str]:
     if not (match := _RUN.fullmatch(text)):
-        raise LensError(f"{text!r} is no row: emb, a number, last, or a run such as 0-3")
+        raise LensError(f"{_brief(text)} is no row: emb, a number, last, or a run such as 0-3")
     first, last = match[1], match[2] or match[1]
     if _height(first) > _height(last):
-        raise LensError(f"{text!r} runs downwards: name its lower end first")
+        raise LensError(f"{_brief(text)} runs downwards: name its lower end first")
     return first, last
+
+
+def _brief(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
 
 
 def _height(label: str) -> float:

@@ -33,7 +33,7 @@ from lenstui.ui.screens.cell import CELL_TOKENS
 from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.quit_training import QuitTraining
-from lenstui.ui.session import Look, Session, depth_of
+from lenstui.ui.session import Look, Session, depth_of, first_reading
 from lenstui.ui.themes import THEMES
 from lenstui.ui.training import Training
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -92,6 +92,8 @@ class LenstuiApp(App[None]):
         self._history = history or History()
         self._session = session or Session()
         self._look = look
+        self._restores = look is not None  # else the first model is looked at afresh
+        self._readings: dict[str, Reading] = {}  # of the models that were open before
         self.settings = settings or Settings()
         self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
         self.show_theme(self.settings.theme)
@@ -176,8 +178,14 @@ class LenstuiApp(App[None]):
     def _read_request(self, serial: int, text: str, page_columns: int) -> ReadRequest:
         pins = tuple(pin.id for pin in self.explore.panel.pins)
         top_k = max(self._start.top_k, TOP_K)
-        reading = Reading(bos=self._start.bos, chat=self._start.chat)
-        return ReadRequest(serial, text, page_columns, top_k, reading, pins, self.explore.tail)
+        explore = self.explore
+        return ReadRequest(serial, text, page_columns, top_k, explore.reading, pins, explore.tail)
+
+    def first_reading(self, model: str) -> Reading:
+        """How a model that was just opened is read: as it was while the program runs, or as it starts."""
+        if model in self._readings:
+            return self._readings[model]
+        return first_reading(self._start, self._session.reading_of(model) if self._restores else Reading())
 
     def request_pins(self, word: str, text: str) -> None:
         """Look up the tokens of a word on the model thread."""
@@ -292,6 +300,9 @@ class LenstuiApp(App[None]):
 
     def _open(self, name: str, revision: str | None) -> None:
         """Open another model, the bundled one where there is no name; all else stays as it was asked for."""
+        if self.explore.model is not None:
+            self._readings[self.explore.model.name] = self.explore.reading
+        self._restores = True
         self._start = replace(
             self._start, model=name or None, demo=not name, revision=revision, lens=None, again=None
         )

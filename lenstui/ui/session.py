@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.export.values import VALUES
+from lenstui.lens.reading import Reading
 from lenstui.settings import THEMES, Settings
 from lenstui.start import Again, Start
 from lenstui.state_file import read_state, write_state
@@ -37,6 +38,7 @@ class Look:
         lens: name of the lens that was shown, or had the focus.
         difference: the one minus the other was shown in place of both.
         lens_file: of its tuned lens.
+        reading: how it was read.
         when: seconds since 1970.
     """
 
@@ -49,6 +51,7 @@ class Look:
     lens: str = LENSES[0]
     difference: bool = False
     lens_file: str = ""
+    reading: dict[str, Any] = field(default_factory=dict)
     when: float = 0.0
 
     @classmethod
@@ -80,6 +83,7 @@ class Look:
             lens=panes.shown_lens,
             difference=panes.difference,
             lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
+            reading=explore.reading.plain(),
             when=time.time(),
         )
 
@@ -135,6 +139,12 @@ class Session:
         """Names of the models that were open, the last one first."""
         return list(reversed(self._models)) if self._restores else []
 
+    def reading_of(self, model: str) -> Reading:
+        """How a model was read."""
+        if not self._restores:
+            return Reading()
+        return Reading.of_plain(Look.read(self._models.get(_key(model))).reading)
+
     def keep(self, explore: Explore, *, named: bool) -> None:
         """Note how the open model is looked at.
 
@@ -167,6 +177,13 @@ class Session:
             "models": self._models,
         }
         return write_state(self._path, VERSION, content)
+
+
+def first_reading(start: Start, kept: Reading) -> Reading:
+    """How a model is read at first: as the command line says, else as it was read last."""
+    if start.chat:
+        return replace(kept, chat=True, bos=None)
+    return kept if start.bos is None else replace(kept, bos=start.bos, chat=False)
 
 
 def depth_of(look: Look | None) -> int | None:

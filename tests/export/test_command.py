@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from lenstui.export.command import command_text
+from lenstui.export.command import _reading_words, command_text
+from lenstui.lens.reading import Reading
+from lenstui.lens.rows import parse_rows
 
 WORDS = [
     *("lenstui", "read", "-p", "", "--rows=emb,0-3"),
@@ -17,6 +19,21 @@ WORDS = [
 
 def test_plain_words_stay_plain() -> None:
     assert command_text(["lenstui", "read", "The sky", "--top-k", "3"]) == "lenstui read 'The sky' --top-k 3"
+
+
+def test_a_reading_is_in_the_options_that_make_it() -> None:
+    from lenstui.cli.arguments import parse
+    from lenstui.cli.read import _parser, _shape
+
+    for reading in (
+        Reading(),
+        Reading(rows=parse_rows("emb,0-4,last"), final_norm=False, bos=False),
+        Reading(rows=parse_rows("every 3"), bos=True),
+        Reading(chat=True),
+    ):
+        parser = _parser()
+        given = parse(parser, ["x", *_reading_words(reading)])
+        assert _shape(parser, given).reading == reading
 
 
 def test_it_is_one_line_that_moves_no_cursor() -> None:

@@ -40,6 +40,20 @@ def test_a_row_says_what_its_cells_say(stories260k: Model, tuned: bool) -> None:
         ids.append(token)
 
 
+@pytest.mark.parametrize("row", [2, 5])
+def test_a_row_without_the_final_norm_but_for_the_last(stories260k: Model, row: int) -> None:
+    prompt = encode(stories260k.tokenizer, STORY)
+    said = list(generate(stories260k, prompt.ids, count=3, row=row, final_norm=False))
+    ids = list(prompt.ids)
+    for token in said:
+        h = naive.stream(stories260k.module, torch.tensor([ids]), "model.norm")[row, -1].float()
+        with torch.no_grad():
+            x = stories260k.module.model.norm(h) if row == 5 else h
+            logits = stories260k.module.lm_head(x)
+        assert token == int(logits.argmax())
+        ids.append(token)
+
+
 def test_draws_follow_the_distribution_and_the_seed(tiny: Model) -> None:
     ids = [5, 6, 7]
     again = [list(generate(tiny, ids, count=5, temperature=1.0, seed=3)) for _ in range(2)]

@@ -216,6 +216,33 @@ def test_bos_of_a_tokenizer_that_has_none_is_refused(byte_tokenizer: Any) -> Non
         encode(without, "hi", bos=True)
 
 
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda t: "refuse" not in t))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_chat_is_as_the_template_has_it_and_bos_is_not_doubled(chat_tokenizer: Any, text: str) -> None:
+    said = [{"role": "user", "content": text}]
+    theirs = chat_tokenizer.apply_chat_template(said, add_generation_prompt=True, return_dict=False)
+    prompt = encode(chat_tokenizer, text, chat=True)
+    assert (prompt.text, list(prompt.ids)) == (text, theirs)
+    assert prompt.ids[0] == 0
+    assert prompt.ids.count(0) == 1 + text.count("<bos>")
+    assert encode(chat_tokenizer, text, chat=True, tail=(7, 8)).ids == (*theirs, 7, 8)
+    cut = encode(chat_tokenizer, text, chat=True, context=9)
+    assert cut.ids == (0, *theirs[-8:])
+    assert cut.dropped == len(theirs) - 9
+
+
+def test_a_chat_that_cannot_be_is_refused(chat_tokenizer: Any, byte_tokenizer: Any) -> None:
+    for tokenizer, text, bos, why in (
+        (byte_tokenizer, "hi", None, "no chat template"),
+        (chat_tokenizer, "I refuse", None, "cannot be applied: I will not"),
+        (chat_tokenizer, "hi", True, "BOS is as the template has it"),
+        (chat_tokenizer, "", None, "prompt is empty"),
+    ):
+        with pytest.raises(LensError, match=why) as refused:
+            encode(tokenizer, text, bos=bos, chat=True)
+        assert str(refused.value).isprintable()
+
+
 @pytest.mark.parametrize("bos", [None, True, False])
 def test_an_empty_prompt_is_refused(tokenizer: Any, bos: bool | None) -> None:
     with pytest.raises(LensError, match="prompt is empty"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,6 +46,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) ->
     return folder
 
 
+@pytest.fixture(scope="session")
+def chat_model(tiny_model: Path, chat_tokenizer: Any) -> Path:
+    """The same model with a chat template."""
+    folder = tiny_model.with_name("chatty")
+    shutil.copytree(tiny_model, folder)
+    chat_tokenizer.save_pretrained(folder)
+    return folder
+
+
 async def until(pilot: Pilot[None], happened: Callable[[], object], limit: float = LIMIT) -> None:
     """Wait until something is true, or fail."""
     for _ in range(int(limit / 0.02)):
@@ -66,11 +76,14 @@ def opened(tiny_model: Path) -> Callable[..., Any]:
 
     @asynccontextmanager
     async def open_app(
-        prompt: str = "Hello, you", *, size: tuple[int, int] = (120, 40), lens: bool = True, **options: Any
+        prompt: str = "Hello, you",
+        *,
+        size: tuple[int, int] = (120, 40),
+        lens: bool = True,
+        folder: Path = tiny_model,
+        **options: Any,
     ) -> AsyncIterator[tuple[LenstuiApp, Pilot[None]]]:
-        start = Start(
-            prompt=prompt, model=str(tiny_model), lens=tiny_model / "lens.pt" if lens else None, **options
-        )
+        start = Start(prompt=prompt, model=str(folder), lens=folder / "lens.pt" if lens else None, **options)
         app = LenstuiApp(start)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: subtitle(app).endswith(" s") or "empty" in subtitle(app))

@@ -105,7 +105,9 @@ class CellScreen(LeanScreen[None]):
         column = message.column
         follows = f' → next "{columns[column + 1]}"' if column + 1 < len(columns) else " → next"
         title = f'row {explore.rows[message.row]} · column {column} "{columns[column]}"{follows}'
-        self.query_one("#cell-title", Static).update(Text(title))
+        mark = explore.shown_reading.mark
+        shown = Text.assemble(title, (f" · {mark}" if mark else "", "bold"))
+        self.query_one("#cell-title", Static).update(shown)
         for lens in LENSES:
             ranking = message.rankings.get(lens)
             self._say(lens, "" if ranking else NO_LENS)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lenstui.ui.app import LenstuiApp
     from lenstui.ui.model_work import Generation
 
+AWAITED = "The prompt is being read anew: press it again."
 GENERATING = " · generating, esc stops"
 
 
@@ -89,7 +90,9 @@ class Continuing(GridScreen):
 
     def action_step_back(self) -> None:
         """Take the last token of the tail off."""
-        if self._tail:
+        if self._awaited:
+            self._tell(AWAITED)
+        elif self._tail:
             self._grow(self._tail[:-1])
         else:
             self._tell("No token was appended: i edits the text.")
@@ -128,7 +131,9 @@ class Continuing(GridScreen):
     def _can_grow(self) -> bool:
         """Whether there is room for a token and nothing else puts any there; if not, it is said."""
         context = None if self.model is None else self.model.context
-        if self.is_generating:
+        if self._awaited:
+            self._tell(AWAITED)
+        elif self.is_generating:
             self._tell("Tokens are being generated: esc stops that.")
         elif context is not None and len(self.columns) >= context:
             self._tell(f"The context of {context} columns is full.")

@@ -34,6 +34,7 @@ from lenstui.ui.screens.differing import OF_BOTH, Differing
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.finding import Finding
 from lenstui.ui.screens.pinning import Pinning
+from lenstui.ui.screens.rereading import Rereading
 from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
@@ -51,7 +52,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
+class Explore(CellOpening, Differing, Finding, Continuing, Pinning, Rereading):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -132,6 +133,7 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
         model = message.model
         self._downloading = False
         self._describe(model)
+        self.begin_reading(model)
         self._texts.clear()
         self.panel.pins = ()  # they are tokens of another model
         self.fold()
@@ -175,7 +177,8 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
         self._read(message.text)
 
     def _read(self, text: str, *, leave_prompt: bool = True, kept: Collection[str] = ()) -> None:
-        self._leave_prompt, self._kept = leave_prompt, kept
+        self._leave_prompt = leave_prompt
+        self._kept = () if self._awaited else kept  # cells that are about to go are not kept
         if not text:
             self.query_one(PromptBox).border_subtitle = EMPTY
             if not self._columns:
@@ -189,6 +192,7 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
             self.query_one(PromptBox).border_subtitle = "will be read when the model is open"
             return
         self._serial += 1
+        self._awaited = True
         self.query_one(PromptBox).border_subtitle = "reading …"
         self.app.request_read(self._serial, self.stem, self.panes.page_columns)  # type: ignore[attr-defined]
 
@@ -206,8 +210,10 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
         if message.serial != self._serial or self._model is None:
             return
         panes, model = self.panes, self._model
+        self._awaited = False
         as_before = (self._rows, self._columns) == (message.rows, message.columns)
         kept = self._kept if panes.has_cells and as_before else ()
+        cursor = panes.cursor if kept else self.place_in(message)
         self._rows, self._columns = message.rows, message.columns
         self._repaint = Repaint()
         box = self.query_one(PromptBox)
@@ -216,8 +222,6 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
             count += f" · {message.dropped} dropped from the front: the context is {self._model.context}"
         self._counted = count
         box.border_subtitle = f"{count} · reading …"
-        row = panes.cursor.row if panes.has_cells else len(message.rows) - 1
-        cursor = panes.cursor if kept else Cursor(row, len(message.columns) - 1)
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
             if lens == "tuned" and model.lens is None and not panes.in_training:
@@ -250,9 +254,13 @@ class Explore(CellOpening, Differing, Finding, Continuing, Pinning):
     def _read_pins(self) -> None:
         self._read(self._prompt, leave_prompt=False, kept=LENSES)
 
+    def _read_again(self) -> None:
+        self._read(self._prompt, leave_prompt=False, kept=["tuned"])
+
     def on_read_failed(self, message: ReadFailed) -> None:
         """Say why; the prompt can be changed and tried again."""
         if message.serial == self._serial:
+            self._awaited = False
             self.query_one(PromptBox).border_subtitle = "not read"
             self.notify(message.text, title="Not read", severity="error", timeout=10, markup=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lenstui.lens.reading import Reading
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.widgets.grid import Grid
@@ -18,6 +19,8 @@ class GridScreen(LeanScreen[None]):
         self._model: OpenModel | None = None
         self._downloading = False
         self._serial = 0
+        self._awaited = False  # the columns of that reading are not known yet
+        self._shown_reading = Reading()
         self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
         self._prompt = ""
@@ -48,6 +51,11 @@ class GridScreen(LeanScreen[None]):
     def rows(self) -> tuple[str, ...]:
         """Labels of the rows that are shown, the last one last."""
         return self._rows
+
+    @property
+    def shown_reading(self) -> Reading:
+        """How what is shown was read."""
+        return self._shown_reading
 
     @property
     def columns(self) -> tuple[str, ...]:

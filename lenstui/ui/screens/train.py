@@ -200,7 +200,8 @@ class Train(LeanScreen[None]):
         """The prompt that Explore shows."""
         explore = self._app.explore
         if self._model is not None and explore.columns:
-            self._view.lay_out(explore.rows, explore.columns, self._model.vocabulary)
+            mark = explore.shown_reading.mark
+            self._view.lay_out(explore.rows, explore.columns, self._model.vocabulary, mark)
 
     def on_tuned_read(self, message: TunedRead) -> None:
         """The prompt as the lens has it now."""

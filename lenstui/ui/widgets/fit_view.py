@@ -82,9 +82,12 @@ class FitView(Vertical):
             Pane
         ).border_title = f"tuned lens{'' if status.phase is Phase.KEPT else ' in training'}"
 
-    def lay_out(self, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int) -> None:
-        """Another prompt, or the same one read again."""
+    def lay_out(
+        self, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int, mark: str = ""
+    ) -> None:
+        """Another prompt, or the same one read again; `mark` says what is unusual in how."""
         pane = self.query_one(Pane)
+        pane.border_subtitle = Text(mark)
         if (rows, columns) == self._laid_out:
             return
         self._laid_out = (rows, columns)
