@@ -136,6 +136,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--diff", "--format", "csv"], "--diff is for a table, not for csv"),
         (["read", "x", "--diff", "--lenses", "tuned"], "--diff is of both lenses"),
         (["read", "x", "--no-final-norm", "--lenses", "tuned"], "--no-final-norm is of the logit lens"),
+        (["read", "x", "--sublayers", "--lenses", "tuned"], "--sublayers is of the logit lens"),
+        (["read", "x", "--sublayers", "--diff"], "--sublayers is of the logit lens"),
+        (["read", "--prompts", "x", "--sublayers"], "--sublayers is not for --prompts"),
         (["read", "x", "--model", "a/b", "--demo"], "not allowed with argument"),
         (["read", "x", "--demo", "--revision", "main"], "--revision needs --model"),
         (["read", "x", "--pin"], "argument --pin: expected at least one argument"),
@@ -551,6 +554,21 @@ def test_a_prompt_in_the_chat_template(
     assert "This tokenizer has no chat template." in capsys.readouterr().err
 
 
+def test_sublayers(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lens = tiny.parent / "mine.pt"
+    words = ("read", "hi", "--model", str(tiny), "--lens", str(lens), "--format", "json")
+    assert status(*words, "--sublayers", "--rows", "0") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["rows"] == ["0.attn", "0.mlp", "0", "1.attn", "1.mlp", "1"]  # side by side
+    assert status(*words, "--rows", "0") == 0
+    without = json.loads(capsys.readouterr().out)
+    assert (content["sublayers"], without["sublayers"], without["rows"]) == (True, False, ["0", "1"])
+    for name, lens_ in content["lenses"].items():
+        assert [lens_["top_ids"][row] for row in (2, 5)] == without["lenses"][name]["top_ids"]
+        assert lens_["crystallization"] == without["lenses"][name]["crystallization"]
+    assert content["lenses"]["tuned"]["kl"][:2] == [[None, None]] * 2
+
+
 @pytest.mark.parametrize("ending", ["md", "svg", "html"])
 def test_the_command_in_a_page_makes_it_again(ending: str, tiny: Path, tmp_path: Path) -> None:
     """Found in the page, run by a shell, it writes the same page."""
@@ -558,7 +576,7 @@ def test_the_command_in_a_page_makes_it_again(ending: str, tiny: Path, tmp_path:
     (tmp_path / "first").mkdir()
     first = _written(
         *(tmp_path / "first" / f"page.{ending}", "read", prompt, "--model", str(tiny), "--lens", str(lens)),
-        *("--rows", "emb-0,last", "--value", "kl", "--bos", "--no-final-norm"),
+        *("--rows", "emb-0,last", "--value", "kl", "--bos", "--no-final-norm", "--sublayers"),
         *(["--pin", "z"] if ending != "svg" else []),
     ).read_text("utf-8")
     (command,) = re.findall(r"lenstui read -p .*?page\.\w+", html.unescape(first))

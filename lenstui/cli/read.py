@@ -95,6 +95,13 @@ def _parser() -> Parser:
         action="store_false",
         help="have the logit lens pass over the model's final norm",
     )
+    output.add_argument(
+        "--sublayers",
+        action="store_true",
+        help="before each row k also k.attn and k.mlp, the logits that attention and MLP of block k add, at "
+        "the scale that the final norm has in the last row, so that they add up; and k.mid, the stream "
+        "between the two, where there is one. By the logit lens alone: no tuned lens is fitted for them",
+    )
     return parser
 
 
@@ -134,6 +141,8 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--pin is not for --prompts: each prompt's target is followed")
     if given.diff:
         parser.error("--diff is not for --prompts, which shows both lenses")
+    if given.sublayers:
+        parser.error("--sublayers is not for --prompts: it is of one prompt")
     if given.top_k is not None:
         parser.error("--top-k is not for --prompts, which shows the likeliest token")
     if shape.format not in _SET_FORMATS:
@@ -164,6 +173,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"--diff is for a table, not for {form}")
     if given.diff and given.lenses is not None:
         parser.error("--diff is of both lenses: leave --lenses out")
+    if given.sublayers and (given.diff or given.lenses == ("tuned",)):
+        parser.error("--sublayers is of the logit lens, as no tuned lens is fitted for them: leave one out")
     if not given.final_norm and given.lenses == ("tuned",):
         parser.error("--no-final-norm is of the logit lens: leave one out")
     if form == "parquet" and given.output is None and sys.stdout.isatty():
@@ -172,7 +183,9 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         format=form,
         output=given.output,
         lenses=given.lenses,
-        reading=Reading(RowChoice(given.rows, given.stride), given.final_norm, given.bos, given.chat),
+        reading=Reading(
+            RowChoice(given.rows, given.stride), given.final_norm, given.bos, given.chat, given.sublayers
+        ),
         value=given.value or "prob",
         pins=tuple(given.pin),
         diff=given.diff,

@@ -75,7 +75,7 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
     return Heading(
         prompt,
         tuple(row.label for row in rows),
-        replace(source, final_norm=reading.final_norm, chat=reading.chat),
+        replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers),
         find_pins(model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary),
     )
 

@@ -55,6 +55,7 @@ def csv_pieces(
         "lens_file": source.lens or "",
         "final_norm": str(source.final_norm).lower(),
         "chat": str(source.chat).lower(),
+        "sublayers": str(source.sublayers).lower(),
         "versions": versions_text(source),
     }
     names: list[str] = []

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from lenstui import __version__
 from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.printable import printable
-from lenstui.export.source import Source, versions_text
+from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText
 from lenstui.export.values import PROBABILITY, VALUES, Scale, Value
@@ -71,6 +71,7 @@ def html_page(
         lenses=" and ".join(f"{name} lens" for name in readout.lenses).capitalize(),
         summary=_safe(summary(source)),
         versions=_safe(versions_text(source)),
+        sublayers=f"<p>{_safe(sublayers_text(source))}</p>" if source.sublayers else "",
         prompt=_safe(readout.prompt.text),
         command=_safe(command),
         data=json.dumps(
@@ -105,6 +106,7 @@ def _data(
 ) -> dict[str, Any]:
     """What the script draws. Arrays are flat, by row (`emb` first), column and rank; texts are by number."""
     lenses, pinned = tuple(readout.lenses.values()), [pin.id for pin in pins]
+    streams = [readout.stream(name) for name in readout.lenses]  # they alone decide about the scales
     ids = np.unique(
         np.concatenate([readout.prompt.ids, pinned, *(cells.top_ids.ravel() for cells in lenses)])
     ).astype(np.int64)
@@ -116,13 +118,13 @@ def _data(
     return {
         "rows": list(readout.rows),
         "tokens": numbers_of(readout.prompt.ids),
-        "texts": [texts[token] for token in ids.tolist()],
+        "texts": [texts[token] if token >= 0 else "" for token in ids.tolist()],
         "k": lenses[0].top_ids.shape[2],
         "value": value.key,
         "values": [
-            *(_value(one.key, one.label, one, lenses, vocabulary) for one in VALUES),
+            *(_value(one.key, one.label, one, streams, vocabulary) for one in VALUES),
             *(
-                _value(f"pin{place}", f"probability of {texts[pin.id]}", PROBABILITY, lenses, vocabulary)
+                _value(f"pin{place}", f"probability of {texts[pin.id]}", PROBABILITY, streams, vocabulary)
                 for place, pin in enumerate(pins)
             ),
         ],
@@ -136,14 +138,14 @@ def _data(
                 "probs": _short(cells.top_probs),
                 "entropy": _short(cells.entropy),
                 "kl": _short(cells.kl),
-                "rank": cells.final_rank.ravel().tolist(),
+                "rank": _ranks(cells.final_rank),
                 "next_logprob": _short(cells.next_logprob),
-                "next_rank": [rank if rank >= 0 else None for rank in cells.next_rank.ravel().tolist()],
+                "next_rank": _ranks(cells.next_rank),
                 "crystallization": readout.crystallization(name).tolist(),
                 "pins": [
                     {
                         "probs": _short(np.exp(cells.pin_logprobs[:, :, place])),
-                        "ranks": cells.pin_ranks[:, :, place].ravel().tolist(),
+                        "ranks": _ranks(cells.pin_ranks[:, :, place]),
                     }
                     for place in range(len(pins))
                 ],
@@ -163,6 +165,11 @@ def _value(key: str, label: str, value: Value, lenses: Sequence[Cells], vocabula
         "steps": [scale.steps.start, len(scale.steps)],
         "legend": [value.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
     }
+
+
+def _ranks(values: npt.NDArray[np.int32]) -> list[int | None]:
+    """Flat, None where there is none."""
+    return [rank if rank >= 0 else None for rank in values.ravel().tolist()]
 
 
 def _short(values: npt.NDArray[np.float32]) -> list[float | None]:

@@ -24,7 +24,8 @@ LENSES = ("logit", "tuned")
 def json_text(readout: Readout, texts: TokenText, source: Source, pins: Sequence[Pin] = ()) -> str:
     """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
-    A lens that was not read is null.
+    A lens that was not read is null, and so is a number that there is not: of the next token in the last
+    column, and of the tuned lens in rows of sublayers.
 
     Args:
         readout: what was read.
@@ -56,7 +57,7 @@ def _pin(cells: Cells | None, index: int) -> dict[str, Any] | None:
         return None
     return {
         "logprob": numbers(cells.pin_logprobs[:, :, index]),
-        "rank": cells.pin_ranks[:, :, index].tolist(),
+        "rank": _counts(cells.pin_ranks[:, :, index]),
     }
 
 
@@ -65,15 +66,17 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
     if cells is None:
         return None
     return {
-        "top_ids": cells.top_ids.tolist(),
-        "top_tokens": [[[texts[i] for i in cell] for cell in row] for row in cells.top_ids.tolist()],
+        "top_ids": _counts(cells.top_ids),
+        "top_tokens": [
+            [[texts[i] if i >= 0 else None for i in cell] for cell in row] for row in cells.top_ids.tolist()
+        ],
         "top_logits": numbers(cells.top_logits),
         "top_probs": numbers(cells.top_probs),
         "entropy": numbers(cells.entropy),
         "kl": numbers(cells.kl),
-        "final_rank": cells.final_rank.tolist(),
+        "final_rank": _counts(cells.final_rank),
         "next_logprob": numbers(cells.next_logprob),
-        "next_rank": nulls(cells.next_rank, cells.next_rank >= 0),
+        "next_rank": _counts(cells.next_rank),
         "crystallization": [readout.rows[row] for row in readout.crystallization(name)],
     }
 
@@ -84,6 +87,11 @@ def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:
     float32 goes through its shortest text, so that 0.1 is written as 0.1, not as 0.10000000149011612.
     """
     return nulls(values.astype(str).astype(np.float64), np.isfinite(values))
+
+
+def _counts(values: npt.NDArray[np.int32]) -> list[Any]:
+    """Nested lists of ids or ranks, null where there is none."""
+    return nulls(values, values >= 0)
 
 
 def nulls(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lenstui.export.printable import printable
-from lenstui.export.source import Source, versions_text
+from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.tidy import TokenText
 from lenstui.export.values import Value, probability_text, rank_text
 from lenstui.lens.cells import Cells
@@ -38,19 +38,21 @@ def markdown(
         command: makes this readout again.
     """
     heads = [code_span(texts[token]) for token in readout.prompt.ids]
-    labels = readout.rows[::-1]
     lines: list[str] = []
-    for name, cells in readout.lenses.items():
+    for name in readout.lenses:
+        labels, cells = readout.rows_of(name)
         lines += [
             f"**{name} lens** · {value.label}",
             "",
-            *markdown_table(heads, labels, _cells(cells, texts, value)),
+            *markdown_table(heads, labels[::-1], _cells(cells, texts, value)),
             "",
         ]
-    for name, cells in readout.lenses.items() if pins else ():
+    for name in readout.lenses if pins else ():
+        labels, cells = readout.rows_of(name)
         words = [code_span(texts[pin.id]) for pin in pins]
         title = f"**{name} lens** · pinned, in the last column: probability, rank"
-        lines += [title, "", *markdown_table(words, labels, _pinned(cells)), ""]
+        lines += [title, "", *markdown_table(words, labels[::-1], _pinned(cells)), ""]
+    lines += [sublayers_text(source), ""] if source.sublayers else []
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 

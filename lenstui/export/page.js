@@ -85,6 +85,11 @@ function top1(lens, row, column) {
   return data.texts[lens.top[(row * columns + column) * data.k]];
 }
 
+// What is between two rows of the residual stream: 3.attn.
+function isPart(row) {
+  return data.rows[row].includes(".");
+}
+
 function drawGrid(name) {
   const lens = data.lenses[name];
   const table = element("table", { className: "grid" });
@@ -99,7 +104,7 @@ function drawGrid(name) {
   const body = element("tbody");
   const cells = [];
   for (let row = rows - 1; row >= 0; row--) {
-    const line = element("tr", {}, element("th", { scope: "row" }, data.rows[row]));
+    const line = element("tr", {}, element("th", { scope: "row", className: isPart(row) ? "part" : "" }, data.rows[row]));
     cells[row] = [];
     for (let column = 0; column < columns; column++) {
       const cell = element("td", { tabIndex: -1 }, top1(lens, row, column));
@@ -201,6 +206,11 @@ function tell([row, column]) {
   for (const name of names) {
     const lens = data.lenses[name];
     const at = row * columns + column;
+    if (lens.probs[at * data.k] === null) {
+      const none = element("p", {}, "No tuned lens is fitted for what is between two rows.");
+      sides.append(element("div", {}, element("h2", {}, `${name} lens`), none));
+      continue;
+    }
     const likeliest = element("tbody");
     for (let place = at * data.k; place < (at + 1) * data.k; place++) {
       const bar = element("span", { className: "bar" });

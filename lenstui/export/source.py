@@ -25,6 +25,7 @@ class Source:
         versions: of torch and transformers, by name.
         final_norm: whether the logit lens applied the model's final norm, as it is defined to.
         chat: whether the prompt was put into the tokenizer's chat template.
+        sublayers: whether there are rows of what attention and MLP add.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Source:
     versions: tuple[tuple[str, str], ...] = ()
     final_norm: bool = True
     chat: bool = False
+    sublayers: bool = False
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
@@ -55,7 +57,14 @@ def source_facts(source: Source) -> dict[str, Any]:
         "versions": dict(source.versions),
         "final_norm": source.final_norm,
         "chat": source.chat,
+        "sublayers": source.sublayers,
     }
+
+
+def sublayers_text(source: Source) -> str:
+    """What the numbers in the rows of attention and MLP are."""
+    scale = ", at the scale that the final norm has in the last row" if source.final_norm else ""
+    return f"k.attn, k.mlp: the logits that attention and MLP of block k add{scale}"
 
 
 def versions_text(source: Source) -> str:

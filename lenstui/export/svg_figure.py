@@ -12,11 +12,12 @@ from rich.cells import cell_len
 
 from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.printable import printable
-from lenstui.export.source import Source, versions_text
+from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
 from lenstui.export.tidy import TokenText
 from lenstui.export.values import NO_LEVEL, Scale, Value
 from lenstui.lens.cells import Cells
+from lenstui.lens.rows import is_sublayer
 
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
@@ -86,7 +87,8 @@ def svg_figure(
     """
     tokens = {name: _tokens(cells, texts) for name, cells in readout.lenses.items()}
     frame = _frame(readout, texts, tokens.values())
-    scale = value.scale([value.of(cells) for cells in readout.lenses.values()], vocabulary)
+    # What is between two rows would stretch the scale.
+    scale = value.scale([value.of(readout.stream(name)) for name in readout.lenses], vocabulary)
     bands = _bands(frame, len(tokens))
     widest = max(map(frame.width, bands))
     parts: list[str] = []
@@ -102,11 +104,13 @@ def svg_figure(
             parts += _grid(frame, band, tokens[name], levels, at=(left, top + _ROW))
         top += frame.grid_height + _GAP
     parts += _legend(value, scale, top)
-    footer = summary(source)
-    right = max(len(tokens) * (widest + _GAP) - _GAP, round(cell_len(footer) * _CHARACTER))
+    footer = [*([sublayers_text(source)] if source.sublayers else []), summary(source)]
+    longest = max(map(cell_len, footer))
+    right = max(len(tokens) * (widest + _GAP) - _GAP, round(longest * _CHARACTER))
     width = right + 2 * _MARGIN
-    height = top + 4 * _ROW + _MARGIN
-    parts.append(_text(_MARGIN, height - _MARGIN, footer, fill=_FAINT, size=_FONT - 1))
+    height = top + (3 + len(footer)) * _ROW + _MARGIN
+    for line, text in enumerate(reversed(footer)):
+        parts.append(_text(_MARGIN, height - _MARGIN - line * _ROW, text, fill=_FAINT, size=_FONT - 1))
     opening = _opening(width, height)
     said = _said(readout, source, value, command)
     return "\n".join([opening, *said, _rectangle(0, 0, width, height, "#ffffff"), *parts, "</svg>", ""])
@@ -115,7 +119,8 @@ def svg_figure(
 def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
     """The likeliest tokens, clipped, the top of the network first."""
     return [
-        [clip(texts[token], _WIDEST_TOKEN) for token in row] for row in cells.top_ids[::-1, :, 0].tolist()
+        [clip(texts[token], _WIDEST_TOKEN) if token >= 0 else "" for token in row]
+        for row in cells.top_ids[::-1, :, 0].tolist()
     ]
 
 
@@ -156,7 +161,8 @@ def _grid(
         baseline = top + line * _ROW + _FONT + 1
         x = left + frame.label_width
         if label:
-            yield _text(x - _PAD, baseline, label, fill=_FAINT, anchor="end")
+            size = _FONT - 2 if is_sublayer(label) else None
+            yield _text(x - _PAD, baseline, label, fill=_FAINT, anchor="end", size=size)
         for column in band:
             if not label:
                 yield _text(x + _PAD, baseline, frame.heads[column], bold=True)
@@ -164,7 +170,8 @@ def _grid(
                 level = levels[line - 1][column]
                 colour = _NO_COLOUR if level == NO_LEVEL else LEVEL_COLOURS[level]
                 yield _rectangle(x, top + line * _ROW, frame.widths[column] - 1, _ROW - 1, colour)
-                yield _text(x + _PAD, baseline, tokens[line - 1][column], fill=readable(colour))
+                if token := tokens[line - 1][column]:
+                    yield _text(x + _PAD, baseline, token, fill=readable(colour))
             x += frame.widths[column]
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lenstui.export.printable import printable
-from lenstui.export.source import Source
+from lenstui.export.source import Source, sublayers_text
 from lenstui.export.tidy import TokenText
 from lenstui.export.values import Value, probability_text, rank_text
 from lenstui.lens.cells import Cells
@@ -75,20 +75,23 @@ def table(
     """
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
-    labels = readout.rows[::-1]
     if diff:
         parts.append(
             Text(f"tuned lens minus logit lens · {value.label} · ≠ another token leads", style="bold")
         )
-        parts += grid(labels, heads, _differences(readout.lenses, texts, value), width)
+        parts += grid(readout.rows[::-1], heads, _differences(readout.lenses, texts, value), width)
     else:
-        for name, cells in readout.lenses.items():
+        for name in readout.lenses:
+            labels, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · {value.label}", style="bold"))
-            parts += grid(labels, heads, _entries(cells, texts, value, lines), width)
+            parts += grid(labels[::-1], heads, _entries(cells, texts, value, lines), width)
     if pins:
-        for name, cells in readout.lenses.items():
+        for name in readout.lenses:
+            labels, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · pinned, in the last column: probability, rank", style="bold"))
-            parts += grid(labels, [texts[pin.id] for pin in pins], _pinned(cells), width)
+            parts += grid(labels[::-1], [texts[pin.id] for pin in pins], _pinned(cells), width)
+    if source.sublayers:
+        parts.append(Text(sublayers_text(source), style="dim"))
     parts.append(Text(summary(source), style="dim"))
     return Text("\n").join(parts).append("\n")
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from lenstui.export.source import Source
 from lenstui.lens.cells import Cells, Tile, crystallization_rows
 from lenstui.lens.pins import Pin
+from lenstui.lens.rows import Row, is_sublayer
 from lenstui.lens.tokens import Prompt
 
 # Of `str`, int32 or float32; None, a negative int and NaN mean that there is none.
@@ -46,7 +47,8 @@ class Heading:
 def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
     """The variables of a tile's cells by name, in order of column, lens and row.
 
-    So the order of a whole file does not depend on how it was cut into tiles.
+    So the order of a whole file does not depend on how it was cut into tiles. A row that a lens does not read
+    is no observation. `row_index` is that of the residual stream, and a sublayer has none.
 
     Args:
         tile: what was read.
@@ -71,7 +73,7 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
         return in_order(getattr(cells, field) for cells in tile.lenses.values())
 
     def display(ids: Column) -> Column:
-        return np.array([texts[token] for token in ids.tolist()], object)
+        return np.array([texts[token] if token >= 0 else "" for token in ids.tolist()], object)
 
     ids = everywhere(list(heading.prompt.ids[tile.start : tile.stop]), 0, np.int32)
     columns = {
@@ -101,7 +103,8 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
             f"pin_{p + 1}_logprob": logprobs[:, p],
             f"pin_{p + 1}_rank": ranks[:, p],
         }
-    return columns
+    read = top_ids[:, 0] >= 0
+    return columns if read.all() else {name: column[read] for name, column in columns.items()}
 
 
 def missing(column: Column) -> npt.NDArray[np.bool_]:
@@ -110,11 +113,11 @@ def missing(column: Column) -> npt.NDArray[np.bool_]:
 
 
 def row_index(label: str) -> int:
-    """The index of a row by its label."""
-    return 0 if label == "emb" else int(label) + 1
+    """The index of a row of the residual stream by its label; -1 of what is between two of them."""
+    return -1 if is_sublayer(label) else Row.of(label).h
 
 
 def _settled(cells: Cells, rows: Sequence[str]) -> Column:
     """The label of each column's crystallization row, in every one of its cells."""
-    labels = np.array(rows, object)[crystallization_rows(cells.top_ids[:, :, 0])]
+    labels = np.array(rows, object)[crystallization_rows(cells.top_ids[:, :, 0], rows)]
     return np.broadcast_to(labels, cells.entropy.shape)

@@ -59,7 +59,7 @@ class Cells:
         has: npt.NDArray[np.bool_] = np.any(self.top_ids[:, :, 0] >= 0, axis=1)
         return has
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> Cells:
+    def take(self, rows: npt.NDArray[np.bool_] | Sequence[int]) -> Cells:
         """Some of the rows."""
         return Cells(**{f.name: getattr(self, f.name)[rows] for f in fields(Cells)})
 

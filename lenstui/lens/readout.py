@@ -12,7 +12,7 @@ from lenstui.lens.cells import Cells, IntArray, Tile, crystallization_rows
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import Model
 from lenstui.lens.reduction import Final, nothing, reduce_row, stack
-from lenstui.lens.rows import Row, choose_rows, with_parts
+from lenstui.lens.rows import Row, choose_rows, stream_places, with_parts
 from lenstui.lens.streams import Streams
 from lenstui.lens.sublayers import parts_of
 from lenstui.lens.tokens import Prompt, encode
@@ -50,6 +50,10 @@ class Readout:
         cells = self.lenses[lens]
         has = cells.has_rows
         return tuple(label for label, there in zip(self.rows, has, strict=True) if there), cells.take(has)
+
+    def stream(self, lens: str) -> Cells:
+        """Cells of the residual stream's rows alone."""
+        return self.lenses[lens].take(stream_places(self.rows))
 
     @classmethod
     def join(

@@ -117,6 +117,8 @@ def read_set(
     reading = Reading() if reading is None else reading
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
+    if reading.sublayers:
+        raise LensError("Prompt sets are read without sublayers.")
     if lens is not None:
         lens.check_fits(model.num_blocks, model.d_model)
         lens = lens.to(model.device)  # once, not for each case

@@ -37,6 +37,7 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
             "versions",
             "final_norm",
             "chat",
+            "sublayers",
             "prompt",
             "dropped",
             "tokens",

@@ -91,7 +91,18 @@ def test_csv_gives_every_number_back() -> None:
     lines = list(csv.DictReader(io.StringIO(as_csv(), newline="")))
     assert list(lines[0]) == [
         *NAMES,
-        *("model", "revision", "dtype", "device", "lens_file", "final_norm", "chat", "versions", "prompt"),
+        *(
+            "model",
+            "revision",
+            "dtype",
+            "device",
+            "lens_file",
+            "final_norm",
+            "chat",
+            "sublayers",
+            "versions",
+            "prompt",
+        ),
     ]
     observations = wanted()
     assert len(lines) == len(observations) == 9 * 2 * 4
@@ -110,7 +121,7 @@ def test_csv_says_on_every_line_where_it_comes_from_and_the_prompt_once() -> Non
     for line in lines:
         assert line["model"] == printable(HOSTILE_SOURCE.model)
         assert (line["revision"], line["dtype"], line["device"]) == ("\"&'", "float32", "cpu")
-        assert (line["final_norm"], line["chat"]) == ("true", "false")
+        assert (line["final_norm"], line["chat"], line["sublayers"]) == ("true", "false", "false")
         assert line["lens_file"] == "\\x1b]0;`|x`.pt"
         assert line["versions"] == f"lenstui {__version__}, torch 1.2, transformers 3.4"
     assert [line["prompt"] for line in lines] == [printable(HOSTILE_PROMPT)] + [""] * (len(lines) - 1)
@@ -168,6 +179,7 @@ def test_parquet_says_where_it_comes_from() -> None:
         "versions": {"torch": "1.2", "transformers": "3.4"},
         "final_norm": True,
         "chat": False,
+        "sublayers": False,
         "prompt": HOSTILE_PROMPT,
         "dropped": 0,
     }
