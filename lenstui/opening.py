@@ -78,7 +78,13 @@ def open_model(
     elif start.model is None:
         choice = choose_default(on_progress, should_stop)
     else:
-        folder = resolve(start.model, start.revision, on_progress=on_progress, should_stop=should_stop)
+        folder = resolve(
+            start.model,
+            start.revision,
+            with_code=start.trust_remote_code,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
         choice = Choice(start.model, folder, None)
 
     on_stage("importing torch and transformers")
@@ -95,6 +101,7 @@ def open_model(
         revision=start.revision,
         device=start.device,
         dtype=start.dtype,
+        trust_remote_code=start.trust_remote_code,
         on_stage=on_stage,
     )
     file = start.lens or newest_fitting(model, lenses()) or _bundled_lens(choice.path)

@@ -33,6 +33,7 @@ class Start:
         lens: a tuned lens's file; None for the one that the model brings, if any.
         device: by name, `auto` or one of PyTorch's.
         dtype: by name, `auto` or one of PyTorch's.
+        trust_remote_code: run Python code that `model` brings, if it needs that.
         top_k: how many of the likeliest tokens each cell shows.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
         chat: put the prompt into the tokenizer's chat template.
@@ -46,6 +47,7 @@ class Start:
     lens: Path | None = None
     device: str = "auto"
     dtype: str = "auto"
+    trust_remote_code: bool = False
     top_k: int = 1
     bos: bool | None = None
     chat: bool = False

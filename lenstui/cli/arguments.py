@@ -75,6 +75,12 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
         choices=DTYPES,
         help="auto (the default) is float32 on the CPU, the checkpoint's own elsewhere",
     )
+    model.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the Python code that --model brings, where transformers does not know it: that code can do "
+        "whatever you can, so read it first; without this no such code is even fetched",
+    )
 
 
 def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
@@ -130,6 +136,8 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
     """What the arguments of `add_model` ask for, and else the user's settings: no prompt."""
     if given.revision is not None and given.model is None:
         parser.error("--revision needs --model")
+    if given.trust_remote_code and given.model is None:
+        parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
     return Start(
         model=given.model or (None if given.demo else settings.model),
@@ -138,6 +146,7 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         lens=given.lens,
         device=given.device or settings.device,
         dtype=given.dtype or settings.dtype,
+        trust_remote_code=given.trust_remote_code,
     )
 
 

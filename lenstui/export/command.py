@@ -70,6 +70,8 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
     words = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
     if source.revision is not None:
         words += ["--revision", source.revision]
+    if asked.trust_remote_code:
+        words.append("--trust-remote-code")
     if source.lens is None:
         words += ["--lenses", "logit"]
     elif lens_file is not None and lens_file.parent != bundled_model():

@@ -3,7 +3,7 @@
 `lenstui.lens.hub.download` runs this file by its path, in a process of its own that can be killed. It imports
 nothing of lenstui, and huggingface_hub only once it runs.
 
-    python download.py NAME REVISION CACHE
+    python download.py NAME REVISION CACHE [code]
 
 It prints JSON lines: `{"done", "total", "file"}` at most ten times a second, then `{"path"}` or `{"error"}`.
 As soon as its standard input is closed it removes the file that is half written, and ends.
@@ -61,9 +61,9 @@ def weight_files(names: Collection[str], read: Callable[[str], str]) -> list[str
     return []
 
 
-def support_files(names: Collection[str]) -> list[str]:
-    """The configuration, tokenizer and chat template files among `names`; never code."""
-    return sorted(name for name in names if _is_support(name))
+def support_files(names: Collection[str], *, with_code: bool = False) -> list[str]:
+    """The configuration, tokenizer and chat template files among `names`; code only where it is wanted."""
+    return sorted(name for name in names if _is_support(name) or (with_code and name.endswith(".py")))
 
 
 def _is_support(name: str) -> bool:
@@ -132,7 +132,7 @@ def say(**message: str | int) -> None:
     print(json.dumps(message), file=sys.__stdout__, flush=True)
 
 
-def fetch(name: str, revision: str, cache: Path) -> Path:
+def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> Path:
     """Download what is missing of a model, one file after the other, the weights last.
 
     One at a time and in the main thread, so that an interrupt reaches huggingface_hub, which then removes its
@@ -151,7 +151,7 @@ def fetch(name: str, revision: str, cache: Path) -> Path:
     weights = weight_files(sizes, lambda index: get(index).read_text(encoding="utf-8"))
     if "config.json" not in sizes or not weights:
         raise _RefusedError(_no_model(name, sizes))
-    needed = [*support_files(sizes), *weights]
+    needed = [*support_files(sizes, with_code=with_code), *weights]
     snapshot = get("config.json").parent
     _check_disk(name, cache, sum(sizes.get(file, 0) for file in needed if not (snapshot / file).exists()))
 
@@ -232,12 +232,12 @@ def _stop_with_the_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def main(name: str, revision: str, cache: str) -> int:
+def main(name: str, revision: str, cache: str, *more: str) -> int:
     """Download, tell how it goes, and return the exit status."""
     _stop_with_the_parent()
     sys.stdout = sys.stderr  # the messages alone go to the real one
     try:
-        say(path=str(fetch(name, revision, Path(cache))))
+        say(path=str(fetch(name, revision, Path(cache), with_code="code" in more)))
     except (KeyboardInterrupt, BrokenPipeError):  # nobody is listening any more
         return 1
     except Exception as error:  # every failure becomes a line for the user

@@ -71,7 +71,7 @@ OnProgress = Callable[[DownloadProgress], None]
 ShouldStop = Callable[[], bool]
 
 
-def find_local(name: str, revision: str | None = None) -> Path | None:
+def find_local(name: str, revision: str | None = None, *, with_code: bool = False) -> Path | None:
     """The folder of a model that is on this machine, without touching the network.
 
     Args:
@@ -84,13 +84,16 @@ def find_local(name: str, revision: str | None = None) -> Path | None:
     if place := _place(name):
         return place
     snapshot = _snapshot(name, revision)
-    return snapshot if snapshot and _is_complete(snapshot) else None
+    if snapshot is None or not _is_complete(snapshot) or (with_code and not _has_code(snapshot)):
+        return None
+    return snapshot
 
 
 def resolve(
     name: str,
     revision: str | None = None,
     *,
+    with_code: bool = False,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Path:
@@ -99,6 +102,7 @@ def resolve(
     Args:
         name: a folder, a GGUF file, or `OWNER/NAME` on the hub.
         revision: a branch, tag or commit on the hub.
+        with_code: the Python files that the model brings are wanted too.
         on_progress: told at most ten times a second how far the download is, in the caller's thread.
         should_stop: asked at least ten times a second during a download.
 
@@ -116,13 +120,13 @@ def resolve(
         raise LensError(f"No such file: {name}. A GGUF file on the hub has to be downloaded first.")
     if _looks_like_a_path(name):
         raise LensError(f"No such folder: {name}")
-    if local := find_local(name, revision):
+    if local := find_local(name, revision, with_code=with_code):
         return local
     if why := _why_no_network():
         called = name if revision is None else f"{name} at revision {revision}"
         where = "is only partly in" if _snapshot(name, revision) else "is not in"
         raise LensError(f"{called} {where} the cache ({hub_cache()}) and {why}, or give a folder, or --demo.")
-    return download(name, revision, on_progress, should_stop)
+    return download(name, revision, on_progress, should_stop, with_code=with_code)
 
 
 def choose_default(on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None) -> Choice:
@@ -156,6 +160,8 @@ def download(
     revision: str | None = None,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
+    *,
+    with_code: bool = False,
 ) -> Path:
     """Download a model into the Hugging Face cache, in a child process.
 
@@ -166,12 +172,13 @@ def download(
         revision: a branch, tag or commit; `main` where None.
         on_progress: as in `resolve`.
         should_stop: as in `resolve`.
+        with_code: as in `resolve`.
 
     Raises:
         DownloadStopped: if `should_stop` said so; the child is gone then.
         LensError: if it failed.
     """
-    with tempfile.TemporaryFile() as complaints, _running(name, revision, complaints) as messages:
+    with tempfile.TemporaryFile() as complaints, _running(name, revision, complaints, with_code) as messages:
         for message in messages:
             if should_stop is not None and should_stop():
                 raise DownloadStopped(f"The download of {name} was stopped.")
@@ -277,6 +284,22 @@ def _is_complete(snapshot: Path) -> bool:
         return False
 
 
+def _has_code(snapshot: Path) -> bool:
+    """Whether the Python files are there that the configuration and the tokenizer name."""
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            found = json.loads((snapshot / name).read_text(encoding="utf-8")).get("auto_map") or {}
+        except (OSError, ValueError, AttributeError):
+            continue
+        classes = [
+            entry for value in found.values() for entry in (value if isinstance(value, list) else [value])
+        ]
+        modules = {str(entry).rpartition(".")[0] for entry in classes if entry and "--" not in str(entry)}
+        if not all((snapshot / f"{module}.py").is_file() for module in modules):
+            return False
+    return True
+
+
 def _why_no_network() -> str | None:
     if variable := offline_variable():
         return f"{variable} is set: unset it"
@@ -311,10 +334,13 @@ def _answers(url: str, timeout: float) -> bool:
 
 
 @contextlib.contextmanager
-def _running(name: str, revision: str | None, complaints: Any) -> Iterator[Iterator[dict[str, Any] | None]]:
+def _running(
+    name: str, revision: str | None, complaints: Any, with_code: bool
+) -> Iterator[Iterator[dict[str, Any] | None]]:
     """Run the child; its messages come out, with a None in every moment of silence. It is gone afterwards."""
     # By path and with -P: neither lenstui's modules nor the current folder's may shadow what it imports.
     command = [sys.executable, "-P", child.__file__, name, revision or _MAIN, str(hub_cache())]
+    command += ["code"] if with_code else []
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

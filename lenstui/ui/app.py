@@ -269,7 +269,9 @@ class LenstuiApp(App[None]):
 
     def _keep_session(self) -> None:
         if self.explore.is_mounted:
-            self._session.keep(self.explore, named=self._start.revision is None)
+            start = self._start
+            named = start.revision is None and not start.trust_remote_code
+            self._session.keep(self.explore, named=named)
         if self.theme != self._first_theme:
             self._session.keep_theme(self.theme, self.settings)
         if trouble := self._session.save():
@@ -299,12 +301,21 @@ class LenstuiApp(App[None]):
             self._open(chosen.name, chosen.revision)
 
     def _open(self, name: str, revision: str | None) -> None:
-        """Open another model, the bundled one where there is no name; all else stays as it was asked for."""
+        """Open another model, the bundled one where there is no name; all else stays as it was asked for.
+
+        But for the trust in a model's own code: that was in the one on the command line.
+        """
         if self.explore.model is not None:
             self._readings[self.explore.model.name] = self.explore.reading
         self._restores = True
         self._start = replace(
-            self._start, model=name or None, demo=not name, revision=revision, lens=None, again=None
+            self._start,
+            model=name or None,
+            demo=not name,
+            revision=revision,
+            lens=None,
+            again=None,
+            trust_remote_code=False,
         )
         self.explore.post_message(LoadStage("looking for the model"))
         self.load(self._start)

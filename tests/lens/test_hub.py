@@ -458,6 +458,22 @@ def test_the_files_of_a_model():
     others = ["tokenizer.py", "original/tokenizer.model", "training_args.bin", "model.fp16.safetensors"]
     found = child.support_files([*FILES, *wanted, *others])
     assert set(found) == NEEDED - {"model.safetensors"} | set(wanted)
+    code = {"tokenizer.py"} | {name for name in FILES if name.endswith(".py")}
+    assert set(child.support_files([*FILES, *wanted, *others], with_code=True)) == set(found) | code
+
+
+def test_code_is_fetched_only_where_it_is_wanted(fake):
+    config = json.dumps(
+        {"auto_map": {"AutoModelForCausalLM": "modeling_acme.Acme", "AutoConfig": "a/b--c.D"}}
+    )
+    fake.files |= {"config.json": config.encode(), "modeling_acme.py": b"pass", "acme_parts.py": b"pass"}
+    folder = hub.resolve(NAME)
+    assert not [*folder.glob("*.py")]
+    assert hub.find_local(NAME) == folder
+    assert hub.find_local(NAME, with_code=True) is None
+    assert hub.resolve(NAME, with_code=True) == folder
+    assert {file.name for file in folder.glob("*.py")} >= {"modeling_acme.py", "acme_parts.py"}
+    assert hub.find_local(NAME, with_code=True) == folder
 
 
 @pytest.mark.parametrize(

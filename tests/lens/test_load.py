@@ -136,7 +136,13 @@ def test_a_configuration_that_is_none(folder: Path, text: str, message: str) -> 
         ),
         ({"architectures": ["BertForMaskedLM"], "model_type": "bert"}, "no causal LM (BertForMaskedLM)"),
         ({"architectures": ["ViTModel"], "model_type": "vit"}, "no causal LM (ViTModel)"),
-        ({"model_type": "acme", "auto_map": {"AutoModelForCausalLM": "a.B"}}, "code of its own"),
+        (
+            {"model_type": "acme", "auto_map": {"AutoModelForCausalLM": "a.B"}},
+            "needs Python code of its own (acme): that would run with all your rights. "
+            "If you trust it, add --trust-remote-code",
+        ),
+        ({"architectures": ["CLIPModel"], "model_type": "clip"}, "no causal LM (CLIPModel)"),
+        ({"architectures": ["GPT2ForTokenClassification"], "model_type": "gpt2"}, "no causal LM (GPT2For"),
         ({"hidden_size": "wide"}, "is not understood"),
         ({"num_attention_heads": 5}, "is not understood"),
     ],
@@ -168,6 +174,22 @@ def test_truncated_weights(folder: Path, keep: int) -> None:
     message = refusal(folder)
     assert "weights" in message
     assert "damaged" in message or "no weights" in message
+
+
+def test_a_shard_that_was_not_downloaded(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(weights)
+    shards = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for shard, part in shards.items():
+        save_file({name: weights[name] for name in part}, folder / shard, metadata={"format": "pt"})
+    index = {"metadata": {}, "weight_map": {name: shard for shard, part in shards.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert load(str(folder), device="cpu").num_blocks == 3
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    message = refusal(folder)
+    assert "model-00002-of-00002.safetensors" in message
+    assert "The weights in" in message
 
 
 def test_a_pickle_that_is_no_weights(folder: Path) -> None:
