@@ -143,6 +143,19 @@ def source_of(opened: Opened, *, tuned: bool) -> Source:
     )
 
 
+def lens_to_name(opened: Opened) -> Path | None:
+    """The file of the lens in use, to be named in a command; None if it is the one that is opened unnamed.
+
+    That is the bundled model's own lens, as long as no other was fitted for it.
+    """
+    from lenstui.lens.lens_list import newest_fitting
+
+    file = opened.lens_file
+    if file is None or file.parent != bundled_model() or newest_fitting(opened.model, lenses()) is not None:
+        return file
+    return None
+
+
 def _last_model(start: Start) -> Choice | None:
     """The model of the last session, if it is on this machine and not the one that is opened anyway."""
     from lenstui.lens.hub import BUNDLED_MODEL, DEFAULT_MODEL, Choice, find_local

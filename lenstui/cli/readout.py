@@ -119,8 +119,9 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         show_text(_table(tiles, heading, opened, asked, shape), shape.output)
         return
     from lenstui.export.forms import Manner, text_of, write_bytes, write_form
+    from lenstui.opening import lens_to_name
 
-    model, command = opened.model, read_command(heading, opened.lens_file, asked, shape)
+    model, command = opened.model, read_command(heading, lens_to_name(opened), asked, shape)
     manner = Manner(model.texts, model.vocabulary, _value(shape), command)
     if shape.output is not None:
         write_form(shape.format, tiles, heading, manner, shape.output)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
-from lenstui.paths import bundled_model
 
 if TYPE_CHECKING:
     from lenstui.export.source import Source
@@ -27,7 +26,7 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
 
     Args:
         heading: what was read.
-        lens_file: the file of its tuned lens.
+        lens_file: the file of its tuned lens; None for the one that is opened unnamed.
         asked: what was asked for; of the device and `top_k` nothing else knows.
         shape: what of it was to be written.
     """
@@ -74,7 +73,7 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words.append("--trust-remote-code")
     if source.lens is None:
         words += ["--lenses", "logit"]
-    elif lens_file is not None and lens_file.parent != bundled_model():
+    elif lens_file is not None:
         words += ["--lens", str(lens_file)]
     if shape.lenses == ("tuned",):
         words += ["--lenses", "tuned"]

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 from lenstui.export.place import replacing
+from lenstui.export.printable import printable
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading, TokenText
@@ -88,3 +90,25 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
         from lenstui.export.markdown import markdown
 
         yield markdown(readout, texts, source, value, pins=pins, command=command)
+
+
+def with_source(text: str, heading: Heading, command: str) -> str:
+    """A part of a readout, and behind it, in lines that begin with `#`, where it comes from."""
+    return text + "".join(f"# {line}\n" for line in _source_lines(heading, command))
+
+
+def described(svg: str, heading: Heading, command: str) -> str:
+    """A picture of the screen that says, to whoever opens the file, where its numbers come from."""
+    opening, end, rest = svg.partition(">")
+    return f"{opening}{end}<desc>{escape(chr(10).join(_source_lines(heading, command)))}</desc>{rest}"
+
+
+def _source_lines(heading: Heading, command: str) -> tuple[str, ...]:
+    from lenstui.export.source import versions_text
+    from lenstui.export.table import summary
+
+    return (
+        printable(f"prompt: {heading.prompt.text}"),
+        printable(f"{summary(heading.source)} · {versions_text(heading.source)}"),
+        command.removeprefix("# "),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -11,6 +12,7 @@ from lenstui.lens.errors import LensError
 from lenstui.lens.tokens import TokenTexts
 
 MOST_WORDS = 8
+_NUMBER = re.compile(r"\[id (\d{1,9})\]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ def find_pins(
     """The tokens that `words` mean, each once, in the order of the words.
 
     A word means every token that is the word, with or without a space before it; one that is typed with its
-    space means that alone. Failing these, it means the token that is displayed so (`·sky`, `⏎`). Failing that
-    too, it means the first token of the word where it follows the prompt.
+    space means that alone. Failing these, it means the token that is displayed so (`·sky`, `⏎`) or has that
+    number (`[id 278]`). Failing that too, it means the first token of the word where it follows the prompt.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
@@ -59,6 +61,7 @@ def find_pins(
     found: dict[int, Pin] = {}
     for word in words:
         ids = by_display.get(word) or [token for form in _forms(word) for token in by_surface[form]]
+        ids = ids or _by_number(word, vocabulary)
         whole = bool(ids)
         for token in ids or [_first_token(tokenizer, texts, word, prompt)]:
             if token >= vocabulary:
@@ -103,6 +106,43 @@ def find_target(
     if token >= vocabulary:
         raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
     return Pin(word, token, whole=False)
+
+
+def pins_of(texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int) -> tuple[Pin, ...]:
+    """Pins of these very tokens, with words by which `find_pins` finds them and no others.
+
+    Args:
+        texts: display text of the tokens.
+        tokens: each once.
+        vocabulary: how many logits the model gives.
+    """
+    surfaces = [texts.surface(token) for token in tokens]
+    # Both forms of a word that stand side by side have one word for both.
+    words = [(surface.removeprefix(" "), surface) for surface in surfaces]
+    forms = {form for pair in words for word in pair if word for form in _forms(word)}
+    by_surface = _by_text(forms, texts.surface, vocabulary) if forms else {}
+    pins: list[Pin] = []
+    while len(pins) < len(tokens):
+        rest = list(tokens[len(pins) :])
+        word, found = f"[id {rest[0]}]", rest[:1]
+        for candidate in words[len(pins)]:
+            if candidate and "\0" not in candidate:  # which no command line takes
+                meant = [token for form in _forms(candidate) for token in by_surface[form]]
+                if meant and meant == rest[: len(meant)]:
+                    word, found = candidate, meant
+                    break
+        pins += [Pin(word, token) for token in found]
+    return tuple(pins)
+
+
+def _by_number(word: str, vocabulary: int) -> list[int]:
+    """The token of a number, if the word is one in its brackets."""
+    match = _NUMBER.fullmatch(word)
+    if match is None:
+        return []
+    if int(match[1]) >= vocabulary:
+        raise LensError(f"There is no token {match[1]}: the vocabulary has ids 0 … {vocabulary - 1}.")
+    return [int(match[1])]
 
 
 def _forms(word: str) -> tuple[str, ...]:

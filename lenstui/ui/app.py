@@ -34,6 +34,7 @@ from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.quit_training import QuitTraining
 from lenstui.ui.session import Look, Session, depth_of, first_reading
+from lenstui.ui.takeaway import Takeaway
 from lenstui.ui.themes import THEMES
 from lenstui.ui.training import Training
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -103,12 +104,18 @@ class LenstuiApp(App[None]):
         self._files = LensFiles(self._hand_on, lambda: self._work.opened)
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
         self.training = Training(self._hand_on, self._thread, self._work)
+        self.takeaway = Takeaway(self._hand_on, self._work, self._thread, self._file_thread)
         self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
         self._quit_training: QuitTraining | None = None  # while it is asked
         prompt = FIRST_PROMPT if start.prompt is None else start.prompt
         self.explore = Explore(prompt, depth=start.top_k, history=self._history)
+
+    @property
+    def start(self) -> Start:
+        """What was asked for last."""
+        return self._start
 
     def show_theme(self, name: str | None) -> None:
         """Begin with a theme, which is no choice to be kept."""

@@ -91,6 +91,25 @@ class Generation:
     seed: int
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What is on screen, for other jobs of the model thread.
+
+    Attributes:
+        opened: the open model.
+        lens: what the tuned side is read through, or None.
+        in_training: that lens is the one in training.
+        prompt: as the model reads it.
+        request: what was asked for.
+    """
+
+    opened: Opened
+    lens: TunedLens | None
+    in_training: bool
+    prompt: Prompt
+    request: ReadRequest
+
+
 class ModelWork:
     """The open model with its lens, and what is done with it. Touched by the model thread alone."""
 
@@ -285,6 +304,18 @@ class ModelWork:
         except Exception as error:  # whatever torch and transformers raise must not end the program
             text = f"Reading failed: {type(error).__name__}: {first_line(error)}"
             self._post(CellNotRead(serial, text))
+
+    def shown(self, serial: int) -> Shown | None:
+        """What is on screen; None if it is not that reading any more.
+
+        Raises:
+            LensError: if its prompt cannot be read.
+        """
+        opened, request = self._opened, self._request
+        if opened is None or request is None or request.serial != serial:
+            return None
+        training = self._lens_in_training()
+        return Shown(opened, training or opened.lens, training is not None, self._prompt(request), request)
 
     def _prompt(self, request: ReadRequest) -> Prompt:
         """The prompt that is asked for, as the open model reads it."""

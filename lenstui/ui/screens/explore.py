@@ -35,6 +35,7 @@ from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.finding import Finding
 from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.screens.rereading import Rereading
+from lenstui.ui.screens.taking_away import TakingAway
 from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
@@ -52,7 +53,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Differing, Finding, Continuing, Pinning, Rereading):
+class Explore(CellOpening, Differing, Finding, TakingAway, Continuing, Pinning, Rereading):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands

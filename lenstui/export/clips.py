@@ -1,0 +1,136 @@
+"""Parts of a readout as text for the clipboard: a line, or a table with tabs between its fields.
+
+Numbers are written in six significant digits, for spreadsheets; only the whole table has them as on screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lenstui.export.tidy import TokenText
+from lenstui.export.values import Value, nats_text, probability_text, rank_text
+from lenstui.lens.cells import Cells
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What the parts are cut from.
+
+    Attributes:
+        rows: labels of the rows, `emb` first.
+        tokens: display texts of the input tokens.
+        lenses: all cells by lens name.
+        texts: display text of every token in them.
+        value: the number that is shown.
+        pins: display texts of the pinned tokens, in the order of the cells' last axis.
+    """
+
+    rows: Sequence[str]
+    tokens: Sequence[str]
+    lenses: Mapping[str, Cells]
+    texts: TokenText
+    value: Value
+    pins: Sequence[str] = ()
+
+    def unread(self, row: int | None = None, column: int | None = None) -> int | None:
+        """The first column of a row, of all rows for None, that is not read yet; None if all are."""
+        rows = slice(None) if row is None else slice(row, row + 1)
+        columns = slice(None) if column is None else slice(column, column + 1)
+        for cells in self.lenses.values():
+            unread = cells.top_ids[rows, columns, 0] < 0
+            if cells.pin_ranks.shape[2] != len(self.pins):
+                unread[:] = True
+            else:
+                unread |= (cells.pin_ranks[rows, columns] < 0).any(-1)
+            missing = np.flatnonzero(unread.any(0))
+            if missing.size:
+                return int(missing[0]) + (column or 0)
+        return None
+
+
+def top_line(cells: Cells, texts: TokenText, row: int, column: int, count: int) -> str:
+    """The likeliest tokens of a cell: `·blue 31%  ·the 8%`."""
+    ids, probs = cells.top_ids[row, column, :count], cells.top_probs[row, column, :count]
+    return "  ".join(
+        f"{texts[token]} {probability_text(prob)}"
+        for token, prob in zip(ids.tolist(), probs.tolist(), strict=True)
+    )
+
+
+def cell_text(clip: Clip, row: int, column: int) -> str:
+    """One cell by every lens, as many tokens as it keeps, and its numbers in words."""
+    follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
+    lines = [f'row {clip.rows[row]} · column {column} "{clip.tokens[column]}"{follows}']
+    for name, cells in clip.lenses.items():
+        numbers = (
+            f"entropy {nats_text(float(cells.entropy[row, column]))} nats",
+            f"KL from final {nats_text(float(cells.kl[row, column]))} nats",
+            f"final top-1 at rank {rank_text(int(cells.final_rank[row, column]))}",
+        )
+        tokens = top_line(cells, clip.texts, row, column, cells.top_ids.shape[2])
+        lines += [f"{name} lens: {tokens}", f"{name} lens: {', '.join(numbers)}"]
+        for place, pin in enumerate(clip.pins):
+            prob = probability_text(float(np.exp(cells.pin_logprobs[row, column, place])))
+            rank = rank_text(int(cells.pin_ranks[row, column, place]))
+            lines.append(f'{name} lens: pinned "{pin}" {prob}, rank {rank}')
+    return "\n".join(lines) + "\n"
+
+
+def row_text(clip: Clip, row: int) -> str:
+    """A row: a line for each column, with each lens's likeliest token, its value, and the pins."""
+    columns = map(str, range(len(clip.tokens)))
+    fields = _fields(clip, row, slice(None))
+    return _lines(["column", "token", *_heads(clip)], zip(columns, clip.tokens, *fields, strict=True))
+
+
+def column_text(clip: Clip, column: int) -> str:
+    """A column: a line for each row, `emb` first, with the same."""
+    fields = _fields(clip, slice(None), column)
+    return _lines(["row", *_heads(clip)], zip(clip.rows, *fields, strict=True))
+
+
+def table_text(clip: Clip) -> str:
+    """All cells of all lenses as on screen, the top of the network first: a line for each lens and row."""
+    head = ["lens", "row", *clip.tokens]
+    lines = []
+    for name, cells in clip.lenses.items():
+        ids, values = cells.top_ids[:, :, 0], clip.value.of(cells)
+        for row in reversed(range(len(clip.rows))):
+            shown = (
+                f"{clip.texts[token]} {clip.value.format(number)}"
+                for token, number in zip(ids[row].tolist(), values[row].tolist(), strict=True)
+            )
+            lines.append([name, clip.rows[row], *shown])
+    return _lines(head, lines)
+
+
+def _heads(clip: Clip) -> list[str]:
+    value = f"{clip.value.label}{f', {clip.value.unit}' if clip.value.unit else ''}"
+    return [
+        f"{name} {head}"
+        for name in clip.lenses
+        for head in ("top-1", value, *(f"p({pin})" for pin in clip.pins))
+    ]
+
+
+def _fields(clip: Clip, row: int | slice, column: int | slice) -> list[list[str]]:
+    """What `_heads` names, along a row or a column."""
+    fields = []
+    for cells in clip.lenses.values():
+        fields.append([clip.texts[token] for token in cells.top_ids[row, column, 0].tolist()])
+        fields.append(_digits(clip.value.of(cells)[row, column].tolist()))
+        probs = np.exp(cells.pin_logprobs[row, column])
+        fields.extend(_digits(probs[..., place].tolist()) for place in range(len(clip.pins)))
+    return fields
+
+
+def _digits(numbers: Iterable[float]) -> list[str]:
+    return ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
+
+
+def _lines(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    return "".join("\t".join(fields) + "\n" for fields in (head, *lines))

@@ -1,0 +1,210 @@
+"""What Explore does to take away what it shows: a dialog, and two keys that copy at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_text, top_line
+from lenstui.export.printable import printable
+from lenstui.export.shape import Shape
+from lenstui.export_files import proposed_path, shown_path
+from lenstui.lens.cells import Cells
+from lenstui.ui.screens.continuing import Continuing
+from lenstui.ui.screens.pinning import NOT_READ, Pinning
+from lenstui.ui.takeaway import Order
+from lenstui.ui.takeaway_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
+from lenstui.ui.takeaway_things import THINGS, Thing
+
+if TYPE_CHECKING:
+    from lenstui.ui.screens.take_away import TakeAway
+
+NOTHING = "Nothing is read yet: there is nothing to take away."
+# Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
+CLIPBOARD_LIMIT = 74_994
+_SHOWN = 60  # characters of a copied text that are shown
+
+
+class TakingAway(Continuing, Pinning):
+    """Explore with ways out for what it shows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "x", "take_away", "Export", show=False, id="explore.take_away",
+            tooltip="Take it away: to a file, or to the clipboard",
+        ),
+        Binding(
+            "y", "copy_cell", "Copy tokens", show=False, id="explore.copy_cell",
+            tooltip="Copy the cell's likeliest tokens",
+        ),
+        Binding(
+            "Y", "copy_command", "Copy command", show=False, id="explore.copy_command",
+            tooltip="Copy the command that reads the same",
+        ),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._takeaway: TakeAway | None = None  # the dialog, while it is open
+        self._orders = 0
+        self._copied = False  # anything: then it is known what it takes
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_take_away(self) -> None:
+        """Ask what, and where to."""
+        if not self.columns:
+            self._tell(NOTHING)
+            return
+        from lenstui.ui.screens.take_away import TakeAway  # which the first paint can do without
+
+        def closed(_: None) -> None:
+            self._takeaway = None
+
+        self._takeaway = TakeAway(self)
+        self.app.push_screen(self._takeaway, closed)
+
+    def action_copy_cell(self) -> None:
+        """Copy what the cell under the cursor shows."""
+        cursor, cells = self.panes.cursor, self.panes.shown_grid.cells
+        if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
+            self._tell(NOT_READ if self.columns else NOTHING)
+            return
+        line = top_line(cells, self._texts, cursor.row, cursor.column, self._depth_shown)
+        self._copy(THINGS["cell"], line)
+
+    def action_copy_command(self) -> None:
+        """Copy the command that reads the same."""
+        if not self.columns:
+            self._tell(NOTHING)
+            return
+        self._app.takeaway.take_command(self._order(None))
+
+    # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
+
+    def proposed(self, thing: Thing) -> Path:
+        """Where a thing might go."""
+        assert self._model is not None
+        part = "" if not thing.copies and thing.key != "screen" else thing.key
+        return proposed_path(self._model.name, self._prompt, thing.ending, part)
+
+    def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
+        """Take a thing to a file, or to the clipboard for None; it is told what becomes of it."""
+        order, takeaway = replace(self._order(path), remark=remark), self._app.takeaway
+        if thing.key == "command":
+            takeaway.take_command(order)
+        elif thing.key == "screen":
+            takeaway.take(replace(order, text=self.picture(), is_picture=True))
+        elif thing.key == "markdown" or not thing.copies:
+            form = "md" if thing.copies else thing.key
+            takeaway.take(replace(order, shape=replace(order.shape, format=form)))
+        elif text := self._clip(thing.key):
+            if path is not None:
+                takeaway.take(replace(order, text=text))
+            else:
+                self._copy(thing, text)
+
+    def give_up(self) -> None:
+        """Stop what is under way."""
+        self._orders += 1
+        self._app.takeaway.stop()
+
+    def picture(self) -> str:
+        """Explore as an SVG picture, without what is over it."""
+        from io import StringIO
+
+        from rich.console import Console
+
+        width, height = self.app.size
+        console = Console(
+            width=width, height=height, file=StringIO(), force_terminal=True, color_system="truecolor",
+            record=True, legacy_windows=False, safe_box=False,
+        )  # fmt: skip  # as Textual's `export_screenshot` has it
+        console.print(self._compositor.render_update(full=True))
+        return console.export_svg(title="lenstui")
+
+    def _order(self, path: Path | None) -> Order:
+        self._orders += 1
+        shape = Shape(output=path, value=self.panes.value.key)
+        return Order(self._orders, self.serial, shape, self._app.start, self._depth_shown)
+
+    @property
+    def _depth_shown(self) -> int:
+        return max(self.panes.grids["logit"].depth, 1)
+
+    def _clip(self, part: str) -> str | None:
+        """A part of what is on screen as text; None if it is not read yet, which is said."""
+        assert self._model is not None
+        lenses: dict[str, Cells] = {}
+        for lens, grid in self.grids.items():
+            if grid.display and grid.cells is not None:
+                lenses[lens] = grid.cells
+        pins = tuple(pin.text for pin in self.panel.pins)
+        clip = Clip(self._model.rows, self._columns, lenses, self._texts, self.panes.value, pins)
+        cursor = self.panes.cursor
+        row = cursor.row if part in {"row", "cell"} else None
+        column = cursor.column if part in {"column", "cell"} else None
+        unread = clip.unread(row, column) if lenses else 0
+        if unread is not None:
+            self._fail(f"Column {unread} is not read yet: try again in a moment.")
+            return None
+        if part == "cell":
+            return cell_text(clip, cursor.row, cursor.column)
+        if part == "row":
+            return row_text(clip, cursor.row)
+        return column_text(clip, cursor.column) if part == "column" else table_text(clip)
+
+    # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
+
+    def on_takeaway_progress(self, message: TakeawayProgress) -> None:
+        """How far it is."""
+        if message.number == self._orders and self._takeaway is not None:
+            self._takeaway.say(f"reading … {message.done} of {message.columns} columns · esc gives it up")
+
+    def on_file_taken(self, message: FileTaken) -> None:
+        """Say where it is."""
+        self._close(message.number)
+        text = printable(f"Written: {shown_path(message.path)}")
+        self.notify(f"{message.remark} {text}" if message.remark else text, timeout=12, markup=False)
+
+    def on_text_taken(self, message: TextTaken) -> None:
+        """Put it into the clipboard."""
+        if message.number == self._orders:
+            self._copy(message.thing, message.text)
+
+    def on_not_taken(self, message: NotTaken) -> None:
+        """Say why; the dialog stays."""
+        if message.number == self._orders:
+            self._fail(message.text)
+
+    def _fail(self, text: str) -> None:
+        if self._takeaway is not None:
+            self._takeaway.say(text, wrong=True)
+        else:
+            self.app.clear_notifications()
+            self.notify(printable(text), severity="warning", timeout=8, markup=False)
+
+    def _close(self, number: int) -> None:
+        if number == self._orders and self._takeaway is not None:
+            self._takeaway.finish()
+
+    def _copy(self, thing: Thing, text: str) -> None:
+        """To the clipboard by OSC 52; what is too much for that, to a file."""
+        size = len(text.encode())
+        if size > CLIPBOARD_LIMIT:
+            remark = f"{size / 1000:.0f} kB are more than many terminals copy."
+            self.take(thing, self.proposed(thing), remark)
+            return
+        self._close(self._orders)
+        self.app.copy_to_clipboard(text)
+        first, _, rest = text.rstrip("\n").partition("\n")
+        shown = first.replace("\t", "  ")
+        shown = f"{shown[:_SHOWN]} …" if rest or len(shown) > _SHOWN else shown
+        hint = "" if self._copied or not os.environ.get("TMUX") else " In tmux: set -g set-clipboard on."
+        self._copied = True
+        self.app.clear_notifications()
+        self.notify(f"Copied the {thing.label}: {shown}{hint}", timeout=6, markup=False)

@@ -1,0 +1,44 @@
+"""What can be taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What can be taken.
+
+    Attributes:
+        key: its name in the code; of a form of `lenstui read` the form's.
+        label: its name on screen.
+        does: what it holds.
+        ending: of its file.
+        copies: it goes to the clipboard, unless a file is wanted.
+    """
+
+    key: str
+    label: str
+    does: str
+    ending: str
+    copies: bool = False
+
+
+FILES = (
+    Thing("html", "HTML page", "both lenses in colour, all numbers of every cell", ".html"),
+    Thing("svg", "SVG figure", "the grids with the chosen value as colour", ".svg"),
+    Thing("md", "Markdown", "tables with the chosen value, and the command", ".md"),
+    Thing("csv", "CSV", "a line for each cell and lens, every number", ".csv"),
+    Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
+    Thing("json", "JSON", "everything, as `lenstui read --format json` has it", ".json"),
+    Thing("screen", "picture of screen", "this screen as it is, as SVG", ".svg"),
+)
+COPIES = (
+    Thing("cell", "cell", "the tokens and numbers under the cursor", ".txt", copies=True),
+    Thing("row", "row", "the cursor's row, tab-separated", ".tsv", copies=True),
+    Thing("column", "column", "the cursor's column, tab-separated", ".tsv", copies=True),
+    Thing("markdown", "table, Markdown", "all cells with the chosen value", ".md", copies=True),
+    Thing("table", "table, tabs", "the same, tab-separated", ".tsv", copies=True),
+    Thing("command", "command", "the `lenstui read …` that reads the same", ".sh", copies=True),
+)
+THINGS = {thing.key: thing for thing in (*FILES, *COPIES)}
