@@ -118,10 +118,11 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
             _write_data(readouts, heading, opened.model.texts, shape)
         return 0
     from lenstui.export.set_values import mean_value
+    from lenstui.opening import lens_to_name
 
     cases = list(readouts)
     value = mean_value(asked_set.value, cases)
-    again = partial(set_command, heading.source, asked_set.options, opened.lens_file, asked)
+    again = partial(set_command, heading.source, asked_set.options, lens_to_name(opened), asked)
     _write_page(cases, heading, value, replace(shape, value=value.key), again)
     return 0
 

@@ -36,19 +36,16 @@ class Clip:
     value: Value
     pins: Sequence[str] = ()
 
-    def unread(self, row: int | None = None, column: int | None = None) -> int | None:
-        """The first column of a row, of all rows for None, that is not read yet; None if all are."""
-        rows = slice(None) if row is None else slice(row, row + 1)
+    def unread(self, column: int | None = None) -> int | None:
+        """The first column that is not read yet, of all or of one; None if there is none."""
         columns = slice(None) if column is None else slice(column, column + 1)
         for cells in self.lenses.values():
-            unread = cells.top_ids[rows, columns, 0] < 0
             if cells.pin_ranks.shape[2] != len(self.pins):
-                unread[:] = True
-            else:
-                unread |= (cells.pin_ranks[rows, columns] < 0).any(-1)
-            missing = np.flatnonzero(unread.any(0))
-            if missing.size:
-                return int(missing[0]) + (column or 0)
+                return column or 0
+            # The last row is one that every lens has; with it a column is read whole.
+            unread = (cells.top_ids[-1, columns, 0] < 0) | (cells.pin_ranks[-1, columns] < 0).any(-1)
+            if unread.any():
+                return int(unread.argmax()) + (column or 0)
         return None
 
 
@@ -66,6 +63,8 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
     lines = [f'row {clip.rows[row]} · column {column} "{clip.tokens[column]}"{follows}']
     for name, cells in clip.lenses.items():
+        if cells.top_ids[row, column, 0] < 0:  # the tuned lens reads no sublayer
+            continue
         numbers = (
             f"entropy {nats_text(float(cells.entropy[row, column]))} nats",
             f"KL from final {nats_text(float(cells.kl[row, column]))} nats",
@@ -101,7 +100,7 @@ def table_text(clip: Clip) -> str:
         ids, values = cells.top_ids[:, :, 0], clip.value.of(cells)
         for row in reversed(range(len(clip.rows))):
             shown = (
-                f"{clip.texts[token]} {clip.value.format(number)}"
+                f"{clip.texts[token]} {clip.value.format(number)}" if token >= 0 else ""
                 for token, number in zip(ids[row].tolist(), values[row].tolist(), strict=True)
             )
             lines.append([name, clip.rows[row], *shown])
@@ -121,7 +120,8 @@ def _fields(clip: Clip, row: int | slice, column: int | slice) -> list[list[str]
     """What `_heads` names, along a row or a column."""
     fields = []
     for cells in clip.lenses.values():
-        fields.append([clip.texts[token] for token in cells.top_ids[row, column, 0].tolist()])
+        ids = cells.top_ids[row, column, 0].tolist()
+        fields.append([clip.texts[token] if token >= 0 else "" for token in ids])
         fields.append(_digits(clip.value.of(cells)[row, column].tolist()))
         probs = np.exp(cells.pin_logprobs[row, column])
         fields.extend(_digits(probs[..., place].tolist()) for place in range(len(clip.pins)))

@@ -39,6 +39,7 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
     ]
     words += [f"--pin={word}" for word in shape.pins]
     words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
+    words += ["--diff"] if shape.diff else []
     words += [] if shape.format == "table" else ["--format", shape.format]
     if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
         words += ["--top-k", str(asked.top_k)]

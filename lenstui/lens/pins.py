@@ -116,18 +116,16 @@ def pins_of(texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int) -> tup
         tokens: each once.
         vocabulary: how many logits the model gives.
     """
-    surfaces = [texts.surface(token) for token in tokens]
-    # Both forms of a word that stand side by side have one word for both.
-    words = [(surface.removeprefix(" "), surface) for surface in surfaces]
-    forms = {form for pair in words for word in pair if word for form in _forms(word)}
-    by_surface = _by_text(forms, texts.surface, vocabulary) if forms else {}
     pins: list[Pin] = []
     while len(pins) < len(tokens):
         rest = list(tokens[len(pins) :])
+        surface = texts.surface(rest[0])
         word, found = f"[id {rest[0]}]", rest[:1]
-        for candidate in words[len(pins)]:
+        # Both forms of a word that stand side by side have one word for both.
+        for candidate in (surface.removeprefix(" "), surface):
             if candidate and "\0" not in candidate:  # which no command line takes
-                meant = [token for form in _forms(candidate) for token in by_surface[form]]
+                meant = [token for form in _forms(candidate) for token in texts.tokens_of(form)]
+                meant = [token for token in meant if token < vocabulary]
                 if meant and meant == rest[: len(meant)]:
                     word, found = candidate, meant
                     break

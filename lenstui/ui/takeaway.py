@@ -16,7 +16,7 @@ import numpy as np
 from textual.message import Message
 
 from lenstui.export.shape import TOP_K, Shape
-from lenstui.lens.cells import Tile, row_labels
+from lenstui.lens.cells import Tile
 from lenstui.lens.errors import LensError, first_line
 from lenstui.paths import made
 from lenstui.start import Start
@@ -124,8 +124,17 @@ class Takeaway:
         request, model = shown.request, shown.opened.model
         tiles: list[Tile] = []
         columns, posted = len(shown.prompt.ids), time.monotonic()
-        reading = read_tiles(model, shown.prompt, shown.lens, top_k=start.top_k, pins=request.pins)
-        for tile in reading:
+        reading = request.reading
+        for tile in read_tiles(
+            model,
+            shown.prompt,
+            shown.lens,
+            top_k=start.top_k,
+            pins=request.pins,
+            rows=reading.rows.of(model.num_blocks),
+            final_norm=reading.final_norm,
+            sublayers=reading.sublayers,
+        ):
             if stop():
                 return
             tiles.append(tile)
@@ -136,7 +145,7 @@ class Takeaway:
         tokens = {*shown.prompt.ids, *request.pins}
         for tile in tiles:
             for cells in tile.lenses.values():
-                tokens.update(np.unique(cells.top_ids).tolist())
+                tokens.update(np.unique(cells.top_ids[cells.top_ids >= 0]).tolist())
         if stop():
             return
         manner = _manner(shown, order, model.texts.of(tokens), _command(shown, heading, start, shape))
@@ -219,19 +228,22 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     """What `lenstui read` would be asked for, and what it would say above the readout."""
     from lenstui.export.tidy import Heading
     from lenstui.lens.pins import pins_of
+    from lenstui.lens.readout import rows_to_read
     from lenstui.opening import source_of
 
-    model, shape = shown.opened.model, order.shape
+    model, shape, reading = shown.opened.model, order.shape, shown.request.reading
     pins = pins_of(model.texts, shown.request.pins, vocabulary=model.vocabulary)
     if shape.format == "svg":  # a figure shows the likeliest tokens alone
         pins = ()
     source = source_of(shown.opened, tuned=shown.lens is not None)
+    source = replace(source, final_norm=reading.final_norm, chat=reading.chat)
     if shown.in_training:
         source = replace(source, lens=IN_TRAINING)
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
-    start = replace(order.start, bos=shown.request.bos, top_k=top_k)
-    shape = replace(shape, pins=tuple(dict.fromkeys(pin.word for pin in pins)))
-    return start, shape, Heading(shown.prompt, row_labels(model.num_blocks), source, pins)
+    shape = replace(shape, reading=reading, pins=tuple(dict.fromkeys(pin.word for pin in pins)))
+    rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
+    labels = tuple(row.label for row in rows)
+    return replace(order.start, top_k=top_k), shape, Heading(shown.prompt, labels, source, pins)
 
 
 def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> Manner:
@@ -267,8 +279,8 @@ def _no_command(shown: Shown) -> str | None:
         return "No command reads the same: the lens in use is in no file. o lists it, s saves it."
     if text == "-" or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
         return "No command reads the same: a command line cannot hold this prompt."
-    model = opened.model
-    again = encode(model.tokenizer, text, bos=shown.request.bos, context=model.context)
+    model, reading = opened.model, shown.request.reading
+    again = encode(model.tokenizer, text, bos=reading.bos, chat=reading.chat, context=model.context)
     if again.ids != prompt.ids:
         return "No command reads the same: cut into tokens anew, the text gives others than were appended."
     return None

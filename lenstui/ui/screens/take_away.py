@@ -50,7 +50,7 @@ class TakeAway(ModalScreen[None]):
         align: center middle;
         background: $background 60%;
         #takeaway-box {
-            width: 78;
+            width: 90;
             max-width: 98%;
             height: auto;
             max-height: 100%;
@@ -59,8 +59,9 @@ class TakeAway(ModalScreen[None]):
             background: $surface;
             padding: 0 1;
         }
-        OptionList {
+        OptionList, OptionList:focus {
             border: none; height: auto; max-height: 15; padding: 0; background: $surface; scrollbar-size: 1 1;
+            background-tint: $surface;
         }
         #takeaway-place { height: 1; margin: 1 0; padding: 0 1; }
         #takeaway-to { width: 6; color: $text-muted; }
@@ -118,8 +119,14 @@ class TakeAway(ModalScreen[None]):
         elif name.value.endswith(before.ending):  # it was edited: what was typed stays, but for the ending
             name.value = name.value.removesuffix(before.ending) + thing.ending
         self._proposed = proposed
-        name.cursor_position = len(name.value)
+        self.call_after_refresh(self._show_end)
         self._show_place()
+
+    def _show_end(self) -> None:
+        """Of the name: there it is edited."""
+        name = self.query_one(Input)
+        name.cursor_position = 0
+        name.cursor_position = len(name.value)
 
     @property
     def goes_to_file(self) -> bool:

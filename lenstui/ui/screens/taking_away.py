@@ -70,7 +70,7 @@ class TakingAway(Continuing, Pinning):
 
     def action_copy_cell(self) -> None:
         """Copy what the cell under the cursor shows."""
-        cursor, cells = self.panes.cursor, self.panes.shown_grid.cells
+        cursor, cells = self.panes.cursor, self.grids[self.panes.lens].cells
         if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
             self._tell(NOT_READ if self.columns else NOTHING)
             return
@@ -101,7 +101,7 @@ class TakingAway(Continuing, Pinning):
             takeaway.take(replace(order, text=self.picture(), is_picture=True))
         elif thing.key == "markdown" or not thing.copies:
             form = "md" if thing.copies else thing.key
-            takeaway.take(replace(order, shape=replace(order.shape, format=form)))
+            takeaway.take(replace(order, shape=replace(order.shape, format=form, diff=False)))
         elif text := self._clip(thing.key):
             if path is not None:
                 takeaway.take(replace(order, text=text))
@@ -129,7 +129,7 @@ class TakingAway(Continuing, Pinning):
 
     def _order(self, path: Path | None) -> Order:
         self._orders += 1
-        shape = Shape(output=path, value=self.panes.value.key)
+        shape = Shape(output=path, value=self.panes.value.key, diff=self.panes.difference)
         return Order(self._orders, self.serial, shape, self._app.start, self._depth_shown)
 
     @property
@@ -138,17 +138,14 @@ class TakingAway(Continuing, Pinning):
 
     def _clip(self, part: str) -> str | None:
         """A part of what is on screen as text; None if it is not read yet, which is said."""
-        assert self._model is not None
         lenses: dict[str, Cells] = {}
         for lens, grid in self.grids.items():
             if grid.display and grid.cells is not None:
                 lenses[lens] = grid.cells
         pins = tuple(pin.text for pin in self.panel.pins)
-        clip = Clip(self._model.rows, self._columns, lenses, self._texts, self.panes.value, pins)
+        clip = Clip(self.rows, self._columns, lenses, self._texts, self.panes.value, pins)
         cursor = self.panes.cursor
-        row = cursor.row if part in {"row", "cell"} else None
-        column = cursor.column if part in {"column", "cell"} else None
-        unread = clip.unread(row, column) if lenses else 0
+        unread = clip.unread(cursor.column if part in {"column", "cell"} else None) if lenses else 0
         if unread is not None:
             self._fail(f"Column {unread} is not read yet: try again in a moment.")
             return None
