@@ -101,6 +101,8 @@ def open_model(
         revision=start.revision,
         device=start.device,
         dtype=start.dtype,
+        device_map=start.device_map,
+        quantize=start.quantize,
         trust_remote_code=start.trust_remote_code,
         on_stage=on_stage,
     )

@@ -33,6 +33,8 @@ class Start:
         lens: a tuned lens's file; None for the one that the model brings, if any.
         device: by name, `auto` or one of PyTorch's.
         dtype: by name, `auto` or one of PyTorch's.
+        device_map: how to spread the model over several devices; None for all on `device`.
+        quantize: `8bit` or `4bit`; None for no.
         trust_remote_code: run Python code that `model` brings, if it needs that.
         top_k: how many of the likeliest tokens each cell shows.
         bos: begin with the BOS token or not; None leaves it to the tokenizer.
@@ -47,6 +49,8 @@ class Start:
     lens: Path | None = None
     device: str = "auto"
     dtype: str = "auto"
+    device_map: str | None = None
+    quantize: str | None = None
     trust_remote_code: bool = False
     top_k: int = 1
     bos: bool | None = None

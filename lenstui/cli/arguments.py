@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from lenstui.cli.stderr import say
 from lenstui.export.printable import printable
-from lenstui.lens.device_names import DEVICES, DTYPES, is_device_name
+from lenstui.lens.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.lens.errors import LensError
 from lenstui.settings import Settings, load
 from lenstui.start import Start
@@ -70,6 +70,14 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     else:
         parser.set_defaults(lens=None)
     model.add_argument("--device", type=_device, help=f"{DEVICES} (default: auto)")
+    model.add_argument(
+        "--device-map",
+        choices=DEVICE_MAPS,
+        help="spread the blocks over all devices, the main memory among them (needs accelerate)",
+    )
+    model.add_argument(
+        "--quantize", choices=QUANTIZATIONS, help="load the blocks in 8 or 4 bits (needs bitsandbytes)"
+    )
     model.add_argument(
         "--dtype",
         choices=DTYPES,
@@ -146,6 +154,8 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         lens=given.lens,
         device=given.device or settings.device,
         dtype=given.dtype or settings.dtype,
+        device_map=given.device_map,
+        quantize=given.quantize,
         trust_remote_code=given.trust_remote_code,
     )
 

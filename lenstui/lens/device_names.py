@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+DEVICE_MAPS = ("auto", "balanced", "sequential")  # of accelerate
+QUANTIZATIONS = ("8bit", "4bit")  # of bitsandbytes
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 

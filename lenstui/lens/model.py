@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.anatomy import Anatomy, find_anatomy
-from lenstui.lens.device import pick_device, pick_dtype
 from lenstui.lens.errors import LensError
 from lenstui.lens.head import Head, prove_linear
 from lenstui.lens.hub import resolve
+from lenstui.lens.placement import DeviceMap, Placement
 from lenstui.lens.pretrained import Pretrained, first_sentence, out_of_memory
 from lenstui.lens.reading import Allowed
 from lenstui.lens.residual import residual_stream
@@ -74,6 +74,12 @@ class Model:
         )
 
     @property
+    def quantized(self) -> str | None:
+        """`8bit` or `4bit`, if the blocks' matrices are."""
+        names = {"is_loaded_in_8bit": "8bit", "is_loaded_in_4bit": "4bit"}
+        return next((name for flag, name in names.items() if getattr(self.module, flag, False)), None)
+
+    @property
     def dtype_name(self) -> str:
         """As PyTorch calls it, without the package: `float32`."""
         return str(self.dtype).removeprefix("torch.")
@@ -86,6 +92,8 @@ def load(
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    device_map: DeviceMap | None = None,
+    quantize: str | None = None,
     trust_remote_code: bool = False,
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Model:
@@ -99,6 +107,9 @@ def load(
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         dtype: `auto` (float32 on the CPU, the checkpoint's own on an accelerator), `float32`, `bfloat16`,
             `float16`.
+        device_map: how to spread the blocks over several devices, as accelerate takes it: `auto`, or where
+            each part goes. Hidden states are gathered where the head is. None: all on `device`.
+        quantize: `8bit` or `4bit`, by bitsandbytes; the head is not quantised.
         trust_remote_code: run Python code that the model brings, if it needs that. It can do what you can.
         on_stage: told in a few words what is being done.
 
@@ -106,14 +117,14 @@ def load(
         LensError: whatever is wrong, in one line that says what to do.
     """
     _quiet()
-    target = pick_device(device)
+    placement = Placement.of(device, dtype, device_map, quantize)
     if folder is None:
         on_stage("looking for the model")
         folder = resolve(name, revision, with_code=trust_remote_code)
     on_stage("reading the configuration")
     files = Pretrained.read(folder, name, trusted=trust_remote_code)
     on_stage(f"reading {files.weight_bytes / 1e6:.0f} MB of weights")
-    module = files.model(pick_dtype(dtype, target), target)
+    module = files.model(placement)
     on_stage("reading the tokenizer")
     tokenizer = files.tokenizer()
     on_stage("checking the wiring")
@@ -134,7 +145,7 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
     """
     module.eval()
     text_config = module.config.get_text_config(decoder=True)
-    device = next(module.parameters()).device
+    device = _entrance(module)
     if module.config.is_encoder_decoder:
         raise LensError(
             f"{name} is an encoder-decoder ({type(module).__name__}); a lens needs a decoder-only one."
@@ -176,12 +187,18 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         anatomy=anatomy,
         head=head,
         device=h.device,
-        dtype=next(module.parameters()).dtype,
+        dtype=next(p.dtype for p in module.parameters() if p.is_floating_point()),
         d_model=h.shape[-1],
         vocabulary=vocabulary,
         context=_context(text_config),
         wiring=wiring,
     )
+
+
+def _entrance(module: Any) -> torch.device:
+    """Where token ids go in. Parameters that accelerate has put away are on no device."""
+    device: torch.device = next(module.parameters()).device
+    return torch.device("cpu") if device.type == "meta" else device
 
 
 def _quiet() -> None:

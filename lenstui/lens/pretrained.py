@@ -17,6 +17,7 @@ import torch
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.gguf import is_gguf, source
+from lenstui.lens.placement import Placement
 
 _WARNING = "that would run with all your rights. If you trust it, add --trust-remote-code"
 
@@ -73,12 +74,11 @@ class Pretrained:
         files = [*self.place.glob("*.safetensors")] or [*self.place.glob("pytorch_model*.bin")]
         return sum(file.stat().st_size for file in files)
 
-    def model(self, dtype: torch.dtype | str, device: torch.device) -> Any:
+    def model(self, placement: Placement) -> Any:
         """The model of transformers, with all its weights.
 
         Args:
-            dtype: of the weights; `auto` for the checkpoint's own.
-            device: where to put them.
+            placement: where they go.
 
         Raises:
             LensError: whatever is wrong, in one line that says what to do.
@@ -96,15 +96,16 @@ class Pretrained:
             module, report = auto.from_pretrained(
                 folder,
                 config=self.config,
-                dtype=dtype,
                 ignore_mismatched_sizes=True,  # they are in the report, which names them
                 output_loading_info=True,
                 trust_remote_code=self.runs_code,
+                **placement.words(),
                 **words,
             )
-            module.to(device)
+            if not placement.is_final:
+                module.to(placement.device)
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise out_of_memory(self.name, device) from error
+            raise out_of_memory(self.name, placement.device) from error
         except OSError as error:
             reason = "out of memory" if error.errno == errno.ENOMEM else first_sentence(error)
             raise LensError(f"The weights in {self.place} cannot be read: {reason}.") from error
@@ -116,6 +117,9 @@ class Pretrained:
                 f"{self.name}: {len(wrong)} weights are missing or of the wrong shape ({wrong[0]}, …): "
                 "with random numbers in their place nothing could be trusted."
             )
+        matrix = module.get_output_embeddings()
+        if matrix is not None and matrix.weight.is_meta:
+            raise LensError(f"The head of {self.name} finds no room beside its blocks: try --dtype bfloat16.")
         return module
 
     def _broken(self, error: Exception) -> str:

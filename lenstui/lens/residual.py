@@ -63,9 +63,16 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
     finally:
         for handle in handles:
             handle.remove()
-    device = output.logits.device
-    return torch.stack([row.to(device) for row in rows + last]), output.logits
+    device = _device_of_head(model, output.logits)
+    return torch.stack([row.to(device) for row in rows + last]), output.logits.to(device)
 
 
 def _takes_logits_to_keep(forward: Callable[..., Any]) -> bool:
     return "logits_to_keep" in inspect.signature(forward).parameters
+
+
+def _device_of_head(model: nn.Module, logits: Tensor) -> torch.device:
+    """Of a model that is spread over several, where its unembedding is."""
+    find: Any = getattr(model, "get_output_embeddings", lambda: None)
+    weight = getattr(find(), "weight", None)
+    return weight.device if isinstance(weight, Tensor) and not weight.is_meta else logits.device

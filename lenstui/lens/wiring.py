@@ -55,6 +55,8 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
             f"Wiring check failed: {len(h)} rows of residual stream for {len(head.anatomy.blocks)} blocks."
         )
     tolerance = TOLERANCES.get(h.dtype, TOLERANCES[torch.bfloat16])
+    if getattr(model, "is_quantized", False):  # its blocks compute in another dtype, and pick outliers by batch
+        tolerance = TOLERANCES[torch.bfloat16]
     with torch.inference_mode():
         own = Head(model, head.anatomy)
         checks = [_compare("head(final norm(h_L)) = the model's logits", own(h[-1, 0]), logits[0], tolerance)]

@@ -1,0 +1,96 @@
+"""A model that is spread over several places: here the CPU and the disk, from which accelerate brings it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from lenstui.lens import fit, load, read
+from lenstui.lens.errors import LensError
+from lenstui.lens.fit_options import preset
+
+pytest.importorskip("accelerate", reason="accelerate is not installed")
+
+PLACES = {
+    "model.embed_tokens": "cpu",
+    "model.layers.0": "disk",
+    "model.layers.1": "cpu",
+    "model.norm": "cpu",
+    "model.rotary_emb": "cpu",
+    "lm_head": "cpu",
+}
+
+
+def test_it_is_read_as_if_it_were_in_one_place(tiny_folder: Path) -> None:
+    whole, spread = load(str(tiny_folder)), load(str(tiny_folder), device_map=PLACES)
+    assert {p.device.type for p in spread.module.parameters()} == {"cpu", "meta"}
+    assert (spread.device.type, spread.dtype) == ("cpu", whole.dtype)
+    one, other = read(whole, "Hello, you").lenses["logit"], read(spread, "Hello, you").lenses["logit"]
+    np.testing.assert_array_equal(one.top_ids, other.top_ids)
+    np.testing.assert_allclose(one.top_logits, other.top_logits, rtol=1e-5)
+    np.testing.assert_allclose(one.kl, other.kl, atol=1e-5)
+
+
+def test_a_lens_is_fitted_to_it(tiny_folder: Path) -> None:
+    texts = ["one two three four five six seven eight nine ten " * 8] * 12
+    options = preset(
+        "quick", steps=2, seq_len=32, tokens_per_step=64, held_out_tokens=64, closed_form_tokens=512
+    )
+    lenses = [fit(load(str(tiny_folder), device_map=places), texts, options) for places in (None, PLACES)]
+    np.testing.assert_allclose(lenses[0].weight, lenses[1].weight, atol=1e-4)
+
+
+def test_auto_is_the_one_place_that_there_is(tiny_folder: Path) -> None:
+    model = load(str(tiny_folder), device_map="auto")
+    assert all(not parameter.is_meta for parameter in model.module.parameters())
+
+
+def test_a_head_on_the_disk_is_refused(tiny_folder: Path) -> None:
+    with pytest.raises(LensError, match=r"The head of .* finds no room"):
+        load(str(tiny_folder), device_map={**PLACES, "lm_head": "disk"})
+
+
+def test_without_accelerate(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.lens.placement.find_spec", lambda name: None)
+    with pytest.raises(LensError, match="pip install accelerate"):
+        load(str(tiny_folder), device_map="auto")
+
+
+@pytest.mark.parametrize("quantize", ["8bit", "4bit"])
+def test_a_quantised_model_is_read_nearly_as_it_was(
+    tmp_path: Path, byte_tokenizer: Any, quantize: str
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=258,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+        initializer_range=0.1,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    byte_tokenizer.save_pretrained(tmp_path)
+    model = load(str(tmp_path), quantize=quantize)
+    assert model.quantized == quantize
+    assert model.head.linear is not None
+    ours, plain = (read(each, "Hello, you").lenses["logit"] for each in (model, load(str(tmp_path))))
+    assert 0 < np.abs(ours.entropy - plain.entropy)[1:].max() < 0.5  # quantised, and yet the same model
+    ids = torch.tensor([[*read(model, "Hello, you").prompt.ids]])
+    with torch.inference_mode():
+        logits = model.module(ids).logits[0].float()
+    np.testing.assert_allclose(ours.top_logits[-1], logits.topk(3).values, rtol=1e-2, atol=1e-2)
+
+
+def test_without_bitsandbytes(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.lens.placement.find_spec", lambda name: None)
+    with pytest.raises(LensError, match="Loading in 8bit needs bitsandbytes: pip install bitsandbytes"):
+        load(str(tiny_folder), quantize="8bit")
+    with pytest.raises(LensError, match="Unknown quantisation '2bit': 8bit, 4bit"):
+        load(str(tiny_folder), quantize="2bit")
