@@ -78,7 +78,10 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words += ["--lens", str(lens_file)]
     if shape.lenses == ("tuned",):
         words += ["--lenses", "tuned"]
-    words += ["--dtype", source.dtype, *(["--device", asked.device] if asked.device != "auto" else [])]
+    words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
+    words += ["--device", asked.device] if asked.device != "auto" else []
+    words += ["--device-map", asked.device_map] if asked.device_map else []
+    words += ["--quantize", asked.quantize] if asked.quantize else []
     return [*words, *_reading_words(shape.reading)]
 
 

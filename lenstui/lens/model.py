@@ -81,8 +81,9 @@ class Model:
 
     @property
     def dtype_name(self) -> str:
-        """As PyTorch calls it, without the package: `float32`."""
-        return str(self.dtype).removeprefix("torch.")
+        """As PyTorch calls it, without the package: `float32`; of a quantised model `float16 8bit`."""
+        name = str(self.dtype).removeprefix("torch.")
+        return name if self.quantized is None else f"{name} {self.quantized}"
 
 
 def load(

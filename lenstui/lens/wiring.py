@@ -55,7 +55,9 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
             f"Wiring check failed: {len(h)} rows of residual stream for {len(head.anatomy.blocks)} blocks."
         )
     tolerance = TOLERANCES.get(h.dtype, TOLERANCES[torch.bfloat16])
-    if getattr(model, "is_quantized", False):  # its blocks compute in another dtype, and pick outliers by batch
+    if getattr(
+        model, "is_quantized", False
+    ):  # its blocks compute in another dtype, and pick outliers by batch
         tolerance = TOLERANCES[torch.bfloat16]
     with torch.inference_mode():
         own = Head(model, head.anatomy)

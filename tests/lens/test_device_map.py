@@ -1,4 +1,4 @@
-"""A model that is spread over several places: here the CPU and the disk, from which accelerate brings it in."""
+"""A model spread over several places: here the CPU and the disk, from which accelerate brings it in."""
 
 from __future__ import annotations
 
