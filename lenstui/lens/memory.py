@@ -48,8 +48,16 @@ def needed_memory(size: ModelSize, dtype: str, device: str = "cpu") -> int | Non
     return None if weights is None else weights + READOUT
 
 
-def peak_memory() -> int:
-    """The most bytes of main memory that this process has ever taken."""
+def peak_memory(device: str = "cpu") -> int:
+    """The most bytes that this process has ever taken, of main memory or of a CUDA device.
+
+    Args:
+        device: as PyTorch calls it.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(torch.device(device)))
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource

@@ -12,7 +12,7 @@ from textual.message import Message
 from lenstui import paths
 from lenstui.lens.cached_models import cached_models, cached_revisions
 from lenstui.lens.gguf import is_gguf
-from lenstui.lens.memory import free_memory, needed_memory
+from lenstui.lens.memory import free_memory, needed_memory, peak_memory
 from lenstui.lens.model_size import model_size
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed, RevisionsListed
 from lenstui.ui.model_thread import Stop
@@ -55,7 +55,7 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
             )
     bundled = paths.bundled_model()
     listed.append(ListedModel("", BUNDLED, _family(bundled), model_size(bundled).files, needed(bundled)))
-    post(ModelsListed(tuple(listed), free_memory(device), device, dtype))
+    post(ModelsListed(tuple(listed), free_memory(device), peak_memory(device), device, dtype))
 
 
 def list_paths(post: Post, typed: str, stop: Stop) -> None:

@@ -37,12 +37,14 @@ class ModelsListed(Message):
     Attributes:
         models: in the order in which they are shown.
         free: bytes of memory that a model may take; None where that is not known.
+        peak: the most bytes of it that this program has taken so far.
         device: of which device.
         dtype: of the weights once loaded, as the user named it.
     """
 
     models: tuple[ListedModel, ...]
     free: int | None
+    peak: int
     device: str
     dtype: str
 

@@ -100,7 +100,8 @@ class ModelPicker(ModalScreen[Chosen | None]):
         super().__init__()
         bundled = opened is not None and opened.name == BUNDLED_MODEL
         self._opened = "" if bundled else None if opened is None else opened.name
-        self._recent, self._device, self._dtype = recent, device, dtype
+        self._recent, self._dtype = recent, dtype
+        self._device = opened.device if device == "auto" and opened is not None else device
         self._listed: ModelsListed | None = None
         self._answered: str | None = ""  # the text that the list is for; None while that is looked for
         self._warned: str | None = None  # a model that is too large, which was said
@@ -142,6 +143,8 @@ class ModelPicker(ModalScreen[Chosen | None]):
     def on_models_listed(self, message: ModelsListed) -> None:
         """Show those that suit what is typed."""
         self._listed = message
+        title = f"open a model · lenstui has taken {size_text(message.peak)} at most"
+        self.query_one("#model-box").border_title = title
         if not is_path(self._text):
             self._find()
 
