@@ -19,7 +19,7 @@ _GAP = "  "
 _WIDEST_TOKEN = 12  # terminal cells
 _LEAST_PROMPT = 16
 
-_CAPTION = "probability and rank are the final ones · rows: where each lens's top-1 settles"
+_CAPTION = "probability and rank are final · logit, tuned: the row where its top-1 settles"
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
 
@@ -56,7 +56,7 @@ def _cases(
     readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, lenses: Sequence[str], width: int
 ) -> Iterator[Text]:
     """A line for each case, under a line for each group."""
-    heads = ["", "prompt", "final", "", "target", "", "rank", *(f"{name} row" for name in lenses)]
+    heads = ["", "prompt", "final", "", "target", "", "rank", *lenses]
     lines = {id(each): _line(each, heading) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
         heads[4] = heads[6] = ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
 
 from lenstui.lens.cells import Cells, IntArray, Tile, crystallization_rows
 from lenstui.lens.errors import LensError
+from lenstui.lens.head import Head
 from lenstui.lens.model import Model
 from lenstui.lens.reduction import Final, nothing, reduce_row, stack
 from lenstui.lens.rows import Row, choose_rows, stream_places, with_parts
@@ -219,24 +221,41 @@ def _read_tile(
 ) -> Tile:
     """All chosen rows of one run of columns."""
     head, h, last = model.head, streams.h[:, columns], Row(model.num_blocks)
-    final_logits = head(h[-1])  # [cols, vocabulary]
+    plain = [row.h for row in rows if row.part is None and row != last]
+    lens = lens if "tuned" in lenses else None
+    logit_norm = head.norm if streams.final_norm else lambda x: x
+    logit_rows = (logit_norm(h[i]) for i in plain if "logit" in lenses)
+    tuned_rows = (head.norm(lens.translate(h[i], i)) for i in plain if lens is not None)
+    # In this order they are taken below.
+    logits = _logits_of_each(head, chain([head.norm(h[-1])], logit_rows, tuned_rows), _tile_width(model))
+
+    final_logits = next(logits)  # [cols, vocabulary]
     final = Final.of(final_logits, next_ids)
     last_cells = reduce_row(final_logits, final, top_k, pins)
     last_cells["kl"].zero_()  # of a distribution from itself; what was summed is rounding
 
+    def logit_row(row: Row) -> Mapping[str, Tensor]:
+        own = next(logits) if row.part is None else streams.logits(row, columns)
+        return reduce_row(own, final, top_k, pins)
+
+    def tuned_row(row: Row) -> Mapping[str, Tensor]:
+        return nothing(last_cells) if row.part is not None else reduce_row(next(logits), final, top_k, pins)
+
     read: dict[str, Cells] = {}
     if "logit" in lenses:
-        logit_rows = [
-            last_cells if row == last else reduce_row(streams.logits(row, columns), final, top_k, pins)
-            for row in rows
-        ]
-        read["logit"] = stack(logit_rows)
-    if "tuned" in lenses and lens is not None:
-
-        def tuned_row(row: Row) -> Mapping[str, Tensor]:
-            if row.part is not None:
-                return nothing(last_cells)
-            return reduce_row(head(lens.translate(h[row.h], row.h)), final, top_k, pins)
-
+        read["logit"] = stack([last_cells if row == last else logit_row(row) for row in rows])
+    if lens is not None:
         read["tuned"] = stack([last_cells if row == last else tuned_row(row) for row in rows])
     return Tile(columns.start, columns.stop, read)
+
+
+def _logits_of_each(head: Head, rows: Iterable[Tensor], width: int) -> Iterator[Tensor]:
+    """Logits `[cols, vocabulary]` of each normed row `[cols, d]`, overwriting which harms no other.
+
+    Narrow rows go through the head together, up to the width of a tile: it is the way through its matrix that
+    takes the time, not one more column.
+    """
+    rest = iter(rows)
+    for first in rest:
+        together = [first, *islice(rest, max(0, width // len(first) - 1))]
+        yield from head.logits(torch.cat(together)).chunk(len(together))
