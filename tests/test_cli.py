@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from rich.cells import cell_len
 
 from lenstui import __version__, paths
-from lenstui.cli import main, screen
+from lenstui.cli import main, read, screen
+from lenstui.export.values import VALUES
 from lenstui.start import Start
 
 ROOT = Path(__file__).parents[1]
@@ -141,6 +143,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "--prompts", "x", "--sublayers"], "--sublayers is not for --prompts"),
         (["read", "x", "--model", "a/b", "--demo"], "not allowed with argument"),
         (["read", "x", "--demo", "--revision", "main"], "--revision needs --model"),
+        (["read", "x", "--value", "pin-rank"], "--value pin-rank is of a word: name it with --pin"),
+        (["read", "x", "--value", "pin-diff", "--pin", "y"], "--value pin-diff is of two words: name both"),
         (["read", "x", "--pin"], "argument --pin: expected at least one argument"),
         (["read", "x", "--pin", ""], "a word to --pin is empty"),
         (["read", "x", "--pin", *"abcdefghi"], "9 words are pinned: at most 8"),
@@ -452,6 +456,25 @@ def test_lenses_and_values(tiny: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "name one with --lens FILE" in capsys.readouterr().err
 
 
+def test_the_values_are_those_of_the_screen() -> None:
+    assert [value.key for value in VALUES] == list(read._VALUES)
+    assert {value.key: value.pins for value in VALUES if value.pins} == read._PIN_VALUES
+
+
+def test_the_difference_of_two_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("read", "hi", "--model", str(tiny), "--pin", "z", "q")
+    assert status(*words, "--value", "pin-diff", "--format", "md") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("**logit lens** · logit of z − q\n")
+    assert status(*words, "--format", "json") == 0
+    one, other = (np.array(pin["logit"]["logprob"]) for pin in json.loads(capsys.readouterr().out)["pins"])
+    lines = shown.splitlines()[4 : 4 + len(one)]
+    numbers = [[float(number) for number in re.findall(r"-?[0-9.]+(?= \|)", line)[-2:]] for line in lines]
+    np.testing.assert_allclose(numbers[::-1], one - other, atol=0.006)
+    assert status(*words[:-1], "z", "--value", "pin-diff") == 1
+    assert "all words to --pin are the same one" in capsys.readouterr().err
+
+
 def test_csv_and_parquet_say_what_json_says(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -576,8 +599,8 @@ def test_the_command_in_a_page_makes_it_again(ending: str, tiny: Path, tmp_path:
     (tmp_path / "first").mkdir()
     first = _written(
         *(tmp_path / "first" / f"page.{ending}", "read", prompt, "--model", str(tiny), "--lens", str(lens)),
-        *("--rows", "emb-0,last", "--value", "kl", "--bos", "--no-final-norm", "--sublayers"),
-        *(["--pin", "z"] if ending != "svg" else []),
+        *("--rows", "emb-0,last", "--bos", "--no-final-norm", "--sublayers"),
+        *(["--value", "kl", "--pin", "z"] if ending != "svg" else ["--value", "pin-diff", "--pin", "z", "q"]),
     ).read_text("utf-8")
     (command,) = re.findall(r"lenstui read -p .*?page\.\w+", html.unescape(first))
     program = f"{sys.executable} -m lenstui"

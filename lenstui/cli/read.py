@@ -15,7 +15,12 @@ from lenstui.lens.errors import LensError
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import RowChoice, Runs, parse_runs
 
-_VALUES = ("prob", "entropy", "kl", "rank")
+# Those of lenstui.export.values, which is too heavy to be imported here.
+_VALUES = (
+    *("prob", "entropy", "kl", "rank", "agree", "next-logprob", "next-rank"),
+    *("pin-logprob", "pin-rank", "pin-diff"),
+)
+_PIN_VALUES = {"pin-logprob": 1, "pin-rank": 1, "pin-diff": 2}  # how many words each needs
 _MOST_PINS = 8
 _USELESS_LENS = "--lens is of no use with --lenses logit: leave one out"
 
@@ -72,7 +77,11 @@ def _parser() -> Parser:
     output.add_argument(
         "--value",
         choices=_VALUES,
-        help="what a table or Markdown shows behind a token, and what colours HTML and SVG (default: prob)",
+        metavar="VALUE",
+        help="what a table or Markdown shows behind a token, and what colours HTML and SVG: prob (default), "
+        "entropy, kl, rank (of the final top-1), agree (with the final top-1), next-logprob, next-rank (of "
+        "the token that follows), pin-logprob, pin-rank (of the first --pin), pin-diff (logit of the first "
+        "word minus that of the second)",
     )
     output.add_argument(
         "--top-k",
@@ -163,8 +172,12 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"--value is of no use with {form}, which holds every value")
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
-    if given.pin and form == "svg":
-        parser.error("--pin is of no use with svg, which shows the likeliest token")
+    needed = _PIN_VALUES.get(given.value, 0)
+    if len(given.pin) < needed:
+        words = "a word: name it" if needed == 1 else "two words: name both"
+        parser.error(f"--value {given.value} is of {words} with --pin")
+    if given.pin and form == "svg" and not needed:
+        parser.error("--pin is of no use with svg, which shows the likeliest token, but for --value pin-…")
     if len(given.pin) > _MOST_PINS:
         parser.error(f"{len(given.pin)} words are pinned: at most {_MOST_PINS}")
     if "" in given.pin:

@@ -61,6 +61,7 @@ def _lens(opened: Opened, shape: Shape) -> TunedLens | None:
 def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Heading:
     from lenstui.export.tidy import Heading
     from lenstui.lens import encode, find_pins
+    from lenstui.lens.pins import words_first
     from lenstui.lens.readout import rows_to_read
     from lenstui.opening import source_of
 
@@ -72,11 +73,14 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
     prompt = encode(model.tokenizer, asked.prompt, bos=reading.bos, chat=reading.chat, context=model.context)
     rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
     source = source_of(opened, tuned=tuned)
+    pins = find_pins(
+        model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary
+    )
     return Heading(
         prompt,
         tuple(row.label for row in rows),
         replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers),
-        find_pins(model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary),
+        words_first(pins) if shape.value == "pin-diff" else pins,
     )
 
 
@@ -122,7 +126,7 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
     from lenstui.opening import lens_to_name
 
     model, command = opened.model, read_command(heading, lens_to_name(opened), asked, shape)
-    manner = Manner(model.texts, model.vocabulary, _value(shape), command)
+    manner = Manner(model.texts, model.vocabulary, _value(shape, opened, heading), command)
     if shape.output is not None:
         write_form(shape.format, tiles, heading, manner, shape.output)
     elif shape.format == "parquet":
@@ -140,7 +144,7 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         readout,
         opened.model.texts,
         heading.source,
-        _value(shape),
+        _value(shape, opened, heading),
         pins=heading.pins,
         diff=shape.diff,
         width=shutil.get_terminal_size().columns,
@@ -148,7 +152,11 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
     )
 
 
-def _value(shape: Shape) -> Value:
-    from lenstui.export.values import VALUES
+def _value(shape: Shape, opened: Opened, heading: Heading) -> Value:
+    from lenstui.export.values import values_for
 
-    return next(value for value in VALUES if value.key == shape.value)
+    values = values_for([opened.model.texts[pin.id] for pin in heading.pins])
+    value = next((value for value in values if value.key == shape.value), None)
+    if value is None:  # two words that are one token
+        raise LensError(f"--value {shape.value} is of two tokens, and all words to --pin are the same one.")
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lenstui.export.values import Scale, Value, around_zero
+from lenstui.export.values import AGREEMENT, Scale, Value, around_zero
 from lenstui.lens.cells import Cells, FloatArray
 
 TITLE = "tuned lens − logit lens"
@@ -33,10 +33,13 @@ class Difference:
             differences: of a whole prompt, column 0 first, NaN where not yet read.
             vocabulary: number of token ids.
         """
-        return around_zero([differences], log=self.value.scale((), vocabulary).log)
+        of_value = self.value.scale((), vocabulary)
+        return Scale.around_zero(1) if of_value.two else around_zero([differences], log=of_value.log)
 
     def format(self, number: float) -> str:
-        """A difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`."""
+        """A difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`, `+yes`."""
+        if self.value is AGREEMENT and not number:
+            return "="
         text = self.value.format(abs(number))
         if text.startswith("<"):  # too small for more than its sign
             text = "0.0%" if text.endswith("%") else "0.00"

@@ -11,8 +11,8 @@ import hashlib
 import json
 import math
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
 from string import Template
@@ -27,7 +27,7 @@ from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import PROBABILITY, VALUES, Scale, Value
+from lenstui.export.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, shares_text, values_for
 from lenstui.lens.cells import Cells
 from lenstui.lens.pins import Pin
 
@@ -106,7 +106,8 @@ def _data(
 ) -> dict[str, Any]:
     """What the script draws. Arrays are flat, by row (`emb` first), column and rank; texts are by number."""
     lenses, pinned = tuple(readout.lenses.values()), [pin.id for pin in pins]
-    streams = [readout.stream(name) for name in readout.lenses]  # they alone decide about the scales
+    streams = {name: readout.stream(name) for name in readout.lenses}  # they alone decide about the scales
+    named = [texts[token] for token in pinned]
     ids = np.unique(
         np.concatenate([readout.prompt.ids, pinned, *(cells.top_ids.ravel() for cells in lenses)])
     ).astype(np.int64)
@@ -122,11 +123,8 @@ def _data(
         "k": lenses[0].top_ids.shape[2],
         "value": value.key,
         "values": [
-            *(_value(one.key, one.label, one, streams, vocabulary) for one in VALUES),
-            *(
-                _value(f"pin{place}", f"probability of {texts[pin.id]}", PROBABILITY, streams, vocabulary)
-                for place, pin in enumerate(pins)
-            ),
+            _value(one, streams, vocabulary)
+            for one in (*values_for(named), *(_probability_of(*pin) for pin in enumerate(named)))
         ],
         "pins": [
             {"word": pin.word, "id": pin.id, "text": number}
@@ -145,25 +143,39 @@ def _data(
                 "pins": [
                     {
                         "probs": _short(np.exp(cells.pin_logprobs[:, :, place])),
+                        "logprobs": _short(cells.pin_logprobs[:, :, place]),
                         "ranks": _ranks(cells.pin_ranks[:, :, place]),
                     }
                     for place in range(len(pins))
                 ],
+                "pin_diff": _short(PIN_DIFFERENCE.of(cells)) if len(pins) > 1 else None,
             }
             for name, cells in readout.lenses.items()
         },
     }
 
 
-def _value(key: str, label: str, value: Value, lenses: Sequence[Cells], vocabulary: int) -> dict[str, Any]:
-    scale: Scale = value.scale([value.of(cells) for cells in lenses], vocabulary)
+def _probability_of(place: int, text: str) -> Value:
+    """The probability of a pin."""
+    return replace(
+        PROBABILITY,
+        key=f"pin{place}",
+        label=f"probability of {text}",
+        of=lambda cells: np.exp(cells.pin_logprobs[:, :, place]),
+    )
+
+
+def _value(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> dict[str, Any]:
+    numbers = {name: value.of(cells) for name, cells in lenses.items()}
+    scale: Scale = value.scale(list(numbers.values()), vocabulary)
     return {
-        "key": key,
-        "label": label,
+        "key": value.key,
+        "label": value.label,
         "unit": value.unit,
         "scale": asdict(scale),
-        "steps": [scale.steps.start, len(scale.steps)],
+        "steps": list(scale.steps),
         "legend": [value.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
+        "note": shares_text(value, numbers),
     }
 
 

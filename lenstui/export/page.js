@@ -17,13 +17,27 @@ function element(tag, properties = {}, ...children) {
 
 // The values that colours may show
 
+const numbersOf = {
+  prob: (lens) => lens.probs.filter((_, place) => place % data.k === 0),
+  agree: (lens) => {
+    const top1 = lens.top.filter((_, place) => place % data.k === 0);
+    const final = (at) => top1[(rows - 1) * columns + (at % columns)];
+    return top1.map((token, at) => (lens.probs[at * data.k] === null ? null : Number(token === final(at))));
+  },
+  "next-logprob": (lens) => lens.next_logprob,
+  "next-rank": (lens) => lens.next_rank,
+  "pin-logprob": (lens) => lens.pins[0].logprobs,
+  "pin-rank": (lens) => lens.pins[0].ranks,
+  "pin-diff": (lens) => lens.pin_diff,
+};
+
 function numbers(lens, key) {
-  if (key.startsWith("pin")) return lens.pins[Number(key.slice(3))].probs;
-  return key === "prob" ? lens.probs.filter((_, place) => place % data.k === 0) : lens[key];
+  if (key in numbersOf) return numbersOf[key](lens);
+  return key.startsWith("pin") ? lens.pins[Number(key.slice(3))].probs : lens[key];
 }
 
 // As lenstui/export/values.py has it.
-function level(number, { scale, steps: [first, count] }) {
+function level(number, { scale, steps }) {
   if (number === null) return "none";
   const share = (distance, farthest) => {
     const within = Math.min(Math.max(distance, 0), farthest);
@@ -31,11 +45,11 @@ function level(number, { scale, steps: [first, count] }) {
     return scale.log ? Math.log1p(within) / Math.log1p(farthest) : within / farthest;
   };
   if (scale.diverging) {
-    const arm = (count - 1) / 2;
-    return first + arm + Math.sign(number) * Math.round(arm * share(Math.abs(number), scale.hi));
+    const arm = (steps.length - 1) / 2;
+    return steps[arm + Math.sign(number) * Math.round(arm * share(Math.abs(number), scale.hi))];
   }
   const away = scale.low_is_bright ? number - scale.lo : scale.hi - number;
-  return first + Math.round((1 - share(away, scale.hi - scale.lo)) * (count - 1));
+  return steps[Math.round((1 - share(away, scale.hi - scale.lo)) * (steps.length - 1))];
 }
 
 function colour(key) {
@@ -50,18 +64,19 @@ function colour(key) {
     );
   }
   const [first, middle, last] = value.legend;
-  const [start, count] = value.steps;
-  const step = (place) => element("span", { className: "l" + (start + place) });
-  const half = Math.floor(count / 2);
-  const below = Array.from({ length: half }, (_, place) => step(place));
-  const above = Array.from({ length: half }, (_, place) => step(count - half + place));
-  const between = count % 2 ? step(half) : element("span"); // a step in the middle has its number on it
+  const half = Math.floor(value.steps.length / 2);
+  const step = (level) => element("span", { className: "l" + level });
+  const below = value.steps.slice(0, half).map(step);
+  const above = value.steps.slice(-half).map(step);
+  // A step in the middle has its number on it.
+  const between = value.steps.length % 2 ? step(value.steps[half]) : element("span");
   between.classList.add("middle");
-  between.append(middle);
+  if (!value.scale.two) between.append(middle);
+  const after = [value.unit, value.note && `(${value.note})`].filter(Boolean).join(" ");
   const legend = document.getElementById("legend");
-  legend.replaceChildren(first, ...below, between, ...above, `${last} ${value.unit}`);
+  legend.replaceChildren(first, ...below, between, ...above, `${last} ${after}`);
   const ends = value.scale.diverging ? `${first}, blue, to ${last}, orange` : `${first}, dark, to ${last}, bright`;
-  legend.setAttribute("aria-label", `${value.label} from ${ends}`);
+  legend.setAttribute("aria-label", `${value.label} from ${ends} ${after}`);
 }
 
 function drawSwitch() {

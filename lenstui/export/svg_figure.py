@@ -15,7 +15,7 @@ from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import NO_LEVEL, Scale, Value
+from lenstui.export.values import NO_LEVEL, Scale, Value, shares_text
 from lenstui.lens.cells import Cells
 from lenstui.lens.rows import is_sublayer
 
@@ -87,23 +87,25 @@ def svg_figure(
     """
     tokens = {name: _tokens(cells, texts) for name, cells in readout.lenses.items()}
     frame = _frame(readout, texts, tokens.values())
+    numbers = {name: value.of(cells) for name, cells in readout.lenses.items()}
     # What is between two rows would stretch the scale.
-    scale = value.scale([value.of(readout.stream(name)) for name in readout.lenses], vocabulary)
+    streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
+    scale = value.scale(list(streams.values()), vocabulary)
     bands = _bands(frame, len(tokens))
     widest = max(map(frame.width, bands))
     parts: list[str] = []
     top = _MARGIN
     for band in bands:
-        for place, (name, cells) in enumerate(readout.lenses.items()):
+        for place, name in enumerate(readout.lenses):
             title = f"{name} lens"
             if len(bands) > 1:
                 title += f" · columns {band.start}–{band.stop - 1} of {len(frame.heads)}"
             left = _MARGIN + place * (widest + _GAP)
-            levels = scale.levels(value.of(cells))[::-1].tolist()
+            levels = scale.levels(numbers[name])[::-1].tolist()
             parts.append(_text(left + frame.label_width, top + _FONT, title, bold=True))
             parts += _grid(frame, band, tokens[name], levels, at=(left, top + _ROW))
         top += frame.grid_height + _GAP
-    parts += _legend(value, scale, top)
+    parts += _legend(value, scale, shares_text(value, streams), top)
     footer = [*([sublayers_text(source)] if source.sublayers else []), summary(source)]
     longest = max(map(cell_len, footer))
     right = max(len(tokens) * (widest + _GAP) - _GAP, round(longest * _CHARACTER))
@@ -175,14 +177,17 @@ def _grid(
             x += frame.widths[column]
 
 
-def _legend(value: Value, scale: Scale, top: int) -> Iterator[str]:
-    """The colours with the numbers that they stand for."""
+def _legend(value: Value, scale: Scale, note: str, top: int) -> Iterator[str]:
+    """The colours with the numbers that they stand for, or where there are only two with the words."""
     left = _MARGIN
-    width = len(scale.steps) * _SWATCH
-    yield _text(left, top + _FONT, f"{value.label}{f', {value.unit}' if value.unit else ''}")
+    swatch = 2 * _SWATCH if scale.two else _SWATCH
+    width = len(scale.steps) * swatch
+    title = ", ".join(filter(None, (value.label, value.unit, note)))
+    yield _text(left, top + _FONT, title)
     for step, level in enumerate(scale.steps):
-        yield _rectangle(left + step * _SWATCH, top + _ROW, _SWATCH, _ROW - 3, LEVEL_COLOURS[level])
-    for fraction, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        yield _rectangle(left + step * swatch, top + _ROW, swatch, _ROW - 3, LEVEL_COLOURS[level])
+    marks = ((0.0, "start"), (1.0, "end")) if scale.two else ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
+    for fraction, anchor in marks:
         number = value.format(scale.at(fraction))
         yield _text(left + round(fraction * width), top + 3 * _ROW - 6, number, anchor=anchor)
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import Value, probability_text, rank_text
+from lenstui.export.values import AGREEMENT, Value, probability_text, rank_text
 from lenstui.lens.cells import Cells
 from lenstui.lens.pins import Pin
 
@@ -131,7 +131,8 @@ def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) ->
         sign = "+" if difference > 0 else "−" if difference < 0 else ""
         mark = "≠" if differs[row, column] else " "
         token = texts[int(tuned.top_ids[row, column, 0])]
-        return [(token, f"{sign}{value.format(abs(difference))} {mark}")]
+        number = "=" if value is AGREEMENT and not sign else f"{sign}{value.format(abs(difference))}"
+        return [(token, f"{number} {mark}")]
 
     rows, columns = differences.shape
     return [[entry(row, column) for column in range(columns)] for row in reversed(range(rows))]

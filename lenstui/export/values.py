@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.lens.cells import Cells, FloatArray
+from lenstui.lens.cells import Cells, FloatArray, IntArray
 
 LevelArray = npt.NDArray[np.uint8]
 
@@ -33,6 +33,7 @@ class Scale:
         low_is_bright: small numbers are the good ones and take the bright end.
         diverging: the neutral step is exactly at 0, those of negative and of positive numbers have a hue of
             their own; `lo` is `-hi`.
+        two: there are no numbers but `lo` and `hi`, and so no steps but the end ones.
     """
 
     lo: float
@@ -40,6 +41,7 @@ class Scale:
     log: bool = False
     low_is_bright: bool = False
     diverging: bool = False
+    two: bool = False
 
     @classmethod
     def around_zero(cls, top: float, *, log: bool = False) -> Scale:
@@ -47,8 +49,10 @@ class Scale:
         return cls(-top, top, log, diverging=True)
 
     @property
-    def steps(self) -> range:
+    def steps(self) -> Sequence[int]:
         """The levels that it uses, from the end that `at(0)` is the number of."""
+        if self.two:
+            return (0, STEPS - 1)
         return range(STEPS, LEVELS) if self.diverging else range(STEPS)
 
     def levels(self, values: FloatArray) -> LevelArray:
@@ -97,6 +101,7 @@ class Value:
         scale: the scale for arrays of these numbers (of whole prompts, column 0 first, NaN where not yet
             read) and a vocabulary size.
         format: one number as text.
+        pins: how many pinned tokens there must be for it.
     """
 
     key: str
@@ -105,6 +110,7 @@ class Value:
     of: Callable[[Cells], FloatArray]
     scale: Callable[[Sequence[FloatArray], int], Scale]
     format: Callable[[float], str]
+    pins: int = 0
 
 
 def probability_text(number: float) -> str:
@@ -118,10 +124,10 @@ def probability_text(number: float) -> str:
 
 
 def nats_text(number: float) -> str:
-    """Nats with two or three significant digits: `10.8`, `2.21`, `0.04`."""
+    """Nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`; `-0.00` is just below 0."""
     if math.isnan(number):
         return "–"
-    if 0 < abs(number) < 0.005:
+    if 0 < number < 0.005:
         return "<0.01"
     size = abs(number)
     return f"{number:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}" if size else "0"
@@ -138,8 +144,51 @@ def rank_text(number: float) -> str:
     return "∞"
 
 
-def _ranks(ranks: npt.NDArray[np.int32]) -> FloatArray:
+def agreement_text(number: float) -> str:
+    """Whether, in a word."""
+    return "–" if math.isnan(number) else "yes" if number else "no"
+
+
+def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
+    """Of a value that is yes or no, the share of yes for each lens; of any other nothing.
+
+    The last row, which is the final one itself, does not count.
+
+    Args:
+        value: whose numbers these are.
+        lenses: by lens name, `[rows, cols]`, NaN where not yet read.
+    """
+    if value is not AGREEMENT:
+        return ""
+    shares = {name: numbers[:-1][np.isfinite(numbers[:-1])] for name, numbers in lenses.items()}
+    return " · ".join(f"{name} {100 * of.mean():.0f}% yes" for name, of in shares.items() if of.size)
+
+
+def _ranks(ranks: IntArray) -> FloatArray:
     return np.where(ranks < 0, np.nan, ranks).astype(np.float32)
+
+
+def _agreement(cells: Cells) -> FloatArray:
+    """1 where the top-1 token is the last row's, else 0."""
+    top1 = cells.top_ids[..., 0]
+    return np.where(top1 < 0, np.nan, top1 == top1[-1]).astype(np.float32)
+
+
+def _of_pin(numbers: FloatArray, place: int) -> FloatArray:
+    """Those of one pin, NaN where there is no such pin."""
+    if place < numbers.shape[2]:
+        return numbers[..., place]
+    return np.full(numbers.shape[:2], np.nan, np.float32)
+
+
+def _rank_scale(arrays: Sequence[FloatArray], vocabulary: int) -> Scale:
+    return Scale(0, vocabulary, log=True, low_is_bright=True)
+
+
+def _logprob_scale(arrays: Sequence[FloatArray], vocabulary: int) -> Scale:
+    """Down to where most numbers are, and at the least to that of a mere guess. -0.1, -1 and -10 differ."""
+    lowest = _robust_top([-array for array in arrays])
+    return Scale(-max(lowest, round_top(math.log(max(vocabulary, 2)))), 0, log=True)
 
 
 def around_zero(arrays: Sequence[FloatArray], *, log: bool = False) -> Scale:
@@ -197,8 +246,89 @@ RANK = Value(
     label="rank of final top-1",
     unit="",
     of=lambda cells: _ranks(cells.final_rank),
-    scale=lambda arrays, vocabulary: Scale(0, vocabulary, log=True, low_is_bright=True),
+    scale=_rank_scale,
     format=rank_text,
 )
+AGREEMENT = Value(
+    key="agree",
+    label="top-1 is the final one",
+    unit="",
+    of=_agreement,
+    scale=lambda arrays, vocabulary: Scale(0, 1, two=True),
+    format=agreement_text,
+)
+NEXT_LOGPROB = Value(
+    key="next-logprob",
+    label="log p(next token)",
+    unit="nats",
+    of=lambda cells: cells.next_logprob,
+    scale=_logprob_scale,
+    format=nats_text,
+)
+NEXT_RANK = Value(
+    key="next-rank",
+    label="rank of next token",
+    unit="",
+    of=lambda cells: _ranks(cells.next_rank),
+    scale=_rank_scale,
+    format=rank_text,
+)
+PIN_LOGPROB = Value(
+    key="pin-logprob",
+    label="log p(pin 1)",
+    unit="nats",
+    of=lambda cells: _of_pin(cells.pin_logprobs, 0),
+    scale=_logprob_scale,
+    format=nats_text,
+    pins=1,
+)
+PIN_RANK = Value(
+    key="pin-rank",
+    label="rank of pin 1",
+    unit="",
+    of=lambda cells: _of_pin(_ranks(cells.pin_ranks), 0),
+    scale=_rank_scale,
+    format=rank_text,
+    pins=1,
+)
+PIN_DIFFERENCE = Value(
+    key="pin-diff",
+    label="logit of pin 1 − pin 2",
+    unit="",
+    of=lambda cells: _of_pin(cells.pin_logits, 0) - _of_pin(cells.pin_logits, 1),
+    scale=lambda arrays, vocabulary: around_zero(arrays),
+    format=nats_text,
+    pins=2,
+)
 
-VALUES = (PROBABILITY, ENTROPY, KL, RANK)
+VALUES = (
+    PROBABILITY,
+    ENTROPY,
+    KL,
+    RANK,
+    AGREEMENT,
+    NEXT_LOGPROB,
+    NEXT_RANK,
+    PIN_LOGPROB,
+    PIN_RANK,
+    PIN_DIFFERENCE,
+)  # those that need pins last, those that need more of them behind
+
+
+def values_for(pins: Sequence[str]) -> tuple[Value, ...]:
+    """The values that there are with these pins, the same in front as in `VALUES`.
+
+    Args:
+        pins: display texts of the pinned tokens, which labels then name.
+    """
+    first, second = (*pins, "", "")[:2]
+    labels = {
+        PIN_LOGPROB.key: f"log p({first})",
+        PIN_RANK.key: f"rank of {first}",
+        PIN_DIFFERENCE.key: f"logit of {first} − {second}",
+    }
+    return tuple(
+        replace(value, label=labels.get(value.key, value.label)) if value.pins else value
+        for value in VALUES
+        if value.pins <= len(pins)
+    )

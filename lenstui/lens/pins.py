@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -108,13 +109,16 @@ def find_target(
     return Pin(word, token, whole=False)
 
 
-def pins_of(texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int) -> tuple[Pin, ...]:
+def pins_of(
+    texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int, apart: bool = False
+) -> tuple[Pin, ...]:
     """Pins of these very tokens, with words by which `find_pins` finds them and no others.
 
     Args:
         texts: display text of the tokens.
         tokens: each once.
         vocabulary: how many logits the model gives.
+        apart: give each token a word of its own.
     """
     pins: list[Pin] = []
     while len(pins) < len(tokens):
@@ -126,7 +130,7 @@ def pins_of(texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int) -> tup
             if candidate and "\0" not in candidate:  # which no command line takes
                 meant = [token for form in _forms(candidate) for token in texts.tokens_of(form)]
                 meant = [token for token in meant if token < vocabulary]
-                if meant and meant == rest[: len(meant)]:
+                if meant and meant == rest[: 1 if apart else len(meant)]:
                     word, found = candidate, meant
                     break
         pins += [Pin(word, token) for token in found]
@@ -141,6 +145,16 @@ def _by_number(word: str, vocabulary: int) -> list[int]:
     if int(match[1]) >= vocabulary:
         raise LensError(f"There is no token {match[1]}: the vocabulary has ids 0 … {vocabulary - 1}.")
     return [int(match[1])]
+
+
+def words_first(pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    """The first token of each word, then the second of each that has one, and so on."""
+    seen: Counter[str] = Counter()
+    places: list[tuple[int, Pin]] = []
+    for pin in pins:
+        places.append((seen[pin.word], pin))
+        seen[pin.word] += 1
+    return tuple(pin for _, pin in sorted(places, key=lambda place: place[0]))
 
 
 def _forms(word: str) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class Look:
     def put_back(self, explore: Explore) -> None:
         """Look at the model in this way again, once it is read."""
         panes = explore.panes
-        panes.value_index = next((i for i, value in enumerate(VALUES) if value.key == self.value), 0)
+        panes.value_index = next((i for i, value in enumerate(panes.values) if value.key == self.value), 0)
         if panes.grids["logit"].bottom_up != self.bottom_up:
             panes.flip()
         if self.lens in LENSES:

@@ -28,6 +28,7 @@ from lenstui.ui.takeaway_things import THINGS
 if TYPE_CHECKING:
     from lenstui.export.forms import Manner
     from lenstui.export.tidy import Heading
+    from lenstui.export.values import Value
 
 _KIND = "takeaway"  # of all its jobs: each stops the one before
 _PERIOD = 0.1  # seconds between two messages of progress
@@ -232,8 +233,10 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     from lenstui.opening import source_of
 
     model, shape, reading = shown.opened.model, order.shape, shown.request.reading
-    pins = pins_of(model.texts, shown.request.pins, vocabulary=model.vocabulary)
-    if shape.format == "svg":  # a figure shows the likeliest tokens alone
+    value = _value(shown, order)
+    # Where the order of tokens counts, no two may share a word.
+    pins = pins_of(model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1)
+    if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
         pins = ()
     source = source_of(shown.opened, tuned=shown.lens is not None)
     source = replace(source, final_norm=reading.final_norm, chat=reading.chat)
@@ -248,10 +251,16 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
 
 def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> Manner:
     from lenstui.export.forms import Manner
-    from lenstui.export.values import VALUES
 
-    value = next(value for value in VALUES if value.key == order.shape.value)
-    return Manner(texts, shown.opened.model.vocabulary, value, command)
+    return Manner(texts, shown.opened.model.vocabulary, _value(shown, order), command)
+
+
+def _value(shown: Shown, order: Order) -> Value:
+    """What colours the cells, by the names of the pins."""
+    from lenstui.export.values import values_for
+
+    values = values_for([shown.opened.model.texts[token] for token in shown.request.pins])
+    return next(value for value in values if value.key == order.shape.value)
 
 
 def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:

@@ -16,7 +16,7 @@ import pytest
 from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, hostile_readout
 
 from lenstui import __version__
-from lenstui.export.colours import COLOURS
+from lenstui.export.colours import COLOURS, DIVERGING_COLOURS
 from lenstui.export.html_page import html_page
 from lenstui.export.printable import printable
 from lenstui.export.values import KL, PROBABILITY, VALUES
@@ -85,9 +85,11 @@ def test_every_number_comes_back() -> None:
         close(lens["next_logprob"], cells.next_logprob)
         assert lens["rank"] == cells.final_rank.ravel().tolist()
         assert lens["next_rank"] == [None if r < 0 else r for r in cells.next_rank.ravel().tolist()]
+        close(lens["pin_diff"], cells.pin_logits[:, :, 0] - cells.pin_logits[:, :, 1])
         assert lens["crystallization"] == READOUT.crystallization(name).tolist()
         for place in range(2):
             close(lens["pins"][place]["probs"], np.exp(cells.pin_logprobs[:, :, place]))
+            close(lens["pins"][place]["logprobs"], cells.pin_logprobs[:, :, place])
             assert lens["pins"][place]["ranks"] == cells.pin_ranks[:, :, place].ravel().tolist()
     assert [(pin["word"], pin["id"], data["texts"][pin["text"]]) for pin in data["pins"]] == [
         (pin.word, pin.id, HOSTILE[pin.id]) for pin in PINS
@@ -102,12 +104,47 @@ def test_the_switch_has_all_values_and_the_pins_on_the_scales_of_the_screen() ->
     kl = data["values"][2]
     assert kl["scale"] == {
         **{"lo": 0, "hi": scale.hi, "log": False},
-        **{"low_is_bright": True, "diverging": False},
+        **{"low_is_bright": True, "diverging": False, "two": False},
     }
-    assert kl["steps"] == [0, len(COLOURS)]
+    assert kl["steps"] == list(range(len(COLOURS)))
     assert kl["legend"] == [KL.format(scale.at(fraction)) for fraction in (0, 0.5, 1)]
     assert (kl["label"], kl["unit"]) == ("KL from final", "nats")
-    assert data["values"][4]["label"] == "probability of ·the"
+    labels = {value["key"]: value["label"] for value in data["values"]}
+    assert labels["pin0"] == "probability of ·the"
+    assert labels["pin-diff"] == "logit of ·the − שלום"
+    difference = next(value for value in data["values"] if value["key"] == "pin-diff")
+    assert difference["steps"] == list(range(12, 12 + 11))
+    assert difference["legend"][1] == "0"
+    agreement = next(value for value in data["values"] if value["key"] == "agree")
+    assert (agreement["steps"], agreement["legend"][::2]) == ([0, 11], ["no", "yes"])
+    shares = {
+        name: float((cells.top_ids[:-1, :, 0] == cells.top_ids[-1, :, 0]).mean())
+        for name, cells in READOUT.lenses.items()
+    }
+    assert (
+        agreement["note"]
+        == f"logit {100 * shares['logit']:.0f}% yes · tuned {100 * shares['tuned']:.0f}% yes"
+    )
+
+
+def test_values_of_pins_are_there_where_there_are_pins() -> None:
+    bare = {
+        name: replace(
+            cells,
+            **{f"pin_{of}": getattr(cells, f"pin_{of}")[..., :0] for of in ("logits", "logprobs", "ranks")},
+        )
+        for name, cells in READOUT.lenses.items()
+    }
+    data = data_of(written(replace(READOUT, lenses=bare, pins=()), pins=()))
+    assert [value["key"] for value in data["values"]] == [value.key for value in VALUES if not value.pins]
+    assert data["lenses"]["logit"]["pin_diff"] is None
+
+
+def test_every_step_has_a_colour() -> None:
+    style = Page(written()).texts["style"][0]
+    assert re.findall(r"\.l(\d+) \{ background: (#[0-9a-f]{6})", style) == [
+        (str(level), colour) for level, colour in enumerate(COLOURS + DIVERGING_COLOURS)
+    ]
 
 
 def test_numbers_that_are_none_are_null() -> None:

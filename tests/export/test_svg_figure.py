@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, SOURCE, hostile_readout
 
-from lenstui.export.colours import COLOURS, readable
+from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, readable
 from lenstui.export.printable import printable
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import clip
-from lenstui.export.values import KL, PROBABILITY, VALUES, Value
+from lenstui.export.values import AGREEMENT, KL, NO_LEVEL, PIN_DIFFERENCE, PROBABILITY, VALUES, Value
 from lenstui.lens import Readout
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -47,7 +47,8 @@ def test_every_cell_has_its_token_and_colour(value: Value) -> None:
         levels = scale.levels(value.of(cells))
         for row in (3, 2, 1, 0):
             for column in range(5):
-                colour = COLOURS[levels[row, column]]
+                level = int(levels[row, column])
+                colour = "#eeeeee" if level == NO_LEVEL else (COLOURS + DIVERGING_COLOURS)[level]
                 token = clip(HOSTILE[int(cells.top_ids[row, column, 0])], 10)
                 wanted.append((colour, readable(colour), token))
     assert cells_of(figure(readout, value)) == wanted
@@ -62,6 +63,20 @@ def test_heads_labels_and_legend_are_there() -> None:
         assert texts.count(head) >= 2
     assert texts[-5:-1] == ["KL from final, nats", "5.00", "2.50", "0"]
     assert printable(HOSTILE_SOURCE.model) in (texts[-1] or "")
+
+
+def test_a_scale_that_diverges_has_its_own_colours_and_one_of_two_has_two() -> None:
+    svg = figure(hostile_readout(5, 4), PIN_DIFFERENCE)
+    assert [part.attrib["fill"] for part in svg.iter(f"{NS}rect")][-11:] == list(DIVERGING_COLOURS)
+    texts = [part.text or "" for part in svg.iter(f"{NS}text")]
+    assert texts[-5] == "logit of pin 1 − pin 2"
+    assert texts[-3] == "0"
+    assert texts[-4] == f"-{texts[-2]}"
+    svg = figure(hostile_readout(5, 4), AGREEMENT)
+    assert [part.attrib["fill"] for part in svg.iter(f"{NS}rect")][-2:] == [COLOURS[0], COLOURS[-1]]
+    title, *words, _ = [part.text or "" for part in svg.iter(f"{NS}text")][-4:]
+    assert re.fullmatch(r"top-1 is the final one, logit \d+% yes · tuned \d+% yes", title)
+    assert words == ["no", "yes"]
 
 
 def test_it_says_where_it_comes_from_and_how_to_make_it_again() -> None:

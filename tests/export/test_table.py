@@ -10,10 +10,18 @@ from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
 from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
-from lenstui.export.values import VALUES, probability_text, rank_text
+from lenstui.export.values import (
+    AGREEMENT,
+    ENTROPY,
+    NEXT_LOGPROB,
+    PROBABILITY,
+    RANK,
+    probability_text,
+    rank_text,
+    values_for,
+)
 from lenstui.lens import Prompt, Readout
 
-PROB, ENTROPY, _, RANK = VALUES
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}
 
 
@@ -25,7 +33,7 @@ def readout(columns: int = 8, *, lenses: tuple[str, ...] = ("logit",)) -> Readou
 
 def test_the_last_row_is_on_top_and_each_cell_has_token_and_number() -> None:
     few = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": cells([[[1], [2]], [[5], [7]]])})
-    assert table(few, TEXTS, SOURCE, PROB).plain == (
+    assert table(few, TEXTS, SOURCE, PROBABILITY).plain == (
         "logit lens · probability\n"
         "     ·the        [bold]\n"
         "  0  [bold] 50%  é      50%\n"
@@ -37,7 +45,7 @@ def test_the_last_row_is_on_top_and_each_cell_has_token_and_number() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 def test_columns_line_up_and_nothing_is_lost_whatever_the_width(width: int) -> None:
-    shown = table(readout(), TEXTS, SOURCE, PROB, width=width).plain
+    shown = table(readout(), TEXTS, SOURCE, PROBABILITY, width=width).plain
     *groups, _ = shown.split("\n\n")
     ends_per_group: list[tuple[int, ...]] = []
     for group in groups:
@@ -51,7 +59,7 @@ def test_columns_line_up_and_nothing_is_lost_whatever_the_width(width: int) -> N
 
 
 def test_groups_say_which_columns_they_are() -> None:
-    shown = table(readout(), TEXTS, SOURCE, PROB, width=40).plain
+    shown = table(readout(), TEXTS, SOURCE, PROBABILITY, width=40).plain
     runs = re.findall(r"^columns (\d+)–(\d+) of 8$", shown, re.MULTILINE)
     columns = [column for start, stop in runs for column in range(int(start), int(stop) + 1)]
     assert len(runs) > 1
@@ -60,13 +68,13 @@ def test_groups_say_which_columns_they_are() -> None:
 
 def test_a_token_that_is_too_wide_is_visibly_cut() -> None:
     long = Readout(Prompt("…", (0,)), ("0",), {"logit": cells([[[1]]])})
-    shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROB).plain.splitlines()
+    shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROBABILITY).plain.splitlines()
     assert shown[1] == "   " + "·" * 23 + "…"
     assert shown[2] == "0  " + "日" * 11 + " … 50%"
 
 
 def test_more_lines_show_more_tokens() -> None:
-    shown = table(readout(2), TEXTS, SOURCE, PROB, lines=2).plain.splitlines()
+    shown = table(readout(2), TEXTS, SOURCE, PROBABILITY, lines=2).plain.splitlines()
     assert shown[2:4] == ["  1  日本語  50%  \\x1b[2J 50%", "     \\x1b[2J 25%  👩🏽      25%"]
 
 
@@ -94,12 +102,12 @@ def test_names_from_outside_are_escaped() -> None:
 
 
 def test_brackets_are_no_markup() -> None:
-    assert "[bold]" in table(readout(), TEXTS, SOURCE, PROB, width=200).plain
+    assert "[bold]" in table(readout(), TEXTS, SOURCE, PROBABILITY, width=200).plain
 
 
 def test_pins_have_a_table_of_their_own() -> None:
     both = hostile_readout(3, 2)
-    shown = table(both, HOSTILE, SOURCE, PROB, pins=PINS, width=200).plain
+    shown = table(both, HOSTILE, SOURCE, PROBABILITY, pins=PINS, width=200).plain
     sections = shown.split("\n\n")
     assert len(sections) == 5
     for section, (name, lens) in zip(sections[2:4], both.lenses.items(), strict=True):
@@ -125,3 +133,29 @@ def test_the_difference_of_the_lenses() -> None:
         "  0  \\x1b[2J     0    👩🏽     −0.10",
         "emb  ·the    −2.00    [bold] +1.50 ≠",
     ]
+
+
+def test_agreement_is_a_word_and_a_number_that_is_none_a_dash() -> None:
+    few = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": cells([[[1], [7]], [[5], [7]]])})
+    shown = table(few, TEXTS, SOURCE, AGREEMENT).plain.splitlines()
+    assert [line.split() for line in shown[2:4]] == [
+        *(["0", "[bold]", "yes", "é", "yes"], ["emb", "·the", "no", "é", "yes"])
+    ]
+    shown = table(few, TEXTS, SOURCE, NEXT_LOGPROB).plain.splitlines()
+    assert shown[2].split() == ["0", "[bold]", "-0.30", "é", "–"]
+
+
+def test_the_difference_of_agreement_says_who_agrees() -> None:
+    lenses = {
+        "logit": cells([[[1], [7], [2]], [[5], [7], [3]]]),
+        "tuned": cells([[[5], [1], [2]], [[5], [7], [3]]]),
+    }
+    both = Readout(Prompt("…", (1, 5, 2)), ("emb", "0"), lenses)
+    shown = table(both, TEXTS, SOURCE, AGREEMENT, diff=True).plain.splitlines()
+    assert re.findall(r"[+−=]\w*", shown[3]) == ["+yes", "−yes", "="]
+
+
+def test_a_pin_names_the_value() -> None:
+    value = next(value for value in values_for(["·the", "\\x1b"]) if value.key == "pin-diff")
+    shown = table(hostile_readout(), HOSTILE, SOURCE, value, pins=PINS).plain
+    assert shown.startswith("logit lens · logit of ·the − \\x1b\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,12 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenstui.export.values import (
+    AGREEMENT,
     ARM,
     ENTROPY,
     KL,
     LEVELS,
     NEUTRAL,
+    NEXT_LOGPROB,
+    NEXT_RANK,
     NO_LEVEL,
+    PIN_DIFFERENCE,
+    PIN_LOGPROB,
+    PIN_RANK,
     PROBABILITY,
     RANK,
     STEPS,
@@ -26,13 +33,17 @@ from lenstui.export.values import (
     nats_text,
     probability_text,
     rank_text,
+    shares_text,
+    values_for,
 )
 from lenstui.lens.cells import Cells
 
 VOCABULARY = 50257
 
 
-def one_cell(probability: float, entropy: float, kl: float, rank: int) -> Cells:
+def one_cell(
+    probability: float, entropy: float, kl: float, rank: int, logprob: float = math.nan, top1: int = 7
+) -> Cells:
     def floats(number: float, *more: int) -> np.ndarray:
         return np.full((1, 1, *more), number, np.float32)
 
@@ -40,31 +51,38 @@ def one_cell(probability: float, entropy: float, kl: float, rank: int) -> Cells:
         return np.full((1, 1, *more), number, np.int32)
 
     return Cells(
-        top_ids=ints(7, 1),
+        top_ids=ints(top1, 1),
         top_logits=floats(0, 1),
         top_probs=floats(probability, 1),
         entropy=floats(entropy),
         kl=floats(kl),
         final_rank=ints(rank),
-        next_logprob=floats(math.nan),
-        next_rank=ints(-1),
+        next_logprob=floats(logprob),
+        next_rank=ints(-1 if math.isnan(logprob) else rank),
         pin_logits=floats(0, 0),
-        pin_logprobs=floats(0, 0),
-        pin_ranks=ints(0, 0),
+        pin_logprobs=floats(logprob, 1),
+        pin_ranks=ints(-1 if math.isnan(logprob) else rank, 1),
     )
 
 
-GOOD = one_cell(probability=1, entropy=0, kl=0, rank=0)
-BAD = one_cell(probability=0, entropy=math.log(VOCABULARY), kl=1, rank=VOCABULARY)
+def above(cells: Cells, last: Cells) -> Cells:
+    """Two rows of one column."""
+    return Cells(
+        **{f.name: np.concatenate([getattr(cells, f.name), getattr(last, f.name)]) for f in fields(Cells)}
+    )
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
+GOOD = one_cell(probability=1, entropy=0, kl=0, rank=0, logprob=0)
+BAD = one_cell(probability=0, entropy=math.log(VOCABULARY), kl=1, rank=VOCABULARY, logprob=-12, top1=3)
+
+
+@pytest.mark.parametrize("value", [v for v in VALUES if v is not PIN_DIFFERENCE], ids=lambda value: value.key)
 def test_good_is_bright_and_bad_is_dark(value: Value) -> None:
-    scale = value.scale([value.of(BAD)], VOCABULARY)
-    assert scale.levels(value.of(GOOD)).tolist() == [[STEPS - 1]]
-    assert scale.levels(value.of(BAD)).tolist() == [[0]]
-    assert scale.at(1) == pytest.approx(float(value.of(GOOD)[0, 0]))
-    assert scale.at(0) == pytest.approx(float(value.of(BAD)[0, 0]), rel=0.2)
+    numbers = value.of(above(BAD, GOOD))
+    scale = value.scale([numbers], VOCABULARY)
+    assert scale.levels(numbers).tolist() == [[0], [STEPS - 1]]
+    assert scale.at(1) == pytest.approx(float(numbers[1, 0]))
+    assert scale.at(0) == pytest.approx(float(numbers[0, 0]), rel=0.2)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
@@ -79,6 +97,8 @@ def test_values_have_keys_and_labels_of_their_own() -> None:
 
 def test_nothing_to_show_has_no_level() -> None:
     assert RANK.scale((), 10).levels(RANK.of(one_cell(0, 0, 0, -1))).tolist() == [[NO_LEVEL]]
+    unread = one_cell(math.nan, math.nan, math.nan, -1, top1=-1)
+    assert all(np.isnan(value.of(unread)).all() for value in VALUES)
     for value in VALUES:
         blank = np.full((2, 3), np.nan, np.float32)
         assert (value.scale([blank], VOCABULARY).levels(blank) == NO_LEVEL).all()
@@ -221,6 +241,8 @@ def test_probability_text(number: float, text: str) -> None:
         (9.999, "10.0"),
         (123.4, "123"),
         (-4.4, "-4.40"),
+        (-0.001, "-0.00"),
+        (-123.4, "-123"),
     ],
 )
 def test_nats_text(number: float, text: str) -> None:
@@ -238,3 +260,93 @@ def test_rank_text(number: float, text: str) -> None:
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
 def test_no_number_has_a_text(value: Value) -> None:
     assert value.format(math.nan) == "–"
+
+
+# Values of the next token and of pins
+
+
+def test_the_scale_of_log_probabilities_tells_small_ones_apart_and_large_ones() -> None:
+    numbers = np.array([[0, -0.1, -1, -10, -50, math.nan]], np.float32)
+    for vocabulary in (300, VOCABULARY, 250_000):
+        for lowest in (0.2, 12, 80):
+            scale = NEXT_LOGPROB.scale([np.full((3, 9), -lowest, np.float32)], vocabulary)
+            levels = scale.levels(numbers)[0].tolist()
+            assert levels[0] == STEPS - 1
+            assert levels[0] >= levels[1] > levels[2] > levels[3] >= levels[4]
+            assert levels[5] == NO_LEVEL
+            assert scale.lo <= -math.log(vocabulary), "a mere guess is on it"
+            assert scale.lo <= -lowest
+            assert (scale.hi, scale.at(1)) == (0, 0)
+
+
+@pytest.mark.parametrize("value", [NEXT_LOGPROB, PIN_LOGPROB, PIN_DIFFERENCE], ids=lambda value: value.key)
+def test_column_0_and_what_is_no_number_decide_no_scale(value: Value) -> None:
+    numbers = np.full((10, 20), -30, np.float32)
+    numbers[:, 0], numbers[:, -1], numbers[2, 3] = -1e5, math.nan, -math.inf
+    assert value.scale([numbers, numbers], 10).lo == -30
+    assert value.scale([numbers[:, :1]], 10).lo <= -1e5, "unless there is nothing else"
+
+
+def random_cells(rows: int, columns: int, pins: int, seed: int = 0) -> tuple[Cells, np.ndarray]:
+    """Cells of random logits `[rows, columns, 50]`; token `i` is pin `i`, token 9 is the one that follows."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(rows, columns, 50)).astype(np.float32) * 3
+    logprobs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    ranks = (logits[..., None, :] > logits[..., :, None]).sum(-1).astype(np.int32)
+    next_logprob, next_rank = logprobs[..., 9].copy(), ranks[..., 9].copy()
+    next_logprob[:, -1], next_rank[:, -1] = math.nan, -1
+    zeros = np.zeros((rows, columns), np.float32)
+    cells = Cells(
+        top_ids=logits.argmax(-1)[..., None].astype(np.int32),
+        top_logits=logits.max(-1, keepdims=True),
+        top_probs=np.exp(logprobs.max(-1, keepdims=True)),
+        entropy=zeros,
+        kl=zeros,
+        final_rank=zeros.astype(np.int32),
+        next_logprob=next_logprob,
+        next_rank=next_rank,
+        pin_logits=logits[..., :pins],
+        pin_logprobs=logprobs[..., :pins],
+        pin_ranks=ranks[..., :pins],
+    )
+    return cells, logits
+
+
+def test_every_value_is_the_number_of_its_name() -> None:
+    cells, logits = random_cells(4, 6, 3)
+    softmax = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(NEXT_LOGPROB.of(cells)[:, :-1], np.log(softmax[:, :-1, 9]), rtol=1e-5)
+    np.testing.assert_array_equal(NEXT_RANK.of(cells)[:, :-1], (logits[:, :-1] > logits[:, :-1, [9]]).sum(-1))
+    assert np.isnan(NEXT_LOGPROB.of(cells)[:, -1]).all()
+    assert np.isnan(NEXT_RANK.of(cells)[:, -1]).all()
+    np.testing.assert_allclose(PIN_LOGPROB.of(cells), np.log(softmax[..., 0]), rtol=1e-5)
+    np.testing.assert_array_equal(PIN_RANK.of(cells), (logits > logits[..., :1]).sum(-1))
+    np.testing.assert_allclose(
+        PIN_DIFFERENCE.of(cells), np.log(softmax[..., 0] / softmax[..., 1]), rtol=1e-3, atol=1e-4
+    )
+    np.testing.assert_array_equal(AGREEMENT.of(cells), softmax.argmax(-1) == softmax[-1].argmax(-1))
+
+
+@pytest.mark.parametrize("pins", [0, 1, 2, 3])
+def test_there_are_values_of_pins_where_there_are_pins(pins: int) -> None:
+    cells, _ = random_cells(3, 4, pins)
+    values = values_for(["·a", "{0}", "%s"][:pins])
+    assert [value.key for value in values] == [value.key for value in VALUES[: len(values)]]
+    assert {value.key for value in values} >= {"prob", "agree", "next-rank"}
+    assert len(VALUES) - len(values) == {0: 3, 1: 1}.get(pins, 0)
+    for value in VALUES:
+        assert np.isnan(value.of(cells)).all() == (value.pins > pins)
+    labels = {value.key: value.label for value in values}
+    assert labels.get("pin-logprob") == ("log p(·a)" if pins else None)
+    assert labels.get("pin-diff") == ("logit of ·a − {0}" if pins > 1 else None)
+    assert len(set(labels.values())) == len(labels)
+
+
+def test_the_share_of_agreement_leaves_out_the_last_row_and_what_is_not_read() -> None:
+    numbers = np.array([[0, 1, math.nan], [0, 1, 1], [1, 1, 1]], np.float32)
+    blank = np.full((3, 3), math.nan, np.float32)
+    shown = shares_text(AGREEMENT, {"logit": numbers, "tuned": numbers[1:], "other": blank})
+    assert shown == "logit 60% yes · tuned 67% yes"
+    assert shares_text(PROBABILITY, {"logit": numbers}) == ""
+    assert [AGREEMENT.format(number) for number in (0, 1, math.nan)] == ["no", "yes", "–"]
+    assert list(AGREEMENT.scale((), 7).steps) == [0, STEPS - 1]

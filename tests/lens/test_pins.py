@@ -9,6 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from lenstui.lens import LensError, Pin, find_pins
+from lenstui.lens.pins import words_first
 from lenstui.lens.tokens import TokenTexts
 
 PROMPT = "The sky is"
@@ -101,3 +102,9 @@ def test_ids_that_the_model_has_no_logit_for_are_left_out(pythia: Any) -> None:
 
 def test_padding_past_the_tokenizers_end_does_no_harm(pythia: Any) -> None:
     assert pins(pythia, "blue", vocabulary=len(pythia) + 50) == pins(pythia, "blue")
+
+
+def test_each_word_first_then_its_other_tokens() -> None:
+    blue, bare, green, red = Pin("blue", 1), Pin("blue", 2), Pin("green", 3), Pin("red", 4, whole=False)
+    assert words_first([blue, bare, green, red]) == (blue, green, red, bare)
+    assert words_first([]) == ()

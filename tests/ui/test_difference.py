@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.export.values import VALUES
+from lenstui.export.values import values_for
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import ModelLoaded, ReadStarted
@@ -97,7 +97,7 @@ async def test_numbers_are_tuned_minus_logit(opened: Any, tiny_model: Path) -> N
         await pilot.press("d")
         assert shown(app) == ["difference"]
         checked = set()
-        for value in VALUES:
+        for value in values_for(()):
             assert app.explore.panes.value is value
             if value.key in values["logit"]:
                 naive = values["tuned"][value.key] - values["logit"][value.key]

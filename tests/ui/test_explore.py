@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Input, OptionList, Static
 
-from lenstui.export.values import VALUES
+from lenstui.export.values import NO_LEVEL, VALUES, values_for
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens.keys import Keys
@@ -74,16 +75,60 @@ async def test_one_cursor_for_both_panes_and_the_detail_follows(opened: Any) -> 
 
 async def test_value_key_goes_round_and_shares_one_scale(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
-        seen = []
-        for _ in VALUES:
+        seen, values = [], values_for(())
+        for _ in values:
             await pilot.press("v")
             seen.append(grid(app).value)
             assert grid(app, "tuned").value == grid(app).value == app.explore.query_one(Legend).value
             assert grid(app, "tuned").scale == grid(app).scale == app.explore.query_one(Legend).scale
             assert grid(app).value.label in str(app.explore.query_one("#pane-logit", Pane).border_title)
-        assert seen == [*VALUES[1:], VALUES[0]]
+        assert seen == [*values[1:], values[0]]
         await pilot.press("V")
-        assert grid(app).value == VALUES[-1]
+        assert grid(app).value == values[-1]
+
+
+async def test_values_of_the_next_token_and_of_agreement(opened: Any) -> None:
+    async with opened(TEXT, top_k=2) as (app, pilot):
+        legend = app.explore.query_one(Legend)
+        cells = {lens: grid(app, lens).cells for lens in ("logit", "tuned")}
+        await pilot.press("v", "v", "v", "v")
+        shares = []
+        for lens, of in cells.items():
+            same = of.top_ids[:, :, 0] == of.top_ids[-1, :, 0]
+            np.testing.assert_array_equal(grid(app, lens).values, same)
+            shares.append(f"{lens} {100 * same[:-1].mean():.0f}% yes")
+        assert legend.render_line(0).text.endswith("  " + " · ".join(shares))
+        assert legend.render_line(0).text.startswith("top-1 is the final one  no ")
+        await pilot.press("v")
+        assert legend.note == ""
+        for key in ("logprob", "rank"):
+            shown = grid(app, "tuned")
+            assert shown.value.key == f"next-{key}"
+            np.testing.assert_array_equal(
+                shown.values[:, :-1], getattr(cells["tuned"], f"next_{key}")[:, :-1]
+            )
+            assert (shown._cells.levels[:, -1] == NO_LEVEL).all()
+            assert shown._cells.line(2, slice(9, 10), 0, 2, 14)[0].endswith("     –")
+            await pilot.press("v")
+
+
+@pytest.mark.parametrize(("size", "lines"), [((200, 50), 1), ((120, 40), 2), ((80, 24), 2)])
+async def test_the_detail_has_the_next_token_whatever_the_room(
+    opened: Any, size: tuple[int, int], lines: int
+) -> None:
+    async with opened(TEXT, size=size) as (app, pilot):
+        await pilot.press("down", "left", "left")
+        for lens in ("logit", "tuned"):
+            view = app.explore.query_one(f"#detail-{lens}", CellView)
+            cells = grid(app, lens).cells
+            logprob, rank = cells.next_logprob[2, -3], cells.next_rank[2, -3]
+            await pilot.pause(0.2)
+            text = view.render().plain.splitlines()
+            assert f" {logprob:.2f}" in text[lines - 1].partition("next")[2]
+            assert text[lines - 1].endswith(f"rank {rank}")
+            assert "KL" in text[0]
+            assert len(text) == view.content_size.height
+            assert max(map(cell_len, text)) <= view.content_size.width
 
 
 async def test_rows_grow_and_shrink_and_say_when_they_cannot(opened: Any) -> None:

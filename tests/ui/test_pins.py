@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from lenstui.export.values import NEUTRAL, NO_LEVEL, Scale, nats_text
 from lenstui.lens.cells import Tile
 from lenstui.ui import pins
 from lenstui.ui.app import LenstuiApp
@@ -19,6 +20,7 @@ from lenstui.ui.screens.ask_word import AskWord
 from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.detail import Detail
 from lenstui.ui.widgets.grid import Cursor, Grid
+from lenstui.ui.widgets.legend import Legend
 from lenstui.ui.widgets.pin_line import PinLine
 from lenstui.ui.widgets.pin_list import PinList
 from lenstui.ui.widgets.pin_plot import PinPlot
@@ -121,7 +123,7 @@ async def test_p_pins_the_token_under_the_cursor_and_unpins_it(opened: Any) -> N
 
 async def test_reading_the_pins_moves_nothing(opened: Any) -> None:
     async with opened(TEXT * 3) as (app, pilot):
-        await pilot.press("down", "b", "left")
+        await pilot.press("down", "left", "left")
         place, scrolled, cells = grid(app).cursor, grid(app).scroll_offset, grid(app).cells
         assert cells is not None
         before = cells.kl.copy()
@@ -273,6 +275,84 @@ async def test_a_word_that_is_found_late_finds_the_cursor_where_it_is(opened: An
         assert grid(app).cursor == Cursor(2, len(TEXT) - 3)
 
 
+async def coloured_by(app: LenstuiApp, pilot: Any, key: str) -> None:
+    """Go round the values to this one."""
+    for _ in range(12):
+        if app.explore.panes.value.key == key:
+            return
+        await pilot.press("v")
+    raise AssertionError(f"{key} is not among them")
+
+
+async def test_the_values_of_pins_are_there_where_there_are_pins(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        panes = app.explore.panes
+        await coloured_by(app, pilot, "next-rank")
+        await pilot.press("v")
+        assert panes.value.key == "prob"
+        await pin_word(app, pilot, "q")
+        await pilot.press("V")
+        assert (panes.value.key, panes.value.label) == ("pin-rank", "rank of q")
+        await pin_word(app, pilot, "w")
+        await pilot.press("v")
+        assert panes.value.label == "logit of q − w"
+        for lens in ("logit", "tuned"):
+            shown, cells = grid(app, lens), grid(app, lens).cells
+            assert cells is not None
+            np.testing.assert_array_equal(shown.values, cells.pin_logits[..., 0] - cells.pin_logits[..., 1])
+            # What is told apart in logits is in probabilities too.
+            odds = np.exp(cells.pin_logprobs[..., 0] - cells.pin_logprobs[..., 1])
+            np.testing.assert_allclose(np.exp(shown.values), odds, rtol=1e-3)
+            assert (np.sign(shown._cells.levels.astype(int) - NEUTRAL) * np.sign(shown.values) >= 0).all()
+            assert shown.scale == Scale.around_zero(shown.scale.hi)
+        assert panes.query_one(Legend).render_line(0).text.split()[-1] == nats_text(shown.scale.hi)
+
+
+async def test_unpinning_what_is_shown_falls_back_and_says_so(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        panes = app.explore.panes
+        for word in "qw":
+            await pin_word(app, pilot, word)
+        await coloured_by(app, pilot, "pin-diff")
+        panel(app).pins = panel(app).pins[:1]
+        await until(pilot, lambda: panes.value.key == "pin-logprob")
+        assert "logit of q − w needs two pins: the colours show log p(q) now." in said(app)
+        await settled(app, pilot)
+        panel(app).pins = ()
+        await until(pilot, lambda: panes.value.key == "prob")
+        assert "log p(q) needs a pin: the colours show probability now." in said(app)
+        cells = grid(app).cells
+        assert cells is not None
+        np.testing.assert_array_equal(grid(app).values, cells.top_probs[..., 0])
+
+
+async def test_another_first_pin_is_shown_at_once(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        for word in "qw":
+            await pin_word(app, pilot, word)
+        await coloured_by(app, pilot, "pin-logprob")
+        cells = grid(app).cells
+        assert cells is not None
+        wanted = cells.pin_logprobs[..., 1].copy()
+        await pilot.press("u", "down", "enter")
+        assert shown(app) == ["w", "q"]
+        await pilot.pause()
+        assert app.explore.panes.value.label == "log p(w)"
+        np.testing.assert_allclose(grid(app).values, wanted, atol=1e-5)
+        await settled(app, pilot)
+        np.testing.assert_allclose(grid(app).values, wanted, atol=1e-5)
+
+
+async def test_a_new_first_pin_has_no_colour_until_it_is_read(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pin_word(app, pilot, "q")
+        await coloured_by(app, pilot, "pin-rank")
+        shown = grid(app)
+        shown.repin([-1])
+        assert np.isnan(shown.values).all()
+        assert (shown._cells.levels == NO_LEVEL).all()
+
+
 async def show_pins(pilot: Pilot[None]) -> None:
     """What the model thread would say of three pins."""
     await show(pilot)
@@ -302,3 +382,13 @@ def test_how_the_list_looks(still: LenstuiApp, snap_compare: Any, size: tuple[in
         await pilot.pause(0.2)
 
     assert snap_compare(still, terminal_size=size, run_before=listed)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+def test_how_a_difference_of_pins_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def shown(pilot: Pilot[None]) -> None:
+        await show_pins(pilot)
+        await pilot.press("V", "right_square_bracket")
+        await pilot.pause(0.2)
+
+    assert snap_compare(still, terminal_size=size, run_before=shown)

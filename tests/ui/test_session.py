@@ -197,6 +197,17 @@ def test_any_json_is_read(tmp_path: Path, content: dict[str, object], look: dict
         session.theme(Settings())
 
 
+@pytest.mark.parametrize(
+    ("key", "found"), [("agree", "agree"), ("next-rank", "next-rank"), ("pin-diff", "prob")]
+)
+async def test_a_value_comes_back_but_one_of_pins_that_are_gone_does_not(key: str, found: str) -> None:
+    app = Still(Start(prompt="x"), look=Look(value=key))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        assert app.explore.panes.value.key == found
+        assert Look.at(app.explore).value == found
+
+
 async def test_a_wild_look_is_put_back_as_far_as_it_goes() -> None:
     look = Look(row=10**30, column=10**9, value="x", depth=99, lens="y", bottom_up=False)
     app = Still(Start(prompt="x"), look=look)

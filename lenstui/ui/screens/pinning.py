@@ -97,6 +97,11 @@ class Pinning(GridScreen):
         places = [before.index(pin.id) if pin.id in before else -1 for pin in message.after]
         for grid in self.grids.values():
             grid.repin(places)
+        value = self.panes.value
+        self.panes.pins = tuple(pin.text for pin in message.after)
+        if self.panes.value.key != value.key:
+            needed = "a pin" if value.pins == 1 else "two pins"
+            self._tell(f"{value.label} needs {needed}: the colours show {self.panes.value.label} now.")
         if self.panel.listing and not message.after:
             self.leave_pins()
         if self._columns:

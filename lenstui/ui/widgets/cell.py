@@ -29,6 +29,11 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…" if width > 3 else set_cell_size(text, width)
 
 
+def clip(text: str, width: int) -> str:
+    """Display text in at most a width in cells."""
+    return fit(text, width) if cell_len(text) > width else text
+
+
 def with_number(text: str, number: str, width: int) -> str:
     """A token and a number, aligned at the right."""
     return f"{fit(text, width - _NUMBER)}{number:>{_NUMBER}}"

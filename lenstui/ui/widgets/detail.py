@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,6 +16,9 @@ from textual.widget import Widget
 
 from lenstui.export.values import nats_text, rank_text
 from lenstui.lens.cells import Cells
+from lenstui.ui.widgets.cell import fit
+
+_ONE_LINE = 64  # cells that all numbers take at the most, in short
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class CellFacts:
 
 
 class CellView(Widget):
-    """The facts of one lens's cell: a line of numbers, then the likeliest tokens with bars."""
+    """The facts of one lens's cell: its numbers, then the likeliest tokens with bars."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"cell-view--lens", "cell-view--bar", "cell-view--quiet"}
     DEFAULT_CSS = """
@@ -86,12 +88,10 @@ class CellView(Widget):
         lens = self.get_component_rich_style("cell-view--lens", partial=True)
         bar = self.get_component_rich_style("cell-view--bar", partial=True)
         quiet = self.get_component_rich_style("cell-view--quiet", partial=True)
-        lines = [_numbers(facts, lens, quiet, width)]
+        lines = _numbers(facts, lens, quiet, width)
         name_width = min(16, max(8, width // 3))
-        for text, probability in facts.tokens[: height - 1]:
-            name = (
-                set_cell_size(text, name_width) if cell_len(text) <= name_width else _clip(text, name_width)
-            )
+        for text, probability in facts.tokens[: max(height - len(lines), 0)]:
+            name = fit(text, name_width)
             shown = f"{100 * probability:.1f}%" if probability >= 0.0005 else "<0.1%"
             line = Text(f"{name} {shown:>6} ")
             line.append(_bar(probability, width - line.cell_len), style=bar)
@@ -122,26 +122,28 @@ class Detail(Horizontal):
         self.query_one("#detail-tuned", CellView).facts = tuned
 
 
-def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> Text:
-    """The lens's name and its numbers, in full words where there is room for them."""
+def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> list[Text]:
+    """The lens's name and its numbers, in full words where there is room for them, else on two lines."""
     entropy, kl, rank = nats_text(facts.entropy), nats_text(facts.kl), rank_text(facts.final_rank)
     short = [("entropy", entropy), ("KL", kl), ("rank", rank)]
     full = [("entropy", f"{entropy} nats"), ("KL from final", f"{kl} nats"), ("final top-1 at rank", rank)]
+    following: list[tuple[str, str]] = []
     if facts.next_logprob is not None and facts.next_rank is not None and math.isfinite(facts.next_logprob):
         next_rank = rank_text(facts.next_rank)
+        following = [("log p(next)", f"{facts.next_logprob:.2f}"), ("rank", next_rank)]
         short.append(("next", f"{facts.next_logprob:.2f}, rank {next_rank}"))
         full.append(("log p(next)", f"{facts.next_logprob:.2f} nats, rank {next_rank}"))
-    for parts in (full, short, short[:3]):
-        line = Text.assemble((f"{facts.lens:<5}", lens))
-        for label, number in parts:
-            line.append_text(Text.assemble((f"  {label} ", quiet), number))
-        if line.cell_len <= width:
-            break
+    if following and width < _ONE_LINE:  # always, so that nothing jumps from column to column
+        return [_line(f"{facts.lens:<5}", short[:3], lens, quiet), _line(" " * 5, following, lens, quiet)]
+    line = _line(f"{facts.lens:<5}", full, lens, quiet)
+    return [line if line.cell_len <= width else _line(f"{facts.lens:<5}", short, lens, quiet)]
+
+
+def _line(head: str, parts: Iterable[tuple[str, str]], lens: Style, quiet: Style) -> Text:
+    line = Text.assemble((head, lens))
+    for label, number in parts:
+        line.append_text(Text.assemble((f"  {label} ", quiet), number))
     return line
-
-
-def _clip(text: str, width: int) -> str:
-    return set_cell_size(text, width - 1) + "…"
 
 
 def _bar(share: float, width: int) -> str:

@@ -170,6 +170,9 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     def repin(self, places: Sequence[int]) -> None:
         """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
         self._cells.repin(places)
+        if self.value.pins:
+            self._cells.choose(self.value, self.scale)
+            self.refresh()
 
     @property
     def cells(self) -> Cells | None:

@@ -27,6 +27,7 @@ class Legend(Widget):
 
     value: reactive[Value | Difference] = reactive(PROBABILITY, layout=True)
     scale: reactive[Scale] = reactive(Scale(0, 1), layout=True)
+    note: reactive[str] = reactive("", layout=True)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as its text."""
@@ -38,7 +39,7 @@ class Legend(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
     def _segments(self, room: int) -> list[Segment]:
-        """Name, number, steps, number and unit; of a difference also what either side means.
+        """Name, number, steps, number, unit and note; of a difference also what either side means.
 
         A difference does without its name where there is no room: the frame above says it too.
         """
@@ -53,16 +54,17 @@ class Legend(Widget):
             Segment(before, self.rich_style),
             *self._bar(),
             Segment(after, self.rich_style),
+            *([Segment(f"  {self.note}", self.rich_style)] if self.note else []),
         ]
         return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
 
     def _bar(self) -> list[Segment]:
-        """The steps, with the number that is halfway written across the middle."""
+        """The steps, with the number that is halfway written across the middle where there is one."""
         mode, steps = palette.mode_of(self.app), self.scale.steps
         text = "".join(palette.glyph(level) * _STEP_WIDTH for level in steps)
         if mode is not palette.Mode.PLAIN:
             text = " " * len(text)
-        middle = f" {self.value.format(self.scale.at(0.5))} "
+        middle = "" if self.scale.two else f" {self.value.format(self.scale.at(0.5))} "
         start = (len(text) - len(middle)) // 2
         text = text[:start] + middle + text[start + len(middle) :]
         styles: list[Style] = [self.rich_style + palette.styles(mode)[level] for level in steps]

@@ -14,7 +14,8 @@ from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
-from lenstui.export.values import VALUES, Value
+from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, shares_text, values_for
+from lenstui.ui.widgets.cell import clip
 from lenstui.ui.widgets.difference_cells import MOST_LINES
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
@@ -23,6 +24,7 @@ from lenstui.ui.widgets.pane import Pane
 
 LENSES = ("logit", "tuned")
 DIFFERENCE = "difference"
+_TEXT_WIDTH = 12  # of a pin, in the name of a value
 
 
 class Panes(Vertical):
@@ -43,6 +45,7 @@ class Panes(Vertical):
     """
 
     value_index: reactive[int] = reactive(0, init=False)
+    pins: reactive[tuple[str, ...]] = reactive((), init=False)
     shown_lens: reactive[str] = reactive("logit", init=False)
     in_training: reactive[bool] = reactive(False, init=False)
     tabs: reactive[bool] = reactive(False, init=False)
@@ -93,7 +96,12 @@ class Panes(Vertical):
     @property
     def value(self) -> Value:
         """What colours the cells."""
-        return VALUES[self.value_index]
+        return self.values[self.value_index]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """What may colour them: those of pins only where there are such."""
+        return values_for([clip(pin, _TEXT_WIDTH) for pin in self.pins])
 
     @property
     def cursor(self) -> Cursor:
@@ -221,18 +229,26 @@ class Panes(Vertical):
         self._title()
         self.rescale()
 
+    def watch_pins(self, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+        """Of other pins the numbers and the name change; where there are too few, the value does."""
+        keys = [value.key for value in self.values]
+        if self.value_index >= len(keys):
+            self.value_index = keys.index((PIN_LOGPROB if after else PROBABILITY).key)
+        elif self.value.pins:
+            self.watch_value_index()
+
     def rescale(self) -> None:
         """One scale for both panes, from what has been read so far."""
-        read = [grid.values for grid in self.grids.values() if grid.cells is not None]
-        scale = self.value.scale(read, self._vocabulary)
+        read = {lens: grid.values for lens, grid in self.grids.items() if grid.cells is not None}
+        scale = self.value.scale(list(read.values()), self._vocabulary)
         for grid in self.grids.values():
             grid.scale = scale
         legend = self.query_one(Legend)
         if self.difference:
             self._compare()
-            legend.value, legend.scale = Difference(self.value), self._compared.scale
+            legend.value, legend.scale, legend.note = Difference(self.value), self._compared.scale, ""
         else:
-            legend.value, legend.scale = self.value, scale
+            legend.value, legend.scale, legend.note = self.value, scale, shares_text(self.value, read)
 
     def _compare(self) -> None:
         """What is not seen is not compared."""
@@ -248,7 +264,7 @@ class Panes(Vertical):
 
     def next_value(self, step: int) -> None:
         """Colour by another value."""
-        self.value_index = (self.value_index + step) % len(VALUES)
+        self.value_index = (self.value_index + step) % len(self.values)
 
     def deepen(self, step: int) -> bool:
         """Taller or flatter rows; whether they can be."""
