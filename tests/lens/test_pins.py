@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from lenstui.lens import LensError, Pin, find_pins
-from lenstui.lens.pins import words_first
+from lenstui.lens.pins import pins_of, words_first
 from lenstui.lens.tokens import TokenTexts
 
 PROMPT = "The sky is"
@@ -108,3 +108,14 @@ def test_each_word_first_then_its_other_tokens() -> None:
     blue, bare, green, red = Pin("blue", 1), Pin("blue", 2), Pin("green", 3), Pin("red", 4, whole=False)
     assert words_first([blue, bare, green, red]) == (blue, green, red, bare)
     assert words_first([]) == ()
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_tokens_whose_order_counts_have_a_word_each(pythia: Any, swapped: bool) -> None:
+    texts = TokenTexts(pythia)
+    tokens = [pin.id for pin in pins(pythia, "blue", "green")][:: -1 if swapped else 1]
+    apart = pins_of(texts, tokens, vocabulary=len(pythia), apart=True)
+    assert len({pin.word for pin in apart}) == len(tokens) == 4
+    assert [pin.id for pin in words_first(pins(pythia, *(pin.word for pin in apart)))] == tokens
+    together = pins_of(texts, tokens, vocabulary=len(pythia))
+    assert len({pin.word for pin in together}) == (4 if swapped else 2)

@@ -115,6 +115,24 @@ async def test_files_are_those_of_the_command(opened: Any, tmp_path: Path) -> No
         assert by_screen.read_bytes() == by_command.read_bytes(), form
 
 
+async def test_a_figure_of_two_pins_is_that_of_the_command(opened: Any, tmp_path: Path) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pin(app, pilot, "z", "q")
+        await pilot.press("V")
+        assert app.explore.panes.value.key == "pin-diff"
+        for form in ("svg", "md"):
+            await write(app, pilot, form, tmp_path / "screen" / f"readout.{form}")
+        await pilot.press("Y")
+        await until(pilot, lambda: said(app))
+        words = shlex.split(app.clipboard)
+    assert "logit of z − q" in (tmp_path / "screen" / "readout.svg").read_text("utf-8")
+    (tmp_path / "read").mkdir()
+    for form in ("svg", "md"):
+        assert main([*words[1:], "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
+        by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
+        assert by_screen.read_bytes() == by_command.read_bytes(), form
+
+
 async def test_a_proposed_name_is_new_and_can_be_edited(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         dialog = await choose(pilot, "md")
