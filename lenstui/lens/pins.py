@@ -101,8 +101,7 @@ def find_target(
     space = "" if after_space or word[0] == " " else " "
     added = _added(tokenizer, prompt, space + word)
     token = next((token for token in added if texts.surface(token).strip()), None)
-    unknown = getattr(tokenizer, "unk_token_id", None)
-    if token is None or (token == unknown and texts.surface(token) not in word):
+    if token is None or _is_unknown(tokenizer, texts, token, word):
         raise LensError(f"The tokenizer has no token for {word!r}.")
     if token >= vocabulary:
         raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
@@ -177,9 +176,15 @@ def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> i
     """The first token of `word` where it follows the prompt; one that is a mere space is passed over."""
     space = "" if prompt[-1:].isspace() else " "
     added = _added(tokenizer, prompt, space + word.lstrip(" "))
-    if not added:
+    token = next((token for token in added if texts.surface(token).strip()), None)
+    if not added or (token is not None and _is_unknown(tokenizer, texts, token, word)):
         raise LensError(f"The tokenizer has no token for {word!r}.")
-    return next((token for token in added if texts.surface(token).strip()), added[-1])
+    return added[-1] if token is None else token
+
+
+def _is_unknown(tokenizer: Any, texts: TokenTexts, token: int, word: str) -> bool:
+    """Whether this stands for whatever the tokenizer cannot write, and was not asked for itself."""
+    return token == getattr(tokenizer, "unk_token_id", None) and texts.surface(token) not in word
 
 
 def _added(tokenizer: Any, prompt: str, text: str) -> list[int]:

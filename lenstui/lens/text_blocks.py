@@ -12,6 +12,7 @@ from torch import Tensor
 from lenstui.lens.documents import Documents, SkippedLines, read_documents
 from lenstui.lens.errors import LensError
 from lenstui.lens.held_out import Split, split_documents
+from lenstui.lens.tokens import front_of
 
 
 def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Iterator[Tensor]:
@@ -30,7 +31,7 @@ def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Itera
     """
     if length < 2:
         raise LensError(f"A block needs at least 2 columns to predict anything, not {length}.")
-    begin = [tokenizer.bos_token_id] if _adds_bos(tokenizer) else []
+    begin = front_of(tokenizer)
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
     if end is None:
         raise LensError("This tokenizer has neither an EOS nor a BOS token to join documents by.")
@@ -116,8 +117,3 @@ def split_blocks(
                 f"The documents {what} fill no block of {length} columns: give more text, or shorter blocks."
             )
     return fitted_on, held_out
-
-
-def _adds_bos(tokenizer: Any) -> bool:
-    ids = tokenizer("a")["input_ids"]
-    return tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]

@@ -11,6 +11,7 @@ from typing import Any
 from lenstui.lens.errors import LensError, first_line
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_WORD_END = "</w>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,11 @@ def encode(
         tokenizer: a Hugging Face tokenizer.
         text: the prompt.
         bos: begin with the BOS token or not; None leaves it to the tokenizer, or to the chat template.
+            Special tokens that the tokenizer puts behind a text are left out: the text is to go on.
         chat: put the text into the tokenizer's chat template, as what the user says, and have the assistant
             speak next.
         context: the most columns that the model can read. A longer prompt keeps its last tokens, behind
-            the BOS token if it began with one.
+            the BOS token, or whatever the tokenizer puts in front of a text.
         tail: token ids to put behind those of the text, as they are.
 
     Raises:
@@ -58,20 +60,37 @@ def encode(
         raise LensError("With the chat template, BOS is as the template has it: leave one out.")
     read = _templated(tokenizer, text) if chat and text else text
     # A template writes the special tokens itself, BOS with them.
-    ids = list(tokenizer(read, add_special_tokens=bos is not False and not chat, verbose=False)["input_ids"])
+    ids = list(tokenizer(read, add_special_tokens=False, verbose=False)["input_ids"])
     if bos and begin is None:
         raise LensError("This tokenizer has no BOS token: leave --bos out.")
-    if bos and ids[:1] != [begin]:
-        ids = [begin, *ids]
     if not ids or not text:
         raise LensError("The prompt is empty: type a text for the model to read.")
-    ids += tail
-    head = [begin] if begin is not None and ids[0] == begin and bos is not False else []
+    front, ids = ([], ids) if bos is False or chat else _with_front(tokenizer, read, ids)
+    if not front and ids[0] == begin and bos is not False:  # it was typed, or the template has it
+        front, ids = ids[:1], ids[1:]
+    if bos and front[:1] != [begin]:
+        front = [begin, *front]
+    ids = [*front, *ids, *tail]
     dropped = 0
     if context is not None and len(ids) > context:
         dropped = len(ids) - context
-        ids = [*head, *ids[len(ids) - context + len(head) :]]
+        front = front[:context]
+        ids = [*front, *ids[len(ids) - context + len(front) :]]
     return Prompt(text, tuple(ids), dropped)
+
+
+def front_of(tokenizer: Any) -> list[int]:
+    """The special tokens that a tokenizer puts in front of every text: BOS in many, none in some."""
+    return _with_front(tokenizer, "a", list(tokenizer("a", add_special_tokens=False)["input_ids"]))[0]
+
+
+def _with_front(tokenizer: Any, text: str, plain: list[int]) -> tuple[list[int], list[int]]:
+    """The special tokens that a tokenizer puts in front of `text`, and the text's own; not those behind."""
+    whole = list(tokenizer(text, verbose=False)["input_ids"])
+    for start in range(len(whole) - len(plain) + 1):
+        if whole[start : start + len(plain)] == plain:
+            return whole[:start], plain
+    return [], whole
 
 
 def has_chat_template(tokenizer: Any) -> bool:
@@ -99,18 +118,37 @@ class TokenTexts:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
         self._by_surface: dict[str, list[int]] | None = None  # made when it is first asked for
+        # They are what they are called; some tokenizers would decode them with a space in front.
+        self._special = {
+            token: str(added.content)
+            for token, added in getattr(tokenizer, "added_tokens_decoder", {}).items()
+            if added.special
+        }
         # More than the tokenizer's length where its vocabulary has holes.
         self._size = max(tokenizer.get_vocab().values(), default=-1) + 1
         # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
-        self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
+        self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:] or self._letter()
         self._anchor_text = self._decode(self._anchor)
+        # GPT-1's kind marks the end of a word. Between two that end none, a token shows whether it does.
+        ends = [str(piece).endswith(_WORD_END) for piece in tokenizer.convert_ids_to_tokens(self._anchor)]
+        self._within: list[int] = self._letter() if any(ends) else []
 
     def _decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids, clean_up_tokenization_spaces=False, skip_special_tokens=False)
         return text
 
+    def _letter(self) -> list[int]:
+        """The first token that is a single letter, whatever it is."""
+        pieces = sorted((token, str(piece)) for piece, token in self._tokenizer.get_vocab().items())
+        return next(([token] for token, piece in pieces if len(piece) == 1 and piece.isalpha()), [])
+
     def surface(self, token: int) -> str:
         """The characters that `token` adds to a text; undecodable bytes as U+FFFD."""
+        if token in self._special:
+            return self._special[token]
+        if self._within:
+            around = len(self._decode(self._within))
+            return self._decode([*self._within, token, *self._within])[around:-around]
         return self.join([token])
 
     def join(self, tokens: Sequence[int]) -> str:
@@ -118,7 +156,12 @@ class TokenTexts:
         return self._decode([*self._anchor, *tokens])[len(self._anchor_text) :]
 
     def tokens_of(self, surface: str) -> Sequence[int]:
-        """Every token that adds just these characters to a text, in order of id."""
+        """Every token that adds just these characters to a text, in order of id.
+
+        Where words are marked at their end, a space before a word means the whole word as well.
+        """
+        if self._within and surface.startswith(" "):
+            surface = f"{surface[1:]} "
         if self._by_surface is None:
             by_surface: dict[str, list[int]] = {}
             for token in range(self._size):
