@@ -544,6 +544,29 @@ def test_the_difference_of_the_lenses(tiny: Path, capsys: pytest.CaptureFixture[
         assert (mark == " ≠") == (leads[0] != leads[1])
 
 
+def test_what_the_model_says_is_read_too(tiny: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import GPTNeoXForCausalLM
+
+    page = _written(tmp_path / "a.json", "read", "hi", "--model", str(tiny), "--append", "4")
+    content = json.loads(page.read_text("utf-8"))
+    model, ids = GPTNeoXForCausalLM.from_pretrained(tiny).eval(), content["token_ids"]
+    assert len(ids) == 2 + 4
+    for end in range(2, len(ids)):
+        with torch.inference_mode():
+            logits = model(torch.tensor([ids[:end]])).logits[0, -1]
+        assert int(logits.argmax()) == ids[end]
+    assert content["prompt"].startswith("hi")
+    assert [row[-1] for row in content["lenses"]["logit"]["next_rank"]] == [None] * 3
+
+    figure = _written(tmp_path / "a.svg", "read", "hi", "--model", str(tiny), "--append", "4").read_text(
+        "utf-8"
+    )
+    assert "lenstui read -p hi --append 4 --model" in html.unescape(figure)
+    full = _written(tmp_path / "b.json", "read", "h" * (CONTEXT - 1), "--model", str(tiny), "--append", "4")
+    assert len(json.loads(full.read_text("utf-8"))["token_ids"]) == CONTEXT
+
+
 def test_without_the_final_norm(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def read(*words: str) -> Any:
         assert status("read", "hi", "--model", str(tiny), "--format", "json", *words) == 0

@@ -97,6 +97,13 @@ def _parser() -> Parser:
         default=[],
         help="follow these words, with and without a space before them, through all rows",
     )
+    output.add_argument(
+        "--append",
+        metavar="N",
+        type=positive,
+        default=0,
+        help="let the model say up to N tokens more first, each its likeliest, and read them too",
+    )
     output.add_argument("--diff", action="store_true", help="a table of the tuned lens minus the logit lens")
     output.add_argument(
         "--no-final-norm",
@@ -152,6 +159,8 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--diff is not for --prompts, which shows both lenses")
     if given.sublayers:
         parser.error("--sublayers is not for --prompts: it is of one prompt")
+    if given.append:
+        parser.error("--append is not for --prompts: each is read at its own end")
     if given.top_k is not None:
         parser.error("--top-k is not for --prompts, which shows the likeliest token")
     if shape.format not in _SET_FORMATS:
@@ -202,6 +211,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         value=given.value or "prob",
         pins=tuple(given.pin),
         diff=given.diff,
+        append=given.append,
     )
 
 

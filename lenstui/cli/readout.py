@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def _lens(opened: Opened, shape: Shape) -> TunedLens | None:
 def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Heading:
     from lenstui.export.tidy import Heading
     from lenstui.lens import encode, find_pins
+    from lenstui.lens.generation import generate
     from lenstui.lens.pins import words_first
     from lenstui.lens.readout import rows_to_read
     from lenstui.opening import source_of
@@ -70,7 +72,13 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
     reading = shape.reading
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
-    prompt = encode(model.tokenizer, asked.prompt, bos=reading.bos, chat=reading.chat, context=model.context)
+    encoded = partial(
+        encode, model.tokenizer, asked.prompt, bos=reading.bos, chat=reading.chat, context=model.context
+    )
+    prompt = encoded()
+    if shape.append:
+        said = tuple(generate(model, prompt.ids, count=shape.append))
+        prompt = replace(encoded(tail=said), text=asked.prompt + model.texts.join(said))
     rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
     source = source_of(opened, tuned=tuned)
     pins = find_pins(

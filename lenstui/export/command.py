@@ -30,11 +30,10 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
         asked: what was asked for; of the device and `top_k` nothing else knows.
         shape: what of it was to be written.
     """
+    typed = asked.prompt if shape.append and asked.prompt is not None else heading.prompt.text
     words = [
-        "lenstui",
-        "read",
-        "-p",
-        heading.prompt.text,
+        *("lenstui", "read", "-p", typed),
+        *(["--append", str(shape.append)] if shape.append else []),
         *_model_words(heading.source, lens_file, asked, shape),
     ]
     words += [f"--pin={word}" for word in shape.pins]

@@ -27,6 +27,7 @@ class Shape:
         value: the value that is shown by a form that shows one.
         pins: words to pin.
         diff: show the tuned lens minus the logit lens.
+        append: how many tokens the model says first, each its likeliest, which are then read as well.
     """
 
     format: str = "table"
@@ -36,3 +37,4 @@ class Shape:
     value: str = "prob"
     pins: tuple[str, ...] = ()
     diff: bool = False
+    append: int = 0
