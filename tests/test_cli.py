@@ -548,7 +548,9 @@ def test_what_the_model_says_is_read_too(tiny: Path, tmp_path: Path) -> None:
     import torch
     from transformers import GPTNeoXForCausalLM
 
-    page = _written(tmp_path / "a.json", "read", "hi", "--model", str(tiny), "--append", "4")
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    page = _written(tmp_path / "a" / "a.json", "read", "hi", "--model", str(tiny), "--append", "4")
     content = json.loads(page.read_text("utf-8"))
     model, ids = GPTNeoXForCausalLM.from_pretrained(tiny).eval(), content["token_ids"]
     assert len(ids) == 2 + 4
@@ -559,11 +561,13 @@ def test_what_the_model_says_is_read_too(tiny: Path, tmp_path: Path) -> None:
     assert content["prompt"].startswith("hi")
     assert [row[-1] for row in content["lenses"]["logit"]["next_rank"]] == [None] * 3
 
-    figure = _written(tmp_path / "a.svg", "read", "hi", "--model", str(tiny), "--append", "4").read_text(
-        "utf-8"
-    )
+    figure = _written(
+        tmp_path / "b" / "a.svg", "read", "hi", "--model", str(tiny), "--append", "4"
+    ).read_text("utf-8")
     assert "lenstui read -p hi --append 4 --model" in html.unescape(figure)
-    full = _written(tmp_path / "b.json", "read", "h" * (CONTEXT - 1), "--model", str(tiny), "--append", "4")
+    full = _written(
+        tmp_path / "c" / "b.json", "read", "h" * (CONTEXT - 1), "--model", str(tiny), "--append", "4"
+    )
     assert len(json.loads(full.read_text("utf-8"))["token_ids"]) == CONTEXT
 
 
