@@ -135,7 +135,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--rows", "0-1-2"], "'0-1-2' is no row"),
         (["read", "x", "--pin", "y", "-o", "x.svg"], "--pin is of no use with svg"),
         (["read", "x", "--top-k", "2", "-o", "x.md"], "--top-k is of no use with md"),
-        (["read", "x", "--diff", "--format", "csv"], "--diff is for a table, not for csv"),
+        (["read", "x", "--diff", "--format", "csv"], "--diff is of no use with csv, which holds"),
         (["read", "x", "--diff", "--lenses", "tuned"], "--diff is of both lenses"),
         (["read", "x", "--no-final-norm", "--lenses", "tuned"], "--no-final-norm is of the logit lens"),
         (["read", "x", "--sublayers", "--lenses", "tuned"], "--sublayers is of the logit lens"),
@@ -533,7 +533,7 @@ def test_the_difference_of_the_lenses(tiny: Path, capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert status(*words, "--format", "json") == 0
     lenses = json.loads(capsys.readouterr().out)["lenses"]
-    assert shown.startswith("tuned lens minus logit lens · KL from final · ≠ another token leads\n")
+    assert shown.startswith("tuned lens − logit lens · KL from final · ≠ another token leads\n")
     numbers = re.findall(r"([+−]?)([0-9.<]+)( ≠|(?=  |$))", shown.splitlines()[3].removeprefix("emb"))
     assert len(numbers) == 2
     for column, (sign, number, mark) in enumerate(numbers):
@@ -569,6 +569,17 @@ def test_what_the_model_says_is_read_too(tiny: Path, tmp_path: Path) -> None:
         tmp_path / "c" / "b.json", "read", "h" * (CONTEXT - 1), "--model", str(tiny), "--append", "4"
     )
     assert len(json.loads(full.read_text("utf-8"))["token_ids"]) == CONTEXT
+
+
+def test_the_difference_in_files(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("read", "hi", "--model", str(tiny), "--lens", str(tiny.parent / "mine.pt"), "--diff")
+    for form in ("html", "svg", "md"):
+        file = tmp_path / f"out.{form}"
+        assert status(*words, "--value", "entropy", "-o", str(file)) == 0
+        text = file.read_text()
+        assert "tuned lens − logit lens" in text.lower()
+        assert "--diff --value entropy" in text
+    assert capsys.readouterr().out == ""
 
 
 def test_without_the_final_norm(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

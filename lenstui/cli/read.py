@@ -104,7 +104,11 @@ def _parser() -> Parser:
         default=0,
         help="let the model say up to N tokens more first, each its likeliest, and read them too",
     )
-    output.add_argument("--diff", action="store_true", help="a table of the tuned lens minus the logit lens")
+    output.add_argument(
+        "--diff",
+        action="store_true",
+        help="show the tuned lens minus the logit lens, in a table, Markdown, HTML or SVG",
+    )
     output.add_argument(
         "--no-final-norm",
         dest="final_norm",
@@ -191,8 +195,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"{len(given.pin)} words are pinned: at most {_MOST_PINS}")
     if "" in given.pin:
         parser.error("a word to --pin is empty")
-    if given.diff and form != "table":
-        parser.error(f"--diff is for a table, not for {form}")
+    if given.diff and form in ALL_VALUES:
+        parser.error(f"--diff is of no use with {form}, which holds the numbers of both lenses")
     if given.diff and given.lenses is not None:
         parser.error("--diff is of both lenses: leave --lenses out")
     if given.sublayers and (given.diff or given.lenses == ("tuned",)):

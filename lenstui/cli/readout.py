@@ -134,7 +134,7 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
     from lenstui.opening import lens_to_name
 
     model, command = opened.model, read_command(heading, lens_to_name(opened), asked, shape)
-    manner = Manner(model.texts, model.vocabulary, _value(shape, opened, heading), command)
+    manner = Manner(model.texts, model.vocabulary, _value(shape, opened, heading), command, shape.diff)
     if shape.output is not None:
         write_form(shape.format, tiles, heading, manner, shape.output)
     elif shape.format == "parquet":

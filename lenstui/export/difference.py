@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lenstui.export.values import AGREEMENT, Scale, Value, around_zero
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.export.values import AGREEMENT, Scale, Value, around_zero, rank_text
 from lenstui.lens.cells import Cells, FloatArray
 
 TITLE = "tuned lens − logit lens"
@@ -27,25 +30,28 @@ class Difference:
         return self.value.of(tuned) - self.value.of(logit)
 
     def scale(self, differences: FloatArray, vocabulary: int) -> Scale:
-        """A scale that diverges about 0, logarithmic where the value's own is, as that of ranks.
+        """A scale that diverges about 0. That of ranks is logarithmic, though it shows plain differences.
 
         Args:
             differences: of a whole prompt, column 0 first, NaN where not yet read.
             vocabulary: number of token ids.
         """
-        of_value = self.value.scale((), vocabulary)
-        return Scale.around_zero(1) if of_value.two else around_zero([differences], log=of_value.log)
+        if self._is_yes_or_no:
+            return Scale.around_zero(1)
+        return around_zero([differences], log=self.value.format is rank_text)
 
     def format(self, number: float) -> str:
-        """A difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`, `+yes`."""
-        if self.value is AGREEMENT and not number:
-            return "="
-        text = self.value.format(abs(number))
+        """A difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`."""
+        text = f"{abs(number):.0f}" if self._is_yes_or_no else self.value.format(abs(number))
         if text.startswith("<"):  # too small for more than its sign
             text = "0.0%" if text.endswith("%") else "0.00"
-        if math.isnan(number) or not number:
-            return text
-        return f"{'+' if number > 0 else '−'}{text}"
+        if math.isnan(number):
+            return self.value.format(number)
+        return f"{'+' if number > 0 else '−' if number < 0 else ''}{text}"
+
+    @property
+    def _is_yes_or_no(self) -> bool:
+        return self.value is AGREEMENT
 
     @property
     def label(self) -> str:
@@ -60,4 +66,14 @@ class Difference:
     @property
     def sides(self) -> tuple[str, str]:
         """What the colours below 0 mean, and those above it."""
-        return "tuned lower", "tuned higher"
+        return ("only logit", "only tuned") if self._is_yes_or_no else ("tuned lower", "tuned higher")
+
+    def note(self, scale: Scale) -> str:
+        """What the colours mean, by their names, for a legend."""
+        below, above = self.sides
+        return f"blue: {below}, orange: {above}{', log scale' if scale.log else ''}"
+
+
+def differing(logit: Cells, tuned: Cells) -> npt.NDArray[np.bool_]:
+    """Where another token leads by the one lens than by the other, `[rows, cols]`."""
+    return np.not_equal(logit.top_ids[..., 0], tuned.top_ids[..., 0])

@@ -25,6 +25,7 @@ class Manner:
         texts: display text of every token in the readout.
         vocabulary: how many tokens there are, for the scales of the values.
         value: what is shown by a form that shows one value.
+        diff: show the tuned lens minus the logit lens, in a form that can.
         command: makes the readout again.
     """
 
@@ -32,6 +33,7 @@ class Manner:
     vocabulary: int
     value: Value
     command: str
+    diff: bool = False
 
 
 def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner, file: Path) -> None:
@@ -65,7 +67,8 @@ def write_bytes(tiles: Iterable[Tile], heading: Heading, manner: Manner, out: IO
 def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) -> Iterator[str]:
     """A readout as text, in pieces."""
     texts, source, pins = manner.texts, heading.source, heading.pins
-    value, vocabulary, command = manner.value, manner.vocabulary, manner.command
+    value, diff = manner.value, manner.diff
+    vocabulary, command = manner.vocabulary, manner.command
     if form == "csv":
         from lenstui.export.csv_text import csv_text
 
@@ -81,15 +84,17 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
     elif form == "html":
         from lenstui.export.html_page import html_page
 
-        yield html_page(readout, texts, source, value, pins=pins, vocabulary=vocabulary, command=command)
+        yield html_page(
+            readout, texts, source, value, pins=pins, diff=diff, vocabulary=vocabulary, command=command
+        )
     elif form == "svg":
         from lenstui.export.svg_figure import svg_figure
 
-        yield svg_figure(readout, texts, source, value, vocabulary=vocabulary, command=command)
+        yield svg_figure(readout, texts, source, value, diff=diff, vocabulary=vocabulary, command=command)
     else:
         from lenstui.export.markdown import markdown
 
-        yield markdown(readout, texts, source, value, pins=pins, command=command)
+        yield markdown(readout, texts, source, value, pins=pins, diff=diff, command=command)
 
 
 def with_source(text: str, heading: Heading, command: str) -> str:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from lenstui import __version__
 from lenstui.export.colours import LEVEL_COLOURS, readable
+from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import summary
@@ -45,6 +46,7 @@ def html_page(
     value: Value,
     *,
     pins: Sequence[Pin] = (),
+    diff: bool = False,
     vocabulary: int,
     command: str,
 ) -> str:
@@ -56,6 +58,7 @@ def html_page(
         source: where it comes from.
         value: what the colours show at first.
         pins: the words of its pinned tokens.
+        diff: show the tuned lens minus the logit lens in place of both; one cell shows in full by both.
         vocabulary: how many tokens there are, for the scales of the values.
         command: makes this page again.
     """
@@ -68,14 +71,14 @@ def html_page(
         script_hash=_hash(script),
         generator=f"lenstui {__version__}",
         title=_safe(f"{source.model} · {readout.prompt.text}"),
-        lenses=" and ".join(f"{name} lens" for name in readout.lenses).capitalize(),
+        lenses=(TITLE if diff else " and ".join(f"{name} lens" for name in readout.lenses)).capitalize(),
         summary=_safe(summary(source)),
         versions=_safe(versions_text(source)),
         sublayers=f"<p>{_safe(sublayers_text(source))}</p>" if source.sublayers else "",
         prompt=_safe(readout.prompt.text),
         command=_safe(command),
         data=json.dumps(
-            _data(readout, texts, value, pins, vocabulary), separators=(",", ":"), allow_nan=False
+            _data(readout, texts, value, pins, vocabulary, diff=diff), separators=(",", ":"), allow_nan=False
         ).translate(_FOR_SCRIPTS),
     )
 
@@ -102,7 +105,7 @@ def _steps() -> str:
 
 
 def _data(
-    readout: Readout, texts: TokenText, value: Value, pins: Sequence[Pin], vocabulary: int
+    readout: Readout, texts: TokenText, value: Value, pins: Sequence[Pin], vocabulary: int, *, diff: bool
 ) -> dict[str, Any]:
     """What the script draws. Arrays are flat, by row (`emb` first), column and rank; texts are by number."""
     lenses, pinned = tuple(readout.lenses.values()), [pin.id for pin in pins]
@@ -116,6 +119,7 @@ def _data(
         numbers: list[int] = np.searchsorted(ids, tokens).ravel().tolist()
         return numbers
 
+    values = (*values_for(named), *(_probability_of(*pin) for pin in enumerate(named)))
     return {
         "rows": list(readout.rows),
         "tokens": numbers_of(readout.prompt.ids),
@@ -123,9 +127,10 @@ def _data(
         "k": lenses[0].top_ids.shape[2],
         "value": value.key,
         "values": [
-            _value(one, streams, vocabulary)
-            for one in (*values_for(named), *(_probability_of(*pin) for pin in enumerate(named)))
+            _difference(one, readout.lenses, vocabulary) if diff else _value(one, streams, vocabulary)
+            for one in values
         ],
+        "difference": {"title": TITLE, "mark": DIFFERENT} if diff else None,
         "pins": [
             {"word": pin.word, "id": pin.id, "text": number}
             for pin, number in zip(pins, numbers_of(pinned), strict=True)
@@ -176,6 +181,23 @@ def _value(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> dict[s
         "steps": list(scale.steps),
         "legend": [value.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
         "note": shares_text(value, numbers),
+    }
+
+
+def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> dict[str, Any]:
+    """As `_value`, with the differences themselves, which the rounded numbers of the lenses do not give."""
+    shown = Difference(value)
+    differences = shown.of(lenses["logit"], lenses["tuned"])
+    scale = shown.scale(differences, vocabulary)
+    return {
+        "key": value.key,
+        "label": value.label,
+        "unit": shown.unit,
+        "scale": asdict(scale),
+        "steps": list(scale.steps),
+        "legend": [shown.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
+        "note": shown.note(scale),
+        "differences": _short(differences),
     }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.tidy import TokenText
@@ -25,6 +26,7 @@ def markdown(
     value: Value,
     *,
     pins: Sequence[Pin] = (),
+    diff: bool = False,
     command: str,
 ) -> str:
     """The likeliest token of every cell and a value, the top of the network first, and where they come from.
@@ -35,18 +37,19 @@ def markdown(
         source: where it comes from.
         value: what to show behind the tokens.
         pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
+        diff: show the tuned lens's tokens, and the value of the tuned lens minus that of the logit lens.
         command: makes this readout again.
     """
     heads = [code_span(texts[token]) for token in readout.prompt.ids]
     lines: list[str] = []
-    for name in readout.lenses:
+    if diff:
+        title = f"**{TITLE}** · {value.label} · {DIFFERENT} another token leads by the logit lens"
+        table = markdown_table(heads, readout.rows[::-1], _differences(readout.lenses, texts, value))
+        lines += [title, "", *table, ""]
+    for name in readout.lenses if not diff else ():
         labels, cells = readout.rows_of(name)
-        lines += [
-            f"**{name} lens** · {value.label}",
-            "",
-            *markdown_table(heads, labels[::-1], _cells(cells, texts, value)),
-            "",
-        ]
+        title = f"**{name} lens** · {value.label}"
+        lines += [title, "", *markdown_table(heads, labels[::-1], _cells(cells, texts, value)), ""]
     for name in readout.lenses if pins else ():
         labels, cells = readout.rows_of(name)
         words = [code_span(texts[pin.id]) for pin in pins]
@@ -77,6 +80,19 @@ def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
         yield [
             f"{code_span(texts[token])} {number_text(value.format(number))}"
             for token, number in zip(ids.tolist(), numbers.tolist(), strict=True)
+        ]
+
+
+def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) -> Iterator[list[str]]:
+    """Top of the network first; where another token leads by the logit lens, that too."""
+    difference = Difference(value)
+    numbers = difference.of(lenses["logit"], lenses["tuned"])[::-1].tolist()
+    tokens, others = (lenses[name].top_ids[::-1, :, 0].tolist() for name in ("tuned", "logit"))
+    for row in zip(tokens, others, numbers, strict=True):
+        yield [
+            f"{code_span(texts[token])} {difference.format(number)}"
+            + (f" {DIFFERENT} {code_span(texts[other])}" if token != other else "")
+            for token, other, number in zip(*row, strict=True)
         ]
 
 

@@ -4,7 +4,8 @@ const data = JSON.parse(document.getElementById("readout").textContent);
 const names = Object.keys(data.lenses);
 const rows = data.rows.length;
 const columns = data.tokens.length;
-const grids = new Map(); // by lens: a table's cells, [row][column]
+const panes = data.difference ? ["difference"] : names; // what has a grid
+const grids = new Map(); // by pane: a table's cells, [row][column]
 const widths = data.tokens.map((text, column) => widest(text, column)); // the same in every grid
 let here = [rows - 1, columns - 1];
 
@@ -54,9 +55,9 @@ function level(number, { scale, steps }) {
 
 function colour(key) {
   const value = data.values.find((value) => value.key === key);
-  for (const name of names) {
-    const shown = numbers(data.lenses[name], key);
-    grids.get(name).forEach((line, row) =>
+  for (const pane of panes) {
+    const shown = value.differences ?? numbers(data.lenses[pane], key);
+    grids.get(pane).forEach((line, row) =>
       line.forEach((cell, column) => {
         const chosen = cell.classList.contains("here");
         cell.className = "l" + level(shown[row * columns + column], value) + (chosen ? " here" : "");
@@ -86,13 +87,16 @@ function drawSwitch() {
     radio.checked = value.key === data.value;
     values.append(element("label", {}, radio, " " + value.label));
   }
-  values.addEventListener("change", (event) => colour(event.target.value));
+  values.addEventListener("change", (event) => {
+    colour(event.target.value);
+    tell(here);
+  });
 }
 
 // The grids
 
 function widest(head, column) {
-  const shown = names.flatMap((name) => data.rows.map((_, row) => top1(data.lenses[name], row, column)));
+  const shown = panes.flatMap((pane) => data.rows.map((_, row) => shownToken(pane, row, column)));
   return Math.min(12, Math.max(...[data.texts[head], ...shown].map((text) => text.length)));
 }
 
@@ -105,11 +109,26 @@ function isPart(row) {
   return data.rows[row].includes(".");
 }
 
-function drawGrid(name) {
-  const lens = data.lenses[name];
+function titleOf(pane) {
+  return data.difference ? data.difference.title : `${pane} lens`;
+}
+
+// Of the difference it is the tuned lens's, with a mark where another one leads by the logit lens.
+function shownToken(pane, row, column) {
+  if (!data.difference) return top1(data.lenses[pane], row, column);
+  const token = top1(data.lenses.tuned, row, column);
+  return differs(row, column) ? `${data.difference.mark} ${token}` : token;
+}
+
+function differs(row, column) {
+  const place = (row * columns + column) * data.k;
+  return data.lenses.logit.top[place] !== data.lenses.tuned.top[place];
+}
+
+function drawGrid(pane) {
   const table = element("table", { className: "grid" });
   table.setAttribute("role", "grid");
-  table.setAttribute("aria-label", `${name} lens: the likeliest next token by row and column`);
+  table.setAttribute("aria-label", `${titleOf(pane)}: the likeliest next token by row and column`);
   const heads = element("tr", {}, element("th", { className: "corner" }));
   data.tokens.forEach((text, column) => {
     const head = element("th", { scope: "col", title: `column ${column}` }, data.texts[text]);
@@ -122,7 +141,7 @@ function drawGrid(name) {
     const line = element("tr", {}, element("th", { scope: "row", className: isPart(row) ? "part" : "" }, data.rows[row]));
     cells[row] = [];
     for (let column = 0; column < columns; column++) {
-      const cell = element("td", { tabIndex: -1 }, top1(lens, row, column));
+      const cell = element("td", { tabIndex: -1 }, shownToken(pane, row, column));
       cell.setAttribute("role", "gridcell");
       cell.place = [row, column];
       cells[row].push(cell);
@@ -131,16 +150,22 @@ function drawGrid(name) {
     body.append(line);
   }
   table.append(element("thead", {}, heads), body);
-  grids.set(name, cells);
+  grids.set(pane, cells);
   const scroll = element("div", { className: "scroll" }, table);
   document.getElementById("lenses").append(
-    element("section", { className: "lens" }, element("h2", {}, `${name} lens`), scroll),
+    element("section", { className: "lens" }, element("h2", {}, titleOf(pane), ...legendOfMarks()), scroll),
   );
   table.addEventListener("mouseover", (event) => event.target.place && tell(event.target.place));
   table.addEventListener("mouseleave", () => tell(here));
   table.addEventListener("focusin", (event) => event.target.place && choose(event.target.place));
-  table.addEventListener("keydown", (event) => move(event, name));
+  table.addEventListener("keydown", (event) => move(event, pane));
   return scroll;
+}
+
+function legendOfMarks() {
+  if (!data.difference) return [];
+  const text = `${data.difference.mark} another token leads by the logit lens`;
+  return [element("span", { className: "faint" }, text)];
 }
 
 function followEachOther(scrolls) {
@@ -155,8 +180,7 @@ function followEachOther(scrolls) {
 }
 
 function choose([row, column]) {
-  for (const name of names) {
-    const cells = grids.get(name);
+  for (const cells of grids.values()) {
     const before = cells[here[0]][here[1]];
     before.classList.remove("here");
     before.tabIndex = -1;
@@ -167,7 +191,7 @@ function choose([row, column]) {
   tell(here);
 }
 
-function move(event, name) {
+function move(event, pane) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const [row, column] = here;
   const places = {
@@ -182,7 +206,7 @@ function move(event, name) {
   if (!place) return;
   event.preventDefault();
   const within = (number, size) => Math.min(Math.max(number, 0), size - 1);
-  const cell = grids.get(name)[within(place[0], rows)][within(place[1], columns)];
+  const cell = grids.get(pane)[within(place[0], rows)][within(place[1], columns)];
   cell.focus({ preventScroll: true });
   reveal(cell);
 }
@@ -212,6 +236,16 @@ function percent(prob) {
 
 function fact(label, number) {
   return element("tr", {}, element("th", { scope: "row" }, label), element("td", { className: "number" }, number));
+}
+
+// By the value that colours show.
+function differenceAt(place) {
+  if (!data.difference) return [];
+  const chosen = document.querySelector("#values input:checked").value;
+  const value = data.values.find(({ key }) => key === chosen);
+  const number = value.differences[place];
+  const text = number === null ? "–" : `${number > 0 ? "+" : ""}${number} ${value.unit}`.replace("-", "−");
+  return [` · ${value.label}, tuned − logit: ${text}`];
 }
 
 function tell([row, column]) {
@@ -260,12 +294,13 @@ function tell([row, column]) {
     {},
     `row ${data.rows[row]} · column ${column} `,
     element("span", { className: "token" }, data.texts[data.tokens[column]]),
+    ...differenceAt(row * columns + column),
   );
   document.getElementById("cell").replaceChildren(where, sides);
 }
 
 drawSwitch();
-followEachOther(names.map(drawGrid));
+followEachOther(panes.map(drawGrid));
 colour(data.value);
 choose(here);
-reveal(grids.get(names[0])[here[0]][here[1]]);
+reveal(grids.get(panes[0])[here[0]][here[1]]);

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 from rich.cells import cell_len
 
 from lenstui.export.colours import LEVEL_COLOURS, readable
+from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
@@ -70,6 +71,7 @@ def svg_figure(
     source: Source,
     value: Value,
     *,
+    diff: bool = False,
     vocabulary: int,
     command: str,
 ) -> str:
@@ -82,22 +84,31 @@ def svg_figure(
         texts: display text of every token in it.
         source: where it comes from.
         value: what the colours show.
+        diff: show the tuned lens minus the logit lens in place of both.
         vocabulary: how many tokens there are, for the value's scale.
         command: makes this figure again.
     """
-    tokens = {name: _tokens(cells, texts) for name, cells in readout.lenses.items()}
-    frame = _frame(readout, texts, tokens.values())
-    numbers = {name: value.of(cells) for name, cells in readout.lenses.items()}
+    shown: Value | Difference = value
+    tokens = {f"{name} lens": _tokens(cells, texts) for name, cells in readout.lenses.items()}
+    numbers = {f"{name} lens": value.of(cells) for name, cells in readout.lenses.items()}
     # What is between two rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
-    scale = value.scale(list(streams.values()), vocabulary)
+    scale, note = value.scale(list(streams.values()), vocabulary), shares_text(value, streams)
+    if diff:
+        logit, tuned = readout.lenses["logit"], readout.lenses["tuned"]
+        shown = Difference(value)
+        tokens = {TITLE: _marked(_tokens(tuned, texts), differing(logit, tuned)[::-1].tolist())}
+        numbers = {TITLE: shown.of(logit, tuned)}
+        scale = shown.scale(numbers[TITLE], vocabulary)
+        note = shown.note(scale)
+    frame = _frame(readout, texts, tokens.values())
     bands = _bands(frame, len(tokens))
     widest = max(map(frame.width, bands))
     parts: list[str] = []
     top = _MARGIN
     for band in bands:
-        for place, name in enumerate(readout.lenses):
-            title = f"{name} lens"
+        for place, name in enumerate(tokens):
+            title = f"{name} · {DIFFERENT} another token leads by the logit lens" if diff else name
             if len(bands) > 1:
                 title += f" · columns {band.start}–{band.stop - 1} of {len(frame.heads)}"
             left = _MARGIN + place * (widest + _GAP)
@@ -105,16 +116,17 @@ def svg_figure(
             parts.append(_text(left + frame.label_width, top + _FONT, title, bold=True))
             parts += _grid(frame, band, tokens[name], levels, at=(left, top + _ROW))
         top += frame.grid_height + _GAP
-    parts += _legend(value, scale, shares_text(value, streams), top)
+    legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
+    parts += _legend(legend, shown, scale, top)
     footer = [*([sublayers_text(source)] if source.sublayers else []), summary(source)]
-    longest = max(map(cell_len, footer))
+    longest = max(map(cell_len, (*footer, title, legend)))
     right = max(len(tokens) * (widest + _GAP) - _GAP, round(longest * _CHARACTER))
     width = right + 2 * _MARGIN
     height = top + (3 + len(footer)) * _ROW + _MARGIN
     for line, text in enumerate(reversed(footer)):
         parts.append(_text(_MARGIN, height - _MARGIN - line * _ROW, text, fill=_FAINT, size=_FONT - 1))
     opening = _opening(width, height)
-    said = _said(readout, source, value, command)
+    said = _said(TITLE if diff else " and ".join(tokens), readout, source, value, command)
     return "\n".join([opening, *said, _rectangle(0, 0, width, height, "#ffffff"), *parts, "</svg>", ""])
 
 
@@ -123,6 +135,14 @@ def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
     return [
         [clip(texts[token], _WIDEST_TOKEN) if token >= 0 else "" for token in row]
         for row in cells.top_ids[::-1, :, 0].tolist()
+    ]
+
+
+def _marked(tokens: list[list[str]], marks: list[list[bool]]) -> list[list[str]]:
+    """With a mark before some of them."""
+    return [
+        [f"{DIFFERENT} {token}" if mark else token for token, mark in zip(*row, strict=True)]
+        for row in zip(tokens, marks, strict=True)
     ]
 
 
@@ -177,12 +197,11 @@ def _grid(
             x += frame.widths[column]
 
 
-def _legend(value: Value, scale: Scale, note: str, top: int) -> Iterator[str]:
+def _legend(title: str, value: Value | Difference, scale: Scale, top: int) -> Iterator[str]:
     """The colours with the numbers that they stand for, or where there are only two with the words."""
     left = _MARGIN
     swatch = 2 * _SWATCH if scale.two else _SWATCH
     width = len(scale.steps) * swatch
-    title = ", ".join(filter(None, (value.label, value.unit, note)))
     yield _text(left, top + _FONT, title)
     for step, level in enumerate(scale.steps):
         yield _rectangle(left + step * swatch, top + _ROW, swatch, _ROW - 3, LEVEL_COLOURS[level])
@@ -199,9 +218,8 @@ def _opening(width: int, height: int) -> str:
     )
 
 
-def _said(readout: Readout, source: Source, value: Value, command: str) -> Iterator[str]:
+def _said(lenses: str, readout: Readout, source: Source, value: Value, command: str) -> Iterator[str]:
     """What a screen reader says, and whoever opens the file can read."""
-    lenses = " and ".join(f"{name} lens" for name in readout.lenses)
     yield f"<title>{escape(printable(f'{lenses} of {source.model}, coloured by {value.label}'))}</title>"
     said = (
         f"Prompt: {printable(readout.prompt.text)}",

@@ -11,10 +11,11 @@ import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import AGREEMENT, Value, probability_text, rank_text
+from lenstui.export.values import Value, probability_text, rank_text
 from lenstui.lens.cells import Cells
 from lenstui.lens.pins import Pin
 
@@ -76,9 +77,7 @@ def table(
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
     if diff:
-        parts.append(
-            Text(f"tuned lens minus logit lens · {value.label} · ≠ another token leads", style="bold")
-        )
+        parts.append(Text(f"{TITLE} · {value.label} · {DIFFERENT} another token leads", style="bold"))
         parts += grid(readout.rows[::-1], heads, _differences(readout.lenses, texts, value), width)
     else:
         for name in readout.lenses:
@@ -122,20 +121,16 @@ def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[l
 
 def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) -> list[list[_Entry]]:
     """As `_entries`: the tuned lens's likeliest token, and the difference of the lenses' values."""
-    logit, tuned = lenses["logit"], lenses["tuned"]
-    differences = value.of(tuned) - value.of(logit)
-    differs = tuned.top_ids[:, :, 0] != logit.top_ids[:, :, 0]
-
-    def entry(row: int, column: int) -> _Entry:
-        difference = float(differences[row, column])
-        sign = "+" if difference > 0 else "−" if difference < 0 else ""
-        mark = "≠" if differs[row, column] else " "
-        token = texts[int(tuned.top_ids[row, column, 0])]
-        number = "=" if value is AGREEMENT and not sign else f"{sign}{value.format(abs(difference))}"
-        return [(token, f"{number} {mark}")]
-
-    rows, columns = differences.shape
-    return [[entry(row, column) for column in range(columns)] for row in reversed(range(rows))]
+    difference = Difference(value)
+    numbers = difference.of(lenses["logit"], lenses["tuned"])[::-1].tolist()
+    tokens, others = (lenses[name].top_ids[::-1, :, 0].tolist() for name in ("tuned", "logit"))
+    return [
+        [
+            [(texts[token], f"{difference.format(number)} {DIFFERENT if token != other else ' '}")]
+            for token, other, number in zip(*row, strict=True)
+        ]
+        for row in zip(tokens, others, numbers, strict=True)
+    ]
 
 
 def _pinned(cells: Cells) -> list[list[_Entry]]:

@@ -128,7 +128,7 @@ def test_the_difference_of_the_lenses() -> None:
     tuned = cells([[[1], [5]], [[3], [4]]], entropy=np.array([[1, 2.5], [2, 0.4]], np.float32))
     both = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": logit, "tuned": tuned})
     assert table(both, TEXTS, SOURCE, ENTROPY, diff=True).plain.splitlines()[:4] == [
-        "tuned lens minus logit lens · entropy · ≠ another token leads",
+        "tuned lens − logit lens · entropy · ≠ another token leads",
         "     ·the             [bold]",
         "  0  \\x1b[2J     0    👩🏽     −0.10",
         "emb  ·the    −2.00    [bold] +1.50 ≠",
@@ -152,7 +152,7 @@ def test_the_difference_of_agreement_says_who_agrees() -> None:
     }
     both = Readout(Prompt("…", (1, 5, 2)), ("emb", "0"), lenses)
     shown = table(both, TEXTS, SOURCE, AGREEMENT, diff=True).plain.splitlines()
-    assert re.findall(r"[+−=]\w*", shown[3]) == ["+yes", "−yes", "="]
+    assert re.findall(r"[+−]?[01]\b", shown[3]) == ["+1", "−1", "0"]
 
 
 def test_a_pin_names_the_value() -> None:

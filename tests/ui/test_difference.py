@@ -205,6 +205,27 @@ async def test_keys_take_the_tuned_lenss_token(opened: Any, tiny_model: Path) ->
         assert shown(app) == ["difference"]
 
 
+async def test_a_value_of_a_pin(opened: Any, tiny_model: Path) -> None:
+    logits = naive_logits(tiny_model, TEXT)
+    logprobs = {lens: z - np.log(np.exp(z).sum(-1, keepdims=True)) for lens, z in logits.items()}
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("d")
+        for token in ("q", "z"):
+            await pilot.press("P", token, "enter")
+            await until(pilot, lambda token=token: token in [pin.text for pin in app.explore.panel.pins])
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        while app.explore.panes.value.key != "pin-logprob":
+            await pilot.press("v")
+        for left in (2, 1):
+            pins = app.explore.panel.pins
+            assert len(pins) == left
+            naive = (logprobs["tuned"] - logprobs["logit"])[..., pins[0].id]
+            np.testing.assert_allclose(grid(app).values, naive, atol=1e-3)
+            assert f"log p({pins[0].text})" in str(app_title(app))
+            app.explore.panel.pins = pins[1:]  # its numbers are known
+            await pilot.pause(0.01)
+
+
 def grid_differs(folder: Path) -> np.ndarray:
     logits = naive_logits(folder, TEXT)
     return np.asarray(logits["tuned"].argmax(-1) != logits["logit"].argmax(-1))
