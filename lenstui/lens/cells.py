@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -133,3 +133,17 @@ def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) ->
     last_different = np.where(differs.any(axis=0), len(stream) - 1 - differs[::-1].argmax(axis=0), -1)
     settled: IntArray = places[last_different + 1]
     return settled
+
+
+def first_rows(top1: IntArray, tokens: Collection[int]) -> IntArray:
+    """Per column, the first row whose top-1 token is one of `tokens`.
+
+    Args:
+        top1: top-1 tokens, `[rows, cols]`.
+        tokens: the ones that are looked for.
+
+    Returns:
+        Row indices, -1 where there is no such row, `[cols]`.
+    """
+    found = np.isin(top1, list(tokens))
+    return np.where(found.any(axis=0), found.argmax(axis=0), -1).astype(np.int32)

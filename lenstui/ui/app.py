@@ -57,6 +57,7 @@ WORDS = (
     ("rank", "tokens likelier than the final top-1; 0: none"),
     ("≠", "of the difference: the lenses' tokens differ"),
     ("wiring ok", "head(final norm(h)) is the model's output"),
+    ("settles at", "the crystallization row: its top-1 stays final"),
     ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),
     ("\\x1b  \\u200b", "a byte or character that cannot be shown"),
 )
@@ -197,6 +198,10 @@ class LenstuiApp(App[None]):
     def request_pins(self, word: str, text: str) -> None:
         """Look up the tokens of a word on the model thread."""
         self._thread.submit("pins", lambda stop: self._work.find_pins(word, text, stop))
+
+    def request_word(self, word: str, text: str) -> None:
+        """Look up the tokens of a word that is looked for, on the model thread."""
+        self._thread.submit("word", lambda stop: self._work.find_word(word, text, stop))
 
     def request_cell(self, serial: int, row: int, column: int) -> None:
         """Rank the tokens of one cell on the model thread; those of the one before are given up."""

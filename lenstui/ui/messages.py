@@ -164,6 +164,22 @@ class PinsNotFound(Message):
 
 
 @dataclass
+class WordFound(Message):
+    """The tokens of a word that is looked for in the cells; its attributes are those of `PinsFound`."""
+
+    word: str
+    tokens: tuple[tuple[int, str], ...]
+    whole: bool
+
+
+@dataclass
+class WordNotFound(Message):
+    """A word that is looked for has no token, and why."""
+
+    text: str
+
+
+@dataclass
 class CellRead(Message):
     """The likeliest tokens of one cell by lens name, and their display texts."""
 

@@ -40,6 +40,8 @@ from lenstui.ui.messages import (
     ReadFailed,
     ReadStarted,
     TileRead,
+    WordFound,
+    WordNotFound,
 )
 from lenstui.ui.model_thread import Stop
 
@@ -246,7 +248,21 @@ class ModelWork:
         self._post(GenerationEnded(request.serial, reason))
 
     def find_pins(self, word: str, text: str, stop: Stop) -> None:
-        """Look up the tokens of a word that may follow a text."""
+        """Look up the tokens of a word that may follow a text, to pin them."""
+        self._look_up(word, text, stop, PinsFound, PinsNotFound)
+
+    def find_word(self, word: str, text: str, stop: Stop) -> None:
+        """Look up the same tokens, to look for them in the cells."""
+        self._look_up(word, text, stop, WordFound, WordNotFound)
+
+    def _look_up(
+        self,
+        word: str,
+        text: str,
+        stop: Stop,
+        found: type[PinsFound | WordFound],
+        not_found: type[PinsNotFound | WordNotFound],
+    ) -> None:
         if self._opened is None:
             return
         from lenstui.lens.pins import find_pins
@@ -255,11 +271,11 @@ class ModelWork:
         try:
             pins = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=model.vocabulary)
         except LensError as error:
-            self._post(PinsNotFound(str(error)))
+            self._post(not_found(str(error)))
         else:
             if not stop():
                 tokens = tuple((pin.id, model.texts[pin.id]) for pin in pins)
-                self._post(PinsFound(visible(word), tokens, all(pin.whole for pin in pins)))
+                self._post(found(visible(word), tokens, all(pin.whole for pin in pins)))
 
     def read_tuned(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
         """Read some columns of the current prompt anew, through the lens in training alone.

@@ -49,6 +49,9 @@ _LIGHT_INDEXED_DIVERGING = (
     "#ffd7af", "#ffaf5f", "#d75f00", "#875f00", "#5f0000",
 )  # fmt: skip
 
+# A bar on a cell, in a hue that no step has: for dark backgrounds and for bright ones.
+_BARS = ("#ff6fa5", "#99003d")
+
 _GLYPHS = " ▁▂▃▄▅▆▇█"
 _DIVERGING_GLYPHS = "⇊⇓↓↘ ↗↑⇑⇈"  # below 0, about 0, above it
 
@@ -118,3 +121,13 @@ def styles(mode: Mode) -> tuple[Style, ...]:
         return (Style(),) * LEVELS
     backgrounds = colours(mode) + diverging_colours(mode)
     return tuple(Style(color=readable(colour), bgcolor=colour) for colour in backgrounds)
+
+
+@cache
+def bar(style: Style, mode: Mode) -> Style:
+    """The style of a bar on a cell of another style."""
+    if mode is Mode.PLAIN:
+        return style + Style(color="magenta")
+    ground = style.bgcolor.triplet if style.bgcolor else None
+    is_bright = ground is not None and readable(ground.hex) != "#ffffff"
+    return style + Style(color=_BARS[is_bright])

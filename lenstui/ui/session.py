@@ -35,6 +35,7 @@ class Look:
         value: key of what coloured the cells.
         depth: tokens of a cell.
         bottom_up: the last row was on top.
+        crystallization: the rows where columns settle were marked.
         lens: name of the lens that was shown, or had the focus.
         difference: the one minus the other was shown in place of both.
         lens_file: of its tuned lens.
@@ -48,6 +49,7 @@ class Look:
     value: str = VALUES[0].key
     depth: int = 0
     bottom_up: bool = True
+    crystallization: bool = False
     lens: str = LENSES[0]
     difference: bool = False
     lens_file: str = ""
@@ -80,6 +82,7 @@ class Look:
             value=panes.value.key,
             depth=grid.depth,
             bottom_up=grid.bottom_up,
+            crystallization=panes.crystallization,
             lens=panes.shown_lens,
             difference=panes.difference,
             lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
@@ -93,6 +96,7 @@ class Look:
         panes.value_index = next((i for i, value in enumerate(panes.values) if value.key == self.value), 0)
         if panes.grids["logit"].bottom_up != self.bottom_up:
             panes.flip()
+        panes.crystallization = self.crystallization
         if self.lens in LENSES:
             panes.shown_lens = self.lens
         panes.difference = self.difference

@@ -649,7 +649,7 @@ def cut(text: str, start: int, width: int) -> str:
 def look(mode: Mode) -> Look:
     plain = Style()
     levels = {**dict(enumerate(palette.styles(mode))), NO_LEVEL: plain}
-    return Look(mode, plain, plain, plain, plain, plain, Style(bold=True), levels)
+    return Look(mode, plain, plain, plain, plain, plain, Style(bold=True), Style(underline=True), levels)
 
 
 @settings(max_examples=150, deadline=None)
@@ -660,9 +660,10 @@ def look(mode: Mode) -> Look:
     mode=st.sampled_from(Mode),
     first=st.integers(0, 5),
     cursor=st.integers(0, 5),
+    marks=st.booleans(),
 )
 def test_every_line_is_as_wide_as_the_grid_and_columns_align(
-    texts: Sequence[str], width: int, depth: int, mode: Mode, first: int, cursor: int
+    texts: Sequence[str], width: int, depth: int, mode: Mode, first: int, cursor: int, marks: bool
 ) -> None:
     columns, gutter = len(texts), 5
     cells = GridCells(2, columns)
@@ -682,6 +683,7 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         columns=shown,
         top=0,
         depth=depth,
+        marks=marks,
         gutter=gutter,
         width=width,
     )

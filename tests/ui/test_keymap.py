@@ -37,12 +37,17 @@ async def search(pilot: Pilot[None], key: str, word: str) -> str:
 
 
 async def test_keys_work_and_are_shown_everywhere() -> None:
-    keys = {"app.help": ("f1",), "explore.value": ("c", "ctrl+v"), "explore.flip": ("v",), "grid.up": ("r",)}
+    keys = {
+        "app.help": ("f1",),
+        "explore.value": ("space", "ctrl+v"),
+        "explore.flip": ("v",),
+        "grid.up": ("r",),
+    }
     app = Still(Start(prompt="x"), Settings(keys=keys))
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("escape")
-        for count, key in enumerate(("c", "ctrl+v"), 1):
+        for count, key in enumerate(("space", "ctrl+v"), 1):
             await pilot.press(key)
             assert app.explore.panes.value_index == count
         assert app.explore.grids["logit"].bottom_up
@@ -56,10 +61,10 @@ async def test_keys_work_and_are_shown_everywhere() -> None:
         assert not isinstance(app.screen, Keys)
         await pilot.pause()
         assert "f1 Help" in footer(app)
-        assert "c Value" in footer(app)
-        assert "c ^v" in await search(pilot, "f1", "next value")
+        assert "space Value" in footer(app)
+        assert "space ^v" in await search(pilot, "f1", "next value")
         commands = {command.title: command.help for command in app.get_system_commands(app.screen)}
-        assert commands["Value"].endswith("(c ^v)")
+        assert commands["Value"].endswith("(space ^v)")
         assert commands["Help"].endswith("(f1)")
         assert notice(app) == ""
 

@@ -30,9 +30,10 @@ from lenstui.ui.messages import (
 from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.cell import CellOpening
 from lenstui.ui.screens.continuing import Continuing
+from lenstui.ui.screens.crystallizing import Crystallizing
 from lenstui.ui.screens.differing import OF_BOTH, Differing
 from lenstui.ui.screens.explore_keys import KEYS
-from lenstui.ui.screens.finding import Finding
+from lenstui.ui.screens.first_row import FirstRow
 from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.screens.rereading import Rereading
 from lenstui.ui.screens.taking_away import TakingAway
@@ -53,7 +54,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Differing, Finding, TakingAway, Continuing, Pinning, Rereading):
+class Explore(CellOpening, Differing, FirstRow, Crystallizing, TakingAway, Continuing, Pinning, Rereading):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands

@@ -62,7 +62,7 @@ class GridScreen(LeanScreen[None]):
         """Display texts of its input tokens."""
         return self._columns
 
-    def _tell(self, text: str) -> None:
-        """Why a key did nothing; only the last such message stays."""
+    def _tell(self, text: str, *, seconds: float = 4) -> None:
+        """Why a key did nothing, or what it found; only the last such message stays."""
         self.app.clear_notifications()
-        self.notify(text, timeout=4, markup=False)
+        self.notify(text, timeout=seconds, markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from lenstui.ui.palette import Mode
 
 PENDING = "·"
 REVERSED = Style(bold=True, reverse=True)
+BAR, PLAIN_BAR = "▌", "┃"  # a plain cell has a block right before it
 _NUMBER = 6  # cells that a number takes, with the space before it
 
 
@@ -50,6 +51,7 @@ class Look:
     here: Style
     pending: Style
     cursor: Style
+    settled: Style
     levels: Mapping[int, Style]
 
     @classmethod
@@ -67,6 +69,7 @@ class Look:
             cursor=REVERSED
             if mode is Mode.PLAIN
             else grid.get_component_rich_style("grid--cursor", partial=True),
+            settled=grid.get_component_rich_style("grid--settled", partial=True),
             levels={**dict(enumerate(styles)), NO_LEVEL: blank},
         )
 
@@ -89,6 +92,13 @@ class Look:
             return f"{DIFFERENT if differs else ' '}{text}", style
         framed = self._framed(palette.glyph(level) if first else " ", text, chosen=chosen)
         return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
+
+    def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
+        """A line of a cell with a bar in the place of the space before its text; the last is underlined."""
+        if self.mode is Mode.PLAIN:
+            yield text[0], style
+        yield (PLAIN_BAR if self.mode is Mode.PLAIN else BAR), palette.bar(style, self.mode)
+        yield text[2 if self.mode is Mode.PLAIN else 1 :], style + self.settled if last else style
 
     def label(self, text: str, column_width: int) -> str:
         """The text above a column, over that of its cells."""

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from lenstui.lens.cells import Cells
+from lenstui.ui.crystallization import of_column
 from lenstui.ui.pins import Pinned, numbers_at, without_token
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid_cells import Cursor
@@ -97,7 +98,9 @@ class CellPanel(Vertical):
             lens: None if of_lens is None else CellFacts.of(lens, of_lens, cursor.row, cursor.column, texts)
             for lens, of_lens in cells.items()
         }
-        self.query_one(Detail).show(title, facts["logit"], facts["tuned"])
+        self.query_one(Detail).show(
+            title, facts["logit"], facts["tuned"], of_column(cells, rows, cursor.column)
+        )
         self._show_pins()
 
     # ── pins ─────────────────────────────────────────────────────────────────────────────────────────────

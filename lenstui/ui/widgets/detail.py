@@ -107,6 +107,7 @@ class Detail(Horizontal):
         height: 8;
         border: round $border-blurred;
         border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
     }
     """
 
@@ -115,9 +116,9 @@ class Detail(Horizontal):
         yield CellView(id="detail-logit")
         yield CellView(id="detail-tuned")
 
-    def show(self, title: str, logit: CellFacts | None, tuned: CellFacts | None) -> None:
-        """Show a cell."""
-        self.border_title = Text(title)
+    def show(self, title: str, logit: CellFacts | None, tuned: CellFacts | None, settled: str = "") -> None:
+        """Show a cell, and say where its column is settled."""
+        self.border_title, self.border_subtitle = Text(title), settled
         self.query_one("#detail-logit", CellView).facts = logit
         self.query_one("#detail-tuned", CellView).facts = tuned
 

@@ -28,6 +28,7 @@ class DifferenceCells(GridCells):
         values: the difference, `[rows, columns]`, NaN where a lens is not yet read.
         differs: where another token leads by the one lens than by the other, `[rows, columns]`.
         cells: those of the tuned lens, whose token a cell shows first; None until both lenses have some.
+        settled: by the tuned lens.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -56,6 +57,7 @@ class DifferenceCells(GridCells):
         if logit.cells is not None and tuned.cells is not None:
             both = tuned.cells, logit.cells
             self.cells = tuned.cells
+            self.settled = tuned.settled.copy()
             self.texts = ChainMap(tuned.texts, logit.texts)
             self._top1 = np.stack([cells.top_ids[:, :, 0] for cells in both])
             self._numbers = np.stack([difference.value.of(cells) for cells in both])
@@ -81,7 +83,12 @@ class DifferenceCells(GridCells):
 
     def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
         """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""
-        parts: list[npt.NDArray[Any]] = [self.levels[None], self._is_read[None], self._top1]
+        parts: list[npt.NDArray[Any]] = [
+            self.levels[None],
+            self._is_read[None],
+            (self.settled == np.arange(len(self.levels))[:, None])[None],
+            self._top1,
+        ]
         if depth > 1:
             parts += [self.values[None], self._numbers]
         seen = np.concatenate([part[:, :, columns] for part in parts], dtype=np.float64)

@@ -40,6 +40,7 @@ class Frame:
         columns: the columns on screen.
         top: lines that are scrolled away.
         depth: how many of the top tokens a cell shows.
+        marks: whether the cell where a column settles is marked.
         gutter: width of the row labels.
         width: width of the whole.
     """
@@ -53,6 +54,7 @@ class Frame:
     columns: range
     top: int
     depth: int
+    marks: bool
     gutter: int
     width: int
 
@@ -80,11 +82,13 @@ class Frame:
         texts = self.cells.line(row, seen, line, self.depth, look.text_width(column_width(self.depth)))
         levels = self.cells.levels[row, seen].tolist()
         differing = self.cells.differing(row, seen, line, self.depth)
-        for i, (text, level, differs) in enumerate(zip(texts, levels, differing, strict=True)):
+        settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
+        for i, (text, level, differs, mark) in enumerate(zip(texts, levels, differing, settled, strict=True)):
             if text is None:
                 yield look.pending_cell(column_width(self.depth), chosen=i == here)
-            else:
-                yield look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
+                continue
+            cell = look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
+            yield from look.marked(*cell, last=line == row_height(self.depth) - 1) if mark else (cell,)
 
     def _strip(self, label: str, style: Style, cells: Iterable[tuple[str, Style]]) -> Strip:
         """Exactly as wide as the frame. Neighbours of one style become one segment: fewer bytes."""
@@ -95,11 +99,15 @@ class Frame:
                 segments.append(Segment("".join(run), style))
                 run, style = [], next_style
             run.append(text)
-        missing = self.width - self.gutter - len(self.columns) * column_width(self.depth)
-        if missing < 0:
-            last = "".join(run)
-            run = [set_cell_size(last, max(cell_len(last) + missing, 0))]
         segments.append(Segment("".join(run), style))
+        missing = self.width - self.gutter - len(self.columns) * column_width(self.depth)
+        too_much = -missing
+        while too_much > 0 and segments:  # a cell may be of several pieces
+            last = segments.pop()
+            left = cell_len(last.text) - too_much
+            if left > 0:
+                segments.append(Segment(set_cell_size(last.text, left), last.style))
+            too_much = -left
         if missing > 0:
             segments.append(Segment(" " * missing, self.look.blank))
         return Strip(segments, self.width)

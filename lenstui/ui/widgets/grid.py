@@ -16,7 +16,7 @@ from textual.reactive import reactive, var
 from textual.strip import Strip
 
 from lenstui.export.values import PROBABILITY, Scale, Value
-from lenstui.lens.cells import Cells, FloatArray
+from lenstui.lens.cells import Cells, FloatArray, IntArray
 from lenstui.ui import palette
 from lenstui.ui.widgets.cell import Look
 from lenstui.ui.widgets.frame import HEADER, Frame, column_width, row_height
@@ -56,6 +56,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         "grid--here",
         "grid--pending",
         "grid--cursor",
+        "grid--settled",
     }
     DEFAULT_CSS = """
     Grid {
@@ -68,6 +69,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         .grid--pending { color: $foreground 30%; }
         .grid--cursor { background: white; color: black; text-style: bold; }
         &:light .grid--cursor { background: #ffa412; }
+        .grid--settled { text-style: underline; }
     }
     """
 
@@ -75,6 +77,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     scale: reactive[Scale] = reactive(Scale(0, 1), init=False)
     depth: reactive[int] = reactive(1, init=False)
     bottom_up: reactive[bool] = reactive(True, init=False)
+    marks: reactive[bool] = reactive(False, init=False)  # where each column settles
     cursor: var[Cursor] = var(Cursor(0, 0), init=False)
 
     class CursorMoved(Message):
@@ -121,6 +124,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         """
         self._rows, self._columns = tuple(rows), tuple(columns)
         self._cells = self._blank(len(rows), len(columns))
+        self._cells.labels = self._rows
         self._gutter = max(map(cell_len, rows), default=0) + 2
         self.scale = self.value.scale((), vocabulary)
         self._resize()
@@ -183,6 +187,16 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     def values(self) -> FloatArray:
         """The chosen value, `[rows, columns]`, NaN where not yet read. A shared scale is made from these."""
         return self._cells.values
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Labels of the rows, `emb` first."""
+        return self._rows
+
+    @property
+    def settled(self) -> IntArray:
+        """The crystallization row of each column, -1 where not yet read, `[columns]`."""
+        return self._cells.settled
 
     @property
     def read_columns(self) -> int:
@@ -261,6 +275,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
             columns=self.visible_columns(),
             top=self.scroll_offset.y,
             depth=self.depth,
+            marks=self.marks,
             gutter=self._gutter,
             width=self.size.width,
         )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.export.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
-from lenstui.lens.cells import Cells, FloatArray
+from lenstui.lens.cells import Cells, FloatArray, IntArray, crystallization_rows
 from lenstui.ui.widgets.cell import fit, with_number
 
 _NONE = -1  # a token id or a rank that is not there
@@ -31,6 +31,8 @@ class GridCells:
     Attributes:
         values: the chosen value, `[rows, columns]`, NaN where not yet read.
         levels: its steps on the palette.
+        settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
+        labels: of the rows; None where all are of the residual stream.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.
         texts: display texts, at least of the top tokens.
     """
@@ -38,6 +40,8 @@ class GridCells:
     def __init__(self, rows: int, columns: int) -> None:
         self.values: FloatArray = np.full((rows, columns), np.nan, np.float32)
         self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
+        self.settled: IntArray = np.full(columns, _NONE, np.int32)
+        self.labels: Sequence[str] | None = None
         self.cells: Cells | None = None
         self._columns = columns
         self._value = PROBABILITY
@@ -56,6 +60,7 @@ class GridCells:
             getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
         self.values[:, columns] = value.of(cells)
         self.levels[:, columns] = scale.levels(self.values[:, columns])
+        self.settled[columns] = crystallization_rows(cells.top_ids[:, :, 0], self.labels)
 
     def repin(self, places: Sequence[int]) -> None:
         """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
@@ -71,11 +76,13 @@ class GridCells:
     def resize(self, columns: int) -> None:
         """Have more columns, not yet read, or fewer."""
         kept = slice(min(columns, self._columns))
-        cells, values, levels = self.cells, self.values, self.levels
+        cells, values, levels, settled = self.cells, self.values, self.levels, self.settled
         self._columns = columns
         self.values = np.full((len(values), columns), np.nan, np.float32)
         self.levels = np.full((len(values), columns), NO_LEVEL, np.uint8)
+        self.settled = np.full(columns, _NONE, np.int32)
         self.values[:, kept], self.levels[:, kept] = values[:, kept], levels[:, kept]
+        self.settled[kept] = settled[kept]
         if cells is not None:
             self.cells = _blank(cells, columns)
             for field in fields(Cells):
@@ -98,6 +105,7 @@ class GridCells:
             return np.full((*self.levels[:, columns].shape, 1), np.nan)
         parts: list[npt.NDArray[Any]] = [
             self.levels[:, columns, None],
+            (self.settled[columns] == np.arange(len(self.levels))[:, None])[..., None],
             self.cells.top_ids[:, columns, : max(depth, 1)],
         ]
         if depth > 1:

@@ -15,6 +15,7 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, shares_text, values_for
+from lenstui.ui.crystallization import summary
 from lenstui.ui.widgets.cell import clip
 from lenstui.ui.widgets.difference_cells import MOST_LINES
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
@@ -48,6 +49,7 @@ class Panes(Vertical):
     pins: reactive[tuple[str, ...]] = reactive((), init=False)
     shown_lens: reactive[str] = reactive("logit", init=False)
     in_training: reactive[bool] = reactive(False, init=False)
+    crystallization: reactive[bool] = reactive(False, init=False)
     tabs: reactive[bool] = reactive(False, init=False)
     difference: reactive[bool] = reactive(False, init=False)
 
@@ -211,6 +213,7 @@ class Panes(Vertical):
         """Titles say more where the panes are tabs."""
         self.set_class(self.tabs, "-tabs")
         self._title()
+        self._say_where_settled()
 
     def watch_difference(self) -> None:
         """The difference in place of the lenses, or the other way round; the cursor stays in sight."""
@@ -249,6 +252,7 @@ class Panes(Vertical):
             legend.value, legend.scale, legend.note = Difference(self.value), self._compared.scale, ""
         else:
             legend.value, legend.scale, legend.note = self.value, scale, shares_text(self.value, read)
+        self._say_where_settled()
 
     def _compare(self) -> None:
         """What is not seen is not compared."""
@@ -261,6 +265,22 @@ class Panes(Vertical):
         self.pane(DIFFERENCE).border_subtitle = (
             f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
         )
+
+    def watch_crystallization(self) -> None:
+        """The grids mark where their columns settle, and the frames of the lenses sum it up."""
+        for grid in self._all_grids:
+            grid.marks = self.crystallization
+        self._say_where_settled()
+
+    def on_resize(self) -> None:
+        """The frames have room for more words, or for fewer."""
+        self._say_where_settled()
+
+    def _say_where_settled(self) -> None:
+        room = self.size.width // (1 if self.tabs else len(LENSES)) - 6
+        for lens, grid in self.grids.items():
+            told = summary(grid.settled, grid.rows, room) if self.crystallization and grid.display else ""
+            self.pane(lens).border_subtitle = told
 
     def next_value(self, step: int) -> None:
         """Colour by another value."""

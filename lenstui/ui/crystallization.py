@@ -1,0 +1,59 @@
+"""Crystallization in words: from which row on the answer of a column, and of most columns, stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lenstui.lens.cells import Cells, IntArray, crystallization_rows
+from lenstui.lens.rows import stream_places
+
+
+def summary(settled: IntArray, rows: Sequence[str], width: int) -> str:
+    """The columns of a lens: their median, and how many do not wait for the last row. Empty if none is read.
+
+    Column 0, often an attention sink, is left out where there are others.
+
+    Args:
+        settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
+        rows: labels of the rows; those of sublayers do not count.
+        width: terminal cells that there are.
+    """
+    settled = settled[1:] if (settled[1:] >= 0).any() else settled
+    read = settled[settled >= 0]
+    if not read.size:
+        return ""
+    places = stream_places(rows)
+    median = _between([rows[place] for place in places], float(np.median(np.searchsorted(places, read))))
+    early = f"{np.count_nonzero(read < len(rows) - 1)} of {read.size}"
+    forms = (
+        f"crystallization: median row {median} · {early} columns before the last row",
+        f"settles: median row {median} · {early} before the last",
+        f"median row {median} · {early} early",
+    )
+    return next((form for form in forms if len(form) <= width), forms[-1])
+
+
+def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: int) -> str:
+    """Where one column settles, by each lens that has read it.
+
+    Args:
+        lenses: all cells of each lens, None where nothing is read.
+        rows: labels of the rows.
+        column: which.
+    """
+    parts = []
+    for lens, cells in lenses.items():
+        if cells is not None and (cells.top_ids[:, column, 0] >= 0).all():
+            row = crystallization_rows(cells.top_ids[:, column : column + 1, 0], rows)[0]
+            parts.append(f"row {rows[row]} ({lens})")
+    return f"settles at {' · '.join(parts)}" if parts else ""
+
+
+def _between(rows: Sequence[str], index: float) -> str:
+    """The label of a row; of half an index: half a number, or both its neighbours next to `emb`."""
+    below, above = rows[int(index)], rows[int(np.ceil(index))]
+    if below == above:
+        return below
+    return f"{below}.5" if below.isdigit() else f"{below}–{above}"

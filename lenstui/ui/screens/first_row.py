@@ -1,0 +1,92 @@
+"""What Explore does to find where a word comes up: the first row of a column that has it on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from textual.binding import Binding, BindingType
+
+from lenstui.lens.cells import first_rows
+from lenstui.lens.rows import stream_places
+from lenstui.ui.messages import WordFound, WordNotFound
+from lenstui.ui.screens.ask_word import AskWord
+from lenstui.ui.screens.finding import NOTHING_READ, Finding
+
+HINT = """\
+The cursor goes to the first row of its column, from emb on, where the word is the likeliest token in the \
+lens that is shown: with or without a space before it; type it behind a space for that one alone."""
+_NEAREST = 5  # columns that are named
+
+
+class FirstRow(Finding):
+    """Explore with a search along the rows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "F", "first_row", "First row", show=False, id="explore.first_row",
+            tooltip="Find the first row with a word on top",
+        ),
+    ]  # fmt: skip
+
+    def action_first_row(self) -> None:
+        """Ask for a word, and go to the first row of the column where it is the likeliest."""
+        if self.columns:
+            self.app.push_screen(AskWord("find the first row with a word on top", "finds", HINT), self._ask)
+        else:
+            self._tell(NOTHING_READ)
+
+    def _ask(self, word: str | None) -> None:
+        if word is not None:
+            self.app.request_word(word, self._prompt)  # type: ignore[attr-defined]
+
+    def on_word_not_found(self, message: WordNotFound) -> None:
+        """Say why."""
+        self._tell(message.text)
+
+    def on_word_found(self, message: WordFound) -> None:
+        """Go there by the lens that is shown, and say what each lens has."""
+        column, stream = self.panes.cursor.column, stream_places(self.rows)
+        read = {
+            lens: grid.cells.top_ids[stream, :, 0]
+            for lens, grid in self.grids.items()
+            if grid.display and grid.cells is not None and grid.settled[column] >= 0
+        }
+        lenses = sorted(read, key=lambda lens: lens != self.panes.lens)
+        if not lenses:
+            self._tell("This column is not read yet.")
+            return
+        rows = {lens: first_rows(read[lens], [token for token, _ in message.tokens]) for lens in lenses}
+        here = {lens: int(rows[lens][column]) for lens in lenses}
+        there = {int(read[lens][row, column]) for lens, row in here.items() if row >= 0}
+        said = " or ".join(f'"{text}"' for token, text in message.tokens if token in there or not there)
+        if not message.whole:
+            said = f'No token is "{message.word}", its first one is {said}'
+        said += f": {_by_lens(here, [self.rows[place] for place in stream], column)}."
+        first = lenses[0]
+        if here[first] >= 0:
+            self._go_to_cell(stream[here[first]], column)
+        else:
+            elsewhere = np.flatnonzero(rows[first] >= 0).tolist()
+            said += f" The {first} lens has it in {self._named(elsewhere, column)}."
+        self._tell(said, seconds=8)
+
+    def _named(self, columns: Sequence[int], column: int) -> str:
+        """Some of the columns, the nearest to one of them first."""
+        ordered = sorted(columns, key=lambda other: abs(other - column))
+        named = ", ".join(f'{other} "{self.columns[other]}"' for other in ordered[:_NEAREST])
+        more = f" and {len(ordered) - _NEAREST} more" if len(ordered) > _NEAREST else ""
+        return f"column{'s' * (len(ordered) > 1)} {named}{more}" if columns else "no column that is read"
+
+
+def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str:
+    """The first row by each lens, -1 for never; the lens that is shown comes first."""
+    (shown, row), *others = rows.items()
+    if row >= 0:
+        said, never = f"first top-1 at row {labels[row]} in the {shown} lens", "never"
+    else:
+        said, never = f"never top-1 in column {column} in the {shown} lens", "nor"
+    for lens, row in others:
+        said += f", {f'at row {labels[row]}' if row >= 0 else never} in the {lens} lens"
+    return said
