@@ -1,0 +1,93 @@
+"""Memory that is not given back when models are opened one after the other. Run by hand.
+
+    python tests/bench/bench_reopening.py [--times 50] [--skip 10]
+
+Two small models are opened and read in turn in one process, as the screen does it. Each is 20 MB, so that
+one that stays shows at once. What grew after the first few is printed, and how many of the models are still
+there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import os
+import sys
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lens"))
+
+
+def resident() -> float:
+    """Memory of this process, MB, after what is free has gone back to the system."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def write(folder: Path) -> None:
+    import torch
+    from byte_level import byte_level_tokenizer
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    sizes: dict[str, Any] = {
+        "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "max_position_embeddings": 128,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    models = {
+        "llama": LlamaForCausalLM(LlamaConfig(**sizes)),
+        "neox": GPTNeoXForCausalLM(GPTNeoXConfig(**sizes)),
+    }
+    for name, model in models.items():
+        model.save_pretrained(folder / name)
+        byte_level_tokenizer().save_pretrained(folder / name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--times", type=int, default=50, help="how often a model is opened")
+    parser.add_argument("--skip", type=int, default=10, help="opened before the measuring begins")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        os.environ |= {f"XDG_{kind}_HOME": f"{work}/{kind}" for kind in ("DATA", "CONFIG", "STATE")}
+        write(Path(work))
+        from lenstui.lens.reading import Reading
+        from lenstui.start import Start
+        from lenstui.ui.messages import LoadFailed, ReadFailed
+        from lenstui.ui.model_work import ModelWork, ReadRequest
+
+        failures: list[object] = []
+
+        def post(message: object) -> None:
+            if isinstance(message, LoadFailed | ReadFailed):
+                failures.append(message)
+
+        job = ModelWork(post)
+        models: list[weakref.ref[Any]] = []
+        base = 0.0
+        for number in range(given.times):
+            job.load(Start(model=f"{work}/{('llama', 'neox')[number % 2]}", device="cpu"), lambda: False)
+            assert job.opened is not None
+            models.append(weakref.ref(job.opened.model.module))
+            job.read(ReadRequest(number, "The trees are green.", 20, 3, Reading()), lambda: False)
+            assert not failures, failures
+            if number + 1 == given.skip:
+                base = resident()
+            if (number + 1) % 10 == 0:
+                alive = sum(ref() is not None for ref in models)
+                print(f"{number + 1:3}: {resident():.0f} MB, {alive} models alive", flush=True)
+        grown = resident() - base
+        each = grown / (given.times - given.skip)
+        print(
+            f"grown by {grown:.1f} MB from the {given.skip}th on: {each:.2f} MB for each model that was opened"
+        )
+
+
+if __name__ == "__main__":
+    main()
