@@ -243,7 +243,8 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     if shown.in_training:
         source = replace(source, lens=IN_TRAINING)
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
-    shape = replace(shape, reading=reading, pins=tuple(dict.fromkeys(pin.word for pin in pins)))
+    words = tuple(dict.fromkeys(pin.word for pin in pins))
+    shape = replace(shape, reading=reading, pins=words, diff=_shows_difference(shown, order))
     rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
     labels = tuple(row.label for row in rows)
     return replace(order.start, top_k=top_k), shape, Heading(shown.prompt, labels, source, pins)
@@ -252,7 +253,13 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
 def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> Manner:
     from lenstui.export.forms import Manner
 
-    return Manner(texts, shown.opened.model.vocabulary, _value(shown, order), command)
+    vocabulary, value = shown.opened.model.vocabulary, _value(shown, order)
+    return Manner(texts, vocabulary, value, command, _shows_difference(shown, order))
+
+
+def _shows_difference(shown: Shown, order: Order) -> bool:
+    """The one lens minus the other; sublayers are of the logit lens alone."""
+    return order.shape.diff and not shown.request.reading.sublayers
 
 
 def _value(shown: Shown, order: Order) -> Value:

@@ -133,6 +133,23 @@ async def test_a_figure_of_two_pins_is_that_of_the_command(opened: Any, tmp_path
         assert by_screen.read_bytes() == by_command.read_bytes(), form
 
 
+async def test_the_difference_is_taken_away_as_the_command_writes_it(opened: Any, tmp_path: Path) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("v", "v", "d")
+        for form in ("html", "svg", "md", "json"):
+            await write(app, pilot, form, tmp_path / "screen" / f"readout.{form}")
+        await pilot.press("Y")
+        await until(pilot, lambda: said(app))
+        words = shlex.split(app.clipboard)
+    assert words.count("--diff") == 1
+    assert (tmp_path / "screen" / "readout.md").read_text("utf-8").startswith("**tuned lens − logit lens**")
+    (tmp_path / "read").mkdir()
+    for form in ("html", "svg", "md"):
+        assert main([*words[1:], "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
+        by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
+        assert by_screen.read_bytes() == by_command.read_bytes(), form
+
+
 async def test_a_proposed_name_is_new_and_can_be_edited(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         dialog = await choose(pilot, "md")

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_text, top_line
 from lenstui.export.printable import printable
-from lenstui.export.shape import Shape
+from lenstui.export.shape import ALL_VALUES, Shape
 from lenstui.export_files import proposed_path, shown_path
 from lenstui.lens.cells import Cells
 from lenstui.ui.screens.continuing import Continuing
@@ -101,7 +101,8 @@ class TakingAway(Continuing, Pinning):
             takeaway.take(replace(order, text=self.picture(), is_picture=True))
         elif thing.key == "markdown" or not thing.copies:
             form = "md" if thing.copies else thing.key
-            takeaway.take(replace(order, shape=replace(order.shape, format=form, diff=False)))
+            diff = order.shape.diff and form not in ALL_VALUES  # which have the numbers of both lenses
+            takeaway.take(replace(order, shape=replace(order.shape, format=form, diff=diff)))
         elif text := self._clip(thing.key):
             if path is not None:
                 takeaway.take(replace(order, text=text))
