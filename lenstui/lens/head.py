@@ -129,6 +129,7 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
     if (
         anatomy.after_norm
         or not isinstance(matrix, nn.Linear)
+        or not matrix.weight.is_floating_point()  # quantized
         or matrix.weight.shape[-1] != samples.shape[-1]
     ):
         return None

@@ -84,9 +84,7 @@ def main() -> None:
                 print(f"{number + 1:3}: {resident():.0f} MB, {alive} models alive", flush=True)
         grown = resident() - base
         each = grown / (given.times - given.skip)
-        print(
-            f"grown by {grown:.1f} MB from the {given.skip}th on: {each:.2f} MB for each model that was opened"
-        )
+        print(f"grown by {grown:.1f} MB after the first {given.skip}: {each:.2f} MB for each model opened")
 
 
 if __name__ == "__main__":

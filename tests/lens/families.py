@@ -161,7 +161,7 @@ FAMILIES: dict[str, Family] = {
         norm="transformer.norm_f", blocks="transformer.blocks", **LAYER,
     ),
     "ModernBERT decoder": Family(
-        "ModernBertDecoderConfig", PADDED, norm="model.final_norm", by_hand=modernbert
+        "ModernBertDecoderConfig", PADDED, norm="model.final_norm", by_hand=modernbert, kind="layer"
     ),
     "BERT decoder": Family(
         "BertConfig", {**SIZES, "is_decoder": True}, norm=None, blocks="bert.encoder.layer", by_hand=bert,

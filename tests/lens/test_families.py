@@ -153,6 +153,29 @@ def test_head_that_is_no_matrix_is_run_as_it_is(byte_tokenizer: Any, ids: Tensor
     assert off(torch.from_numpy(cells.pin_logits), (plain + 0.1 * plain.square())[..., PINS]) < 1e-5
 
 
+class EightBits(nn.Linear):
+    """As quantizing libraries have them: a linear layer whose weight is no matrix of numbers."""
+
+    def __init__(self, full: nn.Linear) -> None:
+        super().__init__(full.in_features, full.out_features, bias=False)
+        self.size = float(full.weight.detach().abs().max()) / 127
+        whole = (full.weight.detach() / self.size).round().to(torch.int8)
+        self.weight = nn.Parameter(whole, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight.to(x.dtype).T * self.size
+
+
+def test_a_quantized_head_is_run_as_it_is(byte_tokenizer: Any, ids: Tensor) -> None:
+    module = random_model(hf.LlamaConfig(**SIZES))
+    module.lm_head = EightBits(module.lm_head)
+    model = wire("quantized", module, byte_tokenizer)
+    assert model.head.linear is None
+    rows, logits = naive.handed_on(module, ids, "model.layers")
+    with torch.no_grad():
+        assert off(model.head(rows[-1]), logits) < 1e-5
+
+
 class MaskedHead(hf.LlamaForCausalLM):
     """Forbids the even tokens, as some multimodal models forbid image tokens."""
 
