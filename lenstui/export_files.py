@@ -40,11 +40,13 @@ def typed_path(typed: str) -> Path:
     """
     if not typed.strip():
         raise LensError("Type the name of a file.")
+    if "\0" in typed:
+        raise LensError("No file can have this name (a NUL character): type another.")
     try:
         path = Path(typed.strip()).expanduser().absolute()
         if typed.rstrip().endswith("/") or path.is_dir():
             raise LensError(f"{shown_path(path)} is a folder: type the name of a file in it.")
-    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user; a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user
         reason = getattr(error, "strerror", None) or error
         raise LensError(f"No file can have this name ({reason}): type another.") from error
     return path

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
 from lenstui.lens import LensError, Pin, find_pins
 from lenstui.lens.pins import pins_of, words_first
 from lenstui.lens.tokens import TokenTexts
+from lenstui.paths import bundled_model
 
 PROMPT = "The sky is"
 
@@ -119,3 +121,25 @@ def test_tokens_whose_order_counts_have_a_word_each(pythia: Any, swapped: bool) 
     assert [pin.id for pin in words_first(pins(pythia, *(pin.word for pin in apart)))] == tokens
     together = pins_of(texts, tokens, vocabulary=len(pythia))
     assert len({pin.word for pin in together}) == (4 if swapped else 2)
+
+
+def test_a_number_in_its_brackets_is_that_token(tokenizer: Any) -> None:
+    size = len(tokenizer)
+    assert [pin.id for pin in pins(tokenizer, "[id 278]", f"[id {size - 1}]")] == [278, size - 1]
+    with pytest.raises(LensError, match=f"no token {size}: the vocabulary"):
+        pins(tokenizer, f"[id {size}]")
+
+
+def test_the_words_of_tokens_find_these_and_no_others() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bundled_model())
+    texts, size = TokenTexts(tokenizer), len(tokenizer)
+    blue = [texts.tokens_of(form)[0] for form in (" blue", "blue") if texts.tokens_of(form)]
+    sets = [blue, blue[::-1], blue[:1], blue[1:], [*range(8)], [size - 1, 0, 100]]
+    rng = np.random.default_rng(0)
+    sets += [rng.choice(size, 8, replace=False).tolist() for _ in range(40)]
+    for tokens in sets:
+        found = pins_of(texts, tokens, vocabulary=size)
+        assert [pin.id for pin in found] == tokens
+        words = list(dict.fromkeys(pin.word for pin in found))
+        again = find_pins(tokenizer, texts, words, prompt=PROMPT, vocabulary=size)
+        assert again == found

@@ -17,6 +17,8 @@ from textual.widgets import Input, Label, OptionList
 
 from lenstui import paths
 from lenstui.cli import main
+from lenstui.lens.reading import Reading
+from lenstui.lens.rows import parse_rows
 from lenstui.ui import pins
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens import taking_away
@@ -91,6 +93,12 @@ def _id(byte: str) -> int:
     return 2 + sorted(pre_tokenizers.ByteLevel.alphabet()).index(byte)
 
 
+def without_value(words: list[str]) -> list[str]:
+    """For a form that holds every value, and takes none to show."""
+    at = words.index("--value")
+    return [*words[:at], *words[at + 2 :]]
+
+
 async def test_files_are_those_of_the_command(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT, bos=True) as (app, pilot):
         await pilot.press("v", "v")
@@ -106,9 +114,7 @@ async def test_files_are_those_of_the_command(opened: Any, tmp_path: Path) -> No
     assert words[value + 1] == "kl"
     for form in ("html", "svg", "md", "csv", "parquet", "json"):
         own = [word for word in words[1:] if form != "svg" or not word.startswith("--pin=")]
-        if form in {"csv", "parquet", "json"}:
-            at = own.index("--value")
-            del own[at : at + 2]
+        own = without_value(own) if form in {"csv", "parquet", "json"} else own
         (tmp_path / "read").mkdir(exist_ok=True)
         assert main([*own, "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
         by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
@@ -148,6 +154,23 @@ async def test_the_difference_is_taken_away_as_the_command_writes_it(opened: Any
         assert main([*words[1:], "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
         by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
         assert by_screen.read_bytes() == by_command.read_bytes(), form
+
+
+async def test_how_it_is_read_goes_along(opened: Any, tmp_path: Path) -> None:
+    reading = Reading(parse_rows("emb,1,last"), final_norm=False, bos=True)
+    async with opened(TEXT) as (app, pilot):
+        app.explore._reread(reading)
+        await until(pilot, lambda: len(app.explore.rows) == 3 and subtitle(app).endswith(" s"))
+        await write(app, pilot, "json", tmp_path / "screen.json")
+        column = (await copy(app, pilot, "column")).splitlines()
+        assert [line.partition("\t")[0] for line in column] == ["row", "emb", "1", "2"]
+        await pilot.press("d", "Y")
+        await until(pilot, lambda: "lenstui read" in said(app))
+        words = shlex.split(app.clipboard)
+    assert {"--rows=emb,1,last", "--no-final-norm", "--bos", "--diff"} <= set(words)
+    words.remove("--diff")  # which is of tables
+    assert main([*without_value(words[1:]), "-o", str(tmp_path / "read.json")]) == 0
+    assert (tmp_path / "read.json").read_bytes() == (tmp_path / "screen.json").read_bytes()
 
 
 async def test_a_proposed_name_is_new_and_can_be_edited(opened: Any, tmp_path: Path) -> None:
@@ -232,7 +255,7 @@ async def test_escape_gives_up_and_the_screen_never_waits(opened: Any, tmp_path:
         assert app.screen is app.explore
         go_on.set()
         await pilot.press("Y")  # behind it on the same thread
-        await until(pilot, lambda: "Copied the command" in said(app))
+        await until(pilot, lambda: "Copied: lenstui read" in said(app))
         assert not (tmp_path / "x.json").exists()
 
 
@@ -339,7 +362,7 @@ async def test_the_command_of_appended_tokens(opened: Any) -> None:
         await until(pilot, lambda: said(app))
         ids = [ord(text) for text in explore.columns if len(text) == 1]
         again = len(ids) == len(explore.columns)  # the token is one byte of text
-        assert ("Copied the command" in said(app)) == again
+        assert ("Copied: lenstui read" in said(app)) == again
         explore._grow((*explore.tail, _id("Ã")))  # the first half of a letter, which is none alone
         await until(pilot, lambda: len(explore.columns) == len(TEXT) + 2 and subtitle(app).endswith(" s"))
         app.clear_notifications()

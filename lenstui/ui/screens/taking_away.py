@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NOTHING = "Nothing is read yet: there is nothing to take away."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
+IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
 _SHOWN = 60  # characters of a copied text that are shown
 
 
@@ -199,10 +200,11 @@ class TakingAway(Continuing, Pinning):
             return
         self._close(self._orders)
         self.app.copy_to_clipboard(text)
-        first, _, rest = text.rstrip("\n").partition("\n")
-        shown = first.replace("\t", "  ")
-        shown = f"{shown[:_SHOWN]} …" if rest or len(shown) > _SHOWN else shown
-        hint = "" if self._copied or not os.environ.get("TMUX") else " In tmux: set -g set-clipboard on."
+        lines = text.rstrip("\n").split("\n")
+        shown = lines[0].replace("\t", "  ")
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} …"
+        count = f" {len(lines)} lines" if len(lines) > 1 else ""
+        hint = "" if self._copied or not os.environ.get("TMUX") else f"\n{IN_TMUX}"
         self._copied = True
         self.app.clear_notifications()
-        self.notify(f"Copied the {thing.label}: {shown}{hint}", timeout=6, markup=False)
+        self.notify(f"Copied{count}: {shown}{hint}", timeout=6, markup=False)
