@@ -6,11 +6,12 @@ Numbers are written in six significant digits, for spreadsheets; only the whole 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.tidy import TokenText
 from lenstui.export.values import Value, nats_text, probability_text, rank_text
 from lenstui.lens.cells import Cells
@@ -92,10 +93,18 @@ def column_text(clip: Clip, column: int) -> str:
     return _lines(["row", *_heads(clip)], zip(clip.rows, *fields, strict=True))
 
 
-def table_text(clip: Clip) -> str:
-    """All cells of all lenses as on screen, the top of the network first: a line for each lens and row."""
-    head = ["lens", "row", *clip.tokens]
-    lines = []
+def table_text(clip: Clip, *, diff: bool = False) -> str:
+    """All cells as on screen, the top of the network first: a line for each lens and row.
+
+    Args:
+        clip: what is shown.
+        diff: the tuned lens minus the logit lens in place of both.
+    """
+    lines = _differences(clip) if diff else _both(clip)
+    return _lines(["lens", "row", *clip.tokens], lines)
+
+
+def _both(clip: Clip) -> Iterator[list[str]]:
     for name, cells in clip.lenses.items():
         ids, values = cells.top_ids[:, :, 0], clip.value.of(cells)
         for row in reversed(range(len(clip.rows))):
@@ -103,8 +112,23 @@ def table_text(clip: Clip) -> str:
                 f"{clip.texts[token]} {clip.value.format(number)}" if token >= 0 else ""
                 for token, number in zip(ids[row].tolist(), values[row].tolist(), strict=True)
             )
-            lines.append([name, clip.rows[row], *shown])
-    return _lines(head, lines)
+            yield [name, clip.rows[row], *shown]
+
+
+def _differences(clip: Clip) -> Iterator[list[str]]:
+    """The tuned lens's tokens; where another leads by the logit lens, that is marked."""
+    logit, tuned, difference = clip.lenses["logit"], clip.lenses["tuned"], Difference(clip.value)
+    ids, numbers, marked = tuned.top_ids[:, :, 0], difference.of(logit, tuned), differing(logit, tuned)
+    for row in reversed(range(len(clip.rows))):
+        shown = (
+            f"{clip.texts[token]} {difference.format(number)}{f' {DIFFERENT}' if mark else ''}"
+            if token >= 0
+            else ""
+            for token, number, mark in zip(
+                ids[row].tolist(), numbers[row].tolist(), marked[row].tolist(), strict=True
+            )
+        )
+        yield [TITLE, clip.rows[row], *shown]
 
 
 def _heads(clip: Clip) -> list[str]:

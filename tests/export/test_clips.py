@@ -72,6 +72,22 @@ def test_the_table_is_the_grid_top_of_the_network_first() -> None:
             assert rank == str(int(cells.final_rank[row, column]))
 
 
+def test_the_table_of_the_difference() -> None:
+    logit, tuned = READOUT.lenses.values()
+    ids = tuned.top_ids.copy()
+    ids[0, 2] = ids[0, 2][::-1]  # another token leads here
+    lenses = {"logit": logit, "tuned": replace(tuned, top_ids=ids)}
+    _, *lines = fields(table_text(replace(clip(KL), lenses=lenses), diff=True))
+    assert [line[1] for line in lines] == ["1", "0", "emb"]
+    for line in lines:
+        row = READOUT.rows.index(line[1])
+        for column, shown in enumerate(line[2:]):
+            token = HOSTILE[int(ids[row, column, 0])]
+            number = shown.removeprefix(f"{token} ").removesuffix(" ≠").replace("−", "-")
+            assert abs(float(number) - float(tuned.kl[row, column] - logit.kl[row, column])) < 0.006
+            assert shown.endswith("≠") == ((row, column) == (0, 2))
+
+
 def test_a_cell_says_which_it_is_and_holds_both_lenses() -> None:
     lines = cell_text(clip(), 2, 3).splitlines()
     assert lines[0] == f'row 1 · column 3 "{HEADS[3]}" → next "{HEADS[4]}"'

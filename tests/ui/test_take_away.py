@@ -161,16 +161,25 @@ async def test_how_it_is_read_goes_along(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         app.explore._reread(reading)
         await until(pilot, lambda: len(app.explore.rows) == 3 and subtitle(app).endswith(" s"))
-        await write(app, pilot, "json", tmp_path / "screen.json")
         column = (await copy(app, pilot, "column")).splitlines()
         assert [line.partition("\t")[0] for line in column] == ["row", "emb", "1", "2"]
-        await pilot.press("d", "Y")
+        await pilot.press("d")
+        table = (await copy(app, pilot, "table")).splitlines()
+        assert [line.split("\t")[:2] for line in table[1:]] == [
+            ["tuned lens − logit lens", row] for row in ("2", "1", "emb")
+        ]
+        for form in ("html", "json", "md", "svg"):
+            await write(app, pilot, form, tmp_path / "screen" / f"readout.{form}")
+        await pilot.press("Y")
         await until(pilot, lambda: "lenstui read" in said(app))
         words = shlex.split(app.clipboard)
     assert {"--rows=emb,1,last", "--no-final-norm", "--bos", "--diff"} <= set(words)
-    words.remove("--diff")  # which is of tables
-    assert main([*without_value(words[1:]), "-o", str(tmp_path / "read.json")]) == 0
-    assert (tmp_path / "read.json").read_bytes() == (tmp_path / "screen.json").read_bytes()
+    (tmp_path / "read").mkdir()
+    for form in ("html", "json", "md", "svg"):
+        own = words[1:] if form != "json" else without_value([w for w in words[1:] if w != "--diff"])
+        assert main([*own, "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
+        by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
+        assert by_screen.read_bytes() == by_command.read_bytes(), form
 
 
 async def test_a_proposed_name_is_new_and_can_be_edited(opened: Any, tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ class TakingAway(Continuing, Pinning):
             return cell_text(clip, cursor.row, cursor.column)
         if part == "row":
             return row_text(clip, cursor.row)
-        return column_text(clip, cursor.column) if part == "column" else table_text(clip)
+        if part == "column":
+            return column_text(clip, cursor.column)
+        return table_text(clip, diff=self.panes.difference)
 
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
 
