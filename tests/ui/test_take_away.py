@@ -381,6 +381,27 @@ async def test_the_command_of_appended_tokens(opened: Any) -> None:
         assert app.clipboard == before
 
 
+async def test_a_lens_that_is_in_no_file_has_no_command(
+    opened: Any, tmp_path: Path, tiny_model: Path
+) -> None:
+    from lenstui.lens import open_lens
+
+    async with opened(TEXT) as (app, pilot):
+        lens = open_lens(tiny_model / "lens.pt")
+        app._work.put_to_use(lens, tmp_path / "deleted.pt")
+        await until(pilot, lambda: app.explore.serial == 2 and subtitle(app).endswith(" s"))
+        await pilot.press("Y")
+        await until(pilot, lambda: "the lens in use is in no file" in said(app))
+        app._work.prefer(lambda: lens)
+        await pilot.press("Y")
+        await until(pilot, lambda: "still in training" in said(app))
+        await write(app, pilot, "md", tmp_path / "x.md")
+        text = (tmp_path / "x.md").read_text("utf-8")
+        assert "tuned lens `in training`" in text
+        assert "```sh\n# No command reads the same: the lens is still in training" in text
+        assert app.clipboard == ""
+
+
 async def test_what_is_too_much_for_a_clipboard_goes_to_a_file(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
