@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +95,16 @@ class Pretrained:
         in_text = self.runs_code or _readable()[self.config.model_type] == "text"
         auto = transformers.AutoModelForCausalLM if in_text else transformers.AutoModelForImageTextToText
         try:
-            module, report = auto.from_pretrained(
-                folder,
-                config=self.config,
-                ignore_mismatched_sizes=True,  # they are in the report, which names them
-                output_loading_info=True,
-                trust_remote_code=self.runs_code,
-                **placement.words(),
-                **words,
-            )
+            with _without_bars(is_gguf(self.place)):
+                module, report = auto.from_pretrained(
+                    folder,
+                    config=self.config,
+                    ignore_mismatched_sizes=True,  # they are in the report, which names them
+                    output_loading_info=True,
+                    trust_remote_code=self.runs_code,
+                    **placement.words(),
+                    **words,
+                )
             if not placement.is_final:
                 module.to(placement.device)
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -151,6 +154,11 @@ class Pretrained:
             raise LensError(
                 f"The tokenizer in {self.place} cannot be read: {first_sentence(error)}"
             ) from error
+
+
+def _without_bars(wanted: bool) -> AbstractContextManager[object]:
+    """Where transformers draws a progress bar that nothing turns off: for GGUF files."""
+    return redirect_stderr(StringIO()) if wanted else nullcontext()
 
 
 def _raw_config(folder: Path) -> Mapping[str, Any]:

@@ -103,9 +103,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     return file, model
 
 
-def test_a_gguf_file_is_read_as_what_it_was_made_from(made: tuple[Path, Any]) -> None:
+def test_a_gguf_file_is_read_as_what_it_was_made_from(made: tuple[Path, Any], capfd: Any) -> None:
     file, original = made
     model = load(str(file))
+    assert capfd.readouterr().err == ""  # no bar is drawn across the screen
     assert (model.num_blocks, model.d_model, model.vocabulary, model.context) == (2, D, 259, 128)
     readout = read(model, "to the top", top_k=5)
     ids = torch.tensor([readout.prompt.ids])
