@@ -45,6 +45,11 @@ def readable(background: str) -> str:
     return max("#000000", "#ffffff", key=lambda colour: contrast(colour, background))
 
 
+def bar_colour(background: str) -> str:
+    """The colour of a bar on a background: a hue that no level has, light on dark and dark on bright."""
+    return "#ff6fa5" if readable(background) == "#ffffff" else "#99003d"
+
+
 def _luminance(colour: str) -> float:
     """The WCAG relative luminance of a colour as `#rrggbb`."""
     red, green, blue = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_labels
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
@@ -44,12 +45,15 @@ def markdown(
     lines: list[str] = []
     if diff:
         title = f"**{TITLE}** · {value.label} · {DIFFERENT} another token leads by the logit lens"
-        table = markdown_table(heads, readout.rows[::-1], _differences(readout.lenses, texts, value))
+        settled = [", ".join(column) for column in settled_by_lens(readout)]
+        rows = [*_differences(readout.lenses, texts, value), settled]
+        table = markdown_table(heads, [*readout.rows[::-1], SETTLES], rows)
         lines += [title, "", *table, ""]
     for name in readout.lenses if not diff else ():
         labels, cells = readout.rows_of(name)
         title = f"**{name} lens** · {value.label}"
-        lines += [title, "", *markdown_table(heads, labels[::-1], _cells(cells, texts, value)), ""]
+        rows = [*_cells(cells, texts, value), settled_labels(readout, name)]
+        lines += [title, "", *markdown_table(heads, [*labels[::-1], SETTLES], rows), ""]
     for name in readout.lenses if pins else ():
         labels, cells = readout.rows_of(name)
         words = [code_span(texts[pin.id]) for pin in pins]

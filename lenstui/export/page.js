@@ -61,6 +61,7 @@ function colour(key) {
       line.forEach((cell, column) => {
         const chosen = cell.classList.contains("here");
         cell.className = "l" + level(shown[row * columns + column], value) + (chosen ? " here" : "");
+        cell.classList.toggle("settled", settledRow(pane, column) === row);
       }),
     );
   }
@@ -131,7 +132,8 @@ function drawGrid(pane) {
   table.setAttribute("aria-label", `${titleOf(pane)}: the likeliest next token by row and column`);
   const heads = element("tr", {}, element("th", { className: "corner" }));
   data.tokens.forEach((text, column) => {
-    const head = element("th", { scope: "col", title: `column ${column}` }, data.texts[text]);
+    const head = element("th", { scope: "col" }, data.texts[text]);
+    head.title = `column ${column}, settles in row ${data.rows[settledRow(pane, column)]}`;
     head.style.minWidth = `calc(${widths[column]}ch + 12px)`;
     heads.append(head);
   });
@@ -143,6 +145,7 @@ function drawGrid(pane) {
     for (let column = 0; column < columns; column++) {
       const cell = element("td", { tabIndex: -1 }, shownToken(pane, row, column));
       cell.setAttribute("role", "gridcell");
+      if (settledRow(pane, column) === row) cell.title = `settles in row ${data.rows[row]}`;
       cell.place = [row, column];
       cells[row].push(cell);
       line.append(cell);
@@ -163,9 +166,14 @@ function drawGrid(pane) {
 }
 
 function legendOfMarks() {
-  if (!data.difference) return [];
-  const text = `${data.difference.mark} another token leads by the logit lens`;
-  return [element("span", { className: "faint" }, text)];
+  const settles = data.difference ? "▌ the column settles, by the tuned lens" : "▌ the column settles";
+  const differs = data.difference ? [`${data.difference.mark} another token leads by the logit lens · `] : [];
+  return [element("span", { className: "faint" }, ...differs, settles)];
+}
+
+// From which row on the likeliest token stays the final one.
+function settledRow(pane, column) {
+  return data.lenses[data.difference ? "tuned" : pane].crystallization[column];
 }
 
 function followEachOther(scrolls) {

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from rich.cells import cell_len
 
-from lenstui.export.colours import LEVEL_COLOURS, readable
+from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
@@ -31,6 +31,7 @@ _ROW = 17
 _MARGIN = 12
 _GAP = 20  # between two grids
 _SWATCH = 16
+_BAR = 3
 _NARROWEST = 900
 _SHAPE = 1.4  # width by height, where there is more than fits into the narrowest figure
 
@@ -91,12 +92,14 @@ def svg_figure(
     shown: Value | Difference = value
     tokens = {f"{name} lens": _tokens(cells, texts) for name, cells in readout.lenses.items()}
     numbers = {f"{name} lens": value.of(cells) for name, cells in readout.lenses.items()}
+    settled = {f"{name} lens": readout.crystallization(name).tolist() for name in readout.lenses}
     # What is between two rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
     scale, note = value.scale(list(streams.values()), vocabulary), shares_text(value, streams)
     if diff:
         logit, tuned = readout.lenses["logit"], readout.lenses["tuned"]
         shown = Difference(value)
+        settled = {TITLE: settled["tuned lens"]}
         tokens = {TITLE: _marked(_tokens(tuned, texts), differing(logit, tuned)[::-1].tolist())}
         numbers = {TITLE: shown.of(logit, tuned)}
         scale = shown.scale(numbers[TITLE], vocabulary)
@@ -114,11 +117,12 @@ def svg_figure(
             left = _MARGIN + place * (widest + _GAP)
             levels = scale.levels(numbers[name])[::-1].tolist()
             parts.append(_text(left + frame.label_width, top + _FONT, title, bold=True))
-            parts += _grid(frame, band, tokens[name], levels, at=(left, top + _ROW))
+            parts += _grid(frame, band, tokens[name], levels, settled[name], at=(left, top + _ROW))
         top += frame.grid_height + _GAP
     legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
     parts += _legend(legend, shown, scale, top)
-    footer = [*([sublayers_text(source)] if source.sublayers else []), summary(source)]
+    bars = f"Bar: from this row on the likeliest token stays the final one{' (tuned lens)' if diff else ''}."
+    footer = [bars, *([sublayers_text(source)] if source.sublayers else []), summary(source)]
     longest = max(map(cell_len, (*footer, title, legend)))
     right = max(len(tokens) * (widest + _GAP) - _GAP, round(longest * _CHARACTER))
     width = right + 2 * _MARGIN
@@ -174,10 +178,11 @@ def _grid(
     band: range,
     tokens: Sequence[Sequence[str]],
     levels: Sequence[Sequence[int]],
+    settled: Sequence[int],
     *,
     at: tuple[int, int],
 ) -> Iterator[str]:
-    """Heads, row labels and cells of some columns."""
+    """Heads, row labels and cells of some columns; a bar where one is settled, by index from `emb` on."""
     left, top = at
     for line, label in enumerate(["", *frame.labels]):
         baseline = top + line * _ROW + _FONT + 1
@@ -194,6 +199,8 @@ def _grid(
                 yield _rectangle(x, top + line * _ROW, frame.widths[column] - 1, _ROW - 1, colour)
                 if token := tokens[line - 1][column]:
                     yield _text(x + _PAD, baseline, token, fill=readable(colour))
+                if settled[column] == len(frame.labels) - line:
+                    yield _bar(x, top + line * _ROW, bar_colour(colour))
             x += frame.widths[column]
 
 
@@ -231,6 +238,11 @@ def _said(lenses: str, readout: Readout, source: Source, value: Value, command: 
 
 def _rectangle(x: int, y: int, width: int, height: int, fill: str) -> str:
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>'
+
+
+def _bar(x: int, y: int, colour: str) -> str:
+    """At the left edge of a cell."""
+    return f'<path d="M{x} {y}h{_BAR}v{_ROW - 1}h-{_BAR}z" fill="{colour}"/>'
 
 
 def _text(

@@ -11,6 +11,7 @@ import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_labels
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text
@@ -78,12 +79,16 @@ def table(
     parts: list[Text] = []
     if diff:
         parts.append(Text(f"{TITLE} · {value.label} · {DIFFERENT} another token leads", style="bold"))
-        parts += grid(readout.rows[::-1], heads, _differences(readout.lenses, texts, value), width)
+        settled = [[(text, "") for text in column] for column in settled_by_lens(readout)]
+        entries = [*_differences(readout.lenses, texts, value), settled]
+        parts += grid([*readout.rows[::-1], SETTLES], heads, entries, width)
     else:
         for name in readout.lenses:
             labels, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · {value.label}", style="bold"))
-            parts += grid(labels[::-1], heads, _entries(cells, texts, value, lines), width)
+            settled = [[(label, "")] for label in settled_labels(readout, name)]
+            entries = [*_entries(cells, texts, value, lines), settled]
+            parts += grid([*labels[::-1], SETTLES], heads, entries, width)
     if pins:
         for name in readout.lenses:
             labels, cells = readout.rows_of(name)

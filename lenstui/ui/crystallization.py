@@ -45,7 +45,7 @@ def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: i
     """
     parts = []
     for lens, cells in lenses.items():
-        if cells is not None and (cells.top_ids[:, column, 0] >= 0).all():
+        if cells is not None and cells.top_ids[-1, column, 0] >= 0:
             row = crystallization_rows(cells.top_ids[:, column : column + 1, 0], rows)[0]
             parts.append(f"row {rows[row]} ({lens})")
     return f"settles at {' · '.join(parts)}" if parts else ""

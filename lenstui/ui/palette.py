@@ -14,6 +14,7 @@ from lenstui.export.colours import (
     DIVERGING_COLOURS,
     LIGHT_COLOURS,
     LIGHT_DIVERGING_COLOURS,
+    bar_colour,
     readable,
 )
 from lenstui.export.values import ARM, LEVELS, NO_LEVEL, STEPS
@@ -48,9 +49,6 @@ _LIGHT_INDEXED_DIVERGING = (
     "#ffffff",
     "#ffd7af", "#ffaf5f", "#d75f00", "#875f00", "#5f0000",
 )  # fmt: skip
-
-# A bar on a cell, in a hue that no step has: for dark backgrounds and for bright ones.
-_BARS = ("#ff6fa5", "#99003d")
 
 _GLYPHS = " ▁▂▃▄▅▆▇█"
 _DIVERGING_GLYPHS = "⇊⇓↓↘ ↗↑⇑⇈"  # below 0, about 0, above it
@@ -129,5 +127,4 @@ def bar(style: Style, mode: Mode) -> Style:
     if mode is Mode.PLAIN:
         return style + Style(color="magenta")
     ground = style.bgcolor.triplet if style.bgcolor else None
-    is_bright = ground is not None and readable(ground.hex) != "#ffffff"
-    return style + Style(color=_BARS[is_bright])
+    return style + Style(color=bar_colour("#000000" if ground is None else ground.hex))

@@ -105,6 +105,17 @@ def hostile_readout(columns: int = 9, rows: int = 4, k: int = 2) -> Readout:
     return Readout(prompt, labels, {"logit": lens(0.1), "tuned": lens(0.2)}, tuple(pin.id for pin in PINS))
 
 
+def settled(lens: Cells) -> list[str]:
+    """The label of the row where each column settles: down from the last as long as it is the same token."""
+    labels = []
+    for tokens in lens.top_ids[:, :, 0].T.tolist():
+        row = len(tokens) - 1
+        while row > 0 and tokens[row - 1] == tokens[-1]:
+            row -= 1
+        labels.append("emb" if row == 0 else str(row - 1))
+    return labels
+
+
 def heading(readout: Readout, pins: tuple[Pin, ...] = PINS) -> Heading:
     return Heading(readout.prompt, readout.rows, HOSTILE_SOURCE, pins)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, HOSTILE_SOURCE, PINS, hostile_readout
+from readouts import HOSTILE, HOSTILE_SOURCE, PINS, hostile_readout, settled
 
 from lenstui.export.colours import DIVERGING_COLOURS
 from lenstui.export.difference import Difference
@@ -95,7 +95,9 @@ def test_markdown() -> None:
         "**tuned lens − logit lens** · KL from final · ≠ another token leads by the logit lens\n"
     )
     assert "**logit lens**" not in text
-    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    *lines, last = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    both = zip(settled(LOGIT), settled(TUNED), strict=True)
+    assert last == f"| settles | {' | '.join(f'logit {one}, tuned {other}' for one, other in both)} |"
     assert [line.split()[1] for line in lines] == ["2", "1", "0", "emb"]
     numbers = [re.findall(r"(?:(?<=`)|(?<=</code>)) ([+−]?[0-9.]+)(?= \||\Z| ≠)", line) for line in lines]
     found = np.array([[float(number.replace("−", "-")) for number in row] for row in numbers])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, cells, hostile_readout
+from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, cells, hostile_readout, settled
 
 from lenstui import __version__
 from lenstui.export.markdown import markdown
@@ -56,6 +56,7 @@ def test_small() -> None:
         "| --: | :-- | :-- |\n"
         "| 0 | `日本語` 50% | `<!--` 50% |\n"
         "| emb | `·the` 50% | <code>&#96;&#96;&#124;&#96;</code> 50% |\n"
+        "| settles | 0 | 0 |\n"
         "\n"
         f"`owner/name` · float32 · without a tuned lens · prompt `a b` · lenstui {__version__}\n"
         "\n"
@@ -72,8 +73,9 @@ def test_every_cell_comes_back() -> None:
     assert len(tables) == 4
     for table, lens in zip(tables, READOUT.lenses.values(), strict=False):
         assert table[0] == ["", *(HOSTILE[token] for token in READOUT.prompt.ids)]
-        assert [row[0] for row in table[1:]] == ["2", "1", "0", "emb"]
-        for row, line in zip((3, 2, 1, 0), table[1:], strict=True):
+        assert [row[0] for row in table[1:]] == ["2", "1", "0", "emb", "settles"]
+        assert table[-1][1:] == settled(lens)
+        for row, line in zip((3, 2, 1, 0), table[1:-1], strict=True):
             for column, cell in enumerate(line[1:]):
                 token = HOSTILE[int(lens.top_ids[row, column, 0])]
                 assert cell == f"{token} {KL.format(float(lens.kl[row, column]))}"

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, SOURCE, hostile_readout
+from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, SOURCE, hostile_readout, settled
 
-from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, readable
+from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, contrast, readable
 from lenstui.export.printable import printable
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import clip
@@ -54,6 +54,25 @@ def test_every_cell_has_its_token_and_colour(value: Value) -> None:
     assert cells_of(figure(readout, value)) == wanted
 
 
+def test_a_bar_is_where_each_column_settles() -> None:
+    readout = hostile_readout(5, 4)
+    readout.lenses["tuned"].top_ids[1:, 2, 0] = readout.lenses["tuned"].top_ids[3, 2, 0]
+    svg = figure(readout)
+    boxes = [part.attrib for part in svg.iter(f"{NS}rect") if part.attrib["height"] == "16"]
+    assert len(boxes) == 2 * 4 * 5
+    bars = []
+    for path in svg.iter(f"{NS}path"):
+        place = re.match(r"M(\d+) (\d+)h", path.attrib["d"])
+        assert place is not None
+        index = next(i for i, box in enumerate(boxes) if (box["x"], box["y"]) == place.groups())
+        lens, row, column = index // 20, 3 - index % 20 // 5, index % 5
+        bars.append((lens, column, "emb" if row == 0 else str(row - 1)))
+        assert contrast(path.attrib["fill"], boxes[index]["fill"]) > 1.8
+    wanted = [settled(lens) for lens in readout.lenses.values()]
+    assert wanted[1][2] == "0"
+    assert sorted(bars) == [(i, column, label) for i in (0, 1) for column, label in enumerate(wanted[i])]
+
+
 def test_heads_labels_and_legend_are_there() -> None:
     texts = [part.text for part in figure(hostile_readout(5, 4), KL).iter(f"{NS}text")]
     assert texts.count("logit lens") == texts.count("tuned lens") == 1
@@ -61,20 +80,20 @@ def test_heads_labels_and_legend_are_there() -> None:
         assert texts.count(label) >= 2
     for head in [clip(HOSTILE[token], 10) for token in range(5)]:
         assert texts.count(head) >= 2
-    assert texts[-5:-1] == ["KL from final, nats", "5.00", "2.50", "0"]
-    assert printable(HOSTILE_SOURCE.model) in (texts[-1] or "")
+    assert texts[-6:-2] == ["KL from final, nats", "5.00", "2.50", "0"]
+    assert printable(HOSTILE_SOURCE.model) in (texts[-2] or "")
 
 
 def test_a_scale_that_diverges_has_its_own_colours_and_one_of_two_has_two() -> None:
     svg = figure(hostile_readout(5, 4), PIN_DIFFERENCE)
     assert [part.attrib["fill"] for part in svg.iter(f"{NS}rect")][-11:] == list(DIVERGING_COLOURS)
     texts = [part.text or "" for part in svg.iter(f"{NS}text")]
-    assert texts[-5] == "logit of pin 1 − pin 2"
-    assert texts[-3] == "0"
-    assert texts[-4] == f"-{texts[-2]}"
+    assert texts[-6] == "logit of pin 1 − pin 2"
+    assert texts[-4] == "0"
+    assert texts[-5] == f"-{texts[-3]}"
     svg = figure(hostile_readout(5, 4), AGREEMENT)
     assert [part.attrib["fill"] for part in svg.iter(f"{NS}rect")][-2:] == [COLOURS[0], COLOURS[-1]]
-    title, *words, _ = [part.text or "" for part in svg.iter(f"{NS}text")][-4:]
+    title, *words, _, _ = [part.text or "" for part in svg.iter(f"{NS}text")][-5:]
     assert re.fullmatch(r"top-1 is the final one, logit \d+% yes · tuned \d+% yes", title)
     assert words == ["no", "yes"]
 

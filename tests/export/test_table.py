@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
+from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout, settled
 from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
@@ -35,9 +35,10 @@ def test_the_last_row_is_on_top_and_each_cell_has_token_and_number() -> None:
     few = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": cells([[[1], [2]], [[5], [7]]])})
     assert table(few, TEXTS, SOURCE, PROBABILITY).plain == (
         "logit lens · probability\n"
-        "     ·the        [bold]\n"
-        "  0  [bold] 50%  é      50%\n"
-        "emb  ·the   50%  日本語 50%\n"
+        "         ·the        [bold]\n"
+        "      0  [bold] 50%  é      50%\n"
+        "    emb  ·the   50%  日本語 50%\n"
+        "settles  0           0\n"
         "\n"
         "owner/name · float32 · wiring ok (2 checks, off by at most 1.5e-07) · without a tuned lens\n"
     )
@@ -49,7 +50,7 @@ def test_columns_line_up_and_nothing_is_lost_whatever_the_width(width: int) -> N
     *groups, _ = shown.split("\n\n")
     ends_per_group: list[tuple[int, ...]] = []
     for group in groups:
-        body = [line for line in group.splitlines() if re.match(r"(emb|  \d)  ", line)]
+        body = [line for line in group.splitlines() if re.match(r"    (emb|  \d)  ", line)]
         assert len(body) == 3
         ends = {tuple(cell_len(line[: m.end()]) for m in re.finditer(r"\d%(?=  |$)", line)) for line in body}
         assert len(ends) == 1
@@ -69,19 +70,19 @@ def test_groups_say_which_columns_they_are() -> None:
 def test_a_token_that_is_too_wide_is_visibly_cut() -> None:
     long = Readout(Prompt("…", (0,)), ("0",), {"logit": cells([[[1]]])})
     shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROBABILITY).plain.splitlines()
-    assert shown[1] == "   " + "·" * 23 + "…"
-    assert shown[2] == "0  " + "日" * 11 + " … 50%"
+    assert shown[1] == "         " + "·" * 23 + "…"
+    assert shown[2] == "      0  " + "日" * 11 + " … 50%"
 
 
 def test_more_lines_show_more_tokens() -> None:
     shown = table(readout(2), TEXTS, SOURCE, PROBABILITY, lines=2).plain.splitlines()
-    assert shown[2:4] == ["  1  日本語  50%  \\x1b[2J 50%", "     \\x1b[2J 25%  👩🏽      25%"]
+    assert shown[2:4] == ["      1  日本語  50%  \\x1b[2J 50%", "         \\x1b[2J 25%  👩🏽      25%"]
 
 
 def test_a_number_of_the_whole_cell_stands_once() -> None:
     shown = table(readout(2), TEXTS, SOURCE, RANK, lines=2).plain.splitlines()
     assert shown[0] == "logit lens · rank of final top-1"
-    assert shown[2:4] == ["  1  日本語  4  \\x1b[2J 5", "     \\x1b[2J    👩🏽"]
+    assert shown[2:4] == ["      1  日本語  4  \\x1b[2J 5", "         \\x1b[2J    👩🏽"]
 
 
 def test_one_table_for_each_lens() -> None:
@@ -93,6 +94,16 @@ def test_one_table_for_each_lens() -> None:
         "tuned lens · entropy",
     ]
     assert shown.endswith("· tuned lens mine.pt\n")
+
+
+def test_the_last_line_has_the_row_where_each_column_settles() -> None:
+    both = hostile_readout(5, 4)
+    both.lenses["tuned"].top_ids[1:, 2, 0] = both.lenses["tuned"].top_ids[3, 2, 0]
+    both.lenses["tuned"].top_ids[:, 4, 0] = 7
+    shown = table(both, HOSTILE, SOURCE, PROBABILITY, width=300).plain
+    found = [line.split()[1:] for line in shown.splitlines() if line.startswith("settles ")]
+    assert found == [settled(lens) for lens in both.lenses.values()]
+    assert found[1][2:] == ["0", "2", "emb"]
 
 
 def test_names_from_outside_are_escaped() -> None:
@@ -127,11 +138,13 @@ def test_the_difference_of_the_lenses() -> None:
     logit = cells([[[1], [2]], [[3], [4]]], entropy=np.array([[3, 1], [2, 0.5]], np.float32))
     tuned = cells([[[1], [5]], [[3], [4]]], entropy=np.array([[1, 2.5], [2, 0.4]], np.float32))
     both = Readout(Prompt("…", (1, 5)), ("emb", "0"), {"logit": logit, "tuned": tuned})
-    assert table(both, TEXTS, SOURCE, ENTROPY, diff=True).plain.splitlines()[:4] == [
+    assert table(both, TEXTS, SOURCE, ENTROPY, diff=True).plain.splitlines()[:6] == [
         "tuned lens − logit lens · entropy · ≠ another token leads",
-        "     ·the             [bold]",
-        "  0  \\x1b[2J     0    👩🏽     −0.10",
-        "emb  ·the    −2.00    [bold] +1.50 ≠",
+        "         ·the             [bold]",
+        "      0  \\x1b[2J     0    👩🏽      −0.10",
+        "    emb  ·the    −2.00    [bold]  +1.50 ≠",
+        "settles  logit 0          logit 0",
+        "         tuned 0          tuned 0",
     ]
 
 
