@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,10 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
     words += ["--device", asked.device] if asked.device != "auto" else []
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []
-    return [*words, *_reading_words(shape.reading)]
+    reading = shape.reading
+    if shape.diff:  # one lens reads no sublayer, so that there is no difference
+        reading = replace(reading, sublayers=False)
+    return [*words, *_reading_words(reading)]
 
 
 def _output_words(shape: Shape) -> list[str]:

@@ -171,7 +171,8 @@ def read_tiles(
         raise LensError(f"There is no token {wrong[0]}: the vocabulary has ids 0 … {model.vocabulary - 1}.")
     chosen = rows_to_read(model, rows, sublayers=sublayers)
     ids = torch.tensor(prompt.ids, device=model.device)
-    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=sublayers)
+    apart = sublayers and "logit" in lenses  # for the tuned lens there is nothing in it
+    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=apart)
     wanted = range(len(prompt.ids)) if columns is None else columns
     for start, stop in _tile_bounds(wanted, _tile_width(model), first):
         next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from lenstui.lens.errors import LensError
 
 ATTENTION, MID, MLP = "attn", "mid", "mlp"
+_PARTS_IN_WORDS = {
+    ATTENTION: "the logits that attention adds",
+    MID: "the stream between attention and MLP",
+    MLP: "the logits that the MLP adds",
+}
 
 Runs = tuple[tuple[str, str], ...]
 """Runs of rows, each by the labels of its ends (or `last`); of a single row both are the same."""
@@ -104,6 +109,16 @@ def with_parts(chosen: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[R
         rows += [Row(h, part) for part in (parts[h - 1] if h and parts else ())]
         rows.append(Row(h))
     return tuple(rows)
+
+
+def says_part(label: str) -> str:
+    """What a sublayer's row is, in words; empty for a row of the residual stream."""
+    return _PARTS_IN_WORDS.get(Row.of(label).part or "", "")
+
+
+def no_translator(label: str) -> str:
+    """Why the tuned lens has no number of a sublayer's row."""
+    return f"No tuned lens is fitted for row {label}."
 
 
 def is_sublayer(label: str) -> bool:

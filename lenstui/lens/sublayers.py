@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from lenstui.lens.contribution import find_contribution
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import WIRING_TEXT, Model
 from lenstui.lens.residual import residual_stream
@@ -79,11 +80,13 @@ def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
         model: from `load`.
 
     Raises:
-        LensError: as `read_sublayers`.
+        LensError: if a block cannot be taken apart, or what its parts add not be given in logits.
     """
     if model.module not in _known_parts:
         ids = [token for token in model.tokenizer(WIRING_TEXT)["input_ids"] if token < model.vocabulary]
-        _known_parts[model.module] = read_sublayers(model, ids[:32] or [0, 1]).parts
+        found = read_sublayers(model, ids[:32] or [0, 1])
+        find_contribution(model.head, found.stream[-1])
+        _known_parts[model.module] = found.parts
     return _known_parts[model.module]
 
 

@@ -51,6 +51,8 @@ FIRST_PROMPT = "The trees are green and the sky is"
 WORDS = (
     ("row k", "what block k hands on; emb: the embedding"),
     ("last row", "the model's own output, for every lens"),
+    ("k.attn k.mlp", "the logits that each of block k adds (s)"),
+    ("k.mid", "the stream between block k's two (s)"),
     ("probability", "of the cell's likeliest token"),
     ("entropy", "of the cell's distribution, nats"),
     ("KL from final", "KL(final ‖ lens), nats"),

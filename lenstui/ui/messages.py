@@ -90,6 +90,14 @@ class ReadStarted(Message):
 
 
 @dataclass
+class SublayersRefused(Message):
+    """A prompt is read without sublayers, and why."""
+
+    serial: int
+    text: str
+
+
+@dataclass
 class TileRead(Message):
     """Some columns of a reading, and the display text of every token in them."""
 

@@ -39,6 +39,7 @@ from lenstui.ui.messages import (
     ReadDone,
     ReadFailed,
     ReadStarted,
+    SublayersRefused,
     TileRead,
     WordFound,
     WordNotFound,
@@ -158,8 +159,9 @@ class ModelWork:
         if self._opened is None:
             return
         model, serial, began = self._opened.model, request.serial, time.monotonic()
-        self._request = request
         try:
+            request = self._as_far_as_can_be(request)
+            self._request = request
             prompt = self._prompt(request)
             columns = tuple(model.texts[token] for token in prompt.ids)
             rows = tuple(row.label for row in self._rows(request))
@@ -375,6 +377,20 @@ class ModelWork:
             final_norm=reading.final_norm,
             sublayers=reading.sublayers,
         )
+
+    def _as_far_as_can_be(self, request: ReadRequest) -> ReadRequest:
+        """The same without sublayers, which is said, where the model cannot be taken apart."""
+        if not request.reading.sublayers:
+            return request
+        from lenstui.lens.sublayers import parts_of
+
+        assert self._opened is not None
+        try:
+            parts_of(self._opened.model)
+        except LensError as error:
+            self._post(SublayersRefused(request.serial, str(error)))
+            return replace(request, reading=replace(request.reading, sublayers=False))
+        return request
 
     def _rows(self, request: ReadRequest) -> tuple[Row, ...]:
         """The rows that are asked for, as they are on screen."""

@@ -58,11 +58,12 @@ def without_token(pins: Sequence[Pinned], token: int) -> tuple[Pinned, ...]:
 
 
 def numbers_at(cells: Cells | None, pins: int, row: int, column: int) -> tuple[PinNumbers | None, ...]:
-    """The pins' numbers in a cell, in their order; None where they are not read yet."""
+    """The pins' numbers in a cell, in order; None where not read yet, NaN where there are none."""
     if cells is None or cells.pin_ranks.shape[2] != pins:
         return (None,) * pins
+    is_read = (cells.pin_ranks[-1, column] >= 0).all()  # every lens reads the last row
     return tuple(
-        None if rank < 0 else PinNumbers(logprob, rank)
+        None if rank < 0 and not is_read else PinNumbers(logprob, rank)
         for logprob, rank in zip(
             cells.pin_logprobs[row, column].tolist(), cells.pin_ranks[row, column].tolist(), strict=True
         )

@@ -239,7 +239,7 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
         pins = ()
     source = source_of(shown.opened, tuned=shown.lens is not None)
-    source = replace(source, final_norm=reading.final_norm, chat=reading.chat)
+    source = replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers)
     if shown.in_training:
         source = replace(source, lens=IN_TRAINING)
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])

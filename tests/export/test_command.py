@@ -3,12 +3,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
+from readouts import SOURCE
 
-from lenstui.export.command import _reading_words, command_text
+from lenstui.export.command import _model_words, _reading_words, command_text
+from lenstui.export.shape import Shape
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import parse_rows
+from lenstui.start import Start
 
 WORDS = [
     *("lenstui", "read", "-p", "", "--rows=emb,0-3"),
@@ -30,10 +34,19 @@ def test_a_reading_is_in_the_options_that_make_it() -> None:
         Reading(rows=parse_rows("emb,0-4,last"), final_norm=False, bos=False),
         Reading(rows=parse_rows("every 3"), bos=True),
         Reading(chat=True),
+        Reading(sublayers=True),
     ):
         parser = _parser()
         given = parse(parser, ["x", *_reading_words(reading)])
         assert _shape(parser, given).reading == reading
+
+
+def test_of_a_difference_there_are_no_sublayers() -> None:
+    shape = Shape(reading=Reading(sublayers=True, chat=True))
+    assert "--sublayers" in _model_words(SOURCE, None, Start(), shape)
+    words = _model_words(SOURCE, None, Start(), replace(shape, diff=True))
+    assert "--sublayers" not in words
+    assert "--chat" in words
 
 
 def test_it_is_one_line_that_moves_no_cursor() -> None:

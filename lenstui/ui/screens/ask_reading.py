@@ -56,6 +56,12 @@ LINES = (
         (("off (default)", False), ("on", True)),
         "The prompt becomes the user's message, and the assistant speaks next.",
     ),
+    Line(
+        "sublayers",
+        "sublayers",
+        (("off (default)", False), ("on", True)),
+        "What attention and MLP of each block add, by the logit lens alone.",
+    ),
 )
 ROWS_HINT = (
     "all (default), every 4, or a list such as emb,0-4,last; the last row is always read. Here: emb, 0 … "

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
+from lenstui.lens.rows import is_sublayer, no_translator, says_part
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import CellNotRead, CellRead, ReadDone
 from lenstui.ui.screens.grid_screen import GridScreen
@@ -104,13 +105,16 @@ class CellScreen(LeanScreen[None]):
             return
         column = message.column
         follows = f' → next "{columns[column + 1]}"' if column + 1 < len(columns) else " → next"
-        title = f'row {explore.rows[message.row]} · column {column} "{columns[column]}"{follows}'
+        label = explore.rows[message.row]
+        said = f", {says_part(label)}" if is_sublayer(label) else ""
+        title = f'row {label}{said} · column {column} "{columns[column]}"{follows}'
         mark = explore.shown_reading.mark
         shown = Text.assemble(title, (f" · {mark}" if mark else "", "bold"))
         self.query_one("#cell-title", Static).update(shown)
         for lens in LENSES:
             ranking = message.rankings.get(lens)
-            self._say(lens, "" if ranking else NO_LENS)
+            missing = no_translator(label) if model.lens and is_sublayer(label) else NO_LENS
+            self._say(lens, "" if ranking else missing)
             if ranking is not None:
                 self.list_of(lens).show(ranking, message.texts)
                 frame = self.query_one(f"#ranking-{lens}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
+from lenstui.lens.rows import is_sublayer
 from lenstui.ui.messages import GenerationEnded, Grown, ReadFailed
 from lenstui.ui.screens.ask_generation import AskGeneration
 from lenstui.ui.screens.grid_screen import GridScreen
@@ -83,7 +84,7 @@ class Continuing(GridScreen):
         """Append the likeliest token of the cell under the cursor, by the lens that is shown."""
         token = self.panes.token
         if token is None:
-            self._tell("This cell is not read yet.")
+            self._tell(self._why_no_token)
         elif self._can_grow():
             self.panes.grids["logit"].move_to(Cursor(self.panes.cursor.row, len(self.columns) - 1))
             self._grow((*self._tail, token))
@@ -101,6 +102,8 @@ class Continuing(GridScreen):
         """Ask how much, then go on."""
         if self.model is None or not self.columns:
             self._tell("Nothing is read yet: there is nothing to go on from.")
+        elif is_sublayer(self.rows[self.panes.cursor.row]):
+            self._tell("A part of a block is no place to stop at: go to a row between two blocks.")
         elif self._can_grow():
             panes, row = self.panes, self.panes.cursor.row
             last = row == len(self.rows) - 1

@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from lenstui.lens.rows import is_sublayer, says_part
 from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
 from lenstui.ui.fit_words import outcome
 from lenstui.ui.history import History
@@ -35,7 +36,7 @@ from lenstui.ui.screens.differing import OF_BOTH, Differing
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.first_row import FirstRow
 from lenstui.ui.screens.pinning import Pinning
-from lenstui.ui.screens.rereading import Rereading
+from lenstui.ui.screens.taking_apart import TakingApart
 from lenstui.ui.screens.taking_away import TakingAway
 from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.grid import Cursor, Grid
@@ -54,7 +55,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Differing, FirstRow, Crystallizing, TakingAway, Continuing, Pinning, Rereading):
+class Explore(CellOpening, Differing, FirstRow, Crystallizing, TakingAway, Continuing, Pinning, TakingApart):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -326,7 +327,8 @@ class Explore(CellOpening, Differing, FirstRow, Crystallizing, TakingAway, Conti
         row, column = self.panes.cursor.row, self.panes.cursor.column
         label = self._rows[row]
         follows = f' → next "{self._columns[column + 1]}"' if column + 1 < len(self._columns) else ""
-        title = f'row {label} · column {column} "{self._columns[column]}"{follows}'
+        said = f", {says_part(label)}" if is_sublayer(label) else ""
+        title = f'row {label}{said} · column {column} "{self._columns[column]}"{follows}'
         cells = {lens: grid.cells for lens, grid in self.grids.items()}
         self.panel.show(title, cells, self.panes.cursor, self._rows, self._texts)
 

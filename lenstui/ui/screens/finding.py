@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from lenstui.lens.rows import Row, is_sublayer
 from lenstui.lens.tokens import visible
 from lenstui.ui.screens.ask_word import AskWord
 from lenstui.ui.screens.grid_screen import GridScreen
@@ -17,7 +18,9 @@ FIND_HINT = """\
 A part of an input token, as the header of the grid shows it; upper and lower case are the same. n goes on \
 to the next one, N back."""
 GO_HINT = "A column by its number (12); a row by its label behind a word (row 5); or emb, last."
-_PLACE = re.compile(r"(?:(row|column|col|c|r)\s*)?(\d{1,9}|emb|last)", re.IGNORECASE)
+_PLACE = re.compile(
+    r"(?:(row|column|col|c|r)\s*)?(\d{1,9}\.(?:attn|mid|mlp)|\d{1,9}|emb|last)", re.IGNORECASE
+)
 
 
 class Finding(GridScreen):
@@ -98,10 +101,12 @@ class Finding(GridScreen):
             self._tell(f"{visible(word)} is no column and no row. {GO_HINT}")
             return
         kind, name = (match[1] or "").lower(), match[2].lower()
-        if kind.startswith("r") or (not kind and name in {"emb", "last"}):
-            label = rows[-1] if name == "last" else name if name == "emb" else str(int(name))
+        if kind.startswith("r") or (not kind and (name in {"emb", "last"} or is_sublayer(name))):
+            label = rows[-1] if name == "last" else Row.of(name).label
             if label in rows:
                 self._go_to_cell(rows.index(label), cursor.column)
+            elif is_sublayer(label):
+                self._tell(f"Row {label} is not among those that are read: s reads parts of blocks.")
             elif label in self.model.rows:
                 self._tell(f"Row {label} is not among those that are read: b chooses them.")
             else:

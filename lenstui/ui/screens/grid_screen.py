@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lenstui.lens.reading import Reading
+from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.widgets.grid import Grid
 from lenstui.ui.widgets.panes import Panes
+
+NOT_READ = "This cell is not read yet."
 
 
 class GridScreen(LeanScreen[None]):
@@ -66,3 +69,12 @@ class GridScreen(LeanScreen[None]):
         """Why a key did nothing, or what it found; only the last such message stays."""
         self.app.clear_notifications()
         self.notify(text, timeout=seconds, markup=False)
+
+    @property
+    def _why_no_token(self) -> str:
+        """Why the cell under the cursor has no token."""
+        panes = self.panes
+        label = self._rows[panes.cursor.row] if self._rows else ""
+        if panes.lens == "tuned" and is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
+            return no_translator(label)
+        return NOT_READ

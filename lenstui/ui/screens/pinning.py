@@ -15,7 +15,6 @@ from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.pin_list import PinList
 
 FULL = f"{MOST} tokens are pinned, and more cannot be: u lists them, to unpin one."
-NOT_READ = "This cell is not read yet."
 HINT = """\
 The tokens that are this word are pinned, with and without a space before it; type it behind a space for \
 that one alone. Of a word that is no token its first token is pinned."""
@@ -44,7 +43,7 @@ class Pinning(GridScreen):
         """Pin the likeliest token of the cell under the cursor, or unpin it."""
         panel, token = self.panel, self.panes.token
         if token is None:
-            self._tell(NOT_READ)
+            self._tell(self._why_no_token)
         elif any(pin.id == token for pin in panel.pins):
             panel.pins = without_token(panel.pins, token)
         elif len(panel.pins) == MOST:

@@ -15,7 +15,7 @@ from lenstui.export.shape import ALL_VALUES, Shape
 from lenstui.export_files import proposed_path, shown_path
 from lenstui.lens.cells import Cells
 from lenstui.ui.screens.continuing import Continuing
-from lenstui.ui.screens.pinning import NOT_READ, Pinning
+from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.takeaway import Order
 from lenstui.ui.takeaway_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
 from lenstui.ui.takeaway_things import THINGS, Thing
@@ -73,7 +73,7 @@ class TakingAway(Continuing, Pinning):
         """Copy what the cell under the cursor shows."""
         cursor, cells = self.panes.cursor, self.grids[self.panes.lens].cells
         if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
-            self._tell(NOT_READ if self.columns else NOTHING)
+            self._tell(self._why_no_token if self.columns else NOTHING)
             return
         line = top_line(cells, self._texts, cursor.row, cursor.column, self._depth_shown)
         self._copy(THINGS["cell"], line)

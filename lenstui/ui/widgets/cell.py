@@ -16,6 +16,7 @@ from lenstui.ui import palette
 from lenstui.ui.palette import Mode
 
 PENDING = "·"
+ABSENT = "–"
 REVERSED = Style(bold=True, reverse=True)
 BAR, PLAIN_BAR = "▌", "┃"  # a plain cell has a block right before it
 _NUMBER = 6  # cells that a number takes, with the space before it
@@ -48,6 +49,7 @@ class Look:
     blank: Style
     header: Style
     gutter: Style
+    part: Style
     here: Style
     pending: Style
     cursor: Style
@@ -64,6 +66,7 @@ class Look:
             blank=blank,
             header=grid.get_component_rich_style("grid--header"),
             gutter=grid.get_component_rich_style("grid--gutter"),
+            part=grid.get_component_rich_style("grid--part"),
             here=grid.get_component_rich_style("grid--here"),
             pending=grid.get_component_rich_style("grid--pending"),
             cursor=REVERSED
@@ -104,13 +107,13 @@ class Look:
         """The text above a column, over that of its cells."""
         return self._framed(" ", fit(text, self.text_width(column_width)), chosen=False)
 
-    def pending_cell(self, column_width: int, *, chosen: bool) -> tuple[str, Style]:
-        """A cell that is not read yet."""
+    def empty_cell(self, column_width: int, *, chosen: bool, sign: str = PENDING) -> tuple[str, Style]:
+        """A cell that is not read yet, or that there is not."""
         style = self.pending + self.cursor if chosen else self.pending
         width = self.text_width(column_width)
         if self.mode is Mode.PLAIN:
-            return self._framed(PENDING, " " * width, chosen=chosen), style
-        return self._framed(" ", fit(PENDING, width), chosen=chosen), style
+            return self._framed(sign, " " * width, chosen=chosen), style
+        return self._framed(" ", fit(sign, width), chosen=chosen), style
 
     def _framed(self, glyph: str, text: str, *, chosen: bool) -> str:
         if self.mode is not Mode.PLAIN:

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from lenstui.lens.cells import Cells
+from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.crystallization import of_column
 from lenstui.ui.pins import Pinned, numbers_at, without_token
 from lenstui.ui.widgets.detail import CellFacts, Detail
@@ -98,8 +99,13 @@ class CellPanel(Vertical):
             lens: None if of_lens is None else CellFacts.of(lens, of_lens, cursor.row, cursor.column, texts)
             for lens, of_lens in cells.items()
         }
+        label = rows[cursor.row]
         self.query_one(Detail).show(
-            title, facts["logit"], facts["tuned"], of_column(cells, rows, cursor.column)
+            title,
+            facts["logit"],
+            facts["tuned"],
+            settled=of_column(cells, rows, cursor.column),
+            not_tuned=no_translator(label) if is_sublayer(label) and cells["tuned"] is not None else "",
         )
         self._show_pins()
 

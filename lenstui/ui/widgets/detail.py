@@ -79,12 +79,13 @@ class CellView(Widget):
     }
     """
     facts: reactive[CellFacts | None] = reactive(None)
+    nothing: reactive[str] = reactive("")
 
     def render(self) -> Text:
         """As many tokens as there are lines."""
         facts, width, height = self.facts, self.content_size.width, self.content_size.height
         if facts is None or not width:
-            return Text()
+            return Text(self.nothing, self.get_component_rich_style("cell-view--quiet", partial=True))
         lens = self.get_component_rich_style("cell-view--lens", partial=True)
         bar = self.get_component_rich_style("cell-view--bar", partial=True)
         quiet = self.get_component_rich_style("cell-view--quiet", partial=True)
@@ -116,9 +117,18 @@ class Detail(Horizontal):
         yield CellView(id="detail-logit")
         yield CellView(id="detail-tuned")
 
-    def show(self, title: str, logit: CellFacts | None, tuned: CellFacts | None, settled: str = "") -> None:
-        """Show a cell, and say where its column is settled."""
+    def show(
+        self,
+        title: str,
+        logit: CellFacts | None,
+        tuned: CellFacts | None,
+        *,
+        settled: str = "",
+        not_tuned: str = "",
+    ) -> None:
+        """Show a cell, where its column is settled, and why the tuned lens has no facts of it."""
         self.border_title, self.border_subtitle = Text(title), settled
+        self.query_one("#detail-tuned", CellView).nothing = not_tuned
         self.query_one("#detail-logit", CellView).facts = logit
         self.query_one("#detail-tuned", CellView).facts = tuned
 

@@ -10,7 +10,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from lenstui.ui.widgets.cell import Look
+from lenstui.lens.rows import is_sublayer
+from lenstui.ui.widgets.cell import ABSENT, PENDING, Look
 from lenstui.ui.widgets.grid_cells import Cursor, GridCells
 
 HEADER = 1  # lines
@@ -67,7 +68,8 @@ class Frame:
             return Strip.blank(self.width, self.look.blank)
         row = len(self.rows) - 1 - place if self.flipped else place
         label = f"{self.rows[place] if line == 0 else '':>{self.gutter - 1}} "
-        style = self.look.here if row == self.cursor.row else self.look.gutter
+        style = self.look.part if is_sublayer(self.rows[place]) else self.look.gutter
+        style = self.look.here if row == self.cursor.row else style
         return self._strip(label, style, self._row(row, line))
 
     def _header(self) -> Iterable[tuple[str, Style]]:
@@ -83,9 +85,11 @@ class Frame:
         levels = self.cells.levels[row, seen].tolist()
         differing = self.cells.differing(row, seen, line, self.depth)
         settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
+        absent = self.cells.absent(row, seen)
         for i, (text, level, differs, mark) in enumerate(zip(texts, levels, differing, settled, strict=True)):
             if text is None:
-                yield look.pending_cell(column_width(self.depth), chosen=i == here)
+                sign = ABSENT if absent[i] else PENDING
+                yield look.empty_cell(column_width(self.depth), chosen=i == here, sign=sign)
                 continue
             cell = look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
             yield from look.marked(*cell, last=line == row_height(self.depth) - 1) if mark else (cell,)

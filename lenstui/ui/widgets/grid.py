@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from lenstui.export.values import PROBABILITY, Scale, Value
 from lenstui.lens.cells import Cells, FloatArray, IntArray
+from lenstui.lens.rows import stream_places
 from lenstui.ui import palette
 from lenstui.ui.widgets.cell import Look
 from lenstui.ui.widgets.frame import HEADER, Frame, column_width, row_height
@@ -53,6 +54,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "grid--header",
         "grid--gutter",
+        "grid--part",
         "grid--here",
         "grid--pending",
         "grid--cursor",
@@ -65,6 +67,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         scrollbar-size: 1 1;
 
         .grid--header, .grid--gutter { color: $foreground 65%; }
+        .grid--part { color: $foreground 40%; }
         .grid--here { color: $foreground; text-style: bold; }
         .grid--pending { color: $foreground 30%; }
         .grid--cursor { background: white; color: black; text-style: bold; }
@@ -185,7 +188,7 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
 
     @property
     def values(self) -> FloatArray:
-        """The chosen value, `[rows, columns]`, NaN where not yet read. A shared scale is made from these."""
+        """The chosen value, `[rows, columns]`, NaN where not yet read."""
         return self._cells.values
 
     @property
@@ -199,11 +202,20 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
         return self._cells.settled
 
     @property
+    def scaled_values(self) -> FloatArray:
+        """The same in the residual stream's rows alone: a shared scale is made from these."""
+        return self._cells.values[stream_places(self._rows)]
+
+    def is_absent(self, cursor: Cursor) -> bool:
+        """Whether a cell's column is read, and the cell has no number all the same."""
+        return any(self._cells.absent(cursor.row, slice(cursor.column, cursor.column + 1)))
+
+    @property
     def read_columns(self) -> int:
         """How many columns from the first on have been read without a gap."""
         if self.cells is None:
             return 0
-        unread = np.flatnonzero(self.cells.top_ids[0, :, 0] < 0)
+        unread = np.flatnonzero(self.cells.top_ids[-1, :, 0] < 0)  # every lens reads the last row
         return int(unread[0]) if unread.size else self.cells.columns
 
     def visible_columns(self) -> range:

@@ -116,6 +116,14 @@ class GridCells:
         """Which cells of a row are marked as different. Those of one lens are not."""
         return [False] * len(self.levels[row, columns])
 
+    def absent(self, row: int, columns: slice) -> list[bool]:
+        """Which cells of a row are of columns that are read, and have no number all the same."""
+        if self.cells is None:
+            return [False] * len(self.levels[row, columns])
+        first = self.cells.top_ids[:, columns, 0]
+        absent: list[bool] = ((first[row] == _NONE) & (first[-1] != _NONE)).tolist()
+        return absent
+
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
 

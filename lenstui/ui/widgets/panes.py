@@ -242,7 +242,7 @@ class Panes(Vertical):
 
     def rescale(self) -> None:
         """One scale for both panes, from what has been read so far."""
-        read = {lens: grid.values for lens, grid in self.grids.items() if grid.cells is not None}
+        read = {lens: grid.scaled_values for lens, grid in self.grids.items() if grid.cells is not None}
         scale = self.value.scale(list(read.values()), self._vocabulary)
         for grid in self.grids.values():
             grid.scale = scale

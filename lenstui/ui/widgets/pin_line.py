@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
@@ -63,4 +64,6 @@ def pin_item(place: int, pin: Pinned, numbers: Numbers) -> Text:
 def _brief(numbers: PinNumbers | None) -> Text:
     if numbers is None:
         return Text("…")
+    if math.isnan(numbers.logprob):
+        return Text("–", "dim")
     return Text.assemble(probability_text(numbers.probability), (f" r{rank_text(numbers.rank)}", "dim"))

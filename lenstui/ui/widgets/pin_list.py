@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from rich.text import Text
@@ -108,6 +109,8 @@ def pin_entry(place: int, pin: Pinned, numbers: Numbers) -> Text:
 def _full(numbers: PinNumbers | None) -> Text:
     if numbers is None:
         return Text(f"{'…':<20}")
+    if math.isnan(numbers.logprob):
+        return Text(f"{'–':<20}", "dim")
     return Text(
         f"{probability_text(numbers.probability):>5} {numbers.logprob:>6.2f} {rank_text(numbers.rank):>4}"
     )

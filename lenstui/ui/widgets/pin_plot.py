@@ -12,6 +12,7 @@ from textual_plot import NumericAxisFormatter, PlotWidget
 
 from lenstui.export.values import probability_text, round_top
 from lenstui.lens.cells import Cells
+from lenstui.lens.rows import stream_places
 from lenstui.ui.pins import Pinned
 
 
@@ -45,9 +46,11 @@ class PinPlot(PlotWidget, can_focus=False):
     def show(
         self, pins: Sequence[Pinned], cells: Mapping[str, Cells], rows: Sequence[str], column: int
     ) -> None:
-        """Draw anew, if there is anything new."""
+        """Draw the residual stream's rows anew, if there is anything new."""
+        places = stream_places(rows)
+        rows = [rows[place] for place in places]
         curves = {
-            lens: np.exp(of_lens.pin_logprobs[:, column])
+            lens: np.exp(of_lens.pin_logprobs[places, column])
             for lens, of_lens in cells.items()
             if of_lens.pin_logprobs.shape[2] == len(pins)
         }
