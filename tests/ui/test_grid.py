@@ -649,7 +649,7 @@ def cut(text: str, start: int, width: int) -> str:
 def look(mode: Mode) -> Look:
     plain = Style()
     levels = {**dict(enumerate(palette.styles(mode))), NO_LEVEL: plain}
-    return Look(mode, plain, plain, plain, plain, plain, Style(bold=True), Style(underline=True), levels)
+    return Look(mode, *[plain] * 6, Style(bold=True), Style(underline=True), levels)
 
 
 @settings(max_examples=150, deadline=None)
