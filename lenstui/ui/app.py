@@ -34,6 +34,7 @@ from lenstui.ui.screens.explore import TOP_K, Explore
 from lenstui.ui.screens.keys import Key, Keys, bindings_of
 from lenstui.ui.screens.quit_training import QuitTraining
 from lenstui.ui.session import Look, Session, depth_of, first_reading
+from lenstui.ui.set_work import SetWork
 from lenstui.ui.takeaway import Takeaway
 from lenstui.ui.themes import THEMES
 from lenstui.ui.training import Training
@@ -108,6 +109,7 @@ class LenstuiApp(App[None]):
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
         self.training = Training(self._hand_on, self._thread, self._work)
         self.takeaway = Takeaway(self._hand_on, self._work, self._thread, self._file_thread)
+        self.sets = SetWork(lambda: self._work.opened, self._thread, self._file_thread)
         self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
@@ -241,7 +243,8 @@ class LenstuiApp(App[None]):
         if self.is_running:
             if isinstance(message, FitChanged):
                 self.post_message(message)  # before a screen asks what may be done
-            for screen in (self.explore, self._lenses, self._train, self._quit_training):
+            prompts = self.explore.prompts
+            for screen in (self.explore, self._lenses, self._train, prompts, self._quit_training):
                 if screen is not None:
                     screen.post_message(message)
 

@@ -36,6 +36,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.ui.screens.explore import Explore
     from lenstui.ui.screens.lenses import Lenses
     from lenstui.ui.screens.model_picker import ModelPicker
+    from lenstui.ui.screens.prompt_sets import PromptSets
     from lenstui.ui.screens.train import Train
     from lenstui.ui.widgets.choice import Choice
     from lenstui.ui.widgets.fit_view import FitView
@@ -43,6 +44,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.ui.widgets.lens_table import LensTable
     from lenstui.ui.widgets.pin_list import PinList
     from lenstui.ui.widgets.prompt_box import PromptBox
+    from lenstui.ui.widgets.set_table import SetTable
     from lenstui.ui.widgets.train_form import TrainForm
 
     return (
@@ -54,6 +56,8 @@ def places() -> tuple[Place, ...]:
         Place("lenses", Lenses),
         Place("lenses", LensTable, (Lenses,)),
         Place("models", ModelPicker),
+        Place("prompts", PromptSets),
+        Place("prompts", SetTable, (PromptSets,)),
         Place("form", TrainForm, (Train,)),
         Place("form", Choice, (TrainForm, Train)),
         Place("training", FitView, (Train,)),

@@ -16,7 +16,7 @@ Stop = Callable[[], bool]
 """Asked between two steps of a job: whether it should end now."""
 
 Work = Callable[[Stop], Iterator[None] | None]
-"""A job. One that returns an iterator hands over at each of its steps: jobs that come first go first."""
+"""A job. One that returns an iterator hands over at each of its steps: those of a priority take turns."""
 
 
 @dataclass(order=True)
@@ -61,6 +61,7 @@ class ModelThread:
             job = self._jobs.get()
             try:
                 if self._step(job):
+                    job.serial = next(self._serials)  # behind the others of its priority
                     self._jobs.put(job)
             except Exception as error:  # the thread outlives any job
                 self._on_error(error)

@@ -41,4 +41,13 @@ COPIES = (
     Thing("table", "table, tabs", "the same, tab-separated", ".tsv", copies=True),
     Thing("command", "command", "the `lenstui read …` that reads the same", ".sh", copies=True),
 )
+SET_FILES = (
+    Thing("csv", "CSV", "a line for each prompt, lens and row, every number", ".csv"),
+    Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
+    Thing("json", "JSON", "everything, means by group, and what failed", ".json"),
+    Thing("md", "Markdown", "the prompts, the plotted means, and the command", ".md"),
+)
+SET_COPIES = (
+    Thing("command", "command", "the `lenstui read --prompts …` that reads the same", ".sh", copies=True),
+)
 THINGS = {thing.key: thing for thing in (*FILES, *COPIES)}

@@ -129,3 +129,27 @@ def test_a_job_in_steps_that_fails_ends_and_is_reported() -> None:
     thread.submit("read", lambda stop: after.set(), priority=1)
     assert after.wait(LIMIT)
     assert [str(error) for error in errors] == ["no"]
+
+
+def test_jobs_of_one_priority_take_turns() -> None:
+    thread = ModelThread(on_error=lambda error: None)
+    started, go, done = threading.Event(), threading.Event(), threading.Event()
+    ran: list[str] = []
+
+    def hold(stop: Stop) -> None:
+        started.set()
+        go.wait(LIMIT)
+
+    def steps(name: str) -> Iterator[None]:
+        for _ in range(3):
+            ran.append(name)
+            yield
+
+    thread.submit("load", hold)
+    assert started.wait(LIMIT)
+    thread.submit("fit", lambda stop: steps("fit"), priority=1)
+    thread.submit("set", lambda stop: steps("set"), priority=1)
+    thread.submit("last", lambda stop: done.set(), priority=2)
+    go.set()
+    assert done.wait(LIMIT)
+    assert ran == ["fit", "set"] * 3

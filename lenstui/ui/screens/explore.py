@@ -36,6 +36,7 @@ from lenstui.ui.screens.differing import OF_BOTH, Differing
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.first_row import FirstRow
 from lenstui.ui.screens.pinning import Pinning
+from lenstui.ui.screens.set_opening import SetOpening
 from lenstui.ui.screens.taking_apart import TakingApart
 from lenstui.ui.screens.taking_away import TakingAway
 from lenstui.ui.widgets.cell_panel import CellPanel
@@ -55,7 +56,9 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Differing, FirstRow, Crystallizing, TakingAway, Continuing, Pinning, TakingApart):
+class Explore(
+    CellOpening, Differing, FirstRow, Crystallizing, TakingAway, SetOpening, Continuing, Pinning, TakingApart
+):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands

@@ -33,6 +33,11 @@ _TEXT_FILTERS = Filters(
     ("all files", lambda path: True),
 )
 
+_PROMPT_FILTERS = Filters(
+    ("prompts", lambda path: path.suffix.lower() in PARQUET | JSON_LINES | {".txt", ".tsv", ".md"}),
+    ("all files", lambda path: True),
+)
+
 # One cell wide in every terminal, which emoji are not.
 Icons.set_picker(lambda location: Text("▸" if is_dir(Path(location)) else " "))
 
@@ -156,3 +161,10 @@ class OpenText(LensPicker, FileOpen):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "choose a text", filters=_TEXT_FILTERS)
+
+
+class OpenPrompts(LensPicker, FileOpen):
+    """Pick a file of prompts. Hands back its path, or None."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "choose a file of prompts", filters=_PROMPT_FILTERS)

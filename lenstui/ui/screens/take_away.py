@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from rich.cells import set_cell_size
 from rich.text import Text
@@ -22,13 +23,23 @@ from lenstui.export_files import is_there, shown_path, typed_path
 from lenstui.lens.errors import LensError
 from lenstui.paths import made
 from lenstui.ui.screens.question import Question
-from lenstui.ui.takeaway_things import COPIES, FILES, THINGS, Thing
-
-if TYPE_CHECKING:
-    from lenstui.ui.screens.taking_away import TakingAway
+from lenstui.ui.takeaway_things import COPIES, FILES, Thing
 
 _ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"
 _NAME = 19  # cells that the name of a thing takes
+
+
+class Giver(Protocol):
+    """A screen of which something can be taken."""
+
+    def proposed(self, thing: Thing) -> Path:
+        """Where a thing might go."""
+
+    def take(self, thing: Thing, path: Path | None) -> None:
+        """Take it to a file, or to the clipboard for None."""
+
+    def give_up(self) -> None:
+        """Stop what is under way."""
 
 
 class TakeAway(ModalScreen[None]):
@@ -72,10 +83,14 @@ class TakeAway(ModalScreen[None]):
     }
     """
 
-    def __init__(self, explore: TakingAway) -> None:
+    def __init__(
+        self, giver: Giver, files: Sequence[Thing] = FILES, copies: Sequence[Thing] = COPIES
+    ) -> None:
         super().__init__()
-        self._explore = explore
-        self._thing = FILES[0]
+        self._giver = giver
+        self._files, self._copies = files, copies
+        self._things = {thing.key: thing for thing in (*files, *copies)}
+        self._thing = files[0]
         self._to_file = False  # for what would go to the clipboard
         self._proposed = ""
         self._busy = False
@@ -86,7 +101,7 @@ class TakeAway(ModalScreen[None]):
         with Vertical(id="takeaway-box") as box:
             box.border_title = "take away"
             box.border_subtitle = "enter takes · tab file name · f file or clipboard · esc closes"
-            yield OptionList(*_options(), compact=True)
+            yield OptionList(*_options(self._files, self._copies), compact=True)
             with Horizontal(id="takeaway-place"):
                 yield Label("to", id="takeaway-to")
                 name = Input(compact=True, select_on_focus=False, restrict=_ONE_LINE)
@@ -107,13 +122,13 @@ class TakeAway(ModalScreen[None]):
     @on(OptionList.OptionHighlighted)
     def highlight(self, message: OptionList.OptionHighlighted) -> None:
         """Say where it would go."""
-        if message.option_id in THINGS:
-            self._choose(THINGS[message.option_id])
+        if message.option_id in self._things:
+            self._choose(self._things[message.option_id])
 
     def _choose(self, thing: Thing) -> None:
         before, name = self._thing, self.query_one(Input)
         self._thing = thing
-        proposed = shown_path(self._explore.proposed(thing))
+        proposed = shown_path(self._giver.proposed(thing))
         if name.value == self._proposed:
             name.value = proposed
         elif name.value.endswith(before.ending):  # it was edited: what was typed stays, but for the ending
@@ -186,7 +201,7 @@ class TakeAway(ModalScreen[None]):
     def _begin(self, path: Path | None) -> None:
         self._busy = True
         self.say("working … · esc gives it up")
-        self._explore.take(self._thing, path)
+        self._giver.take(self._thing, path)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Something about what is chosen; if something is wrong, one may go on."""
@@ -209,7 +224,7 @@ class TakeAway(ModalScreen[None]):
     def action_leave(self) -> None:
         """Close; what is under way is given up."""
         if self._busy:
-            self._explore.give_up()
+            self._giver.give_up()
         self.dismiss()
 
 
@@ -224,7 +239,7 @@ def clipboard_remark() -> str:
     return "By OSC 52, which most terminals obey, also over SSH; if yours does not, f puts it into a file."
 
 
-def _options() -> list[Option | None]:
+def _options(files: Sequence[Thing], copies: Sequence[Thing]) -> list[Option | None]:
     def option(thing: Thing) -> Option:
         return Option(
             Text.assemble((set_cell_size(thing.label, _NAME), "bold"), " ", (thing.does, "dim")), id=thing.key
@@ -235,7 +250,7 @@ def _options() -> list[Option | None]:
 
     return [
         heading("to a file"),
-        *map(option, FILES),
+        *map(option, files),
         heading("to the clipboard"),
-        *map(option, COPIES),
+        *map(option, copies),
     ]

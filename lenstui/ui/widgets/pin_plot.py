@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -62,8 +62,8 @@ class PinPlot(PlotWidget, can_focus=False):
         numbers = np.concatenate([curve.ravel() for curve in curves.values()] or [np.zeros(1)])
         top = round_top(float(np.nanmax(numbers, initial=0.01)))
         self.clear()
-        self.set_x_formatter(_Labels(rows))
-        self.set_y_formatter(_Percent())
+        self.set_x_formatter(RowLabels(rows))
+        self.set_y_formatter(Numbers(probability_text))
         self.set_xlimits(-0.5, len(rows) - 0.5)
         self.set_xticks(range(0, len(rows), -(-len(rows) // 8)))
         self.set_ylimits(0, top)
@@ -86,18 +86,23 @@ class PinPlot(PlotWidget, can_focus=False):
             self.render()  # now: while it is painted would have it painted twice
 
 
-class _Labels(NumericAxisFormatter):
+class RowLabels(NumericAxisFormatter):
     """Rows by their labels."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """The label of each."""
         return [self._labels[int(tick)] for tick in ticks]
 
 
-class _Percent(NumericAxisFormatter):
-    """Probabilities."""
+class Numbers(NumericAxisFormatter):
+    """Numbers as everywhere else on screen."""
+
+    def __init__(self, text: Callable[[float], str]) -> None:
+        self._text = text
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return [probability_text(tick) for tick in ticks]
+        """The text of each."""
+        return [self._text(tick) for tick in ticks]

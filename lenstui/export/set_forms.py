@@ -1,0 +1,75 @@
+"""A prompt set in any of the forms that a file may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenstui.export.place import replacing
+from lenstui.export.set_tidy import SetHeading
+from lenstui.export.tidy import TokenText
+from lenstui.lens.errors import LensError
+from lenstui.lens.set_readout import CaseReadout, FailedCase
+
+Cases = Sequence[CaseReadout | FailedCase]
+
+
+@dataclass(frozen=True, slots=True)
+class SetManner:
+    """What else a form has to know.
+
+    Attributes:
+        texts: display text of every token in the set.
+        value: key of the means that are shown by a form that shows one.
+        command: makes it again.
+    """
+
+    texts: TokenText
+    value: str
+    command: str
+
+
+def write_set(form: str, cases: Cases, heading: SetHeading, manner: SetManner, file: Path) -> None:
+    """Write what was read of a set; what was in `file` before stays until all is written.
+
+    Args:
+        form: `csv`, `parquet`, `json` or `md`.
+        cases: in order.
+        heading: what they are part of.
+        manner: what else is to be known.
+        file: where to.
+
+    Raises:
+        LensError: if the file cannot be written, or a form that lists readings has none.
+    """
+    read = [case for case in cases if isinstance(case, CaseReadout)]
+    if form in {"csv", "parquet"} and not read:
+        raise LensError("No prompt could be read: there is nothing to write in this form.")
+    with replacing(file) as out:
+        if form == "parquet":
+            from lenstui.export.parquet_file import write_groups
+            from lenstui.export.set_tidy import tidy_groups
+
+            write_groups(tidy_groups(read, heading, manner.texts), heading.facts(), out)
+            return
+        for piece in _text(form, cases, heading, manner):
+            out.write(piece.encode("utf-8"))
+
+
+def _text(form: str, cases: Cases, heading: SetHeading, manner: SetManner) -> Iterator[str]:
+    """A set as text, in pieces."""
+    if form == "csv":
+        from lenstui.export.set_tidy import set_csv
+
+        read = [case for case in cases if isinstance(case, CaseReadout)]
+        yield from set_csv(read, heading, manner.texts)
+    elif form == "json":
+        from lenstui.export.set_json import set_json
+
+        yield set_json(cases, heading, manner.texts)
+    else:
+        from lenstui.export.set_markdown import set_markdown
+        from lenstui.export.set_values import mean_value
+
+        yield set_markdown(cases, heading, mean_value(manner.value, cases), manner.command)

@@ -1,0 +1,153 @@
+"""Means over the prompts that are shown, by row, for both lenses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from rich.text import Text
+from textual.binding import BindingType
+from textual_hires_canvas import HiResMode
+from textual_plot import PlotWidget
+
+from lenstui.export.values import nats_text, probability_text, rank_text, round_top
+from lenstui.ui.themes import rich_colour
+from lenstui.ui.widgets.pin_plot import Numbers, RowLabels
+
+if TYPE_CHECKING:
+    from lenstui.lens.set_means import LensMeans, Mean, SetMeans
+
+_Array = npt.NDArray[np.float64]
+_COLOURS = {"logit": "accent", "tuned": "primary"}  # of the theme
+_BESIDE = {"logit": -0.04, "tuned": 0.04}  # of a row, so that no bar hides another
+_MARKS = {"logit": "○", "tuned": "●"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlottedMean:
+    """One of the means that may be plotted.
+
+    Attributes:
+        key: as the command line spells it.
+        label: what it is.
+        of_target: whether it is over the prompts that have a target.
+        of: its numbers and their standard errors, by row; None where there are none.
+        format: one number as text.
+        log: have the axis even in `log(1 + number)`.
+    """
+
+    key: str
+    label: str
+    of_target: bool
+    of: Callable[[LensMeans], tuple[_Array, _Array | None]]
+    format: Callable[[float], str]
+    log: bool = False
+
+
+def _with_error(mean: Mean) -> tuple[_Array, _Array]:
+    return mean.mean, mean.sem
+
+
+PLOTTED_MEANS = (
+    PlottedMean(
+        "prob", "mean probability of the target", True,
+        lambda means: _with_error(means.target_prob), probability_text,
+    ),
+    PlottedMean(
+        "rank", "median rank of the target", True,
+        lambda means: (means.target_median_rank, None), rank_text, log=True,
+    ),
+    PlottedMean("entropy", "mean entropy, nats", False, lambda means: _with_error(means.entropy), nats_text),
+    PlottedMean("kl", "mean KL from final, nats", False, lambda means: _with_error(means.kl), nats_text),
+)  # fmt: skip
+
+
+class SetPlot(PlotWidget, can_focus=False):
+    """A plot that nobody can get caught in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    DEFAULT_CSS = """
+    SetPlot {
+        border: round $border-blurred;
+        border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
+        background: $surface;
+        & > .plot--axis { color: $foreground 30%; }
+        & > .plot--tick { color: $foreground 60%; text-style: none; }
+        & > .plot--label { color: $foreground 60%; text-style: none; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(allow_pan_and_zoom=False)
+        for margin, cells in (
+            (PlotWidget.margin_top, 0),
+            (PlotWidget.margin_bottom, 1),
+            (PlotWidget.margin_left, 7),
+        ):
+            self.set_reactive(margin, cells)
+        self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # as they are drawn
+
+    def show(
+        self, means: SetMeans | None, value: PlottedMean, rows: Sequence[str], about: Sequence[str]
+    ) -> None:
+        """Draw anew.
+
+        Args:
+            means: over the prompts that are shown; None where none was read.
+            value: which of them to draw.
+            rows: labels of the rows that were read.
+            about: which prompts these are, if they are not all.
+        """
+        n = 0 if means is None else means.n_target if value.of_target else means.n
+        self.border_title = Text(" · ".join([value.label, f"n = {n}", *about]))
+        self.curves = {name: value.of(lens) for name, lens in means.lenses.items()} if means and n else {}
+        keys = [f"{_MARKS[name]} {name}" for name in self.curves]
+        if any(error is not None and np.isfinite(error).any() for _, error in self.curves.values()):
+            keys.append("bars: ± standard error")
+        self.border_subtitle = " · ".join(keys)
+        self._draw(value, rows)
+
+    def _draw(self, value: PlottedMean, rows: Sequence[str]) -> None:
+        self.clear()
+        if self.curves:
+            self.set_x_formatter(RowLabels(rows))
+            self.set_xlimits(-0.5, len(rows) - 0.5)
+            self.set_xticks(range(0, len(rows), -(-len(rows) // 8)))
+            self._scale(value)
+        else:
+            self.set_xticks([])
+            self.set_yticks([])
+        for name, (mean, error) in self.curves.items():
+            colour, height = rich_colour(self.app, _COLOURS[name]), np.log10(1 + mean) if value.log else mean
+            places = np.flatnonzero(np.isfinite(height))
+            if error is not None:
+                for place in places[np.isfinite(error[places])].tolist():
+                    ends = [mean[place] - error[place], mean[place] + error[place]]
+                    beside = place + _BESIDE[name]
+                    self.plot([beside, beside], ends, line_style=colour, hires_mode=HiResMode.BRAILLE)
+            self.plot(places, height[places], line_style=colour, hires_mode=HiResMode.BRAILLE)
+            self.scatter(places, height[places], marker=_MARKS[name], marker_style=colour)
+        if self.size:
+            self.render()  # now: while it is painted would have it painted twice
+
+    def _scale(self, value: PlottedMean) -> None:
+        """The axis of the numbers, from 0."""
+        highest = 0.01
+        for mean, error in self.curves.values():
+            top = mean if error is None else mean + np.nan_to_num(error)
+            highest = max(highest, float(np.max(top[np.isfinite(top)], initial=0.0)))
+        if value.log:
+            powers = range(math.ceil(math.log10(1 + highest)) + 1)
+            ticks = [0.0, *(math.log10(1 + 10.0**power) for power in powers)]
+            self.set_y_formatter(Numbers(lambda tick: value.format(round(10**tick - 1))))
+        else:
+            top_ = round_top(highest)
+            ticks = [0.0, top_ / 2, top_]
+            self.set_y_formatter(Numbers(value.format))
+        self.set_ylimits(0, ticks[-1])
+        self.set_yticks(ticks)
