@@ -21,9 +21,13 @@ class Difference:
 
     Attributes:
         value: what is subtracted.
+        left: whose is subtracted, in a word.
+        right: from whose.
     """
 
     value: Value
+    left: str = "logit"
+    right: str = "tuned"
 
     def of(self, logit: Cells, tuned: Cells) -> FloatArray:
         """The tuned lens's value minus the logit lens's, `[rows, cols]`, NaN where either has none."""
@@ -56,7 +60,7 @@ class Difference:
     @property
     def label(self) -> str:
         """Its name on screen."""
-        return f"{self.value.label}: tuned − logit"
+        return f"{self.value.label}: {self.right} − {self.left}"
 
     @property
     def unit(self) -> str:
@@ -66,7 +70,9 @@ class Difference:
     @property
     def sides(self) -> tuple[str, str]:
         """What the colours below 0 mean, and those above it."""
-        return ("only logit", "only tuned") if self._is_yes_or_no else ("tuned lower", "tuned higher")
+        if self._is_yes_or_no:
+            return f"only {self.left}", f"only {self.right}"
+        return f"{self.right} lower", f"{self.right} higher"
 
     def note(self, scale: Scale) -> str:
         """What the colours mean, by their names, for a legend."""

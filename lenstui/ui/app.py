@@ -20,6 +20,7 @@ from lenstui.lens.reading import Reading
 from lenstui.settings import Settings, trouble
 from lenstui.start import Start
 from lenstui.ui import keymap
+from lenstui.ui.beside_work import BesideWork
 from lenstui.ui.ending import Ended, Ending
 from lenstui.ui.fit_messages import FitChanged
 from lenstui.ui.history import History
@@ -58,6 +59,7 @@ WORDS = (
     ("entropy", "of the cell's distribution, nats"),
     ("KL from final", "KL(final ‖ lens), nats"),
     ("rank", "tokens likelier than the final top-1; 0: none"),
+    ("left, right", "KL, ranks: of each against its own final"),
     ("≠", "of the difference: the lenses' tokens differ"),
     ("wiring ok", "head(final norm(h)) is the model's output"),
     ("settles at", "the crystallization row: its top-1 stays final"),
@@ -110,6 +112,7 @@ class LenstuiApp(App[None]):
         self.training = Training(self._hand_on, self._thread, self._work)
         self.takeaway = Takeaway(self._hand_on, self._work, self._thread, self._file_thread)
         self.sets = SetWork(lambda: self._work.opened, self._thread, self._file_thread)
+        self.beside = BesideWork(self._hand_on, self._thread, self._work, self._session.recent)
         self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open

@@ -11,6 +11,7 @@ from textual.message import Message
 from lenstui.lens.cells import Ranking, Tile
 from lenstui.lens.lens_card import LensCard, Match, TranslatorSize
 from lenstui.lens.reading import Allowed
+from lenstui.ui.slots import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class OpenModel:
         rows: labels of all its rows, `emb` first.
         d_model: width of the residual stream.
         vocabulary: how many logits it gives.
-        context: the most columns it reads, or None.
+        context: the most columns it reads, and what is beside it too, or None.
         device: where it runs.
         dtype: of its weights.
         wiring: the checks it passed, each with its worst difference.
@@ -32,6 +33,7 @@ class OpenModel:
         lens_file: where that lens came from, or None.
         allowed: how its prompts can be read.
         revision: of the hub, where one was named.
+        comparison: it and what is beside it, where that is on screen instead of its two lenses.
     """
 
     name: str
@@ -48,6 +50,12 @@ class OpenModel:
     lens_file: Path | None = None
     allowed: Allowed = field(default=Allowed())
     revision: str | None = None
+    comparison: Comparison | None = None
+
+    @property
+    def has_two_sides(self) -> bool:
+        """Whether there is something for both panes."""
+        return self.lens is not None or self.comparison is not None
 
 
 @dataclass
@@ -211,6 +219,20 @@ class LensOpened(Message):
     """The open model has another lens."""
 
     model: OpenModel
+
+
+@dataclass
+class BesideChanged(Message):
+    """Something else is beside the open model, or is read through another lens; or nothing is any more."""
+
+    model: OpenModel
+
+
+@dataclass
+class BesideTold(Message):
+    """What became of what was beside the open model, where nobody asked for that."""
+
+    text: str
 
 
 @dataclass

@@ -20,8 +20,10 @@ from lenstui.lens.reading import Reading
 from lenstui.lens.tokens import visible
 from lenstui.opening import DOWNLOADING, Opened, open_model
 from lenstui.start import Start
+from lenstui.ui.beside import Beside, beside_no_longer, free_memory
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
+    BesideTold,
     CellNotRead,
     CellRead,
     GenerationEnded,
@@ -124,28 +126,60 @@ class ModelWork:
         """
         self._post = post
         self._opened: Opened | None = None
+        self.beside: Beside | None = None  # what else is on screen, in the tuned lens's place
         self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
         self._request: ReadRequest | None = None
 
     def load(self, start: Start, stop: Stop) -> None:
         """Open the model that `start` asks for. A failure leaves the one before as it was."""
+        self.open(start, stop, self._change)
+
+    def open(self, start: Start, stop: Stop, use: Callable[[Opened], None]) -> None:
+        """Hand a model that was asked for to `use`, which may refuse it too; a failure is posted."""
         try:
             opened = open_model(start, self._say_stage, stop)
+            if not stop():
+                use(opened)
         except LensError as error:
             if not stop():  # else it is given up, which is known
                 self._post(LoadFailed(str(error)))
-            return
         except Exception as error:  # whatever torch and transformers raise must not end the program
             self._post(LoadFailed(f"Opening failed: {type(error).__name__}: {first_line(error)}"))
-            return
-        if not stop():
-            self._opened = opened
-            self._post(ModelLoaded(_describe(opened)))
+
+    def _change(self, opened: Opened) -> None:
+        """Have another model open. What is beside it stays there if it can."""
+        self._opened, told = opened, None
+        if self.beside is not None:
+            self.beside, told = beside_no_longer(self.beside, opened)
+        self._post(ModelLoaded(self.described))
+        if told is not None:
+            self._post(BesideTold(told))
+            if self.beside is None:
+                free_memory()
 
     @property
     def opened(self) -> Opened | None:
         """What is open just now; itself never changed. The only part that other threads may ask for."""
         return self._opened
+
+    @property
+    def described(self) -> OpenModel:
+        """The open model, with what is beside it."""
+        assert self._opened is not None
+        described = _describe(self._opened)
+        if self.beside is None:
+            return described
+        return replace(
+            described,
+            comparison=self.beside.described,
+            context=self.beside.context,
+            remarks=(*described.remarks, *self.beside.remarks),
+        )
+
+    @property
+    def request(self) -> ReadRequest | None:
+        """What was read last."""
+        return self._request
 
     def prefer(self, lens_in_training: Callable[[], TunedLens | None]) -> None:
         """While `lens_in_training` has one, prompts are read through it instead of the lens in use."""
@@ -167,8 +201,7 @@ class ModelWork:
             rows = tuple(row.label for row in self._rows(request))
             self._post(ReadStarted(serial, columns, prompt.dropped, rows))
             visible = range(max(0, len(columns) - request.page_columns), len(columns))
-            lens = self._lens_in_training() or self._opened.lens
-            for tile in self._tiles(request, prompt, lens, first=visible):
+            for tile in self._tiles_of_both(request, prompt, first=visible):
                 if stop():
                     return
                 self._post(TileRead(serial, tile, model.texts.of(_tokens(tile))))
@@ -196,15 +229,12 @@ class ModelWork:
         """How many columns there are then."""
         if self._opened is None:
             return 0
-        model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
-        prompt = self._prompt(request)
+        model, prompt = self._opened.model, self._prompt(request)
         self._request = request
         columns = tuple(model.texts[token] for token in prompt.ids)
         self._post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
         new = range(max(0, min(known, len(columns) - 1)), len(columns))
-        for tile in self._tiles(request, prompt, lens, first=new):
-            if tile.start < new.start:
-                break
+        for tile in self._tiles_of_both(request, prompt, columns=new):
             self._post(TileRead(request.serial, tile, model.texts.of(_tokens(tile))))
         return len(columns)
 
@@ -217,7 +247,8 @@ class ModelWork:
 
         try:
             model = opened.model
-            lens = (self._lens_in_training() or opened.lens) if how.tuned else None
+            lens = self._lens_on_screen if how.tuned else None
+            context = self.described.context
             said = generate(
                 model,
                 self._prompt(request).ids,
@@ -239,8 +270,9 @@ class ModelWork:
                 known = columns - 1
                 if token == model.tokenizer.eos_token_id:
                     reason = f"the text ends here: {model.texts[token]}"
-                elif columns == model.context and number < how.count:
-                    reason = f"the context of {model.context} columns is full"
+                elif columns == context and number < how.count:
+                    reason = f"the context of {context} columns is full"
+                    break
                 yield
         except LensError as error:
             self._post(ReadFailed(request.serial, str(error)))
@@ -271,7 +303,8 @@ class ModelWork:
 
         model = self._opened.model
         try:
-            pins = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=model.vocabulary)
+            vocabulary = model.vocabulary if self.beside is None else self.beside.vocabulary
+            pins = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=vocabulary)
         except LensError as error:
             self._post(not_found(str(error)))
         else:
@@ -304,17 +337,14 @@ class ModelWork:
             return
         from lenstui.lens.ranking import rank_cell
 
-        model, lens = self._opened.model, self._lens_in_training() or self._opened.lens
+        model, final_norm = self._opened.model, request.reading.final_norm
         try:
-            rankings = rank_cell(
-                model,
-                self._prompt(request),
-                self._rows(request)[row],
-                column,
-                lens,
-                count=count,
-                final_norm=request.reading.final_norm,
-            )
+            prompt, of_row = self._prompt(request), self._rows(request)[row]
+            if self.beside is not None:
+                rankings = self.beside.rankings(request, of_row, column, count)
+            else:
+                lens = self._lens_on_screen
+                rankings = rank_cell(model, prompt, of_row, column, lens, count=count, final_norm=final_norm)
             tokens = {int(token) for ranking in rankings.values() for token in ranking.ids}
             self._post(CellRead(serial, row, column, rankings, model.texts.of(tokens)))
         except LensError as error:
@@ -332,24 +362,46 @@ class ModelWork:
         opened, request = self._opened, self._request
         if opened is None or request is None or request.serial != serial:
             return None
-        training = self._lens_in_training()
-        return Shown(opened, training or opened.lens, training is not None, self._prompt(request), request)
+        lens, prompt = self._lens_on_screen, self._prompt(request)
+        return Shown(opened, lens, lens is not opened.lens, prompt, request)
 
     def _prompt(self, request: ReadRequest) -> Prompt:
-        """The prompt that is asked for, as the open model reads it."""
+        """The prompt that is asked for, as the open model reads it, and what is beside it."""
         from lenstui.lens.tokens import encode
 
         assert self._opened is not None
         model = self._opened.model
-        prompt = encode(
-            model.tokenizer,
-            request.text,
-            bos=request.reading.bos,
-            chat=request.reading.chat,
-            context=model.context,
-            tail=request.tail,
-        )
+        if self.beside is not None:
+            prompt = self.beside.prompt(request)
+        else:
+            prompt = encode(
+                model.tokenizer,
+                request.text,
+                bos=request.reading.bos,
+                chat=request.reading.chat,
+                context=model.context,
+                tail=request.tail,
+            )
         return replace(prompt, text=request.text + model.texts.join(request.tail))
+
+    @property
+    def _lens_on_screen(self) -> TunedLens | None:
+        """The open model's: the one in training, if any, but in a comparison always the one in use."""
+        assert self._opened is not None
+        return (self._lens_in_training() if self.beside is None else None) or self._opened.lens
+
+    def _tiles_of_both(
+        self,
+        request: ReadRequest,
+        prompt: Prompt,
+        *,
+        first: range | None = None,
+        columns: range | None = None,
+    ) -> Iterator[Tile]:
+        """What both panes show: the open model's two lenses, or it and what is beside it."""
+        if self.beside is not None:
+            return self.beside.tiles(request, prompt, first=first, columns=columns)
+        return self._tiles(request, prompt, self._lens_on_screen, first=first, columns=columns)
 
     def _tiles(
         self,
@@ -357,7 +409,8 @@ class ModelWork:
         prompt: Prompt,
         lens: TunedLens | None,
         *,
-        first: range,
+        first: range | None = None,
+        columns: range | None = None,
         lenses: Collection[str] = ("logit", "tuned"),
     ) -> Iterator[Tile]:
         """Read what is asked for, the columns `first` before the others."""
@@ -373,6 +426,7 @@ class ModelWork:
             pins=request.pins,
             rows=reading.rows.of(model.num_blocks),
             first=first,
+            columns=columns,
             lenses=lenses,
             final_norm=reading.final_norm,
             sublayers=reading.sublayers,
@@ -403,8 +457,14 @@ class ModelWork:
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""
         assert self._opened is not None
-        self._opened = replace(self._opened, lens=lens, lens_file=file, warning=None)
-        self._post(LensOpened(_describe(self._opened)))
+        self._use(replace(self._opened, lens=lens, lens_file=file, warning=None))
+
+    def _use(self, opened: Opened) -> None:
+        """Have another lens with the open model, on its side of a comparison too."""
+        self._opened = opened
+        if self.beside is not None:
+            self.beside = replace(self.beside, left=opened)
+        self._post(LensOpened(self.described))
 
     def open_lens(self, path: Path, stop: Stop) -> None:
         """Give the open model another lens. A failure leaves the one before as it was."""
@@ -425,8 +485,7 @@ class ModelWork:
         else:
             if not stop():
                 file = meant_folder(path) or path
-                self._opened = replace(self._opened, lens=lens, lens_file=file, warning=warning)
-                self._post(LensOpened(_describe(self._opened)))
+                self._use(replace(self._opened, lens=lens, lens_file=file, warning=warning))
 
     def save_lens(self, path: Path, as_folder: bool) -> None:
         """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""

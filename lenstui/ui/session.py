@@ -84,7 +84,7 @@ class Look:
             bottom_up=grid.bottom_up,
             crystallization=panes.crystallization,
             lens=panes.shown_lens,
-            difference=panes.difference,
+            difference=panes.difference and (model is None or model.comparison is None),
             lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
             reading=explore.reading.plain(),
             when=time.time(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -16,7 +17,7 @@ from lenstui.lens.rows import is_sublayer, no_translator, says_part
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import CellNotRead, CellRead, ReadDone
 from lenstui.ui.screens.grid_screen import GridScreen
-from lenstui.ui.widgets.panes import LENSES
+from lenstui.ui.slots import LENSES
 from lenstui.ui.widgets.token_list import TokenList
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ class CellScreen(LeanScreen[None]):
         yield Static(id="cell-title")
         with Horizontal(id="rankings"):
             for lens in LENSES:
-                with Vertical(id=f"ranking-{lens}", classes="ranking") as frame:
-                    frame.border_title = f"{lens} lens"
+                with Vertical(id=f"ranking-{lens}", classes="ranking"):
                     yield TokenList(id=f"tokens-{lens}")
                     yield Static(classes="ranking--message")
         yield Footer(show_command_palette=False)
@@ -86,6 +86,13 @@ class CellScreen(LeanScreen[None]):
         self.list_of("logit").pair(self.list_of("tuned"))
         self._show_lens(self._explore.panes.shown_lens)
         self.read()
+
+    def on_resize(self) -> None:
+        """Titles say as much as there is room for."""
+        room = self.size.width // (1 if self.has_class("-narrow") else len(LENSES)) - 6
+        names = self._explore.panes.slots.fitting(lambda names: max(map(cell_len, names.values())) <= room)
+        for lens in LENSES:
+            self.query_one(f"#ranking-{lens}").border_title = Text(names[lens])
 
     def list_of(self, lens: str) -> TokenList:
         """The list of a lens."""
@@ -113,12 +120,15 @@ class CellScreen(LeanScreen[None]):
         self.query_one("#cell-title", Static).update(shown)
         for lens in LENSES:
             ranking = message.rankings.get(lens)
-            missing = no_translator(label) if model.lens and is_sublayer(label) else NO_LENS
+            missing = no_translator(label) if model.has_two_sides and is_sublayer(label) else NO_LENS
             self._say(lens, "" if ranking else missing)
             if ranking is not None:
                 self.list_of(lens).show(ranking, message.texts)
                 frame = self.query_one(f"#ranking-{lens}")
-                frame.border_subtitle = f"top {len(ranking.ids)} of {model.vocabulary}"
+                vocabulary = model.vocabulary
+                if model.comparison is not None and lens == "tuned":
+                    vocabulary = model.comparison.right.vocabulary
+                frame.border_subtitle = f"top {len(ranking.ids)} of {vocabulary}"
 
     def say(self, text: str) -> None:
         """Why there is no cell."""

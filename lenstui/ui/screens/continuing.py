@@ -105,17 +105,23 @@ class Continuing(GridScreen):
         elif is_sublayer(self.rows[self.panes.cursor.row]):
             self._tell("A part of a block is no place to stop at: go to a row between two blocks.")
         elif self._can_grow():
-            panes, row = self.panes, self.panes.cursor.row
+            row = self.panes.cursor.row
             last = row == len(self.rows) - 1
             room = None if self.model.context is None else self.model.context - len(self.columns)
             screen = AskGeneration(
                 row=None if last else row,
                 label=self.rows[row],
-                tuned=panes.lens == "tuned" and not last,
+                tuned=self._speaks_tuned and not last,
                 seed=self._seed,
                 room=room,
             )
             self.app.push_screen(screen, self._generate)
+
+    @property
+    def _speaks_tuned(self) -> bool:
+        """Whether a row of the open model speaks by its tuned lens."""
+        comparison = None if self.model is None else self.model.comparison
+        return (self.panes.lens if comparison is None else comparison.left.kind) == "tuned"
 
     def _generate(self, how: Generation | None) -> None:
         if how is None:

@@ -19,7 +19,7 @@ class Differing(GridScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "d", "difference", "Difference", show=False, id="explore.difference",
-            tooltip="The tuned lens minus the logit lens, and back",
+            tooltip="The right pane minus the left one, and back",
         ),
     ]  # fmt: skip
 

@@ -30,17 +30,16 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.repaint import Repaint
 from lenstui.ui.screens.cell import CellOpening
-from lenstui.ui.screens.continuing import Continuing
+from lenstui.ui.screens.comparing import Comparing
 from lenstui.ui.screens.crystallizing import Crystallizing
-from lenstui.ui.screens.differing import OF_BOTH, Differing
+from lenstui.ui.screens.differing import OF_BOTH
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.first_row import FirstRow
-from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.screens.set_opening import SetOpening
 from lenstui.ui.screens.taking_apart import TakingApart
-from lenstui.ui.screens.taking_away import TakingAway
+from lenstui.ui.slots import Slots
 from lenstui.ui.widgets.cell_panel import CellPanel
-from lenstui.ui.widgets.grid import Cursor, Grid
+from lenstui.ui.widgets.grid import Grid
 from lenstui.ui.widgets.panes import LENSES, Panes
 from lenstui.ui.widgets.prompt_box import PromptBox
 from lenstui.ui.widgets.status_bar import StatusBar
@@ -56,9 +55,7 @@ t trains one,
 o opens one."""
 
 
-class Explore(
-    CellOpening, Differing, FirstRow, Crystallizing, TakingAway, SetOpening, Continuing, Pinning, TakingApart
-):
+class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, TakingApart):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands
@@ -73,7 +70,6 @@ class Explore(
     def __init__(self, prompt: str, *, depth: int = 1, history: History | None = None) -> None:
         super().__init__()
         self._history = history
-        self.first_cursor: Cursor | None = None  # where to begin, if not at the end
         self._prompt = prompt
         self._depth = depth
         self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
@@ -144,7 +140,7 @@ class Explore(
         self.panel.pins = ()  # they are tokens of another model
         self.fold()
         self.panes.empty("logit", model.rows, model.vocabulary, "")
-        self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.lens else NO_LENS)
+        self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.has_two_sides else NO_LENS)
         self._rows, self._columns = model.rows, ()
         self.panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
@@ -152,14 +148,15 @@ class Explore(
         self._read(self._prompt, leave_prompt=untouched)
 
     def on_lens_opened(self, message: LensOpened) -> None:
-        """Read the prompt again, with the cursor where it is; of the grids only the tuned one changes."""
+        """Read the prompt again, with the cursor where it is; of the grids only one changes."""
         self._describe(message.model)
         if self._columns:
-            self._read(self._prompt, leave_prompt=False, kept=["logit"])
+            self._read(self._prompt, leave_prompt=False, kept=["tuned" if self.comparison else "logit"])
 
     def _describe(self, model: OpenModel) -> None:
         """What the lines above the prompt say of the model and its lens."""
         self._model = model
+        self.panes.slots = self.panel.slots = Slots.of(model.comparison)
         self.app.clear_notifications()
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
@@ -230,7 +227,7 @@ class Explore(
         box.border_subtitle = f"{count} · reading …"
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
-            if lens == "tuned" and model.lens is None and not panes.in_training:
+            if lens == "tuned" and not model.has_two_sides and not panes.in_training:
                 panes.pane(lens).say(NO_LENS)
             elif lens not in kept or not panes.grids[lens].display:
                 panes.lay_out(lens, message.rows, message.columns, model.vocabulary, cursor)
@@ -263,6 +260,9 @@ class Explore(
     def _read_again(self) -> None:
         self._read(self._prompt, leave_prompt=False, kept=["tuned"])
 
+    def _read_anew(self) -> None:
+        self._read(self._prompt, leave_prompt=False)
+
     def on_read_failed(self, message: ReadFailed) -> None:
         """Say why; the prompt can be changed and tried again."""
         if message.serial == self._serial:
@@ -278,8 +278,9 @@ class Explore(
         bar = self.query_one(StatusBar)
         bar.fit = status if status.phase in BUSY else None
         in_training = status.phase in UNDER_WAY
-        if in_training != self.panes.in_training:
-            self.panes.in_training = in_training
+        if in_training != self._in_training:
+            self._in_training = in_training
+            self._mark_training()
             self._repaint = Repaint()
         if status.phase is Phase.DISCARDED:
             self._show_lens_in_use()
@@ -306,6 +307,8 @@ class Explore(
     def _show_lens_in_use(self) -> None:
         """After a fit that came to nothing."""
         assert self._model is not None
+        if self.comparison is not None:
+            return
         if self._model.lens is not None:
             self._read(self._prompt, leave_prompt=False, kept=["logit"])
             return

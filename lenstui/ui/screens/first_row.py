@@ -59,17 +59,19 @@ class FirstRow(Finding):
             return
         rows = {lens: first_rows(read[lens], [token for token, _ in message.tokens]) for lens in lenses}
         here = {lens: int(rows[lens][column]) for lens in lenses}
+        spoken = self.panes.slots.spoken
         there = {int(read[lens][row, column]) for lens, row in here.items() if row >= 0}
         said = " or ".join(f'"{text}"' for token, text in message.tokens if token in there or not there)
         if not message.whole:
             said = f'No token is "{message.word}", its first one is {said}'
-        said += f": {_by_lens(here, [self.rows[place] for place in stream], column)}."
+        named = {spoken[lens]: row for lens, row in here.items()}
+        said += f": {_by_lens(named, [self.rows[place] for place in stream], column)}."
         first = lenses[0]
         if here[first] >= 0:
             self._go_to_cell(stream[here[first]], column)
         else:
             elsewhere = np.flatnonzero(rows[first] >= 0).tolist()
-            said += f" The {first} lens has it in {self._named(elsewhere, column)}."
+            said += f" The {spoken[first]} has it in {self._named(elsewhere, column)}."
         self._tell(said, seconds=8)
 
     def _named(self, columns: Sequence[int], column: int) -> str:
@@ -84,9 +86,9 @@ def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str
     """The first row by each lens, -1 for never; the lens that is shown comes first."""
     (shown, row), *others = rows.items()
     if row >= 0:
-        said, never = f"first top-1 at row {labels[row]} in the {shown} lens", "never"
+        said, never = f"first top-1 at row {labels[row]} in the {shown}", "never"
     else:
-        said, never = f"never top-1 in column {column} in the {shown} lens", "nor"
+        said, never = f"never top-1 in column {column} in the {shown}", "nor"
     for lens, row in others:
-        said += f", {f'at row {labels[row]}' if row >= 0 else never} in the {lens} lens"
+        said += f", {f'at row {labels[row]}' if row >= 0 else never} in the {lens}"
     return said

@@ -75,6 +75,6 @@ class GridScreen(LeanScreen[None]):
         """Why the cell under the cursor has no token."""
         panes = self.panes
         label = self._rows[panes.cursor.row] if self._rows else ""
-        if panes.lens == "tuned" and is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
+        if is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
             return no_translator(label)
         return NOT_READ

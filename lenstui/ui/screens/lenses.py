@@ -55,6 +55,10 @@ class Lenses(LeanScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="lenses.help"),
         Binding("enter", "use", "Use", tooltip="Read the open model through this lens", id="lenses.use"),
+        Binding(
+            "c", "compare", "Compare", id="lenses.compare",
+            tooltip="Put this lens beside the one in use",
+        ),
         Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
         Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
         Binding(
@@ -193,6 +197,20 @@ class Lenses(LeanScreen[None]):
             self._tell("There is no lens to use.")
         else:
             self._open(self._chosen.card.path)
+
+    def action_compare(self) -> None:
+        """Read the open model through the lens in use, and beside it through the highlighted one."""
+        if self._chosen is None:
+            self._tell("There is no lens to compare.")
+        elif self._model is None:
+            self._tell("No model is open yet: a lens needs one.")
+        else:
+            self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
+            self._app.beside.compare(self._chosen.card.path)
+
+    def on_beside_changed(self) -> None:
+        """Back to where both are seen."""
+        self.on_lens_opened()
 
     def action_browse(self) -> None:
         """Open a file from any folder."""

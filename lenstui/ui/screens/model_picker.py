@@ -21,6 +21,7 @@ from lenstui.ui.model_list import BUNDLED, FOLDER
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelLine, ModelTable
+from lenstui.ui.widgets.status_bar import short_name
 
 if TYPE_CHECKING:
     from lenstui.ui.app import LenstuiApp
@@ -87,7 +88,13 @@ class ModelPicker(ModalScreen[Chosen | None]):
     """
 
     def __init__(
-        self, opened: OpenModel | None, recent: Sequence[str], device: str = "auto", dtype: str = "auto"
+        self,
+        opened: OpenModel | None,
+        recent: Sequence[str],
+        device: str = "auto",
+        dtype: str = "auto",
+        *,
+        beside: bool = False,
     ) -> None:
         """Ask for a model.
 
@@ -96,11 +103,14 @@ class ModelPicker(ModalScreen[Chosen | None]):
             recent: names of models that were open before, the last one first.
             device: that it will be loaded to.
             dtype: of its weights then, as the user named it.
+            beside: the one that is open stays open.
         """
         super().__init__()
         bundled = opened is not None and opened.name == BUNDLED_MODEL
         self._opened = "" if bundled else None if opened is None else opened.name
         self._recent, self._dtype = recent, dtype
+        self._beside = opened is not None and beside
+        self._what = f"a model beside {short_name(opened.name)}" if opened and beside else "open a model"
         self._device = opened.device if device == "auto" and opened is not None else device
         self._listed: ModelsListed | None = None
         self._answered: str | None = ""  # the text that the list is for; None while that is looked for
@@ -109,7 +119,7 @@ class ModelPicker(ModalScreen[Chosen | None]):
     def compose(self) -> ComposeResult:
         """The line, the list, and what is to be said of the highlighted one."""
         with Vertical(id="model-box") as box:
-            box.border_title = "open a model"
+            box.border_title = self._what
             box.border_subtitle = "enter opens · tab completes · esc closes"
             line = Input(placeholder="a part of a name, OWNER/NAME, a folder or a GGUF file", compact=True)
             line.cursor_blink = False
@@ -143,7 +153,7 @@ class ModelPicker(ModalScreen[Chosen | None]):
     def on_models_listed(self, message: ModelsListed) -> None:
         """Show those that suit what is typed."""
         self._listed = message
-        title = f"open a model · lenstui has taken {size_text(message.peak)} at most"
+        title = f"{self._what} · lenstui has taken {size_text(message.peak)} at most"
         self.query_one("#model-box").border_title = title
         if not is_path(self._text):
             self._find()
@@ -199,7 +209,7 @@ class ModelPicker(ModalScreen[Chosen | None]):
             return "" if model.where == BUNDLED else "Its files do not say how much memory it takes."
         dtype = "float32" if listed.dtype == "auto" and listed.device == "cpu" else listed.dtype
         kind = "" if dtype == "auto" else f" as {dtype}"
-        text = f"Takes about {size_text(model.needed)}{kind}"
+        text = f"Takes about {size_text(model.needed)}{kind}{' more' * self._beside}"
         if listed.free is None:
             return f"{text}."
         room = f"{size_text(listed.free)} are free on {listed.device}"

@@ -210,7 +210,8 @@ class Train(LeanScreen[None]):
 
     def on_tile_read(self, message: TileRead) -> None:
         """The prompt, as it was read for Explore."""
-        if message.serial == self._app.explore.serial and "tuned" in message.tile.lenses:
+        explore, lenses = self._app.explore, message.tile.lenses
+        if message.serial == explore.serial and "tuned" in lenses and explore.comparison is None:
             self._show_cells(message.tile.start, message.tile.lenses["tuned"], message.texts)
 
     def _show_cells(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:

@@ -15,6 +15,7 @@ from lenstui.lens.cells import Cells
 from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.crystallization import of_column
 from lenstui.ui.pins import Pinned, numbers_at, without_token
+from lenstui.ui.slots import Slots
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid_cells import Cursor
 from lenstui.ui.widgets.pin_line import PinLine
@@ -52,6 +53,7 @@ class CellPanel(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._plot: PinPlot | None = None
+        self.slots = Slots()
         self._cells: Mapping[str, Cells | None] = {}
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
@@ -95,17 +97,18 @@ class CellPanel(Vertical):
             texts: display texts, at least of the top tokens.
         """
         self._cells, self._cursor, self._rows = cells, cursor, rows
+        brief, row, column = self.slots.brief, cursor.row, cursor.column
         facts = {
-            lens: None if of_lens is None else CellFacts.of(lens, of_lens, cursor.row, cursor.column, texts)
+            lens: None if of_lens is None else CellFacts.of(brief[lens], of_lens, row, column, texts)
             for lens, of_lens in cells.items()
         }
-        label = rows[cursor.row]
+        named = {brief[lens]: of_lens for lens, of_lens in cells.items()}
         self.query_one(Detail).show(
             title,
             facts["logit"],
             facts["tuned"],
-            settled=of_column(cells, rows, cursor.column),
-            not_tuned=no_translator(label) if is_sublayer(label) and cells["tuned"] is not None else "",
+            settled=of_column(named, rows, column),
+            not_tuned=no_translator(rows[row]) if is_sublayer(rows[row]) and cells["tuned"] else "",
         )
         self._show_pins()
 
@@ -150,12 +153,15 @@ class CellPanel(Vertical):
             return
         row, column = self._cursor.row, self._cursor.column
         read = {lens: cells for lens, cells in self._cells.items() if cells is not None}
-        numbers = {lens: numbers_at(cells, len(self.pins), row, column) for lens, cells in read.items()}
+        numbers = {
+            self.slots.brief[lens]: numbers_at(cells, len(self.pins), row, column)
+            for lens, cells in read.items()
+        }
         line = self.query_one(PinLine)
         line.pins, line.numbers = self.pins, numbers
         self.query_one(PinList).show(self.pins, numbers)
         if self._plot is not None and self._plot.display and read:
-            self._plot.show(self.pins, read, self._rows, column)
+            self._plot.show(self.pins, read, self._rows, column, self.slots)
 
     @on(PinList.Unpinned)
     def unpin(self, message: PinList.Unpinned) -> None:

@@ -13,9 +13,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
-from lenstui.export.difference import DIFFERENT, TITLE, Difference
+from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, shares_text, values_for
 from lenstui.ui.crystallization import summary
+from lenstui.ui.slots import LENSES, Slots
 from lenstui.ui.widgets.cell import clip
 from lenstui.ui.widgets.difference_cells import MOST_LINES
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
@@ -23,7 +24,8 @@ from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
 from lenstui.ui.widgets.pane import Pane
 
-LENSES = ("logit", "tuned")
+__all__ = ["LENSES", "Panes"]
+
 DIFFERENCE = "difference"
 _TEXT_WIDTH = 12  # of a pin, in the name of a value
 
@@ -46,6 +48,7 @@ class Panes(Vertical):
     """
 
     value_index: reactive[int] = reactive(0, init=False)
+    slots: reactive[Slots] = reactive(Slots(), init=False)
     pins: reactive[tuple[str, ...]] = reactive((), init=False)
     shown_lens: reactive[str] = reactive("logit", init=False)
     in_training: reactive[bool] = reactive(False, init=False)
@@ -59,7 +62,7 @@ class Panes(Vertical):
         self._vocabulary = 0
 
     def compose(self) -> ComposeResult:
-        """Logit lens on the left, tuned lens on the right; or the difference."""
+        """Logit lens on the left, tuned lens on the right, or what else the slots hold; or the difference."""
         with Horizontal():
             for lens in LENSES:
                 yield Pane(lens)
@@ -205,6 +208,11 @@ class Panes(Vertical):
         """Of tabs one shows."""
         self._title()
 
+    def watch_slots(self) -> None:
+        """They hold something else."""
+        self._title()
+        self.rescale()
+
     def watch_in_training(self) -> None:
         """The tuned pane says whose lens it shows."""
         self._title()
@@ -249,18 +257,22 @@ class Panes(Vertical):
         legend = self.query_one(Legend)
         if self.difference:
             self._compare()
-            legend.value, legend.scale, legend.note = Difference(self.value), self._compared.scale, ""
+            legend.value, legend.scale, legend.note = self._difference, self._compared.scale, ""
         else:
-            legend.value, legend.scale, legend.note = self.value, scale, shares_text(self.value, read)
+            named = {self.slots.brief[lens]: values for lens, values in read.items()}
+            legend.value, legend.scale, legend.note = self.value, scale, shares_text(self.value, named)
         self._say_where_settled()
+
+    @property
+    def _difference(self) -> Difference:
+        """What is compared, and of what."""
+        return Difference(self.value, *(self.slots.brief[lens] for lens in LENSES))
 
     def _compare(self) -> None:
         """What is not seen is not compared."""
         if not self.difference:
             return
-        self._compared.compare(
-            self.grids["logit"], self.grids["tuned"], Difference(self.value), self._vocabulary
-        )
+        self._compared.compare(self.grids["logit"], self.grids["tuned"], self._difference, self._vocabulary)
         different, compared = self._compared.counted
         self.pane(DIFFERENCE).border_subtitle = (
             f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
@@ -274,6 +286,7 @@ class Panes(Vertical):
 
     def on_resize(self) -> None:
         """The frames have room for more words, or for fewer."""
+        self._title()
         self._say_where_settled()
 
     def _say_where_settled(self) -> None:
@@ -309,12 +322,19 @@ class Panes(Vertical):
         """Where the panes are tabs, each names both."""
         for pane in self.query(Pane):
             pane.set_class(pane.lens == self.shown_lens, "-shown")
-            names = LENSES if self.tabs or pane.lens == DIFFERENCE else (pane.lens,)
-            title = Text(" │ ").join(
-                Text(f"{name} lens", style="bold" if name == pane.lens else "dim") for name in names
-            )
-            if pane.lens == DIFFERENCE:
-                title = Text.assemble((TITLE, "bold"))
-            if self.in_training and "tuned" in names:
-                title.append(" in training", style="italic")
-            pane.border_title = title.append(f" · {self.value.label}")
+            wide = self.tabs or pane.lens == DIFFERENCE
+            room = self.size.width // (1 if wide else len(LENSES)) - 6  # without corners and spaces
+            fits = lambda names: self._title_of(pane.lens, names).cell_len <= room  # noqa: B023, E731
+            pane.border_title = self._title_of(pane.lens, self.slots.fitting(fits))
+
+    def _title_of(self, lens: str, names: Mapping[str, str]) -> Text:
+        """The title of a pane, by some names of what the slots hold."""
+        shown = LENSES if self.tabs or lens == DIFFERENCE else (lens,)
+        if lens == DIFFERENCE:
+            title = Text.assemble((f"{names['tuned']} − {names['logit']}", "bold"))
+        else:
+            parts = [Text(names[name], style="bold" if name == lens else "dim") for name in shown]
+            title = Text(" │ ").join(parts)
+        if self.in_training and "tuned" in shown:
+            title.append(" in training", style="italic")
+        return title.append(f" · {self.value.label}")

@@ -14,7 +14,7 @@ from lenstui.ui.pins import Pinned, PinNumbers
 from lenstui.ui.widgets.cell import fit
 
 Numbers = Mapping[str, Sequence[PinNumbers | None]]
-"""By lens name, the numbers of each pin; the tuned lens is left out where there is none."""
+"""By lens, or by side of a comparison, the numbers of each pin; no tuned lens where there is none."""
 
 _TEXT_WIDTH = 12  # of a token, at most
 _ROOM_FOR_LENSES = 90  # columns; in fewer the pins need them

@@ -14,6 +14,7 @@ from lenstui.export.values import probability_text, round_top
 from lenstui.lens.cells import Cells
 from lenstui.lens.rows import stream_places
 from lenstui.ui.pins import Pinned
+from lenstui.ui.slots import Slots
 
 
 class PinPlot(PlotWidget, can_focus=False):
@@ -44,7 +45,12 @@ class PinPlot(PlotWidget, can_focus=False):
         self.drawn: tuple[object, ...] = ()
 
     def show(
-        self, pins: Sequence[Pinned], cells: Mapping[str, Cells], rows: Sequence[str], column: int
+        self,
+        pins: Sequence[Pinned],
+        cells: Mapping[str, Cells],
+        rows: Sequence[str],
+        column: int,
+        slots: Slots,
     ) -> None:
         """Draw the residual stream's rows anew, if there is anything new."""
         places = stream_places(rows)
@@ -54,11 +60,13 @@ class PinPlot(PlotWidget, can_focus=False):
             for lens, of_lens in cells.items()
             if of_lens.pin_logprobs.shape[2] == len(pins)
         }
+        self.border_subtitle = f"digits: {slots.brief['logit']}"
+        if "tuned" in curves:
+            self.border_subtitle += f" · lines: {slots.brief['tuned']}"
         drawn = (tuple(pins), tuple(rows), *((lens, curve.tobytes()) for lens, curve in curves.items()))
         if drawn == self.drawn:
             return
         self.drawn = drawn
-        self.border_subtitle = "digits: logit" + (" · lines: tuned" if "tuned" in curves else "")
         numbers = np.concatenate([curve.ravel() for curve in curves.values()] or [np.zeros(1)])
         top = round_top(float(np.nanmax(numbers, initial=0.01)))
         self.clear()

@@ -13,6 +13,7 @@ from lenstui.export.printable import printable
 from lenstui.ui.fit_messages import FitStatus
 from lenstui.ui.fit_words import glances
 from lenstui.ui.messages import OpenModel
+from lenstui.ui.slots import side_name
 
 
 class StatusBar(Widget):
@@ -65,11 +66,14 @@ class StatusBar(Widget):
         brandless = Text.assemble(name, blocks, machine, wiring)
         lens = "none" if model.lens is None else printable(model.lens)
         kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
-        brief = stage or Text(f"tuned lens: {lens}")
+        read_through = f"tuned lens: {lens}"
+        if model.comparison is not None:
+            read_through, kl = f"beside: {side_name(model.comparison.right)}", ""
+        brief = stage or Text(read_through)
         if self.fit is not None:
             return self._lines_in_training(everything, brandless, Text.assemble(name, wiring), self.fit)
         return [
-            (everything, stage or Text(f"tuned lens: {lens}{kl}")),
+            (everything, stage or Text(f"{read_through}{kl}")),
             (everything, brief),
             (brandless, brief),
             (Text.assemble(name, machine, wiring), brief),

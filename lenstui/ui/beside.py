@@ -1,0 +1,191 @@
+"""What is read beside the open model, in the tuned lens's place: another model, or another lens of the same.
+
+Used by the model thread. Torch is imported in here, inside the functions.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from lenstui.lens.cells import Ranking, Tile
+from lenstui.lens.errors import LensError
+from lenstui.opening import Opened
+from lenstui.ui.slots import LENSES, Comparison, Side
+
+if TYPE_CHECKING:
+    from lenstui.lens.rows import Row
+    from lenstui.lens.tokens import Prompt
+    from lenstui.ui.model_work import ReadRequest
+
+SAME = "Both sides are one model: its logit lens would be the same on both."
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The open model, and what is beside it.
+
+    Attributes:
+        left: the open model with its lens.
+        right: another model, or the same one with another lens.
+        kind: which lens both are read through, `logit` or `tuned`.
+    """
+
+    left: Opened
+    right: Opened
+    kind: str = "logit"
+
+    @classmethod
+    def of(cls, left: Opened, right: Opened, kind: str = "logit") -> Beside:
+        """Put two side by side, by that kind of lens if they have it.
+
+        Raises:
+            LensError: if they cannot be; it names both.
+        """
+        from lenstui.lens.agreement import check_agreement
+
+        if left.model is not right.model:
+            check_agreement(left.model, right.model)
+        kinds = _kinds(left, right)
+        return cls(left, right, kind if kind in kinds else kinds[0])
+
+    @property
+    def of_lenses(self) -> bool:
+        """Whether they are one model with two lenses."""
+        return self.left.model is self.right.model
+
+    @property
+    def context(self) -> int | None:
+        """The most columns that both can read."""
+        from lenstui.lens.agreement import shared_context
+
+        return shared_context(self.left.model, self.right.model)
+
+    @property
+    def vocabulary(self) -> int:
+        """Ids below it are tokens of both."""
+        return min(self.left.model.vocabulary, self.right.model.vocabulary)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What has to be said of the lens beside."""
+        said = {self.right.reason, *self.left.remarks}
+        return tuple(remark for remark in self.right.remarks if remark not in said)
+
+    @property
+    def described(self) -> Comparison:
+        """As the screen describes it."""
+        sides = [_side(opened, self.kind) for opened in (self.left, self.right)]
+        one_kind = None
+        if self.of_lenses:
+            one_kind = SAME
+        elif missing := [opened.model.name for opened in (self.left, self.right) if opened.lens is None]:
+            one_kind = f"No tuned lens for {' and '.join(missing)}: only the logit lens compares them."
+        return Comparison(sides[0], sides[1], self.of_lenses, one_kind)
+
+    def with_other_kind(self) -> Beside:
+        """By the other kind of lens, where both have it."""
+        kinds = _kinds(self.left, self.right)
+        return replace(self, kind=kinds[(kinds.index(self.kind) + 1) % len(kinds)])
+
+    def prompt(self, request: ReadRequest) -> Prompt:
+        """The prompt as both read it.
+
+        Raises:
+            LensError: if they do not read it alike.
+        """
+        from lenstui.lens.agreement import shared_prompt
+
+        return shared_prompt(
+            self.left.model, self.right.model, request.text, request.reading, tail=request.tail
+        )
+
+    def tiles(self, request: ReadRequest, prompt: Prompt, **which: Any) -> Iterator[Tile]:
+        """Read a prompt by both: tiles of the one and of the other by turns, each with one slot filled.
+
+        Args:
+            request: what is asked for.
+            prompt: from `prompt`.
+            which: columns, as `read_tiles` takes them.
+        """
+        from lenstui.lens.readout import read_tiles
+
+        reading = request.reading
+
+        def of(slot: str, opened: Opened) -> Iterator[Tile]:
+            for tile in read_tiles(
+                opened.model,
+                prompt,
+                opened.lens if self.kind == "tuned" else None,
+                top_k=request.top_k,
+                pins=request.pins,
+                rows=reading.rows.of(opened.model.num_blocks),
+                lenses=[self.kind],
+                final_norm=reading.final_norm,
+                sublayers=reading.sublayers,
+                **which,
+            ):
+                yield replace(tile, lenses={slot: tile.lenses[self.kind]})
+
+        # Their tiles may be of other widths, as the vocabularies are.
+        turns = zip_longest(of(LENSES[0], self.left), of(LENSES[1], self.right))
+        return (tile for tile in chain.from_iterable(turns) if tile is not None)
+
+    def rankings(self, request: ReadRequest, row: Row, column: int, count: int) -> Mapping[str, Ranking]:
+        """The likeliest tokens of one cell by slot; none where the lens does not read that row."""
+        from lenstui.lens.ranking import rank_cell
+
+        prompt, found = self.prompt(request), {}
+        for slot, opened in zip(LENSES, (self.left, self.right), strict=True):
+            lens = opened.lens if self.kind == "tuned" else None
+            final_norm = request.reading.final_norm
+            ranked = rank_cell(opened.model, prompt, row, column, lens, count=count, final_norm=final_norm)
+            if self.kind in ranked:
+                found[slot] = ranked[self.kind]
+        return found
+
+
+def beside_no_longer(before: Beside, opened: Opened) -> tuple[Beside | None, str | None]:
+    """What is beside another open model than before: the same, if they agree; else nothing, and why."""
+    if before.of_lenses:
+        return None, "The lens that was beside is of the model before: it is taken away."
+    try:
+        beside = Beside.of(opened, before.right, before.kind)
+    except LensError as error:
+        return None, f"{before.right.model.name} is beside no longer. {error}"
+    if beside.kind != before.kind:
+        return beside, f"{beside.described.one_kind}"
+    return beside, None
+
+
+def free_memory() -> None:
+    """Give back what a model took that nobody reads any more."""
+    import torch
+
+    gc.unfreeze()  # Explore has the collector pass over all that was there when a model was opened
+    gc.collect()
+    gc.freeze()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _kinds(left: Opened, right: Opened) -> tuple[str, ...]:
+    """Kinds of lens that both are worth reading through."""
+    if left.model is right.model:
+        return ("tuned",)
+    return LENSES if left.lens is not None and right.lens is not None else LENSES[:1]
+
+
+def _side(opened: Opened, kind: str) -> Side:
+    model, lens = opened.model, opened.lens
+    return Side(
+        model.name,
+        model.revision,
+        model.dtype_name,
+        model.vocabulary,
+        kind,
+        lens.name if lens is not None and kind == "tuned" else None,
+    )

@@ -1,0 +1,114 @@
+"""The jobs that put a model or a lens beside the open model, and take it away again.
+
+Torch is imported in here, inside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from textual.message import Message
+
+from lenstui.lens.errors import LensError, first_line
+from lenstui.opening import Opened
+from lenstui.start import Start
+from lenstui.ui.beside import Beside, free_memory
+from lenstui.ui.messages import BesideChanged, LensRefused
+from lenstui.ui.model_thread import ModelThread, Stop
+from lenstui.ui.model_work import ModelWork
+
+_KIND = "beside"  # of its jobs: each stops the one before
+NO_LENS = "No tuned lens is in use to compare it with: Enter uses one."
+IN_USE = "This lens is in use: highlight another one to compare it with."
+
+
+class BesideWork:
+    """Puts beside the open model what is asked for, at once for the caller; what becomes of it is posted."""
+
+    def __init__(
+        self,
+        post: Callable[[Message], object],
+        thread: ModelThread,
+        work: ModelWork,
+        recent: Callable[[], Sequence[str]],
+    ) -> None:
+        """Put nothing there yet.
+
+        Args:
+            post: takes the messages.
+            thread: that does model work.
+            work: the open model.
+            recent: names of models that were open before, the last one first.
+        """
+        self._post = post
+        self._thread = thread
+        self._work = work
+        self.recent = recent
+
+    def open(self, start: Start) -> None:
+        """Load a model beside the open one."""
+        self._thread.submit("load", lambda stop: self._work.open(start, stop, self._put))
+
+    def compare(self, path: Path) -> None:
+        """Have the open model read through a second lens, beside the one in use."""
+        self._thread.submit(_KIND, lambda stop: self._compare(path, stop))
+
+    def change_kind(self) -> None:
+        """Read both sides through the other kind of lens."""
+        self._thread.submit(_KIND, lambda stop: self._change_kind())
+
+    def take_away(self) -> None:
+        """Have the open model alone, and the memory of the other one free."""
+        self._thread.submit(_KIND, lambda stop: self._have(None))
+
+    # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
+
+    def _put(self, right: Opened) -> None:
+        """Have a model beside the open one.
+
+        Raises:
+            LensError: if they cannot be compared; it names both.
+        """
+        work = self._work
+        if work.opened is None:
+            raise LensError("No model is open: there is nothing to compare it with.")
+        beside = Beside.of(work.opened, right)
+        if work.request is not None:
+            beside.prompt(work.request)
+        self._have(beside)
+
+    def _compare(self, path: Path, stop: Stop) -> None:
+        opened = self._work.opened
+        if opened is None or opened.lens is None:
+            self._post(LensRefused(NO_LENS))
+            return
+        if opened.lens_file is not None and path.resolve() == opened.lens_file.resolve():
+            self._post(LensRefused(IN_USE))
+            return
+        from lenstui.lens.compatibility import fit_warning
+        from lenstui.lens.lens_file import open_lens
+
+        try:
+            lens = open_lens(path)
+            warning = fit_warning(lens, opened.model)
+        except LensError as error:
+            self._post(LensRefused(str(error)))
+        except Exception as error:  # whatever torch raises must not end the program
+            self._post(LensRefused(f"{path} was not opened: {type(error).__name__}: {first_line(error)}"))
+        else:
+            if not stop():
+                self._have(Beside.of(opened, replace(opened, lens=lens, lens_file=path, warning=warning)))
+
+    def _change_kind(self) -> None:
+        if self._work.beside is not None:
+            self._have(self._work.beside.with_other_kind())
+
+    def _have(self, beside: Beside | None) -> None:
+        before, self._work.beside = self._work.beside, beside
+        self._post(BesideChanged(self._work.described))
+        kept = beside is not None and before is not None and beside.right.model is before.right.model
+        if before is not None and not kept:
+            del before
+            free_memory()

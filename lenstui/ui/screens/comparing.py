@@ -1,0 +1,155 @@
+"""What Explore does to show two models side by side, or two lenses of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from lenstui.ui.messages import BesideChanged, BesideTold, LoadStage, OpenModel
+from lenstui.ui.screens.continuing import Continuing
+from lenstui.ui.screens.differing import Differing
+from lenstui.ui.screens.pinning import Pinning
+from lenstui.ui.screens.rereading import Rereading
+from lenstui.ui.screens.taking_away import TakingAway
+from lenstui.ui.slots import Comparison, side_name
+from lenstui.ui.widgets.grid import Cursor
+
+if TYPE_CHECKING:
+    from lenstui.ui.screens.model_picker import Chosen
+
+NOTHING_BESIDE = "Nothing is beside the open model: M puts another one there; o, then c another lens."
+ALONE = "Files and commands are of one model, and two sides are on screen: M takes {} away first."
+
+
+class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
+    """Explore with something beside the open model."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "M", "beside", "Compare", show=False, id="explore.beside",
+            tooltip="Another model beside the open one, or take it away",
+        ),
+        Binding(
+            "L", "other_kind", "Kind of lens", show=False, id="explore.other_kind",
+            tooltip="Compare through the other kind of lens",
+        ),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_training = False  # a lens for the open model
+        self.first_cursor: Cursor | None = None  # where to begin, if not at the end
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What is on the two sides, where not the two lenses of the open model are."""
+        return None if self._model is None else self._model.comparison
+
+    def action_beside(self) -> None:
+        """Ask for a model to put beside the open one; or take away what is there."""
+        if self._model is None:
+            self._tell("No model is open yet: m opens one.")
+        elif self.comparison is not None:
+            self._app.beside.take_away()
+        else:
+            from lenstui.ui.screens.model_picker import ModelPicker  # the first paint can do without
+
+            start, recent = self._app.start, self._app.beside.recent()
+            picker = ModelPicker(self._model, recent, start.device, start.dtype, beside=True)
+            self.app.push_screen(picker, self._put_beside)
+
+    def _put_beside(self, chosen: Chosen | None) -> None:
+        if chosen is None:
+            return
+        self.post_message(LoadStage("looking for the model"))
+        self._app.beside.open(
+            replace(
+                self._app.start,
+                model=chosen.name or None,
+                demo=not chosen.name,
+                revision=chosen.revision,
+                lens=None,
+                again=None,
+                trust_remote_code=False,
+            )
+        )
+
+    def action_other_kind(self) -> None:
+        """Both sides through the other kind of lens."""
+        if self.comparison is None:
+            self._tell(NOTHING_BESIDE)
+        elif self.comparison.one_kind is not None:
+            self._tell(self.comparison.one_kind)
+        else:
+            self._app.beside.change_kind()
+
+    def on_beside_changed(self, message: BesideChanged) -> None:
+        """Read the prompt for both panes; the cursor stays where it is."""
+        model = message.model
+        self._describe(model)
+        self._mark_training()
+        self.first_cursor = self.panes.cursor
+        if not model.has_two_sides:
+            self.panes.difference = False
+            self.panes.empty("tuned", self._rows, model.vocabulary, "")
+        if model.comparison is not None:
+            limit = model.comparison.vocabulary
+            self.panel.pins = tuple(pin for pin in self.panel.pins if pin.id < limit)
+        if self._columns:
+            self._read_anew()
+
+    def on_beside_told(self, message: BesideTold) -> None:
+        """Say it."""
+        self.notify(message.text, title="Compared", severity="warning", timeout=12, markup=False)
+
+    # ── what another class shows ─────────────────────────────────────────────────────────────────────────
+
+    def _describe(self, model: OpenModel) -> None:
+        """Say what is open, and what is beside it."""
+
+    def _read_anew(self) -> None:
+        """Read the prompt for both panes."""
+
+    def _mark_training(self) -> None:
+        """The tuned pane shows the lens in training, unless something else is there."""
+        self.panes.in_training = self._in_training and self.comparison is None
+
+    # ── keys that are of one model ───────────────────────────────────────────────────────────────────────
+
+    def _lacks(self, token: int | None) -> bool:
+        """Whether only one of two padded vocabularies has a token, which is said."""
+        comparison = self.comparison
+        if comparison is None or token is None or token < comparison.vocabulary:
+            return False
+        self._tell(f'Only one of the models has a logit for "{self._texts[token]}".')
+        return True
+
+    def action_pin(self) -> None:
+        """Pin a token that both sides have."""
+        if not self._lacks(self.panes.token):
+            super().action_pin()
+
+    def action_append(self) -> None:
+        """Append a token that both sides have."""
+        if not self._lacks(self.panes.token):
+            super().action_append()
+
+    def action_take_away(self) -> None:
+        """What is on screen is of two models, and every file of one."""
+        if not self._two_sides():
+            super().action_take_away()
+
+    def action_copy_command(self) -> None:
+        """No command reads two models."""
+        if not self._two_sides():
+            super().action_copy_command()
+
+    def _two_sides(self) -> bool:
+        """Whether two sides are on screen, which is said."""
+        comparison = self.comparison
+        if comparison is not None:
+            of_lenses = comparison.of_lenses
+            self._tell(ALONE.format("the lens beside" if of_lenses else side_name(comparison.right)))
+        return comparison is not None

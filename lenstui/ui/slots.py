@@ -1,0 +1,120 @@
+"""What the two panes hold, in words: every title, legend and line of numbers has them from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lenstui.export.printable import printable
+
+LENSES = ("logit", "tuned")  # the slots: what a readout calls its lenses
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side of a comparison is read through.
+
+    Attributes:
+        model: its name.
+        revision: of the hub, where one was named.
+        dtype: of its weights.
+        vocabulary: how many logits it gives.
+        kind: `logit` or `tuned`.
+        lens: name of the tuned lens, where that is the kind.
+    """
+
+    model: str
+    revision: str | None
+    dtype: str
+    vocabulary: int
+    kind: str
+    lens: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models side by side, or two lenses of one.
+
+    Attributes:
+        left: the open model.
+        right: what is beside it.
+        of_lenses: both are the same model in memory.
+        one_kind: why there is no other kind of lens for both; None where there is.
+    """
+
+    left: Side
+    right: Side
+    of_lenses: bool = False
+    one_kind: str | None = None
+
+    @property
+    def vocabulary(self) -> int:
+        """Ids below it are tokens of both."""
+        return min(self.left.vocabulary, self.right.vocabulary)
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What the two slots hold.
+
+    Attributes:
+        brief: a word for each, where numbers stand side by side.
+        spoken: the same in a sentence, behind "the".
+        titles: what each is in full, then shorter and shorter, as many for the one as for the other.
+    """
+
+    brief: Mapping[str, str] = field(default_factory=lambda: {"logit": "logit", "tuned": "tuned"})
+    spoken: Mapping[str, str] = field(default_factory=lambda: {"logit": "logit lens", "tuned": "tuned lens"})
+    titles: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"logit": ("logit lens",), "tuned": ("tuned lens",)}
+    )
+
+    @classmethod
+    def of(cls, comparison: Comparison | None) -> Slots:
+        """The two lenses of a model, or what is compared."""
+        if comparison is None:
+            return cls()
+        sides = comparison.left, comparison.right
+        names = _told_apart(*sides)
+        titles = [_titles(side, name, comparison) for side, name in zip(sides, names, strict=True)]
+        return cls(
+            {"logit": "left", "tuned": "right"},
+            {"logit": "left pane", "tuned": "right pane"},
+            dict(zip(LENSES, titles, strict=True)),
+        )
+
+    def fitting(self, fits: Callable[[Mapping[str, str]], bool]) -> Mapping[str, str]:
+        """The fullest titles for which there is room, or else the shortest."""
+        forms = [dict(zip(LENSES, form, strict=True)) for form in zip(*self.titles.values(), strict=True)]
+        return next((form for form in forms if fits(form)), forms[-1])
+
+
+def side_name(side: Side) -> str:
+    """The model of a side, without its owner or folder, and its revision."""
+    return _name(side, 1)
+
+
+def _told_apart(left: Side, right: Side) -> tuple[str, str]:
+    """Short names of two models; where these are the same with the owner, the folder or the dtype."""
+    for parts in (1, 2):
+        names = _name(left, parts), _name(right, parts)
+        if names[0] != names[1]:
+            return names
+    left_name, right_name = _name(left, 1), _name(right, 1)
+    if left.dtype == right.dtype:
+        return left_name, right_name
+    return f"{left_name} {left.dtype}", f"{right_name} {right.dtype}"
+
+
+def _name(side: Side, parts: int) -> str:
+    name = "/".join(side.model.rstrip("/").split("/")[-parts:])
+    return printable(f"{name}@{side.revision}" if side.revision else name)
+
+
+def _titles(side: Side, name: str, comparison: Comparison) -> tuple[str, ...]:
+    lens = f"{side.kind} lens"
+    full = f"{lens} {printable(side.lens)}" if side.lens else lens
+    if comparison.of_lenses:  # the model says nothing about which is which
+        brief = printable(side.lens or side.kind)
+        return f"{name} · {full}", full, brief
+    return f"{name} · {full}", f"{name} · {lens}", f"{name} {side.kind}", name
