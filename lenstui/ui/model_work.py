@@ -362,8 +362,8 @@ class ModelWork:
         opened, request = self._opened, self._request
         if opened is None or request is None or request.serial != serial:
             return None
-        lens, prompt = self._lens_on_screen, self._prompt(request)
-        return Shown(opened, lens, lens is not opened.lens, prompt, request)
+        in_training = self.beside is None and self._lens_in_training() is not None
+        return Shown(opened, self._lens_on_screen, in_training, self._prompt(request), request)
 
     def _prompt(self, request: ReadRequest) -> Prompt:
         """The prompt that is asked for, as the open model reads it, and what is beside it."""
