@@ -134,8 +134,11 @@ def final_probs(folder: Path, prompt: str) -> Any:
 async def test_enter_reads_the_examples(opened: Any) -> None:
     async with opened() as (app, pilot):
         await go(app, pilot)
-        assert app.focused is app.screen.query_one("#set-file")
-        await pilot.press("enter")
+        line = app.screen.query_one("#set-file", Input)
+        assert app.focused is line
+        await pilot.press("slash", "question_mark")  # what is selected goes, and a slash is a letter
+        assert line.value == "/?"
+        await pilot.press("backspace", "backspace", "enter")
         await until(pilot, lambda: "50 prompts" in said(app))
         assert len(table(app).shown) == 50
         assert app.focused is table(app)

@@ -119,10 +119,7 @@ class PromptSets(SetTakingAway):
 
     def on_mount(self) -> None:
         """Nothing is read yet."""
-        self._say(
-            f"Enter reads the {EXAMPLES} that come with lenstui; or type a file: a prompt a line, and its "
-            "target behind a tab; JSON lines; Parquet."
-        )
+        self._say(f"Enter reads the {EXAMPLES}; or type a file: text (tab, target), JSON lines, Parquet")
         self._draw()
 
     @property
@@ -195,6 +192,10 @@ class PromptSets(SetTakingAway):
                 text = Text(f"{line.number}{group}  ", "bold").append(line.reason, "not bold")
         self.query_one("#set-case", Static).update(text)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash is a letter of what is typed; the footer does not know that."""
+        return action != "filter" or not isinstance(self.focused, Input)
+
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _look(self, view: SetView) -> None:
@@ -249,6 +250,7 @@ class PromptSets(SetTakingAway):
         elif self.has_class("-tall") or self.has_class("-wide"):
             self._tell("Both are shown: the table and the plot.")
         else:
+            self.app.clear_notifications()
             self.toggle_class("-plot")
 
     def action_filter(self) -> None:

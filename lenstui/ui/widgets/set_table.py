@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -155,7 +156,9 @@ class SetTable(StepScroll, can_focus=True):
             return Strip([]).adjust_cell_length(width, self.rich_style)
         line = self._case(self._cases[number].line, width).adjust_cell_length(width, self.rich_style)
         if number == self.cursor:
-            line = line.apply_style(self.get_component_rich_style("set-table--cursor", partial=True))
+            ground = self.get_component_rich_style("set-table--cursor")
+            over = Style(bgcolor=ground.bgcolor, bold=True, reverse=ground.reverse)
+            return Strip([Segment(text, (style or Style()) + over) for text, style, _ in line])
         return line
 
     def _widths(self, width: int) -> list[int]:
