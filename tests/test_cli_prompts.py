@@ -205,7 +205,8 @@ def test_standard_input(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caps
     for text in ("the sky\tblue\n", '{"q": "the sky", "target": "blue"}\n'):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         more = ("--prompt-column", "q") if "{" in text else ()
-        assert status("read", "--prompts", "-", "--model", tiny_folder, "--format", "json", *more) == 0
+        words = ("--model", tiny_folder, "--format", "json", "--exact-targets")  # a space is a token here
+        assert status("read", "--prompts", "-", *words, *more) == 0
         content = json.loads(capsys.readouterr().out)
         assert content["prompts"] == "standard input"
         assert [(case["prompt"], case["target"]) for case in content["cases"]] == [("the sky", "blue")]
@@ -261,7 +262,7 @@ def test_nothing_to_write(tiny_folder: Path, tmp_path: Path, capsys: Any) -> Non
 
 def test_ctrl_c_leaves_nothing_half_written(programs: Forked, tiny_folder: Path, tmp_path: Path) -> None:
     file, target = tmp_path / "many.txt", tmp_path / "out.csv"
-    file.write_text("the cat sat on the mat\tand\n" * 50_000)
+    file.write_text("the cat sat on the mat \tand\n" * 50_000)
     target.write_text("before")
     program = programs.start("read", "--prompts", file, "--model", tiny_folder, "-o", target)
     program.until(lambda: any(tmp_path.glob(".out.csv.*")), "the new file")  # it is written while it is read

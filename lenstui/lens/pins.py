@@ -101,6 +101,12 @@ def find_target(
     space = "" if after_space or word[0] == " " else " "
     added = _added(tokenizer, prompt, space + word)
     token = next((token for token in added if texts.surface(token).strip()), None)
+    if token is not None and token != added[0]:
+        # What is read is the next position, where the space comes: the word's letters are for the one after.
+        raise LensError(
+            f"The tokenizer puts a space of its own before {word!r}, so that none of its tokens is next: "
+            "end the prompt in that space, or take targets as they are written."
+        )
     if token is None or _is_unknown(tokenizer, texts, token, word):
         raise LensError(f"The tokenizer has no token for {word!r}.")
     if token >= vocabulary:

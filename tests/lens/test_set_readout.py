@@ -34,8 +34,8 @@ CASES = (
     Case(2, "x", "y", "letters"),
     Case(3, "The sky is ", "blue", "sea"),
     Case(5, "no target", None, "letters"),
-    Case(6, "é and", "日", None),
-    Case(7, "a b", " c", "letters"),
+    Case(6, "é and ", "日", None),
+    Case(7, "a b", "c", "letters"),
 )
 
 
@@ -53,7 +53,7 @@ def logits_of(tiny: Model, text: str, lens: Any) -> dict[str, torch.Tensor]:
 def test_every_number_of_every_case(tiny: Model) -> None:
     lens = naive.random_lens(tiny)
     readouts = list(read_set(tiny, CASES, lens))
-    # A byte a token: a space is one of its own, so that the word's first byte stands for it.
+    # A byte a token: the first byte of a word stands for it.
     targets = [first and tiny.tokenizer(first)["input_ids"][0] for first in ("a", "y", "b", None, "日", "c")]
     for case, target, readout in zip(CASES, targets, readouts, strict=True):
         assert isinstance(readout, CaseReadout)
@@ -113,6 +113,15 @@ def test_a_case_that_fails_says_why_and_the_others_go_on(tiny: Model) -> None:
     assert mean_over([first, third]).n == 0
     assert mean_over([first, second, third]).n == 1
     assert means_by_group([first, second, third])["g"].n == 0
+
+
+def test_a_target_behind_a_space_of_its_own_is_no_next_token(tiny: Model) -> None:
+    (failed,) = read_set(tiny, [Case(1, "The sky is", "blue")])
+    assert isinstance(failed, FailedCase)
+    assert "puts a space of its own before 'blue'" in failed.reason
+    (as_written,) = read_set(tiny, [Case(1, "The sky is", "blue")], exact_targets=True)
+    assert isinstance(as_written, CaseReadout)
+    assert as_written.target_text == "b"
 
 
 def test_what_concerns_all_cases_is_raised(tiny: Model, stories260k: Model) -> None:
