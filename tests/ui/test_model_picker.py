@@ -132,7 +132,7 @@ async def test_a_part_of_a_name_opens_the_model(opened: Any, cache: Path) -> Non
         assert isinstance(app.screen, ModelPicker)
         await until(pilot, lambda: "owner/tiny" in names(app))
         assert names(app)[-1] == ""
-        assert "lenstui has taken" in str(app.screen.query_one("#model-box").border_title)
+        assert "of memory taken at the peak" in str(app.screen.query_one("#model-box").border_title)
         await pilot.press(*"tiny")
         assert names(app) == ["owner/tiny"]
         assert "Takes about" in detail(app)

@@ -108,7 +108,9 @@ class ModelPicker(ModalScreen[Chosen | None]):
         super().__init__()
         bundled = opened is not None and opened.name == BUNDLED_MODEL
         self._opened = "" if bundled else None if opened is None else opened.name
-        self._recent, self._dtype = recent, dtype
+        # The open one is kept with the recent ones only when it is left.
+        names = [*([self._opened] if self._opened else []), *recent]
+        self._recent, self._dtype = list(dict.fromkeys(names)), dtype
         self._beside = opened is not None and beside
         self._what = f"a model beside {short_name(opened.name)}" if opened and beside else "open a model"
         self._device = opened.device if device == "auto" and opened is not None else device
@@ -153,7 +155,7 @@ class ModelPicker(ModalScreen[Chosen | None]):
     def on_models_listed(self, message: ModelsListed) -> None:
         """Show those that suit what is typed."""
         self._listed = message
-        title = f"{self._what} · lenstui has taken {size_text(message.peak)} at most"
+        title = f"{self._what} · {size_text(message.peak)} of memory taken at the peak"
         self.query_one("#model-box").border_title = title
         if not is_path(self._text):
             self._find()
