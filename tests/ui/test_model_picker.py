@@ -133,7 +133,7 @@ async def test_a_part_of_a_name_opens_the_model(opened: Any, cache: Path) -> Non
         await until(pilot, lambda: "owner/tiny" in names(app))
         assert names(app)[-1] == ""
         assert "of memory taken at the peak" in str(app.screen.query_one("#model-box").border_title)
-        await pilot.press(*"tiny")
+        await pilot.press(*"owner")
         assert names(app) == ["owner/tiny"]
         assert "Takes about" in detail(app)
         assert "3 revisions are here" in detail(app)
@@ -145,7 +145,7 @@ async def test_tab_completes_and_goes_on_to_the_revisions(opened: Any, cache: Pa
     async with opened("Hello") as (app, pilot):
         await pilot.press("m")
         await until(pilot, lambda: "owner/tiny" in names(app))
-        await pilot.press(*"tin", "tab")
+        await pilot.press(*"owne", "tab")
         assert app.screen.query_one(Input).value == "owner/tiny"
         await pilot.press("tab")
         assert names(app) == ["owner/tiny@step9", "owner/tiny@step10", "owner/tiny@main"]
@@ -197,7 +197,7 @@ async def test_a_model_that_will_not_fit_is_opened_only_by_a_second_enter(
     async with opened("Hello") as (app, pilot):
         await pilot.press("m")
         await until(pilot, lambda: "owner/tiny" in names(app))
-        await pilot.press(*"tiny", "enter")
+        await pilot.press(*"owner", "enter")
         assert "it will not fit, 1.0 kB are free on cpu" in detail(app)
         assert "Enter again" in detail(app)
         await pilot.press("enter")
