@@ -285,19 +285,15 @@ async def test_filter_and_groups(opened: Any, file: Path) -> None:
         assert mean == pytest.approx(table(app).shown[1].line.target_prob)  # the other has no target
 
 
-async def test_the_reason_of_a_case_is_in_the_table_and_in_full_below(opened: Any, file: Path) -> None:
+async def test_where_it_is_small(opened: Any, file: Path) -> None:
     async with opened(size=(80, 24)) as (app, pilot):
         await go(app, pilot, file)
-        await pilot.press("down")
+        await pilot.press("down", "enter")
+        assert "The prompt is empty." in notes(app)  # and cannot be opened
         assert "The prompt is empty." in table(app).render_line(2).text
         assert "The prompt is empty." in str(app.screen.query_one("#set-case", Static).render())
         await pilot.press("up")
         assert "Hello, you" in str(app.screen.query_one("#set-case", Static).render())
-
-
-async def test_where_it_is_small_a_key_shows_the_plot(opened: Any, file: Path) -> None:
-    async with opened(size=(80, 24)) as (app, pilot):
-        await go(app, pilot, file)
         plot = app.screen.query_one(SetPlot)
         assert not plot.display
         await pilot.press("v")
@@ -307,11 +303,12 @@ async def test_where_it_is_small_a_key_shows_the_plot(opened: Any, file: Path) -
         assert not app.screen.query_one("#set-list").display
         await pilot.press("tab")
         assert table(app).size.height
-    async with opened(size=(120, 40)) as (app, pilot):
-        await go(app, pilot, file)
+        assert app.focused is table(app)
+        await pilot.resize_terminal(120, 40)
         await pilot.press("tab")
         assert "Both are shown" in notes(app)
-        assert app.screen.query_one(SetPlot).size.height
+        assert plot.size.height
+        assert table(app).size.height
 
 
 # ── while it is read ────────────────────────────────────────────────────────────────────────────────────────
@@ -340,7 +337,7 @@ async def test_prompts_are_answered_meanwhile_and_a_key_stops(opened: Any, long_
         assert "Nothing is being read." in notes(app)
 
 
-async def test_escape_stops_first_and_leaves_then(opened: Any, long_file: Path) -> None:
+async def test_escape_stops_first_and_leaves_then(opened: Any, file: Path, long_file: Path) -> None:
     async with opened() as (app, pilot):
         await go(app, pilot)
         await name(app, pilot, str(long_file))
@@ -352,6 +349,11 @@ async def test_escape_stops_first_and_leaves_then(opened: Any, long_file: Path) 
         assert app.screen is app.explore
         await pilot.press("e")
         assert len(table(app).shown) > 0
+        await name(app, pilot, str(long_file))
+        await until(pilot, lambda: screen_of(app).is_reading)
+        await name(app, pilot, str(file))  # takes its place
+        await until(pilot, lambda: not screen_of(app).is_reading)
+        assert numbers(app) == [1, 2, 3, 4, 5]
 
 
 async def test_another_model_stops_it(opened: Any, long_file: Path) -> None:
@@ -368,47 +370,9 @@ async def test_another_model_stops_it(opened: Any, long_file: Path) -> None:
         await until(pilot, lambda: run.is_stale)
 
 
-async def test_a_second_file_takes_the_place_of_the_first(opened: Any, file: Path, long_file: Path) -> None:
+async def test_browsed_while_a_lens_trains(opened: Any, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened() as (app, pilot):
-        await go(app, pilot)
-        await name(app, pilot, str(long_file))
-        await until(pilot, lambda: len(table(app).shown) > 0)
-        await pilot.press("f")
-        await name(app, pilot, str(file))
-        await until(pilot, lambda: not screen_of(app).is_reading)
-        assert numbers(app) == [1, 2, 3, 4, 5]
-
-
-@pytest.mark.parametrize(
-    ("make", "complaint"),
-    [
-        (lambda folder: folder / "none.txt", "There is no file"),
-        (lambda folder: folder, "is a folder"),
-        (lambda folder: _written(folder / "empty.txt", b"\n \n"), "There is no prompt in"),
-        (lambda folder: _written(folder / "bad.parquet", b"PAR1 no more"), "bad.parquet"),
-        (lambda folder: _written(folder / "bad.jsonl", b'{"promt": 1}\n'), "No line of"),
-        (lambda folder: folder / ("n" * 300), "name"),
-    ],
-)
-async def test_a_bad_file_is_told_and_nothing_is_lost(
-    opened: Any, file: Path, tmp_path: Path, make: Callable[[Path], Path], complaint: str
-) -> None:
-    async with opened(size=(240, 40)) as (app, pilot):
-        await go(app, pilot, file)
-        await name(app, pilot, str(make(tmp_path)))
-        await until(pilot, lambda: complaint in said(app))
-        assert screen_of(app).query_one("#set-said").has_class("-wrong")
-        assert numbers(app) == [1, 2, 3, 4, 5]
-        assert app.focused is app.screen.query_one("#set-file")
-
-
-def _written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
-async def test_browse(opened: Any, file: Path) -> None:
-    async with opened() as (app, pilot):
+        monkeypatch.setattr(type(app.training), "is_busy", property(lambda training: True))
         await go(app, pilot)
         await pilot.press("tab", "b")
         await until(pilot, lambda: isinstance(app.screen, OpenPrompts))
@@ -417,6 +381,31 @@ async def test_browse(opened: Any, file: Path) -> None:
         box.value = str(file)
         await pilot.press("enter")
         await until(pilot, lambda: "5 prompts" in said(app))
+        assert "through the one in use" in notes(app)
+
+
+async def test_a_bad_file_is_told_and_nothing_is_lost(opened: Any, file: Path, tmp_path: Path) -> None:
+    bad = {
+        tmp_path / "none.txt": "There is no file",
+        tmp_path: "is a folder",
+        _written(tmp_path / "empty.txt", b"\n \n"): "There is no prompt in",
+        _written(tmp_path / "bad.parquet", b"PAR1 no more"): "bad.parquet",
+        _written(tmp_path / "bad.jsonl", b'{"promt": 1}\n'): "No line of",
+        tmp_path / ("n" * 300): "No file can have this name",
+    }
+    async with opened(size=(240, 40)) as (app, pilot):
+        await go(app, pilot, file)
+        for path, complaint in bad.items():
+            await name(app, pilot, str(path))
+            await until(pilot, lambda complaint=complaint: complaint in said(app))
+            assert screen_of(app).query_one("#set-said").has_class("-wrong")
+            assert numbers(app) == [1, 2, 3, 4, 5]
+            assert app.focused is app.screen.query_one("#set-file")
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
 async def test_no_model_and_nothing_read_are_said() -> None:
@@ -461,14 +450,6 @@ async def test_enter_reads_the_prompt_in_explore(opened: Any, file: Path) -> Non
         )
         await pilot.press("i", "up")  # it is among the prompts that were read before
         assert app.explore.query_one("PromptBox").prompt == "Hello, you"  # type: ignore[attr-defined]
-
-
-async def test_an_empty_prompt_cannot_be_opened(opened: Any, file: Path) -> None:
-    async with opened() as (app, pilot):
-        await go(app, pilot, file)
-        await pilot.press("down", "enter")
-        assert "The prompt is empty." in notes(app)
-        assert isinstance(app.screen, PromptSets)
 
 
 async def test_files_are_those_of_the_command(opened: Any, file: Path, tmp_path: Path) -> None:

@@ -252,6 +252,7 @@ class PromptSets(SetTakingAway):
         else:
             self.app.clear_notifications()
             self.toggle_class("-plot")
+            self.call_after_refresh(self._table.focus)  # which is lost while the table is hidden
 
     def action_filter(self) -> None:
         """Type words that have to occur."""

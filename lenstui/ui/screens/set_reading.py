@@ -23,6 +23,7 @@ from lenstui.ui.messages import LensOpened, LoadFailed, LoadStage, ModelLoaded
 from lenstui.ui.screens.lens_picker import OpenPrompts
 from lenstui.ui.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
 from lenstui.ui.set_work import NO_MODEL, SetRequest
+from lenstui.ui.themes import rich_colour
 from lenstui.ui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _BAR = 20  # cells
 _SHARE = 0.1  # of the time that drawing may take while cases come
 _LEAST = 0.2  # seconds between two drawings
 NOT_READING = "Nothing is being read."
+IN_USE = "A lens is in training: the prompts are read through the one in use, beside it."
 
 
 @dataclass(eq=False)
@@ -85,6 +87,7 @@ class SetReading(LeanScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._asked: SetRequest | None = None  # the last one
+        self._opening = False  # its file
         self._run: SetRun | None = None  # what is shown
         self._drawn = 0.0  # when, and how long that took
         self._cost = 0.0
@@ -132,12 +135,15 @@ class SetReading(LeanScreen[None]):
         number = 1 if self._asked is None else self._asked.number + 1
         reading = replace(explore.shown_reading, sublayers=False)  # which are of one prompt
         self._asked = SetRequest(number, typed, self._app.start, reading)
+        self._opening = True
         self._say("opening the file …")
+        if self._app.training.is_busy:
+            self._tell(IN_USE)
         self._app.sets.read(self._asked, self.post_message)
 
     def action_stop(self) -> None:
         """Stop; what was read stays."""
-        if not self.is_reading:
+        if not (self.is_reading or self._opening):
             self._tell(NOT_READING)
         for request in (self._asked, None if self._run is None else self._run.request):
             if request is not None:
@@ -149,6 +155,7 @@ class SetReading(LeanScreen[None]):
         """The cases of the file before go."""
         asked = self._asked
         if asked is not None and message.number == asked.number:
+            self._opening = False
             groups = tuple(map(printable, message.groups))
             self._run = SetRun(asked, message.name, message.cases, groups, message.skipped, message.remark)
             self._begin(self._run)
@@ -176,6 +183,7 @@ class SetReading(LeanScreen[None]):
             if not self.is_current:
                 self.app.notify(self._counts(run), title="Prompt set", timeout=8, markup=False)
         elif self._asked is not None and message.number == self._asked.number:
+            self._opening = False
             self._say(message.text or "stopped", wrong=message.end is SetEnd.FAILED)
             if self.is_current:
                 self.action_name_file()
@@ -241,18 +249,13 @@ class SetReading(LeanScreen[None]):
         run = self._run
         if run is not None and run.end is None and not wrong:
             full = round(_BAR * len(run.cases) / max(run.total, 1))
-            line.append("━" * full, style=self._bar_style("done"))
-            line.append("━" * (_BAR - full) + "  ", style=self._bar_style("open"))
+            line.append("━" * full, style=rich_colour(self.app, "primary"))
+            line.append("━" * (_BAR - full) + "  ", style=rich_colour(self.app, "border-blurred"))
             text += " · s stops"
         said = self.query_one("#set-said", Static)
         said.set_class(wrong, "-wrong")
         said.update(line.append(printable(text)))
         said.tooltip = Text(run.remark) if run is not None and run.remark else None
-
-    def _bar_style(self, part: str) -> str:
-        from lenstui.ui.themes import rich_colour
-
-        return rich_colour(self.app, "primary" if part == "done" else "border-blurred")
 
     def _tell(self, text: str) -> None:
         """Why a key did nothing; only the last such message stays."""
