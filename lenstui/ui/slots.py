@@ -89,9 +89,10 @@ class Slots:
         return next((form for form in forms if fits(form)), forms[-1])
 
 
-def side_name(side: Side) -> str:
-    """The model of a side, without its owner or folder, and its revision."""
-    return _name(side, 1)
+def beside_name(comparison: Comparison) -> str:
+    """What is beside the open model: a model without its owner or folder, with its revision; or a lens."""
+    right = comparison.right
+    return printable(right.lens) if comparison.of_lenses and right.lens else _name(right, 1)
 
 
 def _told_apart(left: Side, right: Side) -> tuple[str, str]:

@@ -243,6 +243,8 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
             assert_shows(app, naive_logits(tiny_model, TEXT)["tuned"], naive_logits(folder, TEXT)["tuned"])
             await pilot.press("L")
             assert "one model" in said(app)
+            await pilot.press("x")
+            assert "M takes second away first" in said(app)
             await pilot.press("M")
             await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
     finally:

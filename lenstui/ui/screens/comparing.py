@@ -13,7 +13,7 @@ from lenstui.ui.screens.differing import Differing
 from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.screens.rereading import Rereading
 from lenstui.ui.screens.taking_away import TakingAway
-from lenstui.ui.slots import Comparison, side_name
+from lenstui.ui.slots import Comparison, beside_name
 from lenstui.ui.widgets.grid import Cursor
 
 if TYPE_CHECKING:
@@ -148,8 +148,6 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
 
     def _two_sides(self) -> bool:
         """Whether two sides are on screen, which is said."""
-        comparison = self.comparison
-        if comparison is not None:
-            of_lenses = comparison.of_lenses
-            self._tell(ALONE.format("the lens beside" if of_lenses else side_name(comparison.right)))
-        return comparison is not None
+        if self.comparison is not None:
+            self._tell(ALONE.format(beside_name(self.comparison)))
+        return self.comparison is not None

@@ -13,7 +13,7 @@ from lenstui.export.printable import printable
 from lenstui.ui.fit_messages import FitStatus
 from lenstui.ui.fit_words import glances
 from lenstui.ui.messages import OpenModel
-from lenstui.ui.slots import side_name
+from lenstui.ui.slots import beside_name
 
 
 class StatusBar(Widget):
@@ -68,7 +68,7 @@ class StatusBar(Widget):
         kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
         read_through = f"tuned lens: {lens}"
         if model.comparison is not None:
-            read_through, kl = f"beside: {side_name(model.comparison.right)}", ""
+            read_through, kl = f"beside: {beside_name(model.comparison)}", ""
         brief = stage or Text(read_through)
         if self.fit is not None:
             return self._lines_in_training(everything, brandless, Text.assemble(name, wiring), self.fit)
