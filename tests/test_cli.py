@@ -453,7 +453,7 @@ def test_lenses_and_values(tiny: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "There is no tuned lens for" in captured.err
     assert captured.out.splitlines()[-1].endswith("without a tuned lens")
     assert status(*plain, "--lenses", "tuned") == 1
-    assert "name one with --lens FILE" in capsys.readouterr().err
+    assert "name one with --lens FILE, or fit one with lenstui train" in capsys.readouterr().err
 
 
 def test_the_values_are_those_of_the_screen() -> None:

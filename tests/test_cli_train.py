@@ -13,6 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 from lenstui.cli import main
+from lenstui.cli.fit_display import _measurements
 
 from .forked import PATIENCE, Forked
 
@@ -163,7 +165,7 @@ def test_ctrl_c_keeps_what_was_learned(
     file, checkpoint = tmp_path / "my lens.pt", tmp_path / "my lens.checkpoint"
     words = ["train", "--model", tiny_folder, "--data", text, "--save", file, *LONG, "--format", "json"]
     program = programs.start(*words, "--checkpoint-every", "0")
-    program.said("step    0")
+    program.said("closed form")
     program.send(signal.SIGINT)
     assert program.status() == 0
     result = json.loads(program.out)
@@ -188,7 +190,7 @@ def test_ctrl_c_keeps_what_was_learned(
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("when", ["logit lens", "step    0", "later"])
+@pytest.mark.parametrize("when", ["logit lens", "closed form", "later"])
 def test_a_signal_that_ends_it_leaves_a_checkpoint(
     programs: Forked,
     undisturbed: TunedLens,
@@ -203,7 +205,7 @@ def test_a_signal_that_ends_it_leaves_a_checkpoint(
     (tmp_path / "tiny").symlink_to(tiny_folder)
     words = ["--model", "./tiny", "--data", "t*.txt", "--save", "lens.pt", *LONG]
     program = programs.start("train", *words, cwd=tmp_path)
-    program.said("step    0" if when == "later" else when)
+    program.said("closed form" if when == "later" else when)
     time.sleep(0.3 if when == "later" else 0)
     number = getattr(signal, name)
     program.send(number)
@@ -223,7 +225,7 @@ def test_what_nohup_ignores_stays_ignored(
     file = tmp_path / "lens.pt"
     words = ["train", "--model", tiny_folder, "--data", text, "--save", file, *LONG]
     program = programs.start(*words, ignored=["SIGHUP"])
-    program.said("step    0")
+    program.said("closed form")
     program.send(signal.SIGHUP)
     assert program.status() == 0
     assert_same(file, undisturbed)
@@ -247,7 +249,7 @@ def test_a_line_that_hangs_up_leaves_a_checkpoint(
     ours, theirs = pty.openpty()
     words = ["train", "--model", tiny_folder, "--data", text, "--save", file, *LONG]
     program = programs.start(*words, terminal=os.ttyname(theirs))
-    read_until(ours, b"step    0")
+    read_until(ours, b"closed form")
     os.close(theirs)
     os.close(ours)  # as sshd does it: every write is an error from here on, and SIGHUP comes
     assert program.status() == 128 + signal.SIGHUP
@@ -263,7 +265,7 @@ def test_it_goes_on_where_nobody_reads_what_it_says(
     ours = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     words = ["train", "--model", tiny_folder, "--data", text, "--save", file, *LONG]
     program = programs.start(*words, terminal=str(pipe))
-    read_until(ours, b"step    0")
+    read_until(ours, b"closed form")
     os.close(ours)
     program.status()  # stdout is gone as well: whatever it is
     assert_same(file, undisturbed)
@@ -561,3 +563,19 @@ def test_the_lens_is_there_by_itself_next_time(
     readout = json.loads(capsys.readouterr().out)
     assert readout["lens"] == "tiny-quick-1.pt"
     assert readout["lenses"]["tuned"] is not None
+
+
+def test_every_measurement_has_a_name_of_its_own() -> None:
+    from lenstui.lens.fitting import FitProgress
+
+    kl = np.array([2.0, 1.0], np.float32)
+    start = FitProgress(
+        stage="logit lens", share=1, step=0, steps=0, tokens=0, seconds=1, eta=None, loss=None,
+        logit_lens_kl=kl, held_out_kl=None, measured_step=-1, measured_tokens=0,
+    )  # fmt: skip
+    closed = replace(start, stage="measuring", held_out_kl=kl, measured_step=0, measured_tokens=64)
+    refined = replace(closed, stage="refining", measured_step=30)
+    lines = _measurements()
+    stages = (start, closed, refined, replace(refined, stage="done"), replace(closed, stage="done"))
+    names = [[line[11:22].strip() for line in lines(now)] for now in stages]
+    assert names == [["logit lens"], ["closed form"], ["step   30"], ["in the end"], ["in the end"]]

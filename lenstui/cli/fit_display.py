@@ -103,16 +103,18 @@ def _measurements() -> Callable[[FitProgress], Iterator[str]]:
     seen: set[tuple[str, int]] = set()
 
     def lines(now: FitProgress) -> Iterator[str]:
-        end = "all" if now.stage == "done" else "some"
+        step, ended = now.measured_step, now.stage == "done"
+        # Before the first step there is nothing to measure but the closed form.
+        name_of_step = "in the end" if ended else f"step {step:>4}" if step else "closed form"
         for kl, mark, name in (
             (now.logit_lens_kl, ("logit lens", 0), "logit lens"),
-            (now.held_out_kl, (end, now.measured_step), f"step {now.measured_step:>4}"),
+            (now.held_out_kl, ("end" if ended else "on the way", step), name_of_step),
         ):
             if kl is not None and mark not in seen:
                 seen.add(mark)
                 rows = " ".join(f"{value:.3f}" for value in kl.tolist())
                 yield (
-                    f"{now.seconds:7.1f} s  {name:<10}  {now.tokens:>8} tokens  "
+                    f"{now.seconds:7.1f} s  {name:<11}  {now.tokens:>8} tokens  "
                     f"held-out KL {kl.mean():.3f}  by row {rows}"
                 )
 

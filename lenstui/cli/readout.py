@@ -50,12 +50,19 @@ def show(asked: Start, shape: Shape) -> int:
     return 0
 
 
+def no_lens(model: str) -> LensError:
+    """The complaint where a tuned lens is asked for and there is none."""
+    return LensError(
+        f"There is no tuned lens for {model}: name one with --lens FILE, or fit one with lenstui train."
+    )
+
+
 def _lens(opened: Opened, shape: Shape) -> TunedLens | None:
     """The tuned lens, if it is to be read and there is one."""
     if shape.lenses == ("logit",):
         return None
     if opened.lens is None and (shape.lenses == ("tuned",) or shape.diff):
-        raise LensError(f"There is no tuned lens for {opened.model.name}: name one with --lens FILE.")
+        raise no_lens(opened.model.name)
     return opened.lens
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.output import deliver, show_text
+from lenstui.cli.readout import no_lens
 from lenstui.cli.stderr import progress, say
 from lenstui.export.command import set_command
 from lenstui.export.place import check_place, replacing
@@ -183,7 +184,7 @@ def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) 
 
     model, reading = opened.model, shape.reading
     if opened.lens is None and shape.lenses == ("tuned",):
-        raise LensError(f"There is no tuned lens for {model.name}: name one with --lens FILE.")
+        raise no_lens(model.name)
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     labels = row_labels(model.num_blocks)

@@ -23,18 +23,28 @@ def load_tensors(path: Path, what: str = "lens file") -> Any:
         what: it should be, for a message.
 
     Raises:
-        LensError: if there is no such file, it is damaged, or it holds more than that.
+        LensError: if there is no such file, it is of another kind, damaged, or holds more than that.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise LensError(f"There is no {what} {path}.") from error
-    except pickle.UnpicklingError as error:
+    except OSError as error:
+        raise damaged(path, error, what) from error
+    except Exception as error:  # on damaged bytes torch raises nearly every kind
+        if not _begins_as_written(path):
+            raise LensError(f"{path} is no {what}.") from error
+        if not isinstance(error, pickle.UnpicklingError):
+            raise damaged(path, error, what) from error
         raise LensError(
             f"{path} holds more than plain tensors, so it was not opened: it is no {what}."
         ) from error
-    except Exception as error:  # on damaged bytes torch raises nearly every kind
-        raise damaged(path, error, what) from error
+
+
+def _begins_as_written(path: Path) -> bool:
+    """Whether a file begins as `torch.save` has it: a zip archive, long ago a pickle; or is empty."""
+    with path.open("rb") as file:
+        return file.read(2) in {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b""}
 
 
 def check_bytes(path: Path, what: str = "lens file") -> None:

@@ -334,3 +334,10 @@ def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     save_lens(untrained_lens(2, 4), tmp_path / "lens.pt")
     assert (tmp_path / "lens.pt").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("text", ["# A readme\n\nof some lines\n", "The trees\n", "are green\n"])
+def test_a_text_is_plainly_no_lens_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    assert refuses(path) == f"{path} is no lens file."

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens.ask_word import AskWord
@@ -32,6 +33,12 @@ async def ask(pilot: Pilot[None], key: str, word: str) -> None:
     names = {" ": "space", ",": "comma", "'": "apostrophe"}
     await pilot.press(*[names.get(letter, letter) for letter in word], "enter")
     await pilot.pause()
+
+
+async def test_go_to_says_what_it_wants(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("g")
+        assert app.screen.query_one(Input).placeholder == "a column or a row"
 
 
 async def test_find_goes_round_both_ways_and_says_how_many(opened: Any) -> None:

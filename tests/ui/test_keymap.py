@@ -10,7 +10,7 @@ from lenstui.settings import Settings
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.keymap import check, places
-from lenstui.ui.screens.keys import Keys, bindings_of
+from lenstui.ui.screens.keys import Key, Keys, _line, bindings_of
 
 from .test_snapshots import Still, show
 
@@ -109,3 +109,13 @@ def test_keys_may_change_places() -> None:
 def test_every_place_has_keys_with_names() -> None:
     for place in places():
         assert any(binding.id for binding in bindings_of(place.owner)), place
+
+
+def test_a_long_line_is_wrapped_not_cut() -> None:
+    does = "the crystallization row: from there on its top-1 stays the final one, in every later row"
+    lines = _line(Key("word", "settles at", does)).plain.splitlines()
+    assert len(lines) > 1
+    assert " ".join(line[17:61].strip() for line in lines) == does
+    assert lines[0].startswith("settles at  ")
+    assert lines[0].endswith(" word")
+    assert max(map(len, lines)) <= 71  # of the 80 columns of a small terminal

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.text import Text
 from textual import constants
 from textual.pilot import Pilot
@@ -27,7 +29,7 @@ from lenstui.ui.screens.lens_picker import OpenLens, SaveLens, SaveLensFolder
 from lenstui.ui.screens.lenses import Lenses
 from lenstui.ui.screens.question import Question
 from lenstui.ui.widgets.grid import Cursor, Grid
-from lenstui.ui.widgets.lens_sheet import LensSheet
+from lenstui.ui.widgets.lens_sheet import LensSheet, _number
 from lenstui.ui.widgets.lens_table import LensTable, size_text
 from lenstui.ui.widgets.status_bar import StatusBar
 
@@ -700,3 +702,10 @@ def test_question(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -
         await pilot.pause()
 
     assert snap_compare(still, terminal_size=size, run_before=asking)
+
+
+@given(st.floats(0, allow_infinity=False, width=32))
+def test_a_size_leaves_a_gap_before_it_and_is_right(number: float) -> None:
+    text = _number(number)
+    assert len(text) <= 7
+    assert float(text) == pytest.approx(number, rel=0.005 if number >= 1e-9 else 0.05, abs=1e-45)

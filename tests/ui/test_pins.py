@@ -23,7 +23,7 @@ from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
 from lenstui.ui.widgets.pin_line import PinLine
 from lenstui.ui.widgets.pin_list import PinList
-from lenstui.ui.widgets.pin_plot import PinPlot
+from lenstui.ui.widgets.pin_plot import PinPlot, percent_text
 
 from .conftest import subtitle, until
 from .test_snapshots import COLUMNS, SIZES, WORDS, cells, show, still
@@ -242,6 +242,16 @@ async def test_the_plot_shows_the_column_of_the_cursor(opened: Any) -> None:
                 cells = grid(app, lens).cells
                 assert cells is not None
                 np.testing.assert_allclose(drawn.y, np.exp(cells.pin_logprobs[:, column, 0]))
+        assert cells is not None
+        for probability, top, label in (
+            (0.0023, 0.0025, "0.25%"),
+            (0.47, 0.5, "50%"),
+            (1e-9, 1e-5, "0.001%"),
+        ):
+            logprobs = np.full_like(cells.pin_logprobs, np.log(probability))
+            plot.show(plot.drawn[0], {"logit": replace(cells, pin_logprobs=logprobs)}, app.explore.rows, 0)
+            assert plot._y_max == pytest.approx(top)
+            assert percent_text(plot._y_max) == label
         await pilot.resize_terminal(110, 40)
         await pilot.pause(0.1)
         assert not plot.display

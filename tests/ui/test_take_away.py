@@ -473,3 +473,15 @@ def test_how_it_looks(
         await pilot.pause(0.2)
 
     assert snap_compare(still, terminal_size=size, run_before=asked)
+
+
+async def test_a_name_too_long_to_be_shown_says_so(still: LenstuiApp) -> None:
+    async with still.run_test(size=(80, 24)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        dialog = await choose(pilot, "csv")
+        to = dialog.query_one("#takeaway-to", Label)
+        dialog.query_one(Input).value = f"/{'folder/' * 20}x.csv"
+        await until(pilot, lambda: str(to.render()) == "file …")
+        dialog.query_one(Input).value = "x.csv"
+        await until(pilot, lambda: str(to.render()) == "file")

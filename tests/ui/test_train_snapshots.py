@@ -25,6 +25,7 @@ from lenstui.ui.fit_messages import (
 )
 from lenstui.ui.training import Training
 
+from .test_keymap import footer
 from .test_snapshots import SIZES, WORDS, Still, cells, show, still
 
 __all__ = ["still"]  # the fixture
@@ -162,3 +163,18 @@ def test_quitting_meanwhile(training: Still, snap_compare: Any) -> None:
         await pilot.pause(0.2)
 
     assert snap_compare(training, terminal_size=(80, 24), run_before=run)
+
+
+async def test_the_footer_has_the_keys_that_do_something(training: Still) -> None:
+    async with training.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        for phase, expected in (
+            (Phase.RUNNING, "space Pause s Stop, keep x Discard"),
+            (Phase.PAUSED, "space Go on s Stop, keep x Discard"),
+            (Phase.KEEPING, "x Discard"),
+            (Phase.KEPT, "s Save as… n Another fit"),
+        ):
+            await fit(pilot, 1, phase=phase)
+            assert " ".join(footer(training).split()) == f"? Help {expected} esc Explore q Quit"
+        await pilot.press("space")
+        assert "The fit is over" in " ".join(str(note.message) for note in training._notifications)

@@ -34,16 +34,16 @@ class AskWord(ModalScreen[str | None]):
     }
     """
 
-    def __init__(self, title: str, verb: str, hint: str) -> None:
+    def __init__(self, title: str, verb: str, hint: str, wanted: str = "a word") -> None:
         super().__init__()
-        self._title, self._verb, self._hint = title, verb, hint
+        self._title, self._verb, self._hint, self._wanted = title, verb, hint, wanted
 
     def compose(self) -> ComposeResult:
         """The line, and what may be typed."""
         with Vertical(id="word-box") as box:
             box.border_title = Text(self._title)
             box.border_subtitle = f"enter {self._verb} · esc closes"
-            word = Input(placeholder="a word", compact=True)
+            word = Input(placeholder=self._wanted, compact=True)
             word.cursor_blink = False
             yield word
             yield Label(Text(self._hint))

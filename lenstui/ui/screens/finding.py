@@ -88,7 +88,7 @@ class Finding(GridScreen):
     def action_go_to(self) -> None:
         """Ask for a column or a row, and go there."""
         if self.columns:
-            self.app.push_screen(AskWord("go to", "goes", GO_HINT), self._go_to)
+            self.app.push_screen(AskWord("go to", "goes", GO_HINT, "a column or a row"), self._go_to)
         else:
             self._tell(NOTHING_READ)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 from typing import ClassVar
 
 from rich.cells import set_cell_size
@@ -16,7 +18,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
-_KEY_WIDTH, _DOES_WIDTH = 16, 44
+_KEY_WIDTH, _DOES_WIDTH = 16, 44  # cells; with the place they fill the box on 80 columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,15 @@ class Keys(ModalScreen[None]):
 
 
 def _line(key: Key) -> Text:
-    return Text.assemble(
-        (set_cell_size(key.keys, _KEY_WIDTH), "bold"),
-        " ",
-        set_cell_size(key.does, _DOES_WIDTH),
-        " ",
-        (key.place, "dim"),
+    """Three columns, of as many lines as it takes to have all of them in full."""
+    columns = (wrap(key.keys, _KEY_WIDTH), wrap(key.does, _DOES_WIDTH), [key.place])
+    return Text("\n").join(
+        Text.assemble(
+            (set_cell_size(keys, _KEY_WIDTH), "bold"),
+            " ",
+            set_cell_size(does, _DOES_WIDTH),
+            " ",
+            (place, "dim"),
+        )
+        for keys, does, place in zip_longest(*columns, fillvalue="")
     )

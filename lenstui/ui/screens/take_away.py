@@ -116,6 +116,7 @@ class TakeAway(ModalScreen[None]):
         things.highlighted = things.get_option_index(self._thing.key)
         things.focus()
         self._choose(self._thing)
+        self.watch(self.query_one(Input), "scroll_x", self._show_place, init=False)
 
     # ── what is chosen ───────────────────────────────────────────────────────────────────────────────────
 
@@ -154,7 +155,8 @@ class TakeAway(ModalScreen[None]):
             self.query_one(OptionList).focus()
         name.display = to_file
         self.query_one("#takeaway-clipboard").display = not to_file
-        self.query_one("#takeaway-to", Label).update("file" if to_file else "to")
+        cut = " …" if name.scroll_x > 0 else ""  # right before the part of the name that is seen
+        self.query_one("#takeaway-to", Label).update(f"file{cut}" if to_file else "to")
         if not self._busy:
             self.say(clipboard_remark() if not to_file else "")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.widgets import ContentSwitcher, Footer
 
 from lenstui.lens.cells import Cells
@@ -35,7 +35,7 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.screens.lens_picker import OpenText, SaveLens
 from lenstui.ui.screens.question import Question
-from lenstui.ui.widgets.fit_view import FitView
+from lenstui.ui.widgets.fit_view import FitView, in_footer
 from lenstui.ui.widgets.status_bar import StatusBar
 from lenstui.ui.widgets.train_form import TrainForm
 
@@ -103,6 +103,14 @@ class Train(LeanScreen[None]):
     def part(self) -> TrainForm | FitView:
         """The form or the fit, whichever is shown."""
         return self._form if self._switcher.current == "form" else self._view
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, called what they do to the fit as it is now. The others still say why they do nothing."""
+        return {
+            key: active._replace(binding=in_footer(active.binding, self._phase))
+            for key, active in super().active_bindings.items()
+        }
 
     @property
     def page_columns(self) -> int:
@@ -174,6 +182,8 @@ class Train(LeanScreen[None]):
         """Show it; the form comes back where nothing came of it."""
         status, before = message.status, self._phase
         self._phase = status.phase
+        if status.phase is not before:
+            self.refresh_bindings()
         self.query_one(StatusBar).fit = status if status.phase in BUSY else None
         if status.phase in BUSY and before not in BUSY:
             self._view.start()

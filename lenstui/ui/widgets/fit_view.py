@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,6 +20,24 @@ from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.kl_bars import KlBars
 from lenstui.ui.widgets.loss_curve import LossCurve
 from lenstui.ui.widgets.pane import Pane
+
+# What the footer has of the keys of a fit: those that do something now, and what they do.
+_FOOTER: Mapping[Phase, Mapping[str, str]] = {
+    Phase.READING: {"fit.discard": "Discard"},
+    Phase.RUNNING: {"fit.pause": "Pause", "fit.keep": "Stop, keep", "fit.discard": "Discard"},
+    Phase.PAUSED: {"fit.pause": "Go on", "fit.keep": "Stop, keep", "fit.discard": "Discard"},
+    Phase.KEEPING: {"fit.discard": "Discard"},
+    Phase.KEPT: {"fit.keep": "Save as…", "fit.again": "Another fit"},
+}
+_KEYS_OF_A_FIT = frozenset(key for keys in _FOOTER.values() for key in keys)
+
+
+def in_footer(binding: Binding, phase: Phase) -> Binding:
+    """A binding as the footer is to have it; one that is not of a fit is as it was."""
+    if binding.id not in _KEYS_OF_A_FIT:
+        return binding
+    label = _FOOTER.get(phase, {}).get(binding.id)
+    return replace(binding, show=label is not None, description=label or binding.description)
 
 
 class FitView(Vertical):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, ClassVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -171,10 +172,13 @@ def _nats(numbers: Sequence[float] | None, row: int) -> str:
 
 
 def _number(number: float | str) -> str:
-    """Three significant digits."""
+    """Three significant digits in at most seven characters: `12.8`, `1.28e3`, `1.28e-5`."""
     if isinstance(number, str):
         return number
-    return f"{number:.3g}" if abs(number) >= 1000 or 0 < abs(number) < 0.01 else f"{number:#.3g}".rstrip(".")
+    if not isfinite(number) or number == 0 or 0.01 <= number < 999.5:
+        return f"{number:#.3g}".rstrip(".")
+    digits, exponent = f"{number:.{2 if number >= 1e-9 else 1}e}".split("e")
+    return f"{digits}e{int(exponent)}"
 
 
 def _bar(ours: int, theirs: int, *, width: int, style: Style) -> Text:

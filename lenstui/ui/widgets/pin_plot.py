@@ -10,11 +10,13 @@ from textual.binding import BindingType
 from textual_hires_canvas import HiResMode
 from textual_plot import NumericAxisFormatter, PlotWidget
 
-from lenstui.export.values import probability_text, round_top
+from lenstui.export.values import round_top
 from lenstui.lens.cells import Cells
 from lenstui.lens.rows import stream_places
 from lenstui.ui.pins import Pinned
 from lenstui.ui.slots import Slots
+
+_LEAST_TOP = 1e-5  # below that a curve may lie flat
 
 
 class PinPlot(PlotWidget, can_focus=False):
@@ -68,10 +70,10 @@ class PinPlot(PlotWidget, can_focus=False):
             return
         self.drawn = drawn
         numbers = np.concatenate([curve.ravel() for curve in curves.values()] or [np.zeros(1)])
-        top = round_top(float(np.nanmax(numbers, initial=0.01)))
+        top = round_top(float(np.nanmax(numbers, initial=_LEAST_TOP)))
         self.clear()
         self.set_x_formatter(RowLabels(rows))
-        self.set_y_formatter(Numbers(probability_text))
+        self.set_y_formatter(Numbers(percent_text))
         self.set_xlimits(-0.5, len(rows) - 0.5)
         self.set_xticks(range(0, len(rows), -(-len(rows) // 8)))
         self.set_ylimits(0, top)
@@ -92,6 +94,11 @@ class PinPlot(PlotWidget, can_focus=False):
                 )
         if self.size:
             self.render()  # now: while it is painted would have it painted twice
+
+
+def percent_text(tick: float) -> str:
+    """A probability on the axis, with no digit more than it needs: `50%`, `2.5%`, `0.005%`."""
+    return f"{100 * tick:.3g}%"
 
 
 class RowLabels(NumericAxisFormatter):
