@@ -161,7 +161,7 @@ def beside_no_longer(before: Beside, opened: Opened) -> tuple[Beside | None, str
     return beside, None
 
 
-def free_memory() -> None:
+def give_back_memory() -> None:
     """Give back what a model took that nobody reads any more."""
     import torch
 

@@ -14,7 +14,7 @@ from textual.message import Message
 from lenstui.lens.errors import LensError, first_line
 from lenstui.opening import Opened
 from lenstui.start import Start
-from lenstui.ui.beside import Beside, free_memory
+from lenstui.ui.beside import Beside, give_back_memory
 from lenstui.ui.messages import BesideChanged, LensRefused
 from lenstui.ui.model_thread import ModelThread, Stop
 from lenstui.ui.model_work import ModelWork
@@ -111,4 +111,4 @@ class BesideWork:
         kept = beside is not None and before is not None and beside.right.model is before.right.model
         if before is not None and not kept:
             del before
-            free_memory()
+            give_back_memory()

@@ -20,7 +20,7 @@ from lenstui.lens.reading import Reading
 from lenstui.lens.tokens import visible
 from lenstui.opening import DOWNLOADING, Opened, open_model
 from lenstui.start import Start
-from lenstui.ui.beside import Beside, beside_no_longer, free_memory
+from lenstui.ui.beside import Beside, beside_no_longer, give_back_memory
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
     BesideTold,
@@ -148,14 +148,15 @@ class ModelWork:
 
     def _change(self, opened: Opened) -> None:
         """Have another model open. What is beside it stays there if it can."""
-        self._opened, told = opened, None
+        is_first, told = self._opened is None, None
+        self._opened = opened
         if self.beside is not None:
             self.beside, told = beside_no_longer(self.beside, opened)
+        if not is_first:
+            give_back_memory()
         self._post(ModelLoaded(self.described))
         if told is not None:
             self._post(BesideTold(told))
-            if self.beside is None:
-                free_memory()
 
     @property
     def opened(self) -> Opened | None:

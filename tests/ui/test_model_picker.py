@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,17 @@ async def test_stepping_through_the_revisions_keeps_prompt_and_cursor(opened: An
         await until(pilot, lambda: app.explore.model.revision == "step9" and subtitle(app).endswith(" s"))
         await pilot.press("less_than_sign")
         await until(pilot, lambda: any("step9 is the first of 3" in n.message for n in app._notifications))
+
+
+async def test_a_model_that_is_left_is_gone_from_memory(opened: Any, cache: Path) -> None:
+    async with opened("Hello") as (app, pilot):
+        left = []
+        for revision in ("step9", "step10", "step9"):
+            left.append(weakref.ref(app._work.opened.model.module))
+            app._open("owner/tiny", revision)
+            await until(pilot, lambda now=revision: app.explore.model.revision == now)
+            await until(pilot, lambda: subtitle(app).endswith(" s"))
+        assert [model() for model in left] == [None] * 3
 
 
 async def test_a_model_without_revisions_says_so(opened: Any) -> None:
