@@ -17,6 +17,7 @@ from lenstui.ui import pins
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.messages import TileRead
 from lenstui.ui.screens.ask_word import AskWord
+from lenstui.ui.slots import Slots
 from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.detail import Detail
 from lenstui.ui.widgets.grid import Cursor, Grid
@@ -249,7 +250,8 @@ async def test_the_plot_shows_the_column_of_the_cursor(opened: Any) -> None:
             (1e-9, 1e-5, "0.001%"),
         ):
             logprobs = np.full_like(cells.pin_logprobs, np.log(probability))
-            plot.show(plot.drawn[0], {"logit": replace(cells, pin_logprobs=logprobs)}, app.explore.rows, 0)
+            faint = {"logit": replace(cells, pin_logprobs=logprobs)}
+            plot.show(app.explore.panel.pins, faint, app.explore.rows, 0, Slots())
             assert plot._y_max == pytest.approx(top)
             assert percent_text(plot._y_max) == label
         await pilot.resize_terminal(110, 40)
