@@ -65,6 +65,7 @@ def test_json_is_the_contract_and_the_file_is_what_it_says(
 ) -> None:
     from lenstui.lens import evaluate, load, open_lens
     from lenstui.lens.documents import Documents
+    from lenstui.lens.fit_options import PRESETS
     from lenstui.lens.text_blocks import split_blocks
 
     file = tmp_path / "mine.pt"
@@ -86,7 +87,7 @@ def test_json_is_the_contract_and_the_file_is_what_it_says(
     assert lens.config["d_model"] == 16
     assert lens.fit["held_out_kl"] == result["held_out_kl"]
     _, held_out = split_blocks(model.tokenizer, Documents((str(text),)), 64)
-    blocks = list(held_out)[: 4096 // 64]
+    blocks = list(held_out)[: PRESETS["quick"].held_out_tokens // 64]
     np.testing.assert_allclose(
         evaluate(model, blocks, lens)["tuned"].kl[:-1], result["held_out_kl"], rtol=1e-5
     )
@@ -160,6 +161,7 @@ def test_ctrl_c_keeps_what_was_learned(
 ) -> None:
     from lenstui.lens import evaluate, load, open_lens
     from lenstui.lens.documents import Documents
+    from lenstui.lens.fit_options import PRESETS
     from lenstui.lens.text_blocks import split_blocks
 
     file, checkpoint = tmp_path / "my lens.pt", tmp_path / "my lens.checkpoint"
@@ -176,9 +178,10 @@ def test_ctrl_c_keeps_what_was_learned(
     assert lens.fit["steps"] == result["steps"]
     assert lens.weight.any()
     model = load(str(tiny_folder))
-    held_out = list(split_blocks(model.tokenizer, Documents((str(text),)), 64)[1])[: 2048 // 64]
+    _, held_out = split_blocks(model.tokenizer, Documents((str(text),)), 64)
+    blocks = list(held_out)[: PRESETS["quick"].held_out_tokens // 64]
     np.testing.assert_allclose(
-        evaluate(model, held_out, lens)["tuned"].kl[:-1], result["held_out_kl"], rtol=1e-5
+        evaluate(model, blocks, lens)["tuned"].kl[:-1], result["held_out_kl"], rtol=1e-5
     )
 
     again = programs.start("train", "--resume", checkpoint, "--format", "json")
