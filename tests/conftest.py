@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
+# Tests run side by side, and most of their models are tiny: one thread each, in child processes too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -115,9 +118,6 @@ def _existing(folder: Path) -> Path:
 
 
 def _load(folder: Path) -> Model:
-    import torch
-
     from lenstui.lens import load
 
-    torch.set_num_threads(2)
     return load(str(_existing(folder)), device="cpu")

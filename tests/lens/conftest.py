@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 from families import FAMILIES, random_model
 
 from lenstui.lens import Model, wire
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
-    torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")
