@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,13 @@ from lenstui.ui.app import LenstuiApp
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def forget_apps() -> Iterator[None]:
+    """Explore has the collector pass over all that is there when a model opens: each test's app."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -190,7 +190,7 @@ async def test_a_model_without_revisions_says_so(opened: Any) -> None:
 async def test_enter_goes_into_a_folder_and_opens_a_model_in_it(opened: Any, tiny_model: Path) -> None:
     async with opened("Hello") as (app, pilot):
         await pilot.press("m")
-        typed(app, str(tiny_model.parent)[:-1])
+        typed(app, str(tiny_model.parent))
         await until(pilot, lambda: names(app)[:1] == [f"{tiny_model.parent}/"])
         assert "No model" in detail(app)
         await pilot.press("enter")
