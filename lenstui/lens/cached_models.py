@@ -70,7 +70,7 @@ def _cached(repository: Path) -> CachedModel | None:
     place = find_local(name, _MAIN) if _MAIN in revisions else _newest(name, repository, revisions)
     if place is None:
         return None
-    return CachedModel(name, place, _family(place), model_size(place), _used(place), revisions)
+    return CachedModel(name, place, family(place), model_size(place), _used(place), revisions)
 
 
 def _newest(name: str, repository: Path, revisions: tuple[str, ...]) -> Path | None:
@@ -90,7 +90,8 @@ def _folders(folder: Path) -> Iterator[Path]:
         return
 
 
-def _family(place: Path) -> str:
+def family(place: Path) -> str:
+    """Transformers' name for the architecture of a model; empty where its config does not say."""
     try:
         config = json.loads((place / "config.json").read_text(encoding="utf-8"))
         return str(config.get("model_type", ""))

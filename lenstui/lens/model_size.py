@@ -49,22 +49,30 @@ def model_size(place: Path) -> ModelSize:
     Args:
         place: as `hub.resolve` gives it. What is damaged in it counts as not known.
     """
-    if is_gguf(place):
-        return ModelSize(None, 0, _size(place))
-    tensors = sorted(place.glob("*.safetensors"))
-    files = tensors or sorted(place.glob("pytorch_model*.bin"))
-    on_disk = sum(map(_size, files))
-    if not tensors:
+    files, on_disk = weight_files(place), weight_bytes(place)
+    if not files or files[0].suffix != ".safetensors":
         return ModelSize(None, 0, on_disk)
     counts: Counter[str] = Counter()
     try:
-        for file in tensors:
+        for file in files:
             for dtype, count in _tensors(file):
                 counts[dtype] += count
     except (OSError, ValueError, TypeError, KeyError):
         return ModelSize(None, 0, on_disk)
     stored = sum(_STORED.get(dtype, 1) * count for dtype, count in counts.items())
     return ModelSize(counts.total(), stored, on_disk)
+
+
+def weight_files(place: Path) -> list[Path]:
+    """The files that hold a model's weights: safetensors, else pickles; a GGUF file itself."""
+    if is_gguf(place):
+        return [place]
+    return sorted(place.glob("*.safetensors")) or sorted(place.glob("pytorch_model*.bin"))
+
+
+def weight_bytes(place: Path) -> int:
+    """Size of those files."""
+    return sum(map(_size, weight_files(place)))
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, int]]:

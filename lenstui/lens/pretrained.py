@@ -19,6 +19,7 @@ import torch
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.gguf import is_gguf, source
+from lenstui.lens.model_size import weight_bytes
 from lenstui.lens.placement import Placement
 
 _WARNING = "that would run with all your rights. If you trust it, add --trust-remote-code"
@@ -71,10 +72,7 @@ class Pretrained:
     @property
     def weight_bytes(self) -> int:
         """Size of the files that hold the weights."""
-        if is_gguf(self.place):
-            return self.place.stat().st_size
-        files = [*self.place.glob("*.safetensors")] or [*self.place.glob("pytorch_model*.bin")]
-        return sum(file.stat().st_size for file in files)
+        return weight_bytes(self.place)
 
     def model(self, placement: Placement) -> Any:
         """The model of transformers, with all its weights.

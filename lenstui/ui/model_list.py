@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from textual.message import Message
 
 from lenstui import paths
-from lenstui.lens.cached_models import cached_models, cached_revisions
+from lenstui.lens.cached_models import cached_models, cached_revisions, family
 from lenstui.lens.gguf import is_gguf
 from lenstui.lens.memory import free_memory, needed_memory, peak_memory
 from lenstui.lens.model_size import model_size
@@ -51,10 +50,10 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
         if name not in known and (where := _kind(place)) not in {None, FOLDER}:
             size = model_size(place).files
             listed.append(
-                ListedModel(name, str(where), _family(place), size, needed(place), place.stat().st_mtime)
+                ListedModel(name, str(where), family(place), size, needed(place), place.stat().st_mtime)
             )
     bundled = paths.bundled_model()
-    listed.append(ListedModel("", BUNDLED, _family(bundled), model_size(bundled).files, needed(bundled)))
+    listed.append(ListedModel("", BUNDLED, family(bundled), model_size(bundled).files, needed(bundled)))
     post(ModelsListed(tuple(listed), free_memory(device), peak_memory(device), device, dtype))
 
 
@@ -81,7 +80,7 @@ def list_paths(post: Post, typed: str, stop: Stop) -> None:
         ListedModel(
             f"{prefix}{entry.name}{'/' * (kind == FOLDER)}",
             kind,
-            _family(entry),
+            family(entry),
             0 if kind == FOLDER else model_size(entry).files,
         )
         for entry, kind in islice(found, _MOST_PATHS)
@@ -104,10 +103,3 @@ def _kind(place: Path) -> str | None:
         return "GGUF" if is_gguf(place) and place.is_file() else None
     except OSError:  # a folder that may not be looked into
         return None
-
-
-def _family(place: Path) -> str:
-    try:
-        return str(json.loads((place / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""

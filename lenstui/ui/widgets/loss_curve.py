@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from textual.binding import BindingType
 from textual_hires_canvas import HiResMode
-from textual_plot import PlotWidget
 
 from lenstui.ui.fit_messages import FitStatus
 from lenstui.ui.fit_words import mean
 from lenstui.ui.themes import rich_colour
+from lenstui.ui.widgets.plot import Plot
 
 _MOST = 2000  # points of the curve; of more, every second one is left out
 
 
-class LossCurve(PlotWidget, can_focus=False):
-    """A plot that nobody can get caught in."""
-
-    BINDINGS: ClassVar[list[BindingType]] = []
-    DEFAULT_CSS = """
-    LossCurve {
-        & > .plot--axis { color: $foreground 30%; }
-        & > .plot--tick { color: $foreground 60%; text-style: none; }
-        & > .plot--label { color: $foreground 60%; text-style: none; }
-    }
-    """
+class LossCurve(Plot):
+    """The losses so far, as a plot."""
 
     def __init__(self) -> None:
-        super().__init__(allow_pan_and_zoom=False)
-        for margin, cells in (
-            (PlotWidget.margin_top, 0),
-            (PlotWidget.margin_bottom, 1),
-            (PlotWidget.margin_left, 7),
-        ):
-            self.set_reactive(margin, cells)
+        super().__init__()
         self.losses: list[tuple[int, float]] = []
         self.measured: list[tuple[int, float]] = []
 

@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
 
 import numpy as np
-from textual.binding import BindingType
 from textual_hires_canvas import HiResMode
-from textual_plot import NumericAxisFormatter, PlotWidget
+from textual_plot import NumericAxisFormatter
 
 from lenstui.export.values import round_top
 from lenstui.lens.cells import Cells
 from lenstui.lens.rows import stream_places
 from lenstui.ui.pins import Pinned
 from lenstui.ui.slots import Slots
+from lenstui.ui.widgets.plot import Plot
 
 _LEAST_TOP = 1e-5  # below that a curve may lie flat
 
 
-class PinPlot(PlotWidget, can_focus=False):
+class PinPlot(Plot):
     """A plot that nobody can get caught in: the logit lens as the pins' numbers, the tuned lens as lines."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
     DEFAULT_CSS = """
     PinPlot {
         height: 100%;
         border: round $border-blurred;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
-        & > .plot--axis { color: $foreground 30%; }
-        & > .plot--tick { color: $foreground 60%; text-style: none; }
-        & > .plot--label { color: $foreground 60%; text-style: none; }
     }
     """
 
     def __init__(self) -> None:
-        super().__init__(allow_pan_and_zoom=False)
-        for margin, cells in (
-            (PlotWidget.margin_top, 0),
-            (PlotWidget.margin_bottom, 1),
-            (PlotWidget.margin_left, 7),
-        ):
-            self.set_reactive(margin, cells)
+        super().__init__()
         self.border_title = "probability by row"
         self.drawn: tuple[object, ...] = ()
 

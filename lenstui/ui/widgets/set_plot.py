@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from rich.text import Text
-from textual.binding import BindingType
 from textual_hires_canvas import HiResMode
-from textual_plot import PlotWidget
 
 from lenstui.export.values import nats_text, probability_text, rank_text, round_top
 from lenstui.ui.themes import rich_colour
 from lenstui.ui.widgets.pin_plot import Numbers, RowLabels
+from lenstui.ui.widgets.plot import Plot
 
 if TYPE_CHECKING:
     from lenstui.lens.set_means import LensMeans, Mean, SetMeans
@@ -66,30 +65,20 @@ PLOTTED_MEANS = (
 )  # fmt: skip
 
 
-class SetPlot(PlotWidget, can_focus=False):
-    """A plot that nobody can get caught in."""
+class SetPlot(Plot):
+    """One kind of mean by row, for both lenses."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
     DEFAULT_CSS = """
     SetPlot {
         border: round $border-blurred;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
         background: $surface;
-        & > .plot--axis { color: $foreground 30%; }
-        & > .plot--tick { color: $foreground 60%; text-style: none; }
-        & > .plot--label { color: $foreground 60%; text-style: none; }
     }
     """
 
     def __init__(self) -> None:
-        super().__init__(allow_pan_and_zoom=False)
-        for margin, cells in (
-            (PlotWidget.margin_top, 0),
-            (PlotWidget.margin_bottom, 1),
-            (PlotWidget.margin_left, 7),
-        ):
-            self.set_reactive(margin, cells)
+        super().__init__()
         self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # as they are drawn
 
     def show(
