@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -14,20 +14,18 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
 from lenstui.lens.rows import is_sublayer, no_translator, says_part
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import CellNotRead, CellRead, ReadDone
 from lenstui.ui.screens.grid_screen import GridScreen
 from lenstui.ui.slots import LENSES
 from lenstui.ui.widgets.token_list import TokenList
 
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
-
 CELL_TOKENS = 1000  # tokens that are listed at most
 NO_LENS = "No tuned lens for this model: t trains one, o opens one."
 
 
-class CellScreen(LeanScreen[None]):
+class CellScreen(LeanScreen[None], AppScreen[None]):
     """The likeliest tokens of the cell under Explore's cursor, which moves along."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -101,7 +99,7 @@ class CellScreen(LeanScreen[None]):
     def read(self) -> None:
         """Ask for the cell under the cursor; what is shown stays until it comes."""
         cursor = self._explore.panes.cursor
-        cast("LenstuiApp", self.app).request_cell(self._explore.serial, cursor.row, cursor.column)
+        self._app.request_cell(self._explore.serial, cursor.row, cursor.column)
 
     def show(self, message: CellRead) -> None:
         """A cell has come."""

@@ -6,7 +6,7 @@ the text is edited, the tail is folded into it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -18,7 +18,6 @@ from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
     from lenstui.ui.model_work import Generation
 
 AWAITED = "The prompt is being read anew: press it again."
@@ -54,10 +53,6 @@ class Continuing(GridScreen):
         self._shown_tail: tuple[int, ...] = ()  # as it is on screen
         self._generating: int | None = None  # serial of that reading
         self._seed = 0
-
-    @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
 
     @property
     def stem(self) -> str:

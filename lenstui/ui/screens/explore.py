@@ -197,7 +197,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self._serial += 1
         self._awaited = True
         self.query_one(PromptBox).border_subtitle = "reading …"
-        self.app.request_read(self._serial, self.stem, self.panes.page_columns)  # type: ignore[attr-defined]
+        self._app.request_read(self._serial, self.stem, self.panes.page_columns)
 
     @on(PromptBox.Changed)
     def mark_unread(self) -> None:
@@ -289,7 +289,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         elif in_training and status.progress is not None and self._columns:
             self._repaint.changed((status.progress.stage, status.progress.step))
             if self._repaint.is_due():
-                self.app.request_tuned(self._serial, self.panes.columns_on_screen)  # type: ignore[attr-defined]
+                self._app.request_tuned(self._serial, self.panes.columns_on_screen)
 
     def on_tuned_read(self, message: TunedRead) -> None:
         """Put the cells in, as the lens in training has them."""

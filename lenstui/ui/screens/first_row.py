@@ -39,7 +39,7 @@ class FirstRow(Finding):
 
     def _ask(self, word: str | None) -> None:
         if word is not None:
-            self.app.request_word(word, self._prompt)  # type: ignore[attr-defined]
+            self._app.request_word(word, self._prompt)
 
     def on_word_not_found(self, message: WordNotFound) -> None:
         """Say why."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import is_sublayer, no_translator
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.widgets.grid import Grid
@@ -14,7 +15,7 @@ from lenstui.ui.widgets.panes import Panes
 NOT_READ = "This cell is not read yet."
 
 
-class GridScreen(LeanScreen[None]):
+class GridScreen(LeanScreen[None], AppScreen[None]):
     """A screen with the panes in it. Each thing that Explore does with them may be a class of its own."""
 
     def __init__(self) -> None:
@@ -64,11 +65,6 @@ class GridScreen(LeanScreen[None]):
     def columns(self) -> tuple[str, ...]:
         """Display texts of its input tokens."""
         return self._columns
-
-    def _tell(self, text: str, *, seconds: float = 4) -> None:
-        """Why a key did nothing, or what it found; only the last such message stays."""
-        self.app.clear_notifications()
-        self.notify(text, timeout=seconds, markup=False)
 
     @property
     def _why_no_token(self) -> str:

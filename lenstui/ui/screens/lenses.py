@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
@@ -16,6 +16,7 @@ from textual.widgets import Footer, OptionList, Static
 from lenstui.lens.errors import LensError
 from lenstui.lens.lens_card import Match, TranslatorSize
 from lenstui.paths import data, lenses, made
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import (
     LensesListed,
@@ -36,9 +37,6 @@ from lenstui.ui.widgets.lens_sheet import LensSheet, Sheet
 from lenstui.ui.widgets.lens_table import LensLine, LensTable
 from lenstui.ui.widgets.status_bar import StatusBar
 
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
-
 REST = 0.3  # seconds that a lens must be highlighted before its translators are read
 NONE = "No lenses yet: lenstui train --model … fits one, b opens one from any folder."
 NONE_FITS = (
@@ -46,7 +44,7 @@ NONE_FITS = (
 )
 
 
-class Lenses(LeanScreen[None]):
+class Lenses(LeanScreen[None], AppScreen[None]):
     """The lenses of the data folder, the bundled one and the one in use, with the card of one of them."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -109,10 +107,6 @@ class Lenses(LeanScreen[None]):
         """Nobody looks any more."""
         self._app.request_translators(None)
 
-    @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
-
     def _list(self) -> None:
         self._app.request_translators(None)
         self._hint("reading …")
@@ -121,11 +115,6 @@ class Lenses(LeanScreen[None]):
     def _hint(self, text: str) -> None:
         self.query_one("#hint", Static).update(Text(text))
         self.query_one("#hint").display = bool(text)
-
-    def _tell(self, text: str) -> None:
-        """Why a key did nothing; only the last such message stays."""
-        self.app.clear_notifications()
-        self.notify(text, timeout=4, markup=False)
 
     # ── the list and the card ────────────────────────────────────────────────────────────────────────────
 

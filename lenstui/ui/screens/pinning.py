@@ -62,7 +62,7 @@ class Pinning(GridScreen):
 
     def _look_up(self, word: str | None) -> None:
         if word is not None:
-            self.app.request_pins(word, self._prompt)  # type: ignore[attr-defined]
+            self._app.request_pins(word, self._prompt)
 
     def on_pins_found(self, message: PinsFound) -> None:
         """Pin them, as far as there is room."""

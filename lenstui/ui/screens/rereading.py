@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -14,9 +14,6 @@ from lenstui.ui.messages import OpenModel, ReadFailed, ReadStarted
 from lenstui.ui.screens.grid_screen import GridScreen
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.prompt_box import PromptBox
-
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
 
 
 class Rereading(GridScreen):
@@ -64,7 +61,7 @@ class Rereading(GridScreen):
     def begin_reading(self, model: OpenModel) -> None:
         """How a model that was just opened is read at first."""
         self._model = model
-        self._mark(self._taken(cast("LenstuiApp", self.app).first_reading(model.name)))
+        self._mark(self._taken(self._app.first_reading(model.name)))
 
     def _taken(self, reading: Reading) -> Reading:
         """Ask for this from now on, as far as the open model can be read so; what it cannot is said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from lenstui.export.printable import printable
 from lenstui.export_files import shown_path
 from lenstui.lens.prompt_set import EXAMPLES
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.fit_messages import BUSY, FitChanged
 from lenstui.ui.fit_words import duration
 from lenstui.ui.lean_screen import LeanScreen
@@ -25,9 +26,6 @@ from lenstui.ui.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOp
 from lenstui.ui.set_work import NO_MODEL, SetRequest
 from lenstui.ui.themes import rich_colour
 from lenstui.ui.widgets.status_bar import StatusBar
-
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
 
 _BAR = 20  # cells
 _SHARE = 0.1  # of the time that drawing may take while cases come
@@ -71,7 +69,7 @@ class SetRun:
     is_stale: bool = False
 
 
-class SetReading(LeanScreen[None]):
+class SetReading(LeanScreen[None], AppScreen[None]):
     """A screen that reads prompt sets. What was read stays until another file is opened."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -92,10 +90,6 @@ class SetReading(LeanScreen[None]):
         self._drawn = 0.0  # when, and how long that took
         self._cost = 0.0
         self._soon: Timer | None = None
-
-    @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
 
     @property
     def run(self) -> SetRun | None:
@@ -256,11 +250,6 @@ class SetReading(LeanScreen[None]):
         said.set_class(wrong, "-wrong")
         said.update(line.append(printable(text)))
         said.tooltip = Text(run.remark) if run is not None and run.remark else None
-
-    def _tell(self, text: str) -> None:
-        """Why a key did nothing; only the last such message stays."""
-        self.app.clear_notifications()
-        self.notify(text, timeout=4, markup=False)
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 

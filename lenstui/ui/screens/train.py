@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from textual.widgets import ContentSwitcher, Footer
 from lenstui.lens.cells import Cells
 from lenstui.lens.errors import LensError
 from lenstui.paths import lenses, made
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.fit_messages import (
     BUSY,
     FitChanged,
@@ -39,11 +40,8 @@ from lenstui.ui.widgets.fit_view import FitView, in_footer
 from lenstui.ui.widgets.status_bar import StatusBar
 from lenstui.ui.widgets.train_form import TrainForm
 
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
 
-
-class Train(LeanScreen[None]):
+class Train(LeanScreen[None], AppScreen[None]):
     """The form, or the fit. There is one such screen: it remembers what it was shown."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -84,10 +82,6 @@ class Train(LeanScreen[None]):
             self.query_one(TrainForm).start()
 
     @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
-
-    @property
     def _switcher(self) -> ContentSwitcher:
         return self.query_one(ContentSwitcher)
 
@@ -120,11 +114,6 @@ class Train(LeanScreen[None]):
     def _show_model(self) -> None:
         self.query_one(StatusBar).model = self._model
         self._form.model = self._model
-
-    def _tell(self, text: str) -> None:
-        """Why a key did nothing; only the last such message stays."""
-        self.app.clear_notifications()
-        self.notify(text, timeout=4, markup=False)
 
     # ── the form ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,96 @@
+"""What every part of the app works on: the model, the threads that do its work, who hears of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import App
+from textual.message import Message
+
+from lenstui.settings import Settings
+from lenstui.start import Start
+from lenstui.ui.beside_work import BesideWork
+from lenstui.ui.fit_messages import FitChanged
+from lenstui.ui.history import History
+from lenstui.ui.lens_files import LensFiles
+from lenstui.ui.messages import LoadFailed
+from lenstui.ui.model_thread import ModelThread, Work
+from lenstui.ui.model_work import ModelWork
+from lenstui.ui.screens.explore import Explore
+from lenstui.ui.session import Session
+from lenstui.ui.set_work import SetWork
+from lenstui.ui.takeaway import Takeaway
+from lenstui.ui.training import Training
+
+if TYPE_CHECKING:
+    from lenstui.ui.screens.lenses import Lenses
+    from lenstui.ui.screens.quit_training import QuitTraining
+    from lenstui.ui.screens.train import Train
+
+TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
+FIRST_PROMPT = "The trees are green and the sky is"
+
+
+class ModelApp(App[None]):
+    """An app that does model work. Each thing that it does for its screens may be a class of its own."""
+
+    def __init__(self, start: Start, settings: Settings, history: History, session: Session) -> None:
+        """Prepare the threads; nothing is loaded yet.
+
+        Args:
+            start: what was asked for.
+            settings: the user's.
+            history: of the prompts.
+            session: what is kept from one session to the next.
+        """
+        super().__init__()
+        self.settings = settings
+        self._start = start
+        self._history = history
+        self._session = session
+        self._work = ModelWork(self._hand_on)
+        self._thread = ModelThread(self._report)
+        self._files = LensFiles(self._hand_on, lambda: self._work.opened)
+        self._file_thread = ModelThread(self._report)  # files are looked at while the model works
+        self.training = Training(self._hand_on, self._thread, self._work)
+        self.takeaway = Takeaway(self._hand_on, self._work, self._thread, self._file_thread)
+        self.sets = SetWork(lambda: self._work.opened, self._thread, self._file_thread)
+        self.beside = BesideWork(self._hand_on, self._thread, self._work, self._session.recent)
+        self.last_words: str | None = None
+        self._lenses: Lenses | None = None  # while it is open
+        self._train: Train | None = None  # once it was open
+        self._quit_training: QuitTraining | None = None  # while it is asked
+        prompt = FIRST_PROMPT if start.prompt is None else start.prompt
+        self.explore = Explore(prompt, depth=start.top_k, history=self._history)
+
+    @property
+    def start(self) -> Start:
+        """What was asked for last."""
+        return self._start
+
+    def look_at_files(self, kind: str, work: Work) -> None:
+        """Do a job on files, while the model works; an older one of its kind stops."""
+        self._file_thread.submit(kind, work)
+
+    def _hand_on(self, message: Message) -> None:
+        """Called on the model thread: give a message to Explore, which may be below other screens."""
+        if self.is_running:
+            if isinstance(message, FitChanged):
+                self.post_message(message)  # before a screen asks what may be done
+            prompts = self.explore.prompts
+            for screen in (self.explore, self._lenses, self._train, prompts, self._quit_training):
+                if screen is not None:
+                    screen.post_message(message)
+
+    def _report(self, error: BaseException) -> None:
+        """Called on the model thread when a job failed in a way that nobody foresaw."""
+        self._hand_on(LoadFailed(f"Unexpected: {type(error).__name__}: {error}"))
+
+    def on_fit_changed(self, message: FitChanged) -> None:
+        """What may be done depends on it."""
+        self.training.status = message.status
+
+    def _tell(self, text: str) -> None:
+        """Why a key did nothing; only the last such message stays."""
+        self.clear_notifications()
+        self.notify(text, timeout=6, markup=False)

@@ -1,0 +1,101 @@
+"""Going to another model, or to another revision of the open one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.start import Start
+from lenstui.ui.messages import LoadFailed, LoadStage
+from lenstui.ui.model_app import TAKEN
+from lenstui.ui.model_messages import RevisionsListed
+from lenstui.ui.remembering import Remembering
+
+if TYPE_CHECKING:
+    from lenstui.ui.screens.model_picker import Chosen
+
+
+class Switching(Remembering):
+    """An app that opens one model after the other, each read as it was before."""
+
+    # ── models ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, start: Start) -> None:
+        """Open a model on the model thread."""
+        self._thread.submit("load", lambda stop: self._work.load(start, stop))
+
+    def stop_loading(self) -> None:
+        """Give up a download."""
+        self._thread.submit("load", lambda stop: None)
+        self._hand_on(LoadFailed("The download was stopped: what came whole is kept."))
+
+    def action_open_model(self) -> None:
+        """Ask for a model and open it."""
+        if self.training.is_busy:
+            self._tell(TAKEN)
+            return
+        from lenstui.ui.screens.model_picker import ModelPicker  # the first paint can do without
+
+        recent, start = self._session.recent(), self._start
+        self.push_screen(
+            ModelPicker(self.explore.model, recent, start.device, start.dtype), self._open_chosen
+        )
+
+    def _open_chosen(self, chosen: Chosen | None) -> None:
+        if chosen is not None:
+            self.keep_session()
+            self._open(chosen.name, chosen.revision)
+
+    def _open(self, name: str, revision: str | None) -> None:
+        """Open another model, the bundled one where there is no name; all else stays as it was asked for.
+
+        But for the trust in a model's own code: that was in the one on the command line.
+        """
+        self._keep_reading()
+        self._start = replace(
+            self._start,
+            model=name or None,
+            demo=not name,
+            revision=revision,
+            lens=None,
+            again=None,
+            trust_remote_code=False,
+        )
+        self.explore.post_message(LoadStage("looking for the model"))
+        self.load(self._start)
+
+    # ── revisions ────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_step_revision(self, step: int) -> None:
+        """Open the next revision of the model that is on this machine, or the one before."""
+        from lenstui.lens.hub import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.ui import model_list
+
+        model = self.explore.model
+        if self.training.is_busy:
+            self._tell(TAKEN)
+        elif model is None or model.name == BUNDLED_MODEL or Path(model.name).exists():
+            self._tell("Revisions are of models on the hub: m opens one.")
+        else:
+            name = model.name
+            self.look_at_files(
+                "revisions", lambda stop: model_list.list_revisions(self.post_message, name, step)
+            )
+
+    def on_revisions_listed(self, message: RevisionsListed) -> None:
+        """Go to the neighbour of the one that is open."""
+        model, revisions = self.explore.model, message.revisions
+        if model is None or model.name != message.name:
+            return
+        here = model.revision or "main"
+        place = revisions.index(here) + message.step if here in revisions else -1
+        if 0 <= place < len(revisions):
+            self.explore.first_cursor = self.explore.panes.cursor
+            self._open(model.name, revisions[place])
+        elif len(revisions) < 2:
+            self._tell(f"No other revision of {model.name} is on this machine.")
+        else:
+            self._tell(
+                f"{here} is the {'last' if message.step > 0 else 'first'} of {len(revisions)} revisions."
+            )
