@@ -11,6 +11,7 @@ from lenstui.lens.cells import Cells
 # Told apart by those who see no red or no green too, and readable on a dark background.
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2bb58a", "#e8743b", "#9aa5ff", "#b8b8b8")
 MOST = len(COLOURS)
+PLOTTED = ("prob", "rank", "logprob")  # which of their numbers may be plotted by row
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from lenstui.lens.reading import Reading
 from lenstui.settings import THEMES, Settings
 from lenstui.start import Again, Start
 from lenstui.state_file import read_state, write_state
+from lenstui.ui.pins import PLOTTED
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor
 from lenstui.ui.widgets.panes import LENSES
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -37,6 +38,7 @@ class Look:
         bottom_up: the last row was on top.
         crystallization: the rows where columns settle were marked.
         lens: name of the lens that was shown, or had the focus.
+        plotted: which of the pins' numbers were plotted.
         difference: the one minus the other was shown in place of both.
         lens_file: of its tuned lens.
         reading: how it was read.
@@ -51,6 +53,7 @@ class Look:
     bottom_up: bool = True
     crystallization: bool = False
     lens: str = LENSES[0]
+    plotted: str = PLOTTED[0]
     difference: bool = False
     lens_file: str = ""
     reading: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class Look:
             bottom_up=grid.bottom_up,
             crystallization=panes.crystallization,
             lens=panes.shown_lens,
+            plotted=explore.panel.plotted,
             difference=panes.difference and (model is None or model.comparison is None),
             lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
             reading=explore.reading.plain(),
@@ -99,6 +103,8 @@ class Look:
         panes.crystallization = self.crystallization
         if self.lens in LENSES:
             panes.shown_lens = self.lens
+        if self.plotted in PLOTTED:
+            explore.panel.plotted = self.plotted
         panes.difference = self.difference
         if self.row >= 0 and self.column >= 0:
             explore.first_cursor = Cursor(self.row, self.column)

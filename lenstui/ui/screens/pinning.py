@@ -8,13 +8,14 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from lenstui.ui.messages import PinsFound, PinsNotFound
-from lenstui.ui.pins import MOST, with_tokens, without_token
+from lenstui.ui.pins import MOST, PLOTTED, with_tokens, without_token
 from lenstui.ui.screens.ask_word import AskWord
 from lenstui.ui.screens.grid_screen import GridScreen
-from lenstui.ui.widgets.cell_panel import CellPanel
+from lenstui.ui.widgets.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.ui.widgets.pin_list import PinList
 
 FULL = f"{MOST} tokens are pinned, and more cannot be: u lists them, to unpin one."
+NOTHING_PINNED = "Nothing is pinned: p pins the cell's token, P a word."
 HINT = """\
 The tokens that are this word are pinned, with and without a space before it; type it behind a space for \
 that one alone. Of a word that is no token its first token is pinned."""
@@ -32,12 +33,20 @@ class Pinning(GridScreen):
             "u", "list_pins", "Pins", show=False, tooltip="The pins in full: unpin, or choose the first",
             id="explore.pins",
         ),
+        Binding(
+            "R", "plot_next", "Plot", show=False, id="explore.plot",
+            tooltip="Plot the pins' probability, rank or log-probability by row",
+        ),
     ]  # fmt: skip
 
     @property
     def panel(self) -> CellPanel:
         """What shows the pins."""
         return self.query_one(CellPanel)
+
+    def on_mount(self) -> None:
+        """The plot follows what colours the cells."""
+        self.watch(self.panes, "value_index", self._plot_value, init=False)
 
     def action_pin(self) -> None:
         """Pin the likeliest token of the cell under the cursor, or unpin it."""
@@ -87,7 +96,23 @@ class Pinning(GridScreen):
         if self.panel.pins:
             self.panel.listing = True
         else:
-            self._tell("Nothing is pinned: p pins the cell's token, P a word.")
+            self._tell(NOTHING_PINNED)
+
+    def action_plot_next(self) -> None:
+        """Plot another of the pins' numbers."""
+        panel = self.panel
+        if not panel.pins:
+            self._tell(NOTHING_PINNED)
+        elif not panel.has_room_for_plot:
+            self._tell(f"The plot of the pins needs a screen of {ROOM_FOR_PLOT} columns.")
+        else:
+            panel.plotted = PLOTTED[(PLOTTED.index(panel.plotted) + 1) % len(PLOTTED)]
+
+    def _plot_value(self) -> None:
+        """The plot shows the number of a pin that colours the cells."""
+        number = self.panes.value.key.removeprefix("pin-")
+        if self.panes.value.pins and number in PLOTTED:
+            self.panel.plotted = number
 
     @on(CellPanel.PinsChanged)
     def keep_numbers(self, message: CellPanel.PinsChanged) -> None:

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from lenstui.lens.cells import Cells
 from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.crystallization import of_column
-from lenstui.ui.pins import Pinned, numbers_at, without_token
+from lenstui.ui.pins import PLOTTED, Pinned, numbers_at, without_token
 from lenstui.ui.slots import Slots
 from lenstui.ui.widgets.detail import CellFacts, Detail
 from lenstui.ui.widgets.grid_cells import Cursor
@@ -41,6 +41,7 @@ class CellPanel(Vertical):
 
     pins: reactive[tuple[Pinned, ...]] = reactive((), init=False)
     listing: reactive[bool] = reactive(False)
+    plotted: reactive[str] = reactive(PLOTTED[0], init=False)  # which of the pins' numbers
 
     class PinsChanged(Message):
         """Other tokens are pinned, or the same in another order."""
@@ -143,9 +144,18 @@ class CellPanel(Vertical):
         """The plot needs room."""
         self._make_room()
 
+    @property
+    def has_room_for_plot(self) -> bool:
+        """Whether it is wide enough for one."""
+        return self.size.width >= ROOM_FOR_PLOT
+
+    def watch_plotted(self) -> None:
+        """Another plot of the same pins."""
+        self._show_pins()
+
     def _make_room(self) -> None:
         if self._plot is not None:
-            self._plot.display = bool(self.pins) and self.size.width >= ROOM_FOR_PLOT
+            self._plot.display = bool(self.pins) and self.has_room_for_plot
             self._show_pins()
 
     def _show_pins(self) -> None:
@@ -161,7 +171,7 @@ class CellPanel(Vertical):
         line.pins, line.numbers = self.pins, numbers
         self.query_one(PinList).show(self.pins, numbers)
         if self._plot is not None and self._plot.display and read:
-            self._plot.show(self.pins, read, self._rows, column, self.slots)
+            self._plot.show(self.pins, read, self._rows, column, self.slots, plotted=self.plotted)
 
     @on(PinList.Unpinned)
     def unpin(self, message: PinList.Unpinned) -> None:

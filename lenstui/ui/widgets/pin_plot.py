@@ -1,21 +1,71 @@
-"""The pins' probability by row, at the cursor's column, for both lenses."""
+"""The pins' probability, rank or log-probability by row, at the cursor's column, for both lenses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from textual_hires_canvas import HiResMode
-from textual_plot import NumericAxisFormatter
 
-from lenstui.export.values import round_top
-from lenstui.lens.cells import Cells
+from lenstui.export.values import nats_text
+from lenstui.lens.cells import Cells, FloatArray
 from lenstui.lens.rows import stream_places
-from lenstui.ui.pins import Pinned
+from lenstui.ui.pins import PLOTTED, Pinned
 from lenstui.ui.slots import Slots
+from lenstui.ui.widgets.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.ui.widgets.plot import Plot
 
-_LEAST_TOP = 1e-5  # below that a curve may lie flat
+_LEAST_TOP = 1e-5  # below that a curve of probabilities may lie flat
+
+
+@dataclass(frozen=True, slots=True)
+class PlottedNumber:
+    """One of the pins' numbers.
+
+    Attributes:
+        title: of the plot.
+        of: the numbers, `[rows, cols, pins]`; NaN where there are none.
+        axis: one that all of these numbers are on.
+    """
+
+    title: str
+    of: Callable[[Cells], FloatArray]
+    axis: Callable[[Sequence[FloatArray]], Axis]
+
+
+def percent_text(tick: float) -> str:
+    """A probability on the axis, with no digit more than it needs: `50%`, `2.5%`, `0.005%`."""
+    return f"{100 * tick:.3g}%"
+
+
+def _ranks(cells: Cells) -> FloatArray:
+    return np.where(cells.pin_ranks < 0, np.nan, cells.pin_ranks).astype(np.float32)
+
+
+PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
+    zip(
+        PLOTTED,
+        (
+            PlottedNumber(
+                "probability by row",
+                lambda cells: np.exp(cells.pin_logprobs),
+                lambda curves: even_axis(highest_of(curves, _LEAST_TOP), percent_text),
+            ),
+            PlottedNumber(
+                "rank by row, 0 is first",
+                _ranks,
+                lambda curves: rank_axis(highest_of(curves, 1)),
+            ),
+            PlottedNumber(
+                "log-probability by row, nats",
+                lambda cells: cells.pin_logprobs,
+                lambda curves: even_axis_down(-highest_of([-curve for curve in curves], 1), nats_text),
+            ),
+        ),
+        strict=True,
+    )
+)
 
 
 class PinPlot(Plot):
@@ -32,7 +82,6 @@ class PinPlot(Plot):
 
     def __init__(self) -> None:
         super().__init__()
-        self.border_title = "probability by row"
         self.drawn: tuple[object, ...] = ()
 
     def show(
@@ -42,71 +91,55 @@ class PinPlot(Plot):
         rows: Sequence[str],
         column: int,
         slots: Slots,
+        *,
+        plotted: str = PLOTTED[0],
     ) -> None:
-        """Draw the residual stream's rows anew, if there is anything new."""
+        """Draw the residual stream's rows anew, if there is anything new.
+
+        Args:
+            pins: what is pinned.
+            cells: of each lens that is read.
+            rows: labels of all rows.
+            column: of the cursor.
+            slots: what the lenses are called.
+            plotted: which of the pins' numbers, one of `PLOTTED`.
+        """
         places = stream_places(rows)
         rows = [rows[place] for place in places]
+        number = PLOTTED_NUMBERS[plotted]
         curves = {
-            lens: np.exp(of_lens.pin_logprobs[places, column])
+            lens: number.of(of_lens)[places, column]
             for lens, of_lens in cells.items()
             if of_lens.pin_logprobs.shape[2] == len(pins)
         }
+        self.border_title = number.title
         self.border_subtitle = f"digits: {slots.brief['logit']}"
         if "tuned" in curves:
             self.border_subtitle += f" · lines: {slots.brief['tuned']}"
-        drawn = (tuple(pins), tuple(rows), *((lens, curve.tobytes()) for lens, curve in curves.items()))
+        by_lens = ((lens, curve.tobytes()) for lens, curve in curves.items())
+        drawn = (tuple(pins), tuple(rows), plotted, *by_lens)
         if drawn == self.drawn:
             return
         self.drawn = drawn
-        numbers = np.concatenate([curve.ravel() for curve in curves.values()] or [np.zeros(1)])
-        top = round_top(float(np.nanmax(numbers, initial=_LEAST_TOP)))
         self.clear()
-        self.set_x_formatter(RowLabels(rows))
-        self.set_y_formatter(Numbers(percent_text))
-        self.set_xlimits(-0.5, len(rows) - 0.5)
-        self.set_xticks(range(0, len(rows), -(-len(rows) // 8)))
-        self.set_ylimits(0, top)
-        self.set_yticks([0, top / 2, top])
+        axis = number.axis(list(curves.values()))
+        self.scale(rows, axis)
+        heights = {lens: axis.height(curve) for lens, curve in curves.items()}
         for place, pin in enumerate(pins):
-            for lens, curve in curves.items():
-                if lens == "tuned":
-                    self.plot(
-                        range(len(rows)), curve[:, place], line_style=pin.colour, hires_mode=HiResMode.BRAILLE
-                    )
+            if "tuned" in heights:
+                self.plot(
+                    range(len(rows)),
+                    heights["tuned"][:, place],
+                    line_style=pin.colour,
+                    hires_mode=HiResMode.BRAILLE,
+                )
         for place, pin in enumerate(pins):
-            if "logit" in curves:
+            if "logit" in heights:
                 self.scatter(
                     range(len(rows)),
-                    curves["logit"][:, place],
+                    heights["logit"][:, place],
                     marker=str(place + 1),
                     marker_style=pin.colour,
                 )
         if self.size:
             self.render()  # now: while it is painted would have it painted twice
-
-
-def percent_text(tick: float) -> str:
-    """A probability on the axis, with no digit more than it needs: `50%`, `2.5%`, `0.005%`."""
-    return f"{100 * tick:.3g}%"
-
-
-class RowLabels(NumericAxisFormatter):
-    """Rows by their labels."""
-
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._labels = labels
-
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """The label of each."""
-        return [self._labels[int(tick)] for tick in ticks]
-
-
-class Numbers(NumericAxisFormatter):
-    """Numbers as everywhere else on screen."""
-
-    def __init__(self, text: Callable[[float], str]) -> None:
-        self._text = text
-
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """The text of each."""
-        return [self._text(tick) for tick in ticks]

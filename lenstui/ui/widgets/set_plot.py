@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,9 +11,9 @@ import numpy.typing as npt
 from rich.text import Text
 from textual_hires_canvas import HiResMode
 
-from lenstui.export.values import nats_text, probability_text, rank_text, round_top
+from lenstui.export.values import nats_text, probability_text, rank_text
 from lenstui.ui.themes import rich_colour
-from lenstui.ui.widgets.pin_plot import Numbers, RowLabels
+from lenstui.ui.widgets.axis import Axis, even_axis, highest_of, rank_axis
 from lenstui.ui.widgets.plot import Plot
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class PlottedMean:
         of_target: whether it is over the prompts that have a target.
         of: its numbers and their standard errors, by row; None where there are none.
         format: one number as text.
-        log: have the axis even in `log(1 + number)`.
+        is_rank: the axis is that of ranks.
     """
 
     key: str
@@ -44,7 +43,7 @@ class PlottedMean:
     of_target: bool
     of: Callable[[LensMeans], tuple[_Array, _Array | None]]
     format: Callable[[float], str]
-    log: bool = False
+    is_rank: bool = False
 
 
 def _with_error(mean: Mean) -> tuple[_Array, _Array]:
@@ -58,7 +57,7 @@ PLOTTED_MEANS = (
     ),
     PlottedMean(
         "rank", "median rank of the target", True,
-        lambda means: (means.target_median_rank, None), rank_text, log=True,
+        lambda means: (means.target_median_rank, None), rank_text, is_rank=True,
     ),
     PlottedMean("entropy", "mean entropy, nats", False, lambda means: _with_error(means.entropy), nats_text),
     PlottedMean("kl", "mean KL from final, nats", False, lambda means: _with_error(means.kl), nats_text),
@@ -103,16 +102,10 @@ class SetPlot(Plot):
 
     def _draw(self, value: PlottedMean, rows: Sequence[str]) -> None:
         self.clear()
-        if self.curves:
-            self.set_x_formatter(RowLabels(rows))
-            self.set_xlimits(-0.5, len(rows) - 0.5)
-            self.set_xticks(range(0, len(rows), -(-len(rows) // 8)))
-            self._scale(value)
-        else:
-            self.set_xticks([])
-            self.set_yticks([])
+        axis = self._axis_of(value)
+        self.scale(rows, axis if self.curves else None)
         for name, (mean, error) in self.curves.items():
-            colour, height = rich_colour(self.app, _COLOURS[name]), np.log10(1 + mean) if value.log else mean
+            colour, height = rich_colour(self.app, _COLOURS[name]), axis.height(mean)
             places = np.flatnonzero(np.isfinite(height))
             if error is not None:
                 for place in places[np.isfinite(error[places])].tolist():
@@ -124,19 +117,10 @@ class SetPlot(Plot):
         if self.size:
             self.render()  # now: while it is painted would have it painted twice
 
-    def _scale(self, value: PlottedMean) -> None:
-        """The axis of the numbers, from 0."""
-        highest = 0.01
-        for mean, error in self.curves.values():
-            top = mean if error is None else mean + np.nan_to_num(error)
-            highest = max(highest, float(np.max(top[np.isfinite(top)], initial=0.0)))
-        if value.log:
-            powers = range(math.ceil(math.log10(1 + highest)) + 1)
-            ticks = [0.0, *(math.log10(1 + 10.0**power) for power in powers)]
-            self.set_y_formatter(Numbers(lambda tick: value.format(round(10**tick - 1))))
-        else:
-            top_ = round_top(highest)
-            ticks = [0.0, top_ / 2, top_]
-            self.set_y_formatter(Numbers(value.format))
-        self.set_ylimits(0, ticks[-1])
-        self.set_yticks(ticks)
+    def _axis_of(self, value: PlottedMean) -> Axis:
+        """One that all the means are on, and the ends of their bars."""
+        curves = self.curves.values()
+        tops = [mean if error is None else mean + np.nan_to_num(error) for mean, error in curves]
+        if value.is_rank:
+            return rank_axis(highest_of(tops, 1))
+        return even_axis(highest_of(tops, 0.01), value.format)
