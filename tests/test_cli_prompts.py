@@ -223,7 +223,7 @@ def test_standard_input(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caps
         (["--format", "html"], "html is not for --prompts: add --format table or"),
         (["-o", "x.svg"], "svg is not for --prompts"),
         (["--lenses", "logit", "--lens", "x"], "--lens is of no use"),
-        (["--value", "kl", "--format", "csv"], "--value is of no use with csv"),
+        (["--first", "x"], "--first is not for --prompts"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words: list[str], complaint: str, capsys: Any) -> None:

@@ -10,7 +10,8 @@ from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, par
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
-from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, Shape
+from lenstui.cli.stderr import say
+from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.errors import LensError
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import RowChoice, Runs, parse_runs
@@ -39,6 +40,7 @@ def run(words: Sequence[str]) -> int:
         asked_set = _set(parser, given, shape)
         if shape.lenses == ("logit",) and given.lens is not None:
             parser.error(_USELESS_LENS)
+        _note_value(given, shape)
         return show_set(model_start(parser, given), shape, asked_set)
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
@@ -48,7 +50,14 @@ def run(words: Sequence[str]) -> int:
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
     if shape.lenses == ("logit",) and asked.lens is not None:
         parser.error(_USELESS_LENS)
+    _note_value(given, shape)
     return show(asked, shape)
+
+
+def _note_value(given: argparse.Namespace, shape: Shape) -> None:
+    """Say that a form which holds every value shows none of them before the others."""
+    if given.value is not None and shape.format in ALL_VALUES:
+        say(f"{shape.format} holds every value: --value {given.value} changes nothing in it.")
 
 
 def _parser() -> Parser:
@@ -96,6 +105,14 @@ def _parser() -> Parser:
         action="extend",
         default=[],
         help="follow these words, with and without a space before them, through all rows",
+    )
+    output.add_argument(
+        "--first",
+        metavar="WORD",
+        action="append",
+        default=[],
+        help="say for each lens and column the first row where WORD is the likeliest token, in a table or "
+        "JSON; may be given several times",
     )
     output.add_argument(
         "--append",
@@ -159,6 +176,8 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("a PROMPT and --prompts are given: leave one out")
     if given.pin:
         parser.error("--pin is not for --prompts: each prompt's target is followed")
+    if given.first:
+        parser.error("--first is not for --prompts: it is of one prompt")
     if given.diff:
         parser.error("--diff is not for --prompts, which shows both lenses")
     if given.sublayers:
@@ -176,13 +195,12 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     columns = (given.prompt_column, given.target_column, given.group_column)
     if given.prompts == EXAMPLES and any(columns):
         parser.error("the examples have their columns: leave the names out, or name a file ./examples")
-    return AskedSet(given.prompts, *columns, exact_targets=given.exact_targets, value=given.value)
+    value = None if shape.format in ALL_VALUES else given.value
+    return AskedSet(given.prompts, *columns, exact_targets=given.exact_targets, value=value)
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     form = output_format(parser, given, FORMATS)
-    if given.value is not None and form in ALL_VALUES:
-        parser.error(f"--value is of no use with {form}, which holds every value")
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
     needed = _PIN_VALUES.get(given.value, 0)
@@ -195,6 +213,10 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"{len(given.pin)} words are pinned: at most {_MOST_PINS}")
     if "" in given.pin:
         parser.error("a word to --pin is empty")
+    if given.first and form not in WITH_FIRST:
+        parser.error(f"--first is not for {form}: add --format {' or '.join(WITH_FIRST)}")
+    if "" in given.first:
+        parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of both lenses")
     if given.diff and given.lenses is not None:
@@ -212,8 +234,9 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         reading=Reading(
             RowChoice(given.rows, given.stride), given.final_norm, given.bos, given.chat, given.sublayers
         ),
-        value=given.value or "prob",
+        value="prob" if given.value is None or form in ALL_VALUES else given.value,
         pins=tuple(given.pin),
+        first=tuple(given.first),
         diff=given.diff,
         append=given.append,
     )

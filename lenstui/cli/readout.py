@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -21,9 +21,11 @@ from lenstui.start import Start
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from lenstui.export.first_row import Sought
     from lenstui.export.tidy import Heading
     from lenstui.export.values import Value
     from lenstui.lens.cells import Tile
+    from lenstui.lens.model import Model
     from lenstui.lens.tuned_lens import TunedLens
     from lenstui.opening import Opened
 
@@ -96,7 +98,21 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
         tuple(row.label for row in rows),
         replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers),
         words_first(pins) if shape.value == "pin-diff" else pins,
+        _first(model, asked.prompt, shape.first),
     )
+
+
+def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...]:
+    """The tokens of the words whose first row on top is looked for."""
+    from lenstui.export.first_row import Sought
+    from lenstui.lens import find_pins
+
+    sought = []
+    for word in words:
+        pins = find_pins(model.tokenizer, model.texts, [word], prompt=prompt, vocabulary=model.vocabulary)
+        tokens = tuple((pin.id, model.texts[pin.id]) for pin in pins)
+        sought.append(Sought(word, tokens, all(pin.whole for pin in pins)))
+    return tuple(sought)
 
 
 def _tiles(
@@ -131,6 +147,11 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
         if not pin.whole:
             text = opened.model.texts[pin.id]
             yield f"No token is the word {pin.word!r}: the first of those it is cut into, {text}, is pinned."
+    for sought in heading.first:
+        if not sought.whole and shape.format == "json":  # the table says it itself
+            (_, text), *_ = sought.tokens
+            said = f"No token is the word {sought.word!r}: the first of those it is cut into"
+            yield f"{said}, {text}, is looked for."
 
 
 def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> None:
@@ -161,6 +182,7 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         heading.source,
         _value(shape, opened, heading),
         pins=heading.pins,
+        first=heading.first,
         diff=shape.diff,
         width=shutil.get_terminal_size().columns,
         lines=asked.top_k,

@@ -80,7 +80,7 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
     if form == "json":
         from lenstui.export.json_contract import json_text
 
-        yield json_text(readout, texts, source, pins)
+        yield json_text(readout, texts, source, pins, heading.first)
     elif form == "html":
         from lenstui.export.html_page import html_page
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lenstui.export.first_row import Sought, first_labels
 from lenstui.export.source import Source, facts
 from lenstui.export.tidy import TokenText
 from lenstui.lens.cells import Cells
@@ -21,7 +22,13 @@ VERSION = 1
 LENSES = ("logit", "tuned")
 
 
-def json_text(readout: Readout, texts: TokenText, source: Source, pins: Sequence[Pin] = ()) -> str:
+def json_text(
+    readout: Readout,
+    texts: TokenText,
+    source: Source,
+    pins: Sequence[Pin] = (),
+    first: Sequence[Sought] = (),
+) -> str:
     """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
     A lens that was not read is null, and so is a number that there is not: of the next token in the last
@@ -32,6 +39,7 @@ def json_text(readout: Readout, texts: TokenText, source: Source, pins: Sequence
         texts: display text of every token in it.
         source: where it comes from.
         pins: the words of its pinned tokens.
+        first: words of which it says where they first come out on top; without any there is no such key.
     """
     content = {
         "version": VERSION,
@@ -49,6 +57,18 @@ def json_text(readout: Readout, texts: TokenText, source: Source, pins: Sequence
             for index, pin in enumerate(pins)
         ],
     }
+    if first:
+        content["first"] = [
+            {
+                "word": sought.word,
+                "ids": sought.ids,
+                **{
+                    name: first_labels(readout, name, sought) if name in readout.lenses else None
+                    for name in LENSES
+                },
+            }
+            for sought in first
+        ]
     return json.dumps(content, allow_nan=False) + "\n"
 
 

@@ -13,6 +13,7 @@ TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md
 # Forms that hold every value, and those that show the likeliest token of a cell alone.
 ALL_VALUES = ("json", "csv", "parquet")
 ONE_TOKEN = ("svg", "md")
+WITH_FIRST = ("table", "json")  # that say where a word first comes out on top
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Shape:
         reading: how the prompt is read.
         value: the value that is shown by a form that shows one.
         pins: words to pin.
+        first: words whose first row on top is looked for.
         diff: show the tuned lens minus the logit lens.
         append: how many tokens the model says first, each its likeliest, which are then read as well.
     """
@@ -36,5 +38,6 @@ class Shape:
     reading: Reading = field(default=Reading())
     value: str = "prob"
     pins: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
     diff: bool = False
     append: int = 0

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_labels
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
+from lenstui.export.first_row import Sought, first_labels, first_row_text, stream_of
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text
 from lenstui.export.tidy import TokenText
@@ -57,6 +58,7 @@ def table(
     value: Value,
     *,
     pins: Sequence[Pin] = (),
+    first: Sequence[Sought] = (),
     diff: bool = False,
     width: int = 80,
     lines: int = 1,
@@ -71,6 +73,7 @@ def table(
         source: where it comes from.
         value: what to show behind the tokens.
         pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
+        first: words of which it shows, by lens, the first row of each column that has them on top.
         diff: show the tuned lens's tokens, and the value of the tuned lens minus that of the logit lens.
         width: terminal cells of a line.
         lines: how many of the likeliest tokens a cell shows.
@@ -94,6 +97,8 @@ def table(
             labels, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · pinned, in the last column: probability, rank", style="bold"))
             parts += grid(labels[::-1], [texts[pin.id] for pin in pins], _pinned(cells), width)
+    for sought in first:
+        parts += _first(readout, heads, sought, width)
     if source.sublayers:
         parts.append(Text(sublayers_text(source), style="dim"))
     parts.append(Text(summary(source), style="dim"))
@@ -148,6 +153,18 @@ def _pinned(cells: Cells) -> list[list[_Entry]]:
         ]
         for row in reversed(range(len(probs)))
     ]
+
+
+def _first(readout: Readout, heads: Sequence[str], sought: Sought, width: int) -> Iterator[Text]:
+    """What there is to say of a word in the last column, and in each column its first row by lens."""
+    labels, _ = stream_of(readout, next(iter(readout.lenses)))
+    read = {f"{name} lens": stream_of(readout, name)[1] for name in readout.lenses}
+    said = first_row_text(sought, read, labels, len(heads) - 1)
+    yield Text(f"first row, in the last column · {said}", style="bold")
+    by_lens = [
+        [[(label or "–", "")] for label in first_labels(readout, name, sought)] for name in readout.lenses
+    ]
+    yield from grid(list(readout.lenses), heads, by_lens, width)
 
 
 def grid(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lenstui.export.first_row import Sought
 from lenstui.export.source import Source
 from lenstui.lens.cells import Cells, Tile, crystallization_rows
 from lenstui.lens.pins import Pin
@@ -36,12 +37,14 @@ class Heading:
         rows: labels of the rows that were read, top of the network last.
         source: where the numbers come from.
         pins: the pinned tokens, in the order of the cells' last axis.
+        first: words whose first row on top is looked for.
     """
 
     prompt: Prompt
     rows: tuple[str, ...]
     source: Source
     pins: tuple[Pin, ...] = ()
+    first: tuple[Sought, ...] = ()
 
 
 def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:

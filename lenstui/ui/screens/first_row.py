@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from textual.binding import Binding, BindingType
 
+from lenstui.export.first_row import Sought, first_row_text
 from lenstui.lens.cells import first_rows
 from lenstui.lens.rows import stream_places
 from lenstui.ui.messages import WordFound, WordNotFound
@@ -57,21 +58,15 @@ class FirstRow(Finding):
         if not lenses:
             self._tell("This column is not read yet.")
             return
-        rows = {lens: first_rows(read[lens], [token for token, _ in message.tokens]) for lens in lenses}
-        here = {lens: int(rows[lens][column]) for lens in lenses}
-        spoken = self.panes.slots.spoken
-        there = {int(read[lens][row, column]) for lens, row in here.items() if row >= 0}
-        said = " or ".join(f'"{text}"' for token, text in message.tokens if token in there or not there)
-        if not message.whole:
-            said = f'No token is "{message.word}", its first one is {said}'
-        named = {spoken[lens]: row for lens, row in here.items()}
-        said += f": {_by_lens(named, [self.rows[place] for place in stream], column)}."
-        first = lenses[0]
-        if here[first] >= 0:
-            self._go_to_cell(stream[here[first]], column)
+        spoken, labels = self.panes.slots.spoken, [self.rows[place] for place in stream]
+        sought, shown = Sought(message.word, message.tokens, message.whole), lenses[0]
+        said = first_row_text(sought, {spoken[lens]: read[lens] for lens in lenses}, labels, column) + "."
+        rows = first_rows(read[shown], sought.ids)
+        if rows[column] >= 0:
+            self._go_to_cell(stream[rows[column]], column)
         else:
-            elsewhere = np.flatnonzero(rows[first] >= 0).tolist()
-            said += f" The {spoken[first]} has it in {self._named(elsewhere, column)}."
+            elsewhere = np.flatnonzero(rows >= 0).tolist()
+            said += f" The {spoken[shown]} has it in {self._named(elsewhere, column)}."
         self._tell(said, seconds=8)
 
     def _named(self, columns: Sequence[int], column: int) -> str:
@@ -80,15 +75,3 @@ class FirstRow(Finding):
         named = ", ".join(f'{other} "{self.columns[other]}"' for other in ordered[:_NEAREST])
         more = f" and {len(ordered) - _NEAREST} more" if len(ordered) > _NEAREST else ""
         return f"column{'s' * (len(ordered) > 1)} {named}{more}" if columns else "no column that is read"
-
-
-def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str:
-    """The first row by each lens, -1 for never; the lens that is shown comes first."""
-    (shown, row), *others = rows.items()
-    if row >= 0:
-        said, never = f"first top-1 at row {labels[row]} in the {shown}", "never"
-    else:
-        said, never = f"never top-1 in column {column} in the {shown}", "nor"
-    for lens, row in others:
-        said += f", {f'at row {labels[row]}' if row >= 0 else never} in the {lens}"
-    return said

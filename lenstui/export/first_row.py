@@ -1,0 +1,76 @@
+"""Where a word first comes out on top: the first row of each column that has it as its top-1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lenstui.lens.cells import IntArray, first_rows
+from lenstui.lens.rows import stream_places
+from lenstui.lens.tokens import visible
+
+if TYPE_CHECKING:
+    from lenstui.lens.readout import Readout
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A word that is looked for.
+
+    Attributes:
+        word: as it was typed.
+        tokens: the tokens that it means, with their display texts.
+        whole: whether these are that word; else there is one, the first of those that the word is cut into.
+    """
+
+    word: str
+    tokens: tuple[tuple[int, str], ...]
+    whole: bool = True
+
+    @property
+    def ids(self) -> list[int]:
+        """Of its tokens."""
+        return [token for token, _ in self.tokens]
+
+
+def first_labels(readout: Readout, lens: str, sought: Sought) -> list[str | None]:
+    """Per column, the label of the first row of the residual stream with the word on top; None for never."""
+    labels, top1 = stream_of(readout, lens)
+    return [labels[row] if row >= 0 else None for row in first_rows(top1, sought.ids).tolist()]
+
+
+def stream_of(readout: Readout, lens: str) -> tuple[list[str], IntArray]:
+    """Labels and top-1 tokens of the residual stream's rows, the latter `[rows, cols]`."""
+    places = stream_places(readout.rows)
+    return [readout.rows[place] for place in places], readout.lenses[lens].top_ids[places, :, 0]
+
+
+def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequence[str], column: int) -> str:
+    """What there is to say of one column, with no full stop.
+
+    Args:
+        sought: the word.
+        read: top-1 tokens of the residual stream's rows, `[rows, cols]`, by what the lens is called in a
+            sentence; the first of them is spoken of first.
+        labels: of these rows.
+        column: which one.
+    """
+    rows = {name: int(first_rows(top1, sought.ids)[column]) for name, top1 in read.items()}
+    there = {int(read[name][row, column]) for name, row in rows.items() if row >= 0}
+    said = " or ".join(f'"{text}"' for token, text in sought.tokens if token in there or not there)
+    if not sought.whole:
+        said = f'No token is "{visible(sought.word)}", its first one is {said}'
+    return f"{said}: {_by_lens(rows, labels, column)}"
+
+
+def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str:
+    """The first row by each lens, -1 for never."""
+    (first, row), *others = rows.items()
+    if row >= 0:
+        said, never = f"first top-1 at row {labels[row]} in the {first}", "never"
+    else:
+        said, never = f"never top-1 in column {column} in the {first}", "nor"
+    for lens, row in others:
+        said += f", {f'at row {labels[row]}' if row >= 0 else never} in the {lens}"
+    return said
