@@ -1,4 +1,4 @@
-"""What is read beside the open model, in the tuned lens's place: another model, or another lens of the same.
+"""What is read beside the open model, in the tuned lens's place: another model, another lens, another prompt.
 
 Used by the model thread. Torch is imported in here, inside the functions.
 """
@@ -9,7 +9,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lenstui.lens.cells import Ranking, Tile
 from lenstui.lens.errors import LensError
@@ -30,13 +30,15 @@ class Beside:
 
     Attributes:
         left: the open model with its lens.
-        right: another model, or the same one with another lens.
+        right: another model, or the same one with another lens; the very same where `text` is another prompt.
         kind: which lens both are read through, `logit` or `tuned`.
+        text: a second prompt, for the right side; None where both read the same one.
     """
 
     left: Opened
     right: Opened
     kind: str = "logit"
+    text: str | None = None
 
     @classmethod
     def of(cls, left: Opened, right: Opened, kind: str = "logit") -> Beside:
@@ -52,10 +54,19 @@ class Beside:
         kinds = _kinds(left, right)
         return cls(left, right, kind if kind in kinds else kinds[0])
 
+    @classmethod
+    def of_prompts(cls, opened: Opened, text: str, kind: str = "tuned") -> Beside:
+        """Have a second prompt read by the open model, by that kind of lens if it has it."""
+        return cls(opened, opened, kind if opened.lens is not None else LENSES[0], text)
+
+    def with_left(self, opened: Opened) -> Beside:
+        """The same beside the open model with another lens."""
+        return replace(self, left=opened, right=self.right if self.text is None else opened)
+
     @property
     def of_lenses(self) -> bool:
         """Whether they are one model with two lenses."""
-        return self.left.model is self.right.model
+        return self.left.model is self.right.model and self.text is None
 
     @property
     def context(self) -> int | None:
@@ -80,42 +91,56 @@ class Beside:
         """As the screen describes it."""
         sides = [_side(opened, self.kind) for opened in (self.left, self.right)]
         one_kind = None
+        missing = dict.fromkeys(side.model.name for side in (self.left, self.right) if side.lens is None)
         if self.of_lenses:
             one_kind = SAME
-        elif missing := [opened.model.name for opened in (self.left, self.right) if opened.lens is None]:
+        elif missing:
             one_kind = f"No tuned lens for {' and '.join(missing)}: only the logit lens compares them."
-        return Comparison(sides[0], sides[1], self.of_lenses, one_kind)
+        return Comparison(sides[0], sides[1], self.of_lenses, one_kind, self.text)
 
     def with_other_kind(self) -> Beside:
         """By the other kind of lens, where both have it."""
-        kinds = _kinds(self.left, self.right)
+        kinds = _kinds(self.left, self.right, self.text)
         return replace(self, kind=kinds[(kinds.index(self.kind) + 1) % len(kinds)])
 
-    def prompt(self, request: ReadRequest) -> Prompt:
-        """The prompt as both read it.
+    def prompts(self, request: ReadRequest) -> tuple[Prompt, Prompt]:
+        """What either side reads: the same prompt, or two.
 
         Raises:
-            LensError: if they do not read it alike.
+            LensError: if it cannot be read, or not by both alike.
         """
         from lenstui.lens.agreement import shared_prompt
+        from lenstui.lens.tokens import encode
 
-        return shared_prompt(
-            self.left.model, self.right.model, request.text, request.reading, tail=request.tail
-        )
+        if self.text is None:
+            models = self.left.model, self.right.model
+            prompt = shared_prompt(*models, request.text, request.reading, tail=request.tail)
+            return prompt, prompt
+        model, reading = self.left.model, request.reading
 
-    def tiles(self, request: ReadRequest, prompt: Prompt, **which: Any) -> Iterator[Tile]:
-        """Read a prompt by both: tiles of the one and of the other by turns, each with one slot filled.
+        def read(text: str, tail: tuple[int, ...]) -> Prompt:
+            return encode(
+                model.tokenizer, text, bos=reading.bos, chat=reading.chat, context=model.context, tail=tail
+            )
+
+        return read(request.text, request.tail), read(self.text, ())
+
+    def tiles(
+        self, request: ReadRequest, *, first: range | None = None, columns: range | None = None
+    ) -> Iterator[Tile]:
+        """Read what is on both sides: tiles of the one and of the other by turns, each with one slot filled.
 
         Args:
             request: what is asked for.
-            prompt: from `prompt`.
-            which: columns, as `read_tiles` takes them.
+            first: the columns on screen, as `read_tiles` takes them.
+            columns: a run of them, to read no others.
         """
         from lenstui.lens.readout import read_tiles
 
         reading = request.reading
+        prompts = self.prompts(request)
 
-        def of(slot: str, opened: Opened) -> Iterator[Tile]:
+        def of(slot: str, opened: Opened, prompt: Prompt, blank: int) -> Iterator[Tile]:
             for tile in read_tiles(
                 opened.model,
                 prompt,
@@ -126,30 +151,44 @@ class Beside:
                 lenses=[self.kind],
                 final_norm=reading.final_norm,
                 sublayers=reading.sublayers,
-                **which,
+                first=_behind(blank, first),
+                columns=_behind(blank, columns),
             ):
-                yield replace(tile, lenses={slot: tile.lenses[self.kind]})
+                yield replace(tile, start=blank + tile.start, lenses={slot: tile.lenses[self.kind]})
 
         # Their tiles may be of other widths, as the vocabularies are.
-        turns = zip_longest(of(LENSES[0], self.left), of(LENSES[1], self.right))
+        turns = zip_longest(*map(of, LENSES, (self.left, self.right), prompts, blanks(prompts)))
         return (tile for tile in chain.from_iterable(turns) if tile is not None)
 
     def rankings(self, request: ReadRequest, row: Row, column: int, count: int) -> Mapping[str, Ranking]:
-        """The likeliest tokens of one cell by slot; none where the lens does not read that row."""
+        """The likeliest tokens of one cell by slot; none where the lens does not read that row or column."""
         from lenstui.lens.ranking import rank_cell
 
-        prompt, found = self.prompt(request), {}
-        for slot, opened in zip(LENSES, (self.left, self.right), strict=True):
+        prompts, found = self.prompts(request), {}
+        final_norm = request.reading.final_norm
+        sides = zip(LENSES, (self.left, self.right), prompts, blanks(prompts), strict=True)
+        for slot, opened, prompt, blank in sides:
+            if column < blank:
+                continue
             lens = opened.lens if self.kind == "tuned" else None
-            final_norm = request.reading.final_norm
-            ranked = rank_cell(opened.model, prompt, row, column, lens, count=count, final_norm=final_norm)
+            ranked = rank_cell(
+                opened.model, prompt, row, column - blank, lens, count=count, final_norm=final_norm
+            )
             if self.kind in ranked:
                 found[slot] = ranked[self.kind]
         return found
 
 
+def blanks(prompts: tuple[Prompt, Prompt]) -> tuple[int, int]:
+    """How many columns either has to wait for the other's first, so that both end in the same one."""
+    left, right = (len(prompt.ids) for prompt in prompts)
+    return max(0, right - left), max(0, left - right)
+
+
 def beside_no_longer(before: Beside, opened: Opened) -> tuple[Beside | None, str | None]:
     """What is beside another open model than before: the same, if they agree; else nothing, and why."""
+    if before.text is not None:
+        return Beside.of_prompts(opened, before.text, before.kind), None
     if before.of_lenses:
         return None, "The lens that was beside is of the model before: it is taken away."
     try:
@@ -172,9 +211,16 @@ def give_back_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _kinds(left: Opened, right: Opened) -> tuple[str, ...]:
+def _behind(blank: int, columns: range | None) -> range | None:
+    """Columns of the screen as those of a prompt that has some blank ones before it."""
+    if columns is None:
+        return None
+    return range(max(0, columns.start - blank), max(0, columns.stop - blank))
+
+
+def _kinds(left: Opened, right: Opened, text: str | None = None) -> tuple[str, ...]:
     """Kinds of lens that both are worth reading through."""
-    if left.model is right.model:
+    if left.model is right.model and text is None:
         return ("tuned",)
     return LENSES if left.lens is not None and right.lens is not None else LENSES[:1]
 

@@ -1,4 +1,4 @@
-"""The jobs that put a model or a lens beside the open model, and take it away again.
+"""The jobs that put a model, a lens or a prompt beside the open model, and take it away again.
 
 Torch is imported in here, inside them.
 """
@@ -55,6 +55,10 @@ class BesideWork:
         """Have the open model read through a second lens, beside the one in use."""
         self._thread.submit(_KIND, lambda stop: self._compare(path, stop))
 
+    def put_prompt(self, text: str) -> None:
+        """Have the open model read a second prompt beside the first."""
+        self._thread.submit(_KIND, lambda stop: self._put_prompt(text))
+
     def change_kind(self) -> None:
         """Read both sides through the other kind of lens."""
         self._thread.submit(_KIND, lambda stop: self._change_kind())
@@ -76,7 +80,7 @@ class BesideWork:
             raise LensError("No model is open: there is nothing to compare it with.")
         beside = Beside.of(work.opened, right)
         if work.request is not None:
-            beside.prompt(work.request)
+            beside.prompts(work.request)
         self._have(beside)
 
     def _compare(self, path: Path, stop: Stop) -> None:
@@ -101,6 +105,12 @@ class BesideWork:
             if not stop():
                 self._have(Beside.of(opened, replace(opened, lens=lens, lens_file=path, warning=warning)))
 
+    def _put_prompt(self, text: str) -> None:
+        opened, before = self._work.opened, self._work.beside
+        if opened is not None:
+            kind = before.kind if before is not None and before.text is not None else "tuned"
+            self._have(Beside.of_prompts(opened, text, kind))
+
     def _change_kind(self) -> None:
         if self._work.beside is not None:
             self._have(self._work.beside.with_other_kind())
@@ -108,7 +118,8 @@ class BesideWork:
     def _have(self, beside: Beside | None) -> None:
         before, self._work.beside = self._work.beside, beside
         self._post(BesideChanged(self._work.described))
-        kept = beside is not None and before is not None and beside.right.model is before.right.model
-        if before is not None and not kept:
+        if before is None or before.right.model is before.left.model:
+            return
+        if beside is None or beside.right.model is not before.right.model:
             del before
             give_back_memory()

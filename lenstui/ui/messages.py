@@ -89,12 +89,16 @@ class ReadStarted(Message):
         columns: display text of the input tokens.
         dropped: how many tokens were cut from the front.
         rows: labels of the rows that are read.
+        right: the same as `columns` of a second prompt, for the right pane; None where there is none.
+        blanks: columns of either pane, in front, that hold no token: two prompts end in the same column.
     """
 
     serial: int
     columns: tuple[str, ...]
     dropped: int
     rows: tuple[str, ...]
+    right: tuple[str, ...] | None = None
+    blanks: tuple[int, int] = (0, 0)
 
 
 @dataclass

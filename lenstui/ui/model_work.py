@@ -20,7 +20,7 @@ from lenstui.lens.reading import Reading
 from lenstui.lens.tokens import visible
 from lenstui.opening import DOWNLOADING, Opened, open_model
 from lenstui.start import Start
-from lenstui.ui.beside import Beside, beside_no_longer, give_back_memory
+from lenstui.ui.beside import Beside, beside_no_longer, blanks, give_back_memory
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
     BesideTold,
@@ -198,10 +198,10 @@ class ModelWork:
             request = self._as_far_as_can_be(request)
             self._request = request
             prompt = self._prompt(request)
-            columns = tuple(model.texts[token] for token in prompt.ids)
-            rows = tuple(row.label for row in self._rows(request))
-            self._post(ReadStarted(serial, columns, prompt.dropped, rows))
-            visible = range(max(0, len(columns) - request.page_columns), len(columns))
+            started = self._started(request, prompt)
+            self._post(started)
+            count = len(started.columns)
+            visible = range(max(0, count - request.page_columns), count)
             for tile in self._tiles_of_both(request, prompt, first=visible):
                 if stop():
                     return
@@ -212,6 +212,23 @@ class ModelWork:
             self._post(ReadFailed(serial, f"Reading failed: {type(error).__name__}: {first_line(error)}"))
         else:
             self._post(ReadDone(serial, time.monotonic() - began))
+
+    def _started(self, request: ReadRequest, prompt: Prompt) -> ReadStarted:
+        """The columns that are about to come, of a second prompt too."""
+        assert self._opened is not None
+        texts = self._opened.model.texts
+        rows = tuple(row.label for row in self._rows(request))
+        columns = tuple(texts[token] for token in prompt.ids)
+        if self.beside is None or self.beside.text is None:
+            return ReadStarted(request.serial, columns, prompt.dropped, rows)
+        prompts = self.beside.prompts(request)
+        missing = blanks(prompts)
+        left, right = (
+            ("",) * blank + tuple(texts[token] for token in side.ids)
+            for side, blank in zip(prompts, missing, strict=True)
+        )
+        dropped = sum(side.dropped for side in prompts)
+        return ReadStarted(request.serial, left, dropped, rows, right, missing)
 
     def grow(self, request: ReadRequest, known: int) -> None:
         """Read the columns from `known` on; those before are on screen, of the prompt as it was."""
@@ -373,7 +390,7 @@ class ModelWork:
         assert self._opened is not None
         model = self._opened.model
         if self.beside is not None:
-            prompt = self.beside.prompt(request)
+            prompt, _ = self.beside.prompts(request)
         else:
             prompt = encode(
                 model.tokenizer,
@@ -401,7 +418,7 @@ class ModelWork:
     ) -> Iterator[Tile]:
         """What both panes show: the open model's two lenses, or it and what is beside it."""
         if self.beside is not None:
-            return self.beside.tiles(request, prompt, first=first, columns=columns)
+            return self.beside.tiles(request, first=first, columns=columns)
         return self._tiles(request, prompt, self._lens_on_screen, first=first, columns=columns)
 
     def _tiles(
@@ -464,7 +481,7 @@ class ModelWork:
         """Have another lens with the open model, on its side of a comparison too."""
         self._opened = opened
         if self.beside is not None:
-            self.beside = replace(self.beside, left=opened)
+            self.beside = self.beside.with_left(opened)
         self._post(LensOpened(self.described))
 
     def open_lens(self, path: Path, stop: Stop) -> None:

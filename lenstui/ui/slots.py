@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lenstui.export.printable import printable
+from lenstui.ui.widgets.cell import clip
 
 LENSES = ("logit", "tuned")  # the slots: what a readout calls its lenses
+_PROMPT_WIDTHS = range(120, 8, -4)  # of a second prompt, in a title
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,21 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models side by side, or two lenses of one.
+    """Two models side by side, or two lenses of one, or two prompts.
 
     Attributes:
         left: the open model.
         right: what is beside it.
         of_lenses: both are the same model in memory.
         one_kind: why there is no other kind of lens for both; None where there is.
+        prompt: the second prompt, where the same model with the same lens reads two.
     """
 
     left: Side
     right: Side
     of_lenses: bool = False
     one_kind: str | None = None
+    prompt: str | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -75,8 +79,11 @@ class Slots:
         if comparison is None:
             return cls()
         sides = comparison.left, comparison.right
-        names = _told_apart(*sides)
-        titles = [_titles(side, name, comparison) for side, name in zip(sides, names, strict=True)]
+        if comparison.prompt is not None:
+            titles = _prompt_titles(comparison.left, comparison.prompt)
+        else:
+            names = _told_apart(*sides)
+            titles = [_titles(side, name, comparison) for side, name in zip(sides, names, strict=True)]
         return cls(
             {"logit": "left", "tuned": "right"},
             {"logit": "left pane", "tuned": "right pane"},
@@ -90,8 +97,10 @@ class Slots:
 
 
 def beside_name(comparison: Comparison) -> str:
-    """What is beside the open model: a model without its owner or folder, with its revision; or a lens."""
+    """What is beside: a model without its owner or folder, with its revision; a lens; or a prompt."""
     right = comparison.right
+    if comparison.prompt is not None:
+        return "a second prompt"
     return printable(right.lens) if comparison.of_lenses and right.lens else _name(right, 1)
 
 
@@ -119,3 +128,14 @@ def _titles(side: Side, name: str, comparison: Comparison) -> tuple[str, ...]:
         brief = printable(side.lens or side.kind)
         return f"{name} · {full}", full, brief
     return f"{name} · {full}", f"{name} · {lens}", f"{name} {side.kind}", name
+
+
+def _prompt_titles(side: Side, prompt: str) -> list[tuple[str, ...]]:
+    """The left pane has the prompt in the box above; the right one names its own as far as there is room."""
+    lens = f"{side.kind} lens"
+    text = printable(prompt)
+    quoted = [f"“{clip(text, width)}”" for width in _PROMPT_WIDTHS]
+    return [
+        (*(f"prompt · {lens}" for _ in quoted), "prompt"),
+        (*(f"{short} · {lens}" for short in quoted), quoted[-1]),
+    ]

@@ -13,11 +13,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
-from lenstui.lens.rows import is_sublayer, no_translator, says_part
+from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import CellNotRead, CellRead, ReadDone
-from lenstui.ui.screens.grid_screen import GridScreen
+from lenstui.ui.screens.grid_screen import NO_COLUMN, GridScreen
 from lenstui.ui.slots import LENSES
 from lenstui.ui.widgets.token_list import TokenList
 
@@ -104,21 +104,19 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     def show(self, message: CellRead) -> None:
         """A cell has come."""
         explore = self._explore
-        cursor, columns, model = explore.panes.cursor, explore.columns, explore.model
+        cursor, model = explore.panes.cursor, explore.model
         here = (explore.serial, cursor.row, cursor.column)
         if model is None or (message.serial, message.row, message.column) != here:
             return
-        column = message.column
-        follows = f' → next "{columns[column + 1]}"' if column + 1 < len(columns) else " → next"
-        label = explore.rows[message.row]
-        said = f", {says_part(label)}" if is_sublayer(label) else ""
-        title = f'row {label}{said} · column {column} "{columns[column]}"{follows}'
-        mark = explore.shown_reading.mark
+        label, mark = explore.rows[message.row], explore.shown_reading.mark
+        title = explore.place_text(message.row, message.column)
         shown = Text.assemble(title, (f" · {mark}" if mark else "", "bold"))
         self.query_one("#cell-title", Static).update(shown)
         for lens in LENSES:
             ranking = message.rankings.get(lens)
             missing = no_translator(label) if model.has_two_sides and is_sublayer(label) else NO_LENS
+            if message.column < explore.grids[lens].blank:
+                missing = NO_COLUMN
             self._say(lens, "" if ranking else missing)
             if ranking is not None:
                 self.list_of(lens).show(ranking, message.texts)

@@ -1,4 +1,4 @@
-"""What Explore does to show two models side by side, or two lenses of one."""
+"""What Explore does to show two models side by side, or two lenses of one, or two prompts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from lenstui.ui.history import History
 from lenstui.ui.messages import BesideChanged, BesideTold, LoadStage, OpenModel
+from lenstui.ui.screens.ask_prompt import AskPrompt
 from lenstui.ui.screens.continuing import Continuing
 from lenstui.ui.screens.differing import Differing
 from lenstui.ui.screens.pinning import Pinning
@@ -19,8 +21,12 @@ from lenstui.ui.widgets.grid import Cursor
 if TYPE_CHECKING:
     from lenstui.ui.screens.model_picker import Chosen
 
-NOTHING_BESIDE = "Nothing is beside the open model: M puts another one there; o, then c another lens."
-ALONE = "Files and commands are of one model, and two sides are on screen: M takes {} away first."
+NOTHING_BESIDE = (
+    "Nothing is beside the open model: M puts another one there; B a second prompt; o, then c another lens."
+)
+ALONE = "Files and commands are of one model and prompt, and two sides are on screen: M takes {} away first."
+FIRST_PROMPT = "No prompt is read yet: a second one goes beside the first."
+NOT_LONGER = "Two prompts are on screen, and neither grows: M takes the second one away first."
 
 
 class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
@@ -32,6 +38,10 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
             tooltip="Another model beside the open one, or take it away",
         ),
         Binding(
+            "B", "second_prompt", "Second prompt", show=False, id="explore.second_prompt",
+            tooltip="A second prompt beside the first, or another in its place",
+        ),
+        Binding(
             "L", "other_kind", "Kind of lens", show=False, id="explore.other_kind",
             tooltip="Compare through the other kind of lens",
         ),
@@ -41,6 +51,7 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
         super().__init__()
         self._in_training = False  # a lens for the open model
         self.first_cursor: Cursor | None = None  # where to begin, if not at the end
+        self._history: History | None = None
 
     @property
     def comparison(self) -> Comparison | None:
@@ -76,6 +87,30 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
             )
         )
 
+    def action_second_prompt(self) -> None:
+        """Ask for a prompt to put beside the one that is read."""
+        comparison = self.comparison
+        if reason := self.no_second_prompt:
+            self._tell(reason)
+        else:
+            before = None if comparison is None else comparison.prompt
+            self.app.push_screen(AskPrompt(before or self._prompt, self._history), self.put_prompt_beside)
+
+    @property
+    def no_second_prompt(self) -> str:
+        """Why none can be read, or nothing."""
+        comparison = self.comparison
+        if not self._columns:
+            return FIRST_PROMPT
+        if comparison is not None and comparison.prompt is None:
+            return f"Two sides are on screen: M takes {beside_name(comparison)} away first."
+        return ""
+
+    def put_prompt_beside(self, text: str | None) -> None:
+        """Have a second prompt read beside the first."""
+        if text is not None:
+            self._app.beside.put_prompt(text)
+
     def action_other_kind(self) -> None:
         """Both sides through the other kind of lens."""
         if self.comparison is None:
@@ -90,7 +125,10 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
         model = message.model
         self._describe(model)
         self._mark_training()
-        self.first_cursor = self.panes.cursor
+        if self._right is None and (model.comparison is None or model.comparison.prompt is None):
+            self.first_cursor = self.panes.cursor
+        else:
+            self._stays = True  # as far from the end, where two prompts meet
         if not model.has_two_sides:
             self.panes.difference = False
             self.panes.empty("tuned", self._rows, model.vocabulary, "")
@@ -133,8 +171,25 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
 
     def action_append(self) -> None:
         """Append a token that both sides have."""
-        if not self._lacks(self.panes.token):
+        if not self._two_prompts() and not self._lacks(self.panes.token):
             super().action_append()
+
+    def action_generate(self) -> None:
+        """Let one prompt go on."""
+        if not self._two_prompts():
+            super().action_generate()
+
+    def action_step_back(self) -> None:
+        """Take a token off one prompt."""
+        if not self._two_prompts():
+            super().action_step_back()
+
+    def _two_prompts(self) -> bool:
+        """Whether two prompts are on screen, which is said."""
+        are_two = self.comparison is not None and self.comparison.prompt is not None
+        if are_two:
+            self._tell(NOT_LONGER)
+        return are_two
 
     def action_take_away(self) -> None:
         """What is on screen is of two models, and every file of one."""

@@ -13,7 +13,6 @@ from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
-from lenstui.lens.rows import is_sublayer, says_part
 from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
 from lenstui.ui.fit_words import outcome
 from lenstui.ui.history import History
@@ -35,6 +34,7 @@ from lenstui.ui.screens.crystallizing import Crystallizing
 from lenstui.ui.screens.differing import OF_BOTH
 from lenstui.ui.screens.explore_keys import KEYS
 from lenstui.ui.screens.first_row import FirstRow
+from lenstui.ui.screens.grid_screen import NO_COLUMN
 from lenstui.ui.screens.set_opening import SetOpening
 from lenstui.ui.screens.taking_apart import TakingApart
 from lenstui.ui.slots import Slots
@@ -141,7 +141,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self.fold()
         self.panes.empty("logit", model.rows, model.vocabulary, "")
         self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.has_two_sides else NO_LENS)
-        self._rows, self._columns = model.rows, ()
+        self._rows, self._columns, self._right = model.rows, (), None
         self.panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
         untouched = self.query_one(PromptBox).prompt == self._prompt  # else somebody is typing
@@ -212,15 +212,17 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         """Lay out the columns, and go to the last one: there the model speaks."""
         if message.serial != self._serial or self._model is None:
             return
-        panes, model = self.panes, self._model
+        panes, model, blanks = self.panes, self._model, dict(zip(LENSES, message.blanks, strict=True))
         self._awaited = False
-        as_before = (self._rows, self._columns) == (message.rows, message.columns)
+        as_before = (self._rows, self._columns, self._right) == (message.rows, message.columns, message.right)
         kept = self._kept if panes.has_cells and as_before else ()
         cursor = panes.cursor if kept else self.place_in(message)
-        self._rows, self._columns = message.rows, message.columns
+        self._rows, self._columns, self._right = message.rows, message.columns, message.right
         self._repaint = Repaint()
         box = self.query_one(PromptBox)
-        count = f"{len(message.columns)} token{'s' * (len(message.columns) != 1)}"
+        counts = [len(self.columns_of(lens)) - blank for lens, blank in blanks.items()]
+        count = " and ".join(map(str, counts if message.right else counts[:1]))
+        count += f" token{'s' * (count != '1')}"
         if message.dropped:
             count += f" · {message.dropped} dropped from the front: the context is {self._model.context}"
         self._counted = count
@@ -230,7 +232,8 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
             if lens == "tuned" and not model.has_two_sides and not panes.in_training:
                 panes.pane(lens).say(NO_LENS)
             elif lens not in kept or not panes.grids[lens].display:
-                panes.lay_out(lens, message.rows, message.columns, model.vocabulary, cursor)
+                columns = self.columns_of(lens)
+                panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, blank=blanks[lens])
         if not kept:
             panes.rescale()
         if self._leave_prompt:
@@ -331,12 +334,9 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         if self._model is None or not self._columns:
             return
         row, column = self.panes.cursor.row, self.panes.cursor.column
-        label = self._rows[row]
-        follows = f' → next "{self._columns[column + 1]}"' if column + 1 < len(self._columns) else ""
-        said = f", {says_part(label)}" if is_sublayer(label) else ""
-        title = f'row {label}{said} · column {column} "{self._columns[column]}"{follows}'
         cells = {lens: grid.cells for lens, grid in self.grids.items()}
-        self.panel.show(title, cells, self.panes.cursor, self._rows, self._texts)
+        self.panel.blank = {lens: NO_COLUMN for lens, grid in self.grids.items() if column < grid.blank}
+        self.panel.show(self.place_text(row, column), cells, self.panes.cursor, self._rows, self._texts)
 
     def action_other_pane(self) -> None:
         """Go to the other lens."""

@@ -12,6 +12,7 @@ from lenstui.lens.tokens import visible
 from lenstui.ui.screens.ask_word import AskWord
 from lenstui.ui.screens.grid_screen import GridScreen
 from lenstui.ui.widgets.grid import Cursor
+from lenstui.ui.widgets.panes import LENSES
 
 NOTHING_READ = "Nothing is read yet: there is no column to go to."
 FIND_HINT = """\
@@ -71,7 +72,8 @@ class Finding(GridScreen):
     def _go_on(self, step: int, *, stay: bool = False) -> None:
         """From the cursor on, round and round; `stay` where that very column will do."""
         sought = visible(self._sought)
-        found = [i for i, text in enumerate(self.columns) if sought.casefold() in text.casefold()]
+        both = zip(*(self.columns_of(lens) for lens in LENSES), strict=True)
+        found = [i for i, texts in enumerate(both) if any(sought.casefold() in t.casefold() for t in texts)]
         if not found:
             self._tell(f'No column has "{sought}".')
             return

@@ -66,12 +66,12 @@ class FirstRow(Finding):
             self._go_to_cell(stream[rows[column]], column)
         else:
             elsewhere = np.flatnonzero(rows >= 0).tolist()
-            said += f" The {spoken[shown]} has it in {self._named(elsewhere, column)}."
+            said += f" The {spoken[shown]} has it in {self._named(shown, elsewhere, column)}."
         self._tell(said, seconds=8)
 
-    def _named(self, columns: Sequence[int], column: int) -> str:
-        """Some of the columns, the nearest to one of them first."""
+    def _named(self, lens: str, columns: Sequence[int], column: int) -> str:
+        """Some of the columns of a pane, the nearest to one of them first."""
         ordered = sorted(columns, key=lambda other: abs(other - column))
-        named = ", ".join(f'{other} "{self.columns[other]}"' for other in ordered[:_NEAREST])
+        named = ", ".join(f'{other} "{self.columns_of(lens)[other]}"' for other in ordered[:_NEAREST])
         more = f" and {len(ordered) - _NEAREST} more" if len(ordered) > _NEAREST else ""
         return f"column{'s' * (len(ordered) > 1)} {named}{more}" if columns else "no column that is read"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lenstui.lens.reading import Reading
-from lenstui.lens.rows import is_sublayer, no_translator
+from lenstui.lens.rows import is_sublayer, no_translator, says_part
 from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.widgets.grid import Grid
-from lenstui.ui.widgets.panes import Panes
+from lenstui.ui.widgets.panes import LENSES, Panes
 
 NOT_READ = "This cell is not read yet."
+NO_COLUMN = "The other prompt is longer: there is no token here."
 
 
 class GridScreen(LeanScreen[None], AppScreen[None]):
@@ -27,6 +28,7 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         self._shown_reading = Reading()
         self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
+        self._right: tuple[str, ...] | None = None  # the same of a second prompt, in the right pane
         self._prompt = ""
         self._counted = ""  # how many columns the prompt has, in words
         self._texts: dict[int, str] = {}  # display texts of tokens
@@ -66,11 +68,28 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         """Display texts of its input tokens."""
         return self._columns
 
+    def columns_of(self, lens: str) -> tuple[str, ...]:
+        """The same of one pane: of a second prompt, where there is one, in the right one."""
+        return self._right if lens == "tuned" and self._right is not None else self._columns
+
+    def place_text(self, row: int, column: int) -> str:
+        """Which cell this is: its row, and the token of its column in either prompt; then what comes next."""
+        label = self._rows[row]
+        said = f", {says_part(label)}" if is_sublayer(label) else ""
+        follows = f" → next {self._tokens_at(column + 1)}" if column + 1 < len(self._columns) else ""
+        return f"row {label}{said} · column {column} {self._tokens_at(column)}{follows}"
+
+    def _tokens_at(self, column: int) -> str:
+        tokens = dict.fromkeys(self.columns_of(lens)[column] for lens in LENSES)
+        return " │ ".join(f'"{token}"' if token else "–" for token in tokens)
+
     @property
     def _why_no_token(self) -> str:
         """Why the cell under the cursor has no token."""
         panes = self.panes
         label = self._rows[panes.cursor.row] if self._rows else ""
+        if panes.cursor.column < panes.grids[panes.lens].blank:
+            return NO_COLUMN
         if is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
             return no_translator(label)
         return NOT_READ

@@ -17,6 +17,7 @@ from lenstui.export.printable import printable
 from lenstui.lens.prompt_set import EXAMPLES
 from lenstui.ui.screens.set_reading import SetRun
 from lenstui.ui.screens.set_taking_away import SetTakingAway
+from lenstui.ui.set_messages import ReadCase
 from lenstui.ui.set_view import SORT_COLUMNS, SetView
 from lenstui.ui.widgets.set_plot import PLOTTED_MEANS, SetPlot
 from lenstui.ui.widgets.set_table import SetTable
@@ -39,6 +40,10 @@ class PromptSets(SetTakingAway):
         Binding(
             "enter", "jump", "Open", key_display="enter", tooltip="Read this prompt in Explore",
             id="prompts.open",
+        ),
+        Binding(
+            "B", "beside", "Beside", show=False, id="prompts.beside",
+            tooltip="This prompt beside the one in Explore",
         ),
         Binding(
             "slash", "filter", "Filter", key_display="/", id="prompts.filter",
@@ -298,16 +303,34 @@ class PromptSets(SetTakingAway):
     @on(SetTable.Chosen)
     def action_jump(self) -> None:
         """Read the highlighted prompt in Explore, with its target pinned."""
-        if (run := self._with_cases()) is None:
-            return
-        case = self._table.chosen
-        if case is None:
-            self._tell("No prompt is shown: esc ends the filter.")
-            return
-        if not case.readout.case.text:
-            self._tell("The prompt is empty.")
+        run, case = self._run, self._highlighted()
+        if run is None or case is None:
             return
         pin = getattr(case.readout, "target", None)  # none in a case that could not be read
         target = None if pin is None or run.is_stale else (pin.id, run.texts[pin.id])
         self.action_leave()
         self._app.explore.read_case(case.readout.case.text, target)
+
+    def action_beside(self) -> None:
+        """Read the highlighted prompt beside the one that Explore shows."""
+        case = self._highlighted()
+        if case is None:
+            return
+        if reason := self._app.explore.no_second_prompt:
+            self._tell(reason)
+            return
+        self.action_leave()
+        self._app.explore.put_prompt_beside(case.readout.case.text)
+
+    def _highlighted(self) -> ReadCase | None:
+        """What Explore is to read; None where there is nothing, which is said."""
+        case = self._table.chosen
+        if self._with_cases() is None:
+            return None
+        if case is None:
+            self._tell("No prompt is shown: esc ends the filter.")
+        elif not case.readout.case.text:
+            self._tell("The prompt is empty.")
+        else:
+            return case
+        return None

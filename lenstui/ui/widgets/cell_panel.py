@@ -58,6 +58,7 @@ class CellPanel(Vertical):
         self._cells: Mapping[str, Cells | None] = {}
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
+        self.blank: Mapping[str, str] = {}  # why a lens has no cell here at all
 
     def compose(self) -> ComposeResult:
         """The pins above, the rest side by side."""
@@ -103,13 +104,14 @@ class CellPanel(Vertical):
             lens: None if of_lens is None else CellFacts.of(brief[lens], of_lens, row, column, texts)
             for lens, of_lens in cells.items()
         }
+        not_tuned = {"tuned": no_translator(rows[row])} if is_sublayer(rows[row]) and cells["tuned"] else {}
         named = {brief[lens]: of_lens for lens, of_lens in cells.items()}
         self.query_one(Detail).show(
             title,
             facts["logit"],
             facts["tuned"],
             settled=of_column(named, rows, column),
-            not_tuned=no_translator(rows[row]) if is_sublayer(rows[row]) and cells["tuned"] else "",
+            nothing={**not_tuned, **self.blank},
         )
         self._show_pins()
 

@@ -124,13 +124,14 @@ class Detail(Horizontal):
         tuned: CellFacts | None,
         *,
         settled: str = "",
-        not_tuned: str = "",
+        nothing: Mapping[str, str] | None = None,
     ) -> None:
-        """Show a cell, where its column is settled, and why the tuned lens has no facts of it."""
+        """Show a cell, where its column is settled, and why a lens has no facts of it."""
         self.border_title, self.border_subtitle = Text(title), settled
-        self.query_one("#detail-tuned", CellView).nothing = not_tuned
-        self.query_one("#detail-logit", CellView).facts = logit
-        self.query_one("#detail-tuned", CellView).facts = tuned
+        for lens, facts in (("logit", logit), ("tuned", tuned)):
+            view = self.query_one(f"#detail-{lens}", CellView)
+            view.nothing = (nothing or {}).get(lens, "")
+            view.facts = facts
 
 
 def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> list[Text]:

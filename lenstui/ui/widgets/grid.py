@@ -117,16 +117,18 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
 
     # What it shows
 
-    def start(self, rows: Sequence[str], columns: Sequence[str], vocabulary: int) -> None:
+    def start(self, rows: Sequence[str], columns: Sequence[str], vocabulary: int, *, blank: int = 0) -> None:
         """Show a blank grid, every cell pending, on the scale for no numbers yet.
 
         Args:
             rows: labels of the rows, `emb` first.
             columns: display texts of the input tokens.
             vocabulary: number of token ids.
+            blank: how many of the columns, in front, never have any cells.
         """
         self._rows, self._columns = tuple(rows), tuple(columns)
         self._cells = self._blank(len(rows), len(columns))
+        self._cells.blank = blank
         self._cells.labels = self._rows
         self._gutter = max(map(cell_len, rows), default=0) + 2
         self.scale = self.value.scale((), vocabulary)
@@ -209,6 +211,11 @@ class Grid(StepScroll, can_focus=True, inherit_bindings=False):
     def is_absent(self, cursor: Cursor) -> bool:
         """Whether a cell's column is read, and the cell has no number all the same."""
         return any(self._cells.absent(cursor.row, slice(cursor.column, cursor.column + 1)))
+
+    @property
+    def blank(self) -> int:
+        """How many columns, in front, never have any cells."""
+        return self._cells.blank
 
     @property
     def read_columns(self) -> int:

@@ -33,6 +33,7 @@ class GridCells:
         levels: its steps on the palette.
         settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
         labels: of the rows; None where all are of the residual stream.
+        blank: how many columns, in front, never have any cells.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.
         texts: display texts, at least of the top tokens.
     """
@@ -42,6 +43,7 @@ class GridCells:
         self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
         self.settled: IntArray = np.full(columns, _NONE, np.int32)
         self.labels: Sequence[str] | None = None
+        self.blank = 0
         self.cells: Cells | None = None
         self._columns = columns
         self._value = PROBABILITY
@@ -117,12 +119,13 @@ class GridCells:
         return [False] * len(self.levels[row, columns])
 
     def absent(self, row: int, columns: slice) -> list[bool]:
-        """Which cells of a row are of columns that are read, and have no number all the same."""
-        if self.cells is None:
-            return [False] * len(self.levels[row, columns])
-        first = self.cells.top_ids[:, columns, 0]
-        absent: list[bool] = ((first[row] == _NONE) & (first[-1] != _NONE)).tolist()
-        return absent
+        """Which cells of a row have no number and will have none: their columns are read, or blank."""
+        absent = [False] * len(self.levels[row, columns])
+        if self.cells is not None:
+            first = self.cells.top_ids[:, columns, 0]
+            absent = ((first[row] == _NONE) & (first[-1] != _NONE)).tolist()
+        blank = len(range(columns.start, min(columns.stop, self.blank)))
+        return [True] * blank + absent[blank:]
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.

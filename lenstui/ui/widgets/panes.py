@@ -153,12 +153,20 @@ class Panes(Vertical):
             pane.say(text)
 
     def lay_out(
-        self, lens: str, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int, cursor: Cursor
+        self,
+        lens: str,
+        rows: tuple[str, ...],
+        columns: tuple[str, ...],
+        vocabulary: int,
+        cursor: Cursor,
+        *,
+        blank: int = 0,
     ) -> None:
-        """Show the grid of a lens, with no cells in it yet."""
+        """Show the grid of a lens, with no cells in it yet, and in its first `blank` columns never any."""
         self._vocabulary = vocabulary
         for pane in self._panes_with(lens):
-            pane.grid.start(rows, columns, vocabulary)
+            missing = max(blank, self.grids["logit"].blank) if pane.lens == DIFFERENCE else blank
+            pane.grid.start(rows, columns, vocabulary, blank=missing)
             pane.show_grid()
             pane.grid.move_to(cursor)
 

@@ -1,0 +1,66 @@
+"""Ask for a second prompt."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Label
+
+from lenstui.ui.history import History
+from lenstui.ui.widgets.prompt_box import PromptBox
+
+HINT = """\
+The same lens reads both prompts (L: the other kind), the second one in the right pane. The shorter one \
+begins further right, so that both end in the same column. M takes the second one away."""
+
+
+class AskPrompt(ModalScreen[str | None]):
+    """A box to type a prompt into. Hands it back, or None."""
+
+    DEFAULT_CSS = """
+    AskPrompt {
+        align: center middle;
+        background: $background 60%;
+        #prompt-box {
+            width: 92;
+            max-width: 96%;
+            height: auto;
+            border: round $border;
+            background: $surface;
+            padding: 1 2;
+        }
+        PromptBox, PromptBox:focus { border: none; padding: 0; margin-bottom: 1; background: $panel; }
+        Label { width: 1fr; color: $text-muted; }
+    }
+    """
+
+    def __init__(self, prompt: str, history: History | None = None) -> None:
+        """Ask.
+
+        Args:
+            prompt: to begin with.
+            history: prompts that were read before.
+        """
+        super().__init__()
+        self._prompt, self._history = prompt, history
+
+    def compose(self) -> ComposeResult:
+        """The box, and what becomes of it."""
+        with Vertical(id="prompt-box") as box:
+            box.border_title = "second prompt"
+            box.border_subtitle = "enter reads · esc closes"
+            yield PromptBox(self._prompt, self._history)
+            yield Label(Text(HINT))
+
+    @on(PromptBox.Submitted)
+    def submit(self, message: PromptBox.Submitted) -> None:
+        """Hand the prompt back; nothing typed is no prompt."""
+        self.dismiss(message.text or None)
+
+    @on(PromptBox.Left)
+    def close(self) -> None:
+        """No second prompt."""
+        self.dismiss(None)
