@@ -27,6 +27,15 @@ class LeanScreen(Screen[ScreenResultType]):
         super().__init__(name, id, classes)
         self._compositor = _LeanCompositor()
 
+    def _compositor_refresh(self) -> None:
+        """Paint, unless another screen covers this one: Textual would paint that for each change here."""
+        top = self.app.screen
+        if top is self or top.styles.background.a < 1:
+            super()._compositor_refresh()
+        else:  # it is painted as a whole when it comes back
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
+
 
 class _LeanCompositor(Compositor):
     """Textual's, but for how its updates are written."""

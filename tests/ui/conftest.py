@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 from textual.pilot import Pilot
 
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
+from lenstui.ui.model_thread import ModelThread, Stop
+from lenstui.ui.screens import explore
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 
 
+class Over(BaseException):
+    """Ends a thread that works for an app whose test has ended."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mortal_threads() -> Iterator[None]:
+    """Model threads can end before the program does."""
+    run = ModelThread._run
+
+    def run_until_over(thread: ModelThread) -> None:
+        with suppress(Over):
+            run(thread)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelThread, "_run", run_until_over)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def forget_apps() -> Iterator[None]:
-    """Explore has the collector pass over all that is there when a model opens: each test's app."""
+def forget_app(mortal_threads: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An app goes with its test: its threads end, and Explore has the collector pass over nothing."""
+    threads: list[ModelThread] = []
+    prepare = ModelThread.__init__
+
+    def prepare_and_note(thread: ModelThread, on_error: Callable[[BaseException], None]) -> None:
+        prepare(thread, on_error)
+        threads.append(thread)
+
+    def end(stop: Stop) -> NoReturn:
+        raise Over
+
+    monkeypatch.setattr(ModelThread, "__init__", prepare_and_note)
+    monkeypatch.setattr(explore, "gc", SimpleNamespace(freeze=lambda: None))
     yield
-    gc.unfreeze()
+    for thread in threads:
+        if thread._thread.is_alive():
+            thread.submit("end", end, priority=-1)
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,36 @@ def painted(app: Recorder) -> str:
     return "".join(f"\x1b[{y + 1};1H{strip.render(app.console)}" for y, strip in enumerate(strips))
 
 
+async def test_a_covered_screen_sends_nothing_and_comes_back_as_it_is_by_then() -> None:
+    """Textual paints all of the upper one for each change of the lower one."""
+    app, live = Recorder(), Terminal()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        lower, upper = app.screen, Panes()
+        await app.push_screen(upper)
+        await pilot.pause()
+        app.sent = ""
+        for grid in lower.query(Grid):
+            grid.move_to(Cursor(3, 3))
+        await pilot.pause(0.1)
+        assert app.sent == ""
+        await pilot.press("l")
+        await pilot.pause()
+        assert 0 < len(app.sent) < 500, "the upper one is painted as ever"
+        app.sent = ""
+        app.pop_screen()
+        await pilot.pause()
+        for key in (None, "l"):
+            if key is not None:
+                await pilot.press(key)
+                await pilot.pause()
+            live.receive(app.sent)
+            app.sent = ""
+            whole = Terminal()
+            whole.receive(painted(app))
+            assert live.cells == whole.cells
+
+
 @pytest.mark.parametrize("key", ["l", "h", "j", "k"])
 @pytest.mark.parametrize("column", [1, 3])
 async def test_a_cursor_step_over_two_grids_is_at_most_500_bytes(key: str, column: int) -> None:

@@ -26,7 +26,7 @@ from lenstui.ui.widgets.prompt_box import PromptBox
 from lenstui.ui.widgets.status_bar import StatusBar
 from lenstui.ui.widgets.train_form import TrainForm
 
-from .conftest import until
+from .conftest import Over, until
 
 STORY = "Once upon a time there was a little fox number {}. It ran over the hills and far away, all day long."
 
@@ -63,7 +63,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             yield progress
         while not over.wait(0.01):
             yield progress
-        threading.Event().wait()  # the thread of a test that has ended
+        raise Over
 
     monkeypatch.setattr(fitting, "fit_steps", forever)
     yield

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textual._compositor import Compositor, LayoutUpdate
 from textual.pilot import Pilot
-from textual.widgets import Collapsible
+from textual.screen import Screen
+from textual.widgets import Collapsible, Static
 
 from lenstui.lens.fitting import FitProgress
 from lenstui.ui.fit_messages import (
@@ -163,6 +165,40 @@ def test_quitting_meanwhile(training: Still, snap_compare: Any) -> None:
         await pilot.pause(0.2)
 
     assert snap_compare(training, terminal_size=(80, 24), run_before=run)
+
+
+async def test_a_step_lays_nothing_out_and_paints_part_of_the_screen(
+    training: Still, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid_out: list[Screen[Any]] = []
+    painted: list[bool] = []
+    lay_out, paint = Screen._refresh_layout, Compositor.render_update
+
+    def refresh_layout(screen: Screen[Any], *arguments: Any, **options: Any) -> None:
+        laid_out.append(screen)
+        lay_out(screen, *arguments, **options)
+
+    def render_update(compositor: Compositor, *arguments: Any, **options: Any) -> Any:
+        update = paint(compositor, *arguments, **options)
+        painted.append(isinstance(update, LayoutUpdate))
+        return update
+
+    async with training.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        await fit(pilot, 12)
+        monkeypatch.setattr(Screen, "_refresh_layout", refresh_layout)
+        monkeypatch.setattr(Compositor, "render_update", render_update)
+        for step in (13, 14, 15):  # nothing is measured at these
+            training._hand_on(FitChanged(replace(STATUS, progress=progress(step))))
+            await pilot.pause(0.1)
+        assert laid_out == []
+        assert painted
+        assert not any(painted)
+        trouble = replace(STATUS, progress=progress(15), trouble="The disk is full.")
+        training._hand_on(FitChanged(trouble))
+        await pilot.pause(0.1)
+        assert laid_out
+        assert "The disk is full." in str(training.screen.query_one("#fit-trouble", Static).render())
 
 
 async def test_the_footer_has_the_keys_that_do_something(training: Still) -> None:

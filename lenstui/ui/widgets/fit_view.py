@@ -60,6 +60,7 @@ class FitView(Vertical):
     def __init__(self) -> None:
         super().__init__(id="fit")
         self._laid_out: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._words: tuple[str, Phase, str | None] | None = None
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
@@ -89,17 +90,21 @@ class FitView(Vertical):
         self.query_one(FitBar).status = status
         self.query_one(KlBars).status = status
         self.query_one(LossCurve).add(status)
-        trouble = self.query_one("#fit-trouble", Static)
-        trouble.update(Text(status.trouble or ""))
-        trouble.display = status.trouble is not None
-        self.query_one("#fit-progress").set_class(status.trouble is not None, "-trouble")
-        title = f"{status.preset} · {'trained' if status.phase is Phase.KEPT else 'training'}"
-        self.query_one("#fit-progress", Vertical).border_title = title
-        ended = "n another fit · s save as… · esc Explore" if status.phase is Phase.KEPT else ""
-        self.query_one("#fit-progress", Vertical).border_subtitle = ended
-        self.query_one(
-            Pane
-        ).border_title = f"tuned lens{'' if status.phase is Phase.KEPT else ' in training'}"
+        words = (status.preset, status.phase, status.trouble)
+        if words != self._words:  # what lays the screen out and paints it anew
+            self._words = words
+            self._show_words(*words)
+
+    def _show_words(self, preset: str, phase: Phase, trouble: str | None) -> None:
+        """What does not change with every step."""
+        kept = phase is Phase.KEPT
+        told, part = self.query_one("#fit-trouble", Static), self.query_one("#fit-progress", Vertical)
+        told.update(Text(trouble or ""))
+        told.display = trouble is not None
+        part.set_class(trouble is not None, "-trouble")
+        part.border_title = f"{preset} · {'trained' if kept else 'training'}"
+        part.border_subtitle = "n another fit · s save as… · esc Explore" if kept else ""
+        self.query_one(Pane).border_title = f"tuned lens{'' if kept else ' in training'}"
 
     def lay_out(
         self, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int, mark: str = ""

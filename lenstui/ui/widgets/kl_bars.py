@@ -38,7 +38,7 @@ class KlBars(VerticalScroll):
         Static { width: 1fr; height: auto; }
     }
     """
-    status: reactive[FitStatus | None] = reactive(None, init=False)
+    status: reactive[FitStatus | None] = reactive(None, init=False, repaint=False)
 
     def compose(self) -> ComposeResult:
         """One text, which scrolls."""
