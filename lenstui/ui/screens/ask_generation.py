@@ -9,16 +9,17 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from lenstui.ui.model_work import Generation
+from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.widgets.still_input import StillInput
 
 _COUNT, _MOST = 20, 9999
 
 
-class AskGeneration(ModalScreen[Generation | None]):
+class AskGeneration(BoxScreen[Generation | None]):
     """Three numbers to type in. Hands back what to generate, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,20 +29,10 @@ class AskGeneration(ModalScreen[Generation | None]):
     ]
     DEFAULT_CSS = """
     AskGeneration {
-        align: center middle;
-        background: $background 60%;
-        #generation-box {
-            width: 72;
-            max-width: 96%;
-            height: auto;
-            border: round $border;
-            background: $surface;
-            padding: 1 2;
-        }
         Horizontal { height: 1; margin-bottom: 1; }
         Horizontal Label { width: 14; color: $text-muted; }
         Horizontal Label.hint { width: 1fr; margin-left: 2; }
-        Input { width: 10; border: none; height: 1; background: $panel; }
+        Input { width: 10; }
         #generation-what { width: 1fr; margin-bottom: 1; }
         #generation-wrong { width: 1fr; color: $error; display: none; }
     }
@@ -70,9 +61,7 @@ class AskGeneration(ModalScreen[Generation | None]):
                 f"Row {self._label} goes on by the {lens} lens: what the model would say if it stopped there."
             )
         room = "" if self._room is None else f", at most {self._room}"
-        with Vertical(id="generation-box") as box:
-            box.border_title = "generate"
-            box.border_subtitle = "enter generates · up down · esc closes"
+        with Box("generate", "enter generates · up down · esc closes"):
             yield Label(Text(what), id="generation-what")
             for name, label, value, hint in (
                 ("count", "tokens", str(count), f"a whole number{room}"),
@@ -81,9 +70,7 @@ class AskGeneration(ModalScreen[Generation | None]):
             ):
                 with Horizontal():
                     yield Label(label)
-                    typed = Input(value, compact=True, id=f"generation-{name}")
-                    typed.cursor_blink = False
-                    yield typed
+                    yield StillInput(value, id=f"generation-{name}")
                     yield Label(hint, classes="hint")
             yield Label(id="generation-wrong")
 

@@ -9,15 +9,16 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import parse_rows
 from lenstui.ui.messages import OpenModel
+from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.choice import Choice
+from lenstui.ui.widgets.still_input import StillInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ ROWS_HINT = (
 )
 
 
-class AskReading(ModalScreen[Reading | None]):
+class AskReading(BoxScreen[Reading | None]):
     """A few choices. Hands back how to read, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -79,19 +80,9 @@ class AskReading(ModalScreen[Reading | None]):
     ]
     DEFAULT_CSS = """
     AskReading {
-        align: center middle;
-        background: $background 60%;
-        #reading-box {
-            width: 72;
-            max-width: 96%;
-            height: auto;
-            border: round $border;
-            background: $surface;
-            padding: 1 2;
-        }
         Horizontal { height: 1; margin-bottom: 1; }
         Horizontal Label { width: 16; color: $text-muted; }
-        Input { width: 1fr; border: none; height: 1; background: $panel; }
+        Input { width: 1fr; }
         #reading-hint { width: 1fr; height: 2; color: $text-muted; }
         #reading-hint.-wrong { color: $error; }
     }
@@ -109,14 +100,10 @@ class AskReading(ModalScreen[Reading | None]):
 
     def compose(self) -> ComposeResult:
         """Rows to type in, and words to choose from."""
-        with Vertical(id="reading-box") as box:
-            box.border_title = "reading"
-            box.border_subtitle = "enter applies · up down, left right · esc closes"
+        with Box("reading", "enter applies · up down, left right · esc closes"):
             with Horizontal():
                 yield Label("rows")
-                typed = Input(self._reading.rows.text, placeholder="all", compact=True, id="reading-rows")
-                typed.cursor_blink = False
-                yield typed
+                yield StillInput(self._reading.rows.text, placeholder="all", id="reading-rows")
             for line in LINES:
                 with Horizontal():
                     yield Label(line.label)

@@ -8,28 +8,19 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
+from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.widgets.still_input import StillInput
 
-class AskWord(ModalScreen[str | None]):
+
+class AskWord(BoxScreen[str | None]):
     """One line to type a word into. Hands back the word, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close", id="word.close")]
     DEFAULT_CSS = """
     AskWord {
-        align: center middle;
-        background: $background 60%;
-        #word-box {
-            width: 72;
-            max-width: 96%;
-            height: auto;
-            border: round $border;
-            background: $surface;
-            padding: 1 2;
-        }
-        Input { border: none; height: 1; margin-bottom: 1; background: $panel; }
+        Input { margin-bottom: 1; }
         Label { width: 1fr; color: $text-muted; }
     }
     """
@@ -40,12 +31,8 @@ class AskWord(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The line, and what may be typed."""
-        with Vertical(id="word-box") as box:
-            box.border_title = Text(self._title)
-            box.border_subtitle = f"enter {self._verb} · esc closes"
-            word = Input(placeholder=self._wanted, compact=True)
-            word.cursor_blink = False
-            yield word
+        with Box(self._title, f"enter {self._verb} · esc closes"):
+            yield StillInput(placeholder=self._wanted)
             yield Label(Text(self._hint))
 
     @on(Input.Submitted)

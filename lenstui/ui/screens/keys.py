@@ -13,10 +13,11 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.dom import DOMNode
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
+
+from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.widgets.still_input import StillInput
 
 _KEY_WIDTH, _DOES_WIDTH = 16, 44  # cells; with the place they fill the box on 80 columns
 
@@ -39,7 +40,7 @@ def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
                     yield binding
 
 
-class Keys(ModalScreen[None]):
+class Keys(BoxScreen[None]):
     """A searchable list of all keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,17 +52,8 @@ class Keys(ModalScreen[None]):
     ]
     DEFAULT_CSS = """
     Keys {
-        align: center middle;
-        background: $background 60%;
-        #keys-box {
-            width: 78;
-            max-width: 96%;
-            height: 80%;
-            border: round $border;
-            border-subtitle-color: $text-muted;
-            background: $surface;
-        }
-        Input { border: none; height: 1; margin: 0 1 1 1; background: $panel; }
+        Box { width: 78; height: 80%; border-subtitle-color: $text-muted; padding: 0; }
+        Input { margin: 0 1 1 1; }
         OptionList { border: none; height: 1fr; background: $surface; scrollbar-size: 1 1; }
     }
     """
@@ -72,12 +64,8 @@ class Keys(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A search line over the list."""
-        with Vertical(id="keys-box") as box:
-            box.border_title = "keys"
-            box.border_subtitle = "type to search · esc closes"
-            search = Input(placeholder="search", compact=True)
-            search.cursor_blink = False
-            yield search
+        with Box("keys", "type to search · esc closes"):
+            yield StillInput(placeholder="search")
             options = OptionList()
             options.can_focus = False
             yield options

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from lenstui.lens.hub import BUNDLED_MODEL
@@ -19,12 +17,11 @@ from lenstui.ui import model_list
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.model_list import BUNDLED, FOLDER
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
+from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelLine, ModelTable
 from lenstui.ui.widgets.status_bar import short_name
-
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
+from lenstui.ui.widgets.still_input import StillInput
 
 HUB = "hub"
 TYPED = "Not listed here: it is opened as it is typed, and downloaded if the hub has it."
@@ -55,7 +52,7 @@ def is_path(text: str) -> bool:
     return text.startswith(("/", "~", "."))
 
 
-class ModelPicker(ModalScreen[Chosen | None]):
+class ModelPicker(BoxScreen[Chosen | None]):
     """A line to type into, and under it what that finds. Hands back what to open, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,18 +67,8 @@ class ModelPicker(ModalScreen[Chosen | None]):
     ]
     DEFAULT_CSS = """
     ModelPicker {
-        align: center middle;
-        background: $background 60%;
-        #model-box {
-            width: 100;
-            max-width: 96%;
-            height: 22;
-            max-height: 90%;
-            border: round $border;
-            background: $surface;
-            padding: 0 1;
-        }
-        Input { border: none; height: 1; margin: 0 0 1 0; background: $panel; }
+        Box { width: 100; height: 22; max-height: 90%; padding: 0 1; }
+        Input { margin: 0 0 1 0; }
         #model-headings { height: 1; color: $text-muted; }
         #model-detail { height: 2; margin-top: 1; color: $text-muted; }
     }
@@ -120,12 +107,8 @@ class ModelPicker(ModalScreen[Chosen | None]):
 
     def compose(self) -> ComposeResult:
         """The line, the list, and what is to be said of the highlighted one."""
-        with Vertical(id="model-box") as box:
-            box.border_title = self._what
-            box.border_subtitle = "enter opens · tab completes · esc closes"
-            line = Input(placeholder="a part of a name, OWNER/NAME, a folder or a GGUF file", compact=True)
-            line.cursor_blink = False
-            yield line
+        with Box(self._what, "enter opens · tab completes · esc closes", id="model-box"):
+            yield StillInput(placeholder="a part of a name, OWNER/NAME, a folder or a GGUF file")
             yield Static(ModelLine(), id="model-headings")
             yield ModelTable()
             yield Static(id="model-detail")
@@ -137,10 +120,6 @@ class ModelPicker(ModalScreen[Chosen | None]):
         self._app.look_at_files(
             "models", lambda stop: model_list.list_models(self.post_message, recent, device, dtype, stop)
         )
-
-    @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
 
     @property
     def _text(self) -> str:

@@ -7,12 +7,12 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Label
 
+from lenstui.ui.screens.box_screen import Box, BoxScreen
 
-class Question(ModalScreen[bool]):
+
+class Question(BoxScreen[bool]):
     """A question. Hands back whether it was answered by yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -21,16 +21,7 @@ class Question(ModalScreen[bool]):
     ]
     DEFAULT_CSS = """
     Question {
-        align: center middle;
-        background: $background 60%;
-        #question-box {
-            width: 72;
-            max-width: 96%;
-            height: auto;
-            border: round $warning;
-            background: $surface;
-            padding: 1 2;
-        }
+        Box { border: round $warning; }
         Label { width: 1fr; }
     }
     """
@@ -41,7 +32,5 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """The question, and what answers it."""
-        with Vertical(id="question-box") as box:
-            box.border_title = Text(self._title)
-            box.border_subtitle = "y yes · n no"
+        with Box(self._title, "y yes · n no"):
             yield Label(Text(self._text))

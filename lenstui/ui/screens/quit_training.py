@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from lenstui.ui.ending import how_to_go_on
 from lenstui.ui.fit_messages import CheckpointWritten, FitChanged, Phase
-
-if TYPE_CHECKING:
-    from lenstui.ui.app import LenstuiApp
+from lenstui.ui.screens.box_screen import Box, BoxScreen
 
 LIMIT = 10.0  # seconds after which it is said that a checkpoint takes long
 DISCARD_LIMIT = 2.0  # seconds after which quitting does not wait any more
@@ -27,7 +23,7 @@ c  save a checkpoint and quit: t, or lenstui train --resume, goes on with it
 d  discard the lens and quit"""
 
 
-class QuitTraining(ModalScreen[None]):
+class QuitTraining(BoxScreen[None]):
     """A question that two letters answer; Escape stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,16 +33,7 @@ class QuitTraining(ModalScreen[None]):
     ]
     DEFAULT_CSS = """
     QuitTraining {
-        align: center middle;
-        background: $background 60%;
-        #quit-box {
-            width: 84;
-            max-width: 96%;
-            height: auto;
-            border: round $warning;
-            background: $surface;
-            padding: 1 2;
-        }
+        Box { width: 84; border: round $warning; }
         Label { width: 1fr; }
     }
     """
@@ -57,14 +44,8 @@ class QuitTraining(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The question, and what answers it."""
-        with Vertical(id="quit-box") as box:
-            box.border_title = "quit?"
-            box.border_subtitle = "c checkpoint · d discard · esc stay"
+        with Box("quit?", "c checkpoint · d discard · esc stay"):
             yield Label(Text(_ASKED))
-
-    @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
 
     def _say(self, text: str) -> None:
         self.query_one(Label).update(Text(text))

@@ -12,8 +12,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Horizontal
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
@@ -22,8 +21,10 @@ from lenstui.export.printable import printable
 from lenstui.export_files import is_there, shown_path, typed_path
 from lenstui.lens.errors import LensError
 from lenstui.paths import made
+from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.screens.question import Question
 from lenstui.ui.takeaway_things import COPIES, FILES, Thing
+from lenstui.ui.widgets.still_input import StillInput
 
 _ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"
 _NAME = 19  # cells that the name of a thing takes
@@ -42,7 +43,7 @@ class Giver(Protocol):
         """Stop what is under way."""
 
 
-class TakeAway(ModalScreen[None]):
+class TakeAway(BoxScreen[None]):
     """A list of what can be taken, and the file it goes to. It stays until that is done, or given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,25 +59,14 @@ class TakeAway(ModalScreen[None]):
     ]  # fmt: skip
     DEFAULT_CSS = """
     TakeAway {
-        align: center middle;
-        background: $background 60%;
-        #takeaway-box {
-            width: 90;
-            max-width: 98%;
-            height: auto;
-            max-height: 100%;
-            border: round $border;
-            border-subtitle-color: $text-muted;
-            background: $surface;
-            padding: 0 1;
-        }
+        Box { width: 90; max-width: 98%; max-height: 100%; border-subtitle-color: $text-muted; padding: 0 1; }
         OptionList, OptionList:focus {
             border: none; height: auto; max-height: 15; padding: 0; background: $surface; scrollbar-size: 1 1;
             background-tint: $surface;
         }
         #takeaway-place { height: 1; margin: 1 0; padding: 0 1; }
         #takeaway-to { width: 6; color: $text-muted; }
-        Input { width: 1fr; border: none; height: 1; background: $panel; }
+        Input { width: 1fr; }
         #takeaway-clipboard { width: 1fr; }
         #takeaway-said { width: 1fr; height: 2; padding: 0 1; color: $text-muted; }
         #takeaway-said.-wrong { color: $error; }
@@ -98,15 +88,11 @@ class TakeAway(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The list, where it goes, and what is to be said."""
-        with Vertical(id="takeaway-box") as box:
-            box.border_title = "take away"
-            box.border_subtitle = "enter takes · tab file name · f file or clipboard · esc closes"
+        with Box("take away", "enter takes · tab file name · f file or clipboard · esc closes"):
             yield OptionList(*_options(self._files, self._copies), compact=True)
             with Horizontal(id="takeaway-place"):
                 yield Label("to", id="takeaway-to")
-                name = Input(compact=True, select_on_focus=False, restrict=_ONE_LINE)
-                name.cursor_blink = False
-                yield name
+                yield StillInput(select_on_focus=False, restrict=_ONE_LINE)
                 yield Label(Text("the clipboard"), id="takeaway-clipboard")
             yield Label(id="takeaway-said")
 
