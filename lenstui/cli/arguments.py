@@ -15,6 +15,7 @@ from lenstui.lens.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATION
 from lenstui.lens.errors import LensError
 from lenstui.settings import Settings, load
 from lenstui.start import Start
+from lenstui.typed_number import whole_number
 
 
 class Parser(argparse.ArgumentParser):
@@ -162,9 +163,9 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
 
 def positive(text: str) -> int:
     """A whole number of at least 1, for argparse."""
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+    if not (number := whole_number(text)):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
-    return int(text)
+    return number
 
 
 def _device(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import shlex
 import signal
 import tempfile
@@ -21,8 +20,9 @@ from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import progress, say
 from lenstui.export.place import check_place
 from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.errors import LensError, first_line, is_out_of_memory
 from lenstui.start import Start
+from lenstui.typed_number import finite_number, whole_number
 
 if TYPE_CHECKING:
     from lenstui.lens.checkpoint import Checkpoint
@@ -227,7 +227,7 @@ def _told(error: Exception) -> str:
     """The message of an error, and what to do where memory ran out."""
     if isinstance(error, LensError):
         return str(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         return "Out of memory: choose shorter blocks (--seq-len), --dtype bfloat16 or another --device."
     return f"The fit failed: {type(error).__name__}: {first_line(error)}."
 
@@ -284,17 +284,13 @@ def _parser() -> Parser:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if (number := whole_number(text)) is None:
         raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
-    return int(text)
+    return number
 
 
 def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
+    if (number := finite_number(text)) is None:
         raise argparse.ArgumentTypeError(f"must be a number that is not negative, not {text!r}")
     return number
 

@@ -7,4 +7,14 @@ class LensError(Exception):
 
 def first_line(error: Exception) -> str:
     """What `error` says, on one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def first_clause(error: Exception) -> str:
+    """The same without a full stop, to stand within a sentence."""
+    return first_line(error).rstrip(".")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: torch has many kinds of errors for that, which all say so."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

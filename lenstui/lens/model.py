@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.anatomy import Anatomy, find_anatomy
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_clause
 from lenstui.lens.head import Head, prove_linear
 from lenstui.lens.hub import resolve
 from lenstui.lens.placement import DeviceMap, Placement
-from lenstui.lens.pretrained import Pretrained, first_sentence, out_of_memory
+from lenstui.lens.pretrained import Pretrained, out_of_memory
 from lenstui.lens.reading import Allowed
 from lenstui.lens.residual import residual_stream
 from lenstui.lens.tokens import TokenTexts, has_chat_template
@@ -178,7 +178,7 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         TypeError,
         ValueError,
     ) as error:
-        raise LensError(f"{name} cannot be run on a plain text: {first_sentence(error)}.") from error
+        raise LensError(f"{name} cannot be run on a plain text: {first_clause(error)}.") from error
     return Model(
         name=name,
         revision=revision,

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, first_clause
 from lenstui.lens.gguf import is_gguf, source
 from lenstui.lens.model_size import weight_bytes
 from lenstui.lens.placement import Placement
@@ -108,7 +108,7 @@ class Pretrained:
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise out_of_memory(self.name, placement.device) from error
         except OSError as error:
-            reason = "out of memory" if error.errno == errno.ENOMEM else first_sentence(error)
+            reason = "out of memory" if error.errno == errno.ENOMEM else first_clause(error)
             raise LensError(f"The weights in {self.place} cannot be read: {reason}.") from error
         except Exception as error:  # transformers, safetensors and pickle raise many kinds for damaged files
             raise LensError(self._broken(error)) from error
@@ -125,9 +125,9 @@ class Pretrained:
 
     def _broken(self, error: Exception) -> str:
         if self.runs_code:
-            return f"The code that {self.name} brings does not run here: {first_sentence(error)}."
+            return f"The code that {self.name} brings does not run here: {first_clause(error)}."
         return (
-            f"The weights in {self.place} are damaged or do not fit the config: {first_sentence(error)}. "
+            f"The weights in {self.place} are damaged or do not fit the config: {first_clause(error)}. "
             "Fetch them again."
         )
 
@@ -149,9 +149,7 @@ class Pretrained:
                 raise LensError(
                     f"The tokenizer of {self.name} needs Python code of its own: {_WARNING}."
                 ) from error
-            raise LensError(
-                f"The tokenizer in {self.place} cannot be read: {first_sentence(error)}"
-            ) from error
+            raise LensError(f"The tokenizer in {self.place} cannot be read: {first_clause(error)}") from error
 
 
 def _without_bars(wanted: bool) -> AbstractContextManager[object]:
@@ -181,7 +179,7 @@ def _understood(place: Path, *, trusted: bool = False) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=trusted, **words)
     except Exception as error:
         what = place if words else folder / "config.json"
-        raise LensError(f"{what} is not understood: {first_sentence(error)}") from error
+        raise LensError(f"{what} is not understood: {first_clause(error)}") from error
 
 
 def _readable() -> Mapping[str, str]:
@@ -228,8 +226,3 @@ def out_of_memory(name: str, device: torch.device) -> LensError:
     return LensError(
         f"{name} does not fit into the memory of {device}. Try --dtype bfloat16, or --device cpu."
     )
-
-
-def first_sentence(error: Exception) -> str:
-    """The first line of what `error` says, without a full stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

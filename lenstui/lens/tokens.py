@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.errors import LensError, first_clause
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _WORD_END = "</w>"
@@ -106,7 +106,7 @@ def _templated(tokenizer: Any, text: str) -> str:
     try:
         templated: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
     except Exception as error:  # a template is a program of whoever made the tokenizer
-        reason = "".join(c if c.isprintable() else "?" for c in first_line(error)).rstrip(".")
+        reason = "".join(c if c.isprintable() else "?" for c in first_clause(error))
         raise LensError(f"The tokenizer's chat template cannot be applied: {reason}.") from error
     return templated
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from lenstui.lens.documents import Documents
 from lenstui.lens.errors import LensError
 from lenstui.lens.fit_options import PRESETS, FitOptions, preset
 from lenstui.paths import bundled_model
+from lenstui.typed_number import finite_number, whole_number
 from lenstui.ui.fit_messages import FitRequest
 
 BUNDLED_TEXT = "text.parquet"
@@ -163,13 +163,10 @@ def _number(name: str, text: str) -> int | float | None:
     if not text and name in {"epochs", "max_samples", "min_chars"}:
         return None
     if name in _WHOLE:
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= _WHOLE[name]):
+        whole = whole_number(text)
+        if whole is None or whole < _WHOLE[name]:
             raise FieldError(name, f"A whole number from {_WHOLE[name]} on.")
-        return int(text)
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
+        return whole
+    if (number := finite_number(text)) is None:
         raise FieldError(name, "A number that is not negative.")
     return number

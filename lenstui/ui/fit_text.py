@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from lenstui.fit_files import CHECKPOINT, new_lens_path
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.errors import LensError, first_line, is_out_of_memory
 from lenstui.opening import Opened
 from lenstui.paths import lenses
 from lenstui.ui.fit_messages import (
@@ -186,7 +186,7 @@ def told(error: BaseException) -> str:
     """What to say of an error: a line that is written for the user, or else what kind it is."""
     if isinstance(error, LensError):
         return str(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         return "Out of memory: choose shorter blocks (block length), or open the model in bfloat16."
     assert isinstance(error, Exception)
     return f"{type(error).__name__}: {first_line(error)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
+from lenstui.typed_number import finite_number, whole_number
 from lenstui.ui.model_work import Generation
 from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.still_input import StillInput
@@ -80,25 +80,19 @@ class AskGeneration(BoxScreen[Generation | None]):
     @on(Input.Submitted)
     def submit(self) -> None:
         """Hand it back, or say what is wrong."""
-        count, temperature, seed = (self._typed(name) for name in ("count", "temperature", "seed"))
+        count, seed = whole_number(self._typed("count")), whole_number(self._typed("seed"))
+        temperature = finite_number(self._typed("temperature"))
         most = _MOST if self._room is None else min(_MOST, self._room)
-        if not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= most):
+        if count is None or not 1 <= count <= most:
             self._say(f"tokens: a whole number from 1 to {most}")
-        elif not _is_temperature(temperature):
+        elif temperature is None:
             self._say("temperature: 0 or a positive number")
-        elif not (seed.isascii() and seed.isdigit() and len(seed) < 10):
+        elif seed is None:
             self._say("seed: a whole number")
         else:
-            self.dismiss(Generation(int(count), self._row, self._tuned, float(temperature), int(seed)))
+            self.dismiss(Generation(count, self._row, self._tuned, temperature, seed))
 
     def _say(self, text: str) -> None:
         wrong = self.query_one("#generation-wrong", Label)
         wrong.update(Text(text))
         wrong.display = True
-
-
-def _is_temperature(text: str) -> bool:
-    try:
-        return math.isfinite(float(text)) and float(text) >= 0
-    except ValueError:
-        return False

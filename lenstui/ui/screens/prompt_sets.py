@@ -22,6 +22,7 @@ from lenstui.ui.set_view import SORT_COLUMNS, SetView
 from lenstui.ui.widgets.set_plot import PLOTTED_MEANS, SetPlot
 from lenstui.ui.widgets.set_table import SetTable
 from lenstui.ui.widgets.status_bar import StatusBar, short_name
+from lenstui.ui.widgets.still_input import StillInput
 
 NOTHING = "Nothing is read yet: f names a file of prompts, Enter reads it."
 NO_GROUPS = "These prompts are in no groups."
@@ -107,17 +108,13 @@ class PromptSets(SetTakingAway):
         yield StatusBar()
         with Horizontal(id="set-line"):
             yield Label("file", id="set-label")
-            name = Input(EXAMPLES, compact=True, restrict=_ONE_LINE, id="set-file")
-            name.cursor_blink = False
-            yield name
+            yield StillInput(EXAMPLES, restrict=_ONE_LINE, id="set-file")
         yield Static(id="set-said")
         with Container(id="set-parts"):
             with Vertical(id="set-list") as part:
                 part.border_title = "prompts"
                 yield SetTable()
-                words = Input(compact=True, restrict=_ONE_LINE, placeholder="words to find", id="set-filter")
-                words.cursor_blink = False
-                yield words
+                yield StillInput(restrict=_ONE_LINE, placeholder="words to find", id="set-filter")
                 yield Static(id="set-case")
             yield SetPlot()
         yield Footer(show_command_palette=False)

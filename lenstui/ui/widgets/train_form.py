@@ -23,6 +23,7 @@ from lenstui.ui.fit_words import PRESETS as PRESET_WORDS
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.status_bar import short_name
+from lenstui.ui.widgets.still_input import StillInput
 
 _BUNDLED = "the simple stories that come with lenstui"
 _COUNTING = "counting …"
@@ -42,9 +43,7 @@ class FieldLine(Horizontal):
         if self._field.words:
             yield Choice(self._field.words, first, id=f"field-{self._field.name}")
         else:
-            line = Input(first, placeholder=self._field.empty, compact=True, id=f"field-{self._field.name}")
-            line.cursor_blink = False
-            yield line
+            yield StillInput(first, placeholder=self._field.empty, id=f"field-{self._field.name}")
         yield Static(self._field.note, classes="note")
 
     @property
@@ -138,9 +137,7 @@ class TrainForm(VerticalScroll):
         """Text, method, start; the rest under "more"."""
         with Horizontal(classes="line"):
             yield Label("text")
-            data = Input(placeholder=_BUNDLED, compact=True, id="data")
-            data.cursor_blink = False
-            yield data
+            yield StillInput(placeholder=_BUNDLED, id="data")
         yield Static(id="size", classes="under")
         with Horizontal(classes="line"):
             yield Label("preset")
