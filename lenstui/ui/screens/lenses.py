@@ -13,10 +13,8 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Footer, OptionList, Static
 
-from lenstui.lens.errors import LensError
 from lenstui.lens.lens_card import Match, TranslatorSize
-from lenstui.paths import data, lenses, made
-from lenstui.ui.app_screen import AppScreen
+from lenstui.paths import data
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import (
     LensesListed,
@@ -31,8 +29,8 @@ from lenstui.ui.messages import (
     OpenModel,
     TranslatorMeasured,
 )
-from lenstui.ui.screens.lens_picker import OpenLens, SaveLens, SaveLensFolder, whole_folder
-from lenstui.ui.screens.question import Question
+from lenstui.ui.screens.lens_picker import OpenLens
+from lenstui.ui.screens.lens_saving import LensSaving, made_or_home
 from lenstui.ui.widgets.lens_sheet import LensSheet, Sheet
 from lenstui.ui.widgets.lens_table import LensLine, LensTable
 from lenstui.ui.widgets.status_bar import StatusBar
@@ -44,7 +42,7 @@ NONE_FITS = (
 )
 
 
-class Lenses(LeanScreen[None], AppScreen[None]):
+class Lenses(LeanScreen[None], LensSaving):
     """The lenses of the data folder, the bundled one and the one in use, with the card of one of them."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -206,7 +204,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         if self._model is None:
             self._tell("No model is open yet: a lens needs one.")
             return
-        self.app.push_screen(OpenLens(_made_or_home(data())), self._open)
+        self.app.push_screen(OpenLens(made_or_home(data())), self._open)
 
     def _open(self, path: Path | None) -> None:
         if path is None:
@@ -232,12 +230,12 @@ class Lenses(LeanScreen[None], AppScreen[None]):
     def action_save(self) -> None:
         """Save the lens in use as a file of ours."""
         if (name := self._name_to_save()) is not None:
-            self.app.push_screen(SaveLens(_made_or_home(lenses()), name), self._save_file)
+            self._ask_for_file(name)
 
     def action_save_folder(self) -> None:
         """Save the lens in use as a folder of the tuned-lens library."""
         if (name := self._name_to_save()) is not None:
-            self.app.push_screen(SaveLensFolder(_made_or_home(lenses()), name), self._save_folder)
+            self._ask_for_folder(name)
 
     def _name_to_save(self) -> str | None:
         """What to call the lens in use; None, and why, where there is none."""
@@ -249,27 +247,8 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             return self._model.lens
         return None
 
-    def _save_file(self, path: Path | None) -> None:
-        if path is not None:
-            self._save(path, path, as_folder=False)
-
-    def _save_folder(self, path: Path | None) -> None:
-        if path is not None:
-            folder = whole_folder(path)
-            self._save(folder, folder / "params.pt", as_folder=True)
-
-    def _save(self, path: Path, written: Path, *, as_folder: bool) -> None:
-        """Write there, but ask before `written` is replaced."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.query_one(StatusBar).stage = f"saving {path.name}"
-                self._app.request_save(path, as_folder)
-
-        if written.exists():
-            self.app.push_screen(Question("replace it?", f"{path} exists. Replace it?"), answered)
-        else:
-            answered(True)
+    def _say_saving(self, path: Path) -> None:
+        self.query_one(StatusBar).stage = f"saving {path.name}"
 
     def on_lens_saved(self, message: LensSaved) -> None:
         """Say so; it may be one of the list now."""
@@ -299,12 +278,3 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         status = self.query_one(StatusBar)
         status.model, status.stage = message.model, None
         self._list()
-
-
-def _made_or_home(folder: Path) -> Path:
-    """`folder`; where it cannot be made the home folder, or what there is."""
-    try:
-        return made(folder)
-    except LensError:
-        home = Path.home()
-        return home if home.is_dir() else Path("/")

@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 
 from lenstui.lens.hub import BUNDLED_MODEL
 from lenstui.ui import model_list
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.model_list import BUNDLED, FOLDER
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
@@ -52,7 +53,7 @@ def is_path(text: str) -> bool:
     return text.startswith(("/", "~", "."))
 
 
-class ModelPicker(BoxScreen[Chosen | None]):
+class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
     """A line to type into, and under it what that finds. Hands back what to open, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -12,9 +12,6 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.widgets import ContentSwitcher, Footer
 
 from lenstui.lens.cells import Cells
-from lenstui.lens.errors import LensError
-from lenstui.paths import lenses, made
-from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.fit_messages import (
     BUSY,
     FitChanged,
@@ -34,14 +31,15 @@ from lenstui.ui.messages import (
     OpenModel,
     TileRead,
 )
-from lenstui.ui.screens.lens_picker import OpenText, SaveLens
+from lenstui.ui.screens.lens_picker import OpenText
+from lenstui.ui.screens.lens_saving import LensSaving
 from lenstui.ui.screens.question import Question
 from lenstui.ui.widgets.fit_view import FitView, in_footer
 from lenstui.ui.widgets.status_bar import StatusBar
 from lenstui.ui.widgets.train_form import TrainForm
 
 
-class Train(LeanScreen[None], AppScreen[None]):
+class Train(LeanScreen[None], LensSaving):
     """The form, or the fit. There is one such screen: it remembers what it was shown."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -246,7 +244,7 @@ class Train(LeanScreen[None], AppScreen[None]):
             case Phase.RUNNING | Phase.PAUSED if progress is not None and progress.tokens:
                 training.keep()
             case Phase.KEPT:
-                self._save()
+                self._save_in_use()
             case Phase.KEEPING:
                 self._tell("The lens is being measured and saved already.")
             case _:
@@ -281,28 +279,11 @@ class Train(LeanScreen[None], AppScreen[None]):
         if self._phase not in BUSY:
             self._show("form")
 
-    def _save(self) -> None:
+    def _save_in_use(self) -> None:
         if self._model is None or self._model.lens is None:
             self._tell("No lens is in use.")
-            return
-        try:
-            folder = made(lenses())
-        except LensError:
-            folder = Path.home()
-        self.app.push_screen(SaveLens(folder, self._model.lens), self._save_file)
-
-    def _save_file(self, path: Path | None) -> None:
-        if path is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._app.request_save(path, as_folder=False)
-
-        if path.exists():
-            self.app.push_screen(Question("replace it?", f"{path} exists. Replace it?"), answered)
         else:
-            answered(True)
+            self._ask_for_file(self._model.lens)
 
     def on_lens_saved(self, message: LensSaved) -> None:
         """Say so."""
