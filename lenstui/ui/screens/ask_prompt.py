@@ -5,11 +5,10 @@ from __future__ import annotations
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from lenstui.ui.history import History
+from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 HINT = """\
@@ -17,21 +16,12 @@ The same lens reads both prompts (L: the other kind), the second one in the righ
 begins further right, so that both end in the same column. M takes the second one away."""
 
 
-class AskPrompt(ModalScreen[str | None]):
+class AskPrompt(BoxScreen[str | None]):
     """A box to type a prompt into. Hands it back, or None."""
 
     DEFAULT_CSS = """
     AskPrompt {
-        align: center middle;
-        background: $background 60%;
-        #prompt-box {
-            width: 92;
-            max-width: 96%;
-            height: auto;
-            border: round $border;
-            background: $surface;
-            padding: 1 2;
-        }
+        Box { width: 92; }
         PromptBox, PromptBox:focus { border: none; padding: 0; margin-bottom: 1; background: $panel; }
         Label { width: 1fr; color: $text-muted; }
     }
@@ -49,9 +39,7 @@ class AskPrompt(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The box, and what becomes of it."""
-        with Vertical(id="prompt-box") as box:
-            box.border_title = "second prompt"
-            box.border_subtitle = "enter reads · esc closes"
+        with Box("second prompt", "enter reads · esc closes"):
             yield PromptBox(self._prompt, self._history)
             yield Label(Text(HINT))
 
