@@ -43,6 +43,9 @@ class Ids(SimpleNamespace):
     def get_vocab(self) -> dict[str, int]:
         return {chr(token): token for token in range(CONFIG.vocab_size)}
 
+    def convert_ids_to_tokens(self, ids: int | list[int]) -> str | list[str]:
+        return chr(ids) if isinstance(ids, int) else [chr(token) for token in ids]
+
     def decode(self, ids: list[int], **_: object) -> str:
         return "".join(map(chr, ids))
 
