@@ -97,11 +97,11 @@ class Slots:
 
 
 def beside_name(comparison: Comparison) -> str:
-    """What is beside: a model without its owner or folder, with its revision; a lens; or a prompt."""
-    right = comparison.right
+    """What is beside: a model, as short as tells it from the open one; a lens; or a prompt."""
+    left, right = comparison.left, comparison.right
     if comparison.prompt is not None:
         return "a second prompt"
-    return printable(right.lens) if comparison.of_lenses and right.lens else _name(right, 1)
+    return printable(right.lens) if comparison.of_lenses and right.lens else _told_apart(left, right)[1]
 
 
 def _told_apart(left: Side, right: Side) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,23 +44,15 @@ class Switching(Remembering):
     def _open_chosen(self, chosen: Chosen | None) -> None:
         if chosen is not None:
             self.keep_session()
-            self._open(chosen.name, chosen.revision)
+            model = self.explore.model
+            if model is not None and chosen.is_of(model):
+                self.explore.first_cursor = self.explore.panes.cursor
+            self._open(chosen)
 
-    def _open(self, name: str, revision: str | None) -> None:
-        """Open another model, the bundled one where there is no name; all else stays as it was asked for.
-
-        But for the trust in a model's own code: that was in the one on the command line.
-        """
+    def _open(self, chosen: Chosen) -> None:
+        """Open another model, or the same in another dtype."""
         self._keep_reading()
-        self._start = replace(
-            self._start,
-            model=name or None,
-            demo=not name,
-            revision=revision,
-            lens=None,
-            again=None,
-            trust_remote_code=False,
-        )
+        self._start = chosen.start(self._start, self.explore.model)
         self.explore.post_message(LoadStage("looking for the model"))
         self.load(self._start)
 
@@ -92,7 +83,9 @@ class Switching(Remembering):
         place = revisions.index(here) + message.step if here in revisions else -1
         if 0 <= place < len(revisions):
             self.explore.first_cursor = self.explore.panes.cursor
-            self._open(model.name, revisions[place])
+            from lenstui.ui.screens.model_picker import Chosen  # the first paint can do without
+
+            self._open(Chosen(model.name, revisions[place], self._start.dtype))
         elif len(revisions) < 2:
             self._tell(f"No other revision of {model.name} is on this machine.")
         else:

@@ -19,7 +19,7 @@ from lenstui.ui.app import LenstuiApp
 from lenstui.ui.fit_messages import FitChanged, FitStatus, Phase, TunedRead
 from lenstui.ui.screens.cell import CellScreen
 from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.screens.model_picker import ModelPicker
+from lenstui.ui.screens.model_picker import Chosen, ModelPicker
 from lenstui.ui.session import Look
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
 from lenstui.ui.widgets.grid import Cursor
@@ -356,7 +356,7 @@ async def test_revisions_are_stepped_beside_a_fixed_one(
         (repository / "refs" / ref).write_text(commit)
     ours, others = (naive_logits(folder, TEXT)["logit"] for folder in (tiny_model, other_model))
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
-        app._open("owner/pair", "step1")
+        app._open(Chosen("owner/pair", "step1"))
         await until(pilot, lambda: app.explore.model.revision == "step1" and subtitle(app).endswith(" s"))
         app.beside.open(Start(model="owner/pair", revision="step2"))
         await until(pilot, lambda: app.explore.comparison is not None and subtitle(app).endswith(" s"))
@@ -373,7 +373,7 @@ async def test_another_model_takes_away_what_does_not_agree(
 ) -> None:
     async with opened(TEXT) as (app, pilot):
         await put_beside(app, pilot, other_model)
-        app._open(str(deep_model), None)
+        app._open(Chosen(str(deep_model)))
         await until(pilot, lambda: len(app.explore.rows) == 5 and subtitle(app).endswith(" s"))
         assert app.explore.comparison is None
         assert "is beside no longer" in said(app)

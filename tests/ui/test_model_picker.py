@@ -157,7 +157,7 @@ async def test_tab_completes_and_goes_on_to_the_revisions(opened: Any, cache: Pa
 
 async def test_stepping_through_the_revisions_keeps_prompt_and_cursor(opened: Any, cache: Path) -> None:
     async with opened("Hello") as (app, pilot):
-        app._open("owner/tiny", "step9")
+        app._open(Chosen("owner/tiny", "step9"))
         await until(pilot, lambda: app.explore.model.revision == "step9" and subtitle(app).endswith(" s"))
         await pilot.press("home", "right", "up")
         before = app.explore.panes.cursor
@@ -175,7 +175,7 @@ async def test_a_model_that_is_left_is_gone_from_memory(opened: Any, cache: Path
         left = []
         for revision in ("step9", "step10", "step9"):
             left.append(weakref.ref(app._work.opened.model.module))
-            app._open("owner/tiny", revision)
+            app._open(Chosen("owner/tiny", revision))
             await until(pilot, lambda now=revision: app.explore.model.revision == now)
             await until(pilot, lambda: subtitle(app).endswith(" s"))
         assert [model() for model in left] == [None] * 3
@@ -228,7 +228,7 @@ async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch
 
     async with opened("Hello") as (app, pilot):
         monkeypatch.setattr("lenstui.ui.model_work.open_model", download)
-        app._open("some/model", None)
+        app._open(Chosen("some/model"))
         await until(pilot, lambda: "esc stops" in str(app.explore.query_one(StatusBar).stage))
         await pilot.press("escape")
         await until(pilot, lambda: ended == ["some/model"])

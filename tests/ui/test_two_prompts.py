@@ -18,6 +18,7 @@ from lenstui.ui.messages import BesideChanged, ReadDone, ReadStarted, TileRead
 from lenstui.ui.screens.ask_prompt import AskPrompt
 from lenstui.ui.screens.cell import CellScreen
 from lenstui.ui.screens.grid_screen import NO_COLUMN
+from lenstui.ui.screens.model_picker import Chosen
 from lenstui.ui.screens.prompt_sets import PromptSets
 from lenstui.ui.slots import Comparison, Side
 from lenstui.ui.widgets.detail import CellView
@@ -173,7 +174,7 @@ async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path:
     module.save_pretrained(other)
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, OTHER)
-        app._open(str(other), None)
+        app._open(Chosen(str(other)))
         await until(pilot, lambda: app.explore.model.name == str(other) and subtitle(app).endswith(" s"))
         assert app.explore.comparison.prompt == OTHER
         assert_shows(app, "logit", naive_logits(other, ONE)["logit"], BLANK)

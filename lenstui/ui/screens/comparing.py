@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -75,17 +74,7 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
         if chosen is None:
             return
         self.post_message(LoadStage("looking for the model"))
-        self._app.beside.open(
-            replace(
-                self._app.start,
-                model=chosen.name or None,
-                demo=not chosen.name,
-                revision=chosen.revision,
-                lens=None,
-                again=None,
-                trust_remote_code=False,
-            )
-        )
+        self._app.beside.open(chosen.start(self._app.start, self._model))
 
     def action_second_prompt(self) -> None:
         """Ask for a prompt to put beside the one that is read."""

@@ -132,12 +132,13 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
 
     def on_model_loaded(self, message: ModelLoaded) -> None:
         """Show the new model, and read the prompt with it."""
-        model = message.model
+        model, before = message.model, self._model
         self._downloading = False
         self._describe(model)
         self.begin_reading(model)
         self._texts.clear()
-        self.panel.pins = ()  # they are tokens of another model
+        if before is None or (before.name, before.vocabulary) != (model.name, model.vocabulary):
+            self.panel.pins = ()  # they are tokens of another model
         self.fold()
         self.panes.empty("logit", model.rows, model.vocabulary, "")
         self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.has_two_sides else NO_LENS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, OptionList, Static
 
+from lenstui.lens.device_names import DTYPES
 from lenstui.lens.hub import BUNDLED_MODEL
 from lenstui.ui import model_list
 from lenstui.ui.app_screen import AppScreen
@@ -23,6 +24,9 @@ from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelLine, ModelTable
 from lenstui.ui.widgets.status_bar import short_name
 from lenstui.ui.widgets.still_input import StillInput
+
+if TYPE_CHECKING:
+    from lenstui.start import Start
 
 HUB = "hub"
 TYPED = "Not listed here: it is opened as it is typed, and downloaded if the hub has it."
@@ -36,16 +40,45 @@ class Chosen:
     Attributes:
         name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
         revision: a branch, tag or commit; None where none was named.
+        dtype: of its weights, by name.
     """
 
     name: str
     revision: str | None = None
+    dtype: str = "auto"
 
     @classmethod
-    def read(cls, text: str) -> Chosen:
+    def read(cls, text: str, dtype: str = "auto") -> Chosen:
         """From `OWNER/NAME@REVISION`; in a path an @ is a letter like any other."""
         name, at, revision = text.partition("@")
-        return cls(name, revision or None) if at and not is_path(text) else cls(text)
+        if not at or is_path(text):
+            name, revision = text, ""
+        return cls(name, revision or None, dtype)
+
+    def is_of(self, model: OpenModel) -> bool:
+        """Whether these are the weights that are open, in whatever dtype."""
+        return (self.name or BUNDLED_MODEL, self.revision) == (model.name, model.revision)
+
+    def start(self, before: Start, opened: OpenModel | None) -> Start:
+        """What to load; all else is as it was asked for.
+
+        The weights that are open keep the lens in use, and the trust in their code: that was in these alone.
+
+        Args:
+            before: what was asked for before.
+            opened: the open model.
+        """
+        same = opened is not None and self.is_of(opened)
+        return replace(
+            before,
+            model=self.name or None,
+            demo=not self.name,
+            revision=self.revision,
+            dtype=self.dtype,
+            lens=opened.lens_file if opened is not None and same else None,
+            again=None,
+            trust_remote_code=before.trust_remote_code and same and before.model == self.name,
+        )
 
 
 def is_path(text: str) -> bool:
@@ -64,6 +97,7 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         Binding(
             "tab", "complete", "Complete", id="model.complete", tooltip="Take the name over, to go on from"
         ),
+        Binding("shift+tab", "next_dtype", "Dtype", id="model.dtype", tooltip="In which dtype it is opened"),
         Binding("escape", "dismiss", "Close", id="model.close"),
     ]
     DEFAULT_CSS = """
@@ -108,7 +142,7 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
 
     def compose(self) -> ComposeResult:
         """The line, the list, and what is to be said of the highlighted one."""
-        with Box(self._what, "enter opens · tab completes · esc closes", id="model-box"):
+        with Box(self._what, self._keys, id="model-box"):
             yield StillInput(placeholder="a part of a name, OWNER/NAME, a folder or a GGUF file")
             yield Static(ModelLine(), id="model-headings")
             yield ModelTable()
@@ -117,10 +151,17 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
     def on_mount(self) -> None:
         """Look what there is."""
         self._say("looking what is on this machine …")
+        self._look()
+
+    def _look(self) -> None:
         recent, device, dtype = self._recent, self._device, self._dtype
         self._app.look_at_files(
             "models", lambda stop: model_list.list_models(self.post_message, recent, device, dtype, stop)
         )
+
+    @property
+    def _keys(self) -> str:
+        return f"enter opens · tab completes · shift+tab dtype: {self._dtype} · esc closes"
 
     @property
     def _text(self) -> str:
@@ -134,11 +175,16 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
 
     def on_models_listed(self, message: ModelsListed) -> None:
         """Show those that suit what is typed."""
+        if message.dtype != self._dtype:
+            return
+        chosen = self._table.chosen if self._listed is not None else None
         self._listed = message
         title = f"{self._what} · {size_text(message.peak)} of memory taken at the peak"
         self.query_one("#model-box").border_title = title
         if not is_path(self._text):
             self._find()
+            if chosen is not None:
+                self._table.choose(chosen.name)
 
     def on_paths_listed(self, message: PathsListed) -> None:
         """Show them, unless something else was typed since."""
@@ -222,6 +268,12 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         line.value = f"{model.name}@" if has_revisions else model.name
         line.cursor_position = len(line.value)
 
+    def action_next_dtype(self) -> None:
+        """Open it in another dtype; each takes its own memory."""
+        self._dtype, self._warned = DTYPES[(DTYPES.index(self._dtype) + 1) % len(DTYPES)], None
+        self.query_one("#model-box").border_subtitle = self._keys
+        self._look()
+
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
     def submit(self) -> None:
@@ -229,14 +281,14 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         model = self._table.chosen
         if self._answered != self._text or model is None:
             if self._text:
-                self.dismiss(Chosen.read(self._text))
+                self.dismiss(Chosen.read(self._text, self._dtype))
         elif model.where == FOLDER:
             self.action_complete()
         elif self._is_too_large(model) and self._warned != model.name:
             self._warned = model.name
             self._say(f"{self._memory(model)}\n{AGAIN}")
         else:
-            self.dismiss(Chosen.read(model.name))
+            self.dismiss(Chosen.read(model.name, self._dtype))
 
     def _is_too_large(self, model: ListedModel) -> bool:
         free = None if self._listed is None else self._listed.free

@@ -50,6 +50,12 @@ class ModelTable(OptionList, can_focus=False):
         self.add_options([Option(ModelLine(model, is_open=model.name == opened)) for model in models])
         self.highlighted = 0 if models else None
 
+    def choose(self, name: str) -> None:
+        """Highlight the model of that name, if it is there."""
+        places = [place for place, model in enumerate(self._models) if model.name == name]
+        if places:
+            self.highlighted = places[0]
+
     @property
     def chosen(self) -> ListedModel | None:
         """The highlighted model."""
