@@ -20,7 +20,7 @@ from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import progress, say
 from lenstui.export.place import check_place
 from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
-from lenstui.lens.errors import LensError, first_line, is_out_of_memory
+from lenstui.lens.errors import LensError, is_out_of_memory, named_line
 from lenstui.start import Start
 from lenstui.typed_number import finite_number, whole_number
 
@@ -229,7 +229,7 @@ def _told(error: Exception) -> str:
         return str(error)
     if is_out_of_memory(error):
         return "Out of memory: choose shorter blocks (--seq-len), --dtype bfloat16 or another --device."
-    return f"The fit failed: {type(error).__name__}: {first_line(error)}."
+    return f"The fit failed: {named_line(error)}."
 
 
 def _how_to_go_on(keeping: _Keeping) -> str:

@@ -5,7 +5,7 @@ class LensError(Exception):
     """Something that the user can act on. The message is one line: what is wrong, and what to do."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What `error` says, on one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
@@ -13,6 +13,11 @@ def first_line(error: Exception) -> str:
 def first_clause(error: Exception) -> str:
     """The same without a full stop, to stand within a sentence."""
     return first_line(error).rstrip(".")
+
+
+def named_line(error: BaseException) -> str:
+    """The same behind its kind, for what is not ours: `ValueError: it is odd`."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from lenstui.ui.slots import LENSES, Comparison, Side
 if TYPE_CHECKING:
     from lenstui.lens.rows import Row
     from lenstui.lens.tokens import Prompt
-    from lenstui.ui.model_work import ReadRequest
+    from lenstui.ui.read_request import ReadRequest
 
 SAME = "Both sides are one model: its logit lens would be the same on both."
 

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from textual.message import Message
 
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.errors import LensError
 from lenstui.opening import Opened
 from lenstui.start import Start
 from lenstui.ui.beside import Beside, give_back_memory
+from lenstui.ui.failures import told
 from lenstui.ui.messages import BesideChanged, LensRefused
 from lenstui.ui.model_thread import ModelThread, Stop
 from lenstui.ui.model_work import ModelWork
+from lenstui.ui.read_work import ReadWork
 
 _KIND = "beside"  # of its jobs: each stops the one before
 NO_LENS = "No tuned lens is in use to compare it with: Enter uses one."
@@ -32,6 +34,7 @@ class BesideWork:
         post: Callable[[Message], object],
         thread: ModelThread,
         work: ModelWork,
+        reading: ReadWork,
         recent: Callable[[], Sequence[str]],
     ) -> None:
         """Put nothing there yet.
@@ -40,11 +43,13 @@ class BesideWork:
             post: takes the messages.
             thread: that does model work.
             work: the open model.
+            reading: the prompt that is on screen.
             recent: names of models that were open before, the last one first.
         """
         self._post = post
         self._thread = thread
         self._work = work
+        self._reading = reading
         self.recent = recent
 
     def open(self, start: Start) -> None:
@@ -79,8 +84,8 @@ class BesideWork:
         if work.opened is None:
             raise LensError("No model is open: there is nothing to compare it with.")
         beside = Beside.of(work.opened, right)
-        if work.request is not None:
-            beside.prompts(work.request)
+        if self._reading.request is not None:
+            beside.prompts(self._reading.request)
         self._have(beside)
 
     def _compare(self, path: Path, stop: Stop) -> None:
@@ -94,14 +99,9 @@ class BesideWork:
         from lenstui.lens.compatibility import fit_warning
         from lenstui.lens.lens_file import open_lens
 
-        try:
+        with told(lambda text: self._post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
-        except LensError as error:
-            self._post(LensRefused(str(error)))
-        except Exception as error:  # whatever torch raises must not end the program
-            self._post(LensRefused(f"{path} was not opened: {type(error).__name__}: {first_line(error)}"))
-        else:
             if not stop():
                 self._have(Beside.of(opened, replace(opened, lens=lens, lens_file=path, warning=warning)))
 

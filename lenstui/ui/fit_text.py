@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from lenstui.fit_files import CHECKPOINT, new_lens_path
-from lenstui.lens.errors import LensError, first_line, is_out_of_memory
+from lenstui.lens.errors import LensError, is_out_of_memory, named_line
 from lenstui.opening import Opened
 from lenstui.paths import lenses
 from lenstui.ui.fit_messages import (
@@ -189,7 +189,7 @@ def told(error: BaseException) -> str:
     if is_out_of_memory(error):
         return "Out of memory: choose shorter blocks (block length), or open the model in bfloat16."
     assert isinstance(error, Exception)
-    return f"{type(error).__name__}: {first_line(error)}"
+    return named_line(error)
 
 
 def _size(text: _Text, documents: int) -> TextSize:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from textual.app import App
 from textual.message import Message
 
+from lenstui.lens.errors import named_line
 from lenstui.settings import Settings
 from lenstui.start import Start
 from lenstui.ui.beside_work import BesideWork
 from lenstui.ui.fit_messages import FitChanged
 from lenstui.ui.history import History
 from lenstui.ui.lens_files import LensFiles
+from lenstui.ui.look_up_work import LookUpWork
 from lenstui.ui.messages import LoadFailed
 from lenstui.ui.model_thread import ModelThread, Work
 from lenstui.ui.model_work import ModelWork
+from lenstui.ui.read_work import ReadWork
 from lenstui.ui.screens.explore import Explore
 from lenstui.ui.session import Session
 from lenstui.ui.set_work import SetWork
@@ -49,13 +52,15 @@ class ModelApp(App[None]):
         self._history = history
         self._session = session
         self._work = ModelWork(self._hand_on)
+        self._reading = ReadWork(self._hand_on, self._work)
+        self._look_up = LookUpWork(self._hand_on, self._work, self._reading)
         self._thread = ModelThread(self._report)
         self._files = LensFiles(self._hand_on, lambda: self._work.opened)
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
         self.training = Training(self._hand_on, self._thread, self._work)
-        self.takeaway = Takeaway(self._hand_on, self._work, self._thread, self._file_thread)
+        self.takeaway = Takeaway(self._hand_on, self._reading, self._thread, self._file_thread)
         self.sets = SetWork(lambda: self._work.opened, self._thread, self._file_thread)
-        self.beside = BesideWork(self._hand_on, self._thread, self._work, self._session.recent)
+        self.beside = BesideWork(self._hand_on, self._thread, self._work, self._reading, self._session.recent)
         self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
@@ -84,7 +89,7 @@ class ModelApp(App[None]):
 
     def _report(self, error: BaseException) -> None:
         """Called on the model thread when a job failed in a way that nobody foresaw."""
-        self._hand_on(LoadFailed(f"Unexpected: {type(error).__name__}: {error}"))
+        self._hand_on(LoadFailed(f"Unexpected: {named_line(error)}"))
 
     def on_fit_changed(self, message: FitChanged) -> None:
         """What may be done depends on it."""

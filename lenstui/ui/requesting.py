@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lenstui.ui.messages import LensRefused
 from lenstui.ui.model_app import TAKEN, ModelApp
-from lenstui.ui.model_work import Generation, ReadRequest
+from lenstui.ui.read_request import Generation, ReadRequest
 from lenstui.ui.screens.cell import CELL_TOKENS
 from lenstui.ui.screens.explore import TOP_K
 
@@ -19,15 +19,15 @@ class Requesting(ModelApp):
     def request_read(self, serial: int, text: str, page_columns: int) -> None:
         """Read a prompt on the model thread; one that is being read stops."""
         request = self._read_request(serial, text, page_columns)
-        self._thread.submit("read", lambda stop: self._work.read(request, stop))
+        self._thread.submit("read", lambda stop: self._reading.read(request, stop))
 
     def request_growth(self, serial: int, text: str, known: int, how: Generation | None = None) -> None:
         """Read a prompt whose first columns are known, or say more; whatever is being read stops."""
         request = self._read_request(serial, text, 1)
         if how is None:
-            self._thread.submit("read", lambda stop: self._work.grow(request, known))
+            self._thread.submit("read", lambda stop: self._reading.grow(request, known))
         else:
-            self._thread.submit("read", lambda stop: self._work.generate(request, known, how, stop))
+            self._thread.submit("read", lambda stop: self._reading.generate(request, known, how, stop))
 
     def stop_reading(self) -> None:
         """Whatever is being read or said stops."""
@@ -41,21 +41,21 @@ class Requesting(ModelApp):
 
     def request_pins(self, word: str, text: str) -> None:
         """Look up the tokens of a word on the model thread."""
-        self._thread.submit("pins", lambda stop: self._work.find_pins(word, text, stop))
+        self._thread.submit("pins", lambda stop: self._look_up.find_pins(word, text, stop))
 
     def request_word(self, word: str, text: str) -> None:
         """Look up the tokens of a word that is looked for, on the model thread."""
-        self._thread.submit("word", lambda stop: self._work.find_word(word, text, stop))
+        self._thread.submit("word", lambda stop: self._look_up.find_word(word, text, stop))
 
     def request_cell(self, serial: int, row: int, column: int) -> None:
         """Rank the tokens of one cell on the model thread; those of the one before are given up."""
-        self._thread.submit("cell", lambda stop: self._work.read_cell(serial, row, column, CELL_TOKENS))
+        self._thread.submit("cell", lambda stop: self._look_up.read_cell(serial, row, column, CELL_TOKENS))
 
     def request_tuned(self, serial: int, seen: range) -> None:
         """Read the columns on screen anew, through the lens in training."""
         if self._train is not None and self._train.is_current:
             seen = range(max(0, seen.stop - max(len(seen), self._train.page_columns)), seen.stop)
-        self._thread.submit("tuned", lambda stop: self._work.read_tuned(serial, seen, stop))
+        self._thread.submit("tuned", lambda stop: self._reading.read_tuned(serial, seen, stop))
 
     # ── lenses ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,7 +17,7 @@ from textual.message import Message
 
 from lenstui.export.printable import printable
 from lenstui.export_files import typed_path
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.errors import LensError, named_line
 from lenstui.lens.prompt_set import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
 from lenstui.lens.reading import Reading
 from lenstui.opening import Opened
@@ -124,7 +124,7 @@ class SetWork:
             post(SetEnded(number, SetEnd.FAILED, str(error)))
             return
         except Exception as error:  # whatever pyarrow and the disk come up with
-            post(SetEnded(number, SetEnd.FAILED, f"{type(error).__name__}: {first_line(error)}"))
+            post(SetEnded(number, SetEnd.FAILED, named_line(error)))
             return
         if stop() or request.given_up.is_set():
             post(SetEnded(number, SetEnd.STOPPED))
@@ -147,7 +147,7 @@ class SetWork:
         except LensError as error:
             post(SetEnded(number, SetEnd.FAILED, str(error)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
-            text = f"Reading failed: {type(error).__name__}: {first_line(error)}"
+            text = f"Reading failed: {named_line(error)}"
             post(SetEnded(number, SetEnd.FAILED, text))
 
     def _read(
@@ -287,6 +287,6 @@ def _write(order: SetOrder, post: Post) -> None:
     except LensError as error:
         post(SetNotWritten(str(error)))
     except Exception as error:  # a full disk, no memory
-        post(SetNotWritten(f"It was not written: {type(error).__name__}: {first_line(error)}"))
+        post(SetNotWritten(f"It was not written: {named_line(error)}"))
     else:
         post(SetWritten(file))

@@ -17,11 +17,11 @@ from textual.message import Message
 
 from lenstui.export.shape import TOP_K, Shape
 from lenstui.lens.cells import Tile
-from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.errors import LensError, named_line
 from lenstui.paths import made
 from lenstui.start import Start
 from lenstui.ui.model_thread import ModelThread, Stop
-from lenstui.ui.model_work import ModelWork, Shown
+from lenstui.ui.read_work import ReadWork, Shown
 from lenstui.ui.takeaway_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
 from lenstui.ui.takeaway_things import THINGS
 
@@ -71,7 +71,7 @@ class Takeaway:
     def __init__(
         self,
         post: Callable[[Message], object],
-        work: ModelWork,
+        reading: ReadWork,
         thread: ModelThread,
         file_thread: ModelThread,
     ) -> None:
@@ -79,12 +79,12 @@ class Takeaway:
 
         Args:
             post: takes the messages, on any thread.
-            work: the open model.
+            reading: the prompt that is on screen.
             thread: that does model work.
             file_thread: that writes.
         """
         self._post = post
-        self._work = work
+        self._reading = reading
         self._thread = thread
         self._file_thread = file_thread
 
@@ -113,7 +113,7 @@ class Takeaway:
         except LensError as error:
             self._post(NotTaken(order.number, str(error)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
-            text = f"It was not taken away: {type(error).__name__}: {first_line(error)}"
+            text = f"It was not taken away: {named_line(error)}"
             self._post(NotTaken(order.number, text))
 
     def _read(self, order: Order, stop: Stop) -> Iterator[None]:
@@ -178,7 +178,7 @@ class Takeaway:
         yield
 
     def _shown(self, order: Order) -> Shown:
-        shown = self._work.shown(order.serial)
+        shown = self._reading.shown(order.serial)
         if shown is None:
             raise LensError(GONE)
         return shown

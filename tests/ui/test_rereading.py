@@ -22,7 +22,9 @@ from lenstui.lens.rows import Row, parse_rows
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.messages import ReadStarted, TileRead
-from lenstui.ui.model_work import ModelWork, ReadRequest
+from lenstui.ui.model_work import ModelWork
+from lenstui.ui.read_request import ReadRequest
+from lenstui.ui.read_work import ReadWork
 from lenstui.ui.screens.ask_generation import AskGeneration
 from lenstui.ui.screens.ask_reading import AskReading
 from lenstui.ui.screens.cell import CellScreen
@@ -225,11 +227,12 @@ async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> N
     work.load(Start(model=str(tiny_model)), lambda: False)
     work.prefer(lambda: open_lens(tiny_model / "lens.pt"))
     request = ReadRequest(1, TEXT, 20, 3, Reading(rows=parse_rows("emb")))
-    work.read(request, lambda: False)
+    reading = ReadWork(posted.append, work)
+    reading.read(request, lambda: False)
     started = next(message for message in posted if isinstance(message, ReadStarted))
     assert started.rows == ("emb", "2")
     assert all(len(m.tile.lenses["tuned"].kl) == 2 for m in posted if isinstance(m, TileRead))
-    for _ in work.read_tuned(1, range(3), lambda: False):
+    for _ in reading.read_tuned(1, range(3), lambda: False):
         pass
     read = next(message for message in posted if isinstance(message, TunedRead))
     wanted = probs(tiny_model, ids_of(tiny_model), tuned=True)[[0, 3]]

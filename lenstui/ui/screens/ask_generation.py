@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from lenstui.typed_number import finite_number, whole_number
-from lenstui.ui.model_work import Generation
+from lenstui.ui.read_request import Generation
 from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.still_input import StillInput
 

@@ -18,7 +18,7 @@ from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 if TYPE_CHECKING:
-    from lenstui.ui.model_work import Generation
+    from lenstui.ui.read_request import Generation
 
 AWAITED = "The prompt is being read anew: press it again."
 GENERATING = " · generating, esc stops"
