@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def run(words: Sequence[str]) -> int:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat)))
     _take_keyboard(parser)
+    gc.disable()  # until the first paint: what is made for it is no garbage, and looking takes a tenth of it
     from lenstui.ui.app import run as run_app
 
     return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=not given.no_restore)

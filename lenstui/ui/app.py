@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -62,7 +63,8 @@ class LenstuiApp(Switching, Requesting, Commands):
         return self.explore
 
     def on_ready(self) -> None:
-        """The first paint is out: now torch may be imported."""
+        """The first paint is out: now torch may be imported, and garbage collected."""
+        gc.enable()
         self.look_as_before()
         self._check_settings()
         self.load(self._start)

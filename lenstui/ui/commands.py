@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 from textual.binding import Binding
@@ -13,7 +13,9 @@ from textual.screen import Screen
 from lenstui.ui import keymap
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.model_app import ModelApp
-from lenstui.ui.screens.keys import Key, Keys, bindings_of
+
+if TYPE_CHECKING:
+    from lenstui.ui.screens.keys import Key
 
 # What the screen's words and signs mean, for the list of keys.
 WORDS = (
@@ -39,13 +41,17 @@ class Commands(ModelApp):
 
     def action_show_keys(self) -> None:
         """List all keys."""
+        from lenstui.ui.screens.keys import Keys  # the first paint can do without
+
         self.push_screen(Keys(self._keys()))
 
     def _keys(self) -> list[Key]:
         """Every binding of the screens and what is in them, one line each."""
+        from lenstui.ui.screens.keys import Key
+
         keys: dict[str, Key] = {}
         for place in keymap.places():
-            for binding in bindings_of(place.owner):
+            for binding in keymap.bindings_of(place.owner):
                 if not place.name or not binding.action.startswith("app."):
                     keys[binding.id or binding.key] = Key(
                         place.name, self._shown(binding), binding.tooltip or binding.description
@@ -63,7 +69,7 @@ class Commands(ModelApp):
         parts: list[DOMNode] = [owner]
         if self._train is not None and owner is self._train:
             parts.insert(0, self._train.part)
-        for binding in (binding for part in parts for binding in bindings_of(type(part))):
+        for binding in (binding for part in parts for binding in keymap.bindings_of(type(part))):
             yield SystemCommand(
                 binding.description,
                 f"{binding.tooltip or binding.description} ({self._shown(binding)})",

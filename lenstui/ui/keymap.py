@@ -10,7 +10,6 @@ from textual.dom import DOMNode
 from textual.keys import format_key
 
 from lenstui.settings import hint
-from lenstui.ui.screens.keys import bindings_of
 
 Keys = Mapping[str, tuple[str, ...]]
 
@@ -28,6 +27,15 @@ class Place:
     name: str
     owner: type[DOMNode]
     within: tuple[type[DOMNode], ...] = ()
+
+
+def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
+    """The keys of a screen or widget of ours, its own before those of the classes that it is made of."""
+    for part in owner.__mro__:
+        if part.__module__.startswith("lenstui."):
+            for binding in vars(part).get("BINDINGS", ()):
+                if isinstance(binding, Binding):
+                    yield binding
 
 
 def places() -> tuple[Place, ...]:

@@ -27,6 +27,15 @@ class LeanScreen(Screen[ScreenResultType]):
         super().__init__(name, id, classes)
         self._compositor = _LeanCompositor()
 
+    def take_size(self) -> None:
+        """Have the classes of its size before there is anything on it: else all is styled a second time."""
+        width, height = self.app.size
+        classes = [
+            *self._get_breakpoint_classes(width, self.HORIZONTAL_BREAKPOINTS or []),
+            *self._get_breakpoint_classes(height, self.VERTICAL_BREAKPOINTS or []),
+        ]
+        self.update_classes(dict.fromkeys(classes, True), update=False)
+
     def _compositor_refresh(self) -> None:
         """Paint, unless another screen covers this one: Textual would paint that for each change here."""
         top = self.app.screen

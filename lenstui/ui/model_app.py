@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -21,7 +22,6 @@ from lenstui.ui.model_work import ModelWork
 from lenstui.ui.read_work import ReadWork
 from lenstui.ui.screens.explore import Explore
 from lenstui.ui.session import Session
-from lenstui.ui.set_work import SetWork
 from lenstui.ui.takeaway import Takeaway
 from lenstui.ui.training import Training
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lenstui.ui.screens.lenses import Lenses
     from lenstui.ui.screens.quit_training import QuitTraining
     from lenstui.ui.screens.train import Train
+    from lenstui.ui.set_work import SetWork
 
 TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 FIRST_PROMPT = "The trees are green and the sky is"
@@ -59,7 +60,6 @@ class ModelApp(App[None]):
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
         self.training = Training(self._hand_on, self._thread, self._work)
         self.takeaway = Takeaway(self._hand_on, self._reading, self._thread, self._file_thread)
-        self.sets = SetWork(lambda: self._work.opened, self._thread, self._file_thread)
         self.beside = BesideWork(self._hand_on, self._thread, self._work, self._reading, self._session.recent)
         self.last_words: str | None = None
         self._lenses: Lenses | None = None  # while it is open
@@ -67,6 +67,13 @@ class ModelApp(App[None]):
         self._quit_training: QuitTraining | None = None  # while it is asked
         prompt = FIRST_PROMPT if start.prompt is None else start.prompt
         self.explore = Explore(prompt, depth=start.top_k, history=self._history)
+
+    @cached_property
+    def sets(self) -> SetWork:
+        """What reads prompt sets."""
+        from lenstui.ui.set_work import SetWork  # the first paint can do without
+
+        return SetWork(lambda: self._work.opened, self._thread, self._file_thread)
 
     @property
     def start(self) -> Start:

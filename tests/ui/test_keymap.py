@@ -9,8 +9,8 @@ from textual.widgets import Footer, OptionList, Static
 from lenstui.settings import Settings
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
-from lenstui.ui.keymap import check, places
-from lenstui.ui.screens.keys import Key, Keys, _line, bindings_of
+from lenstui.ui.keymap import bindings_of, check, places
+from lenstui.ui.screens.keys import Key, Keys, _line
 
 from .test_snapshots import Still, show
 

@@ -82,6 +82,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
 
     def compose(self) -> ComposeResult:
         """Top to bottom, as it is on screen."""
+        self.take_size()
         yield StatusBar()
         yield Static(id="notice")
         yield PromptBox(self._prompt, self._history)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from textwrap import wrap
@@ -13,7 +13,6 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
 from textual.widgets import Input, OptionList
 
 from lenstui.ui.screens.box_screen import Box, BoxScreen
@@ -29,15 +28,6 @@ class Key:
     place: str
     keys: str
     does: str
-
-
-def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
-    """The keys of a screen or widget of ours, its own before those of the classes that it is made of."""
-    for part in owner.__mro__:
-        if part.__module__.startswith("lenstui."):
-            for binding in vars(part).get("BINDINGS", ()):
-                if isinstance(binding, Binding):
-                    yield binding
 
 
 class Keys(BoxScreen[None]):
