@@ -14,17 +14,15 @@ import pytest
 from lenstui.export.first_row import Sought, first_row_text
 from lenstui.export.values import VALUES
 
-from .test_cli import status, tiny
-
-__all__ = ["tiny"]
+from .command import status
 
 PROMPT = "hi you there"
 
 
-def read(tiny: Path, capsys: Any, *words: str) -> tuple[str, str]:
+def read(neox_folder: Path, capsys: Any, *words: str) -> tuple[str, str]:
     """What `lenstui read` prints of the prompt, and what it says."""
-    lens = tiny.parent / "mine.pt"
-    assert status("read", PROMPT, "--model", str(tiny), "--lens", str(lens), *words) == 0
+    lens = neox_folder.parent / "mine.pt"
+    assert status("read", PROMPT, "--model", str(neox_folder), "--lens", str(lens), *words) == 0
     printed = capsys.readouterr()
     return printed.out, printed.err
 
@@ -49,11 +47,11 @@ def words_on_top(content: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("more", [(), ("--rows", "0"), ("--sublayers",), ("--lenses", "tuned")])
-def test_the_first_row_by_lens_and_column(tiny: Path, capsys: Any, more: tuple[str, ...]) -> None:
-    plain = json.loads(read(tiny, capsys, "--format", "json")[0])
+def test_the_first_row_by_lens_and_column(neox_folder: Path, capsys: Any, more: tuple[str, ...]) -> None:
+    plain = json.loads(read(neox_folder, capsys, "--format", "json")[0])
     words = words_on_top(plain)[:3]
     asked = [part for word in words for part in ("--first", word)]
-    content = json.loads(read(tiny, capsys, "--format", "json", *asked, *more)[0])
+    content = json.loads(read(neox_folder, capsys, "--format", "json", *asked, *more)[0])
     assert (content["version"], "first" in plain) == (1, False)
     assert [entry["word"] for entry in content["first"]] == words
     found = 0
@@ -69,12 +67,12 @@ def test_the_first_row_by_lens_and_column(tiny: Path, capsys: Any, more: tuple[s
     assert found or more[:1] == ("--rows",) or "tuned" in more
 
 
-def test_the_table_says_what_the_key_says(tiny: Path, capsys: Any, monkeypatch: Any) -> None:
+def test_the_table_says_what_the_key_says(neox_folder: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    plain = json.loads(read(tiny, capsys, "--format", "json")[0])
+    plain = json.loads(read(neox_folder, capsys, "--format", "json")[0])
     word = words_on_top(plain)[0]
-    entry = json.loads(read(tiny, capsys, "--format", "json", "--first", word)[0])["first"][0]
-    lines = read(tiny, capsys, "--first", word)[0].splitlines()
+    entry = json.loads(read(neox_folder, capsys, "--format", "json", "--first", word)[0])["first"][0]
+    lines = read(neox_folder, capsys, "--first", word)[0].splitlines()
     title = next(i for i, line in enumerate(lines) if line.startswith("first row, in the last column · "))
     for name, line in zip(("logit", "tuned"), lines[title + 2 :], strict=False):
         assert line.split() == [name, *(label or "–" for label in entry[name])]
@@ -84,11 +82,11 @@ def test_the_table_says_what_the_key_says(tiny: Path, capsys: Any, monkeypatch: 
         assert f"row {label} in the {name} lens" in lines[title] if label else never
 
 
-def test_a_word_that_is_no_token_is_its_first_one(tiny: Path, capsys: Any) -> None:
-    out, _ = read(tiny, capsys, "--first", "zebra")
+def test_a_word_that_is_no_token_is_its_first_one(neox_folder: Path, capsys: Any) -> None:
+    out, _ = read(neox_folder, capsys, "--first", "zebra")
     assert 'No token is "zebra", its first one is "z": ' in out
-    out, err = read(tiny, capsys, "--first", "zebra", "--format", "json")
-    pinned = json.loads(read(tiny, capsys, "--pin", "z", "--format", "json")[0])["pins"]
+    out, err = read(neox_folder, capsys, "--first", "zebra", "--format", "json")
+    pinned = json.loads(read(neox_folder, capsys, "--pin", "z", "--format", "json")[0])["pins"]
     assert json.loads(out)["first"][0]["ids"] == [pin["id"] for pin in pinned]
     assert "No token is the word 'zebra': the first of those it is cut into, z, is looked for." in err
 
@@ -108,17 +106,17 @@ def test_what_is_said_names_the_tokens_that_are_there() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_a_value_is_noted_where_all_are_written(tiny: Path, capsys: Any, form: str) -> None:
-    plain, quiet = read(tiny, capsys, "--format", form)
-    out, err = read(tiny, capsys, "--format", form, "--value", VALUES[2].key)
+def test_a_value_is_noted_where_all_are_written(neox_folder: Path, capsys: Any, form: str) -> None:
+    plain, quiet = read(neox_folder, capsys, "--format", form)
+    out, err = read(neox_folder, capsys, "--format", form, "--value", VALUES[2].key)
     assert out == plain
     assert err == quiet + f"lenstui: {form} holds every value: --value kl changes nothing in it.\n"
 
 
-def test_it_is_noted_of_prompt_sets_too(tiny: Path, capsys: Any, tmp_path: Path) -> None:
+def test_it_is_noted_of_prompt_sets_too(neox_folder: Path, capsys: Any, tmp_path: Path) -> None:
     cases = tmp_path / "cases.txt"
     cases.write_text("hi\tz\n")
-    call = ("read", "--prompts", str(cases), "--model", str(tiny), "--format", "json")
+    call = ("read", "--prompts", str(cases), "--model", str(neox_folder), "--format", "json")
     assert status(*call) == 0
     plain = capsys.readouterr()
     assert status(*call, "--value", "kl") == 0
@@ -130,9 +128,11 @@ def test_it_is_noted_of_prompt_sets_too(tiny: Path, capsys: Any, tmp_path: Path)
 
 @pytest.mark.parametrize("prompt", [" ", "   "])
 @pytest.mark.parametrize("way", ["word", "option", "stdin"])
-def test_a_prompt_of_spaces_is_read(tiny: Path, capsys: Any, monkeypatch: Any, prompt: str, way: str) -> None:
+def test_a_prompt_of_spaces_is_read(
+    neox_folder: Path, capsys: Any, monkeypatch: Any, prompt: str, way: str
+) -> None:
     words = {"word": [prompt], "option": ["-p", prompt], "stdin": ["-"]}[way]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{prompt}\n".encode())))
-    assert status("read", *words, "--model", str(tiny), "--format", "json", "--rows", "last") == 0
+    assert status("read", *words, "--model", str(neox_folder), "--format", "json", "--rows", "last") == 0
     content = json.loads(capsys.readouterr().out)
     assert (content["prompt"], content["tokens"]) == (prompt, ["·"] * len(prompt))

@@ -28,7 +28,7 @@ from lenstui.ui.widgets.detail import Detail
 from lenstui.ui.widgets.grid import HEADER, Cursor, Grid
 
 from .conftest import subtitle, until
-from .test_grid import TEXTS, ColourApp, lines, random_cells
+from .grid_app import TEXTS, ColourApp, lines, random_cells
 from .test_snapshots import COLUMNS, MODEL, SIZES, WORDS, cells, show, still
 
 __all__ = ["still"]

@@ -2,133 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.text import Text
-from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from lenstui.lens.cells import Cells, row_labels
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import Row, parse_rows
 from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
 from lenstui.ui.messages import ReadStarted, TileRead
 from lenstui.ui.model_work import ModelWork
 from lenstui.ui.read_request import ReadRequest
 from lenstui.ui.read_work import ReadWork
 from lenstui.ui.screens.ask_generation import AskGeneration
-from lenstui.ui.screens.ask_reading import AskReading
 from lenstui.ui.screens.cell import CellScreen
 from lenstui.ui.screens.rereading import nearest
-from lenstui.ui.session import Session
-from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.detail import Detail
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 from .conftest import subtitle, until
+from .rereading import TEXT, ask, cells, check, ids_of, mark, probs, reread, told, wrong
 from .test_cell_screen import lines
-from .test_snapshots import SIZES, show, still
-
-__all__ = ["still"]
-
-TEXT = "Hello, you"
-
-
-def told(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
-
-
-def mark(app: LenstuiApp) -> str:
-    return Text.from_markup(str(app.explore.query_one(PromptBox).border_title)).plain
-
-
-def cells(app: LenstuiApp, lens: str = "logit") -> Cells:
-    read = app.explore.grids[lens].cells
-    assert read is not None
-    return read
-
-
-def ids_of(folder: Path, text: str = TEXT) -> list[int]:
-    from transformers import AutoTokenizer
-
-    ids: list[int] = AutoTokenizer.from_pretrained(folder)(text)["input_ids"]
-    return ids
-
-
-def probs(folder: Path, ids: Sequence[int], *, tuned: bool = False, final_norm: bool = True) -> np.ndarray:
-    """Of every cell, `[rows, cols, vocabulary]`, by transformers' own modules."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from lenstui.lens import open_lens
-
-    module = AutoModelForCausalLM.from_pretrained(folder)
-    norm = module.gpt_neox.final_layer_norm
-    caught: list[Any] = []
-    handle = norm.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
-    with torch.no_grad():
-        states = module(torch.tensor([list(ids)]), output_hidden_states=True).hidden_states
-        handle.remove()
-        rows = [state[0] for state in (*states[:-1], caught[0])]
-        if tuned:
-            lens = open_lens(folder / "lens.pt")
-            rows = [h + h @ lens.weight[i].T + lens.bias[i] for i, h in enumerate(rows[:-1])] + rows[-1:]
-        normed = [norm(h) if final_norm or tuned or h is rows[-1] else h for h in rows]
-        logits = module.get_output_embeddings()(torch.stack(normed))
-        return logits.double().softmax(-1).numpy()
-
-
-def check(shown: Cells, wanted: np.ndarray) -> None:
-    """The cells are those of these distributions, `[rows, cols, vocabulary]`."""
-    assert shown.entropy.shape == wanted.shape[:2]
-    np.testing.assert_allclose(shown.top_probs[..., 0], wanted.max(-1), atol=1e-5)
-    log = np.log(wanted)
-    np.testing.assert_allclose(shown.entropy, -(wanted * log).sum(-1), atol=1e-4)
-    np.testing.assert_allclose(shown.kl, (wanted[-1] * (log[-1] - log)).sum(-1), atol=1e-4)
-
-
-async def ask(pilot: Pilot[None], rows: str | None = None, *, apply: bool = True, **words: str) -> AskReading:
-    """Type the rows, and choose the words with the arrow keys."""
-    await pilot.press("b")
-    screen = pilot.app.screen
-    assert isinstance(screen, AskReading)
-    if rows is not None:
-        await pilot.press("ctrl+u", *["space" if c == " " else "comma" if c == "," else c for c in rows])
-        assert screen.query_one("#reading-rows", Input).value == rows
-    for name in ("final_norm", "bos", "chat"):
-        await pilot.press("down")
-        choice = screen.query_one(f"#reading-{name}", Choice)
-        assert choice.has_focus
-        if name in words:
-            await pilot.press("left", "left")
-            while choice.value.removesuffix(" (default)") != words[name]:
-                await pilot.press("right")
-    if apply:
-        await pilot.press("enter")
-        await pilot.pause()
-    return screen
-
-
-async def reread(app: LenstuiApp, pilot: Pilot[None], rows: str | None = None, **words: str) -> None:
-    serial = app.explore.serial
-    await ask(pilot, rows, **words)
-    await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
-
-
-def wrong(screen: AskReading) -> str:
-    hint = screen.query_one("#reading-hint", Static)
-    return str(hint.render()) if hint.has_class("-wrong") else ""
-
 
 # rows
 
@@ -344,168 +243,7 @@ async def test_a_reading_that_fails_leaves_all_as_it_was(opened: Any, chat_model
         check(cells(app), probs(chat_model, [*ids_of(chat_model, "I refuse"), token]))
 
 
-# the dialog
-
-
-@pytest.mark.parametrize(
-    ("rows", "words", "why"),
-    [
-        ("x", {}, "'x' is no row"),
-        ("7", {}, "There is no row 7: this model has rows emb, 0 … 2."),
-        ("2-0", {}, "runs downwards"),
-        (None, {"chat": "on"}, "This tokenizer has no chat template."),
-    ],
-)
-async def test_what_cannot_be_is_told_and_the_dialog_stays(
-    opened: Any, rows: str | None, words: dict[str, str], why: str
-) -> None:
-    async with opened(TEXT) as (app, pilot):
-        serial = app.explore.serial
-        screen = await ask(pilot, rows, **words)
-        assert why in wrong(screen)
-        assert app.screen is screen
-        if rows is not None:
-            screen.query_one("#reading-rows", Input).focus()
-            await pilot.press("0")
-            await pilot.pause()
-            assert wrong(screen) == ""
-        await pilot.press("escape")
-        assert (app.explore.serial, app.explore.reading) == (serial, Reading())
-
-
-async def test_a_model_without_a_final_norm_says_so(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        model = app.explore.model
-        app.explore._model = replace(model, allowed=replace(model.allowed, final_norm=False, bos=False))
-        for words, why in (({"final_norm": "off"}, "no final norm"), ({"bos": "with"}, "no BOS token")):
-            assert why in wrong(await ask(pilot, **words))
-            await pilot.press("escape")
-
-
-async def test_escape_and_no_change_read_nothing(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        serial = app.explore.serial
-        await ask(pilot, "0", final_norm="off", apply=False)
-        await pilot.press("escape")
-        assert app.screen is app.explore
-        await ask(pilot)
-        await pilot.pause()
-        assert (app.explore.serial, app.explore.reading, mark(app)) == (serial, Reading(), "prompt")
-
-
-async def test_nothing_read_yet_is_read_so_later(opened: Any, tiny_model: Path) -> None:
-    async with opened("") as (app, pilot):
-        await pilot.press("escape")
-        await app.explore.run_action("reading")
-        await pilot.press("ctrl+u", "0", "enter")
-        assert mark(app) == "prompt · rows 0"
-        await pilot.press("i", "h", "i", "enter")
-        await until(pilot, lambda: subtitle(app).endswith(" s"))
-        check(cells(app), probs(tiny_model, ids_of(tiny_model, "hi"))[[1, 3]])
-
-
-async def test_without_a_model_it_says_so(still: LenstuiApp) -> None:
-    async with still.run_test() as pilot:
-        await pilot.press("escape", "b")
-        await pilot.pause()
-        assert "No model is open yet" in told(still)
-
-
-async def test_nothing_is_appended_while_the_columns_are_not_known(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        app.request_read = lambda *_: None
-        await ask(pilot, "0")
-        for key in ("a", "G", "backspace"):
-            await pilot.press(key)
-            await pilot.pause()
-            assert "is being read anew" in told(app)
-            app.clear_notifications()
-
-
-async def test_its_key_is_listed_and_in_the_palette(opened: Any) -> None:
-    async with opened(TEXT) as (app, _):
-        assert "b" in {key.keys for key in app._keys() if not key.place}
-        assert "Reading" in {command.title for command in app.get_system_commands(app.screen)}
-
-
-# sessions
-
-
-async def begun(pilot: Pilot[None], app: LenstuiApp) -> None:
-    await until(pilot, lambda: subtitle(app).endswith(" s"))
-
-
-def again(folder: Path, path: Path, **asked: Any) -> LenstuiApp:
-    session = Session(path)
-    start, look = session.resume(Start(model=str(folder), **asked))
-    return LenstuiApp(start, session=session, look=look)
-
-
-async def test_a_session_goes_on_as_far_as_the_tokenizer_lets_it(
-    tmp_path: Path, chat_model: Path, tiny_model: Path
-) -> None:
-    folder, path = tmp_path / "model", tmp_path / "session.json"
-    shutil.copytree(chat_model, folder)
-    app = again(folder, path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await begun(pilot, app)
-        await reread(app, pilot, "0", final_norm="off", chat="on")
-        assert app.explore.rows == ("0", "2")
-        await pilot.press("q")
-    wanted = Reading(parse_rows("0"), final_norm=False, chat=True)
-
-    app = again(folder, path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await begun(pilot, app)
-        assert app.explore.shown_reading == wanted
-        assert mark(app) == "prompt · no final norm · chat · rows 0"
-        assert app.explore.rows == ("0", "2")
-
-    app = again(folder, path, bos=True)  # the command line comes first
-    async with app.run_test(size=(120, 40)) as pilot:
-        await begun(pilot, app)
-        assert app.explore.shown_reading == replace(wanted, bos=True, chat=False)
-        assert app.explore.columns[0] == "<bos>"
-
-    for prompt in ("hi", None):  # with a prompt, or where nothing is restored, it begins afresh
-        session = Session(path, restores=prompt is not None)
-        start, look = session.resume(Start(model=str(folder), prompt=prompt))
-        app = LenstuiApp(start, session=session, look=look)
-        async with app.run_test(size=(120, 40)) as pilot:
-            await begun(pilot, app)
-            assert app.explore.shown_reading == Reading()
-
-    (folder / "chat_template.jinja").unlink()
-    app = again(folder, path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await begun(pilot, app)
-        assert app.explore.shown_reading == replace(wanted, chat=False)
-        assert "This tokenizer has no chat template." in told(app)
-
-
-async def test_each_model_has_its_own(tmp_path: Path, chat_model: Path, tiny_model: Path) -> None:
-    app = LenstuiApp(Start(prompt="hi", model=str(chat_model), chat=True))
-
-    async def open_model(pilot: Pilot[None], folder: Path) -> None:
-        await pilot.press("m")
-        app.screen.query_one(Input).value = str(folder)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.explore.model and app.explore.model.name == str(folder))
-        await begun(pilot, app)
-
-    async with app.run_test(size=(120, 40)) as pilot:
-        await begun(pilot, app)
-        assert mark(app) == "prompt · chat"
-        assert "".join(app.explore.columns) == "<bos><user>hi<assistant>"
-        await reread(app, pilot, final_norm="off", chat="off")
-        await open_model(pilot, tiny_model)
-        assert mark(app) == "prompt"
-        assert "This tokenizer has no chat template." in told(app)
-        await open_model(pilot, chat_model)
-        assert mark(app) == "prompt · no final norm"
-
-
-# the cursor, and how it looks
+# the cursor
 
 
 @given(
@@ -518,23 +256,3 @@ def test_the_nearest_row(rows: list[int], label: int) -> None:
     assert abs(found - label) == min(abs(row - label) for row in rows)
     assert nearest("3.attn", ["3.mlp", "3", "3.attn"]) == 2
     assert nearest("3.attn", ["emb", "2", "5"]) == 1
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_how_it_asks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
-    async def look(pilot: Pilot[None]) -> None:
-        await show(pilot)
-        still.explore._mark(Reading(parse_rows("emb,0-last"), final_norm=False, bos=False))
-        await pilot.press("b", "down", "right", "down")
-        await pilot.pause()
-
-    assert snap_compare(still, terminal_size=size, run_before=look)
-
-
-def test_how_a_wrong_row_is_told(still: LenstuiApp, snap_compare: Any) -> None:
-    async def look(pilot: Pilot[None]) -> None:
-        await show(pilot)
-        await pilot.press("b", "ctrl+u", "9", "enter")
-        await pilot.pause()
-
-    assert snap_compare(still, terminal_size=(80, 24), run_before=look)

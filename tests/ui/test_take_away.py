@@ -1,102 +1,29 @@
-"""Take it away, by keyboard alone: files that `lenstui read` would write, texts for the clipboard."""
+"""Take it away as a file that `lenstui read` would write, by keyboard alone."""
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Label, OptionList
+from textual.widgets import Input, Label
 
 from lenstui import paths
 from lenstui.cli import main
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import parse_rows
-from lenstui.ui import pins
 from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens import taking_away
 from lenstui.ui.screens.question import Question
-from lenstui.ui.screens.take_away import TakeAway
 
 from .conftest import subtitle, until
+from .taking_away import TEXT, choose, copy, hint, pin, said, taken, without_value, write
 from .test_snapshots import SIZES, show, still
 
 __all__ = ["still"]
-
-TEXT = "Hello, you"
-
-
-def said(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
-
-
-def hint(app: LenstuiApp) -> str:
-    return str(app.screen.query_one("#takeaway-said", Label).render())
-
-
-async def choose(pilot: Pilot[None], thing: str) -> TakeAway:
-    """Open the dialog and go down to a thing."""
-    await pilot.press("x")
-    dialog = pilot.app.screen
-    assert isinstance(dialog, TakeAway)
-    things = dialog.query_one(OptionList)
-    while things.highlighted_option is None or things.highlighted_option.id != thing:
-        await pilot.press("down")
-    return dialog
-
-
-async def taken(app: LenstuiApp, pilot: Pilot[None]) -> str:
-    """Wait until it is; what is said then."""
-    await until(pilot, lambda: app.screen is app.explore and said(app))
-    return said(app)
-
-
-async def write(app: LenstuiApp, pilot: Pilot[None], thing: str, path: Path) -> None:
-    dialog = await choose(pilot, thing)
-    dialog.query_one(Input).value = str(path)
-    await pilot.press("enter")
-    assert str(path) in (await taken(app, pilot))
-    app.clear_notifications()
-
-
-async def copy(app: LenstuiApp, pilot: Pilot[None], thing: str) -> str:
-    app.clear_notifications()
-    await choose(pilot, thing)
-    await pilot.press("enter")
-    assert (await taken(app, pilot)).startswith("Copied")
-    return app.clipboard
-
-
-async def pin(app: LenstuiApp, pilot: Pilot[None], *words: str) -> None:
-    """Pin words of one byte each, and wait for their numbers."""
-    app.explore.panel.pins = pins.with_tokens((), [(_id(word), word) for word in words])
-    await pilot.pause()
-
-    def done() -> bool:
-        cells = app.explore.grids["logit"].cells
-        return bool(cells is not None and (cells.pin_ranks >= 0).all() and subtitle(app).endswith(" s"))
-
-    await until(pilot, done)
-
-
-def _id(byte: str) -> int:
-    """Its token in the byte tokenizer: behind two special ones, in the order of the alphabet."""
-    from tokenizers import pre_tokenizers
-
-    return 2 + sorted(pre_tokenizers.ByteLevel.alphabet()).index(byte)
-
-
-def without_value(words: list[str]) -> list[str]:
-    """For a form that holds every value, and takes none to show."""
-    at = words.index("--value")
-    return [*words[:at], *words[at + 2 :]]
 
 
 async def test_files_are_those_of_the_command(opened: Any, tmp_path: Path) -> None:
@@ -268,72 +195,6 @@ async def test_escape_gives_up_and_the_screen_never_waits(opened: Any, tmp_path:
         assert not (tmp_path / "x.json").exists()
 
 
-async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        await pin(app, pilot, "q")
-        await pilot.press("left", "v")  # entropy
-        cursor = app.explore.panes.cursor
-        logit, tuned = (app.explore.grids[lens].cells for lens in ("logit", "tuned"))
-        assert logit is not None
-        assert tuned is not None
-        texts = app.explore._texts
-        pinned = "q"
-
-        cell = (await copy(app, pilot, "cell")).splitlines()
-        assert cell[0].startswith(f'row {cursor.row - 1} · column {cursor.column} "')
-        best = texts[int(tuned.top_ids[cursor.row, cursor.column, 0])]
-        assert any(line.startswith(f"tuned lens: {best} ") for line in cell)
-        assert f'pinned "{pinned}"' in cell[3]
-
-        column = list(csv.DictReader(io.StringIO(await copy(app, pilot, "column")), delimiter="\t"))
-        assert [line["row"] for line in column] == ["emb", "0", "1", "2"]
-        entropies = [float(line["tuned entropy, nats"]) for line in column]
-        np.testing.assert_allclose(entropies, tuned.entropy[:, cursor.column], rtol=1e-5)
-        probs = [float(line[f"logit p({pinned})"]) for line in column]
-        np.testing.assert_allclose(probs, np.exp(logit.pin_logprobs[:, cursor.column, 0]), rtol=1e-5)
-
-        row = await copy(app, pilot, "row")
-        lines = [line.split("\t") for line in row.splitlines()]
-        assert lines[0][:4] == ["column", "token", "logit top-1", "logit entropy, nats"]
-        assert [line[1] for line in lines[1:]] == list(app.explore.columns)
-        assert [line[2] for line in lines[1:]] == [texts[int(i)] for i in logit.top_ids[cursor.row, :, 0]]
-
-
-async def test_the_whole_table(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        lines = [line.split("\t") for line in (await copy(app, pilot, "table")).splitlines()]
-        assert lines[0] == ["lens", "row", *app.explore.columns]
-        assert [line[:2] for line in lines[1:]] == [
-            [lens, row] for lens in ("logit", "tuned") for row in ("2", "1", "0", "emb")
-        ]
-        cells = app.explore.grids["tuned"].cells
-        assert cells is not None
-        top = app.explore._texts[int(cells.top_ids[0, 3, 0])]
-        assert lines[-1][5].startswith(f"{top} ")
-        text = await copy(app, pilot, "markdown")
-        assert text.startswith("**logit lens** · probability\n\n|")
-        assert "lenstui read -p 'Hello, you'" in text
-
-
-async def test_a_text_goes_to_a_file_too_and_says_where_it_is_from(opened: Any, tmp_path: Path) -> None:
-    async with opened(TEXT) as (app, pilot):
-        for thing, ending in (("row", ".tsv"), ("command", ".sh")):
-            dialog = await choose(pilot, thing)
-            assert not dialog.query_one(Input).display
-            await pilot.press("f")
-            assert dialog.query_one(Input).display
-            assert dialog.query_one(Input).value.endswith(f"tiny-Hello-you-{thing}{ending}")
-            dialog.query_one(Input).value = str(tmp_path / f"{thing}{ending}")
-            await pilot.press("enter")
-            await taken(app, pilot)
-            app.clear_notifications()
-        text = (tmp_path / "row.tsv").read_text()
-        assert text.startswith("column\ttoken\t")
-        for said_of in ("# prompt: Hello, you\n", "tuned lens lens.pt", "transformers ", "# lenstui read -p"):
-            assert said_of in text
-        assert (tmp_path / "command.sh").read_text().startswith("lenstui read -p 'Hello, you' --model /")
-
-
 async def test_the_picture_of_the_screen_is_of_explore(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         await write(app, pilot, "screen", tmp_path / "screen.svg")
@@ -344,41 +205,6 @@ async def test_the_picture_of_the_screen_is_of_explore(opened: Any, tmp_path: Pa
         (desc,) = root.findall("{http://www.w3.org/2000/svg}desc")
         assert "prompt: Hello, you\n" in str(desc.text)
         assert "tuned lens lens.pt" in str(desc.text)
-
-
-async def test_y_copies_as_many_tokens_as_the_cell_shows(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        await pilot.press("down", "tab", "right_square_bracket", "y")
-        cells, cursor = app.explore.grids["tuned"].cells, app.explore.panes.cursor
-        assert cells is not None
-        ids = cells.top_ids[cursor.row, cursor.column]
-        probs = cells.top_probs[cursor.row, cursor.column]
-        first, second = (app.explore._texts[int(token)] for token in ids[:2])
-        line = app.clipboard
-        assert line.startswith(f"{first} ")
-        assert f"%  {second} " in line
-        assert line.count("%") == 2
-        assert abs(float(line.removeprefix(f"{first} ").partition("%")[0]) - 100 * probs[0]) <= 0.5
-        assert "Copied" in said(app)
-
-
-async def test_the_command_of_appended_tokens(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
-        explore = app.explore
-        await pilot.press("a")
-        await until(pilot, lambda: len(explore.columns) == len(TEXT) + 1 and subtitle(app).endswith(" s"))
-        await pilot.press("Y")
-        await until(pilot, lambda: said(app))
-        ids = [ord(text) for text in explore.columns if len(text) == 1]
-        again = len(ids) == len(explore.columns)  # the token is one byte of text
-        assert ("Copied: lenstui read" in said(app)) == again
-        explore._grow((*explore.tail, _id("Ã")))  # the first half of a letter, which is none alone
-        await until(pilot, lambda: len(explore.columns) == len(TEXT) + 2 and subtitle(app).endswith(" s"))
-        app.clear_notifications()
-        before = app.clipboard
-        await pilot.press("Y")
-        await until(pilot, lambda: "No command reads the same" in said(app))
-        assert app.clipboard == before
 
 
 async def test_a_lens_that_is_in_no_file_has_no_command(
@@ -402,22 +228,6 @@ async def test_a_lens_that_is_in_no_file_has_no_command(
         assert app.clipboard == ""
 
 
-async def test_what_is_too_much_for_a_clipboard_goes_to_a_file(
-    opened: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(taking_away, "CLIPBOARD_LIMIT", 100)
-    async with opened(TEXT) as (app, pilot):
-        for thing in ("table", "markdown"):
-            app.clear_notifications()
-            await choose(pilot, thing)
-            await pilot.press("enter")
-            await until(pilot, lambda: "more than many terminals copy" in said(app))
-            await until(pilot, lambda: app.screen is app.explore)
-        assert app.clipboard == ""
-        assert (paths.exports() / "tiny-Hello-you-table.tsv").read_text().startswith("lens\trow\t")
-        assert (paths.exports() / "tiny-Hello-you-markdown.md").read_text().startswith("**logit lens**")
-
-
 async def test_what_is_not_read_yet(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         for grid in app.explore.grids.values():
@@ -429,17 +239,6 @@ async def test_what_is_not_read_yet(opened: Any) -> None:
         assert app.screen is dialog
         await pilot.press("escape", *["left"] * 6, "y")
         assert "not read yet" in said(app)
-
-
-async def test_the_clipboard_in_tmux(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
-    async with opened(TEXT) as (app, pilot):
-        await choose(pilot, "cell")
-        assert "set -g set-clipboard on" in hint(app)
-        await pilot.press("escape", "y")
-        assert "set-clipboard" in said(app)
-        await pilot.press("y")
-        assert "set-clipboard" not in said(app)  # once is enough
 
 
 async def test_nothing_to_take_away(still: LenstuiApp) -> None:

@@ -30,8 +30,8 @@ from lenstui.ui.widgets.pin_line import PinLine
 from lenstui.ui.widgets.pin_plot import PinPlot
 
 from .conftest import subtitle, until
+from .rereading import cells, ids_of, mark, told
 from .test_cell_screen import lines
-from .test_rereading import cells, ids_of, mark, told
 from .test_snapshots import COLUMNS, MODEL, SIZES, WORDS, show, still
 from .test_snapshots import cells as made_up
 
