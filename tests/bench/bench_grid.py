@@ -1,9 +1,10 @@
 """How fast two big grids answer a key, and what they send for it.
 
 Run by hand: `python tests/bench/bench_grid.py [--size 200x50] [--rows 80] [--columns 4096] [--depth 1]`.
-A child process shows two grids of random cells in a pseudo-terminal; this one presses the keys and reads what
-comes back until it has been quiet for a while. The latency is the time to the last byte of the answer; on a
-busy machine look at the processor time of the child instead (on Linux).
+A child process shows two grids of random cells in a pseudo-terminal; this one presses the keys and reads
+what comes back until it has been quiet for a while. The latency is the time to the last byte of the answer;
+on a busy machine look at the processor time of the child instead (on Linux). The floor is what Textual
+itself takes to paint the same lines, ready-made, in the place of both grids.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ STEPS = [
     ("step that scrolls sideways", "\x1b[F", "\x1b[1;2D" * 4 + "\x1b[1;2C" * 4, None),
     ("step that scrolls up and down", "\x1b[1;5F", "\x1b[5~\x1b[5~\x1b[6~\x1b[6~", None),
     ("full repaint", "", "x", 40000),
+    ("floor: ready-made lines", "f", "xx", None),
 ]
+SCROLLS = STEPS[2][0], STEPS[3][0]
 
 
 def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5):
@@ -68,6 +71,8 @@ def show(rows: int, columns: int, depth: int) -> None:
     from textual.app import App, ComposeResult
     from textual.binding import BindingType
     from textual.containers import Horizontal, Vertical
+    from textual.strip import Strip
+    from textual.widget import Widget
 
     from lenstui.lens.cells import row_labels
     from lenstui.ui.lean_screen import LeanScreen
@@ -78,7 +83,7 @@ def show(rows: int, columns: int, depth: int) -> None:
 
     class Panes(LeanScreen[None]):
         CSS = "Vertical { border: round $foreground 30%; } Grid { height: 1fr; }"
-        BINDINGS: ClassVar[list[BindingType]] = [("x", "repaint", "Repaint")]
+        BINDINGS: ClassVar[list[BindingType]] = [("x", "repaint", "Repaint"), ("f", "floor", "Floor")]
 
         def compose(self) -> ComposeResult:
             with Horizontal():
@@ -97,6 +102,45 @@ def show(rows: int, columns: int, depth: int) -> None:
 
         def action_repaint(self) -> None:
             self.refresh()
+
+        def action_floor(self) -> None:
+            pages = []
+            for key in ("ctrl+end", "ctrl+home"):
+                for grid in self.query(Grid):
+                    grid.action_edge("bottom" if key == "ctrl+end" else "top")
+                pages.append([grid.render_lines(grid.size.region) for grid in self.query(Grid)])
+            self.app.push_screen(Floor(pages))
+
+    class ReadyMade(Widget):
+        """Lines that were drawn before."""
+
+        def __init__(self, pages: list[list[Strip]]) -> None:
+            super().__init__()
+            self.pages = pages
+
+        def render_line(self, y: int) -> Strip:
+            return self.pages[0][y] if y < len(self.pages[0]) else Strip.blank(self.size.width)
+
+    class Floor(LeanScreen[None]):
+        """The lines of both grids at two places, by turns."""
+
+        CSS = "Vertical { border: round $foreground 30%; } ReadyMade { height: 1fr; }"
+        BINDINGS: ClassVar[list[BindingType]] = [("x", "turn", "Turn")]
+
+        def __init__(self, pages: list[list[list[Strip]]]) -> None:
+            super().__init__()
+            self.pages = pages
+
+        def compose(self) -> ComposeResult:
+            with Horizontal():
+                for number in range(2):
+                    with Vertical():
+                        yield ReadyMade([page[number] for page in self.pages])
+
+        def action_turn(self) -> None:
+            for made in self.query(ReadyMade):
+                made.pages.reverse()
+                made.refresh()
 
     class Bench(App[None]):
         def on_mount(self) -> None:
@@ -207,10 +251,16 @@ def main() -> None:
     print(f"two grids of {options.rows} × {options.columns}, depth {options.depth}, at {width}×{height}")
     print(f"{'':30}{'bytes':>9}{'max':>8}{'ms p50':>8}{'p95':>7}{'work':>8}{'p95':>7}   budget")
     print(row("start", [terminal.answer(quiet=2.0, patience=30)], ""))
+    print(row("idle, 5 s", [terminal.answer(quiet=5, patience=5)], "0 bytes"))
+    work = {}
     for name, before, keys, size in STEPS:
         budget = "p95 ≤ 16 ms" + (f", ≤ {size} bytes" if size else "")
-        print(row(name, measure(terminal, before, keys, options.rounds), budget))
-    print(row("idle, 5 s", [terminal.answer(quiet=5, patience=5)], "0 bytes"))
+        answers = measure(terminal, before, keys, options.rounds)
+        work[name] = statistics.median(answer.work for answer in answers)
+        print(row(name, answers, "" if name.startswith("floor") else budget))
+    floor = work[STEPS[-1][0]]
+    for name in SCROLLS:
+        print(f"{name} / floor: {work[name] / floor:.2f}   (processor time)")
     terminal.press("\x11")  # Ctrl+Q
     terminal.child.wait(10)
 
