@@ -24,6 +24,7 @@ from lenstui.lens.rows import ATTENTION, MID, MLP, Row
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # of what the block added
 _FACTORS = ("residual_multiplier",)  # what families call the factor on what is added, in their configs
 _ATTENTION = ("attn", "attention", "mixer", "mamba", "ssm", "conv", "recurrent", "time_mix", "linear_att")
+_MLP = ("mlp", "moe", "feedforward", "ffn")  # in the name of a class, where a block has one part alone
 
 _known_parts: WeakKeyDictionary[nn.Module, tuple[tuple[str, ...], ...]] = WeakKeyDictionary()
 
@@ -34,7 +35,7 @@ class Sublayers:
 
     Attributes:
         stream: `h_0 … h_L`, `[L + 1, cols, d]`.
-        attention: what attention, or what stands in its place, added, `[L, cols, d]`.
+        attention: what attention, or what stands in its place, added, `[L, cols, d]`; zeros likewise.
         mlp: what the MLP added, `[L, cols, d]`; zeros in blocks that have none.
         is_sequential: the MLP reads what attention added, so that there is a `mid`.
     """
@@ -53,7 +54,10 @@ class Sublayers:
     def parts(self) -> tuple[tuple[str, ...], ...]:
         """Which rows each block has besides the one that it hands on."""
         pair = (ATTENTION, MID, MLP) if self.is_sequential else (ATTENTION, MLP)
-        return tuple(pair if mlp.any() else (ATTENTION,) for mlp in self.mlp)
+        return tuple(
+            pair if attention.any() and mlp.any() else (ATTENTION,) if attention.any() else (MLP,)
+            for attention, mlp in zip(self.attention, self.mlp, strict=True)
+        )
 
     def of(self, row: Row, columns: slice) -> Tensor:
         """What a row is made of, `[cols, d]`."""
@@ -66,9 +70,10 @@ class Sublayers:
 
 @dataclass(frozen=True)
 class _Call:
-    """A submodule's call: its name in the block, what came in and what went out, `[cols, d]`."""
+    """A submodule's call: its name in the block, its class, what came in and what went out, `[cols, d]`."""
 
     name: str
+    kind: str
     entered: Tensor | None
     left: Tensor | None
 
@@ -151,7 +156,8 @@ class _Watch:
         def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             left = output[0] if isinstance(output, (tuple, list)) and output else output
             entered = args[0] if args else None
-            self._calls.append(_Call(name, *(_hidden(value, self.attention) for value in (entered, left))))
+            hidden = (_hidden(value, self.attention) for value in (entered, left))
+            self._calls.append(_Call(name, type(module).__name__, *hidden))
 
         return keep
 
@@ -203,7 +209,7 @@ def _taken_apart(model: Model, number: int, calls: Sequence[_Call], h: Tensor) -
                 and _near(call.entered.float(), mid, room)
                 for call in calls
             )
-            alone = not bool(mlp.any())
+            alone = not (attention.any() and mlp.any())
             return attention, mlp, between or alone
     raise LensError(
         f"{type(model.module).__name__}: what block {number} adds is not the sum of two of its parts' "
@@ -219,7 +225,9 @@ def _adding_up(
     for later in range(len(outputs)):
         call, output = outputs[later]
         if _near(output, added, room):
-            found.append((2 * _depth(call) + 1, -later, output, torch.zeros_like(output)))
+            nothing = torch.zeros_like(output)
+            alone = (nothing, output) if _is_mlp(call) else (output, nothing)
+            found.append((2 * _depth(call) + 1, -later, *alone))
         for other, first in outputs[:later]:
             if _near(first + output, added, room):
                 pair = (
@@ -235,6 +243,10 @@ def _depth(call: _Call) -> int:
 
 def _is_attention(call: _Call) -> bool:
     return any(word in call.name.lower() for word in _ATTENTION)
+
+
+def _is_mlp(call: _Call) -> bool:
+    return any(word in call.kind.lower() for word in _MLP)
 
 
 def _near(one: Tensor, other: Tensor, room: float) -> bool:
