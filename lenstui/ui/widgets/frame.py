@@ -85,7 +85,7 @@ class Frame:
         levels = self.cells.levels[row, seen].tolist()
         differing = self.cells.differing(row, seen, line, self.depth)
         settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
-        absent = self.cells.absent(row, seen)
+        absent = self.cells.absent(row, seen) if None in texts else []
         for i, (text, level, differs, mark) in enumerate(zip(texts, levels, differing, settled, strict=True)):
             if text is None:
                 sign = ABSENT if absent[i] else PENDING
@@ -108,9 +108,11 @@ class Frame:
         too_much = -missing
         while too_much > 0 and segments:  # a cell may be of several pieces
             last = segments.pop()
-            left = cell_len(last.text) - too_much
-            if left > 0:
-                segments.append(Segment(set_cell_size(last.text, left), last.style))
+            width = cell_len(last.text)
+            left = width - too_much
+            if left > 0:  # a cut takes time where widths differ from character to character
+                cut = last.text[:left] if width == len(last.text) else set_cell_size(last.text, left)
+                segments.append(Segment(cut, last.style))
             too_much = -left
         if missing > 0:
             segments.append(Segment(" " * missing, self.look.blank))
