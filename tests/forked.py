@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # seconds; nothing here needs more than a few
+RUNNING = 256  # instead of an exit status
 
 # Reads jobs from stdin, one JSON object a line, and answers each with one.
 DRIVER = """
@@ -27,11 +28,14 @@ import torch
 
 from lenstui.cli import main
 
+RUNNING = int(sys.argv[1])
+
 
 def child(job):
     os.setsid()
     os.chdir(job["cwd"])
-    for number, name in ((0, os.devnull), (1, job["stdout"]), (2, job["stderr"])):
+    os.environ.update(job["environment"])
+    for number, name in ((0, job["stdin"]), (1, job["stdout"]), (2, job["stderr"])):
         # A terminal that is opened to read as well becomes the one that this session is controlled by.
         flags = os.O_WRONLY if job["pipe"] else os.O_RDWR
         os.dup2(os.open(name, flags | os.O_CREAT), number)
@@ -78,6 +82,9 @@ for line in sys.stdin:
             except Exception:
                 pass
         answer = 0
+    elif "ended" in job:
+        came = os.waitpid(job["ended"], os.WNOHANG)
+        answer = os.waitstatus_to_exitcode(came[1]) if came[0] else RUNNING
     elif "wait" in job:
         answer = waited(job["wait"], job["patience"])
     else:
@@ -126,6 +133,11 @@ class Program:
         """Send it a signal. It has not been waited for, so that its number is its own."""
         os.kill(self.pid, number)
 
+    def ended(self) -> int | None:
+        """Its exit status as soon as it has ended. To be asked no more then."""
+        status = self.ask({"ended": self.pid})
+        return None if status == RUNNING else status
+
     def status(self) -> int:
         """Wait for its end: the exit status, or less than 0 for the signal that killed it."""
         return self.ask({"wait": self.pid, "patience": PATIENCE})
@@ -151,6 +163,8 @@ class Forked:
         ignored: Sequence[str] = (),
         cwd: Path | None = None,
         terminal: str = "",
+        keyboard: bool = False,
+        environment: Mapping[str, str] | None = None,
         modules: str = "",
     ) -> Program:
         """Start `lenstui` with these words.
@@ -160,6 +174,8 @@ class Forked:
             ignored: names of signals that it is told to ignore, as `nohup` does it.
             cwd: the folder that it runs in.
             terminal: the device or pipe that it talks to instead of files.
+            keyboard: whether that terminal is what it listens to as well.
+            environment: variables of its own.
             modules: a file to write the names of all imported modules to.
         """
         self._count += 1
@@ -170,6 +186,8 @@ class Forked:
             "ignored": list(ignored),
             "cwd": str(cwd or folder),
             "started": str(folder / "started"),
+            "stdin": terminal if keyboard else os.devnull,
+            "environment": dict(environment or {}),
             "stdout": terminal or str(folder / "stdout"),
             "stderr": terminal or str(folder / "stderr"),
             "pipe": bool(terminal) and Path(terminal).is_fifo(),
@@ -184,7 +202,11 @@ class Forked:
         names = self._folder / "modules"
         program = self.start(*words, modules=str(names))
         assert program.status() == 0, program.err
-        self.ask({"import": names.read_text().split()})
+        self.imports(*names.read_text().split())
+
+    def imports(self, *names: str) -> None:
+        """Import these modules: the next ones need not."""
+        self.ask({"import": names})
 
 
 @contextmanager
@@ -196,7 +218,7 @@ def forked(folder: Path) -> Iterator[Forked]:
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [sys.executable, "-c", DRIVER],
+        [sys.executable, "-c", DRIVER, str(RUNNING)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

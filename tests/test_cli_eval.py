@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,8 @@ import torch
 from lenstui import __version__
 from lenstui.cli import main
 from lenstui.lens import Quality, TunedLens, evaluate, load, save_lens
+
+from .forked import Forked
 
 ROOT = Path(__file__).parents[1]
 CONTEXT = 96  # of the tiny model
@@ -246,13 +247,11 @@ def test_lines_that_were_skipped_are_said(
     assert captured.err == "lenstui: Skipped 1 line without a text: a.jsonl line 1 (not JSON).\n"
 
 
-def test_as_a_program(tiny: Path, text: str) -> None:
-    """Through a pipe: one JSON object, nothing else; the next call is told what is wrong on one line."""
-    command = [sys.executable, "-m", "lenstui", "eval", "--model", str(tiny), "--format", "json", "--data"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([*command, text], capture_output=True, env=environment, check=False, timeout=120)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert json.loads(done.stdout)["rows"] == ["emb", "0", "1"]
+def test_as_a_program(tiny: Path, text: str, programs: Forked) -> None:
+    """One JSON object, nothing else."""
+    program = programs.start("eval", "--model", tiny, "--format", "json", "--data", text)
+    assert (program.status(), program.err) == (0, "")
+    assert json.loads(program.out)["rows"] == ["emb", "0", "1"]
 
 
 def test_progress_on_a_terminal(

@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from .command import ROOT, run, status
+from .command import run, status
 from .conftest import CONTEXT
+from .forked import Forked
 
 
 def test_csv_and_parquet_say_what_json_says(
@@ -119,8 +120,10 @@ def test_the_difference_in_files(
 
 
 @pytest.mark.parametrize("ending", ["md", "svg", "html"])
-def test_the_command_in_a_page_makes_it_again(ending: str, neox_folder: Path, tmp_path: Path) -> None:
-    """Found in the page, run by a shell, it writes the same page."""
+def test_the_command_in_a_page_makes_it_again(
+    ending: str, neox_folder: Path, programs: Forked, tmp_path: Path
+) -> None:
+    """Found in the page, its words taken from it by a shell, it writes the same page."""
     lens, prompt = neox_folder.parent / "mine.pt", "it's |\n`$x`"
     (tmp_path / "first").mkdir()
     first = written(
@@ -137,15 +140,15 @@ def test_the_command_in_a_page_makes_it_again(ending: str, neox_folder: Path, tm
         *(["--value", "kl", "--pin", "z"] if ending != "svg" else ["--value", "pin-diff", "--pin", "z", "q"]),
     ).read_text("utf-8")
     (command,) = re.findall(r"lenstui read -p .*?page\.\w+", html.unescape(first))
-    program = f"{sys.executable} -m lenstui"
-    again = subprocess.run(
-        ["bash", "-c", command.replace("lenstui", program, 1)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+    shell = subprocess.run(
+        ["bash", "-c", 'lenstui() { printf "%s\\0" "$@"; }\n' + command],
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        stdout=subprocess.PIPE,
         check=True,
         timeout=120,
     )
-    assert again.returncode == 0
+    again = programs.start(*shell.stdout.decode().split("\0")[:-1], cwd=tmp_path)
+    assert again.status() == 0, again.err
     assert (tmp_path / f"page.{ending}").read_text("utf-8") == first
 
 

@@ -10,20 +10,21 @@ import pytest
 
 from lenstui import __version__
 
-from .command import run, status
+from .command import status
+from .forked import Forked
 
 STORY = "Once upon a time there was a little girl named"
 
 
 @pytest.fixture(scope="session")
-def story(shared: Path) -> dict[str, Any]:
-    """The contract of section 10, for a trained model, through a pipe."""
+def story(shared: Path, programs: Forked) -> dict[str, Any]:
+    """The contract of section 10, for a trained model."""
     folder = shared / "models" / "stories15M"
     if not folder.is_dir():
         pytest.skip("stories15M is not here")
-    done = run("read", STORY, "--model", str(folder), "--format", "json", "--device", "cpu")
-    assert (done.returncode, done.stderr) == (0, b"")
-    content: dict[str, Any] = json.loads(done.stdout)
+    program = programs.start("read", STORY, "--model", folder, "--format", "json", "--device", "cpu")
+    assert (program.status(), program.err) == (0, "")
+    content: dict[str, Any] = json.loads(program.out)
     return content
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -17,6 +14,8 @@ from textual.keys import _character_to_key
 
 from lenstui import paths, settings
 from lenstui.settings import Settings, key_name, load, read
+
+from .forked import Forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -138,6 +137,7 @@ relaxed = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.
 WILD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["app", "app.train"]), inner),
+    max_leaves=12,
 )
 NAMES = st.sampled_from(["theme", "model", "device", "dtype", "top_k", "keys"])
 
@@ -170,34 +170,25 @@ def test_the_sample_in_the_readme_is_good() -> None:
     assert sample.isascii()
 
 
-def run(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lenstui", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "XDG_CONFIG_HOME": str(config), "HF_HUB_OFFLINE": "1"},
-        timeout=120,
-    )
-
-
 def test_the_command_line_heeds_it_and_says_what_is_wrong(
-    file: Path, tmp_path: Path, tiny_folder: Path
+    programs: Forked, file: Path, tmp_path: Path, tiny_folder: Path
 ) -> None:
+    config = {"XDG_CONFIG_HOME": str(tmp_path)}
     file.write_text(f'model = "{tiny_folder}"\n')
-    done = run(tmp_path, "read", "Hello")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert str(tiny_folder) in done.stdout
+    program = programs.start("read", "Hello", environment=config)
+    assert (program.status(), program.err) == (0, "")
+    assert str(tiny_folder) in program.out
     file.write_text("model = 3\n")
     for words in (["read", "Hello"], ["Hello"]):
-        done = run(tmp_path, *words, "--model", str(tiny_folder))
-        assert done.returncode == 0
-        assert done.stdout
-        assert done.stderr == (
+        program = programs.start(*words, "--model", tiny_folder, environment=config)
+        assert program.status() == 0
+        assert program.out
+        assert program.err == (
             f"lenstui: {file}: 'model' must be a text in quotation marks, not 3. The defaults hold.\n"
         )
 
 
-def test_paths_names_it(file: Path, tmp_path: Path) -> None:
-    assert str(file) in run(tmp_path, "paths").stdout
+def test_paths_names_it(programs: Forked, file: Path, tmp_path: Path) -> None:
+    program = programs.start("paths", environment={"XDG_CONFIG_HOME": str(tmp_path)})
+    assert program.status() == 0
+    assert str(file) in program.out

@@ -8,8 +8,6 @@ import pty
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -19,38 +17,28 @@ import pytest
 
 from lenstui.lens.checkpoint import open_checkpoint
 
+from ..forked import Forked
+
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
-# The program is told when its line drops only if the terminal is its own.
-WITH_ITS_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "lenstui", *sys.argv[1:]])
-"""
 
 
 class Terminal:
-    """The program in a pseudo-terminal."""
+    """The program in a pseudo-terminal that is its own: it is told when the line drops."""
 
-    def __init__(self, arguments: list[str], data: Path) -> None:
+    def __init__(self, programs: Forked, arguments: list[str], data: Path) -> None:
         self.received = b""
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.before = termios.tcgetattr(theirs)
-        environment = {
-            **os.environ,
-            **{f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE")},
-            "TERM": "xterm-256color",
-            "OMP_NUM_THREADS": "1",
-        }
+        folders = {f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE")}
         self._theirs = theirs
-        self.child = subprocess.Popen(
-            [sys.executable, "-c", WITH_ITS_TERMINAL, *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment,
-            start_new_session=True,
+        self._status: int | None = None
+        self.program = programs.start(
+            *arguments,
+            terminal=os.ttyname(theirs),
+            keyboard=True,
+            environment={**folders, "TERM": "xterm-256color"},
         )
 
     def read(self) -> None:
@@ -66,8 +54,14 @@ class Terminal:
         end = time.monotonic() + LIMIT
         while text not in self.received:
             assert time.monotonic() < end, f"{text!r} never came"
-            assert self.child.poll() is None, self.received[-2000:]
+            assert self.status() is None, self.received[-2000:]
             self.read()
+
+    def status(self) -> int | None:
+        """The exit status, once it has ended."""
+        if self._status is None:
+            self._status = self.program.ended()
+        return self._status
 
     def press(self, keys: bytes) -> None:
         self.received = b""
@@ -76,30 +70,37 @@ class Terminal:
     def settings(self) -> list[object]:
         return termios.tcgetattr(self._theirs)
 
-    def hang_up(self) -> None:
-        """The line drops."""
+    def hang_up(self) -> int:
+        """The line drops; the exit status."""
         os.close(self._theirs)
         os.close(self.ours)
+        self._status = self.program.status()
+        return self._status
 
     def end(self) -> int:
         """Wait for the end, reading what is said; the exit status."""
         end = time.monotonic() + LIMIT
-        while self.child.poll() is None:
+        while (status := self.status()) is None:
             assert time.monotonic() < end, "it hangs"
             self.read()
         while select.select([self.ours], [], [], 0.05)[0]:
             self.received += os.read(self.ours, 1 << 20)
-        return self.child.returncode
+        return status
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _screen_is_imported(programs: Forked) -> None:
+    programs.imports("lenstui.ui.app")
 
 
 @pytest.fixture
-def terminal(tiny_model: Path, tmp_path: Path) -> Iterator[Terminal]:
+def terminal(programs: Forked, tiny_model: Path, tmp_path: Path) -> Iterator[Terminal]:
     """The program, with a long fit under way."""
     text = tmp_path / "stories.txt"
     text.write_text(
-        "\n\n".join(f"Once upon a time there were {n} little foxes, far away." for n in range(80))
+        "\n\n".join(f"Once upon a time there were {n} little foxes, far away." for n in range(24))
     )
-    terminal = Terminal(["Hello, you", "--model", str(tiny_model)], tmp_path)
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
     try:
         terminal.until(b"tokens \xc2\xb7 0.")
         terminal.press(b"t")
@@ -110,9 +111,9 @@ def terminal(tiny_model: Path, tmp_path: Path) -> Iterator[Terminal]:
         terminal.until(b"tokens/s")
         yield terminal
     finally:
-        if terminal.child.poll() is None:
-            terminal.child.kill()
-            terminal.child.wait()
+        if terminal.status() is None:
+            terminal.program.send(signal.SIGKILL)
+            terminal.program.status()
 
 
 def checkpoint_in(tmp_path: Path) -> Path:
@@ -127,7 +128,7 @@ def test_a_signal_writes_a_checkpoint_and_leaves_the_terminal_sane(
     terminal: Terminal, tmp_path: Path, number: signal.Signals
 ) -> None:
     assert terminal.settings() != terminal.before  # raw
-    terminal.child.send_signal(number)
+    terminal.program.send(number)
     assert terminal.end() == 128 + number
     path = checkpoint_in(tmp_path)
     assert f"lenstui train --resume {path}".encode() in terminal.received.replace(b"\r\n", b"\n")
@@ -136,15 +137,14 @@ def test_a_signal_writes_a_checkpoint_and_leaves_the_terminal_sane(
 
 
 def test_a_dropped_line_loses_nothing(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.hang_up()
-    assert terminal.child.wait(LIMIT) == 128 + signal.SIGHUP
+    assert terminal.hang_up() == 128 + signal.SIGHUP
     checkpoint_in(tmp_path)
 
 
-def test_without_a_fit_a_signal_ends_it_as_well(tiny_model: Path, tmp_path: Path) -> None:
-    terminal = Terminal(["Hello, you", "--model", str(tiny_model)], tmp_path)
+def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Path, tmp_path: Path) -> None:
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
     terminal.until(b"tokens \xc2\xb7 0.")
-    terminal.child.send_signal(signal.SIGTERM)
+    terminal.program.send(signal.SIGTERM)
     assert terminal.end() == 128 + signal.SIGTERM
     assert terminal.settings() == terminal.before
     assert b"checkpoint" not in terminal.received

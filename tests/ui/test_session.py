@@ -177,6 +177,7 @@ async def test_a_file_that_cannot_be_written_is_told_at_the_end(tmp_path: Path) 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*asdict(Look()), "a/b"]), inner),
+    max_leaves=12,
 )
 
 

@@ -16,7 +16,7 @@ from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.train_form import TrainForm
 
 from .conftest import until
-from .training import folder, open_form, set_fields, static, status, text
+from .training import DOCUMENTS, folder, open_form, set_fields, static, status, text
 
 __all__ = ["folder", "text"]
 
@@ -25,7 +25,7 @@ async def test_the_text_is_counted(opened: Any, folder: Path, text: Path) -> Non
     async with opened("Hello, you") as (app, pilot):
         await open_form(app, pilot, text, steps=100)
         await pilot.press("tab")
-        await until(pilot, lambda: "80 documents" in static(app, "#size"))
+        await until(pilot, lambda: f"{DOCUMENTS} documents" in static(app, "#size"))
         shown = static(app, "#size")
         assert "seen" in shown
         assert "100 steps" in shown
@@ -118,7 +118,7 @@ async def test_browsing_adds_a_file(
         app.screen.query_one(Input).focus()
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Train))
-        await until(pilot, lambda: "80 documents" in static(app, "#size"))
+        await until(pilot, lambda: f"{DOCUMENTS} documents" in static(app, "#size"))
         assert app.screen.query_one("#data", Input).value == str(text)
 
 

@@ -35,6 +35,7 @@ class FieldLine(Horizontal):
     def __init__(self, field: Field) -> None:
         super().__init__(id=f"line-{field.name}", classes="field")
         self._field = field
+        self._complaint: str | None = None
 
     def compose(self) -> ComposeResult:
         """The three."""
@@ -61,6 +62,9 @@ class FieldLine(Horizontal):
 
     def complain(self, text: str | None) -> None:
         """Say what is wrong with it; None: nothing."""
+        if text == self._complaint:
+            return
+        self._complaint = text
         note = self.query_one(".note", Static)
         note.update(Text(text or self._field.note))
         note.set_class(text is not None, "-wrong")
