@@ -12,6 +12,8 @@ from textual.widgets import ContentSwitcher, Input, Static
 
 from lenstui.fit_files import checkpoint_path
 from lenstui.lens.fit_options import PRESETS
+from lenstui.paths import bundled_model
+from lenstui.ui import fit_fields
 from lenstui.ui.fit_messages import Phase
 from lenstui.ui.screens.train import Train
 from lenstui.ui.widgets.loss_curve import LossCurve
@@ -20,18 +22,32 @@ from lenstui.ui.widgets.prompt_box import PromptBox
 from lenstui.ui.widgets.status_bar import StatusBar
 
 from .conftest import until
-from .training import begin, endless, folder, notes, static, status, text, until_phase, until_steps
+from .training import (
+    begin,
+    endless,
+    few_stories,
+    folder,
+    notes,
+    static,
+    status,
+    text,
+    until_phase,
+    until_steps,
+)
 
-__all__ = ["endless", "folder", "text"]
+__all__ = ["endless", "few_stories", "folder", "text"]
 
 
 # ── from start to end ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_t_then_enter_is_all_it_takes(opened: Any, folder: Path) -> None:
-    """With the bundled text and the quick preset, on a model of another tokenizer."""
+async def test_t_then_enter_is_all_it_takes(
+    opened: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the whole bundled text and the quick preset, on a model of another tokenizer."""
     from lenstui.lens import open_lens
 
+    monkeypatch.setattr(fit_fields, "bundled_model", bundled_model)
     async with opened("Hello, you", lens=False) as (app, pilot):
         assert "t trains one" in str(app.explore.query_one("#pane-tuned .pane--message", Static).render())
         await pilot.press("escape", "t", "enter")

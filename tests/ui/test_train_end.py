@@ -15,9 +15,20 @@ from lenstui.ui.screens.train import Train
 from lenstui.ui.widgets.pane import Pane
 
 from .conftest import until
-from .training import begin, endless, fail_to_write, folder, static, status, text, until_phase, until_steps
+from .training import (
+    begin,
+    endless,
+    fail_to_write,
+    few_stories,
+    folder,
+    static,
+    status,
+    text,
+    until_phase,
+    until_steps,
+)
 
-__all__ = ["endless", "folder", "text"]
+__all__ = ["endless", "few_stories", "folder", "text"]
 
 
 # ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from .training import (
     begin,
     endless,
     fail_to_write,
+    few_stories,
     folder,
     notes,
     static,
@@ -29,7 +30,7 @@ from .training import (
     until_steps,
 )
 
-__all__ = ["endless", "folder", "text"]
+__all__ = ["endless", "few_stories", "folder", "text"]
 
 
 def failing_at(step: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:

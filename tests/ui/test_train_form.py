@@ -16,9 +16,9 @@ from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.train_form import TrainForm
 
 from .conftest import until
-from .training import DOCUMENTS, folder, open_form, set_fields, static, status, text
+from .training import DOCUMENTS, few_stories, folder, open_form, set_fields, static, status, text
 
-__all__ = ["folder", "text"]
+__all__ = ["few_stories", "folder", "text"]
 
 
 async def test_the_text_is_counted(opened: Any, folder: Path, text: Path) -> None:

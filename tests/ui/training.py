@@ -12,7 +12,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from lenstui.lens.errors import LensError
+from lenstui.paths import bundled_model
+from lenstui.ui import fit_fields
 from lenstui.ui.app import LenstuiApp
+from lenstui.ui.fit_fields import BUNDLED_TEXT
 from lenstui.ui.fit_messages import Phase
 from lenstui.ui.screens.train import Train
 from lenstui.ui.widgets.train_form import TrainForm
@@ -24,7 +27,16 @@ DOCUMENTS = 20  # three of them are held out
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def few_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled text is counted whenever the form is opened: only its beginning is there."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(pq.read_table(bundled_model() / BUNDLED_TEXT)[:60], tmp_path / BUNDLED_TEXT)
+    monkeypatch.setattr(fit_fields, "bundled_model", lambda: tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_stories: None) -> Path:
     """The lenses folder of this test alone."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = tmp_path / "data" / "lenstui" / "lenses"
