@@ -105,6 +105,26 @@ def test_json(printed: Callable[..., str], tiny_folder: Path, words: tuple[objec
     assert content["groups"]["cats"]["lenses"]["logit"]["kl"]["sem"] == [None] * 3
 
 
+@pytest.mark.parametrize("more", [("--stride", "2"), ("--rows", "last")])
+def test_with_some_rows_nothing_settles(printed: Callable[..., str], tmp_path: Path, more: Any) -> None:
+    whole, content = (json.loads(printed("--format", "json", *words)) for words in ((), more))
+    for all_rows, some in zip(whole["cases"][:5], content["cases"][:5], strict=True):
+        for name in ("logit", "tuned"):
+            assert all_rows["lenses"][name]["crystallization"] in whole["rows"]
+            assert some["lenses"][name]["crystallization"] is None
+            assert some["lenses"][name]["kl"][-1] == all_rows["lenses"][name]["kl"][-1] == 0
+    lines = list(csv.DictReader(io.StringIO(printed("--format", "csv", *more))))
+    assert {line["crystallization"] for line in lines} == {""}
+    printed("-o", tmp_path / "out.parquet", *more)
+    assert set(pq.read_table(tmp_path / "out.parquet")["crystallization"].to_pylist()) == {None}
+    cases, _, means = printed(*more).partition("probability and rank are final")
+    assert cases.count("–") == 5 * 2
+    assert means.split("\n")[0].endswith("–: known only with all rows read")
+    assert "–" not in printed().partition("logit lens")[0]
+    markdown = printed("--format", "md", *more)
+    assert markdown.count("| – | – |") == 5
+
+
 def test_csv_and_parquet_say_what_json_says(printed: Callable[..., str], words: Any, tmp_path: Path) -> None:
     content = json.loads(printed("--format", "json"))
     lines = list(csv.DictReader(io.StringIO(printed("--format", "csv"))))

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
 
 SETTLES = "settles"  # label of that line
+UNKNOWN = "–"  # stands for a row that is not known
 
 
-def settled_labels(readout: Readout, lens: str) -> list[str]:
-    """The label of the crystallization row of each column."""
-    return [readout.rows[row] for row in readout.crystallization(lens).tolist()]
+def settled_labels(readout: Readout, lens: str) -> list[str] | None:
+    """The label of the crystallization row of each column; None where not all rows were read."""
+    settled = readout.crystallization(lens)
+    return None if settled is None else [readout.rows[row] for row in settled.tolist()]
 
 
-def settled_by_lens(readout: Readout) -> list[list[str]]:
+def settled_by_lens(readout: Readout) -> list[list[str]] | None:
     """For each column, each lens with the label of its crystallization row: `logit 5`, `tuned 3`."""
-    by_lens = [[f"{lens} {label}" for label in settled_labels(readout, lens)] for lens in readout.lenses]
+    by_lens = []
+    for lens in readout.lenses:
+        if (labels := settled_labels(readout, lens)) is None:
+            return None
+        by_lens.append([f"{lens} {label}" for label in labels])
     return [list(column) for column in zip(*by_lens, strict=True)]
+
+
+def settled_text(rows: Sequence[str], row: int | None) -> str:
+    """The label of one crystallization row, or what stands for it where it is not known."""
+    return UNKNOWN if row is None else rows[row]

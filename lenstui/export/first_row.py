@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lenstui.lens.cells import IntArray, first_rows
-from lenstui.lens.rows import stream_places
+from lenstui.lens.rows import is_whole_stream, stream_places
 from lenstui.lens.tokens import visible
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequenc
     said = " or ".join(f'"{text}"' for token, text in sought.tokens if token in there or not there)
     if not sought.whole:
         said = f'No token is "{visible(sought.word)}", its first one is {said}'
-    return f"{said}: {_by_lens(rows, labels, column)}"
+    chosen = "" if is_whole_stream(labels) else "of the rows read, "
+    return f"{said}: {chosen}{_by_lens(rows, labels, column)}"
 
 
 def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str:

@@ -144,7 +144,7 @@ def _data(
                 "rank": _ranks(cells.final_rank),
                 "next_logprob": _short(cells.next_logprob),
                 "next_rank": _ranks(cells.next_rank),
-                "crystallization": readout.crystallization(name).tolist(),
+                "crystallization": None if (row := readout.crystallization(name)) is None else row.tolist(),
                 "pins": [
                     {
                         "probs": _short(np.exp(cells.pin_logprobs[:, :, place])),

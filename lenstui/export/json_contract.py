@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lenstui.export.crystallization import settled_labels
 from lenstui.export.first_row import Sought, first_labels
 from lenstui.export.source import Source, facts
 from lenstui.export.tidy import TokenText
@@ -32,7 +33,9 @@ def json_text(
     """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
     A lens that was not read is null, and so is a number that there is not: of the next token in the last
-    column, and of the tuned lens in rows of sublayers.
+    column, and of the tuned lens in rows of sublayers. `crystallization`, the label of the row from which on
+    the top-1 of each column stays the final one, is null where not all rows of the residual stream were read:
+    the top-1 may differ in one that was not. Of the rows that were read alone is `first`.
 
     Args:
         readout: what was read.
@@ -97,7 +100,7 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
         "final_rank": _counts(cells.final_rank),
         "next_logprob": numbers(cells.next_logprob),
         "next_rank": _counts(cells.next_rank),
-        "crystallization": [readout.rows[row] for row in readout.crystallization(name)],
+        "crystallization": settled_labels(readout, name),
     }
 
 

@@ -45,20 +45,25 @@ def markdown(
     lines: list[str] = []
     if diff:
         title = f"**{TITLE}** · {value.label} · {DIFFERENT} another token leads by the logit lens"
-        settled = [", ".join(column) for column in settled_by_lens(readout)]
-        rows = [*_differences(readout.lenses, texts, value), settled]
-        table = markdown_table(heads, [*readout.rows[::-1], SETTLES], rows)
-        lines += [title, "", *table, ""]
+        settled = settled_by_lens(readout)
+        labels, rows = list(readout.rows[::-1]), list(_differences(readout.lenses, texts, value))
+        if settled is not None:
+            labels.append(SETTLES)
+            rows.append([", ".join(column) for column in settled])
+        lines += [title, "", *markdown_table(heads, labels, rows), ""]
     for name in readout.lenses if not diff else ():
-        labels, cells = readout.rows_of(name)
+        of_lens, cells = readout.rows_of(name)
         title = f"**{name} lens** · {value.label}"
-        rows = [*_cells(cells, texts, value), settled_labels(readout, name)]
-        lines += [title, "", *markdown_table(heads, [*labels[::-1], SETTLES], rows), ""]
+        labels, rows = list(of_lens[::-1]), list(_cells(cells, texts, value))
+        if (where := settled_labels(readout, name)) is not None:
+            labels.append(SETTLES)
+            rows.append(where)
+        lines += [title, "", *markdown_table(heads, labels, rows), ""]
     for name in readout.lenses if pins else ():
-        labels, cells = readout.rows_of(name)
+        of_lens, cells = readout.rows_of(name)
         words = [code_span(texts[pin.id]) for pin in pins]
         title = f"**{name} lens** · pinned, in the last column: probability, rank"
-        lines += [title, "", *markdown_table(words, labels[::-1], _pinned(cells)), ""]
+        lines += [title, "", *markdown_table(words, of_lens[::-1], _pinned(cells)), ""]
     lines += [sublayers_text(source), ""] if source.sublayers else []
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)

@@ -133,7 +133,8 @@ function drawGrid(pane) {
   const heads = element("tr", {}, element("th", { className: "corner" }));
   data.tokens.forEach((text, column) => {
     const head = element("th", { scope: "col" }, data.texts[text]);
-    head.title = `column ${column}, settles in row ${data.rows[settledRow(pane, column)]}`;
+    const settled = settledRow(pane, column);
+    head.title = `column ${column}` + (settled === undefined ? "" : `, settles in row ${data.rows[settled]}`);
     head.style.minWidth = `calc(${widths[column]}ch + 12px)`;
     heads.append(head);
   });
@@ -167,13 +168,14 @@ function drawGrid(pane) {
 
 function legendOfMarks() {
   const settles = data.difference ? "▌ the column settles, by the tuned lens" : "▌ the column settles";
-  const differs = data.difference ? [`${data.difference.mark} another token leads by the logit lens · `] : [];
-  return [element("span", { className: "faint" }, ...differs, settles)];
+  const differs = `${data.difference?.mark} another token leads by the logit lens`;
+  const marks = [...(data.difference ? [differs] : []), ...(settledRow(panes[0], 0) === undefined ? [] : [settles])];
+  return [element("span", { className: "faint" }, marks.join(" · "))];
 }
 
-// From which row on the likeliest token stays the final one.
+// From which row on the likeliest token stays the final one; undefined where not all rows were read.
 function settledRow(pane, column) {
-  return data.lenses[data.difference ? "tuned" : pane].crystallization[column];
+  return data.lenses[data.difference ? "tuned" : pane].crystallization?.[column];
 }
 
 function followEachOther(scrolls) {
@@ -289,7 +291,7 @@ function tell([row, column]) {
       fact("KL from final", `${text(lens.kl[at])} nats`),
       fact("rank of final top-1", text(lens.rank[at])),
       ...next.map((token) => fact(`next: ${token}`, `${lens.next_logprob[at]} nats, rank ${lens.next_rank[at]}`)),
-      fact("settles in row", data.rows[lens.crystallization[column]]),
+      ...(lens.crystallization ? [fact("settles in row", data.rows[lens.crystallization[column]])] : []),
       ...data.pins.map((pin, place) =>
         fact(data.texts[pin.text], `${percent(lens.pins[place].probs[at])}, rank ${text(lens.pins[place].ranks[at])}`),
       ),

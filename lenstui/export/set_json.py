@@ -22,6 +22,8 @@ _MEANS = ("target_prob", "target_logprob", "target_rank", "target_top1", "entrop
 def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, texts: TokenText) -> str:
     """The set as one line of JSON, ASCII alone. Lists are by row; a lens that was not read is null.
 
+    So is `crystallization`, the row where the top-1 settles, where not all rows were read.
+
     Args:
         readouts: of all cases, in order.
         heading: what they are part of.
@@ -62,6 +64,7 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
 def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) -> dict[str, Any] | None:
     if column is None:
         return None
+    settled = column.crystallization
     return {
         "top1_ids": column.top1.tolist(),
         "top1_tokens": [texts[token] for token in column.top1.tolist()],
@@ -72,7 +75,7 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),
         "target_rank": nulls(column.target_rank, column.target_rank >= 0),
-        "crystallization": heading.rows[column.crystallization],
+        "crystallization": None if settled is None else heading.rows[settled],
     }
 
 

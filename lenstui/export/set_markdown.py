@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lenstui.export.crystallization import settled_text
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
@@ -53,4 +54,9 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
     if readout.target is not None:
         prob, rank = target_numbers(readout)
         target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
-    return [prompt, final, target, *(heading.rows[each.crystallization] for each in readout.lenses.values())]
+    return [
+        prompt,
+        final,
+        target,
+        *(settled_text(heading.rows, each.crystallization) for each in readout.lenses.values()),
+    ]

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from lenstui.export.crystallization import UNKNOWN, settled_text
 from lenstui.export.printable import printable
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
 from lenstui.export.source import Source
 from lenstui.export.table import clip, grid, summary
 from lenstui.export.values import probability_text
+from lenstui.lens.rows import is_whole_stream
 from lenstui.lens.set_readout import CaseReadout, FailedCase
 
 _GAP = "  "
@@ -20,6 +22,7 @@ _WIDEST_TOKEN = 12  # terminal cells
 _LEAST_PROMPT = 16
 
 _CAPTION = "probability and rank are final · logit, tuned: the row where its top-1 settles"
+_UNSETTLED = f"{_CAPTION}, {UNKNOWN}: known only with all rows read"
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
 
@@ -36,7 +39,8 @@ def set_table(
         width: terminal cells of a line.
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
-    parts = [*_cases(readouts, heading, lenses, width), Text(_CAPTION, "dim"), Text()]
+    caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
+    parts = [*_cases(readouts, heading, lenses, width), Text(caption, "dim"), Text()]
     columns = columns_of(readouts, value)
     for name in lenses:
         parts.append(Text(f"{name} lens · {value.label}", style="bold"))
@@ -87,7 +91,7 @@ def _line(readout: CaseReadout, heading: SetHeading) -> _Line:
         clip(target_text(readout), _WIDEST_TOKEN),
         prob,
         rank,
-        *(heading.rows[column.crystallization] for column in readout.lenses.values()),
+        *(settled_text(heading.rows, column.crystallization) for column in readout.lenses.values()),
     ]
 
 

@@ -89,7 +89,8 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         return np.stack([value(each.lenses[lens]) for each in group for lens in lenses]).ravel()
 
     def settled(column: LastColumn) -> Column:
-        return np.full(len(heading.rows), heading.rows[column.crystallization], object)
+        row = column.crystallization  # not known where not all rows are read
+        return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
 
     top1 = of(lambda column: column.top1)
     return {

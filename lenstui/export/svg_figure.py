@@ -17,8 +17,8 @@ from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
 from lenstui.export.tidy import TokenText
 from lenstui.export.values import NO_LEVEL, Scale, Value, shares_text
-from lenstui.lens.cells import Cells
-from lenstui.lens.rows import is_sublayer
+from lenstui.lens.cells import Cells, IntArray
+from lenstui.lens.rows import is_sublayer, is_whole_stream
 
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
@@ -92,7 +92,7 @@ def svg_figure(
     shown: Value | Difference = value
     tokens = {f"{name} lens": _tokens(cells, texts) for name, cells in readout.lenses.items()}
     numbers = {f"{name} lens": value.of(cells) for name, cells in readout.lenses.items()}
-    settled = {f"{name} lens": readout.crystallization(name).tolist() for name in readout.lenses}
+    settled = {f"{name} lens": readout.crystallization(name) for name in readout.lenses}
     # What is between two rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
     scale, note = value.scale(list(streams.values()), vocabulary), shares_text(value, streams)
@@ -122,7 +122,11 @@ def svg_figure(
     legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
     parts += _legend(legend, shown, scale, top)
     bars = f"Bar: from this row on the likeliest token stays the final one{' (tuned lens)' if diff else ''}."
-    footer = [bars, *([sublayers_text(source)] if source.sublayers else []), summary(source)]
+    footer = [
+        *([bars] if is_whole_stream(readout.rows) else []),
+        *([sublayers_text(source)] if source.sublayers else []),
+        summary(source),
+    ]
     longest = max(map(cell_len, (*footer, title, legend)))
     right = max(len(tokens) * (widest + _GAP) - _GAP, round(longest * _CHARACTER))
     width = right + 2 * _MARGIN
@@ -178,11 +182,11 @@ def _grid(
     band: range,
     tokens: Sequence[Sequence[str]],
     levels: Sequence[Sequence[int]],
-    settled: Sequence[int],
+    settled: IntArray | None,
     *,
     at: tuple[int, int],
 ) -> Iterator[str]:
-    """Heads, row labels and cells of some columns; a bar where one is settled, by index from `emb` on."""
+    """Heads, row labels and cells of some columns; a bar where one settles, by index from `emb` on."""
     left, top = at
     for line, label in enumerate(["", *frame.labels]):
         baseline = top + line * _ROW + _FONT + 1
@@ -199,7 +203,7 @@ def _grid(
                 yield _rectangle(x, top + line * _ROW, frame.widths[column] - 1, _ROW - 1, colour)
                 if token := tokens[line - 1][column]:
                     yield _text(x + _PAD, baseline, token, fill=readable(colour))
-                if settled[column] == len(frame.labels) - line:
+                if settled is not None and settled[column] == len(frame.labels) - line:
                     yield _bar(x, top + line * _ROW, bar_colour(colour))
             x += frame.widths[column]
 

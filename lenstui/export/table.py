@@ -82,21 +82,25 @@ def table(
     parts: list[Text] = []
     if diff:
         parts.append(Text(f"{TITLE} · {value.label} · {DIFFERENT} another token leads", style="bold"))
-        settled = [[(text, "") for text in column] for column in settled_by_lens(readout)]
-        entries = [*_differences(readout.lenses, texts, value), settled]
-        parts += grid([*readout.rows[::-1], SETTLES], heads, entries, width)
+        labels, entries = list(readout.rows[::-1]), _differences(readout.lenses, texts, value)
+        if (settled := settled_by_lens(readout)) is not None:
+            labels.append(SETTLES)
+            entries.append([[(text, "") for text in column] for column in settled])
+        parts += grid(labels, heads, entries, width)
     else:
         for name in readout.lenses:
-            labels, cells = readout.rows_of(name)
+            of_lens, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · {value.label}", style="bold"))
-            settled = [[(label, "")] for label in settled_labels(readout, name)]
-            entries = [*_entries(cells, texts, value, lines), settled]
-            parts += grid([*labels[::-1], SETTLES], heads, entries, width)
+            labels, entries = list(of_lens[::-1]), _entries(cells, texts, value, lines)
+            if (where := settled_labels(readout, name)) is not None:
+                labels.append(SETTLES)
+                entries.append([[(label, "")] for label in where])
+            parts += grid(labels, heads, entries, width)
     if pins:
         for name in readout.lenses:
-            labels, cells = readout.rows_of(name)
+            of_lens, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · pinned, in the last column: probability, rank", style="bold"))
-            parts += grid(labels[::-1], [texts[pin.id] for pin in pins], _pinned(cells), width)
+            parts += grid(of_lens[::-1], [texts[pin.id] for pin in pins], _pinned(cells), width)
     for sought in first:
         parts += _first(readout, heads, sought, width)
     if source.sublayers:

@@ -121,6 +121,6 @@ def row_index(label: str) -> int:
 
 
 def _settled(cells: Cells, rows: Sequence[str]) -> Column:
-    """The label of each column's crystallization row, in every one of its cells."""
-    labels = np.array(rows, object)[crystallization_rows(cells.top_ids[:, :, 0], rows)]
+    """The label of each column's crystallization row, in all of its cells; None where rows are missing."""
+    labels = np.array([*rows, None], object)[crystallization_rows(cells.top_ids[:, :, 0], rows)]  # -1: None
     return np.broadcast_to(labels, cells.entropy.shape)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.lens.rows import Row, stream_places
+from lenstui.lens.rows import Row, is_whole_stream, stream_places
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -120,13 +120,17 @@ def row_labels(num_blocks: int) -> tuple[str, ...]:
 def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) -> IntArray:
     """Per column, the first row from which the top-1 token equals the last row's in every later row too.
 
+    That is known only where all rows of the residual stream are read: the top-1 may differ in another.
+
     Args:
         top1: top-1 tokens, `[rows, cols]`.
-        labels: of the rows; those of sublayers do not count. None where there are none of them.
+        labels: of the rows; those of sublayers do not count. None for all rows of the stream and no others.
 
     Returns:
-        Row indices, `[cols]`.
+        Row indices, -1 throughout where a row of the stream is missing, `[cols]`.
     """
+    if labels is not None and not is_whole_stream(labels):
+        return np.full(top1.shape[1], -1, np.int32)
     places: IntArray = np.array(range(len(top1)) if labels is None else stream_places(labels), np.int32)
     stream = top1[places]
     differs = stream != stream[-1]

@@ -14,7 +14,7 @@ from lenstui.lens.errors import LensError
 from lenstui.lens.head import Head
 from lenstui.lens.model import Model
 from lenstui.lens.reduction import Final, nothing, reduce_row, stack
-from lenstui.lens.rows import Row, choose_rows, stream_places, with_parts
+from lenstui.lens.rows import Row, choose_rows, is_whole_stream, stream_places, with_parts
 from lenstui.lens.streams import Streams
 from lenstui.lens.sublayers import parts_of
 from lenstui.lens.tokens import Prompt, encode
@@ -43,8 +43,13 @@ class Readout:
     lenses: Mapping[str, Cells]
     pins: tuple[int, ...] = field(default=())
 
-    def crystallization(self, lens: str) -> IntArray:
-        """Per column, the index in `rows` of the row where the top-1 settles, `[cols]`."""
+    def crystallization(self, lens: str) -> IntArray | None:
+        """Per column, the index in `rows` of the row where the top-1 settles, `[cols]`.
+
+        None where not all rows of the residual stream were read: it may settle in one that was not.
+        """
+        if not is_whole_stream(self.rows):
+            return None
         return crystallization_rows(self.lenses[lens].top_ids[:, :, 0], self.rows)
 
     def rows_of(self, lens: str) -> tuple[tuple[str, ...], Cells]:

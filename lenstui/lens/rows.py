@@ -131,6 +131,12 @@ def stream_places(labels: Sequence[str]) -> list[int]:
     return [place for place, label in enumerate(labels) if not is_sublayer(label)]
 
 
+def is_whole_stream(labels: Sequence[str]) -> bool:
+    """Whether all rows of the residual stream are among some rows, of which the last is always one."""
+    places = stream_places(labels)
+    return [Row.of(labels[place]).h for place in places] == list(range(len(places)))
+
+
 def parse_rows(text: str) -> RowChoice:
     """`all`, `every 4`, or a list such as `emb,0-4,last`.
 

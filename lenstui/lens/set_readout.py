@@ -30,7 +30,7 @@ class LastColumn:
         final_rank: rank of the final distribution's top-1 token, `[rows]`.
         target_logprob: log-probability of the target, `[rows]`; NaN without a target.
         target_rank: its rank, `[rows]`; -1 without a target.
-        crystallization: index of the row, among those that were read, where the top-1 settles.
+        crystallization: index of the row where the top-1 settles; None where not all rows were read.
     """
 
     top1: IntArray
@@ -40,7 +40,7 @@ class LastColumn:
     final_rank: IntArray
     target_logprob: FloatArray
     target_rank: IntArray
-    crystallization: int
+    crystallization: int | None
 
     @property
     def target_prob(self) -> FloatArray:
@@ -159,18 +159,20 @@ def _read_case(
             exact=exact_targets,
         )
     columns = len(prompt.ids)
+    rows = reading.rows.of(model.num_blocks)
     (tile,) = read_tiles(
         model,
         prompt,
         lens,
         top_k=1,
         pins=[] if target is None else [target.id],
-        rows=reading.rows.of(model.num_blocks),
+        rows=rows,
         columns=range(columns - 1, columns),
         lenses=lenses,
         final_norm=reading.final_norm,
     )
-    read = {name: _last_column(cells) for name, cells in tile.lenses.items()}
+    whole = len(rows) == model.num_blocks + 1
+    read = {name: _last_column(cells, whole=whole) for name, cells in tile.lenses.items()}
     last = next(iter(read.values()))  # the last row is the model's own, for every lens
     final = int(last.top1[-1])
     return CaseReadout(
@@ -186,8 +188,8 @@ def _read_case(
     )
 
 
-def _last_column(cells: Cells) -> LastColumn:
-    """From cells of one column, with the target, if there is one, as their pin."""
+def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
+    """From cells of one column, with the target, if there is one, as their pin, and of all rows or not."""
     rows = len(cells.entropy)
     pinned = cells.pin_logprobs.shape[-1] > 0
     return LastColumn(
@@ -198,5 +200,5 @@ def _last_column(cells: Cells) -> LastColumn:
         final_rank=cells.final_rank[:, 0],
         target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
         target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, -1, np.int32),
-        crystallization=int(crystallization_rows(cells.top_ids[:, :, 0])[0]),
+        crystallization=int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if whole else None,
     )

@@ -7,20 +7,31 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lenstui.lens.cells import Cells, IntArray, crystallization_rows
-from lenstui.lens.rows import stream_places
+from lenstui.lens.rows import is_whole_stream, stream_places
+
+_UNKNOWN = (
+    "crystallization: known only with all rows read (b)",
+    "settles: known only with all rows (b)",
+    "settles: not all rows read",
+)
 
 
-def summary(settled: IntArray, rows: Sequence[str], width: int) -> str:
+def summary(settled: IntArray, rows: Sequence[str], width: int, *, blank: int = 0) -> str:
     """The columns of a lens: their median, and how many do not wait for the last row. Empty if none is read.
 
-    Column 0, often an attention sink, is left out where there are others.
+    The first token's column, often an attention sink, is left out where there are others. With some rows not
+    read, it says why there is no median.
 
     Args:
         settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
         rows: labels of the rows; those of sublayers do not count.
         width: terminal cells that there are.
+        blank: how many of the columns, in front, hold no token.
     """
-    settled = settled[1:] if (settled[1:] >= 0).any() else settled
+    if not is_whole_stream(rows):
+        return _fitting(_UNKNOWN, width)
+    behind = settled[blank + 1 :]
+    settled = behind if (behind >= 0).any() else settled[blank:]
     read = settled[settled >= 0]
     if not read.size:
         return ""
@@ -32,11 +43,11 @@ def summary(settled: IntArray, rows: Sequence[str], width: int) -> str:
         f"settles: median row {median} · {early} before the last",
         f"median row {median} · {early} early",
     )
-    return next((form for form in forms if len(form) <= width), forms[-1])
+    return _fitting(forms, width)
 
 
 def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: int) -> str:
-    """Where one column settles, by each lens that has read it.
+    """Where one column settles, by each lens that has read it. Empty with some rows not read.
 
     Args:
         lenses: all cells of each lens, None where nothing is read.
@@ -44,11 +55,16 @@ def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: i
         column: which.
     """
     parts = []
-    for lens, cells in lenses.items():
+    for lens, cells in lenses.items() if is_whole_stream(rows) else ():
         if cells is not None and cells.top_ids[-1, column, 0] >= 0:
             row = crystallization_rows(cells.top_ids[:, column : column + 1, 0], rows)[0]
             parts.append(f"row {rows[row]} ({lens})")
     return f"settles at {' · '.join(parts)}" if parts else ""
+
+
+def _fitting(forms: Sequence[str], width: int) -> str:
+    """The longest form for which there is room, or else the shortest."""
+    return next((form for form in forms if len(form) <= width), forms[-1])
 
 
 def _between(rows: Sequence[str], index: float) -> str:

@@ -33,7 +33,7 @@ class CaseLine:
         target: the token that stands for the target, or nothing.
         target_prob: its final probability; None without a target.
         target_rank: its final rank; None without a target.
-        settles: per lens, the index of the row where its top-1 settles.
+        settles: per lens, the index of the row where its top-1 settles; None where not all rows were read.
         reason: why it cannot be read; None where it was.
     """
 
@@ -45,7 +45,7 @@ class CaseLine:
     target: str = ""
     target_prob: float | None = None
     target_rank: int | None = None
-    settles: tuple[int, ...] = ()
+    settles: tuple[int | None, ...] = ()
     reason: str | None = None
 
 

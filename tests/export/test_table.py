@@ -68,10 +68,10 @@ def test_groups_say_which_columns_they_are() -> None:
 
 
 def test_a_token_that_is_too_wide_is_visibly_cut() -> None:
-    long = Readout(Prompt("…", (0,)), ("0",), {"logit": cells([[[1]]])})
+    long = Readout(Prompt("…", (0,)), ("emb",), {"logit": cells([[[1]]])})
     shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROBABILITY).plain.splitlines()
     assert shown[1] == "         " + "·" * 23 + "…"
-    assert shown[2] == "      0  " + "日" * 11 + " … 50%"
+    assert shown[2] == "    emb  " + "日" * 11 + " … 50%"
 
 
 def test_more_lines_show_more_tokens() -> None:

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from lenstui.lens.cells import Cells, Tile, row_labels
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.crystallization import of_column, summary
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import ReadStarted, TileRead
+from lenstui.ui.screens.ask_reading import AskReading
 from lenstui.ui.screens.keys import Keys
 from lenstui.ui.widgets.cell import BAR, PLAIN_BAR
 from lenstui.ui.widgets.cell_panel import CellPanel
@@ -237,7 +239,60 @@ def test_a_column_in_words() -> None:
     assert of_column({"logit": None, "tuned": None}, labels, 0) == ""
 
 
+def test_the_first_token_of_the_shorter_prompt_does_not_count() -> None:
+    prompt = [0, 3, 4, 2]  # where its columns settle; the first is a sink
+    wanted = summary(np.array(prompt, np.int32), row_labels(4), 200)
+    assert wanted == "crystallization: median row 2 · 2 of 3 columns before the last row"
+    for blank in (1, 3):
+        behind = np.array([-1] * blank + prompt, np.int32)
+        assert summary(behind, row_labels(4), 200, blank=blank) == wanted
+        assert summary(behind[: blank + 1], row_labels(4), 200, blank=blank) == (
+            "crystallization: median row emb · 1 of 1 columns before the last row"
+        )
+
+
+@pytest.mark.parametrize("width", [80, 40, 28])
+def test_with_some_rows_there_is_no_median(width: int) -> None:
+    told = summary(np.array([-1, -1], np.int32), ("emb", "1", "3"), width)
+    assert len(told) <= width
+    assert told.startswith(("crystallization: known only with all rows", "settles: "))
+    read = random_cells(3, 2)
+    assert of_column({"logit": read}, ("emb", "1", "3"), 0) == ""
+    assert of_column({"logit": read}, ("emb", "0", "1"), 0) != ""
+
+
 # In Explore
+
+
+async def test_with_some_rows_read_c_says_what_is_missing(opened: Any) -> None:
+    async def choose(rows: str) -> None:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, AskReading))
+        app.screen.query_one("#reading-rows", Input).value = rows
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.reading.rows.text == (rows or "all"))
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("c")
+        assert "median row" in frame(app, "logit")
+        await choose("every 2")  # while they are marked
+        assert app.explore.rows == ("emb", "1", "2")
+        for lens, grid in app.explore.grids.items():
+            assert marked(grid) == set()
+            assert "known only with all rows" in frame(app, lens)
+        await pilot.pause(0.1)
+        assert detail(app) == ""
+        await pilot.press("c")  # no more of it
+        assert (frame(app, "logit"), app.explore.panes.crystallization) == ("", False)
+        await pilot.press("c")
+        assert any("with all rows read: b" in str(note.message) for note in app._notifications)
+        assert not app.explore.panes.crystallization
+        await choose("")
+        await pilot.press("c")
+        for lens, grid in app.explore.grids.items():
+            assert marked(grid) == expected(grid) != set()
+            assert "median row" in frame(app, lens)
 
 
 async def test_c_marks_both_panes_and_no_longer(opened: Any) -> None:

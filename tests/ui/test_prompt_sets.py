@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from textual.widgets import Input, Static
 
+from lenstui.lens.reading import Reading
+from lenstui.lens.rows import RowChoice
 from lenstui.ui.screens.prompt_sets import PromptSets
 from lenstui.ui.set_messages import CaseLine
 from lenstui.ui.set_view import SORT_COLUMNS, SetView
@@ -108,6 +110,17 @@ async def test_without_a_tuned_lens_there_is_one_column_less(opened: Any, file: 
         assert set(app.screen.query_one(SetPlot).curves) == {"logit"}
         await pilot.press("C")
         assert screen_of(app).view.column == len(SORT_COLUMNS) - 2
+
+
+async def test_with_some_rows_nothing_settles(opened: Any, file: Path) -> None:
+    async with opened() as (app, pilot):
+        app.explore._shown_reading = Reading(RowChoice(stride=2))
+        await go(app, pilot, file)
+        shown = table(app).shown
+        assert [case.line.settles for case in shown if case.line.reason is None] == [(None, None)] * 4
+        assert table(app)._case(shown[0].line, 100).text.split()[-2:] == ["–", "–"]
+        await pilot.press("C")  # by what is not there: they stay in their order
+        assert [case.line.number for case in table(app).shown] == [case.line.number for case in shown]
 
 
 # ── how it is shown ─────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,10 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from lenstui.lens.rows import is_whole_stream
 from lenstui.ui.screens.grid_screen import GridScreen
+
+NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then “all”, reads them."
 
 
 class Crystallizing(GridScreen):
@@ -21,7 +24,9 @@ class Crystallizing(GridScreen):
 
     def action_crystallization(self) -> None:
         """Mark them, or no longer."""
-        if self.columns:
+        if not self.columns:
+            self._tell("Nothing is read yet: there is no column that could settle.")
+        elif is_whole_stream(self.rows) or self.panes.crystallization:
             self.panes.crystallization = not self.panes.crystallization
         else:
-            self._tell("Nothing is read yet: there is no column that could settle.")
+            self._tell(NOT_ALL_ROWS)

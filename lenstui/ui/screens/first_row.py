@@ -52,7 +52,7 @@ class FirstRow(Finding):
         read = {
             lens: grid.cells.top_ids[stream, :, 0]
             for lens, grid in self.grids.items()
-            if grid.display and grid.cells is not None and grid.settled[column] >= 0
+            if grid.display and grid.cells is not None and grid.cells.top_ids[-1, column, 0] >= 0
         }
         lenses = sorted(read, key=lambda lens: lens != self.panes.lens)
         if not lenses:

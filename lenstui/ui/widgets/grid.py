@@ -148,7 +148,7 @@ class Grid(GridMoves):
 
     @property
     def settled(self) -> IntArray:
-        """The crystallization row of each column, -1 where not yet read, `[columns]`."""
+        """The crystallization row of each column, -1 where not (all rows are) read, `[columns]`."""
         return self._cells.settled
 
     @property

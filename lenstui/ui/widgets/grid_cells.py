@@ -31,7 +31,7 @@ class GridCells:
     Attributes:
         values: the chosen value, `[rows, columns]`, NaN where not yet read.
         levels: its steps on the palette.
-        settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
+        settled: the crystallization row of each column, -1 where not (all rows are) read, `[columns]`.
         labels: of the rows; None where all are of the residual stream.
         blank: how many columns, in front, never have any cells.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.

@@ -300,7 +300,9 @@ class Panes(Vertical):
     def _say_where_settled(self) -> None:
         room = self.size.width // (1 if self.tabs else len(LENSES)) - 6
         for lens, grid in self.grids.items():
-            told = summary(grid.settled, grid.rows, room) if self.crystallization and grid.display else ""
+            told = ""
+            if self.crystallization and grid.display:
+                told = summary(grid.settled, grid.rows, room, blank=grid.blank)
             self.pane(lens).border_subtitle = told
 
     def next_value(self, step: int) -> None:

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from lenstui.export.crystallization import settled_text
 from lenstui.export.values import probability_text, rank_text
 from lenstui.ui.set_messages import CaseLine, ReadCase
 from lenstui.ui.set_view import SetView
@@ -197,7 +198,7 @@ class SetTable(StepScroll, can_focus=True):
             fit(line.target, widths[_TARGET]),
             probability_text(line.target_prob or 0.0) if has_target else "",
             rank_text(line.target_rank or 0) if has_target else "",
-            *(self._rows[row] for row in line.settles),
+            *(settled_text(self._rows, row) for row in line.settles),
         ]
         segments = [number, prompt]
         for column, (text, size) in enumerate(zip(texts, widths[2:], strict=True), 2):
