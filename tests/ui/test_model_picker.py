@@ -6,6 +6,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,24 @@ def typed(app: LenstuiApp, text: str) -> None:
         ("GPT2", [GPT2]),
         ("gpt2", [GPT2]),
         ("EleutherAI/pythia-14m", [PYTHIA, LONGER]),
+        ("EleutherAI/pythia-14m-deduped", [LONGER]),
+        ("pt2", [GPT2, ListedModel("pt2", "hub")]),
         ("EleutherAI/pythia-14", [ListedModel("EleutherAI/pythia-14", "hub"), PYTHIA, LONGER]),
         ("bloom", [ListedModel("bloom", "hub")]),
     ],
 )
 def test_what_typing_finds(text: str, found: list[ListedModel]) -> None:
     assert suiting([PYTHIA, LONGER, GPT2], text) == found
+
+
+def test_the_name_that_is_typed_comes_first_however_lately_another_was_used() -> None:
+    later, lower = replace(LONGER, used=2.0), replace(PYTHIA, name=PYTHIA.name.lower())
+    assert suiting([later, PYTHIA], PYTHIA.name) == [PYTHIA, later]
+    assert suiting([later, lower, PYTHIA], PYTHIA.name) == [PYTHIA, lower, later]
+    assert suiting([later, PYTHIA], PYTHIA.name.upper()) == [PYTHIA, later]
+    xl = replace(GPT2, name="openai/gpt2-xl")
+    assert suiting([xl], "gpt2") == [xl, ListedModel("gpt2", "hub")]
+    assert suiting([xl, GPT2], "gpt2") == [GPT2, xl]
 
 
 def test_behind_an_at_are_revisions() -> None:
@@ -135,7 +148,7 @@ async def test_a_part_of_a_name_opens_the_model(opened: Any, cache: Path) -> Non
         assert names(app)[-1] == ""
         assert "of memory taken at the peak" in str(app.screen.query_one("#model-box").border_title)
         await pilot.press(*"owner")
-        assert names(app) == ["owner/tiny"]
+        assert names(app) == ["owner/tiny", "owner"]
         assert "Takes about" in detail(app)
         assert "3 revisions are here" in detail(app)
         await pilot.press("enter")

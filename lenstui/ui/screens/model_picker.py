@@ -300,7 +300,8 @@ def suiting(models: Sequence[ListedModel], text: str) -> list[ListedModel]:
 
     Args:
         models: what is on this machine.
-        text: what is typed, no path. A name that none of them has is offered as it is.
+        text: what is typed, no path. A name that is one of theirs comes first. One that none of them has is
+            offered as it is: first where it names its owner, else last.
     """
     name, at, begun = text.partition("@")
     typed = ListedModel(text, HUB)
@@ -317,6 +318,11 @@ def suiting(models: Sequence[ListedModel], text: str) -> list[ListedModel]:
     found = [
         model for model in models if all(word in f"{model.name} {model.family}".lower() for word in words)
     ]
-    if not text or any(model.name == text for model in found):
+    if not text:
         return found
-    return [typed, *found] if "/" in text else found or [typed]
+    found.sort(key=lambda model: (model.name != text, model.name.lower() != text.lower()))
+    if found and found[0].name.lower() == text.lower():
+        return found
+    if "/" in text:
+        return [typed, *found]
+    return [*found, typed] if len(words) == 1 else found or [typed]
