@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from lenstui.lens.device_names import DTYPES
 from lenstui.lens.memory import READOUT
+from lenstui.lens.tokens import encode
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens.model_picker import Chosen, ModelPicker
@@ -116,7 +117,7 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
             assert cells is not None
             module = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=dtype)
             tops[slot] = explore.grids[slot].cells.top_logits[-1, :, 0]  # type: ignore[union-attr]
-            ids = torch.tensor([app._work._prompt(app._work.request).ids])  # type: ignore[arg-type]
+            ids = torch.tensor([encode(app._work.opened.model.tokenizer, TEXT).ids])
             with torch.no_grad():
                 naive = module(ids).logits[0].float().max(-1).values.numpy()
             np.testing.assert_allclose(tops[slot], naive, rtol=1e-4 if dtype == torch.float32 else 2e-2)
