@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -33,11 +34,7 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
         dtype: as the user named it.
         stop: whether nobody waits any more.
     """
-    device = "cpu" if device in {"auto", "mps"} else device
-
-    def needed(place: Path) -> int | None:
-        return needed_memory(model_size(place), dtype, device)
-
+    device = _whose_memory(device)
     listed = []
     for model in cached_models():
         if stop():
@@ -48,21 +45,19 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
     for name in recent:
         place = Path(name).expanduser()
         if name not in known and (where := _kind(place)) not in {None, FOLDER}:
-            size = model_size(place).files
-            listed.append(
-                ListedModel(name, str(where), family(place), size, needed(place), place.stat().st_mtime)
-            )
-    bundled = paths.bundled_model()
-    listed.append(ListedModel("", BUNDLED, family(bundled), model_size(bundled).files, needed(bundled)))
+            listed.append(_in_place(name, str(where), place, device, dtype))
+    listed.append(replace(_in_place("", BUNDLED, paths.bundled_model(), device, dtype), used=0.0))
     post(ModelsListed(tuple(listed), free_memory(device), peak_memory(device), device, dtype))
 
 
-def list_paths(post: Post, typed: str, stop: Stop) -> None:
+def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> None:
     """The folders and GGUF files that a path may go on to, models first.
 
     Args:
         post: takes the message.
         typed: the beginning of a path, `~` for the home folder.
+        device: as for `list_models`.
+        dtype: as for `list_models`.
         stop: whether nobody waits any more.
     """
     base, slash, begun = typed.rpartition("/")
@@ -77,12 +72,9 @@ def list_paths(post: Post, typed: str, stop: Stop) -> None:
         entries = []
     found = ((entry, kind) for entry in entries if not stop() and (kind := _kind(entry)) is not None)
     listed = [
-        ListedModel(
-            f"{prefix}{entry.name}{'/' * (kind == FOLDER)}",
-            kind,
-            family(entry),
-            0 if kind == FOLDER else model_size(entry).files,
-        )
+        ListedModel(f"{prefix}{entry.name}/", kind)
+        if kind == FOLDER
+        else _in_place(f"{prefix}{entry.name}", kind, entry, _whose_memory(device), dtype)
         for entry, kind in islice(found, _MOST_PATHS)
     ]
     listed.sort(key=lambda model: model.where == FOLDER)
@@ -93,6 +85,21 @@ def list_paths(post: Post, typed: str, stop: Stop) -> None:
 def list_revisions(post: Post, name: str, step: int) -> None:
     """The revisions of a model that are in the cache."""
     post(RevisionsListed(name, cached_revisions(name), step))
+
+
+def _whose_memory(device: str) -> str:
+    """The device whose memory a model takes."""
+    return "cpu" if device in {"auto", "mps"} else device
+
+
+def _in_place(name: str, where: str, place: Path, device: str, dtype: str) -> ListedModel:
+    """A model that is in a folder or a file, and what it takes."""
+    size = model_size(place)
+    try:
+        used = place.stat().st_mtime
+    except OSError:  # gone meanwhile
+        used = 0.0
+    return ListedModel(name, where, family(place), size.files, needed_memory(size, dtype, device), used)
 
 
 def _kind(place: Path) -> str | None:

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 from textual.message import Message
 from textual.widgets import Input, Static
 
 from lenstui.lens.hub import DownloadStopped
+from lenstui.lens.memory import READOUT
 from lenstui.start import Start
 from lenstui.ui import model_list
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.ui.screens.model_picker import Chosen, ModelPicker, suiting
+from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelTable
 from lenstui.ui.widgets.status_bar import StatusBar
 
@@ -125,19 +128,19 @@ def test_how_a_path_may_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "models" / "b" / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "models" / "c.gguf").write_bytes(b"GGUF")
     (tmp_path / "models" / "readme.txt").touch()
-    home: PathsListed = listed(model_list.list_paths, "~/mod")
+    home: PathsListed = listed(model_list.list_paths, "~/mod", "auto", "auto")
     assert [(model.name, model.where) for model in home.models] == [
         ("~/models/", "folder …"),
         ("~/modest/", "folder …"),
     ]
-    inside: PathsListed = listed(model_list.list_paths, f"{tmp_path}/models/")
+    inside: PathsListed = listed(model_list.list_paths, f"{tmp_path}/models/", "auto", "auto")
     assert [(model.name.rpartition("/models/")[2], model.where) for model in inside.models] == [
         ("b", "folder"),
         ("c.gguf", "GGUF"),
         ("a/", "folder …"),
     ]
     assert inside.models[0].family == "llama"
-    assert listed(model_list.list_paths, "/no/such/place/").models == ()
+    assert listed(model_list.list_paths, "/no/such/place/", "auto", "auto").models == ()
 
 
 async def test_a_part_of_a_name_opens_the_model(opened: Any, cache: Path) -> None:
@@ -227,6 +230,26 @@ async def test_a_model_that_will_not_fit_is_opened_only_by_a_second_enter(
         assert "Enter again" in detail(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.explore.model.name == "owner/tiny")
+
+
+async def test_a_typed_folder_says_what_it_takes_and_is_guarded_too(
+    opened: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = sum(tensor.numel() for tensor in load_file(tiny_model / "model.safetensors").values())
+    monkeypatch.setattr(model_list, "free_memory", lambda device: 1000)
+    async with opened("Hello") as (app, pilot):
+        serial = app.explore.serial
+        await pilot.press("m")
+        typed(app, str(tiny_model))
+        await until(pilot, lambda: names(app)[:1] == [str(tiny_model)] and "free on cpu" in detail(app))
+        assert detail(app).startswith(f"Takes about {size_text(4 * numbers + READOUT)} as float32")
+        await pilot.press("shift+tab", "shift+tab")
+        wanted = f"Takes about {size_text(2 * numbers + READOUT)} as bfloat16"
+        await until(pilot, lambda: detail(app).startswith(wanted))
+        await pilot.press("enter")
+        assert "Enter again" in detail(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
 
 
 async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:

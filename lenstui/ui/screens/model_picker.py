@@ -181,15 +181,17 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         self._listed = message
         title = f"{self._what} · {size_text(message.peak)} of memory taken at the peak"
         self.query_one("#model-box").border_title = title
-        if not is_path(self._text):
-            self._find()
-            if chosen is not None:
-                self._table.choose(chosen.name)
+        self._find()
+        if chosen is not None:
+            self._table.choose(chosen.name)
 
     def on_paths_listed(self, message: PathsListed) -> None:
         """Show them, unless something else was typed since."""
         if message.typed == self._text:
+            before = self._table.chosen if self._answered == message.typed else None
             self._show(message.models)
+            if before is not None:
+                self._table.choose(before.name)
 
     @on(Input.Changed)
     def find(self) -> None:
@@ -198,11 +200,12 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         self._find()
 
     def _find(self) -> None:
-        text = self._text
+        text, device, dtype = self._text, self._device, self._dtype
         if is_path(text):
-            self._answered = None
+            if self._answered != text:
+                self._answered = None
             self._app.look_at_files(
-                "paths", lambda stop: model_list.list_paths(self.post_message, text, stop)
+                "paths", lambda stop: model_list.list_paths(self.post_message, text, device, dtype, stop)
             )
         elif self._listed is not None:
             self._show(suiting(self._listed.models, text))
