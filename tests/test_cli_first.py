@@ -16,7 +16,7 @@ from lenstui.export.values import VALUES
 
 from .command import status
 
-PROMPT = "hi you there"
+PROMPT = "hi you there "
 
 
 def read(neox_folder: Path, capsys: Any, *words: str) -> tuple[str, str]:
@@ -115,7 +115,7 @@ def test_a_value_is_noted_where_all_are_written(neox_folder: Path, capsys: Any, 
 
 def test_it_is_noted_of_prompt_sets_too(neox_folder: Path, capsys: Any, tmp_path: Path) -> None:
     cases = tmp_path / "cases.txt"
-    cases.write_text("hi\tz\n")
+    cases.write_text("hi \tz\n")
     call = ("read", "--prompts", str(cases), "--model", str(neox_folder), "--format", "json")
     assert status(*call) == 0
     plain = capsys.readouterr()

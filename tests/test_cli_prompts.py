@@ -23,7 +23,7 @@ from .forked import Forked
 
 HOSTILE = "\x1b[2J|`<b>\u202e and\n"
 CASES: list[dict[str, Any]] = [
-    {"prompt": "the cat sat on", "target": "t", "group": "cats"},
+    {"prompt": "the cat sat on ", "target": "t", "group": "cats"},
     {"prompt": "2 + 2 = ", "target": 4, "group": "sums"},
     {"prompt": "1 + 2 = ", "target": "3", "group": "sums"},
     {"prompt": HOSTILE, "target": "zebra", "group": "\x1b|"},

@@ -109,7 +109,8 @@ def test_pins_in_a_table_and_a_word_that_is_no_token(
     neox_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        status("read", "hi", "--model", str(neox_folder), "--pin", "z", "zebra", "yak", "--rows", "last") == 0
+        status("read", "hi ", "--model", str(neox_folder), "--pin", "z", "zebra", "yak", "--rows", "last")
+        == 0
     )
     captured = capsys.readouterr()
     assert captured.err == (

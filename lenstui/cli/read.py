@@ -166,7 +166,7 @@ def _add_prompts(parser: Parser) -> None:
     prompts.add_argument(
         "--exact-targets",
         action="store_true",
-        help="take targets as they are written (default: with a space before, unless the prompt ends in one)",
+        help="take targets as they are written (default: with a space before, where one belongs)",
     )
 
 

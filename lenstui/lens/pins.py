@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from lenstui.lens.tokens import TokenTexts
 
 MOST_WORDS = 8
 _NUMBER = re.compile(r"\[id (\d{1,9})\]", re.ASCII)
+_CLOSING = frozenset(".,;:!?…)]}%")  # what stands right behind a word
+_UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones
+_PIECES = 12  # in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ def find_pins(
 
     A word means every token that is the word, with or without a space before it; one that is typed with its
     space means that alone. Failing these, it means the token that is displayed so (`·sky`, `⏎`) or has that
-    number (`[id 278]`). Failing that too, it means the first token of the word where it follows the prompt.
+    number (`[id 278]`). Failing that too, it means the first token of the word where it follows the prompt,
+    with a space between the two where one belongs.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
@@ -48,7 +53,7 @@ def find_pins(
         vocabulary: how many logits the model gives: no other token can be read.
 
     Raises:
-        LensError: for a word that no such token begins.
+        LensError: for a word that no such token begins, or a mere space.
     """
     words = tuple(words)  # gone through more than once
     by_surface = {
@@ -76,8 +81,9 @@ def find_target(
 ) -> Pin:
     """The one token of those that `word` means whose probability says how near a prompt is to it.
 
-    It is the form with a space before it, or the other one where the prompt ends in a space or there is no
-    such token. Of several tokens that are the same text it is the one that the tokenizer would use.
+    It is the word as it follows the prompt: behind a space where one belongs. Where that is no token it is
+    the first of those that it is cut into. Of several tokens that are the same text it is the one that the
+    tokenizer would use.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
@@ -88,30 +94,28 @@ def find_target(
         exact: take the word as it is written: no space is put before it.
 
     Raises:
-        LensError: for a word that no token begins.
+        LensError: for a word that no token begins, or a mere space.
     """
-    after_space = exact or prompt[-1:].isspace()
-    forms = (word,) if exact else _forms(word)[:: -1 if after_space else 1]
-    for form in forms:
-        same = [token for token in texts.tokens_of(form) if token < vocabulary]
-        if same:
-            used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
-            # SentencePiece has its bytes in front of its pieces, and uses them where there is no piece.
-            return Pin(word, next((token for token in used if token in same), same[-1]))
-    space = "" if after_space or word[0] == " " else " "
-    added = _added(tokenizer, prompt, space + word)
-    token = next((token for token in added if texts.surface(token).strip()), None)
-    if token is not None and token != added[0]:
+    form = word if exact else _space(prompt, word) + word
+    same = [token for token in texts.tokens_of(form) if token < vocabulary]
+    if same:
+        used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
+        # SentencePiece has its bytes in front of its pieces, and uses them where there is no piece.
+        return Pin(word, next((token for token in used if token in same), same[-1]))
+    added = _added(tokenizer, prompt, form)
+    if added and not form[0].isspace() and texts.surface(added[0])[:1].isspace():
+        # It has merged with the space that ends the prompt; the model reads that space as a token of its own.
+        added = _added(tokenizer, "\n", form)
+    token = _first(tokenizer, texts, word, added)
+    if word.strip() and not texts.surface(token).strip():
         # What is read is the next position, where the space comes: the word's letters are for the one after.
         raise LensError(
-            f"The tokenizer puts a space of its own before {word!r}, so that none of its tokens is next: "
-            "end the prompt in that space, or take targets as they are written."
+            f"The tokenizer puts a space of its own before {word.strip()!r} ({_pieces(texts, added)}), and "
+            "that comes next: put the space into the prompt, or take targets as they are written."
         )
-    if token is None or _is_unknown(tokenizer, texts, token, word):
-        raise LensError(f"The tokenizer has no token for {word!r}.")
     if token >= vocabulary:
         raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
-    return Pin(word, token, whole=False)
+    return Pin(word, token, whole=texts.surface(token).strip() == word.strip())
 
 
 def pins_of(
@@ -179,13 +183,50 @@ def _by_text(
 
 
 def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> int:
-    """The first token of `word` where it follows the prompt; one that is a mere space is passed over."""
-    space = "" if prompt[-1:].isspace() else " "
-    added = _added(tokenizer, prompt, space + word.lstrip(" "))
-    token = next((token for token in added if texts.surface(token).strip()), None)
-    if not added or (token is not None and _is_unknown(tokenizer, texts, token, word)):
+    """The first token of `word` where it follows the prompt."""
+    typed = word.lstrip(" ") or word
+    added = _added(tokenizer, prompt, _space(prompt, typed) + typed)
+    token = _first(tokenizer, texts, word, added)
+    if word.strip() and not texts.surface(token).strip():
+        raise LensError(
+            f"No token is {word!r}: behind a space it is cut into {_pieces(texts, added)}, and a space alone "
+            "says nothing of it. Type one of the others."
+        )
+    return token
+
+
+def _first(tokenizer: Any, texts: TokenTexts, word: str, added: Sequence[int]) -> int:
+    """The first of the tokens that a word is cut into."""
+    lettered = next((token for token in added if texts.surface(token).strip()), None)
+    if not added or (lettered is None) != (not word.strip()):
         raise LensError(f"The tokenizer has no token for {word!r}.")
-    return added[-1] if token is None else token
+    if lettered is not None and _is_unknown(tokenizer, texts, lettered, word):
+        raise LensError(f"The tokenizer has no token for {word!r}.")
+    return added[0]
+
+
+def _space(prompt: str, word: str) -> str:
+    """The space between a prompt and the word that follows it, or nothing where none belongs.
+
+    There is none behind or before another white space, before closing punctuation, and between characters of
+    scripts that are written without.
+    """
+    if prompt[-1:].isspace() or word[0].isspace() or _CLOSING.issuperset(word):
+        return ""
+    return "" if prompt and _is_unspaced(prompt[-1]) and _is_unspaced(word[0]) else " "
+
+
+def _is_unspaced(character: str) -> bool:
+    """Whether it is of a script that puts no spaces between words: Chinese, Japanese, Thai, …"""
+    name = unicodedata.name(character, "")
+    wide = unicodedata.east_asian_width(character) in {"W", "F"}
+    return name.startswith(_UNSPACED) or (wide and not name.startswith("HANGUL"))
+
+
+def _pieces(texts: TokenTexts, tokens: Sequence[int]) -> str:
+    """The tokens that a word is cut into, for a message."""
+    shown = " ".join(texts[token] for token in tokens[:_PIECES])
+    return f"{shown} …" if len(tokens) > _PIECES else shown
 
 
 def _is_unknown(tokenizer: Any, texts: TokenTexts, token: int, word: str) -> bool:

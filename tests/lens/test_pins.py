@@ -70,15 +70,27 @@ def test_a_word_that_no_token_is_gives_its_first_one_behind_the_prompt(pythia: A
     assert shown(pythia, "zebracorn", prompt=PROMPT + "\n") == ["ze"]
 
 
-def test_a_first_token_that_is_a_mere_space_is_passed_over(sentencepiece: Any, shared: Path) -> None:
-    assert shown(sentencepiece, "言語", prompt="日本") == ["言"]
+def test_a_word_that_begins_with_a_token_of_a_mere_space_is_refused(sentencepiece: Any, shared: Path) -> None:
     small = AutoTokenizer.from_pretrained(shared / "models/stories260K")
-    assert shown(small, "zebra") == ["z"]
+    bundled = AutoTokenizer.from_pretrained(bundled_model())
+    for tokenizer, word, pieces in (
+        (small, "zebra", "· z e b r a"),
+        (bundled, "xylophone", "· x y l op h one"),
+        (sentencepiece, "😀", r"· \xf0 \x9f \x98 \x80"),
+    ):
+        for prompt in (PROMPT, ""):
+            with pytest.raises(LensError) as refused:
+                pins(tokenizer, word, prompt=prompt)
+            assert pieces in str(refused.value)
+        for piece in pieces.split()[1:3]:  # which can be pinned as they are shown
+            assert piece in shown(tokenizer, piece)
+        assert shown(tokenizer, word, prompt=PROMPT + " ") == pieces.split()[1:2]
 
 
-def test_bytes_of_a_character_that_is_no_token(sentencepiece: Any) -> None:
-    assert shown(sentencepiece, "😀") == ["\\xf0"]
-    assert shown(sentencepiece, "\\xf0") == ["\\xf0"]
+def test_between_characters_of_a_script_without_spaces_there_is_none(sentencepiece: Any) -> None:
+    assert shown(sentencepiece, "言語", prompt="日本") == ["言"]
+    with pytest.raises(LensError, match="· 言 語"):
+        pins(sentencepiece, "言語")
 
 
 def test_a_tokenizer_that_ends_every_text(byte_tokenizer: Any) -> None:
@@ -90,7 +102,7 @@ def test_a_tokenizer_that_ends_every_text(byte_tokenizer: Any) -> None:
             return {"input_ids": [*ids, byte_tokenizer.eos_token_id]}
 
     texts = TokenTexts(byte_tokenizer)
-    (pin,) = find_pins(Ending(), texts, ["zebra"], prompt=PROMPT, vocabulary=258)
+    (pin,) = find_pins(Ending(), texts, ["zebra"], prompt=PROMPT + " ", vocabulary=258)
     assert (texts[pin.id], pin.whole) == ("z", False)
 
 

@@ -18,6 +18,7 @@ from lenstui.lens import (
     FailedCase,
     LensError,
     Model,
+    example_prompts,
     mean_over,
     means_by_group,
     read,
@@ -27,15 +28,16 @@ from lenstui.lens.pins import find_target
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import RowChoice
 from lenstui.lens.tokens import TokenTexts
+from lenstui.paths import bundled_model
 
 NORM = FAMILIES["GPT-NeoX"].h_last
 CASES = (
-    Case(1, "Call me Ishmael. Some years", "a", "sea"),
-    Case(2, "x", "y", "letters"),
+    Case(1, "Call me Ishmael. Some years ", "a", "sea"),
+    Case(2, "x\n", "y", "letters"),
     Case(3, "The sky is ", "blue", "sea"),
     Case(5, "no target", None, "letters"),
     Case(6, "é and ", "日", None),
-    Case(7, "a b", "c", "letters"),
+    Case(7, "a b ", "c", "letters"),
 )
 
 
@@ -213,6 +215,69 @@ def test_a_target_has_a_space_before_it_unless_the_prompt_ends_in_one(tokenizer:
 def test_a_target_that_no_token_is_has_a_first_one(tokenizer: Any) -> None:
     text, whole = target(tokenizer, "zebracorn", "The sky is")
     assert (text, whole) == ("·ze" if "Ġze" in tokenizer.get_vocab() else "·z", False)
+    # The prompt's own last token is its space, whatever the tokenizer makes of both together.
+    text, whole = target(tokenizer, "zebracorn", "The sky is ")
+    assert (text, whole) == (text.removeprefix("·"), False)
+    assert "zebracorn".startswith(text)
+
+
+def test_a_target_is_never_the_other_form() -> None:
+    bundled = AutoTokenizer.from_pretrained(bundled_model())
+    pieces = bundled.get_vocab()
+    assert "9" in pieces and "Ġ9" not in pieces
+    for word in ("9", " 9"):
+        with pytest.raises(
+            LensError, match=r"a space of its own before '9' \(· 9\).*put the space into the prompt"
+        ):
+            target(bundled, word, "5 + 4 =")
+    assert target(bundled, "9", "5 + 4 = ") == target(bundled, "9", "5 + 4 =", exact=True) == ("9", True)
+    assert "Ġblue" in pieces
+    for prompt in ("The sky is ", "The sky is\n"):  # where the word is cut into others
+        assert target(bundled, "blue", prompt)[0] != "·blue"
+
+
+@pytest.mark.parametrize(
+    ("word", "prompt"),
+    [(".", "The sky is blue"), ("?!", "Who"), ("\n", "One line"), ("言", "日本"), ("ก", "ข")],
+)
+def test_where_no_space_belongs_there_is_none(tokenizer: Any, word: str, prompt: str) -> None:
+    assert target(tokenizer, word, prompt) == target(tokenizer, word, prompt, exact=True)
+
+
+def test_a_word_behind_another_script_has_its_space(tokenizer: Any) -> None:
+    assert target(tokenizer, "blue", "日本") == ("·blue", True)
+    assert target(tokenizer, "blue", "한국") == ("·blue", True)
+
+
+@pytest.mark.parametrize("name", ["models/stories15M", "tokenizers/pythia", None])
+def test_the_examples_are_read_and_mean_what_comes_next(shared: Path, name: str | None) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bundled_model() if name is None else shared / name)
+    texts, whole = TokenTexts(tokenizer), 0
+    for case in example_prompts().cases:
+        assert case.target is not None
+        pin = find_target(tokenizer, texts, case.target, prompt=case.text, vocabulary=len(tokenizer))
+        prompt = tokenizer(case.text)["input_ids"]
+        gap = "" if case.text.endswith("\n") else " "
+        both = tokenizer(case.text + gap + case.target)["input_ids"]
+        assert both[: len(prompt)] == prompt, "the target begins a token of its own"
+        assert both[len(prompt)] == pin.id, "which is the one that is followed"
+        assert pin.whole == (len(both) == len(prompt) + 1)
+        assert texts.surface(pin.id).strip(), "and says something"
+        whole += pin.whole
+    assert whole >= 38
+
+
+def test_a_small_vocabulary_reads_what_it_can(stories260k: Model) -> None:
+    tokenizer = stories260k.tokenizer
+    for readout in read_set(stories260k, example_prompts().cases[:12]):
+        words = tokenizer(f"{readout.case.text} {readout.case.target}")["input_ids"]
+        first = tokenizer.convert_ids_to_tokens(words)[len(tokenizer(readout.case.text)["input_ids"])]
+        if first == "▁":
+            assert isinstance(readout, FailedCase)
+            assert "puts a space of its own before" in readout.reason
+        else:
+            assert isinstance(readout, CaseReadout)
+            assert readout.target_text == first.replace("▁", "·")
 
 
 def test_a_target_that_has_no_token() -> None:

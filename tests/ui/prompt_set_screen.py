@@ -19,10 +19,10 @@ from lenstui.ui.widgets.set_table import SetTable
 from .conftest import until
 
 CASES = [
-    {"prompt": "Hello, you", "target": "q", "group": "greetings"},
+    {"prompt": "Hello, you ", "target": "q", "group": "greetings"},
     {"prompt": "", "target": "a", "group": "none"},
     {"prompt": "one two", "group": "numbers"},
-    {"prompt": "Good bye", "target": "z", "group": "greetings"},
+    {"prompt": "Good bye ", "target": "z", "group": "greetings"},
     {"prompt": "x" * 70 + " end", "target": "!", "group": "numbers"},
 ]
 READ = [case for case in CASES if case["prompt"]]

@@ -139,10 +139,17 @@ async def test_reading_the_pins_moves_nothing(opened: Any) -> None:
 
 
 async def test_a_word_that_is_no_token_is_its_first_one(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
+    async with opened(f"{TEXT} ") as (app, pilot):
         await pin_word(app, pilot, "zebra")
         assert shown(app) == ["z"]
         assert 'No token is "zebra": its first token, "z", is pinned.' in said(app)
+
+
+async def test_a_word_that_begins_with_a_mere_space_is_refused(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("P", *"zebra", "enter")
+        await until(pilot, lambda: "cut into · z e b r a" in said(app))
+        assert shown(app) == []
 
 
 async def test_a_word_pinned_twice_is_pinned_once(opened: Any) -> None:

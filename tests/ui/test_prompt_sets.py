@@ -68,7 +68,6 @@ async def test_the_numbers_are_those_of_the_model(opened: Any, file: Path, tiny_
             if "target" not in case:
                 assert (line.target, line.target_prob, line.target_rank) == ("", None, None)
                 continue
-            # The vocabulary has no token of a space and a letter: the letter alone is followed.
             token = tokenizer(case["target"]).input_ids[-1]
             assert line.target_prob == pytest.approx(probs[token], rel=1e-4)
             assert line.target_rank == (probs > probs[token]).sum()

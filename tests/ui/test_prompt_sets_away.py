@@ -34,7 +34,7 @@ async def test_enter_reads_the_prompt_in_explore(opened: Any, file: Path) -> Non
     async with opened() as (app, pilot):
         await go(app, pilot, file)
         await pilot.press("enter")
-        await until(pilot, lambda: app.explore._prompt == "Hello, you" and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: app.explore._prompt == "Hello, you " and subtitle(app).endswith(" s"))
         await until(pilot, lambda: [pin.text for pin in app.explore.panel.pins] == ["q"])
         assert app.screen is app.explore
         await pilot.press("e")
@@ -51,7 +51,7 @@ async def test_enter_reads_the_prompt_in_explore(opened: Any, file: Path) -> Non
             pilot, lambda: explore.grids["logit"].cells.pin_ranks[-1, -1].tolist() == [line.target_rank]
         )
         await pilot.press("i", "up")  # it is among the prompts that were read before
-        assert app.explore.query_one("PromptBox").prompt == "Hello, you"  # type: ignore[attr-defined]
+        assert app.explore.query_one("PromptBox").prompt == "Hello, you "  # type: ignore[attr-defined]
 
 
 async def test_files_are_those_of_the_command(opened: Any, file: Path, tmp_path: Path) -> None:
