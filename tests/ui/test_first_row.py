@@ -151,7 +151,7 @@ async def test_of_several_tokens_the_one_that_is_found_is_named(opened: Any) -> 
 
 
 async def test_the_word_is_looked_up_and_nothing_is_pinned(opened: Any) -> None:
-    async with opened(TEXT) as (app, pilot):
+    async with opened(f"{TEXT} ") as (app, pilot):
         for word, what in (("q", '"q": '), ("zebra", 'No token is "zebra", its first one is "z": ')):
             app.clear_notifications()
             await ask(pilot, "F", word)
