@@ -53,6 +53,24 @@ def test_csv_and_parquet_say_what_json_says(
         assert row["pin_1_rank"] == int(line["pin_1_rank"]) == pin[line["lens"]]["rank"][index][column]
 
 
+def test_csv_holds_the_prompt_and_shows_it_escaped(
+    neox_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for prompt in ("a\n\x1b[2Jb", "a\\n\x1b[2Jb"):
+        words = ("read", prompt, "--model", str(neox_folder), "--format", "csv", "--rows", "last")
+        assert status(*words) == 0
+        piped = capsys.readouterr().out
+        assert next(csv.DictReader(io.StringIO(piped, newline="")))["prompt"] == prompt
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.stdout, "isatty", lambda: True)
+            assert status(*words) == 0
+        shown = capsys.readouterr().out
+        assert shown.replace("\n", "").isprintable()
+        found.append(next(csv.DictReader(io.StringIO(shown, newline="")))["prompt"])
+    assert found == ["a\n\\x1b[2Jb", "a\\n\\x1b[2Jb"], "which are told apart there too"
+
+
 def written(file: Path, *words: str) -> Path:
     """The file, its form told by its ending."""
     assert status(*words, "-o", str(file)) == 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
 from lenstui.export.place import replacing
+from lenstui.export.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -40,11 +41,15 @@ def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[s
 def deliver(text: str | Iterable[str], file: Path | None) -> None:
     """Write `text`, or its pieces as they come, to `file`, or to stdout for None.
 
+    A file and a pipe get it as it is; on a terminal no control character is raw but newline and tab.
+
     Raises:
         LensError: if the file cannot be written.
     """
     pieces = [text] if isinstance(text, str) else text
     if file is None:
+        if sys.stdout.isatty():
+            pieces = (printable(piece, kept="\n\t") for piece in pieces)
         sys.stdout.writelines(pieces)
         return
     with replacing(file) as out:

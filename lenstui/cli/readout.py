@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import show_text
+from lenstui.cli.output import deliver, show_text
 from lenstui.cli.stderr import progress, say
 from lenstui.export.command import read_command
 from lenstui.export.place import check_place
@@ -168,7 +168,7 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
     elif shape.format == "parquet":
         write_bytes(tiles, heading, manner, sys.stdout.buffer)
     else:
-        sys.stdout.writelines(text_of(shape.format, tiles, heading, manner))
+        deliver(text_of(shape.format, tiles, heading, manner), None)
 
 
 def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> Text:

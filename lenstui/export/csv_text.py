@@ -5,6 +5,10 @@ DuckDB and spreadsheets all take it as it is. Where the numbers come from stands
 every line, so that the files of several models can be put together and told apart. The prompt alone stands
 on the first line only: the file would grow with its square. Fill down to have it on all.
 
+What was typed or read from a file (the prompt, a target, a group, a pinned word) is the exact text, within
+quotes where it has commas, quotes or line breaks (RFC 4180); tokens are display text. Whoever writes this to
+a terminal has to escape its control characters.
+
 A number that there is not is an empty field. Tokens such as `NA` and `null` are words here, so tell pandas:
 `read_csv(file, keep_default_na=False, na_values=[""], low_memory=False)`, or go by their ids.
 """
@@ -12,7 +16,6 @@ A number that there is not is an empty field. Tokens such as `NA` and `null` are
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, repeat
 
@@ -23,6 +26,16 @@ from lenstui.export.source import Source, versions_text
 from lenstui.export.tidy import Column, Heading, TokenText, missing, tidy
 from lenstui.lens.cells import Tile
 
+_CRLF = "\r\n"
+
+
+class _Lines(list[str]):
+    """Lines of CSV, each with its newline. The writer quotes what its line end is made of, a lone CR too."""
+
+    def write(self, line: str) -> None:
+        """Take one from the writer."""
+        self.append(line.removesuffix(_CRLF) + "\n")
+
 
 def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Iterator[str]:
     """The file in pieces, one for each tile. Floats are written in the fewest digits that give them back.
@@ -32,7 +45,7 @@ def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Itera
         heading: what they are part of.
         texts: display text of every token in them.
     """
-    prompt = chain([printable(heading.prompt.text)], repeat(""))
+    prompt = chain([heading.prompt.text], repeat(""))
     groups = (tidy(tile, heading, texts) for tile in tiles)
     return csv_pieces(groups, heading.source, prompt)
 
@@ -60,19 +73,19 @@ def csv_pieces(
     }
     names: list[str] = []
     for columns in groups:
-        piece = io.StringIO()
-        writer = csv.writer(piece, lineterminator="\n")
+        piece = _Lines()
+        writer = csv.writer(piece, lineterminator=_CRLF)
         if not names:
             names = [*columns, *facts, *([] if prompt is None else ["prompt"])]
             writer.writerow(names)
         fields: list[Iterable[str]] = [_fields(column) for column in columns.values()]
         fields += map(repeat, map(printable, facts.values()))
         writer.writerows(zip(*fields, *([] if prompt is None else [prompt]), strict=False))
-        yield piece.getvalue()
+        yield "".join(piece)
 
 
 def _fields(column: Column) -> list[str]:
     if column.dtype == object:
-        return ["" if text is None else printable(text) for text in column]
+        return ["" if text is None else text for text in column]
     fields: list[str] = np.where(missing(column), "", column.astype(str)).tolist()
     return fields

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lenstui.export.csv_text import csv_pieces
+from lenstui.export.printable import printable
 from lenstui.export.source import Source, source_facts
 from lenstui.export.tidy import Column, TokenText, row_index
 from lenstui.lens.set_readout import CaseReadout, LastColumn
@@ -62,7 +63,8 @@ def tidy_groups(
 def set_csv(readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenText) -> Iterator[str]:
     """The same as CSV in pieces; see `csv_text` for what it is like."""
     named = (
-        {**group, "prompts": _all(group, heading.prompts)} for group in tidy_groups(readouts, heading, texts)
+        {**group, "prompts": _all(group, printable(heading.prompts))}
+        for group in tidy_groups(readouts, heading, texts)
     )
     return csv_pieces(named, heading.source)
 

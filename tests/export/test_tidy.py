@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 from lenstui import __version__
@@ -113,7 +115,7 @@ def test_csv_gives_every_number_back() -> None:
             elif isinstance(value, np.float32):
                 assert np.float32(line[name]) == value, name
             else:
-                assert line[name] == printable(str(value)), name
+                assert line[name] == str(value), name
 
 
 def test_csv_says_on_every_line_where_it_comes_from_and_the_prompt_once() -> None:
@@ -124,14 +126,57 @@ def test_csv_says_on_every_line_where_it_comes_from_and_the_prompt_once() -> Non
         assert (line["final_norm"], line["chat"], line["sublayers"]) == ("true", "false", "false")
         assert line["lens_file"] == "\\x1b]0;`|x`.pt"
         assert line["versions"] == f"lenstui {__version__}, torch 1.2, transformers 3.4"
-    assert [line["prompt"] for line in lines] == [printable(HOSTILE_PROMPT)] + [""] * (len(lines) - 1)
+    assert [line["prompt"] for line in lines] == [HOSTILE_PROMPT] + [""] * (len(lines) - 1)
 
 
-def test_csv_is_one_safe_line_for_each_observation() -> None:
-    lines = as_csv().split("\n")
-    assert len(lines) == 1 + 9 * 2 * 4 + 1
-    assert lines[-1] == ""
-    assert all(line.isprintable() for line in lines)
+def fields(text: str) -> list[list[str]]:
+    """CSV by the grammar of RFC 4180, its line ends `\\n`, character by character."""
+    records, field, quoted, rest = [[""]], 0, False, iter(text)
+    for character in rest:
+        if quoted:
+            if character != '"':
+                records[-1][field] += character
+                continue
+            character = next(rest, "")  # the end of the field, or a quote that is meant  # noqa: PLW2901
+            quoted = character == '"'
+            if quoted:
+                records[-1][field] += '"'
+                continue
+        if character == '"' and not records[-1][field]:
+            quoted = True
+        elif character == ",":
+            records[-1].append("")
+            field += 1
+        elif character == "\n":
+            records.append([""])
+            field = 0
+        else:
+            assert character not in '"\r', "outside quotes"
+            records[-1][field] += character
+    assert records.pop() == [""], "the last line ends too"
+    return records
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from('\r\n\t"\\n,\x1b\0 '), min_size=1))
+@example("a\nb")
+@example("a\\nb")
+@example("a\rb")
+@example('"\r\n",')
+def test_the_prompt_is_the_exact_text(text: str) -> None:
+    prompt = replace(READOUT.prompt, text=text)
+    whole = "".join(csv_text(tiles(READOUT), replace(heading(READOUT), prompt=prompt), HOSTILE))
+    records = fields(whole)
+    assert len(records) == 1 + 9 * 2 * 4
+    assert {len(record) for record in records} == {len(records[0])}
+    assert [record[-1] for record in records] == ["prompt", text] + [""] * (len(records) - 2)
+    assert list(csv.reader(io.StringIO(whole, newline=""))) == records
+
+
+def test_tokens_and_names_are_display_text() -> None:
+    for line in csv.DictReader(io.StringIO(as_csv(), newline="")):
+        shown = [value for name, value in line.items() if name != "prompt" and not name.endswith("_word")]
+        assert all(value.isprintable() for value in shown)
 
 
 def test_csv_floats_are_short() -> None:
