@@ -13,6 +13,7 @@ from lenstui.cli.stderr import say
 from lenstui.export.printable import printable
 from lenstui.lens.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.lens.errors import LensError
+from lenstui.lens.model_name import split_revision
 from lenstui.settings import Settings, load
 from lenstui.start import Start
 from lenstui.typed_number import whole_number
@@ -62,7 +63,9 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     model = parser.add_argument_group("model")
     which = model.add_mutually_exclusive_group()
     which.add_argument(
-        "--model", metavar="ID|FOLDER|GGUF", help="a model on the Hugging Face hub, a folder or a GGUF file"
+        "--model",
+        metavar="ID|FOLDER|GGUF",
+        help="a model on the Hugging Face hub (ID@REVISION for a revision of it), a folder or a GGUF file",
     )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
@@ -148,9 +151,10 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
     if given.trust_remote_code and given.model is None:
         parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
+    model, revision = _model_and_revision(parser, given, None if given.demo else settings.model)
     return Start(
-        model=given.model or (None if given.demo else settings.model),
-        revision=given.revision,
+        model=model,
+        revision=revision,
         demo=given.demo,
         lens=given.lens,
         device=given.device or settings.device,
@@ -159,6 +163,18 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         quantize=given.quantize,
         trust_remote_code=given.trust_remote_code,
     )
+
+
+def _model_and_revision(
+    parser: Parser, given: argparse.Namespace, usual: str | None
+) -> tuple[str | None, str | None]:
+    """What is opened: `OWNER/NAME@REVISION` is how the screen writes a revision."""
+    if (named := given.model or usual) is None:
+        return None, None
+    model, revision = split_revision(named)
+    if revision is not None and given.revision not in {None, revision}:
+        parser.error(f"--model says revision {revision} and --revision {given.revision}: leave one out")
+    return model, revision or given.revision
 
 
 def positive(text: str) -> int:

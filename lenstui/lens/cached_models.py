@@ -1,10 +1,10 @@
-"""The models of the Hugging Face cache that are there whole. No network, no torch, no hub library."""
+"""The models of the Hugging Face cache: those that are there whole, and what was begun. No network, no torch."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,19 @@ def cached_models() -> list[CachedModel]:
 
     A repository without a config.json or without all of its weights is no model, or not yet.
     """
-    try:
-        repositories = sorted(hub_cache().glob("models--*"))
-    except OSError:
-        repositories = []
-    found = (_cached(repository) for repository in repositories)
+    found = (_cached(repository) for repository in _repositories())
     return sorted((model for model in found if model is not None), key=lambda model: -model.used)
+
+
+def partial_models(whole: Collection[str]) -> list[str]:
+    """Names of the models of which only a part is in the cache: their download was interrupted.
+
+    That is a configuration without all of its weights, or a file that is half written.
+
+    Args:
+        whole: names of `cached_models`.
+    """
+    return [name for place in _repositories() if (name := _name(place)) not in whole and _is_begun(place)]
 
 
 def cached_revisions(name: str) -> tuple[str, ...]:
@@ -64,8 +71,28 @@ def cached_revisions(name: str) -> tuple[str, ...]:
     return tuple(sorted(whole, key=lambda ref: (ref == _MAIN, _natural(ref))))
 
 
+def _repositories() -> list[Path]:
+    try:
+        return sorted(hub_cache().glob("models--*"))
+    except OSError:
+        return []
+
+
+def _name(repository: Path) -> str:
+    return repository.name.removeprefix("models--").replace("--", "/", 1)
+
+
+def _is_begun(repository: Path) -> bool:
+    """Whether it holds a configuration, or a file that huggingface_hub is not done with."""
+    patterns = ("snapshots/*/config.json", "blobs/*.incomplete")
+    try:
+        return any(next(repository.glob(pattern), None) is not None for pattern in patterns)
+    except OSError:
+        return False
+
+
 def _cached(repository: Path) -> CachedModel | None:
-    name = repository.name.removeprefix("models--").replace("--", "/", 1)
+    name = _name(repository)
     revisions = cached_revisions(name)
     place = find_local(name, _MAIN) if _MAIN in revisions else _newest(name, repository, revisions)
     if place is None:

@@ -24,6 +24,7 @@ from lenstui import paths
 from lenstui.lens import download as child
 from lenstui.lens.errors import LensError
 from lenstui.lens.gguf import SUFFIX, check_gguf, is_gguf, only_gguf
+from lenstui.lens.model_name import looks_like_a_path
 
 DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
@@ -118,7 +119,7 @@ def resolve(
         return _checked(place, revision)
     if name.lower().endswith(SUFFIX):
         raise LensError(f"No such file: {name}. A GGUF file on the hub has to be downloaded first.")
-    if _looks_like_a_path(name):
+    if looks_like_a_path(name):
         raise LensError(f"No such folder: {name}")
     if local := find_local(name, revision, with_code=with_code):
         return local
@@ -251,10 +252,6 @@ def _checked(place: Path, revision: str | None) -> Path:
             f"{place} is a {kind}, it has no revision {revision}: leave --revision out, or give OWNER/NAME."
         )
     return place
-
-
-def _looks_like_a_path(name: str) -> bool:
-    return name.startswith(("/", ".", "~")) or name.endswith("/") or name.count("/") > 1
 
 
 def _snapshot(name: str, revision: str | None) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from textual.message import Message
 
 from lenstui import paths
-from lenstui.lens.cached_models import cached_models, cached_revisions, family
+from lenstui.lens.cached_models import cached_models, cached_revisions, family, partial_models
 from lenstui.lens.gguf import is_gguf
 from lenstui.lens.memory import free_memory, needed_memory, peak_memory
 from lenstui.lens.model_size import model_size
@@ -21,11 +21,14 @@ Post = Callable[[Message], object]
 
 BUNDLED = "bundled"
 FOLDER = "folder …"  # one that is no model
+PARTLY = "partly"  # in the cache
 _MOST_PATHS = 200
 
 
 def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop: Stop) -> None:
-    """The models of the Hugging Face cache, folders and files that were open before, and the bundled one.
+    """The models of the cache, last those that are partly there; folders and files that were open before.
+
+    And the bundled one.
 
     Args:
         post: takes the message.
@@ -42,6 +45,7 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
         size, take = model.size.files, needed_memory(model.size, dtype, device)
         listed.append(ListedModel(model.name, "cache", model.family, size, take, model.used, model.revisions))
     known = {model.name for model in listed}
+    listed += [ListedModel(name, PARTLY) for name in partial_models(known)]
     for name in recent:
         place = Path(name).expanduser()
         if name not in known and (where := _kind(place)) not in {None, FOLDER}:
@@ -61,14 +65,18 @@ def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> N
         stop: whether nobody waits any more.
     """
     base, slash, begun = typed.rpartition("/")
-    prefix = base + slash
+    prefix, trouble = base + slash, f"There is no folder and no GGUF file {typed}."
     try:
         entries = sorted(
             entry
             for entry in Path(prefix or ".").expanduser().iterdir()
             if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
         )
-    except (OSError, RuntimeError):  # not a folder, not to be read; ~ of nobody
+        if not begun:
+            trouble = f"There is no model in {typed}, and no folder."
+    except PermissionError:
+        entries, trouble = [], f"{prefix} may not be read."
+    except (OSError, RuntimeError, ValueError):  # not a folder; ~ of nobody; a zero byte
         entries = []
     found = ((entry, kind) for entry in entries if not stop() and (kind := _kind(entry)) is not None)
     listed = [
@@ -78,13 +86,22 @@ def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> N
         for entry, kind in islice(found, _MOST_PATHS)
     ]
     listed.sort(key=lambda model: model.where == FOLDER)
+    if slash and not begun and (here := _expanded(base)) is not None and _kind(here) == "folder":
+        listed.insert(0, _in_place(base, "folder", here, _whose_memory(device), dtype))
     if not stop():
-        post(PathsListed(typed, tuple(listed)))
+        post(PathsListed(typed, tuple(listed), "" if listed else trouble))
 
 
 def list_revisions(post: Post, name: str, step: int) -> None:
     """The revisions of a model that are in the cache."""
     post(RevisionsListed(name, cached_revisions(name), step))
+
+
+def _expanded(name: str) -> Path | None:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ of nobody
+        return None
 
 
 def _whose_memory(device: str) -> str:

@@ -13,7 +13,8 @@ class ListedModel:
 
     Attributes:
         name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
-        where: `cache`, `folder`, `GGUF` or `bundled`; `folder …` for one that is no model but may hold some.
+        where: `cache`, `folder`, `GGUF` or `bundled`; `partly` for one that is half downloaded; `folder …`
+            for one that is no model but may hold some.
         family: transformers' name for its architecture, or empty.
         size: bytes of its weight files; 0 where that is not known.
         needed: bytes of memory that it will take, about; None where its files do not say.
@@ -56,10 +57,12 @@ class PathsListed(Message):
     Attributes:
         typed: the beginning of the path.
         models: what there is.
+        trouble: why there is nothing, one sentence.
     """
 
     typed: str
     models: tuple[ListedModel, ...]
+    trouble: str = ""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lenstui.lens.cached_models import cached_models, cached_revisions
+from lenstui.lens.cached_models import cached_models, cached_revisions, partial_models
 from lenstui.lens.model_size import ModelSize, model_size
 
 
@@ -51,7 +51,11 @@ def test_what_is_in_the_cache(cache: Path) -> None:
     (cache / "datasets--some--thing").mkdir()
     (cache / "version.txt").write_text("1")
 
+    (cache / "models--just--begun" / "blobs").mkdir(parents=True)
+    (cache / "models--just--begun" / "blobs" / "ab.incomplete").touch()
+
     models = cached_models()
+    assert partial_models({model.name for model in models}) == ["half/downloaded", "just/begun"]
     pythia = models[1]
     assert [model.name for model in models] == ["gpt2", "EleutherAI/pythia-14m"]
     assert pythia.family == "llama"

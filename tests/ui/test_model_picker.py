@@ -21,7 +21,8 @@ from lenstui.start import Start
 from lenstui.ui import model_list
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
-from lenstui.ui.screens.model_picker import Chosen, ModelPicker, suiting
+from lenstui.ui.model_search import suiting
+from lenstui.ui.screens.model_picker import Chosen, ModelPicker
 from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelTable
 from lenstui.ui.widgets.status_bar import StatusBar
@@ -98,6 +99,26 @@ def test_behind_an_at_are_revisions() -> None:
     assert Chosen.read("./odd@name") == Chosen("./odd@name")
 
 
+def test_before_an_at_a_part_of_a_name_will_do() -> None:
+    models = [PYTHIA, replace(LONGER, revisions=("step1", "step12")), GPT2]
+    found = [model.name for model in suiting(models, "14m-dedup@step1")]
+    assert found == ["EleutherAI/pythia-14m-deduped@step1", "EleutherAI/pythia-14m-deduped@step12"]
+    both = [model.name for model in suiting(models, "14M@step1")]
+    assert both[:2] == ["EleutherAI/pythia-14m@step1", "EleutherAI/pythia-14m-deduped@step1"]
+    assert suiting(models, "gpt@v2") == [ListedModel("gpt2@v2", "hub")]
+    assert suiting(models, "14m@v2") == [ListedModel("14m@v2", "hub")]
+    assert suiting(models, "AI/pythia-14m@step1")[0] == ListedModel("AI/pythia-14m@step1", "hub")
+
+
+def test_a_relative_path_goes_on_too() -> None:
+    near = [ListedModel("gpt2/small", "folder"), ListedModel("gpt2/other/", "folder …")]
+    assert suiting([GPT2], "gpt2/s", near[:1]) == [ListedModel("gpt2/s", "hub"), near[0]]
+    assert suiting([GPT2], "gpt2/small", near[:1]) == near[:1]
+    assert suiting([GPT2], "gpt2/", near) == near  # which is no name on the hub
+    folder, closed = ListedModel("gpt2", "folder"), ListedModel("gpt2-old/", "folder …")
+    assert suiting([GPT2], "gpt2", [folder, closed]) == [folder]  # it would be opened in its place
+
+
 def listed(work: Callable[..., None], *given: Any) -> Any:
     messages: list[Message] = []
     work(messages.append, *given, lambda: False)
@@ -140,6 +161,8 @@ def test_how_a_path_may_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("a/", "folder …"),
     ]
     assert inside.models[0].family == "llama"
+    (itself,) = listed(model_list.list_paths, f"{tmp_path}/models/b/", "auto", "auto").models
+    assert itself.name == f"{tmp_path}/models/b"
     assert listed(model_list.list_paths, "/no/such/place/", "auto", "auto").models == ()
 
 
@@ -250,6 +273,50 @@ async def test_a_typed_folder_says_what_it_takes_and_is_guarded_too(
         assert "Enter again" in detail(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
+
+
+async def test_tab_completes_a_relative_path(
+    opened: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_model, tmp_path / "near" / "tiny-one")
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        typed(app, "near/ti")
+        await until(pilot, lambda: names(app) == ["near/ti", "near/tiny-one"])
+        await pilot.press("tab")
+        await until(pilot, lambda: names(app)[:1] == ["near/tiny-one"] and "Takes about" in detail(app))
+        assert app.screen.query_one(Input).value == "near/tiny-one"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.model.name == "near/tiny-one" and subtitle(app).endswith(" s"))
+
+
+async def test_what_is_only_partly_here_is_said(opened: Any, cache: Path) -> None:
+    (cache / "models--half--way" / "snapshots" / "aa").mkdir(parents=True)
+    (cache / "models--half--way" / "snapshots" / "aa" / "config.json").write_text("{}")
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "owner/tiny" in names(app))
+        await pilot.press(*"half/way")
+        assert names(app) == ["half/way"]
+        assert app.screen.query_one(ModelTable).chosen.where == "partly"
+        assert "Only partly on this machine" in detail(app)
+        await pilot.press("enter")  # goes on to the download, which the cache fixture forbids
+        await until(pilot, lambda: any("HF_HUB_OFFLINE" in n.message for n in app._notifications))
+
+
+async def test_a_path_that_leads_nowhere_is_said(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        for path in (f"{tmp_path}/none/at", f"{tmp_path}/none", "none/at/all"):
+            typed(app, path)
+            await until(pilot, lambda path=path: f"no folder and no GGUF file {path}" in detail(app))
+            assert names(app) == []
+        typed(app, f"{tmp_path}/empty/")
+        await until(pilot, lambda: "There is no model in" in detail(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, ModelPicker)
 
 
 async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:

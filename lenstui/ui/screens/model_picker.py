@@ -14,11 +14,13 @@ from textual.widgets import Input, OptionList, Static
 
 from lenstui.lens.device_names import DTYPES
 from lenstui.lens.hub import BUNDLED_MODEL
+from lenstui.lens.model_name import looks_like_a_path, split_revision
 from lenstui.ui import model_list
 from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.messages import OpenModel
-from lenstui.ui.model_list import BUNDLED, FOLDER
+from lenstui.ui.model_list import BUNDLED, FOLDER, PARTLY
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
+from lenstui.ui.model_search import HUB, suiting
 from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelLine, ModelTable
@@ -28,8 +30,9 @@ from lenstui.ui.widgets.still_input import StillInput
 if TYPE_CHECKING:
     from lenstui.start import Start
 
-HUB = "hub"
 TYPED = "Not listed here: it is opened as it is typed, and downloaded if the hub has it."
+OTHER = "No such revision is on this machine: it is opened as it is typed, and downloaded if the hub has it."
+REST = "Only partly on this machine: Enter goes on with its download."
 AGAIN = "Enter again opens it anyway."
 
 
@@ -50,10 +53,7 @@ class Chosen:
     @classmethod
     def read(cls, text: str, dtype: str = "auto") -> Chosen:
         """From `OWNER/NAME@REVISION`; in a path an @ is a letter like any other."""
-        name, at, revision = text.partition("@")
-        if not at or is_path(text):
-            name, revision = text, ""
-        return cls(name, revision or None, dtype)
+        return cls(*split_revision(text), dtype)
 
     def is_of(self, model: OpenModel) -> bool:
         """Whether these are the weights that are open, in whatever dtype."""
@@ -82,7 +82,7 @@ class Chosen:
 
 
 def is_path(text: str) -> bool:
-    """Whether this begins like a path, not like a hub id."""
+    """Whether this begins as only a path does. Whatever else is typed may be a relative one."""
     return text.startswith(("/", "~", "."))
 
 
@@ -137,6 +137,8 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         self._what = f"a model beside {short_name(opened.name)}" if opened and beside else "open a model"
         self._device = opened.device if device == "auto" and opened is not None else device
         self._listed: ModelsListed | None = None
+        self._paths: tuple[ListedModel, ...] = ()  # that what is typed may go on to
+        self._trouble = ""  # why there are none
         self._answered: str | None = ""  # the text that the list is for; None while that is looked for
         self._warned: str | None = None  # a model that is too large, which was said
 
@@ -187,16 +189,23 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
 
     def on_paths_listed(self, message: PathsListed) -> None:
         """Show them, unless something else was typed since."""
-        if message.typed == self._text:
-            before = self._table.chosen if self._answered == message.typed else None
-            self._show(message.models)
-            if before is not None:
-                self._table.choose(before.name)
+        text = self._text
+        if message.typed != text:
+            return
+        before = self._table.chosen if self._answered == text else None
+        self._paths = message.models
+        self._trouble = message.trouble if looks_like_a_path(text) else ""
+        if is_path(text):
+            self._show(self._paths)
+        elif self._listed is not None:
+            self._show(suiting(self._listed.models, text, self._paths))
+        if before is not None:
+            self._table.choose(before.name)
 
     @on(Input.Changed)
     def find(self) -> None:
         """Another text finds other models."""
-        self._warned = None
+        self._warned, self._paths, self._trouble = None, (), ""
         self._find()
 
     def _find(self) -> None:
@@ -204,11 +213,12 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         if is_path(text):
             if self._answered != text:
                 self._answered = None
+        elif self._listed is not None:
+            self._show(suiting(self._listed.models, text, self._paths))
+        if text:
             self._app.look_at_files(
                 "paths", lambda stop: model_list.list_paths(self.post_message, text, device, dtype, stop)
             )
-        elif self._listed is not None:
-            self._show(suiting(self._listed.models, text))
 
     def _show(self, models: Sequence[ListedModel]) -> None:
         self._answered = self._text
@@ -222,11 +232,13 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
     def _describe(self) -> None:
         model = self._table.chosen
         if model is None:
-            self._say(TYPED if self._text else "")
+            self._say(self._trouble)
             return
         parts = [self._memory(model)]
         if model.where == HUB:
-            parts = [TYPED]
+            parts = [OTHER if "@" in model.name else TYPED]
+        elif model.where == PARTLY:
+            parts = [REST]
         elif model.where == FOLDER:
             parts = ["No model: Enter looks into it."]
         if len(model.revisions) > 1:
@@ -263,10 +275,13 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         page()  # type: ignore[no-untyped-call]
 
     def action_complete(self) -> None:
-        """Take the highlighted name over into the line."""
+        """Take the highlighted name over into the line; where it is there already, the first that goes on."""
         model, line = self._table.chosen, self.query_one(Input)
         if model is None or not model.name:
             return
+        if model.where == HUB:
+            longer = [m for m in self._table.models if m.where != HUB and m.name.startswith(line.value)]
+            model = next(iter(longer), model)
         has_revisions = len(model.revisions) > 1 and line.value == model.name
         line.value = f"{model.name}@" if has_revisions else model.name
         line.cursor_position = len(line.value)
@@ -283,7 +298,7 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         """Hand back what is highlighted; what is typed, where that was not looked for yet."""
         model = self._table.chosen
         if self._answered != self._text or model is None:
-            if self._text:
+            if self._text and not self._trouble:
                 self.dismiss(Chosen.read(self._text, self._dtype))
         elif model.where == FOLDER:
             self.action_complete()
@@ -296,36 +311,3 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
     def _is_too_large(self, model: ListedModel) -> bool:
         free = None if self._listed is None else self._listed.free
         return model.needed is not None and free is not None and model.needed > free
-
-
-def suiting(models: Sequence[ListedModel], text: str) -> list[ListedModel]:
-    """The models that every word of a text is in; behind an @ the revisions of one.
-
-    Args:
-        models: what is on this machine.
-        text: what is typed, no path. A name that is one of theirs comes first. One that none of them has is
-            offered as it is: first where it names its owner, else last.
-    """
-    name, at, begun = text.partition("@")
-    typed = ListedModel(text, HUB)
-    if at:
-        revisions = [
-            replace(model, name=f"{name}@{revision}", revisions=())
-            for model in models
-            if model.name == name
-            for revision in model.revisions
-            if revision.startswith(begun)
-        ]
-        return revisions or [typed]
-    words = text.lower().split()
-    found = [
-        model for model in models if all(word in f"{model.name} {model.family}".lower() for word in words)
-    ]
-    if not text:
-        return found
-    found.sort(key=lambda model: (model.name != text, model.name.lower() != text.lower()))
-    if found and found[0].name.lower() == text.lower():
-        return found
-    if "/" in text:
-        return [typed, *found]
-    return [*found, typed] if len(words) == 1 else found or [typed]

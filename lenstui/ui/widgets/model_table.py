@@ -57,6 +57,11 @@ class ModelTable(OptionList, can_focus=False):
             self.highlighted = places[0]
 
     @property
+    def models(self) -> tuple[ListedModel, ...]:
+        """All of them, as they are shown."""
+        return self._models
+
+    @property
     def chosen(self) -> ListedModel | None:
         """The highlighted model."""
         return None if self.highlighted is None else self._models[self.highlighted]
