@@ -82,6 +82,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "--prompts", "x", "--sublayers"], "--sublayers is not for --prompts"),
         (["read", "x", "--model", "a/b", "--demo"], "not allowed with argument"),
         (["read", "x", "--demo", "--revision", "main"], "--revision needs --model"),
+        (
+            ["read", "x", "--model", "a/b@v1", "--revision", "v2"],
+            "--model names the revision v1, --revision v2: leave one out",
+        ),
         (["read", "x", "--value", "pin-rank"], "--value pin-rank is of a word: name it with --pin"),
         (["read", "x", "--value", "pin-diff", "--pin", "y"], "--value pin-diff is of two words: name both"),
         (["read", "x", "--pin"], "argument --pin: expected at least one argument"),
@@ -174,6 +178,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
         (["--no-bos", "-p", "--demo"], Start(prompt="--demo", bos=False)),
         (["--", "-p"], Start(prompt="-p")),
         (["--demo", "--top-k", "5", "--bos"], Start(demo=True, top_k=5, bos=True)),
+        (["--model", "a/b@v1"], Start(model="a/b", revision="v1")),
+        (["--model", "a/b@v1", "--revision", "v1"], Start(model="a/b", revision="v1")),
+        (["--model", "./a@b"], Start(model="./a@b")),
         (["x", "--chat"], Start(prompt="x", chat=True)),
         (
             [

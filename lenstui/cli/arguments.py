@@ -146,12 +146,10 @@ def start(parser: Parser, given: argparse.Namespace, top_k: int, settings: Setti
 
 def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | None = None) -> Start:
     """What the arguments of `add_model` ask for, and else the user's settings: no prompt."""
-    if given.revision is not None and given.model is None:
-        parser.error("--revision needs --model")
     if given.trust_remote_code and given.model is None:
         parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
-    model, revision = _model_and_revision(parser, given, None if given.demo else settings.model)
+    model, revision = named_model(parser, given, None if given.demo else settings.model)
     return Start(
         model=model,
         revision=revision,
@@ -165,15 +163,23 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
     )
 
 
-def _model_and_revision(
-    parser: Parser, given: argparse.Namespace, usual: str | None
+def named_model(
+    parser: Parser, given: argparse.Namespace, usual: str | None = None
 ) -> tuple[str | None, str | None]:
-    """What is opened: `OWNER/NAME@REVISION` is how the screen writes a revision."""
+    """Name and revision: `OWNER/NAME@REVISION` too, as the screen writes it.
+
+    Args:
+        parser: says what is wrong.
+        given: with `model` and `revision`.
+        usual: the model where none is given.
+    """
+    if given.revision is not None and given.model is None:
+        parser.error("--revision needs --model")
     if (named := given.model or usual) is None:
         return None, None
     model, revision = split_revision(named)
     if revision is not None and given.revision not in {None, revision}:
-        parser.error(f"--model says revision {revision} and --revision {given.revision}: leave one out")
+        parser.error(f"--model names the revision {revision}, --revision {given.revision}: leave one out")
     return model, revision or given.revision
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenstui.cli.arguments import Parser
+from lenstui.cli.arguments import Parser, named_model
 from lenstui.cli.stderr import progress, say
 from lenstui.lens.errors import LensError
 
@@ -35,10 +35,9 @@ def run(words: Sequence[str]) -> int:
     )
     parser.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
     given = parser.parse_args(words)
-    if given.revision is not None and given.model is None:
-        parser.error("--revision needs --model")
+    model, revision = named_model(parser, given)
     to_folder = _is_folder(parser, given.target)
-    convert(given.source, Path(given.target), to_folder=to_folder, model=given.model, revision=given.revision)
+    convert(given.source, Path(given.target), to_folder=to_folder, model=model, revision=revision)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The models of the Hugging Face cache: those that are there whole, and what was begun. No network, no torch."""
+"""The models of the Hugging Face cache, whole ones and begun ones. No network, no torch, no hub library."""
 
 from __future__ import annotations
 
