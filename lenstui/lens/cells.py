@@ -63,6 +63,11 @@ class Cells:
         """Some of the rows."""
         return Cells(**{f.name: getattr(self, f.name)[rows] for f in fields(Cells)})
 
+    def columns_in(self, columns: range) -> Cells:
+        """Some neighbouring columns."""
+        run = slice(columns.start, columns.stop)
+        return Cells(**{f.name: getattr(self, f.name)[:, run] for f in fields(Cells)})
+
     @classmethod
     def join(cls, parts: Iterable[Cells]) -> Cells:
         """One block of cells from neighbouring ones, in column order."""

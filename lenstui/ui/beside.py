@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lenstui.lens.cells import Ranking, Tile
 from lenstui.lens.errors import LensError
 from lenstui.opening import Opened
+from lenstui.ui.alignment import NO_GAP, gaps, in_prompt, on_screen
 from lenstui.ui.slots import LENSES, Comparison, Side
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ class Beside:
 
         return read(request.text, request.tail), read(self.text, ())
 
+    def gaps(self, prompts: tuple[Prompt, Prompt]) -> tuple[range, range]:
+        """The columns on screen in which either side has no token."""
+        return (NO_GAP, NO_GAP) if self.text is None else gaps(*(prompt.ids for prompt in prompts))
+
     def tiles(
         self, request: ReadRequest, *, first: range | None = None, columns: range | None = None
     ) -> Iterator[Tile]:
@@ -140,7 +145,7 @@ class Beside:
         reading = request.reading
         prompts = self.prompts(request)
 
-        def of(slot: str, opened: Opened, prompt: Prompt, blank: int) -> Iterator[Tile]:
+        def of(slot: str, opened: Opened, prompt: Prompt, gap: range) -> Iterator[Tile]:
             for tile in read_tiles(
                 opened.model,
                 prompt,
@@ -151,13 +156,13 @@ class Beside:
                 lenses=[self.kind],
                 final_norm=reading.final_norm,
                 sublayers=reading.sublayers,
-                first=_behind(blank, first),
-                columns=_behind(blank, columns),
+                first=_of_prompt(first, gap),
+                columns=_of_prompt(columns, gap),
             ):
-                yield replace(tile, start=blank + tile.start, lenses={slot: tile.lenses[self.kind]})
+                yield from on_screen(replace(tile, lenses={slot: tile.lenses[self.kind]}), gap)
 
         # Their tiles may be of other widths, as the vocabularies are.
-        turns = zip_longest(*map(of, LENSES, (self.left, self.right), prompts, blanks(prompts)))
+        turns = zip_longest(*map(of, LENSES, (self.left, self.right), prompts, self.gaps(prompts)))
         return (tile for tile in chain.from_iterable(turns) if tile is not None)
 
     def rankings(self, request: ReadRequest, row: Row, column: int, count: int) -> Mapping[str, Ranking]:
@@ -166,23 +171,16 @@ class Beside:
 
         prompts, found = self.prompts(request), {}
         final_norm = request.reading.final_norm
-        sides = zip(LENSES, (self.left, self.right), prompts, blanks(prompts), strict=True)
-        for slot, opened, prompt, blank in sides:
-            if column < blank:
+        sides = zip(LENSES, (self.left, self.right), prompts, self.gaps(prompts), strict=True)
+        for slot, opened, prompt, gap in sides:
+            if column in gap:
                 continue
             lens = opened.lens if self.kind == "tuned" else None
-            ranked = rank_cell(
-                opened.model, prompt, row, column - blank, lens, count=count, final_norm=final_norm
-            )
+            here = in_prompt(column, gap)
+            ranked = rank_cell(opened.model, prompt, row, here, lens, count=count, final_norm=final_norm)
             if self.kind in ranked:
                 found[slot] = ranked[self.kind]
         return found
-
-
-def blanks(prompts: tuple[Prompt, Prompt]) -> tuple[int, int]:
-    """How many columns either has to wait for the other's first, so that both end in the same one."""
-    left, right = (len(prompt.ids) for prompt in prompts)
-    return max(0, right - left), max(0, left - right)
 
 
 def beside_no_longer(before: Beside, opened: Opened) -> tuple[Beside | None, str | None]:
@@ -211,11 +209,9 @@ def give_back_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _behind(blank: int, columns: range | None) -> range | None:
-    """Columns of the screen as those of a prompt that has some blank ones before it."""
-    if columns is None:
-        return None
-    return range(max(0, columns.start - blank), max(0, columns.stop - blank))
+def _of_prompt(columns: range | None, gap: range) -> range | None:
+    """Columns on screen as those of a prompt with a gap."""
+    return None if columns is None else range(in_prompt(columns.start, gap), in_prompt(columns.stop, gap))
 
 
 def _kinds(left: Opened, right: Opened, text: str | None = None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from textual.message import Message
 from lenstui.lens.cells import Ranking, Tile
 from lenstui.lens.lens_card import LensCard, Match, TranslatorSize
 from lenstui.lens.reading import Allowed
+from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.slots import Comparison
 
 
@@ -90,7 +91,7 @@ class ReadStarted(Message):
         dropped: how many tokens were cut from the front.
         rows: labels of the rows that are read.
         right: the same as `columns` of a second prompt, for the right pane; None where there is none.
-        blanks: columns of either pane, in front, that hold no token: two prompts end in the same column.
+        gaps: columns of either pane that hold no token, where two prompts are of different lengths.
     """
 
     serial: int
@@ -98,7 +99,7 @@ class ReadStarted(Message):
     dropped: int
     rows: tuple[str, ...]
     right: tuple[str, ...] | None = None
-    blanks: tuple[int, int] = (0, 0)
+    gaps: tuple[range, range] = (NO_GAP, NO_GAP)
 
 
 @dataclass

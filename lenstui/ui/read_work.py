@@ -16,7 +16,7 @@ from textual.message import Message
 from lenstui.lens.cells import Tile
 from lenstui.lens.errors import LensError
 from lenstui.opening import Opened
-from lenstui.ui.beside import blanks
+from lenstui.ui.alignment import spread
 from lenstui.ui.failures import told
 from lenstui.ui.fit_messages import TunedRead
 from lenstui.ui.messages import (
@@ -120,13 +120,13 @@ class ReadWork:
         if self._work.beside is None or self._work.beside.text is None:
             return ReadStarted(request.serial, columns, prompt.dropped, rows)
         prompts = self._work.beside.prompts(request)
-        missing = blanks(prompts)
+        gaps = self._work.beside.gaps(prompts)
         left, right = (
-            ("",) * blank + tuple(texts[token] for token in side.ids)
-            for side, blank in zip(prompts, missing, strict=True)
+            spread([texts[token] for token in side.ids], gap, "")
+            for side, gap in zip(prompts, gaps, strict=True)
         )
         dropped = sum(side.dropped for side in prompts)
-        return ReadStarted(request.serial, left, dropped, rows, right, missing)
+        return ReadStarted(request.serial, left, dropped, rows, right, gaps)
 
     def grow(self, request: ReadRequest, known: int) -> None:
         """Read the columns from `known` on; those before are on screen, of the prompt as it was."""

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lenstui.lens.cells import Tile
+from lenstui.ui.alignment import on_screen
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.messages import BesideChanged, ReadDone, ReadStarted, TileRead
 from lenstui.ui.screens.ask_prompt import AskPrompt
@@ -34,7 +35,8 @@ from .test_snapshots import COLUMNS, MODEL, SIZES, WORDS, cells, show, still
 __all__ = ["still"]  # a fixture
 
 ONE, OTHER = "Hello, you", "Hello and you"
-BLANK = len(OTHER) - len(ONE)
+GAP = range(6, 9)  # "Hello," and "Hello " + "an" + "d", then both end with " you"
+KEPT = [*range(6), *range(9, len(OTHER))]
 
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], text: str) -> None:
@@ -47,15 +49,16 @@ async def put_beside(app: LenstuiApp, pilot: Pilot[None], text: str) -> None:
     await until(pilot, lambda: subtitle(app).endswith(" s"))
 
 
-def assert_shows(app: LenstuiApp, lens: str, logits: np.ndarray, blank: int) -> None:
-    """A pane has the numbers of these logits, `[rows, columns, vocabulary]`, behind so many blank columns."""
+def assert_shows(app: LenstuiApp, lens: str, logits: np.ndarray, gap: range = range(0)) -> None:
+    """A pane has the numbers of these logits, `[rows, columns, vocabulary]`, and none in the gap."""
     naive, cells = naive_values(logits), app.explore.grids[lens].cells
-    assert cells is not None and cells.columns == blank + logits.shape[1]
-    assert (cells.top_ids[:, :blank] == -1).all() and np.isnan(cells.entropy[:, :blank]).all()
-    np.testing.assert_allclose(cells.top_probs[:, blank:, 0], naive["prob"], atol=1e-4)
-    np.testing.assert_allclose(cells.entropy[:, blank:], naive["entropy"], atol=1e-3)
-    np.testing.assert_allclose(cells.kl[:, blank:], naive["kl"], atol=1e-3)
-    np.testing.assert_array_equal(cells.final_rank[:, blank:], naive["rank"])
+    assert cells is not None and cells.columns == len(gap) + logits.shape[1]
+    kept = [column for column in range(cells.columns) if column not in gap]
+    assert (cells.top_ids[:, gap] == -1).all() and np.isnan(cells.entropy[:, gap]).all()
+    np.testing.assert_allclose(cells.top_probs[:, kept, 0], naive["prob"], atol=1e-4)
+    np.testing.assert_allclose(cells.entropy[:, kept], naive["entropy"], atol=1e-3)
+    np.testing.assert_allclose(cells.kl[:, kept], naive["kl"], atol=1e-3)
+    np.testing.assert_array_equal(cells.final_rank[:, kept], naive["rank"])
 
 
 async def test_each_pane_is_a_plain_reading_of_its_prompt(opened: Any, tiny_model: Path) -> None:
@@ -69,31 +72,31 @@ async def test_each_pane_is_a_plain_reading_of_its_prompt(opened: Any, tiny_mode
             "prompt · tuned lens · probability",
             f"“{OTHER}” · tuned lens · probability",
         ]
-        assert app.explore.panes.cursor == Cursor(place.row, place.column + BLANK)  # as far from the end
-        assert_shows(app, "logit", ours["tuned"], BLANK)
-        assert_shows(app, "tuned", others["tuned"], 0)
+        assert app.explore.panes.cursor == Cursor(place.row, place.column + len(GAP))  # as far from the end
+        assert_shows(app, "logit", ours["tuned"], GAP)
+        assert_shows(app, "tuned", others["tuned"])
         await pilot.press("L")
         await until(pilot, lambda: "logit" in titles(app)[0] and subtitle(app).endswith(" s"))
-        assert_shows(app, "logit", ours["logit"], BLANK)
-        assert_shows(app, "tuned", others["logit"], 0)
+        assert_shows(app, "logit", ours["logit"], GAP)
+        assert_shows(app, "tuned", others["logit"])
         await pilot.press("v", "v", "d")
-        naive = naive_values(others["logit"])["kl"][:, BLANK:] - naive_values(ours["logit"])["kl"]
+        naive = naive_values(others["logit"])["kl"][:, KEPT] - naive_values(ours["logit"])["kl"]
         values = app.explore.query_one(DifferenceGrid).values
-        np.testing.assert_allclose(values[:, BLANK:], naive, atol=1e-3)
-        assert np.isnan(values[:, :BLANK]).all()
+        np.testing.assert_allclose(values[:, KEPT], naive, atol=1e-3)
+        assert np.isnan(values[:, GAP]).all()
         await pilot.press("M")
         await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
         assert app.explore.panes.cursor == place
-        assert_shows(app, "logit", ours["logit"], 0)
-        assert_shows(app, "tuned", ours["tuned"], 0)
+        assert_shows(app, "logit", ours["logit"])
+        assert_shows(app, "tuned", ours["tuned"])
 
 
-async def test_the_shorter_one_begins_further_right(opened: Any, tiny_model: Path) -> None:
+async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path) -> None:
     short = naive_logits(tiny_model, "you")["tuned"]
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, "you")
         blank = len(ONE) - len("you")
-        assert_shows(app, "tuned", short, blank)
+        assert_shows(app, "tuned", short, range(blank))
         assert app.explore.columns_of("tuned") == ("",) * blank + tuple("you")
         await pilot.press("home")
         column = app.explore.panes.cursor.column
@@ -128,11 +131,11 @@ async def test_pins_and_finds_are_of_both(opened: Any, tiny_model: Path) -> None
         await pilot.press("up", "p")
         await until(pilot, lambda: app.explore.panel.pins)
         token = app.explore.panel.pins[0].id
-        for lens, logits, blank in (("logit", ours, BLANK), ("tuned", others, 0)):
+        for lens, logits, kept in (("logit", ours, KEPT), ("tuned", others, range(len(OTHER)))):
             ranks = (logits > logits[:, :, token, None]).sum(-1)
             grid = app.explore.grids[lens]
-            await until(pilot, lambda grid=grid, blank=blank: (grid.cells.pin_ranks[:, blank:] >= 0).all())
-            np.testing.assert_array_equal(grid.cells.pin_ranks[:, blank:, 0], ranks)
+            await until(pilot, lambda grid=grid, kept=kept: (grid.cells.pin_ranks[:, kept] >= 0).all())
+            np.testing.assert_array_equal(grid.cells.pin_ranks[:, kept, 0], ranks)
         await pilot.press("slash", "d", "enter")  # which is in the second prompt alone
         assert app.explore.panes.cursor.column == OTHER.index("d")
 
@@ -142,7 +145,7 @@ async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, t
         await put_beside(app, pilot, OTHER)
         await pilot.press("i", "end", "!", "enter")
         await until(pilot, lambda: subtitle(app).startswith("11 and 13") and subtitle(app).endswith(" s"))
-        assert_shows(app, "logit", naive_logits(tiny_model, ONE + "!")["tuned"], 2)
+        assert_shows(app, "logit", naive_logits(tiny_model, ONE + "!")["tuned"], range(10, 12))
         await pilot.press("B")
         await until(pilot, lambda: isinstance(app.screen, AskPrompt))
         assert app.screen.query_one(PromptBox).prompt == OTHER
@@ -150,13 +153,13 @@ async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, t
         await until(pilot, lambda: app.screen is app.explore)
         await put_beside(app, pilot, "Hm")
         await until(pilot, lambda: subtitle(app).startswith("11 and 2 ") and subtitle(app).endswith(" s"))
-        assert_shows(app, "tuned", naive_logits(tiny_model, "Hm")["tuned"], 9)
+        assert_shows(app, "tuned", naive_logits(tiny_model, "Hm")["tuned"], range(1, 10))
 
 
 async def test_without_a_lens_only_the_logit_lens_compares(opened: Any, tiny_model: Path) -> None:
     async with opened(ONE, lens=False) as (app, pilot):
         await put_beside(app, pilot, OTHER)
-        assert_shows(app, "tuned", naive_logits(tiny_model, OTHER)["logit"], 0)
+        assert_shows(app, "tuned", naive_logits(tiny_model, OTHER)["logit"])
         await pilot.press("L")
         assert "No tuned lens for" in said(app)
 
@@ -177,8 +180,8 @@ async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path:
         app._open(Chosen(str(other)))
         await until(pilot, lambda: app.explore.model.name == str(other) and subtitle(app).endswith(" s"))
         assert app.explore.comparison.prompt == OTHER
-        assert_shows(app, "logit", naive_logits(other, ONE)["logit"], BLANK)
-        assert_shows(app, "tuned", naive_logits(other, OTHER)["logit"], 0)
+        assert_shows(app, "logit", naive_logits(other, ONE)["logit"], GAP)
+        assert_shows(app, "tuned", naive_logits(other, OTHER)["logit"])
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,7 @@ async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_
         await pilot.press("down", "B")
         await until(pilot, lambda: app.explore.comparison is not None and " and 5 " in subtitle(app))
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        assert_shows(app, "tuned", naive_logits(tiny_model, "Three")["tuned"], len(ONE) - len("Three"))
+        assert_shows(app, "tuned", naive_logits(tiny_model, "Three")["tuned"], range(4, 9))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -225,13 +228,16 @@ def test_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> N
             BesideChanged(replace(MODEL, comparison=Comparison(side, side, prompt=second)))
         )
         await pilot.pause()
-        columns = ("", "", *COLUMNS[2:])
+        columns = (*COLUMNS[:2], "", "", *COLUMNS[4:])
         serial = still.explore.serial
-        still.explore.post_message(ReadStarted(serial, columns, 0, MODEL.rows, COLUMNS, (2, 0)))
-        later = cells(1.0)
-        later = type(later)(**{name: getattr(later, name)[:, 2:] for name in later.__dataclass_fields__})
+        still.explore.post_message(
+            ReadStarted(serial, columns, 0, MODEL.rows, COLUMNS, (range(2, 4), range(0)))
+        )
         texts = dict(enumerate(WORDS))
-        still.explore.post_message(TileRead(serial, Tile(2, len(COLUMNS), {"logit": later}), texts))
+        for part in on_screen(
+            Tile(0, len(COLUMNS) - 2, {"logit": cells(1.0).columns_in(range(2, 8))}), range(2, 4)
+        ):
+            still.explore.post_message(TileRead(serial, part, texts))
         still.explore.post_message(TileRead(serial, Tile(0, len(COLUMNS), {"tuned": cells(2.0)}), texts))
         still.explore.post_message(ReadDone(serial, 0.2))
         await pilot.pause(0.2)

@@ -12,8 +12,8 @@ from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.widgets.prompt_box import PromptBox
 
 HINT = """\
-The same lens reads both prompts (L: the other kind), the second one in the right pane. The shorter one \
-begins further right, so that both end in the same column. M takes the second one away."""
+The same lens reads both prompts (L: the other kind), the second one in the right pane. What both \
+begin and end with stands in the same columns. M takes the second one away."""
 
 
 class AskPrompt(BoxScreen[str | None]):

@@ -115,7 +115,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         for lens in LENSES:
             ranking = message.rankings.get(lens)
             missing = no_translator(label) if model.has_two_sides and is_sublayer(label) else NO_LENS
-            if message.column < explore.grids[lens].blank:
+            if message.column in explore.grids[lens].gap:
                 missing = NO_COLUMN
             self._say(lens, "" if ranking else missing)
             if ranking is not None:

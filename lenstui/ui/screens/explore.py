@@ -214,7 +214,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         """Lay out the columns, and go to the last one: there the model speaks."""
         if message.serial != self._serial or self._model is None:
             return
-        panes, model, blanks = self.panes, self._model, dict(zip(LENSES, message.blanks, strict=True))
+        panes, model, gaps = self.panes, self._model, dict(zip(LENSES, message.gaps, strict=True))
         self._awaited = False
         as_before = (self._rows, self._columns, self._right) == (message.rows, message.columns, message.right)
         kept = self._kept if panes.has_cells and as_before else ()
@@ -222,7 +222,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self._rows, self._columns, self._right = message.rows, message.columns, message.right
         self._repaint = Repaint()
         box = self.query_one(PromptBox)
-        counts = [len(self.columns_of(lens)) - blank for lens, blank in blanks.items()]
+        counts = [len(self.columns_of(lens)) - len(gap) for lens, gap in gaps.items()]
         count = " and ".join(map(str, counts if message.right else counts[:1]))
         count += f" token{'s' * (count != '1')}"
         if message.dropped:
@@ -235,7 +235,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
                 panes.pane(lens).say(NO_LENS)
             elif lens not in kept or not panes.grids[lens].display:
                 columns = self.columns_of(lens)
-                panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, blank=blanks[lens])
+                panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, gap=gaps[lens])
         if not kept:
             panes.rescale()
         if self._leave_prompt:
@@ -337,7 +337,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
             return
         row, column = self.panes.cursor.row, self.panes.cursor.column
         cells = {lens: grid.cells for lens, grid in self.grids.items()}
-        self.panel.blank = {lens: NO_COLUMN for lens, grid in self.grids.items() if column < grid.blank}
+        self.panel.missing = {lens: NO_COLUMN for lens, grid in self.grids.items() if column in grid.gap}
         self.panel.show(self.place_text(row, column), cells, self.panes.cursor, self._rows, self._texts)
 
     def action_other_pane(self) -> None:

@@ -88,7 +88,7 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         """Why the cell under the cursor has no token."""
         panes = self.panes
         label = self._rows[panes.cursor.row] if self._rows else ""
-        if panes.cursor.column < panes.grids[panes.lens].blank:
+        if panes.cursor.column in panes.grids[panes.lens].gap:
             return NO_COLUMN
         if is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
             return no_translator(label)

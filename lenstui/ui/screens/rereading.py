@@ -86,9 +86,10 @@ class Rereading(GridScreen):
             return Cursor(len(rows) - 1, last)
         here = self.panes.cursor
         row = nearest(self._rows[here.row], rows)
-        behind = self._columns[here.column :]
-        if self._stays and message.columns[-len(behind) :] == behind:
-            return Cursor(row, len(message.columns) - len(behind))
+        behind = [text for text in self._columns[here.column :] if text]
+        places = [place for place, text in enumerate(message.columns) if text][-len(behind) :]
+        if self._stays and [message.columns[place] for place in places] == behind:
+            return Cursor(row, places[0])
         return Cursor(row, last)
 
     def on_read_started(self, message: ReadStarted) -> None:

@@ -58,7 +58,7 @@ class CellPanel(Vertical):
         self._cells: Mapping[str, Cells | None] = {}
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
-        self.blank: Mapping[str, str] = {}  # why a lens has no cell here at all
+        self.missing: Mapping[str, str] = {}  # why a lens has no cell here at all
 
     def compose(self) -> ComposeResult:
         """The pins above, the rest side by side."""
@@ -111,7 +111,7 @@ class CellPanel(Vertical):
             facts["logit"],
             facts["tuned"],
             settled=of_column(named, rows, column),
-            nothing={**not_tuned, **self.blank},
+            nothing={**not_tuned, **self.missing},
         )
         self._show_pins()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.export.difference import Difference
+from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.values import PROBABILITY, Scale
 from lenstui.lens.cells import FloatArray, IntArray
 from lenstui.ui.widgets.cell import fit, with_number
@@ -17,6 +18,14 @@ from lenstui.ui.widgets.grid_cells import GridCells
 MOST_LINES = 3  # of a cell: the tuned lens, the logit lens, and the one minus the other
 _TUNED, _LOGIT = 0, 1
 _NONE = -1
+
+
+def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
+    """The right side's input tokens, marked where the left side's are others."""
+    if len(left) != len(right):  # the left side's are not known yet
+        return tuple(right)
+    both = zip(left, right, strict=True)
+    return tuple(text if text in {other, ""} else DIFFERENT + text for other, text in both)
 
 
 class DifferenceCells(GridCells):

@@ -16,6 +16,7 @@ from lenstui.export.values import PROBABILITY, Scale, Value
 from lenstui.lens.cells import Cells, FloatArray, IntArray
 from lenstui.lens.rows import stream_places
 from lenstui.ui import palette
+from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.widgets.cell import Look
 from lenstui.ui.widgets.frame import HEADER, Frame
 from lenstui.ui.widgets.grid_cells import Cursor, GridCells
@@ -65,18 +66,20 @@ class Grid(GridMoves):
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self, rows: Sequence[str], columns: Sequence[str], vocabulary: int, *, blank: int = 0) -> None:
+    def start(
+        self, rows: Sequence[str], columns: Sequence[str], vocabulary: int, *, gap: range = NO_GAP
+    ) -> None:
         """Show a blank grid, every cell pending, on the scale for no numbers yet.
 
         Args:
             rows: labels of the rows, `emb` first.
             columns: display texts of the input tokens.
             vocabulary: number of token ids.
-            blank: how many of the columns, in front, never have any cells.
+            gap: columns that never have any cells.
         """
         self._rows, self._columns = tuple(rows), tuple(columns)
         self._cells = self._blank(len(rows), len(columns))
-        self._cells.blank = blank
+        self._cells.gap = gap
         self._cells.labels = self._rows
         self._gutter = max(map(cell_len, rows), default=0) + 2
         self.scale = self.value.scale((), vocabulary)
@@ -161,9 +164,14 @@ class Grid(GridMoves):
         return any(self._cells.absent(cursor.row, slice(cursor.column, cursor.column + 1)))
 
     @property
-    def blank(self) -> int:
-        """How many columns, in front, never have any cells."""
-        return self._cells.blank
+    def columns(self) -> tuple[str, ...]:
+        """Display texts of the input tokens."""
+        return self._columns
+
+    @property
+    def gap(self) -> range:
+        """Columns that never have any cells."""
+        return self._cells.gap
 
     @property
     def read_columns(self) -> int:

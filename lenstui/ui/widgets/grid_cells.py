@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lenstui.export.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
 from lenstui.lens.cells import Cells, FloatArray, IntArray, crystallization_rows
+from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.widgets.cell import fit, with_number
 
 _NONE = -1  # a token id or a rank that is not there
@@ -33,7 +34,7 @@ class GridCells:
         levels: its steps on the palette.
         settled: the crystallization row of each column, -1 where not (all rows are) read, `[columns]`.
         labels: of the rows; None where all are of the residual stream.
-        blank: how many columns, in front, never have any cells.
+        gap: columns that never have any cells.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.
         texts: display texts, at least of the top tokens.
     """
@@ -43,7 +44,7 @@ class GridCells:
         self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
         self.settled: IntArray = np.full(columns, _NONE, np.int32)
         self.labels: Sequence[str] | None = None
-        self.blank = 0
+        self.gap = NO_GAP
         self.cells: Cells | None = None
         self._columns = columns
         self._value = PROBABILITY
@@ -119,13 +120,14 @@ class GridCells:
         return [False] * len(self.levels[row, columns])
 
     def absent(self, row: int, columns: slice) -> list[bool]:
-        """Which cells of a row have no number and will have none: their columns are read, or blank."""
+        """Which cells of a row have no number and will have none: their columns are read, or in the gap."""
         absent = [False] * len(self.levels[row, columns])
         if self.cells is not None:
             first = self.cells.top_ids[:, columns, 0]
             absent = ((first[row] == _NONE) & (first[-1] != _NONE)).tolist()
-        blank = len(range(columns.start, min(columns.stop, self.blank)))
-        return [True] * blank + absent[blank:]
+        for column in range(max(columns.start, self.gap.start), min(columns.stop, self.gap.stop)):
+            absent[column - columns.start] = True
+        return absent
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.

@@ -15,10 +15,11 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, shares_text, values_for
+from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.crystallization import summary
 from lenstui.ui.slots import LENSES, Slots
 from lenstui.ui.widgets.cell import clip
-from lenstui.ui.widgets.difference_cells import MOST_LINES
+from lenstui.ui.widgets.difference_cells import MOST_LINES, marked
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
@@ -160,13 +161,16 @@ class Panes(Vertical):
         vocabulary: int,
         cursor: Cursor,
         *,
-        blank: int = 0,
+        gap: range = NO_GAP,
     ) -> None:
-        """Show the grid of a lens, with no cells in it yet, and in its first `blank` columns never any."""
+        """Show the grid of a lens, with no cells in it yet, and in the columns of its `gap` never any."""
         self._vocabulary = vocabulary
         for pane in self._panes_with(lens):
-            missing = max(blank, self.grids["logit"].blank) if pane.lens == DIFFERENCE else blank
-            pane.grid.start(rows, columns, vocabulary, blank=missing)
+            missing, shown = gap, columns
+            if pane.lens == DIFFERENCE:
+                left = self.grids["logit"]
+                missing, shown = gap or left.gap, marked(left.columns, columns)
+            pane.grid.start(rows, shown, vocabulary, gap=missing)
             pane.show_grid()
             pane.grid.move_to(cursor)
 
