@@ -8,6 +8,7 @@ import numpy as np
 
 from lenstui.lens.cells import Cells, IntArray, crystallization_rows
 from lenstui.lens.rows import is_whole_stream, stream_places
+from lenstui.ui.alignment import NO_GAP
 
 _UNKNOWN = (
     "crystallization: known only with all rows read (b)",
@@ -16,7 +17,7 @@ _UNKNOWN = (
 )
 
 
-def summary(settled: IntArray, rows: Sequence[str], width: int, *, blank: int = 0) -> str:
+def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = NO_GAP) -> str:
     """The columns of a lens: their median, and how many do not wait for the last row. Empty if none is read.
 
     The first token's column, often an attention sink, is left out where there are others. With some rows not
@@ -26,12 +27,12 @@ def summary(settled: IntArray, rows: Sequence[str], width: int, *, blank: int = 
         settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
         rows: labels of the rows; those of sublayers do not count.
         width: terminal cells that there are.
-        blank: how many of the columns, in front, hold no token.
+        gap: the columns that hold no token.
     """
     if not is_whole_stream(rows):
         return _fitting(_UNKNOWN, width)
-    behind = settled[blank + 1 :]
-    settled = behind if (behind >= 0).any() else settled[blank:]
+    settled = np.delete(settled, gap)
+    settled = settled[1:] if (settled[1:] >= 0).any() else settled
     read = settled[settled >= 0]
     if not read.size:
         return ""

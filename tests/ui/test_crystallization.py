@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Input
 
+from lenstui.export.difference import DIFFERENT
 from lenstui.lens.cells import Cells, Tile, row_labels
+from lenstui.ui import palette
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.crystallization import of_column, summary
 from lenstui.ui.fit_messages import TunedRead
@@ -59,12 +62,23 @@ def marked(grid: Grid) -> set[Cursor]:
         for row in range(len(grid.rows)):
             region = grid._region(Cursor(row, column))
             lines = [drawn[y] for y in range(region.y, region.bottom) if HEADER <= y < len(drawn)]
-            starts = [line.crop(region.x, region.x + 2).text for line in lines]
-            bars = {start[:1] == BAR or start[1:] == PLAIN_BAR for start in starts}
+            bars = {_has_bar(line.crop(region.x, region.x + 3), grid) for line in lines}
             assert len(bars) <= 1
             if True in bars:
                 found.add(Cursor(row, column))
     return found
+
+
+def _has_bar(start: Strip, grid: Grid) -> bool:
+    """Whether a line of a cell begins with one, or with a mark that it differs, in its colour."""
+    if DIFFERENT not in start.text[:2]:
+        return start.text[:1] == BAR or start.text[1:2] == PLAIN_BAR
+    styles = [segment.style for segment in start if segment.text.strip()]
+    if len(styles) < 2:  # the mark in the cell's own colour
+        return False
+    mark, behind = styles[:2]
+    assert mark is not None and behind is not None
+    return mark.color == palette.bar(behind, grid._look.mode).color
 
 
 def expected(grid: Grid, seen: Grid | None = None) -> set[Cursor]:
@@ -243,12 +257,12 @@ def test_the_first_token_of_the_shorter_prompt_does_not_count() -> None:
     prompt = [0, 3, 4, 2]  # where its columns settle; the first is a sink
     wanted = summary(np.array(prompt, np.int32), row_labels(4), 200)
     assert wanted == "crystallization: median row 2 · 2 of 3 columns before the last row"
-    for blank in (1, 3):
-        behind = np.array([-1] * blank + prompt, np.int32)
-        assert summary(behind, row_labels(4), 200, blank=blank) == wanted
-        assert summary(behind[: blank + 1], row_labels(4), 200, blank=blank) == (
-            "crystallization: median row emb · 1 of 1 columns before the last row"
-        )
+    for gap in (range(1), range(3), range(1, 3), range(3, 4)):
+        shown = np.insert(np.array(prompt, np.int32), [gap.start] * len(gap), -1)
+        assert summary(shown, row_labels(4), 200, gap=gap) == wanted
+    assert summary(np.array([-1, -1, 0], np.int32), row_labels(4), 200, gap=range(2)) == (
+        "crystallization: median row emb · 1 of 1 columns before the last row"
+    )
 
 
 @pytest.mark.parametrize("width", [80, 40, 28])
@@ -339,6 +353,7 @@ async def test_the_difference_marks_where_the_tuned_lens_settles(opened: Any) ->
         compared, tuned = app.explore.panes.shown_grid, app.explore.grids["tuned"]
         assert compared is not tuned
         assert marked(compared) == expected(tuned, compared) != set()
+        assert frame(app, "difference").endswith("· ▌ the tuned lens settles")
         await pilot.press("right_square_bracket")
         await pilot.pause()
         assert marked(compared) == expected(tuned, compared) != set()

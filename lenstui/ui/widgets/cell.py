@@ -97,11 +97,16 @@ class Look:
         return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
 
     def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
-        """A line of a cell with a bar in the place of the space before its text; the last is underlined."""
-        if self.mode is Mode.PLAIN:
+        """A line of a cell with a bar in the place of the space before its text; the last is underlined.
+
+        A mark that it differs stays, in the colour of the bar.
+        """
+        before = 1 if self.mode is Mode.PLAIN else 0  # the glyph of the level
+        if before:
             yield text[0], style
-        yield (PLAIN_BAR if self.mode is Mode.PLAIN else BAR), palette.bar(style, self.mode)
-        yield text[2 if self.mode is Mode.PLAIN else 1 :], style + self.settled if last else style
+        bar = PLAIN_BAR if self.mode is Mode.PLAIN else BAR
+        yield DIFFERENT if text[before] == DIFFERENT else bar, palette.bar(style, self.mode)
+        yield text[before + 1 :], style + self.settled if last else style
 
     def label(self, text: str, column_width: int) -> str:
         """The text above a column, over that of its cells."""

@@ -15,10 +15,11 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, shares_text, values_for
+from lenstui.lens.rows import is_whole_stream
 from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.crystallization import summary
 from lenstui.ui.slots import LENSES, Slots
-from lenstui.ui.widgets.cell import clip
+from lenstui.ui.widgets.cell import BAR, clip
 from lenstui.ui.widgets.difference_cells import MOST_LINES, marked
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
 from lenstui.ui.widgets.grid import MAX_DEPTH, Cursor, Grid
@@ -286,14 +287,16 @@ class Panes(Vertical):
             return
         self._compared.compare(self.grids["logit"], self.grids["tuned"], self._difference, self._vocabulary)
         different, compared = self._compared.counted
-        self.pane(DIFFERENCE).border_subtitle = (
-            f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
-        )
+        told = f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
+        if told and self.crystallization and is_whole_stream(self._compared.rows):
+            told += f" · {BAR} the {self.slots.spoken['tuned']} settles"
+        self.pane(DIFFERENCE).border_subtitle = told
 
     def watch_crystallization(self) -> None:
         """The grids mark where their columns settle, and the frames of the lenses sum it up."""
         for grid in self._all_grids:
             grid.marks = self.crystallization
+        self._compare()
         self._say_where_settled()
 
     def on_resize(self) -> None:
@@ -306,7 +309,7 @@ class Panes(Vertical):
         for lens, grid in self.grids.items():
             told = ""
             if self.crystallization and grid.display:
-                told = summary(grid.settled, grid.rows, room, blank=grid.blank)
+                told = summary(grid.settled, grid.rows, room, gap=grid.gap)
             self.pane(lens).border_subtitle = told
 
     def next_value(self, step: int) -> None:

@@ -74,8 +74,8 @@ class PromptBox(TextArea):
         return shown
 
     def action_read(self) -> None:
-        """Read the prompt."""
-        self.post_message(self.Submitted(self.prompt))
+        """Read the prompt, once the letters that were typed before are in it."""
+        self.call_later(lambda: self.post_message(self.Submitted(self.prompt)))
 
     def action_leave(self) -> None:
         """Go to the grid."""
