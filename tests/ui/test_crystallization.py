@@ -20,7 +20,6 @@ from textual.widgets import Input
 
 from lenstui.export.difference import DIFFERENT
 from lenstui.lens.cells import Cells, Tile, row_labels
-from lenstui.ui import palette
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.crystallization import of_column, summary
 from lenstui.ui.fit_messages import TunedRead
@@ -62,23 +61,19 @@ def marked(grid: Grid) -> set[Cursor]:
         for row in range(len(grid.rows)):
             region = grid._region(Cursor(row, column))
             lines = [drawn[y] for y in range(region.y, region.bottom) if HEADER <= y < len(drawn)]
-            bars = {_has_bar(line.crop(region.x, region.x + 3), grid) for line in lines}
+            bars = {_has_bar(line.crop(region.x, region.x + 3)) for line in lines}
             assert len(bars) <= 1
             if True in bars:
                 found.add(Cursor(row, column))
     return found
 
 
-def _has_bar(start: Strip, grid: Grid) -> bool:
-    """Whether a line of a cell begins with one, or with a mark that it differs, in its colour."""
+def _has_bar(start: Strip) -> bool:
+    """Whether a line of a cell begins with one, or with a mark that it differs in a colour of its own."""
     if DIFFERENT not in start.text[:2]:
         return start.text[:1] == BAR or start.text[1:2] == PLAIN_BAR
-    styles = [segment.style for segment in start if segment.text.strip()]
-    if len(styles) < 2:  # the mark in the cell's own colour
-        return False
-    mark, behind = styles[:2]
-    assert mark is not None and behind is not None
-    return mark.color == palette.bar(behind, grid._look.mode).color
+    pieces = list(start.crop(start.text.index(DIFFERENT)))
+    return len(pieces) > 1 and pieces[0].style.color != pieces[1].style.color  # type: ignore[union-attr]
 
 
 def expected(grid: Grid, seen: Grid | None = None) -> set[Cursor]:
