@@ -195,7 +195,10 @@ def test_the_table(words: Any, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert lines[-1].endswith(f"tuned lens mine.pt · prompts {words[2]}")
     assert "Skipped 1 line without a prompt: cases.jsonl line 7 (it has promt)." in err
     assert "1 of 6 prompts cannot be read: line 6: The prompt is empty." in err
-    assert "The targets of 1 of 6 prompts are no single token" in err
+    assert (
+        "The target of 1 of 6 prompts is no single token: the first of those it is cut into is followed"
+        in err
+    )
 
 
 def test_values_rows_and_lenses(printed: Callable[..., str]) -> None:
@@ -287,6 +290,36 @@ def test_nothing_to_write(tiny_folder: Path, tmp_path: Path, capsys: Any) -> Non
     assert status("read", "--prompts", file, "-o", file, "--format", "json") == 1
     assert "is the file of prompts" in capsys.readouterr().err
     assert file.read_text() == '{"prompt": "a"}\n'
+
+
+def test_what_is_said_of_one_and_of_several(tiny_folder: Path, tmp_path: Path, capsys: Any) -> None:
+    def said(*prompts: str) -> list[str]:
+        file = tmp_path / "cases.jsonl"
+        lines = [{"prompt": prompt, "target": "" if prompt == "a " else "tree"} for prompt in prompts]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert status("read", "--prompts", file, "--model", tiny_folder, "--format", "csv") == 0
+        return [line for line in capsys.readouterr().err.splitlines() if " of " in line]
+
+    long = "x" * 200 + " "
+    assert said(long, "a ") == [
+        "lenstui: 1 of 2 prompts is too long for the model: its beginning was cut.",
+        "lenstui: The target of 1 of 2 prompts is no single token: the first of those it is cut into is "
+        "followed.",
+    ]
+    assert said(long, long) == [
+        "lenstui: 2 of 2 prompts are too long for the model: their beginnings were cut.",
+        "lenstui: The targets of 2 of 2 prompts are no single token: the first of those they are cut into is "
+        "followed.",
+    ]
+    empty = "The prompt is empty."
+    assert said("a ", "", "") == [
+        f"lenstui: 2 of 3 prompts cannot be read: line 2: {empty} line 3: {empty}",
+    ]
+    (line,) = said("a ", "", "x", "", "", "")
+    assert line.startswith(
+        f"lenstui: 5 of 6 prompts cannot be read: line 2: {empty} line 3: The tokenizer puts"
+    )
+    assert line.endswith(f"line 4: {empty} And 2 more.")
 
 
 def test_ctrl_c_leaves_nothing_half_written(programs: Forked, tiny_folder: Path, tmp_path: Path) -> None:

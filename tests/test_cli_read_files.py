@@ -99,6 +99,7 @@ def test_what_the_model_says_is_read_too(neox_folder: Path, tmp_path: Path) -> N
     content = json.loads(page.read_text("utf-8"))
     model, ids = GPTNeoXForCausalLM.from_pretrained(neox_folder).eval(), content["token_ids"]
     assert len(ids) == 2 + 4
+    assert content["appended"] == 4
     for end in range(2, len(ids)):
         with torch.inference_mode():
             logits = model(torch.tensor([ids[:end]])).logits[0, -1]
@@ -113,7 +114,8 @@ def test_what_the_model_says_is_read_too(neox_folder: Path, tmp_path: Path) -> N
     full = written(
         tmp_path / "c" / "b.json", "read", "h" * (CONTEXT - 1), "--model", str(neox_folder), "--append", "4"
     )
-    assert len(json.loads(full.read_text("utf-8"))["token_ids"]) == CONTEXT
+    whole = json.loads(full.read_text("utf-8"))
+    assert (len(whole["token_ids"]), whole["appended"]) == (CONTEXT, 1)
 
 
 def test_the_difference_in_files(

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,6 +34,7 @@ EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./exampl
 _STDIN = "standard input"
 _STREAMED = ("csv", "parquet")
 _FOR_PROGRAMS = ("json", *_STREAMED)
+_NAMED = 3  # prompts that cannot be read, with their reasons
 _TICK = 0.1  # seconds between two reports of progress
 
 
@@ -76,7 +77,7 @@ class _Tally:
 
     cases: int = 0
     failed: int = 0
-    first_failed: FailedCase | None = None
+    first_failed: list[FailedCase] = field(default_factory=list)
     cut: int = 0
     parts: int = 0
 
@@ -87,7 +88,8 @@ class _Tally:
         self.cases += 1
         if isinstance(readout, FailedCase):
             self.failed += 1
-            self.first_failed = self.first_failed or readout
+            if len(self.first_failed) < _NAMED:
+                self.first_failed.append(readout)
         else:
             self.cut += readout.dropped > 0
             self.parts += readout.target is not None and not readout.target.whole
@@ -219,15 +221,21 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         yield str(prompts.skipped)
     if shape.lenses == LENSES and opened.lens is None:
         yield f"There is no tuned lens for {opened.model.name}: only the logit lens is shown."
-    if (first := tally.first_failed) is not None:
-        where = f"{prompts.skipped.unit} {first.case.number}"
-        yield f"{tally.failed} of {tally.cases} prompts cannot be read: {where}: {first.reason}"
+    if tally.failed:
+        unit = prompts.skipped.unit
+        why = [f"{unit} {failed.case.number}: {failed.reason}" for failed in tally.first_failed]
+        more = [f"And {tally.failed - len(why)} more."] if tally.failed > len(why) else []
+        yield f"{tally.failed} of {tally.cases} prompts cannot be read: {' '.join([*why, *more])}"
     if tally.cut:
-        yield f"{tally.cut} of {tally.cases} prompts are too long for the model: their beginnings were cut."
+        said = "is too long for the model: its beginning was"
+        said = said if tally.cut == 1 else "are too long for the model: their beginnings were"
+        yield f"{tally.cut} of {tally.cases} prompts {said} cut."
     if tally.parts:
+        whose, cut = f"of {tally.parts} of {tally.cases} prompts", "no single token: the first of those"
         yield (
-            f"The targets of {tally.parts} of {tally.cases} prompts are no single token: "
-            "the first of those they are cut into is followed."
+            f"The target {whose} is {cut} it is cut into is followed."
+            if tally.parts == 1
+            else f"The targets {whose} are {cut} they are cut into is followed."
         )
 
 

@@ -42,7 +42,11 @@ class Source:
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
     """The source of a readout and its prompt, as plain values by name."""
-    return source_facts(source) | {"prompt": prompt.text, "dropped": prompt.dropped}
+    return source_facts(source) | {
+        "prompt": prompt.text,
+        "dropped": prompt.dropped,
+        "appended": prompt.appended,
+    }
 
 
 def source_facts(source: Source) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ _BEGINNINGS = (
     (b"{", "JSON"),
     (b"[", "JSON"),
 )
+_CONTROL = {*range(0x20), 0x7F} - {*b"\a\b\t\n\f\r\x1b"}  # bytes that are in no text
 
 
 def utf8_lines(lines: Iterable[bytes], name: object) -> Iterator[str]:
@@ -173,7 +175,13 @@ def looks_like(beginning: bytes) -> str:
             return kind
     if not beginning:
         return "an empty file"
-    return "some binary file" if b"\0" in beginning else "text"
+    if not _CONTROL.isdisjoint(beginning):
+        return "some binary file"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)  # the end may be cut
+    except UnicodeDecodeError:
+        return "some binary file, or text in another encoding than UTF-8"
+    return "text"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from lenstui.lens.errors import LensError
 
 EXAMPLES = "examples"  # the name of the set that comes with lenstui
 
+TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
 _PROMPT_NAMES = ("prompt", "text")
 _TARGET_NAME, _GROUP_NAME = "target", "group"
 
@@ -51,6 +52,7 @@ class PromptFile:
 
     The ending says what it is: `.parquet` and `.pq`, `.jsonl`, `.ndjson` and `.json` (one object a line),
     everything else plain text: one prompt a line, blank lines passed over, a target behind the last tab.
+    Tables (`.csv`, `.xlsx`, …) are refused.
 
     Attributes:
         path: the file.
@@ -124,6 +126,11 @@ def read_cases(file: PromptFile, skipped: SkippedLines | None = None) -> Iterato
     try:
         if path.is_dir():
             raise LensError(f"{path} is a folder: name a file of prompts in it.")
+        if ending in TABLES:
+            raise LensError(
+                f"No prompts are read from {ending}: save {path} as JSON lines (.jsonl) or Parquet with "
+                "a column 'prompt', or as plain text (.txt), one prompt a line and a target behind a tab."
+            )
         if ending in PARQUET:
             yield from _some(_parquet_cases(file, skipped), path)
         else:

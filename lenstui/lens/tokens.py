@@ -22,11 +22,13 @@ class Prompt:
         text: what was typed.
         ids: its token ids, one per column.
         dropped: how many tokens were cut from the front because the model's context is shorter.
+        appended: how many of the last tokens were appended by id. The text alone may be cut into others.
     """
 
     text: str
     ids: tuple[int, ...]
     dropped: int = 0
+    appended: int = 0
 
 
 def encode(
@@ -76,7 +78,7 @@ def encode(
         dropped = len(ids) - context
         front = front[:context]
         ids = [*front, *ids[len(ids) - context + len(front) :]]
-    return Prompt(text, tuple(ids), dropped)
+    return Prompt(text, tuple(ids), dropped, min(len(tail), len(ids) - len(front)))
 
 
 def front_of(tokenizer: Any) -> list[int]:

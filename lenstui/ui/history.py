@@ -18,6 +18,21 @@ class History:
         self._path = path
         self.trouble: str | None = None  # the first there was
         self.prompts: tuple[str, ...] = self._read()
+        self._first = ""  # what this program started with
+        self._since = 0  # how many were added after that
+
+    def begin(self, prompt: str) -> None:
+        """Start with a prompt, which may be nobody's: it can be walked back to, and is not written down."""
+        self._first = prompt
+
+    @property
+    def walked(self) -> tuple[str, ...]:
+        """Earlier prompts, newest last, and among them the one that this program started with."""
+        at = max(len(self.prompts) - self._since, 0)
+        before, after = self.prompts[:at], self.prompts[at:]
+        if not self._first or self._first in {*before[-1:], *after[:1]}:
+            return self.prompts
+        return (*before, self._first, *after)
 
     def add(self, prompt: str) -> None:
         """Keep a prompt that was read, beside those that other programs have added meanwhile."""
@@ -28,6 +43,7 @@ class History:
             self.prompts = known
             return
         self.prompts = (*known, prompt)[-MOST:]
+        self._since += 1
         if self._path is not None:
             self._note(write_state(self._path, VERSION, {"prompts": self.prompts}))
 
@@ -68,7 +84,7 @@ class Walk:
             if back < 0:
                 return None
             self._draft = typed
-            self._prompts = self._history.prompts
+            self._prompts = self._history.walked
             self._at = len(self._prompts)
             if self._prompts[-1:] == (typed,):  # it has just been read
                 self._at -= 1

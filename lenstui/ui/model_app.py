@@ -66,6 +66,7 @@ class ModelApp(App[None]):
         self._train: Train | None = None  # once it was open
         self._quit_training: QuitTraining | None = None  # while it is asked
         prompt = FIRST_PROMPT if start.prompt is None else start.prompt
+        self._history.begin(prompt)
         self.explore = Explore(prompt, depth=start.top_k, history=self._history)
 
     @cached_property

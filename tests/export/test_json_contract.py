@@ -40,6 +40,7 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
             "sublayers",
             "prompt",
             "dropped",
+            "appended",
             "tokens",
             "token_ids",
             "rows",

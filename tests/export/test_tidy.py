@@ -227,6 +227,7 @@ def test_parquet_says_where_it_comes_from() -> None:
         "sublayers": False,
         "prompt": HOSTILE_PROMPT,
         "dropped": 0,
+        "appended": 0,
     }
 
 

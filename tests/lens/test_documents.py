@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -107,6 +108,10 @@ def test_parquet_columns(write: Write) -> None:
         (b"<!doctype html>", "HTML or XML"),
         (b"text,label\nx,1\n", "text"),
         (b"\x89\0\1\2", "some binary file"),
+        (np.random.default_rng(0).bytes(4096), "some binary file"),
+        ("é".encode() * 33 + b"x", "text"),
+        (b"x" + "é".encode() * 33, "text"),  # what is looked at ends within a character
+        ("tout à fait".encode("latin-1"), "some binary file, or text in another encoding than UTF-8"),
     ],
 )
 def test_no_parquet_file(write: Write, content: bytes, kind: str) -> None:

@@ -225,7 +225,10 @@ def test_a_chat_is_as_the_template_has_it_and_bos_is_not_doubled(chat_tokenizer:
     assert (prompt.text, list(prompt.ids)) == (text, theirs)
     assert prompt.ids[0] == 0
     assert prompt.ids.count(0) == 1 + text.count("<bos>")
-    assert encode(chat_tokenizer, text, chat=True, tail=(7, 8)).ids == (*theirs, 7, 8)
+    longer = encode(chat_tokenizer, text, chat=True, tail=(7, 8))
+    assert (longer.ids, longer.appended, prompt.appended) == ((*theirs, 7, 8), 2, 0)
+    cut = encode(chat_tokenizer, text, chat=True, tail=(7,) * 20, context=9)
+    assert (cut.ids, cut.appended) == ((0, *(7,) * 8), 8)
     cut = encode(chat_tokenizer, text, chat=True, context=9)
     assert cut.ids == (0, *theirs[-8:])
     assert cut.dropped == len(theirs) - 9

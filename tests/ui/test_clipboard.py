@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lenstui import paths
 from lenstui.ui.screens import taking_away
 
 from .conftest import subtitle, until
-from .taking_away import TEXT, choose, copy, hint, id_of, pin, said, taken
+from .taking_away import TEXT, choose, copy, hint, id_of, pin, said, taken, write
 
 
 async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
@@ -100,7 +101,7 @@ async def test_y_copies_as_many_tokens_as_the_cell_shows(opened: Any) -> None:
         assert "Copied" in said(app)
 
 
-async def test_the_command_of_appended_tokens(opened: Any) -> None:
+async def test_the_command_of_appended_tokens(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         explore = app.explore
         await pilot.press("a")
@@ -116,6 +117,9 @@ async def test_the_command_of_appended_tokens(opened: Any) -> None:
         before = app.clipboard
         await pilot.press("Y")
         await until(pilot, lambda: "No command reads the same" in said(app))
+        app.clear_notifications()
+        await write(app, pilot, "json", tmp_path / "two.json")
+        assert json.loads((tmp_path / "two.json").read_text())["appended"] == 2
         assert app.clipboard == before
 
 

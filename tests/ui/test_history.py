@@ -121,6 +121,33 @@ def test_walk() -> None:
     assert walk.step(-1, "two") == "changed"
 
 
+def test_the_prompt_that_it_started_with_is_walked_to_and_not_kept(path: Path) -> None:
+    History(path).add("older")
+    history = History(path)
+    history.begin("start")
+    walk = Walk(history)
+    assert walk.step(1, "start") == "older"  # it is on screen
+    assert walk.step(-1, "older") == "start"
+    for added in ("new", "newer"):
+        history.add(added)
+    assert [walk.step(1, typed) for typed in ("newer", "new", "start")] == ["new", "start", "older"]
+    assert History(path).prompts == ("older", "new", "newer")
+
+
+def test_a_first_prompt_that_is_read_again_is_walked_to_once(path: Path) -> None:
+    history = History(path)
+    history.begin("start")
+    history.add("start")
+    history.add("new")
+    walk = Walk(history)
+    assert walk.step(1, "new") == "start"
+    assert walk.step(1, "start") is None
+    resumed = History(path)
+    resumed.begin("new")  # where the last session ended
+    walk = Walk(resumed)
+    assert walk.step(1, "new") == "start"
+
+
 def prompt(app: Any) -> str:
     return str(app.explore.query_one(PromptBox).prompt)
 
@@ -138,10 +165,12 @@ async def test_up_and_down_in_the_prompt(path: Path) -> None:
         await pilot.press("x", "up")
         assert prompt(app) == "two"
         await pilot.press("up", "up")
+        assert prompt(app) == "first"  # with which it started
+        await pilot.press("up")
         assert prompt(app) == "an older\nprompt"
         await pilot.press("up")  # within it
         assert app.explore.query_one(PromptBox).cursor_location[0] == 0
-        await pilot.press("down", "down", "down", "down")
+        await pilot.press("down", "down", "down", "down", "down")
         assert prompt(app) == "twox"
         await pilot.press("down")
         assert prompt(app) == "twox"
