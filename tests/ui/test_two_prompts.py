@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from lenstui.lens.cells import Tile
 from lenstui.ui.alignment import on_screen
@@ -21,6 +21,7 @@ from lenstui.ui.screens.cell import CellScreen
 from lenstui.ui.screens.grid_screen import NO_COLUMN
 from lenstui.ui.screens.model_picker import Chosen
 from lenstui.ui.screens.prompt_sets import PromptSets
+from lenstui.ui.screens.take_away import TakeAway
 from lenstui.ui.slots import Comparison, Side
 from lenstui.ui.widgets.detail import CellView
 from lenstui.ui.widgets.difference_grid import DifferenceGrid
@@ -190,7 +191,6 @@ async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path:
         ("a", "neither grows"),
         ("G", "neither grows"),
         ("backspace", "neither grows"),
-        ("x", "M takes a second prompt away first"),
         ("Y", "M takes a second prompt away first"),
     ],
 )
@@ -200,6 +200,20 @@ async def test_what_is_of_one_prompt_says_so(opened: Any, key: str, reason: str)
         await pilot.press(key)
         assert app.screen is app.explore
         assert reason in said(app)
+
+
+async def test_two_sides_are_taken_as_a_picture(opened: Any, tmp_path: Path) -> None:
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, TakeAway))
+        assert [option.id for option in app.screen.query_one(OptionList).options if option.id] == ["screen"]
+        path = tmp_path / "two.svg"
+        app.screen.query_one(Input).value = str(path)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.explore and path.exists())
+        text = path.read_text().replace("&#160;", " ")
+        assert ONE in text and f"“{OTHER}” · tuned" in text
 
 
 async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -15,6 +16,7 @@ from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.screens.rereading import Rereading
 from lenstui.ui.screens.taking_away import TakingAway
 from lenstui.ui.slots import Comparison, beside_name
+from lenstui.ui.takeaway_things import THINGS, Thing
 from lenstui.ui.widgets.grid import Cursor
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 NOTHING_BESIDE = (
     "Nothing is beside the open model: M puts another one there; B a second prompt; o, then c another lens."
 )
-ALONE = "Files and commands are of one model and prompt, and two sides are on screen: M takes {} away first."
+ALONE = "A command is of one model and prompt, and two sides are on screen: M takes {} away first."
 FIRST_PROMPT = "No prompt is read yet: a second one goes beside the first."
 NOT_LONGER = "Two prompts are on screen, and neither grows: M takes the second one away first."
 
@@ -180,18 +182,14 @@ class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
             self._tell(NOT_LONGER)
         return are_two
 
-    def action_take_away(self) -> None:
-        """What is on screen is of two models, and every file of one."""
-        if not self._two_sides():
-            super().action_take_away()
+    @property
+    def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
+        """Two sides are taken as a picture: every other file is of one model and one prompt."""
+        return super().things if self.comparison is None else ([THINGS["screen"]], [])
 
     def action_copy_command(self) -> None:
-        """No command reads two models."""
-        if not self._two_sides():
-            super().action_copy_command()
-
-    def _two_sides(self) -> bool:
-        """Whether two sides are on screen, which is said."""
+        """No command reads two sides."""
         if self.comparison is not None:
             self._tell(ALONE.format(beside_name(self.comparison)))
-        return self.comparison is not None
+        else:
+            super().action_copy_command()

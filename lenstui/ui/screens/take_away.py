@@ -236,9 +236,5 @@ def _options(files: Sequence[Thing], copies: Sequence[Thing]) -> list[Option | N
     def heading(text: str) -> Option:
         return Option(Text(text, style="italic"), disabled=True)
 
-    return [
-        heading("to a file"),
-        *map(option, files),
-        heading("to the clipboard"),
-        *map(option, copies),
-    ]
+    to_clipboard = [heading("to the clipboard"), *map(option, copies)] if copies else []
+    return [heading("to a file"), *map(option, files), *to_clipboard]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,7 +19,7 @@ from lenstui.ui.screens.continuing import Continuing
 from lenstui.ui.screens.pinning import Pinning
 from lenstui.ui.takeaway import Order
 from lenstui.ui.takeaway_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
-from lenstui.ui.takeaway_things import THINGS, Thing
+from lenstui.ui.takeaway_things import COPIES, FILES, THINGS, Thing
 
 if TYPE_CHECKING:
     from lenstui.ui.screens.take_away import TakeAway
@@ -66,7 +67,7 @@ class TakingAway(Continuing, Pinning):
         def closed(_: None) -> None:
             self._takeaway = None
 
-        self._takeaway = TakeAway(self)
+        self._takeaway = TakeAway(self, *self.things)
         self.app.push_screen(self._takeaway, closed)
 
     def action_copy_cell(self) -> None:
@@ -84,6 +85,11 @@ class TakingAway(Continuing, Pinning):
             self._tell(NOTHING)
             return
         self._app.takeaway.take_command(self._order(None))
+
+    @property
+    def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
+        """What can be taken: to files, and to the clipboard."""
+        return FILES, COPIES
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
