@@ -29,7 +29,8 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     """The likeliest tokens of the cell under Explore's cursor, which moves along."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  as Textual declares them
+    # Two lists of tokens and numbers need more room than two grids.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual declares them
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="cell.help"),
         Binding("down", "scroll(1)", "Line down", show=False, id="cell.line_down"),
