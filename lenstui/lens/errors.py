@@ -6,8 +6,9 @@ class LensError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What `error` says, on one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """What `error` says, on one line: the first, and the second where the first only announces it."""
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first.rstrip()} {more[0].strip()}" if more and first.rstrip().endswith(":") else first
 
 
 def first_clause(error: Exception) -> str:
