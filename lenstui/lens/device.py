@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 
 from lenstui.lens.device_names import DEVICES, DTYPES, is_device_name
-from lenstui.lens.errors import LensError
+from lenstui.lens.errors import LensError, NoDeviceError
 
 
 def pick_device(name: str) -> torch.device:
     """The device called `name`; `auto` is the first accelerator, else the CPU.
 
     Raises:
-        LensError: if there is no such device here.
+        NoDeviceError: if there is no such device here.
+        LensError: if that is the name of none.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -24,10 +25,10 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            raise LensError(f"There is no {name} here ({count} CUDA devices). Use --device auto or cpu.")
+            raise NoDeviceError(f"There is no {name} here ({count} CUDA devices). Use --device auto or cpu.")
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise LensError("There is no mps device here. Use --device auto or cpu.")
+        raise NoDeviceError("There is no mps device here. Use --device auto or cpu.")
     return device
 
 

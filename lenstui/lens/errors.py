@@ -5,6 +5,10 @@ class LensError(Exception):
     """Something that the user can act on. The message is one line: what is wrong, and what to do."""
 
 
+class NoDeviceError(LensError):
+    """The device that was asked for is not on this machine."""
+
+
 def first_line(error: BaseException) -> str:
     """What `error` says, on one line: the first, and the second where the first only announces it."""
     first, *more = str(error).strip().splitlines() or [type(error).__name__]

@@ -144,7 +144,9 @@ class Pretrained:
         try:
             # With the configuration, which it would else read with whatever code that names.
             known = {} if words else {"config": self.config}
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=self.trusted, **known, **words)
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=self.trusted, **known, **words
+            )
         except Exception as error:
             if not self._has_vocabulary:
                 raise self._no_tokenizer from error
@@ -152,7 +154,9 @@ class Pretrained:
                 raise LensError(
                     f"The tokenizer of {self.name} needs Python code of its own: {_WARNING}."
                 ) from error
-            raise LensError(f"The tokenizer in {self.place} cannot be read: {first_clause(error)}.") from error
+            raise LensError(
+                f"The tokenizer in {self.place} cannot be read: {first_clause(error)}."
+            ) from error
         # For some families transformers makes an empty one out of nothing.
         if not self._has_vocabulary and not tokenizer("a", add_special_tokens=False)["input_ids"]:
             raise self._no_tokenizer
@@ -161,15 +165,13 @@ class Pretrained:
     @property
     def _has_vocabulary(self) -> bool:
         """Whether any file is there that a tokenizer has its tokens from."""
-        return is_gguf(self.place) or any(
-            any(self.place.glob(pattern)) for pattern in _VOCABULARIES
-        )
+        return is_gguf(self.place) or any(any(self.place.glob(pattern)) for pattern in _VOCABULARIES)
 
     @property
     def _no_tokenizer(self) -> LensError:
         return LensError(
-            f"{self.place} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json): copy the tokenizer's "
-            "files there, from the model that this one was made from."
+            f"{self.place} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json): "
+            "copy the tokenizer's files there, from the model that this one was made from."
         )
 
 

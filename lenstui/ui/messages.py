@@ -76,9 +76,10 @@ class ModelLoaded(Message):
 
 @dataclass
 class LoadFailed(Message):
-    """No model was opened; the one before stays."""
+    """No model was opened; the one before stays. The device that was asked for may be why: there is none."""
 
     text: str
+    no_device: bool = False
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from lenstui.lens.cells import row_labels
-from lenstui.lens.errors import LensError, named_line
+from lenstui.lens.errors import LensError, NoDeviceError, named_line
 from lenstui.opening import DOWNLOADING, Opened, open_model
 from lenstui.start import Start
 from lenstui.ui.beside import Beside, beside_no_longer, give_back_memory
@@ -80,7 +80,7 @@ class ModelWork:
                 use(opened)
         except LensError as error:
             if not stop():  # else it is given up, which is known
-                self._post(LoadFailed(str(error)))
+                self._post(LoadFailed(str(error), no_device=isinstance(error, NoDeviceError)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
             self._post(LoadFailed(f"Opening failed: {named_line(error)}"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lenstui.export.printable import printable
 from lenstui.ui.widgets.cell import clip
@@ -105,15 +105,18 @@ def beside_name(comparison: Comparison) -> str:
 
 
 def _told_apart(left: Side, right: Side) -> tuple[str, str]:
-    """Short names of two models; where these are the same with the owner, the folder or the dtype."""
-    for parts in (1, 2):
-        names = _name(left, parts), _name(right, parts)
-        if names[0] != names[1]:
-            return names
-    left_name, right_name = _name(left, 1), _name(right, 1)
-    if left.dtype == right.dtype:
-        return left_name, right_name
-    return f"{left_name} {left.dtype}", f"{right_name} {right.dtype}"
+    """Short names of two models; where these are the same, with the owner or the folder.
+
+    A dtype is named where both are called the same, whatever their revisions, and it is not.
+    """
+    names = _name(left, 1), _name(right, 1)
+    is_one = _name(replace(left, revision=None), 1) == _name(replace(right, revision=None), 1)
+    if names[0] == names[1] and left.model != right.model:
+        names = _name(left, 2), _name(right, 2)
+        names = names if names[0] != names[1] else (_name(left, 1), _name(right, 1))
+    if is_one and left.dtype != right.dtype:
+        return f"{names[0]} {left.dtype}", f"{names[1]} {right.dtype}"
+    return names
 
 
 def _name(side: Side, parts: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ class Switching(Remembering):
         self._thread.submit("load", lambda stop: None)
         self._hand_on(LoadFailed("The download was stopped: what came whole is kept."))
 
+    def take_any_device(self) -> None:
+        """The one that was asked for is not here: what is opened from now on goes to the one that is."""
+        self._start = replace(self._start, device="auto")
+
     def action_open_model(self) -> None:
         """Ask for a model and open it."""
         if self.training.is_busy:
@@ -37,6 +42,8 @@ class Switching(Remembering):
         from lenstui.ui.screens.model_picker import ModelPicker  # the first paint can do without
 
         recent, start = self._session.recent(), self._start
+        if self.explore.model is None and start.model is not None:
+            recent = [start.model, *recent]  # it was not opened, which may be no fault of its own
         self.push_screen(
             ModelPicker(self.explore.model, recent, start.device, start.dtype), self._open_chosen
         )

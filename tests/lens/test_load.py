@@ -221,12 +221,19 @@ def test_weights_that_are_no_numbers(folder: Path) -> None:
 def test_no_tokenizer(folder: Path) -> None:
     for file in folder.glob("*tokenizer*"):
         file.unlink()
-    assert "tokenizer" in refusal(folder)
+    assert f"{folder} has no tokenizer (tokenizer.json" in refusal(folder)
+
+
+def test_no_tokenizer_where_transformers_would_make_an_empty_one(tmp_path: Path) -> None:
+    random_model(hf.GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=300)).save_pretrained(tmp_path)
+    assert "has no tokenizer" in refusal(tmp_path)
 
 
 def test_a_damaged_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"version": "1.0"')
-    assert "tokenizer" in refusal(folder)
+    message = refusal(folder)
+    assert message.startswith(f"The tokenizer in {folder} cannot be read: ")
+    assert not message.endswith((":", ": ", ":."))
 
 
 # Devices and dtypes

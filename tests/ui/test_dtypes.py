@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from textual.widgets import Input
 
 from lenstui.lens.device_names import DTYPES
@@ -15,6 +16,7 @@ from lenstui.lens.tokens import encode
 from lenstui.start import Start
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.screens.model_picker import Chosen, ModelPicker
+from lenstui.ui.slots import LENSES, Comparison, Side, Slots, beside_name
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelTable
@@ -122,6 +124,27 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
                 naive = module(ids).logits[0].float().max(-1).values.numpy()
             np.testing.assert_allclose(tops[slot], naive, rtol=1e-4 if dtype == torch.float32 else 2e-2)
         assert (tops["logit"] != tops["tuned"]).any()  # that is what the dtype changes
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "titles"),
+    [
+        (("a/b", "main", "float32"), ("a/b", None, "bfloat16"), ("b@main float32", "b bfloat16")),
+        (("a/b", "v1", "float32"), ("a/b", "v2", "bfloat16"), ("b@v1 float32", "b@v2 bfloat16")),
+        (("a/b", "v1", "float32"), ("a/b", "v2", "float32"), ("b@v1", "b@v2")),
+        (("a/b", None, "float32"), ("c/b", None, "float32"), ("a/b", "c/b")),
+        (("a/b", None, "float32"), ("c/b", None, "float16"), ("a/b float32", "c/b float16")),
+        (("a/b", None, "float32"), ("a/c", None, "float16"), ("b", "c")),
+        (("a/b", None, "float32"), ("a/b", None, "float32"), ("b", "b")),
+    ],
+)
+def test_two_sides_are_told_apart(
+    left: tuple[str, str | None, str], right: tuple[str, str | None, str], titles: tuple[str, str]
+) -> None:
+    sides = [Side(*side, vocabulary=9, kind="logit", lens=None) for side in (left, right)]
+    shown = Slots.of(Comparison(*sides)).titles
+    assert tuple(shown[lens][-1] for lens in LENSES) == titles
+    assert beside_name(Comparison(*sides)) == titles[1]
 
 
 def test_what_is_kept_of_what_was_asked_for() -> None:

@@ -19,6 +19,7 @@ from lenstui.ui.screens.model_picker import ModelPicker
 from lenstui.ui.widgets.detail import CellView
 from lenstui.ui.widgets.grid import Cursor, Grid
 from lenstui.ui.widgets.legend import Legend
+from lenstui.ui.widgets.model_table import ModelTable
 from lenstui.ui.widgets.pane import Pane
 from lenstui.ui.widgets.prompt_box import PromptBox
 from lenstui.ui.widgets.status_bar import StatusBar
@@ -269,6 +270,25 @@ async def test_a_model_that_cannot_be_opened_at_start(tmp_path: Path) -> None:
         assert "Press m" in message(app, "logit")
         await pilot.press("m")
         assert isinstance(app.screen, ModelPicker)
+
+
+async def test_a_device_that_is_not_here_is_asked_for_only_once(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    app = LenstuiApp(Start(prompt="a", model=str(tiny_model), device="cuda"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "There is no cuda here" in message(app, "logit"))
+        assert "Press m to open a model on the device that there is" in message(app, "logit")
+        await pilot.press("m")
+        await until(
+            pilot, lambda: "free on cpu" in str(app.screen.query_one("#model-detail", Static).render())
+        )
+        table = app.screen.query_one(ModelTable)
+        table.choose(str(tiny_model))
+        await pilot.press("enter")
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        assert app.explore.model is not None and app.explore.model.device == "cpu"
 
 
 async def test_another_model_opens_and_reads_the_same_prompt(opened: Any, shared: Path) -> None:

@@ -125,8 +125,11 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         """Say why; what was open stays open."""
         self._downloading = False
         self.query_one(StatusBar).stage = None
+        if message.no_device:
+            self._app.take_any_device()
         if self._model is None:
-            self.panes.say(f"{message.text}\n\nPress m to open another model.")
+            what = "a model on the device that there is" if message.no_device else "another model"
+            self.panes.say(f"{message.text}\n\nPress m to open {what}.")
             self.grids["logit"].focus()
         else:
             self.notify(message.text, title="Not opened", severity="error", timeout=15, markup=False)

@@ -298,7 +298,7 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         """Hand back what is highlighted; what is typed, where that was not looked for yet."""
         model = self._table.chosen
         if self._answered != self._text or model is None:
-            if self._text and not self._trouble:
+            if self._text:
                 self.dismiss(Chosen.read(self._text, self._dtype))
         elif model.where == FOLDER:
             self.action_complete()
