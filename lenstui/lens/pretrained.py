@@ -148,12 +148,12 @@ class Pretrained:
                 folder, trust_remote_code=self.trusted, **known, **words
             )
         except Exception as error:
-            if not self._has_vocabulary:
-                raise self._no_tokenizer from error
             if "trust_remote_code" in str(error):
                 raise LensError(
                     f"The tokenizer of {self.name} needs Python code of its own: {_WARNING}."
                 ) from error
+            if not self._has_vocabulary:
+                raise self._no_tokenizer from error
             raise LensError(
                 f"The tokenizer in {self.place} cannot be read: {first_clause(error)}."
             ) from error
