@@ -24,11 +24,12 @@ import numpy.typing as npt
 from lenstui import __version__
 from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
+from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, shares_text, values_for
+from lenstui.export.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, values_for
 from lenstui.lens.cells import Cells
 from lenstui.lens.pins import Pin
 
@@ -127,7 +128,7 @@ def _data(
         "k": lenses[0].top_ids.shape[2],
         "value": value.key,
         "values": [
-            _difference(one, readout.lenses, vocabulary) if diff else _value(one, streams, vocabulary)
+            _difference(one, readout.lenses, vocabulary) if diff else _value(one, streams, lenses, vocabulary)
             for one in values
         ],
         "difference": {"title": TITLE, "mark": DIFFERENT} if diff else None,
@@ -170,17 +171,20 @@ def _probability_of(place: int, text: str) -> Value:
     )
 
 
-def _value(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> dict[str, Any]:
-    numbers = {name: value.of(cells) for name, cells in lenses.items()}
+def _value(
+    value: Value, streams: Mapping[str, Cells], shown: Sequence[Cells], vocabulary: int
+) -> dict[str, Any]:
+    numbers = {name: value.of(cells) for name, cells in streams.items()}
     scale: Scale = value.scale(list(numbers.values()), vocabulary)
+    first, last = end_texts(value.format, scale, beyond(scale, map(value.of, shown)))
     return {
         "key": value.key,
         "label": value.label,
         "unit": value.unit,
         "scale": asdict(scale),
         "steps": list(scale.steps),
-        "legend": [value.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
-        "note": shares_text(value, numbers),
+        "legend": [first, value.format(scale.at(0.5)), last],
+        "note": shares_note(value, numbers),
     }
 
 
@@ -189,13 +193,14 @@ def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> d
     shown = Difference(value)
     differences = shown.of(lenses["logit"], lenses["tuned"])
     scale = shown.scale(differences, vocabulary)
+    first, last = end_texts(shown.format, scale, beyond(scale, [differences]))
     return {
         "key": value.key,
         "label": value.label,
         "unit": shown.unit,
         "scale": asdict(scale),
         "steps": list(scale.steps),
-        "legend": [shown.format(scale.at(fraction)) for fraction in (0.0, 0.5, 1.0)],
+        "legend": [first, shown.format(scale.at(0.5)), last],
         "note": shown.note(scale),
         "differences": _short(differences),
     }

@@ -12,11 +12,12 @@ from rich.cells import cell_len
 
 from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
+from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import NO_LEVEL, Scale, Value, shares_text
+from lenstui.export.values import NO_LEVEL, Scale, Value
 from lenstui.lens.cells import Cells, IntArray
 from lenstui.lens.rows import is_sublayer, is_whole_stream
 
@@ -95,7 +96,7 @@ def svg_figure(
     settled = {f"{name} lens": readout.crystallization(name) for name in readout.lenses}
     # What is between two rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
-    scale, note = value.scale(list(streams.values()), vocabulary), shares_text(value, streams)
+    scale, note = value.scale(list(streams.values()), vocabulary), shares_note(value, streams)
     if diff:
         logit, tuned = readout.lenses["logit"], readout.lenses["tuned"]
         shown = Difference(value)
@@ -120,7 +121,8 @@ def svg_figure(
             parts += _grid(frame, band, tokens[name], levels, settled[name], at=(left, top + _ROW))
         top += frame.grid_height + _GAP
     legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
-    parts += _legend(legend, shown, scale, top)
+    ends = end_texts(shown.format, scale, beyond(scale, numbers.values()))
+    parts += _legend(legend, ends, "" if scale.two else shown.format(scale.at(0.5)), scale, top)
     bars = f"Bar: from this row on the likeliest token stays the final one{' (tuned lens)' if diff else ''}."
     footer = [
         *([bars] if is_whole_stream(readout.rows) else []),
@@ -208,7 +210,7 @@ def _grid(
             x += frame.widths[column]
 
 
-def _legend(title: str, value: Value | Difference, scale: Scale, top: int) -> Iterator[str]:
+def _legend(title: str, ends: tuple[str, str], middle: str, scale: Scale, top: int) -> Iterator[str]:
     """The colours with the numbers that they stand for, or where there are only two with the words."""
     left = _MARGIN
     swatch = 2 * _SWATCH if scale.two else _SWATCH
@@ -216,9 +218,8 @@ def _legend(title: str, value: Value | Difference, scale: Scale, top: int) -> It
     yield _text(left, top + _FONT, title)
     for step, level in enumerate(scale.steps):
         yield _rectangle(left + step * swatch, top + _ROW, swatch, _ROW - 3, LEVEL_COLOURS[level])
-    marks = ((0.0, "start"), (1.0, "end")) if scale.two else ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
-    for fraction, anchor in marks:
-        number = value.format(scale.at(fraction))
+    marks = ((0.0, "start", ends[0]), (0.5, "middle", middle), (1.0, "end", ends[1]))
+    for fraction, anchor, number in marks if middle else marks[::2]:
         yield _text(left + round(fraction * width), top + 3 * _ROW - 6, number, anchor=anchor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,21 +147,6 @@ def rank_text(number: float) -> str:
 def agreement_text(number: float) -> str:
     """Whether, in a word."""
     return "–" if math.isnan(number) else "yes" if number else "no"
-
-
-def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
-    """Of a value that is yes or no, the share of yes for each lens; of any other nothing.
-
-    The last row, which is the final one itself, does not count.
-
-    Args:
-        value: whose numbers these are.
-        lenses: by lens name, `[rows, cols]`, NaN where not yet read.
-    """
-    if value is not AGREEMENT:
-        return ""
-    shares = {name: numbers[:-1][np.isfinite(numbers[:-1])] for name, numbers in lenses.items()}
-    return " · ".join(f"{name} {100 * of.mean():.0f}% yes" for name, of in shares.items() if of.size)
 
 
 def _ranks(ranks: IntArray) -> FloatArray:

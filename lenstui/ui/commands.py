@@ -29,6 +29,8 @@ WORDS = (
     ("rank", "tokens likelier than the final top-1; 0: none"),
     ("left, right", "KL, ranks: of each against its own final"),
     ("≠", "of the difference: the lenses' tokens differ"),
+    ("% yes, in … cells", "without the last row and the first column"),
+    ("≥ 6.00, ≤ −10", "there is more beyond the end of the scale"),
     ("wiring ok", "head(final norm(h)) is the model's output"),
     ("settles at", "the crystallization row: its top-1 stays final"),
     ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),

@@ -65,6 +65,7 @@ class Slots:
         brief: a word for each, where numbers stand side by side.
         spoken: the same in a sentence, behind "the".
         titles: what each is in full, then shorter and shorter, as many for the one as for the other.
+        one_output: both end in the same last row: they are lenses of one model, on one prompt.
     """
 
     brief: Mapping[str, str] = field(default_factory=lambda: {"logit": "logit", "tuned": "tuned"})
@@ -72,6 +73,7 @@ class Slots:
     titles: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"logit": ("logit lens",), "tuned": ("tuned lens",)}
     )
+    one_output: bool = True
 
     @classmethod
     def of(cls, comparison: Comparison | None) -> Slots:
@@ -88,6 +90,7 @@ class Slots:
             {"logit": "left", "tuned": "right"},
             {"logit": "left pane", "tuned": "right pane"},
             dict(zip(LENSES, titles, strict=True)),
+            one_output=comparison.of_lenses,
         )
 
     def fitting(self, fits: Callable[[Mapping[str, str]], bool]) -> Mapping[str, str]:

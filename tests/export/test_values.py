@@ -33,7 +33,6 @@ from lenstui.export.values import (
     nats_text,
     probability_text,
     rank_text,
-    shares_text,
     values_for,
 )
 from lenstui.lens.cells import Cells
@@ -342,11 +341,6 @@ def test_there_are_values_of_pins_where_there_are_pins(pins: int) -> None:
     assert len(set(labels.values())) == len(labels)
 
 
-def test_the_share_of_agreement_leaves_out_the_last_row_and_what_is_not_read() -> None:
-    numbers = np.array([[0, 1, math.nan], [0, 1, 1], [1, 1, 1]], np.float32)
-    blank = np.full((3, 3), math.nan, np.float32)
-    shown = shares_text(AGREEMENT, {"logit": numbers, "tuned": numbers[1:], "other": blank})
-    assert shown == "logit 60% yes · tuned 67% yes"
-    assert shares_text(PROBABILITY, {"logit": numbers}) == ""
+def test_agreement_is_yes_or_no() -> None:
     assert [AGREEMENT.format(number) for number in (0, 1, math.nan)] == ["no", "yes", "–"]
     assert list(AGREEMENT.scale((), 7).steps) == [0, STEPS - 1]

@@ -45,6 +45,11 @@ def lines(app: LenstuiApp) -> list[str]:
     return [strip.text for strip in grid(app).render_lines(Region(0, 0, *grid(app).size))]
 
 
+def read_by_both(app: LenstuiApp) -> int:
+    """Cells that are compared, but for those of the last row and the first column."""
+    return grid(app).counted(last=False)[1]
+
+
 def legend(app: LenstuiApp) -> str:
     return app.explore.query_one(Legend).render_line(0).text
 
@@ -107,9 +112,10 @@ async def test_numbers_are_tuned_minus_logit(opened: Any, tiny_model: Path) -> N
             await pilot.press("v")
         assert checked == set(values["logit"])
         differs = logits["tuned"].argmax(-1) != logits["logit"].argmax(-1)
-        assert grid(app).counted == (differs.sum(), differs.size)
-        assert f"in {differs.sum()} of {differs.size} cells" in str(
-            app.explore.query_one("#pane-difference", Pane).border_subtitle
+        counted = differs[:-1, 1:]
+        assert str(app.explore.query_one("#pane-difference", Pane).border_subtitle) == (
+            f"≠ another token leads: in {counted.sum()} of {counted.size} cells "
+            "(without the last row and the first column)"
         )
         for row, line in enumerate(reversed(lines(app)[1:5])):
             marks = [mark == "≠" for mark in line[grid(app)._gutter :: 10]][: len(TEXT)]
@@ -192,16 +198,16 @@ async def test_keys_take_the_tuned_lenss_token(opened: Any, tiny_model: Path) ->
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         await pilot.press("a")
         await until(pilot, lambda: len(app.explore.columns) == len(TEXT) + 1)
-        await until(pilot, lambda: grid(app).counted[1] == 4 * (len(TEXT) + 1))
+        await until(pilot, lambda: read_by_both(app) == 3 * len(TEXT))
         assert app.explore.tail == (token,)
         await pilot.press("G")
         assert isinstance(app.screen, AskGeneration)
         assert app.screen._tuned
         app.screen.query_one("#generation-count", Input).value = "2"
         await pilot.press("enter")
-        await until(pilot, lambda: grid(app).counted[1] == 4 * (len(TEXT) + 3))
+        await until(pilot, lambda: read_by_both(app) == 3 * (len(TEXT) + 2))
         await pilot.press("backspace")
-        await until(pilot, lambda: grid(app).counted[1] == 4 * (len(TEXT) + 2))
+        await until(pilot, lambda: read_by_both(app) == 3 * (len(TEXT) + 1))
         assert shown(app) == ["difference"]
 
 
@@ -291,7 +297,7 @@ async def test_what_only_one_lens_has_read_is_pending(still: LenstuiApp) -> None
         still.explore.post_message(TunedRead(1, 2, part, dict(enumerate(WORDS)), 0.1))
         await pilot.pause(0.1)
         assert np.isnan(grid(still).values).all(axis=0).tolist() == [not 2 <= i < 5 for i in range(8)]
-        assert grid(still).counted[1] == 3 * len(MODEL.rows)
+        assert read_by_both(still) == 3 * (len(MODEL.rows) - 1)
         assert lines(still)[2].split()[1:3] == ["·", "·"]
 
 
@@ -301,10 +307,11 @@ async def test_the_legend_says_which_side_is_which(still: LenstuiApp) -> None:
         before = legend(still)
         await pilot.press("d")
         await pilot.press("v", "v")
-        top = grid(still).scale.hi
+        top, shown = grid(still).scale.hi, grid(still).values
+        low, high = "≤ " * bool((shown < -top).any()), "≥ " * bool((shown > top).any())
         text = legend(still)
-        assert text.startswith(f"KL from final: tuned − logit  tuned lower −{top:.2f} ")
-        assert text.endswith(f" +{top:.2f} nats tuned higher")
+        assert text.startswith(f"KL from final: tuned − logit  tuned lower {low}−{top:.2f} ")
+        assert text.endswith(f" {high}+{top:.2f} nats tuned higher")
         await pilot.press("v")
         assert legend(still).endswith("tuned higher · log scale")
         await pilot.resize_terminal(80, 24)

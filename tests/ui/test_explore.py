@@ -97,8 +97,9 @@ async def test_values_of_the_next_token_and_of_agreement(opened: Any) -> None:
         for lens, of in cells.items():
             same = of.top_ids[:, :, 0] == of.top_ids[-1, :, 0]
             np.testing.assert_array_equal(grid(app, lens).values, same)
-            shares.append(f"{lens} {100 * same[:-1].mean():.0f}% yes")
-        assert legend.render_line(0).text.endswith("  " + " · ".join(shares))
+            shares.append(f"{lens} {100 * same[:-1, 1:].mean():.0f}% yes")
+        note = f"  {' · '.join(shares)} (without the last row and the first column)"
+        assert legend.render_line(0).text.endswith(note)
         assert legend.render_line(0).text.startswith("top-1 is the final one  no ")
         await pilot.press("v")
         assert legend.note == ""

@@ -72,7 +72,7 @@ class DifferenceCells(GridCells):
             self._numbers = np.stack([difference.value.of(cells) for cells in both])
             self._compare_tokens()
             self.values = difference.of(logit.cells, tuned.cells)
-        scale = difference.scale(self.values, vocabulary)
+        scale = difference.scale(self.values[:, self.first_column :], vocabulary)
         self.rescale(scale)
         return scale
 
@@ -80,15 +80,16 @@ class DifferenceCells(GridCells):
         self._is_read = (self._top1 != _NONE).all(axis=0)
         self.differs: npt.NDArray[np.bool_] = self._is_read & (self._top1[_TUNED] != self._top1[_LOGIT])
 
-    @property
-    def different(self) -> int:
-        """In how many cells another token leads."""
-        return int(self.differs.sum())
+    def counted(self, *, last: bool) -> tuple[int, int]:
+        """In how many cells another token leads, of how many that both lenses have read.
 
-    @property
-    def compared(self) -> int:
-        """How many cells both lenses have read."""
-        return int(self._is_read.sum())
+        The first token's column, often an attention sink, does not count.
+
+        Args:
+            last: count the last row too, which only two models, or two prompts, can differ in.
+        """
+        counted = np.s_[: None if last else -1, self.first_column + 1 :]
+        return int(self.differs[counted].sum()), int(self._is_read[counted].sum())
 
     def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
         """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lenstui.export.difference import Difference
+from lenstui.export.difference import DIFFERENT, Difference
+from lenstui.export.legend import NOT_COUNTED
 from lenstui.ui.widgets.difference_cells import MOST_LINES, DifferenceCells
 from lenstui.ui.widgets.grid import Grid
 
@@ -26,10 +27,25 @@ class DifferenceGrid(Grid):
             scale = self._cells.compare(logit._cells, tuned._cells, difference, vocabulary)
         self.scale = scale
 
-    @property
-    def counted(self) -> tuple[int, int]:
-        """In how many cells another token leads, and in how many one could."""
-        return self._cells.different, self._cells.compared
+    def counted(self, *, last: bool) -> tuple[int, int]:
+        """In how many cells another token leads, of how many; the last row counted or not."""
+        return self._cells.counted(last=last)
+
+    def counted_text(self, width: int, *, last: bool) -> str:
+        """The same in words, with what is not counted. Empty where nothing is.
+
+        Args:
+            width: terminal cells that there are.
+            last: count the last row too.
+        """
+        different, compared = self.counted(last=last)
+        if not compared:
+            return ""
+        not_counted = "without the first column" if last else NOT_COUNTED
+        brief = f"in {different} of {compared} cells"
+        full = f"{brief} ({not_counted})"
+        forms = (f"{DIFFERENT} another token leads: {full}", f"{DIFFERENT} {full}", f"{DIFFERENT} {brief}")
+        return next((form for form in forms if len(form) <= width), forms[-1])
 
     def show_place_of(self, grid: Grid) -> None:
         """Scroll to where another grid is, as far as can be."""

@@ -156,8 +156,8 @@ class Grid(GridMoves):
 
     @property
     def scaled_values(self) -> FloatArray:
-        """The same in the residual stream's rows alone: a shared scale is made from these."""
-        return self._cells.values[stream_places(self._rows)]
+        """The same in the residual stream's rows alone, from the first token on: of these a scale is made."""
+        return self._cells.values[stream_places(self._rows), self._cells.first_column :]
 
     def is_absent(self, cursor: Cursor) -> bool:
         """Whether a cell's column is read, and the cell has no number all the same."""

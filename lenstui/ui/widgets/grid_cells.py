@@ -50,6 +50,11 @@ class GridCells:
         self._value = PROBABILITY
         self.texts: MutableMapping[int, str] = {}
 
+    @property
+    def first_column(self) -> int:
+        """That of the first token."""
+        return 0 if self.gap.start else self.gap.stop
+
     def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
         """Fill in the columns from `start` on."""
         if self.cells is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from rich.segment import Segment
 from rich.style import Style
@@ -12,7 +12,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lenstui.export.difference import Difference
+from lenstui.export.legend import NOT_COUNTED, beyond, end_texts
 from lenstui.export.values import PROBABILITY, Scale, Value
+from lenstui.lens.cells import FloatArray
 from lenstui.ui import palette
 
 _STEP_WIDTH = 2
@@ -27,7 +29,22 @@ class Legend(Widget):
 
     value: reactive[Value | Difference] = reactive(PROBABILITY, layout=True)
     scale: reactive[Scale] = reactive(Scale(0, 1), layout=True)
+    is_beyond: reactive[tuple[bool, bool]] = reactive((False, False), layout=True)
     note: reactive[str] = reactive("", layout=True)
+
+    def show(
+        self, value: Value | Difference, scale: Scale, numbers: Collection[FloatArray], note: str = ""
+    ) -> None:
+        """Say what colours mean.
+
+        Args:
+            value: what they show.
+            scale: by which they show it.
+            numbers: all that they show, NaN where there is none.
+            note: shares of these.
+        """
+        self.value, self.scale, self.note = value, scale, note
+        self.is_beyond = beyond(scale, numbers)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as its text."""
@@ -41,10 +58,11 @@ class Legend(Widget):
     def _segments(self, room: int) -> list[Segment]:
         """Name, number, steps, number, unit and note; of a difference also what either side means.
 
-        A difference does without its name where there is no room: the frame above says it too.
+        A difference does without its name where there is no room: the frame above says it too. So does a note
+        without what it does not count, which the list of keys has.
         """
         value = self.value
-        first, last = (value.format(self.scale.at(end)) for end in (0, 1))
+        first, last = end_texts(value.format, self.scale, self.is_beyond)
         before, after = f"{first} ", f" {last} {value.unit}".rstrip()
         if isinstance(value, Difference):
             below, above = value.sides
@@ -56,6 +74,9 @@ class Legend(Widget):
             Segment(after, self.rich_style),
             *([Segment(f"  {self.note}", self.rich_style)] if self.note else []),
         ]
+        not_counted = Segment(f" ({NOT_COUNTED})", self.rich_style)
+        if self.note and _width([*segments, not_counted]) <= room:
+            segments.append(not_counted)
         return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
 
     def _bar(self) -> list[Segment]:

@@ -13,8 +13,9 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
-from lenstui.export.difference import DIFFERENT, Difference
-from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, shares_text, values_for
+from lenstui.export.difference import Difference
+from lenstui.export.legend import shares_text
+from lenstui.export.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.lens.rows import is_whole_stream
 from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.crystallization import summary
@@ -263,17 +264,18 @@ class Panes(Vertical):
 
     def rescale(self) -> None:
         """One scale for both panes, from what has been read so far."""
-        read = {lens: grid.scaled_values for lens, grid in self.grids.items() if grid.cells is not None}
-        scale = self.value.scale(list(read.values()), self._vocabulary)
+        read = {lens: grid for lens, grid in self.grids.items() if grid.cells is not None}
+        scaled = {self.slots.brief[lens]: grid.scaled_values for lens, grid in read.items()}
+        scale = self.value.scale(list(scaled.values()), self._vocabulary)
         for grid in self.grids.values():
             grid.scale = scale
         legend = self.query_one(Legend)
         if self.difference:
             self._compare()
-            legend.value, legend.scale, legend.note = self._difference, self._compared.scale, ""
+            legend.show(self._difference, self._compared.scale, [self._compared.values])
         else:
-            named = {self.slots.brief[lens]: values for lens, values in read.items()}
-            legend.value, legend.scale, legend.note = self.value, scale, shares_text(self.value, named)
+            shown, note = [grid.values for grid in read.values()], shares_text(self.value, scaled)
+            legend.show(self.value, scale, shown, note)
         self._say_where_settled()
 
     @property
@@ -286,10 +288,11 @@ class Panes(Vertical):
         if not self.difference:
             return
         self._compared.compare(self.grids["logit"], self.grids["tuned"], self._difference, self._vocabulary)
-        different, compared = self._compared.counted
-        told = f"{DIFFERENT} another token leads: in {different} of {compared} cells" if compared else ""
-        if told and self.crystallization and is_whole_stream(self._compared.rows):
-            told += f" · {BAR} the {self.slots.spoken['tuned']} settles"
+        has_marks = self.crystallization and is_whole_stream(self._compared.rows)
+        marks = f" · {BAR} the {self.slots.spoken['tuned']} settles" if has_marks else ""
+        room, last = self.size.width - 6 - len(marks), not self.slots.one_output
+        told = self._compared.counted_text(room, last=last)
+        told += marks if told else ""
         self.pane(DIFFERENCE).border_subtitle = told
 
     def watch_crystallization(self) -> None:

@@ -1,0 +1,64 @@
+"""The words of a legend: the numbers at the ends of its colours, and the shares of what is yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from lenstui.export.values import AGREEMENT, Scale, Value
+from lenstui.lens.cells import FloatArray
+
+NOT_COUNTED = "without the last row and the first column"
+
+_ROUNDING = 1e-5  # of a scale's span: a float32 probability may be a little above 1
+
+
+def beyond(scale: Scale, numbers: Iterable[FloatArray]) -> tuple[bool, bool]:
+    """Whether there are numbers below a scale, and whether there are any above it.
+
+    Args:
+        scale: that shows them.
+        numbers: all that are shown, NaN where there is none.
+    """
+    arrays, room = list(numbers), _ROUNDING * (scale.hi - scale.lo)
+    below = any(bool((array < scale.lo - room).any()) for array in arrays)
+    return below, any(bool((array > scale.hi + room).any()) for array in arrays)
+
+
+def end_texts(
+    text: Callable[[float], str], scale: Scale, is_beyond: tuple[bool, bool] = (False, False)
+) -> tuple[str, str]:
+    """What the first step of a scale stands for, and the last: `≥ 6.00` where there are numbers beyond.
+
+    Args:
+        text: one number as text.
+        scale: that shows them.
+        is_beyond: from `beyond`.
+    """
+    below, above = is_beyond
+    low, high = f"{'≤ ' * below}{text(scale.lo)}", f"{'≥ ' * above}{text(scale.hi)}"
+    return (high, low) if scale.low_is_bright and not scale.diverging else (low, high)
+
+
+def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
+    """Of a value that is yes or no, the share of yes for each lens; of any other nothing.
+
+    The last row, which is the final one itself, does not count, and neither does the first column, which is
+    often an attention sink.
+
+    Args:
+        value: whose numbers these are.
+        lenses: by lens name, `[rows, cols]`, the first token's column first, NaN where not yet read.
+    """
+    if value is not AGREEMENT:
+        return ""
+    counted = {name: numbers[:-1, 1:] for name, numbers in lenses.items()}
+    shares = {name: of[np.isfinite(of)] for name, of in counted.items()}
+    return " · ".join(f"{name} {100 * of.mean():.0f}% yes" for name, of in shares.items() if of.size)
+
+
+def shares_note(value: Value, lenses: Mapping[str, FloatArray]) -> str:
+    """The same with what does not count, for a legend that is read far from here."""
+    shares = shares_text(value, lenses)
+    return f"{shares}, {NOT_COUNTED}" if shares else ""
