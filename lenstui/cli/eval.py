@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.output import add_output, deliver, output_format
-from lenstui.cli.stderr import progress, say
+from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.place import check_place
 from lenstui.lens.errors import LensError, first_line
 
@@ -60,13 +60,14 @@ def run(words: Sequence[str]) -> int:
         if given.output.exists() and any(given.output.samefile(file) for file in files):
             raise LensError(f"{given.output} is one of the texts: write to another file.")
 
-    with progress() as on_stage:
+    with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
         opened = open_model(asked, on_stage)
     for remark in opened.remarks:
         say(remark)
-    qualities = _judge(opened, Text(documents, given.max_tokens, given.seq_len))
+    with aside():
+        qualities = _judge(opened, Text(documents, given.max_tokens, given.seq_len))
 
     from lenstui.export.evaluation import evaluation_json, evaluation_table
     from lenstui.opening import source_of

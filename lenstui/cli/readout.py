@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from lenstui.cli.output import deliver, show_text
-from lenstui.cli.stderr import progress, say
+from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.place import check_place
 from lenstui.export.shape import LENSES, Shape
@@ -36,7 +36,7 @@ def show(asked: Start, shape: Shape) -> int:
     """Read the prompt and write the readout."""
     if shape.output is not None:
         check_place(shape.output)  # before a model is loaded in vain
-    with progress() as on_stage:
+    with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
         opened = open_model(asked, on_stage)
@@ -45,7 +45,7 @@ def show(asked: Start, shape: Shape) -> int:
         heading = _heading(opened, asked, shape, tuned=lens is not None)
         tiles = _tiles(opened, lens, heading, asked, shape)
         # What does not need all of it at once is read on while it is written.
-        tiles = chain([next(tiles)], tiles) if shape.format in _BY_TILES else iter(list(tiles))
+        tiles = chain([next(tiles)], each_aside(tiles)) if shape.format in _BY_TILES else iter(list(tiles))
     for remark in _remarks(opened, heading, shape):
         say(remark)
     _write(tiles, heading, opened, asked, shape)

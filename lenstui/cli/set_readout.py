@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.readout import no_lens
-from lenstui.cli.stderr import progress, say
+from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.place import check_place, replacing
 from lenstui.export.shape import LENSES, Shape
@@ -106,9 +106,10 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     with progress() as on_stage:
         from lenstui.opening import open_model
 
-        opened = open_model(asked, on_stage)
+        with aside():
+            opened = open_model(asked, on_stage)
         heading = _heading(opened, shape, asked_set, prompts)
-        reading = _read(opened, shape, asked_set, prompts)
+        reading = each_aside(_read(opened, shape, asked_set, prompts))
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)

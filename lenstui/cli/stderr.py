@@ -5,14 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from typing import TypeVar, cast
 
 from lenstui.export.printable import printable
+
+T = TypeVar("T")
 
 
 def say(message: str) -> None:
     """One line on stderr, nothing in it that could move the cursor."""
     print(f"lenstui: {printable(message)}", file=sys.stderr)
+
+
+def aside() -> AbstractContextManager[object]:
+    """What is printed meanwhile goes to stderr: a model's own code may print, and stdout is for results."""
+    return redirect_stdout(sys.stderr)
+
+
+def each_aside(items: Iterator[T]) -> Iterator[T]:
+    """The items; what is printed while one is made goes to stderr."""
+    end = object()
+    while True:
+        with aside():
+            item = next(items, end)
+        if item is end:
+            return
+        yield cast(T, item)
 
 
 @contextmanager

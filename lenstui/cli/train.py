@@ -17,7 +17,7 @@ from lenstui import paths
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
-from lenstui.cli.stderr import progress, say
+from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.place import check_place
 from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
 from lenstui.lens.errors import LensError, is_out_of_memory, named_line
@@ -80,7 +80,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keep
     if given.save is not None:
         check_place(given.save)
         check_unfinished(given.save)
-    with progress() as on_stage:
+    with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
         model = open_model(asked, on_stage).model
@@ -111,7 +111,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
         check_place(given.save)
         if checkpoint_path(given.save).resolve() != given.resume.resolve():
             check_unfinished(given.save)
-    with progress() as on_stage:
+    with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
         model = open_model(_model_of(checkpoint, asked), on_stage).model
@@ -147,7 +147,8 @@ def _run(fit: Fit, plan: FitPlan, keeping: _Keeping, form: str) -> int:
     from lenstui.lens.lens_fit import fitted_lens
 
     with heard() as ending:
-        ended, kept = _go_on(fit, plan, keeping, ending)
+        with aside():
+            ended, kept = _go_on(fit, plan, keeping, ending)
         stopped = f"Stopped at step {fit.state.step} of {fit.options.steps}"
         how = f" {_how_to_go_on(keeping)}" if kept else ""
         if ended is not None and (ended is not signal.SIGINT or not fit.state.tokens):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import Model
 from lenstui.lens.reading import Reading
@@ -57,7 +59,15 @@ def shared_prompt(
             encode(model.tokenizer, text, bos=reading.bos, chat=reading.chat, context=context, tail=tail)
         )
     if prompts[0].ids != prompts[1].ids:
-        raise LensError(f"The tokenizers of {names[0]} and {names[1]} cut this prompt into other tokens.")
+        first = _only_one_begins_with_bos(one, other, prompts)
+        why = (
+            ""
+            if first is None
+            else f": {names[first]} puts BOS before it. b can have both with it, or without"
+        )
+        raise LensError(
+            f"The tokenizers of {names[0]} and {names[1]} cut this prompt into other tokens{why}."
+        )
     for model, name in zip((one, other), names, strict=True):
         if max(prompts[0].ids) >= model.vocabulary:
             raise LensError(f"{name} has no token {max(prompts[0].ids)}, which is in this prompt.")
@@ -68,6 +78,15 @@ def shared_prompt(
     if rows[0] != rows[1]:
         raise LensError(f"The blocks of {names[0]} and {names[1]} come apart into other rows.")
     return prompts[0]
+
+
+def _only_one_begins_with_bos(one: Model, other: Model, prompts: Sequence[Prompt]) -> int | None:
+    """Which of two prompts is the other one behind a BOS token; None for neither."""
+    for place, model in enumerate((one, other)):
+        begin, longer, shorter = model.tokenizer.bos_token_id, prompts[place].ids, prompts[1 - place].ids
+        if begin is not None and longer == (begin, *shorter):
+            return place
+    return None
 
 
 def shared_context(one: Model, other: Model) -> int | None:

@@ -13,6 +13,7 @@ from families import FAMILIES, SIZES
 from family import random_model
 from safetensors.torch import save_file
 
+from lenstui.cli import main
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, start
 from lenstui.lens import LensError, load
 from lenstui.lens.residual import residual_stream
@@ -94,6 +95,36 @@ def test_code_that_breaks_is_one_clear_line(acme: Path) -> None:
     with pytest.raises(LensError, match=r"cannot be run on a plain text: .*nothing") as caught:
         load(str(acme), device="cpu", trust_remote_code=True)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_the_code_prints_is_not_in_the_results(
+    acme: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        (acme / "acme.py")
+        .read_text()
+        .replace("        output =", "        print('it runs')\n        output =")
+    )
+    (acme / "acme.py").write_text(f"print('it is imported')\n{text}")
+    words = [
+        "read",
+        "Hello",
+        "--model",
+        str(acme),
+        "--trust-remote-code",
+        "--device",
+        "cpu",
+        "--format",
+        form,
+    ]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith('{"' if form == "json" else "lens,row,")
+    assert "it is imported" in err and "it runs" in err
+    assert "it is imported" not in out and "it runs" not in out
+    if form == "json":
+        assert json.loads(out)["prompt"]
 
 
 def test_an_encoder_decoder_of_its_own_code_is_refused_before_it_runs(acme: Path, ran: Path) -> None:
