@@ -14,7 +14,7 @@ from lenstui.lens.anatomy import Anatomy, find_anatomy
 from lenstui.lens.errors import LensError, first_clause
 from lenstui.lens.head import Head, prove_linear
 from lenstui.lens.hub import resolve
-from lenstui.lens.placement import DeviceMap, Placement
+from lenstui.lens.placement import DeviceMap, Placement, broken_width
 from lenstui.lens.pretrained import Pretrained, out_of_memory
 from lenstui.lens.reading import Allowed
 from lenstui.lens.residual import residual_stream
@@ -178,6 +178,11 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         TypeError,
         ValueError,
     ) as error:
+        if (width := broken_width(module)) is not None:
+            raise LensError(
+                f"{name} cannot be run in 4 bits on this {device.type}: a matrix is {width} wide, "
+                "which is no multiple of 64. Use --quantize 8bit, or none."
+            ) from error
         raise LensError(f"{name} cannot be run on a plain text: {first_clause(error)}.") from error
     return Model(
         name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +13,9 @@ import torch
 from lenstui.lens.device import pick_device, pick_dtype
 from lenstui.lens.device_names import QUANTIZATIONS
 from lenstui.lens.errors import LensError
+
+_CASTING = logging.getLogger("bitsandbytes.autograd._functions")
+_IN_4BIT = 64  # weights of a row that share a scale
 
 DeviceMap = str | Mapping[str, int | str]
 
@@ -63,8 +67,26 @@ class Placement:
         if self.quantize is not None:
             from transformers import BitsAndBytesConfig
 
+            _CASTING.addFilter(_is_news)
             words["quantization_config"] = BitsAndBytesConfig(**{f"load_in_{self.quantize}": True})
         return words
+
+
+def broken_width(module: Any) -> int | None:
+    """The first width of a 4-bit matrix whose rows are not whole blocks: not every device can run that.
+
+    Args:
+        module: of transformers.
+    """
+    if not getattr(module, "is_loaded_in_4bit", False):
+        return None
+    linear = (part for part in module.modules() if type(part).__name__ == "Linear4bit")
+    return next((part.in_features for part in linear if part.in_features % _IN_4BIT), None)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that 8-bit matrices take float16, which is said for every matrix of every prompt."""
+    return "inputs will be cast" not in record.msg
 
 
 def _need(package: str, what: str) -> None:

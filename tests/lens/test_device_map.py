@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,36 @@ def test_a_quantised_model_is_read_nearly_as_it_was(
     with torch.inference_mode():
         logits = model.module(ids).logits[0].float()
     np.testing.assert_allclose(ours.top_logits[-1], logits.topk(3).values, rtol=1e-2, atol=1e-2)
+
+
+def test_what_4_bits_cannot_hold_is_said_in_its_own_words(tmp_path: Path, byte_tokenizer: Any) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    config = LlamaConfig(
+        vocab_size=258, hidden_size=96, num_hidden_layers=1, num_attention_heads=2, intermediate_size=128
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    byte_tokenizer.save_pretrained(tmp_path)
+    try:
+        load(str(tmp_path), quantize="4bit")
+    except LensError as error:
+        assert "a matrix is 96 wide, which is no multiple of 64. Use --quantize 8bit" in str(error)
+    else:
+        pytest.skip("this device can run such widths")
+
+
+def test_8_bits_are_not_announced_at_every_matrix(
+    tmp_path: Path, byte_tokenizer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    config = LlamaConfig(
+        vocab_size=258, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=128
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    byte_tokenizer.save_pretrained(tmp_path)
+    load(str(tmp_path), quantize="8bit")
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    logger.warning("something else")
+    assert [record.message for record in caplog.records if record.name == logger.name] == ["something else"]
 
 
 def test_without_bitsandbytes(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
