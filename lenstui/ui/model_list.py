@@ -26,9 +26,7 @@ _MOST_PATHS = 200
 
 
 def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop: Stop) -> None:
-    """The models of the cache, last those that are partly there; folders and files that were open before.
-
-    And the bundled one.
+    """The models of the cache, whole ones first; folders and files that were open before; the bundled one.
 
     Args:
         post: takes the message.
