@@ -25,6 +25,9 @@ from lenstui.ui.switching import Switching
 
 __all__ = ["FIRST_PROMPT", "LenstuiApp", "run"]
 
+# A full collection takes as long as a frame, and painting makes many objects but no cycles: let it be rare.
+COLLECT = (5000, 20, 50)
+
 
 class LenstuiApp(Switching, Requesting, Commands):
     """The full-screen program."""
@@ -150,4 +153,5 @@ def run(
     start = replace(start, top_k=depth or depth_of(look) or start.top_k)
     app = LenstuiApp(start, settings, History(paths.history()), session, look)
     app.show_theme(theme or session.theme(settings))
+    gc.set_threshold(*COLLECT)
     Ending(app).run()

@@ -75,6 +75,7 @@ def show(rows: int, columns: int, depth: int) -> None:
     from textual.widget import Widget
 
     from lenstui.lens.cells import row_labels
+    from lenstui.ui.app import COLLECT
     from lenstui.ui.lean_screen import LeanScreen
     from lenstui.ui.widgets.grid import Grid
 
@@ -99,6 +100,7 @@ def show(rows: int, columns: int, depth: int) -> None:
                 grid.add(0, random_cells(rows, columns, 1000, seed), texts)
             first.pair(second)
             gc.freeze()  # as the app does once a model is loaded; a full collection takes longer than a frame
+            gc.set_threshold(*COLLECT)
 
         def action_repaint(self) -> None:
             self.refresh()
