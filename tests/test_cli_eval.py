@@ -18,10 +18,10 @@ from lenstui import __version__
 from lenstui.cli import main
 from lenstui.lens import Quality, TunedLens, evaluate, load, save_lens
 
+from .conftest import CONTEXT
 from .forked import Forked
 
 ROOT = Path(__file__).parents[1]
-CONTEXT = 96  # of the tiny model
 LENGTH = 32
 WORDS = [f"The {i}th dog ran after {i * i} cats and a bird." for i in range(40)]
 
@@ -34,30 +34,6 @@ def status(*words: str) -> int:
         return int(leaving.code or 0)
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
-    """Folder of a random GPT-NeoX of two blocks that reads bytes, with a random tuned lens beside it."""
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-
-    torch.manual_seed(0)
-    config = GPTNeoXConfig(
-        vocab_size=258,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=CONTEXT,
-        initializer_range=0.3,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    GPTNeoXForCausalLM(config).save_pretrained(folder)
-    byte_tokenizer.save_pretrained(folder)
-    save_lens(TunedLens(torch.randn(2, 32, 32) / 20, torch.randn(2, 32) / 20), folder.parent / "mine.pt")
-    return folder
-
-
 @pytest.fixture
 def text(tmp_path: Path) -> str:
     """A text file of forty documents."""
@@ -67,11 +43,11 @@ def text(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def judged(tiny: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def judged(neox_folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """What `lenstui eval --model tiny --format json` prints for further words."""
 
     def judged(*words: str) -> Any:
-        assert status("eval", "--model", str(tiny), "--device", "cpu", "--format", "json", *words) == 0
+        assert status("eval", "--model", str(neox_folder), "--device", "cpu", "--format", "json", *words) == 0
         return json.loads(capsys.readouterr().out)
 
     return judged
@@ -135,19 +111,19 @@ def assert_same(ours: dict[str, Any], wanted: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("tuned", [False, True])
 def test_the_figures_of_a_random_model(
-    tiny: Path, text: str, judged: Callable[..., Any], tuned: bool
+    neox_folder: Path, text: str, judged: Callable[..., Any], tuned: bool
 ) -> None:
-    lens = tiny.parent / "mine.pt"
+    lens = neox_folder.parent / "mine.pt"
     words = ("--lens", str(lens)) if tuned else ()
     content = judged("--data", text, "--seq-len", str(LENGTH), *words)
     norm = "gpt_neox.final_layer_norm"
-    assert_same(content["logit"], naive(tiny, WORDS, LENGTH, 1000, None, norm))
+    assert_same(content["logit"], naive(neox_folder, WORDS, LENGTH, 1000, None, norm))
     if tuned:
         state = torch.load(lens, weights_only=True)["state_dict"]
         weight, bias = (
             torch.stack([state[f"{row}.{part}"] for row in (0, 1)]) for part in ("weight", "bias")
         )
-        assert_same(content["tuned"], naive(tiny, WORDS, LENGTH, 1000, TunedLens(weight, bias), norm))
+        assert_same(content["tuned"], naive(neox_folder, WORDS, LENGTH, 1000, TunedLens(weight, bias), norm))
     else:
         assert content["tuned"] is None
 
@@ -164,9 +140,9 @@ def test_the_figures_of_a_real_model(shared: Path, capsys: pytest.CaptureFixture
     assert_same(content["logit"], naive(folder, documents, 128, 8, None, "model.norm"))
 
 
-def test_the_standard_error_of_blocks_of_other_lengths(tiny: Path) -> None:
+def test_the_standard_error_of_blocks_of_other_lengths(neox_folder: Path) -> None:
     """That of a ratio: the mean of `kl - mean`, weighted by the lengths."""
-    model = load(str(tiny), device="cpu")
+    model = load(str(neox_folder), device="cpu")
     generator = torch.Generator().manual_seed(0)
     lengths = np.array([5, 9, 30, 12])
     blocks = [torch.randint(258, (length,), generator=generator) for length in lengths.tolist()]
@@ -180,7 +156,7 @@ def test_the_standard_error_of_blocks_of_other_lengths(tiny: Path) -> None:
     assert evaluate(model, blocks[:1])["logit"].kl_sem == ()
 
 
-def test_a_lens_that_is_no_number_is_null(tiny: Path, text: str, tmp_path: Path, judged: Any) -> None:
+def test_a_lens_that_is_no_number_is_null(neox_folder: Path, text: str, tmp_path: Path, judged: Any) -> None:
     weight = torch.zeros(2, 32, 32)
     weight[0, 0, 0] = float("nan")
     save_lens(TunedLens(weight, torch.zeros(2, 32)), tmp_path / "broken.pt")
@@ -193,10 +169,10 @@ def test_a_lens_that_is_no_number_is_null(tiny: Path, text: str, tmp_path: Path,
 # What is printed.
 
 
-def test_the_contract(tiny: Path, text: str, judged: Callable[..., Any]) -> None:
-    content = judged("--data", text, "--lens", str(tiny.parent / "mine.pt"), "--max-tokens", "200")
+def test_the_contract(neox_folder: Path, text: str, judged: Callable[..., Any]) -> None:
+    content = judged("--data", text, "--lens", str(neox_folder.parent / "mine.pt"), "--max-tokens", "200")
     assert (content["version"], content["lenstui"]) == (1, __version__)
-    assert (content["model"], content["revision"], content["dtype"]) == (str(tiny), None, "float32")
+    assert (content["model"], content["revision"], content["dtype"]) == (str(neox_folder), None, "float32")
     assert (content["lens"], content["data"]) == ("mine.pt", [text])
     assert content["tokens"] == 2 * CONTEXT  # whole blocks, no longer than the context
     assert content["rows"] == ["emb", "0", "1"]
@@ -214,9 +190,9 @@ def test_a_single_block_has_no_standard_error(text: str, judged: Callable[..., A
     assert content["logit"]["kl_sem"] is None
 
 
-def test_the_table(tiny: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    lens = str(tiny.parent / "mine.pt")
-    assert status("eval", "--data", text, "--model", str(tiny), "--device", "cpu", "--lens", lens) == 0
+def test_the_table(neox_folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lens = str(neox_folder.parent / "mine.pt")
+    assert status("eval", "--data", text, "--model", str(neox_folder), "--device", "cpu", "--lens", lens) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == ["row", "logit", "KL", "CE", "top-1", "tuned", "KL", "CE", "top-1"]
     assert [line.split()[0] for line in lines[:3]] == ["1", "0", "emb"]
@@ -227,8 +203,10 @@ def test_the_table(tiny: Path, text: str, capsys: pytest.CaptureFixture[str]) ->
     assert lines[6].endswith("tuned lens mine.pt")
 
 
-def test_into_a_file(text: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("eval", "--data", text, "--model", str(tiny), "--device", "cpu", "--max-tokens", "64")
+def test_into_a_file(
+    text: str, neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("eval", "--data", text, "--model", str(neox_folder), "--device", "cpu", "--max-tokens", "64")
     assert status(*words, "-o", str(tmp_path / "out.json")) == 0
     assert status(*words, "-o", str(tmp_path / "out.txt")) == 0
     assert capsys.readouterr() == ("", "")
@@ -237,35 +215,37 @@ def test_into_a_file(text: str, tiny: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_lines_that_were_skipped_are_said(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(["nonsense", *(json.dumps({"body": text}) for text in WORDS)]))
     words = ("--text-column", "body", "--min-chars", "40", "--max-samples", "5")
-    assert status("eval", "--data", str(path), "--model", str(tiny), "--device", "cpu", *words) == 0
+    assert status("eval", "--data", str(path), "--model", str(neox_folder), "--device", "cpu", *words) == 0
     captured = capsys.readouterr()
     assert captured.err == "lenstui: Skipped 1 line without a text: a.jsonl line 1 (not JSON).\n"
 
 
-def test_as_a_program(tiny: Path, text: str, programs: Forked) -> None:
+def test_as_a_program(neox_folder: Path, text: str, programs: Forked) -> None:
     """One JSON object, nothing else."""
-    program = programs.start("eval", "--model", tiny, "--format", "json", "--data", text)
+    program = programs.start("eval", "--model", neox_folder, "--format", "json", "--data", text)
     assert (program.status(), program.err) == (0, "")
     assert json.loads(program.out)["rows"] == ["emb", "0", "1"]
 
 
 def test_progress_on_a_terminal(
-    tiny: Path, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    neox_folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    assert status("eval", "--data", text, "--model", str(tiny), "--device", "cpu", "--seq-len", "16") == 0
+    assert (
+        status("eval", "--data", text, "--model", str(neox_folder), "--device", "cpu", "--seq-len", "16") == 0
+    )
     captured = capsys.readouterr()
     assert captured.out.startswith("row")
     assert "evaluating" in captured.err
     assert captured.err.endswith("\x1b[2K")  # the bar's line is cleared
     monkeypatch.setenv("TERM", "dumb")
-    assert status("eval", "--data", text, "--model", str(tiny), "--device", "cpu") == 0
+    assert status("eval", "--data", text, "--model", str(neox_folder), "--device", "cpu") == 0
     assert capsys.readouterr().err == ""
 
 
@@ -314,10 +294,10 @@ def test_a_wrong_call(words: list[str], complaint: str, capsys: pytest.CaptureFi
     ],
 )
 def test_a_failure_is_one_line(
-    words: list[str], complaint: str, text: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], complaint: str, text: str, neox_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = [text if word == "TEXT" else word for word in words]
-    assert status("eval", "--model", str(tiny), "--device", "cpu", *known) == 1
+    assert status("eval", "--model", str(neox_folder), "--device", "cpu", *known) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert complaint in captured.err
@@ -334,13 +314,13 @@ def test_a_wrong_file_is_found_before_a_model_is_opened(
 
 
 def test_out_of_memory_is_a_clear_line(
-    tiny: Path, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    neox_folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> dict[str, Quality]:
         raise RuntimeError("CUDA out of memory.\nTried to allocate …")
 
     monkeypatch.setattr("lenstui.lens.quality.evaluate", fail)
-    assert status("eval", "--model", str(tiny), "--data", text) == 1
+    assert status("eval", "--model", str(neox_folder), "--data", text) == 1
     assert capsys.readouterr().err == (
         "lenstui: Evaluating failed: CUDA out of memory. Try a smaller --seq-len.\n"
     )
