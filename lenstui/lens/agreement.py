@@ -8,7 +8,7 @@ from lenstui.lens.errors import LensError
 from lenstui.lens.model import Model
 from lenstui.lens.reading import Reading
 from lenstui.lens.readout import rows_to_read
-from lenstui.lens.tokens import Prompt, encode
+from lenstui.lens.tokens import Prompt
 
 
 def check_agreement(one: Model, other: Model) -> None:
@@ -55,9 +55,7 @@ def shared_prompt(
     for model, name in zip((one, other), names, strict=True):
         if refused := reading.refused(model.allowed, model.num_blocks):
             raise LensError(f"{name}: {' '.join(refused.values())}")
-        prompts.append(
-            encode(model.tokenizer, text, bos=reading.bos, chat=reading.chat, context=context, tail=tail)
-        )
+        prompts.append(reading.prompt(model, text, tail=tail, context=context))
     if prompts[0].ids != prompts[1].ids:
         first = _only_one_begins_with_bos(one, other, prompts)
         why = (

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.rows import RowChoice, parse_rows
+from lenstui.lens.tokens import Prompt, encode
+
+if TYPE_CHECKING:
+    from lenstui.lens.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,23 @@ class Reading:
             yield f"rows {self.rows.text}"
         if self.sublayers:
             yield "sublayers"
+
+    def prompt(
+        self, model: Model, text: str, *, tail: Sequence[int] = (), context: int | None = None
+    ) -> Prompt:
+        """A text as a model is to read it.
+
+        Args:
+            model: from `load`.
+            text: the prompt.
+            tail: token ids to put behind those of the text.
+            context: the most columns, where these are fewer than the model's own.
+
+        Raises:
+            LensError: as `encode` does.
+        """
+        most = model.context if context is None else context
+        return encode(model.tokenizer, text, bos=self.bos, chat=self.chat, context=most, tail=tail)
 
     def refused(self, allowed: Allowed, num_blocks: int) -> Mapping[str, str]:
         """Why a model cannot be read so, by the name of what is in the way.

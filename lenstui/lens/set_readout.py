@@ -14,7 +14,6 @@ from lenstui.lens.pins import Pin, find_target
 from lenstui.lens.prompt_set import Case
 from lenstui.lens.reading import Reading
 from lenstui.lens.readout import LENSES, read_tiles
-from lenstui.lens.tokens import encode
 from lenstui.lens.tuned_lens import TunedLens
 
 
@@ -147,7 +146,7 @@ def _read_case(
     if not case.text:
         raise LensError("The prompt is empty.")
     texts = model.texts
-    prompt = encode(model.tokenizer, case.text, bos=reading.bos, chat=reading.chat, context=model.context)
+    prompt = reading.prompt(model, case.text)
     target = None
     if case.target is not None:
         target = find_target(

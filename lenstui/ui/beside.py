@@ -111,39 +111,37 @@ class Beside:
             LensError: if it cannot be read, or not by both alike.
         """
         from lenstui.lens.agreement import shared_prompt
-        from lenstui.lens.tokens import encode
 
         if self.text is None:
             models = self.left.model, self.right.model
             prompt = shared_prompt(*models, request.text, request.reading, tail=request.tail)
             return prompt, prompt
         model, reading = self.left.model, request.reading
-
-        def read(text: str, tail: tuple[int, ...]) -> Prompt:
-            return encode(
-                model.tokenizer, text, bos=reading.bos, chat=reading.chat, context=model.context, tail=tail
-            )
-
-        return read(request.text, request.tail), read(self.text, ())
+        return reading.prompt(model, request.text, tail=request.tail), reading.prompt(model, self.text)
 
     def gaps(self, prompts: tuple[Prompt, Prompt]) -> tuple[range, range]:
         """The columns on screen in which either side has no token."""
         return (NO_GAP, NO_GAP) if self.text is None else gaps(*(prompt.ids for prompt in prompts))
 
     def tiles(
-        self, request: ReadRequest, *, first: range | None = None, columns: range | None = None
+        self,
+        request: ReadRequest,
+        prompts: tuple[Prompt, Prompt],
+        *,
+        first: range | None = None,
+        columns: range | None = None,
     ) -> Iterator[Tile]:
         """Read what is on both sides: tiles of the one and of the other by turns, each with one slot filled.
 
         Args:
             request: what is asked for.
+            prompts: from `prompts`.
             first: the columns on screen, as `read_tiles` takes them.
             columns: a run of them, to read no others.
         """
         from lenstui.lens.readout import read_tiles
 
         reading = request.reading
-        prompts = self.prompts(request)
 
         def of(slot: str, opened: Opened, prompt: Prompt, gap: range) -> Iterator[Tile]:
             for tile in read_tiles(

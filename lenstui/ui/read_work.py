@@ -96,12 +96,12 @@ class ReadWork:
         with self._told(serial, "Reading"):
             request = self._as_far_as_can_be(request)
             self._request = request
-            prompt = self.prompt(request)
-            started = self._started(request, prompt)
+            prompts = self._prompts(request)
+            started = self._started(request, prompts)
             self._post(started)
             count = len(started.columns)
             visible = range(max(0, count - request.page_columns), count)
-            for tile in self._tiles_of_both(request, prompt, first=visible):
+            for tile in self._tiles_of_both(request, prompts, first=visible):
                 if stop():
                     return
                 self._post(TileRead(serial, tile, model.texts.of(_tokens(tile))))
@@ -111,15 +111,15 @@ class ReadWork:
         """What fails meanwhile is told as of that reading."""
         return told(lambda text: self._post(ReadFailed(serial, text)), f"{what} failed")
 
-    def _started(self, request: ReadRequest, prompt: Prompt) -> ReadStarted:
+    def _started(self, request: ReadRequest, prompts: tuple[Prompt, Prompt]) -> ReadStarted:
         """The columns that are about to come, of a second prompt too."""
         assert self._work.opened is not None
         texts = self._work.opened.model.texts
         rows = tuple(row.label for row in self.rows(request))
-        columns = tuple(texts[token] for token in prompt.ids)
         if self._work.beside is None or self._work.beside.text is None:
+            prompt, _ = prompts
+            columns = tuple(texts[token] for token in prompt.ids)
             return ReadStarted(request.serial, columns, prompt.dropped, rows)
-        prompts = self._work.beside.prompts(request)
         gaps = self._work.beside.gaps(prompts)
         left, right = (
             spread([texts[token] for token in side.ids], gap, "")
@@ -139,12 +139,13 @@ class ReadWork:
         """How many columns there are then."""
         if self._work.opened is None:
             return 0
-        model, prompt = self._work.opened.model, self.prompt(request)
+        model, prompts = self._work.opened.model, self._prompts(request)
+        prompt, _ = prompts
         self._request = request
         columns = tuple(model.texts[token] for token in prompt.ids)
         self._post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
         new = range(max(0, min(known, len(columns) - 1)), len(columns))
-        for tile in self._tiles_of_both(request, prompt, columns=new):
+        for tile in self._tiles_of_both(request, prompts, columns=new):
             self._post(TileRead(request.serial, tile, model.texts.of(_tokens(tile))))
         return len(columns)
 
@@ -206,22 +207,17 @@ class ReadWork:
 
     def prompt(self, request: ReadRequest) -> Prompt:
         """The prompt that is asked for, as the open model reads it, and what is beside it."""
-        from lenstui.lens.tokens import encode
+        return self._prompts(request)[0]
 
+    def _prompts(self, request: ReadRequest) -> tuple[Prompt, Prompt]:
+        """The same with what the right pane reads: another one, where a second prompt is on screen."""
         assert self._work.opened is not None
         model = self._work.opened.model
         if self._work.beside is not None:
-            prompt, _ = self._work.beside.prompts(request)
+            left, right = self._work.beside.prompts(request)
         else:
-            prompt = encode(
-                model.tokenizer,
-                request.text,
-                bos=request.reading.bos,
-                chat=request.reading.chat,
-                context=model.context,
-                tail=request.tail,
-            )
-        return replace(prompt, text=request.text + model.texts.join(request.tail))
+            left = right = request.reading.prompt(model, request.text, tail=request.tail)
+        return replace(left, text=request.text + model.texts.join(request.tail)), right
 
     def rows(self, request: ReadRequest) -> tuple[Row, ...]:
         """The rows that are asked for, as they are on screen."""
@@ -234,15 +230,15 @@ class ReadWork:
     def _tiles_of_both(
         self,
         request: ReadRequest,
-        prompt: Prompt,
+        prompts: tuple[Prompt, Prompt],
         *,
         first: range | None = None,
         columns: range | None = None,
     ) -> Iterator[Tile]:
         """What both panes show: the open model's two lenses, or it and what is beside it."""
         if self._work.beside is not None:
-            return self._work.beside.tiles(request, first=first, columns=columns)
-        return self._tiles(request, prompt, self._work.lens_on_screen, first=first, columns=columns)
+            return self._work.beside.tiles(request, prompts, first=first, columns=columns)
+        return self._tiles(request, prompts[0], self._work.lens_on_screen, first=first, columns=columns)
 
     def _tiles(
         self,

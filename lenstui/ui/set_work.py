@@ -23,6 +23,7 @@ from lenstui.lens.reading import Reading
 from lenstui.opening import Opened
 from lenstui.paths import made
 from lenstui.start import Start
+from lenstui.ui.failures import told
 from lenstui.ui.model_thread import ModelThread, Stop
 from lenstui.ui.set_messages import (
     CaseLine,
@@ -142,13 +143,8 @@ class SetWork:
 
     def _guarded(self, steps: Iterator[None], number: int, post: Post) -> Iterator[None]:
         """The steps of a job; what goes wrong is told."""
-        try:
+        with told(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
             yield from steps
-        except LensError as error:
-            post(SetEnded(number, SetEnd.FAILED, str(error)))
-        except Exception as error:  # whatever torch and transformers raise must not end the program
-            text = f"Reading failed: {named_line(error)}"
-            post(SetEnded(number, SetEnd.FAILED, text))
 
     def _read(
         self,

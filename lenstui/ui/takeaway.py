@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from textual.message import Message
 
 from lenstui.export.shape import TOP_K, Shape
 from lenstui.lens.cells import Tile
-from lenstui.lens.errors import LensError, named_line
+from lenstui.lens.errors import LensError
 from lenstui.paths import made
 from lenstui.start import Start
+from lenstui.ui.failures import told
 from lenstui.ui.model_thread import ModelThread, Stop
 from lenstui.ui.read_work import ReadWork, Shown
 from lenstui.ui.takeaway_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
@@ -106,15 +108,9 @@ class Takeaway:
 
     def _guarded(self, steps: Iterator[None], order: Order) -> Iterator[None]:
         """The steps of a job; what goes wrong is told."""
-        try:
+        told_of_it = told(lambda text: self._post(NotTaken(order.number, text)), "It was not taken away")
+        with told_of_it, suppress(_Stopped):
             yield from steps
-        except _Stopped:
-            return
-        except LensError as error:
-            self._post(NotTaken(order.number, str(error)))
-        except Exception as error:  # whatever torch and transformers raise must not end the program
-            text = f"It was not taken away: {named_line(error)}"
-            self._post(NotTaken(order.number, text))
 
     def _read(self, order: Order, stop: Stop) -> Iterator[None]:
         """All columns in order, as `lenstui read` reads them."""
@@ -286,7 +282,6 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
 
 def _no_command(shown: Shown) -> str | None:
     """Why no command reads the same, if none does."""
-    from lenstui.lens.tokens import encode
 
     opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
     if shown.in_training:
@@ -296,7 +291,7 @@ def _no_command(shown: Shown) -> str | None:
     if text == "-" or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
         return "No command reads the same: a command line cannot hold this prompt."
     model, reading = opened.model, shown.request.reading
-    again = encode(model.tokenizer, text, bos=reading.bos, chat=reading.chat, context=model.context)
+    again = reading.prompt(model, text)
     if again.ids != prompt.ids:
         return "No command reads the same: cut into tokens anew, the text gives others than were appended."
     return None
