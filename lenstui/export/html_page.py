@@ -75,7 +75,7 @@ def html_page(
         lenses=(TITLE if diff else " and ".join(f"{name} lens" for name in readout.lenses)).capitalize(),
         summary=_safe(summary(source)),
         versions=_safe(versions_text(source)),
-        sublayers=f"<p>{_safe(sublayers_text(source))}</p>" if source.sublayers else "",
+        sublayers=f"<p>{_safe(sublayers_text(source, readout.left_over))}</p>" if source.sublayers else "",
         prompt=_safe(readout.prompt.text),
         command=_safe(command),
         data=json.dumps(

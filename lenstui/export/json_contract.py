@@ -35,7 +35,9 @@ def json_text(
     A lens that was not read is null, and so is a number that there is not: of the next token in the last
     column, and of the tuned lens in rows of sublayers. `crystallization`, the label of the row from which on
     the top-1 of each column stays the final one, is null where not all rows of the residual stream were read:
-    the top-1 may differ in one that was not. Of the rows that were read alone is `first`.
+    the top-1 may differ in one that was not. Of the rows that were read alone is `first`. With rows of
+    sublayers `left_over` says, for each column, by how much the final logits differ from what the parts,
+    `emb` and the biases add up to (the largest over the vocabulary, nats).
 
     Args:
         readout: what was read.
@@ -60,6 +62,8 @@ def json_text(
             for index, pin in enumerate(pins)
         ],
     }
+    if readout.left_over is not None:
+        content["left_over"] = numbers(readout.left_over)
     if first:
         content["first"] = [
             {

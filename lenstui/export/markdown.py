@@ -64,7 +64,7 @@ def markdown(
         words = [code_span(texts[pin.id]) for pin in pins]
         title = f"**{name} lens** · pinned, in the last column: probability, rank"
         lines += [title, "", *markdown_table(words, of_lens[::-1], _pinned(cells)), ""]
-    lines += [sublayers_text(source), ""] if source.sublayers else []
+    lines += [sublayers_text(source, readout.left_over), ""] if source.sublayers else []
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lenstui import __version__
 
 if TYPE_CHECKING:
+    from lenstui.lens.cells import FloatArray
     from lenstui.lens.tokens import Prompt
 
 
@@ -65,10 +68,18 @@ def source_facts(source: Source) -> dict[str, Any]:
     }
 
 
-def sublayers_text(source: Source) -> str:
-    """What the numbers in the rows of attention and MLP are."""
+def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
+    """What the numbers in the rows of attention and MLP are, and how far they add up to the final logits.
+
+    Args:
+        source: of the readout.
+        left_over: what they leave over in each column, nats, `[cols]`, where that is known.
+    """
     scale = ", at the scale that the final norm has in the last row" if source.final_norm else ""
-    return f"k.attn, k.mlp: the logits that attention and MLP of block k add{scale}"
+    text = f"k.attn, k.mlp: the logits that attention and MLP of block k add{scale}"
+    if left_over is None or not np.isfinite(left_over).any():
+        return text
+    return f"{text}; with emb and biases they add up to the final logits to {np.nanmax(left_over):.1e}"
 
 
 def versions_text(source: Source) -> str:

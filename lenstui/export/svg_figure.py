@@ -126,7 +126,7 @@ def svg_figure(
     bars = f"Bar: from this row on the likeliest token stays the final one{' (tuned lens)' if diff else ''}."
     footer = [
         *([bars] if is_whole_stream(readout.rows) else []),
-        *([sublayers_text(source)] if source.sublayers else []),
+        *([sublayers_text(source, readout.left_over)] if source.sublayers else []),
         summary(source),
     ]
     longest = max(map(cell_len, (*footer, title, legend)))

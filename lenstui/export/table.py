@@ -104,7 +104,7 @@ def table(
     for sought in first:
         parts += _first(readout, heads, sought, width)
     if source.sublayers:
-        parts.append(Text(sublayers_text(source), style="dim"))
+        parts.append(Text(sublayers_text(source, readout.left_over), style="dim"))
     parts.append(Text(summary(source), style="dim"))
     return Text("\n").join(parts).append("\n")
 

@@ -110,11 +110,14 @@ class Tile:
         start: first column.
         stop: one past the last column.
         lenses: cells by lens name, `"logit"` and, where there is one, `"tuned"`.
+        left_over: what the parts of the blocks, the embedding and the biases leave over of the final logits,
+            the largest over the vocabulary, nats, `[cols]`; None without rows of sublayers.
     """
 
     start: int
     stop: int
     lenses: Mapping[str, Cells]
+    left_over: FloatArray | None = None
 
 
 def row_labels(num_blocks: int) -> tuple[str, ...]:

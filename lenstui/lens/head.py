@@ -140,12 +140,22 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
     loud = samples * max(8.0, 2 * (named_cap or 0.0) / float(plain.abs().max().clamp(min=1e-6)))
     wanted_loud = model_head(model, anatomy, loud).float()
     for cap in dict.fromkeys((None, named_cap)):
-        uncapped = wanted if cap is None else cap * torch.atanh((wanted / cap).clamp(-0.9999, 0.9999))
-        fitted = float((uncapped * plain).sum() / plain.square().sum())
+        fitted = _fitted_scale(plain, wanted, cap)
         linear = LinearHead(matrix.weight, matrix.bias, _named_scale(fitted, config), cap)
         if _agrees(linear, samples, wanted) and _agrees(linear, loud, wanted_loud):
             return linear
     return None
+
+
+def _fitted_scale(plain: Tensor, wanted: Tensor, cap: float | None) -> float:
+    """What `plain` logits are multiplied by to make `wanted`, before the softcap."""
+    if cap is not None:
+        # Where the cap is flat its inverse has few digits, and none in half precision.
+        sure = wanted.abs() < 0.7 * cap
+        if not bool(sure.any()):
+            return 1.0
+        plain, wanted = plain[sure], cap * torch.atanh(wanted[sure] / cap)
+    return float((wanted * plain).sum() / plain.square().sum())
 
 
 def _agrees(linear: LinearHead, x: Tensor, wanted: Tensor) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lenstui.lens.cells import Cells, IntArray, Tile, crystallization_rows
+from lenstui.lens.cells import Cells, FloatArray, IntArray, Tile, crystallization_rows
 from lenstui.lens.errors import LensError
 from lenstui.lens.head import Head
 from lenstui.lens.model import Model
@@ -36,12 +37,14 @@ class Readout:
         rows: labels of the rows that were read, top of the network last.
         lenses: cells by lens name.
         pins: pinned token ids, in the order of the cells' last axis.
+        left_over: as a tile's, of all columns.
     """
 
     prompt: Prompt
     rows: tuple[str, ...]
     lenses: Mapping[str, Cells]
     pins: tuple[int, ...] = field(default=())
+    left_over: FloatArray | None = None
 
     def crystallization(self, lens: str) -> IntArray | None:
         """Per column, the index in `rows` of the row where the top-1 settles, `[cols]`.
@@ -69,7 +72,8 @@ class Readout:
         """A readout from all its tiles, in column order."""
         parts = list(tiles)
         lenses = {name: Cells.join(tile.lenses[name] for tile in parts) for name in parts[0].lenses}
-        return cls(prompt, rows, lenses, pins)
+        left_over = [tile.left_over for tile in parts if tile.left_over is not None]
+        return cls(prompt, rows, lenses, pins, np.concatenate(left_over) if left_over else None)
 
 
 def read(
@@ -236,6 +240,7 @@ def _read_tile(
     logits = _logits_of_each(head, chain([head.norm(h[-1])], logit_rows, tuned_rows), _tile_width(model))
 
     final_logits = next(logits)  # [cols, vocabulary]
+    left_over = streams.left_over(columns, final_logits)  # before the logits are written over
     final = Final.of(final_logits, next_ids)
     last_cells = reduce_row(final_logits, final, top_k, pins)
     last_cells["kl"].zero_()  # of a distribution from itself; what was summed is rounding
@@ -252,7 +257,7 @@ def _read_tile(
         read["logit"] = stack([last_cells if row == last else logit_row(row) for row in rows])
     if lens is not None:
         read["tuned"] = stack([last_cells if row == last else tuned_row(row) for row in rows])
-    return Tile(columns.start, columns.stop, read)
+    return Tile(columns.start, columns.stop, read, None if left_over is None else left_over.cpu().numpy())
 
 
 def _logits_of_each(head: Head, rows: Iterable[Tensor], width: int) -> Iterator[Tensor]:

@@ -71,3 +71,19 @@ class Streams:
                 return self.contribution(h, self.h[-1, columns])
         is_last = row.part is None and row.h == len(self.h) - 1
         return self.head(h) if self.final_norm or is_last else self.head.logits(h)
+
+    def left_over(self, columns: slice, final_logits: Tensor) -> Tensor | None:
+        """What the parts of every block, the embedding and the biases do not account for, nats, `[cols]`.
+
+        The largest difference, over the vocabulary, between the final logits that they add up to and the
+        model's own; None where the blocks are not taken apart, or the final norm is passed over.
+
+        Args:
+            columns: which.
+            final_logits: the model's own, `[cols, vocabulary]`.
+        """
+        if self.parts is None or self.contribution is None or not self.final_norm:
+            return None
+        whole = self.contribution.whole(self.parts.summed(columns), self.h[-1, columns])
+        # A forbidden token has -inf on both sides.
+        return torch.where(whole == final_logits, 0.0, (whole - final_logits).abs()).amax(-1)

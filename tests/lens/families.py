@@ -255,7 +255,6 @@ FAMILIES: dict[str, Family] = {
     ),
     "MiniCPM3": Family(
         "MiniCPM3Config", {**LATENT, "dim_model_base": 8, "num_key_value_heads": 4}, scale=1 / 4.0, eps=1e-5,
-        mid=None,
     ),
     "GPT-OSS": Family(
         "GptOssConfig", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}, eps=1e-5

@@ -12,7 +12,7 @@ from torch import Tensor
 from lenstui.lens import LensError, wire
 from lenstui.lens.residual import residual_stream
 from lenstui.lens.rows import ATTENTION, MLP
-from lenstui.lens.sublayers import read_sublayers
+from lenstui.lens.sublayers import parts_of, read_sublayers
 
 IDS = list(range(3, 15))
 
@@ -73,7 +73,7 @@ def test_a_block_of_one_part_is_named_for_what_it_is(byte_tokenizer: Any) -> Non
     model = wire("nemotron-h", module, byte_tokenizer)
     parts = read_sublayers(model, IDS)
     assert [kind == "mlp" for kind in module.config.layers_block_type] == [False, False, True]
-    assert parts.parts == ((ATTENTION,), (ATTENTION,), (MLP,))
+    assert parts_of(model) == ((ATTENTION,), (ATTENTION,), (MLP,))
     h = residual_stream(module, model.anatomy, torch.tensor([IDS]))[:, 0]
     torch.testing.assert_close(parts.attention + parts.mlp, h[1:] - h[:-1], rtol=1e-4, atol=1e-4)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 from textual.binding import Binding, BindingType
 
 from lenstui.lens.rows import MID, MLP, Row
-from lenstui.ui.messages import ReadStarted, SublayersRefused
+from lenstui.ui.messages import ReadDone, ReadStarted, SublayersRefused, TileRead
 from lenstui.ui.screens.rereading import Rereading
 
 SIDE_BY_SIDE = "This model's attention and MLP run side by side: there is no resid_mid between them."
@@ -24,6 +25,10 @@ class TakingApart(Rereading):
         ),
     ]  # fmt: skip
 
+    _left_over: float | None = None  # of the final logits, by all parts together, nats
+    _is_news = False  # there were no rows of sublayers before
+    _is_parallel = False  # attention and MLP run side by side
+
     def action_sublayers(self) -> None:
         """Read the prompt with rows of sublayers, or without."""
         if self._model is None:
@@ -38,9 +43,31 @@ class TakingApart(Rereading):
             self._tell(message.text, seconds=12)
 
     def on_read_started(self, message: ReadStarted) -> None:
-        """Say what is not there, the first time."""
-        if message.serial != self._serial or not self._reading.sublayers or self._shown_reading.sublayers:
+        """Begin anew."""
+        if message.serial == self._serial:
+            self._left_over = None
+            self._is_news = self._reading.sublayers and not self._shown_reading.sublayers
+            parts = {Row.of(label).part for label in message.rows}
+            self._is_parallel = MLP in parts and MID not in parts
+
+    def on_tile_read(self, message: TileRead) -> None:
+        """Keep how far the parts of the columns read so far add up to the final logits."""
+        if message.serial == self._serial and message.tile.left_over is not None:
+            most = np.fmax.reduce(message.tile.left_over)  # NaN where a column has no logits
+            self._left_over = float(most if self._left_over is None else np.fmax(most, self._left_over))
+
+    def on_read_done(self, message: ReadDone) -> None:
+        """Say what is not there, and how far the rest adds up, the first time."""
+        if message.serial != self._serial or not self._is_news:
             return
-        parts = {Row.of(label).part for label in message.rows}
-        if MLP in parts and MID not in parts:
-            self._tell(SIDE_BY_SIDE, seconds=8)
+        self._is_news = False
+        sentences = [SIDE_BY_SIDE] if self._is_parallel else []
+        if self._left_over is not None:
+            sentences.append(adding_up(self._left_over))
+        if sentences:
+            self._tell(" ".join(sentences), seconds=10)
+
+
+def adding_up(left_over: float) -> str:
+    """How far the parts of all blocks add up to the final logits, in a sentence."""
+    return f"Attention, MLPs, emb and biases add up to the final logits to {left_over:.1e}."
