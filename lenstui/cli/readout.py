@@ -10,10 +10,10 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from lenstui.atomic_file import check_place
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
-from lenstui.export.place import check_place
 from lenstui.export.shape import LENSES, Shape
 from lenstui.lens.errors import LensError, first_line
 from lenstui.start import Start
@@ -35,7 +35,7 @@ _BY_TILES = ("csv", "parquet")
 def show(asked: Start, shape: Shape) -> int:
     """Read the prompt and write the readout."""
     if shape.output is not None:
-        check_place(shape.output)  # before a model is loaded in vain
+        check_place(shape.output, special=True)  # before a model is loaded in vain
     with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
