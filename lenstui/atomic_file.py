@@ -85,7 +85,7 @@ def replaced(file: Path, *, private: bool = False, durable: bool = True) -> Iter
     mode = 0o600 if private else 0o666
     try:
         # x: its name is new for sure, so that nothing that somebody put there is followed or overwritten.
-        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:  # noqa: PTH123
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
             yield out
             out.flush()
             if permissions is not None:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from lenstui.lens.contribution import find_contribution
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import WIRING_TEXT, Model
-from lenstui.lens.residual import residual_stream
 from lenstui.lens.rows import ATTENTION, MID, MLP, Row
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # of what the block added
@@ -107,8 +106,7 @@ def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
     """
     watch = _Watch(model, len(ids))
     try:
-        given = torch.tensor([list(ids)], device=model.device)
-        h = residual_stream(model.module, model.anatomy, given)[:, 0]  # [L + 1, cols, d]
+        h = model.stream(torch.tensor([list(ids)]))[:, 0]  # [L + 1, cols, d]
     finally:
         watch.end()
     return Sublayers(h, watch.attention, watch.mlp, watch.is_sequential)
