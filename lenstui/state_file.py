@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any
 
+from lenstui.atomic_file import replaced
 from lenstui.export.printable import printable
+from lenstui.lens.errors import LensError
 
 
 def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
@@ -32,14 +33,10 @@ def write_state(path: Path, version: int, content: dict[str, Any]) -> str | None
     """Have the file say this; why it does not, where it cannot. There is the old one or the new one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)  # for the user's eyes only
-        temporary = Path(name)
-        try:
-            with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123  a number is no path
-                json.dump({"version": version, **content}, file, indent=1)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replaced(path, private=True, durable=False) as file:  # for the user's eyes only
+            file.write(json.dumps({"version": version, **content}, indent=1).encode())
+    except LensError as error:  # a device or a folder has its name
+        return printable(str(error))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return _trouble(path, f"cannot be written ({reason or error})")

@@ -40,6 +40,10 @@ def child(job):
         flags = os.O_WRONLY if job["pipe"] else os.O_RDWR
         os.dup2(os.open(name, flags | os.O_CREAT), number)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)
+    # As a shell starts a program in front, whatever the tests were started by: nohup and `&` ignore some.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGHUP", "SIGTERM", "SIGQUIT"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
     for name in job["ignored"]:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     status = 70

@@ -118,6 +118,41 @@ def test_what_the_model_says_is_read_too(neox_folder: Path, tmp_path: Path) -> N
     assert (len(whole["token_ids"]), whole["appended"]) == (CONTEXT, 1)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "appended", "said"),
+    [
+        (
+            "h" * (CONTEXT - 1),
+            1,
+            "lenstui: --append 4 appended 1 token: the context of 96 columns is full.\n",
+        ),
+        ("h" * CONTEXT, 0, "lenstui: --append 4 appended no tokens: the context of 96 columns is full.\n"),
+        ("hi", 4, ""),
+    ],
+)
+def test_fewer_tokens_than_were_asked_for_are_told(
+    neox_folder: Path, capsys: pytest.CaptureFixture[str], prompt: str, appended: int, said: str
+) -> None:
+    words = (prompt, "--model", str(neox_folder), "--append", "4")
+    assert status("read", *words, "--lenses", "logit", "--format", "json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["appended"] == appended
+    assert err == said
+
+
+def test_a_text_that_ends_early_is_told(
+    neox_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lenstui.lens.generation
+
+    monkeypatch.setattr(lenstui.lens.generation, "generate", lambda *_, **how: iter([40, 1]))
+    words = ("hi", "--model", str(neox_folder), "--append", "4")
+    assert status("read", *words, "--lenses", "logit", "--format", "json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["appended"] == 2
+    assert err == "lenstui: --append 4 appended 2 tokens: the text ends with <eos>.\n"
+
+
 def test_the_difference_in_files(
     neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -214,6 +214,10 @@ def test_ctrl_c_twice_keeps_a_checkpoint_and_does_not_measure(
 
     monkeypatch.setattr(fitting, "fit_steps", interrupted)
     monkeypatch.setattr(fitting, "measure", interrupted_again)
-    assert train(tiny_folder, text, "--save", str(tmp_path / "lens.pt")) == 130
-    assert open_checkpoint(tmp_path / "lens.checkpoint").state["step"] == 2
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # `&` leaves it ignored
+    try:
+        assert train(tiny_folder, text, "--save", str(tmp_path / "lens.pt")) == 130
+        assert open_checkpoint(tmp_path / "lens.checkpoint").state["step"] == 2
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

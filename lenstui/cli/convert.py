@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lenstui.atomic_file import check_replaceable
 from lenstui.cli.arguments import Parser, named_model
 from lenstui.cli.stderr import progress, say
 from lenstui.lens.errors import LensError
@@ -43,6 +44,8 @@ def run(words: Sequence[str]) -> int:
 
 def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, revision: str | None) -> None:
     """Read `source`, write `target`, and say so on one line."""
+    if not to_folder:
+        check_replaceable(target)
     with progress() as on_stage:
         on_stage("importing torch")
         from lenstui.lens.lens_file import open_lens, save_lens

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lenstui.atomic_file import check_place
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.output import add_output, deliver, output_format
 from lenstui.cli.stderr import aside, progress, say
-from lenstui.export.place import check_place
 from lenstui.lens.errors import LensError, first_line
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(words: Sequence[str]) -> int:
     documents = Documents(tuple(given.data), given.text_column, given.min_chars or 1, given.max_samples)
     files = find_files(documents)  # before a model is loaded in vain
     if given.output is not None:
-        check_place(given.output)
+        check_place(given.output, special=True)
         if given.output.exists() and any(given.output.samefile(file) for file in files):
             raise LensError(f"{given.output} is one of the texts: write to another file.")
 

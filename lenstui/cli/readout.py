@@ -10,10 +10,10 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from lenstui.atomic_file import check_place
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
-from lenstui.export.place import check_place
 from lenstui.export.shape import LENSES, Shape
 from lenstui.lens.errors import LensError, first_line
 from lenstui.start import Start
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lenstui.export.values import Value
     from lenstui.lens.cells import Tile
     from lenstui.lens.model import Model
+    from lenstui.lens.tokens import Prompt
     from lenstui.lens.tuned_lens import TunedLens
     from lenstui.opening import Opened
 
@@ -35,7 +36,7 @@ _BY_TILES = ("csv", "parquet")
 def show(asked: Start, shape: Shape) -> int:
     """Read the prompt and write the readout."""
     if shape.output is not None:
-        check_place(shape.output)  # before a model is loaded in vain
+        check_place(shape.output, special=True)  # before a model is loaded in vain
     with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
@@ -141,6 +142,8 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
     if heading.prompt.dropped:
         read, cut = len(heading.prompt.ids), heading.prompt.dropped
         yield f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut."
+    if heading.prompt.appended < shape.append:
+        yield _fewer(opened.model, heading.prompt, shape.append)
     if shape.lenses == LENSES and opened.lens is None:
         yield f"There is no tuned lens for {opened.model.name}: only the logit lens is shown."
     for pin in heading.pins:
@@ -152,6 +155,16 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
             (_, text), *_ = sought.tokens
             said = f"No token is the word {sought.word!r}: the first of those it is cut into"
             yield f"{said}, {text}, is looked for."
+
+
+def _fewer(model: Model, prompt: Prompt, wanted: int) -> str:
+    """Why fewer tokens were appended than --append asked for."""
+    appended, last = prompt.appended, prompt.ids[-1]
+    if appended and last == model.tokenizer.eos_token_id:
+        reason = f"the text ends with {model.texts[last]}"
+    else:
+        reason = f"the context of {model.context} columns is full"
+    return f"--append {wanted} appended {appended or 'no'} token{'s' * (appended != 1)}: {reason}."
 
 
 def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> None:

@@ -13,11 +13,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.atomic_file import check_place
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.readout import no_lens
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
-from lenstui.export.place import check_place, replacing
+from lenstui.export.place import replacing
 from lenstui.export.shape import LENSES, Shape
 from lenstui.lens.errors import LensError
 from lenstui.start import Start
@@ -98,7 +99,7 @@ class _Tally:
 def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     """Read the prompts and write what was read."""
     if shape.output is not None:
-        check_place(shape.output)
+        check_place(shape.output, special=True)
     prompts = _open(asked_set, shape.output)  # before a model is loaded in vain
     # What needs no means is written while it is read, unless the line that shows progress is in the way.
     streamed = shape.format in _STREAMED and (shape.output is not None or not sys.stdout.isatty())

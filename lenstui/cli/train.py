@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui import paths
+from lenstui.atomic_file import check_place
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import aside, progress, say
-from lenstui.export.place import check_place
-from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
+from lenstui.fit_files import Claim, check_unfinished, checkpoint_path, claim, claim_new, lens_path
 from lenstui.lens.errors import LensError, is_out_of_memory, named_line
 from lenstui.start import Start
 from lenstui.typed_number import finite_number, whole_number
@@ -44,12 +44,17 @@ class _Keeping:
     """Where a fit is kept.
 
     Attributes:
-        lens: the file that the lens goes to in the end.
+        claim: on the file that the lens goes to in the end.
         every: seconds between two checkpoints; 0 for none but at an end.
     """
 
-    lens: Path
+    claim: Claim
     every: float
+
+    @property
+    def lens(self) -> Path:
+        """The file that the lens goes to in the end."""
+        return self.claim.lens
 
     @property
     def checkpoint(self) -> Path:
@@ -67,7 +72,10 @@ def run(words: Sequence[str]) -> int:
     elif given.epochs is not None and given.steps is not None:
         parser.error("--epochs says how many steps there are: leave --steps out")
     fit, plan, keeping = _resumed(given, asked) if given.resume is not None else _begun(given, asked)
-    return _run(fit, plan, keeping, given.format)
+    try:
+        return _run(fit, plan, keeping, given.format)
+    finally:
+        keeping.claim.release()
 
 
 def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
@@ -98,8 +106,12 @@ def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keep
     if skipped.count:
         say(str(skipped))
     say_text(fit, given.epochs)
-    lens = given.save or new_lens_path(model.name, options.preset)
-    return fit, plan, _Keeping(lens, given.checkpoint_every)
+    if given.save is None:
+        claimed = claim_new(model.name, options.preset)
+    else:
+        claimed = claim(given.save)
+        check_unfinished(given.save)  # once more: it may be of a fit that has ended since
+    return fit, plan, _Keeping(claimed, given.checkpoint_every)
 
 
 def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
@@ -107,10 +119,12 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
     from lenstui.lens.checkpoint import open_checkpoint, resume
 
     checkpoint = open_checkpoint(given.resume)
-    if given.save is not None:
-        check_place(given.save)
-        if checkpoint_path(given.save).resolve() != given.resume.resolve():
-            check_unfinished(given.save)
+    lens = given.save or lens_path(given.resume)
+    check_place(lens)
+    if checkpoint_path(lens).resolve() != given.resume.resolve():
+        check_unfinished(lens)
+    if given.save is None and checkpoint.save not in {None, lens.absolute()}:
+        say(f"The lens will go to {lens}, beside its checkpoint; --save {checkpoint.save} puts it there.")
     with progress() as on_stage, aside():
         from lenstui.opening import open_model
 
@@ -118,8 +132,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
         on_stage("reading the text")
         fit = resume(model, checkpoint)
     say(f"Going on at step {fit.state.step} of {fit.options.steps}.")
-    lens = given.save or checkpoint.save or new_lens_path(model.name, fit.options.preset)
-    return fit, checkpoint.plan, _Keeping(lens, given.checkpoint_every)
+    return fit, checkpoint.plan, _Keeping(claim(lens), given.checkpoint_every)
 
 
 def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
@@ -234,7 +247,10 @@ def _told(error: Exception) -> str:
 
 
 def _how_to_go_on(keeping: _Keeping) -> str:
-    return f"To go on: lenstui train --resume {shlex.quote(str(keeping.checkpoint))}"
+    words = ["lenstui", "train", "--resume", str(keeping.checkpoint)]
+    if lens_path(keeping.checkpoint) != keeping.lens:  # it goes there by itself
+        words += ["--save", str(keeping.lens)]
+    return f"To go on: {shlex.join(words)}"
 
 
 def _parser() -> Parser:
@@ -279,7 +295,9 @@ def _parser() -> Parser:
         default=60.0,
         help="write one beside the lens so often; 0: only where the fit is ended (default: 60)",
     )
-    output.add_argument("--resume", metavar="FILE", type=Path, help="go on from a checkpoint")
+    output.add_argument(
+        "--resume", metavar="FILE", type=Path, help="go on from a checkpoint; the lens goes beside it"
+    )
     output.add_argument("--format", choices=("text", "json"), default="text", help="what to print at the end")
     return parser
 

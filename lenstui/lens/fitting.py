@@ -17,7 +17,6 @@ from lenstui.lens.fit_gradient import losses_and_gradient, mean_kl, product_head
 from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.fit_state import Fit, block_at, mixed_seed
 from lenstui.lens.head import LinearHead
-from lenstui.lens.residual import residual_stream
 from lenstui.lens.sampled_vocabulary import SampledVocabulary
 from lenstui.lens.tuned_lens import TunedLens, untrained_lens
 
@@ -163,7 +162,7 @@ def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, Non
     model, blocks = fit.model, fit.blocks.held_out
     total, tokens = torch.zeros(model.num_blocks, dtype=torch.float64), 0
     for number, block in enumerate(blocks):
-        h = residual_stream(model.module, model.anatomy, block[None].to(model.device))[:, 0]  # [L+1, cols, d]
+        h = model.stream(block[None])[:, 0]  # [L+1, cols, d]
         h = h[:, number % one_in :: one_in]  # other columns in each block
         with torch.inference_mode():
             x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
@@ -202,7 +201,7 @@ def _closed_form(fit: Fit) -> Work:
         rows = len(normal.rows) / model.num_blocks
         while normal.blocks < count:
             block = train[block_at(normal.blocks, len(train), fit.options.seed)]
-            h = residual_stream(model.module, model.anatomy, block[None].to(model.device))[:, 0]
+            h = model.stream(block[None])[:, 0]
             with torch.no_grad():
                 normal.add(h)
             if not normal.first_row:
@@ -238,7 +237,7 @@ def _refine(fit: Fit) -> Work:
         clock = time.monotonic()
         count = min(per_micro, per_step - state.blocks_in_step)
         places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
-        ids = torch.stack([train[place] for place in places]).to(model.device)
+        ids = torch.stack([train[place] for place in places])
         drawn = head
         if head is not None and vocabulary is not None:
             drawn = vocabulary.draw(head, mixed_seed(options.seed, state.position))
@@ -266,8 +265,7 @@ def _refine(fit: Fit) -> Work:
 def _first_hidden_states(fit: Fit) -> Tensor:
     """Those of the first blocks, `[L + 1, cols, d]`: the same whenever a fit is gone on with."""
     model = fit.model
-    ids = torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]]).to(model.device)
-    return residual_stream(model.module, model.anatomy, ids).flatten(1, 2)
+    return model.stream(torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]])).flatten(1, 2)
 
 
 def _typical_size(h: Tensor) -> Tensor:
@@ -299,12 +297,12 @@ def _counted(blocks: int, length: int, options: FitOptions) -> int:
 
 
 def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
-    """Add the gradient of `ids` `[blocks, cols]` to the parameters', and its losses to the sums.
+    """Add the gradient of `ids` `[blocks, cols]`, on the CPU, to the parameters', and its losses to the sums.
 
     Both happen after the last hand-over, so that the state is whole at each.
     """
     model, state = fit.model, fit.state
-    h = residual_stream(model.module, model.anatomy, ids)  # [L + 1, blocks, cols, d]
+    h = model.stream(ids)  # [L + 1, blocks, cols, d]
     yield
     # Out of inference mode, so that autograd may keep what it needs of them.
     h = h.clone()
@@ -313,7 +311,7 @@ def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[Non
     with torch.no_grad():
         final = model.head.norm(h[-1])
     sums, gradient = yield from losses_and_gradient(
-        model, head, x, final=final, ids=ids, loss=fit.options.loss
+        model, head, x, final=final, ids=ids.to(model.device), loss=fit.options.loss
     )
     parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
     # All of them before any is added: without memory for one, nothing has changed.

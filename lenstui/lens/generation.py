@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import Model
-from lenstui.lens.residual import residual_stream
 from lenstui.lens.tuned_lens import TunedLens
 
 
@@ -43,7 +42,8 @@ def generate(
         Token ids. The one that ends the text is the last.
 
     Raises:
-        LensError: for a row that there is not, a lens for another model, or a negative temperature.
+        LensError: for a row that there is not, a lens for another model, a negative temperature, or a token
+            that the model does not have.
     """
     last = model.num_blocks
     row = last if row is None else row
@@ -58,8 +58,7 @@ def generate(
     end = model.tokenizer.eos_token_id
     read = list(ids)
     while count and (model.context is None or len(read) < model.context):
-        stream = residual_stream(model.module, model.anatomy, torch.tensor([read], device=model.device))
-        h = stream[row, 0, -1:]  # [1, d]
+        h = model.stream(torch.tensor([read]))[row, 0, -1:]  # [1, d]
         with torch.inference_mode():
             if lens is not None and row < last:
                 logits = model.head(lens.translate(h, row))

@@ -72,7 +72,8 @@ def read_blocks(
         The text, and the plan's options as they suit the model and the text.
 
     Raises:
-        LensError: for options that make no sense, files that cannot be read, too little text, or a stop.
+        LensError: for options that make no sense, files that cannot be read, too little text, a token that
+            the model does not have, or a stop.
     """
     options = suited(plan.options, model)
     options.check()
@@ -85,7 +86,10 @@ def read_blocks(
         skipped=skipped,
     )
     blocks = FitBlocks.enough(
-        _until(should_stop, train), _until(should_stop, held_out), options, whole=plan.epochs is not None
+        _checked(model, train, should_stop),
+        _checked(model, held_out, should_stop),
+        options,
+        whole=plan.epochs is not None,
     )
     if plan.epochs is not None:
         per_step = max(1, options.tokens_per_step // options.seq_len)
@@ -93,10 +97,14 @@ def read_blocks(
     return blocks, options
 
 
-def _until(should_stop: Callable[[], bool], blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+def _checked(
+    model: Model, blocks: Iterable[Tensor], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Tensor]:
+    """The blocks, until told to stop; a token that the model does not have is found before the fit begins."""
     for block in blocks:
         if should_stop():
             raise LensError("Reading the text was stopped.")
+        model.check_ids(block.tolist())
         yield block
 
 
@@ -126,7 +134,7 @@ def fit(
         LensError: for too little text, options that make no sense, or a loss that is not finite.
     """
     options = suited(options, model)
-    blocks = list(token_blocks(model.tokenizer, texts, options.seq_len))
+    blocks = list(_checked(model, token_blocks(model.tokenizer, texts, options.seq_len)))
     last = max(1, round(held_out * len(blocks)))
     if len(blocks) < 2:
         raise LensError("There is too little text: it must fill at least two blocks, one of them held out.")

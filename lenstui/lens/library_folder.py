@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lenstui.atomic_file import check_replaceable
 from lenstui.lens.errors import LensError
 from lenstui.lens.lens_formats import LENS_TYPE, check_size, read_table, shape_config, stack, unstack
 from lenstui.lens.tensor_file import load_tensors, save_tensors, write_atomically
@@ -56,7 +57,7 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
     """Write `lens` so that the library loads it; the `unembed_hash` is that of its config, if it has one.
 
     Raises:
-        LensError: if the folder cannot be written, or belongs to something else.
+        LensError: if the folder cannot be written, belongs to something else, or has a device in it.
     """
     params, config = folder / PARAMS, folder / CONFIG
     if config.exists() and not params.exists():
@@ -69,6 +70,8 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
     }
     if lens.config.get(_HASH):
         table[_HASH] = lens.config[_HASH]
+    for file in (config, params):
+        check_replaceable(file)
     # Cut short at any moment, this leaves no config beside the parameters of another lens.
     try:
         config.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,44 @@ class Model:
     def num_blocks(self) -> int:
         """`L`."""
         return len(self.anatomy.blocks)
+
+    @property
+    def known_ids(self) -> int:
+        """How many token ids it reads: those that its embedding has a row for and its head a logit."""
+        try:
+            rows = len(self.module.get_input_embeddings().weight)
+        except (AttributeError, NotImplementedError, TypeError):  # a model that brings its own code
+            return self.vocabulary
+        return min(self.vocabulary, rows)
+
+    def check_ids(self, ids: Iterable[int]) -> None:
+        """Refuse token ids that the model does not have, as of a tokenizer that has more of them.
+
+        Raises:
+            LensError: for the first of them, with its text and how many there are.
+        """
+        known = self.known_ids
+        wrong = next((token for token in ids if not 0 <= token < known), None)
+        if wrong is not None:
+            raise LensError(
+                f"The token {self.texts[wrong]} has the id {wrong}, and {self.name} reads {known} ids "
+                f"(0 … {known - 1}); its tokenizer gives {self.texts.size}. Leave the token out."
+            )
+
+    def stream(self, ids: Tensor) -> Tensor:
+        """Run token ids, and give what enters every block and the final norm.
+
+        Args:
+            ids: `[batch, cols]`, on the CPU.
+
+        Returns:
+            `h`, `[L + 1, batch, cols, d]`, as `residual_stream` has it.
+
+        Raises:
+            LensError: for a token that the model does not have.
+        """
+        self.check_ids(ids.flatten().tolist())
+        return residual_stream(self.module, self.anatomy, ids.to(self.device))
 
     @property
     def allowed(self) -> Allowed:

@@ -69,9 +69,11 @@ def find_pins(
         ids = by_display.get(word) or [token for form in _forms(word) for token in by_surface[form]]
         ids = ids or _by_number(word, vocabulary)
         whole = bool(ids)
+        if not whole:
+            _check_logit(texts, word, _forms(word), vocabulary)
         for token in ids or [_first_token(tokenizer, texts, word, prompt)]:
             if token >= vocabulary:
-                raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
+                raise _no_logit(word, token, vocabulary)
             found.setdefault(token, Pin(word, token, whole))
     return tuple(found.values())
 
@@ -102,6 +104,7 @@ def find_target(
         used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
         # SentencePiece has its bytes in front of its pieces, and uses them where there is no piece.
         return Pin(word, next((token for token in used if token in same), same[-1]))
+    _check_logit(texts, word, (form, word), vocabulary)
     added = _added(tokenizer, prompt, form)
     if added and not form[0].isspace() and texts.surface(added[0])[:1].isspace():
         # It has merged with the space that ends the prompt; the model reads that space as a token of its own.
@@ -114,7 +117,7 @@ def find_target(
             "that comes next: put the space into the prompt, or take targets as they are written."
         )
     if token >= vocabulary:
-        raise LensError(f"The model has no logit for {word!r}, which its tokenizer knows.")
+        raise _no_logit(word, token, vocabulary)
     return Pin(word, token, whole=texts.surface(token).strip() == word.strip())
 
 
@@ -154,6 +157,20 @@ def _by_number(word: str, vocabulary: int) -> list[int]:
     if int(match[1]) >= vocabulary:
         raise LensError(f"There is no token {match[1]}: the vocabulary has ids 0 … {vocabulary - 1}.")
     return [int(match[1])]
+
+
+def _check_logit(texts: TokenTexts, word: str, forms: Iterable[str], vocabulary: int) -> None:
+    """Raise `LensError` if the tokens that are just this word are all beyond the vocabulary."""
+    tokens = [token for form in forms for token in texts.tokens_of(form)]
+    if tokens and min(tokens) >= vocabulary:
+        raise _no_logit(word, min(tokens), vocabulary)
+
+
+def _no_logit(word: str, token: int, vocabulary: int) -> LensError:
+    return LensError(
+        f"The model has no logit for {word!r}: its tokenizer gives it the id {token}, and the vocabulary has "
+        f"ids 0 … {vocabulary - 1}."
+    )
 
 
 def words_first(pins: Iterable[Pin]) -> tuple[Pin, ...]:

@@ -11,7 +11,6 @@ from torch import Tensor
 from lenstui.lens.contribution import Contribution, find_contribution
 from lenstui.lens.head import Head
 from lenstui.lens.model import Model
-from lenstui.lens.residual import residual_stream
 from lenstui.lens.rows import Row
 from lenstui.lens.sublayers import Sublayers, read_sublayers
 
@@ -49,11 +48,11 @@ class Streams:
             sublayers: take the blocks apart.
 
         Raises:
-            LensError: if the blocks cannot be taken apart, or their parts not be given in logits.
+            LensError: for a token that the model does not have, or if the blocks cannot be taken apart, or
+                their parts not be given in logits.
         """
         if not sublayers:
-            given = torch.tensor([list(ids)], device=model.device)
-            h = residual_stream(model.module, model.anatomy, given)[:, 0]
+            h = model.stream(torch.tensor([list(ids)]))[:, 0]
             return cls(model.head, h, None, None, final_norm)
         parts = read_sublayers(model, ids)
         last = parts.stream[-1, :_PROOF_COLUMNS]

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from lenstui.lens.contribution import find_contribution
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import WIRING_TEXT, Model
-from lenstui.lens.residual import residual_stream
 from lenstui.lens.rows import ATTENTION, MID, MLP, Row
 from lenstui.lens.summands import BlockSum, Summand, find_summands
 
@@ -100,8 +99,7 @@ def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
     outputs: dict[Summand, Tensor] = {}
     handles = _keep_outputs(model, sums, outputs)
     try:
-        given = torch.tensor([list(ids)], device=model.device)
-        h = residual_stream(model.module, model.anatomy, given)[:, 0]  # [L + 1, cols, d]
+        h = model.stream(torch.tensor([list(ids)]))[:, 0]  # [L + 1, cols, d]
     finally:
         for handle in handles:
             handle.remove()

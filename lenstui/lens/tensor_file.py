@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
+from lenstui.atomic_file import replaced
 from lenstui.lens.errors import LensError, first_line
 
 
@@ -75,21 +74,14 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Have `write` fill a file that then takes the place of `path`: there is the old one or the new one.
 
     Raises:
-        LensError: if the folder cannot be written or the disk is full.
+        LensError: if the folder cannot be written, the disk is full, or a device or a folder has this name.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # not tempfile's: others may read the result
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replaced(path) as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch turns some write errors into RuntimeError
         raise LensError(f"Could not write {path}: {error}. Choose another folder.") from error
-    finally:
-        with suppress(OSError):  # a folder that cannot be written has nothing to tidy up
-            temporary.unlink(missing_ok=True)
 
 
 def damaged(path: Path, error: Exception, what: str = "lens file") -> LensError:

@@ -144,6 +144,11 @@ class TokenTexts:
         pieces = sorted((token, str(piece)) for piece, token in self._tokenizer.get_vocab().items())
         return next(([token] for token, piece in pieces if len(piece) == 1 and piece.isalpha()), [])
 
+    @property
+    def size(self) -> int:
+        """How many ids the tokenizer gives: one more than the highest."""
+        return self._size
+
     def surface(self, token: int) -> str:
         """The characters that `token` adds to a text; undecodable bytes as U+FFFD."""
         if token in self._special:

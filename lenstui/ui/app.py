@@ -124,6 +124,7 @@ class LenstuiApp(Switching, Requesting, Commands):
     def leave(self, last_words: str) -> None:
         """End the program, and say something on the terminal that is left."""
         self.last_words = last_words
+        self.training.let_go()
         self.exit()
 
     def on_ended(self, message: Ended) -> None:

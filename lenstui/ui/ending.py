@@ -93,6 +93,7 @@ class Ending:
 
     def _leave(self) -> NoReturn:
         words = self._words or self._app.last_words
+        self._app.training.let_go()
         with suppress(OSError, ValueError):  # with the line, they may be gone
             if words is not None:
                 print(words, file=sys.__stderr__, flush=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from lenstui.fit_files import CHECKPOINT, new_lens_path
+from lenstui.fit_files import CHECKPOINT, Claim, claim, claim_new, lens_path
 from lenstui.lens.errors import LensError, is_out_of_memory, named_line
 from lenstui.opening import Opened
 from lenstui.paths import lenses
@@ -42,16 +42,21 @@ class Prepared:
     Attributes:
         fit: its text is read.
         plan: what it was begun with.
-        path: the file that the lens is to go to.
+        claim: on the file that the lens is to go to.
         checkpoint_every: seconds between two checkpoints; 0 for none but at an end.
         trouble: what has to be said of it.
     """
 
     fit: Fit
     plan: FitPlan
-    path: Path
+    claim: Claim
     checkpoint_every: float
     trouble: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file that the lens is to go to."""
+        return self.claim.lens
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,26 +150,34 @@ class FitText:
             file_names(request.documents),
         )
         plan = FitPlan(options, request.documents, request.held_out, request.epochs)
-        path, trouble = _place(opened.model.name, options.preset)
-        return Prepared(fit, plan, path, request.checkpoint_every, trouble or text.remark)
+        claimed, trouble = _claimed(opened.model.name, options.preset)
+        return Prepared(fit, plan, claimed, request.checkpoint_every, trouble or text.remark)
 
     def resume(self, path: Path, checkpoint_every: float, stop: Stop) -> Prepared | None:
         """A fit as its checkpoint left it; None if it was stopped meanwhile.
 
         Raises:
-            LensError: as `open_checkpoint` and `resume` do.
+            LensError: as `open_checkpoint` and `resume` do, or if the fit is under way elsewhere.
         """
         from lenstui.lens.checkpoint import open_checkpoint, resume
 
         opened = self._opened()
         if opened is None:
             raise LensError("No model is open: a lens is fitted to one.")
-        checkpoint = open_checkpoint(path)
-        fit = resume(opened.model, checkpoint)
+        claimed = claim(lens_path(path))
+        try:
+            checkpoint = open_checkpoint(path)
+            fit = resume(opened.model, checkpoint)
+        except BaseException:
+            claimed.release()
+            raise
         if stop():
+            claimed.release()
             return None
-        lens = checkpoint.save or path.with_suffix(".pt")
-        return Prepared(fit, checkpoint.plan, lens, checkpoint_every)
+        lens, trouble = claimed.lens, None
+        if checkpoint.save not in {None, lens.absolute()}:
+            trouble = f"The lens will go to {lens}, beside its checkpoint, which names another place."
+        return Prepared(fit, checkpoint.plan, claimed, checkpoint_every, trouble)
 
     def _read(self, request: FitRequest, model: Model, stop: Stop) -> _Text:
         """The text of a request; the last one is not read again."""
@@ -207,10 +220,10 @@ def _size(text: _Text, documents: int) -> TextSize:
     )
 
 
-def _place(model: str, preset: str) -> tuple[Path, str | None]:
+def _claimed(model: str, preset: str) -> tuple[Claim, str | None]:
     """Where the lens is to go; and why it cannot be the lenses folder, where it cannot."""
     try:
-        return new_lens_path(model, preset), None
+        return claim_new(model, preset), None
     except LensError as error:
         folder = Path(tempfile.mkdtemp(prefix="lenstui-"))
-        return folder / f"{preset}.pt", f"{error} The lens will go to {folder}."
+        return claim(folder / f"{preset}.pt"), f"{error} The lens will go to {folder}."

@@ -133,6 +133,7 @@ class FitWork:
         """Drop the fit and its checkpoint."""
         if self._running is not None:
             self._remove_checkpoint()
+            self.release()
             self._say(Phase.DISCARDED, trouble=None)
             self._running = None
 
@@ -144,6 +145,12 @@ class FitWork:
         self._say(Phase.PAUSED)
         path = checkpoint_path(self._running.prepared.path)
         return CheckpointWritten(None if trouble else path, trouble)
+
+    def release(self) -> None:
+        """Leave the name of the lens to others; on any thread where the program is about to end."""
+        running = self._running
+        if running is not None:
+            running.prepared.claim.release()
 
     # ── what they share ──────────────────────────────────────────────────────────────────────────────────
 
@@ -215,6 +222,7 @@ class FitWork:
             return
         if saved == path:
             self._remove_checkpoint()
+        self.release()
         self._put_to_use(lens, saved)
         self._say(Phase.KEPT, path=saved, trouble=trouble or running.status.trouble)
         self._running = None

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lenstui.lens.tokens import Prompt
     from lenstui.lens.tuned_lens import TunedLens
 
+_STOPPED = "stopped"
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
@@ -170,10 +172,12 @@ class ReadWork:
                 temperature=how.temperature,
                 seed=how.seed,
             )
-            for number, token in enumerate(said, 1):
+            appended = 0
+            for token in said:
                 if stop() or self._work.opened is not opened:
-                    reason = "stopped"
+                    reason = _STOPPED
                     break
+                appended += 1
                 request = replace(request, tail=(*request.tail, token))
                 began = time.monotonic()
                 columns = self._grow(request, known)
@@ -181,10 +185,11 @@ class ReadWork:
                 known = columns - 1
                 if token == model.tokenizer.eos_token_id:
                     reason = f"the text ends here: {model.texts[token]}"
-                elif columns == context and number < how.count:
-                    reason = f"the context of {context} columns is full"
+                elif columns == context:
                     break
                 yield
+            if appended < how.count and reason != _STOPPED:
+                reason = f"{appended} of {how.count}: {reason or f'the context of {context} columns is full'}"
         self._post(GenerationEnded(request.serial, reason))
 
     def read_tuned(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:

@@ -129,6 +129,10 @@ class Training:
         except queue.Empty:
             return None
 
+    def let_go(self) -> None:
+        """Leave the name of the lens to others: the program is about to end."""
+        self._work.release()
+
     def _submit(self, work: Callable[[Stop], object], priority: int = 1) -> None:
         self._thread.submit(_FIT, work, priority=priority)  # type: ignore[arg-type]
 

@@ -200,7 +200,7 @@ def test_a_folder_that_cannot_be(lens: TunedLens, tmp_path: Path) -> None:
     with pytest.raises(LensError, match="Choose another folder"):
         save_lens(lens, tmp_path / "file" / "a.pt")
     (tmp_path / "folder.pt").mkdir()
-    with pytest.raises(LensError, match="Choose another folder"):
+    with pytest.raises(LensError, match="is a folder: name a file in it"):
         save_lens(lens, tmp_path / "folder.pt")
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, readout, reduction, streams, wire
+from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, readout, reduction, wire
 from lenstui.lens.cells import crystallization_rows, row_labels
 from lenstui.lens.reduction import top_tokens
 from lenstui.lens.residual import residual_stream
@@ -260,7 +260,8 @@ def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch:
     prompt = encode(tiny.tokenizer, TEXT * 2)
     assert len(prompt.ids) > 5 * 10
     stream = residual_stream(tiny.module, tiny.anatomy, torch.tensor([prompt.ids]))
-    monkeypatch.setattr(streams, "residual_stream", lambda *_: stream)  # the model's own is another matter
+    # The model's own is another matter.
+    monkeypatch.setattr("lenstui.lens.model.residual_stream", lambda *_: stream)
     monkeypatch.setattr(readout, "_tile_width", lambda model: 10)
     with Widest(tiny.vocabulary) as widest:
         list(read_tiles(tiny, prompt, naive.random_lens(tiny)))

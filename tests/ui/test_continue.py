@@ -14,6 +14,7 @@ from textual.widgets import Input
 from lenstui.lens.cells import Cells
 from lenstui.ui.app import LenstuiApp
 from lenstui.ui.messages import ReadFailed
+from lenstui.ui.read_request import Generation
 from lenstui.ui.screens.ask_generation import AskGeneration
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.prompt_box import PromptBox
@@ -251,8 +252,15 @@ async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(lenstui.lens.generation, "generate", ends)
     async with opened(TEXT) as (app, pilot):
         await generate(pilot, "9")
-        await until(pilot, lambda: "the text ends here: <eos>" in subtitle(app))
+        await until(pilot, lambda: "2 of 9: the text ends here: <eos>" in subtitle(app))
         assert app.explore.tail == (40, 1)
+
+
+async def test_fewer_than_were_asked_for_are_told(opened: Any) -> None:
+    async with opened("x" * 62) as (app, pilot):
+        app.explore._generate(Generation(5, None, tuned=False, temperature=0.0, seed=0))
+        await until(pilot, lambda: "2 of 5: the context of 64 columns is full" in subtitle(app))
+        assert len(app.explore.tail) == 2
 
 
 async def test_editing_folds_the_tail_into_the_text(opened: Any) -> None:

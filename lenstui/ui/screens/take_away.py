@@ -16,7 +16,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
-from lenstui.export.place import check_place
+from lenstui.atomic_file import check_place
 from lenstui.export.printable import printable
 from lenstui.export_files import is_there, shown_path, typed_path
 from lenstui.lens.errors import LensError
