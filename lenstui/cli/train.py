@@ -104,7 +104,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keep
 
 def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
     """A fit as its checkpoint left it."""
-    from lenstui.lens.checkpoint import open_checkpoint, resume
+    from lenstui.lens.checkpoint import doubt, open_checkpoint, resume
 
     checkpoint = open_checkpoint(given.resume)
     if given.save is not None:
@@ -117,6 +117,8 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
         model = open_model(_model_of(checkpoint, asked), on_stage).model
         on_stage("reading the text")
         fit = resume(model, checkpoint)
+    if (left_open := doubt(model, checkpoint)) is not None:
+        say(f"{left_open}.")
     say(f"Going on at step {fit.state.step} of {fit.options.steps}.")
     lens = given.save or checkpoint.save or new_lens_path(model.name, fit.options.preset)
     return fit, checkpoint.plan, _Keeping(lens, given.checkpoint_every)

@@ -99,7 +99,7 @@ class FitText:
     def find_unfinished(self, stop: Stop) -> None:
         """Look for checkpoints of the open model in the lenses folder."""
         from lenstui.lens.checkpoint import open_checkpoint
-        from lenstui.lens.compatibility import same_unembedding
+        from lenstui.lens.compatibility import compare_weights
 
         opened = self._opened()
         if opened is None:
@@ -113,7 +113,7 @@ class FitText:
                 checkpoint, modified = open_checkpoint(path), path.stat().st_mtime
                 config, options = checkpoint.config, checkpoint.plan.options
                 fits = (config.get("num_hidden_layers"), config.get("d_model")) == shape
-                if fits and same_unembedding(config, opened.model) is not False:
+                if fits and not compare_weights(config, opened.model).different:
                     step = int(checkpoint.state["step"])
                     found.append(Unfinished(path, options.preset, step, options.steps, modified))
             except Exception:  # damaged in whatever way, or finished just now: not one to go on with
@@ -154,7 +154,7 @@ class FitText:
         Raises:
             LensError: as `open_checkpoint` and `resume` do.
         """
-        from lenstui.lens.checkpoint import open_checkpoint, resume
+        from lenstui.lens.checkpoint import doubt, open_checkpoint, resume
 
         opened = self._opened()
         if opened is None:
@@ -164,7 +164,8 @@ class FitText:
         if stop():
             return None
         lens = checkpoint.save or path.with_suffix(".pt")
-        return Prepared(fit, checkpoint.plan, lens, checkpoint_every)
+        left_open = doubt(opened.model, checkpoint)
+        return Prepared(fit, checkpoint.plan, lens, checkpoint_every, left_open and f"{left_open}.")
 
     def _read(self, request: FitRequest, model: Model, stop: Stop) -> _Text:
         """The text of a request; the last one is not read again."""

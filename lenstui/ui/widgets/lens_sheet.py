@@ -30,6 +30,7 @@ _LEAST_BAR = 6
 
 _MATCHES = {
     Match.WEIGHTS: "for the open weights",
+    Match.PARTLY: "for the open weights, as far as they can be compared",
     Match.SHAPE: "fits in shape, but names no weights",
     Match.OTHER_WEIGHTS: "fits in shape, but is for other weights",
     Match.NO: "does not fit the open model",
