@@ -16,6 +16,7 @@ from lenstui.lens.errors import LensError
 _LONGEST_TEXT = 4096  # characters
 _LONGEST_LIST = 1 << 16
 _LARGEST = 1 << 53  # whole numbers that a float holds exactly
+_MOST = 1e9  # nats, or seconds: whatever is more was never measured
 
 Check = Callable[[Any], bool]
 
@@ -60,7 +61,11 @@ def _is_whole(value: object) -> bool:
 
 def _is_measured(value: object) -> bool:
     """A number that may be infinite or NaN, as a KL may."""
-    return isinstance(value, float) or _is_whole(value)
+    return (isinstance(value, float) and not math.isfinite(value)) or _is_moderate(value)
+
+
+def _is_moderate(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _MOST
 
 
 def _is_finite(value: object) -> bool:
@@ -121,7 +126,7 @@ _FIT: dict[str, Check] = {
     "preset": _is_text,
     "steps": is_count,
     "tokens": is_count,
-    "seconds": _is_finite,
+    "seconds": _is_moderate,
     "seed": _is_whole,
     "data": _each(_is_text),
     "held_out_kl": _each(_is_measured),

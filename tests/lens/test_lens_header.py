@@ -107,6 +107,7 @@ def test_wild_headers(model: Model, tmp_path: Path, data: st.DataObject) -> None
         ("config", {"fingerprint": {"scheme": 1}}),
         ("config", {"fingerprint": {"scheme": 1, "rounded": False, "parts": {"head": {"weight": 3}}}}),
         ("fit", {"held_out_kl": [HUGE, 1.0, 1.0]}),
+        ("fit", {"held_out_kl": [1e308, 1.0, 1.0]}),
         ("fit", {"held_out_kl": "1.0"}),
         ("fit", {"steps": HUGE}),
         ("fit", {"seconds": float("inf")}),

@@ -87,7 +87,7 @@ class Sheet:
             line.append(f"{_nats(tuned, row):>{_KL}}{_nats(logit, row):>{_KL}}")
             if bar >= _LEAST_BAR:
                 ours, theirs = (
-                    round(bar * kl[row] / largest) if kl and largest > 0 else 0 for kl in (tuned, logit)
+                    round(bar * (kl[row] / largest)) if kl and largest > 0 else 0 for kl in (tuned, logit)
                 )
                 line.append("  ").append_text(_bar(ours, theirs, width=bar, style=self.bar))
             size = self.sizes.get(row)
