@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import tempfile
 import time
@@ -18,6 +17,7 @@ from lenstui.cli.arguments import Parser, add_model, add_text, model_start, posi
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import aside, progress, say
+from lenstui.export.command import command_text
 from lenstui.export.place import check_place
 from lenstui.fit_files import check_unfinished, checkpoint_path, new_lens_path
 from lenstui.lens.errors import LensError, is_out_of_memory, named_line
@@ -236,7 +236,7 @@ def _told(error: Exception) -> str:
 
 
 def _how_to_go_on(keeping: _Keeping) -> str:
-    return f"To go on: lenstui train --resume {shlex.quote(str(keeping.checkpoint))}"
+    return f"To go on: {command_text(['lenstui', 'train', '--resume', str(keeping.checkpoint)])}"
 
 
 def _parser() -> Parser:

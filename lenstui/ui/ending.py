@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import termios
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from textual.message import Message
 
+from lenstui.export.command import command_text
+from lenstui.export.printable import printable
 from lenstui.fit_files import checkpoint_path
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Ended(Message, bubble=False):
 
 def how_to_go_on(checkpoint: Path) -> str:
     """What to say of a checkpoint."""
-    command = f"lenstui train --resume {shlex.quote(str(checkpoint))}"
+    command = command_text(["lenstui", "train", "--resume", str(checkpoint)])
     return f"lenstui: the fit is in {checkpoint}\nTo go on: {command}"
 
 
@@ -121,7 +122,7 @@ class Ending:
         words = self._words or self._app.last_words
         with suppress(OSError, ValueError):  # with the line, they may be gone
             if words is not None:
-                print(words, file=sys.__stderr__, flush=True)
+                print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(128 + self._signal if self._signal else self._app.return_code or 0)
