@@ -88,8 +88,8 @@ def fit_warning(lens: TunedLens, model: Model) -> str | None:
         made_for = lens.config.get("base_model_name_or_path") or "another model"
         differ = "differs" if len(found.different) == 1 else "differ"
         return (
-            f"The tuned lens {lens.name} was made for other weights ({made_for}; "
-            f"{spoken(found.different)} {differ}): read its rows with care"
+            f"The tuned lens {lens.name} was made for other weights ({made_for}): "
+            f"{spoken(found.different)} {differ}, so read its rows with care"
         )
     doubt = unproven(found)
     return None if doubt is None else f"The tuned lens {lens.name} {doubt}"

@@ -132,7 +132,7 @@ def test_other_blocks_and_final_norm_are_warned_of_by_name(tiny: Model, byte_tok
         module.gpt_neox.final_layer_norm.weight *= 1.3
     warning = fit_warning(lens, other) or ""
     assert (
-        "The tuned lens mine was made for other weights (tiny; blocks 0-2 and the final norm differ)"
+        "The tuned lens mine was made for other weights (tiny): blocks 0-2 and the final norm differ"
         in warning
     )
 
