@@ -339,7 +339,7 @@ def make_lens() -> None:
         if now.measured_step > measured and now.held_out_kl is not None:
             measured = now.measured_step
             print(f"step {measured} held-out KL {now.held_out_kl.mean():.3f} {now.seconds:.0f} s", flush=True)
-    lens = fitted_lens(fit)
+    lens = fitted_lens(fit)  # its config has the model's fingerprint, by which it opens without a word
     lens = replace(lens, config={**lens.config, "base_model_name_or_path": "bundled model"}, name="bundled")
     save_lens(lens, DEMO / "bundled.pt")
 

@@ -177,8 +177,9 @@ def test_the_model_is_written_down(
     assert status("convert", script, tmp_path / "own.pt", "--model", tiny) == 0
     assert len(open_lens(tmp_path / "own.pt").config["unembed_sample"]) == 64
     capsys.readouterr()
+    assert "by the head alone" in (open_model(Start(model=str(tiny), lens=tmp_path / "lens")).warning or "")
+    assert open_model(Start(model=str(tiny), lens=tmp_path / "own.pt")).warning is None
     for lens in (tmp_path / "lens", tmp_path / "own.pt"):
-        assert open_model(Start(model=str(tiny), lens=lens)).warning is None
         assert "made for other weights" in (open_model(Start(model=str(other), lens=lens)).warning or "")
 
 

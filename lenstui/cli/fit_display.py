@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.cli.output import deliver
 from lenstui.cli.stderr import say
 
 if TYPE_CHECKING:
@@ -78,11 +79,12 @@ def report(lens: TunedLens, path: Path, form: str) -> None:
         names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
         print(json.dumps({"version": 1, "path": str(path), **{name: fit[name] for name in names}}))
         return
-    print("row   logit lens  tuned lens   held-out KL, nats")
+    lines = ["row   logit lens  tuned lens   held-out KL, nats"]
     labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
     for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
-        print(f"{label:>3}   {before:10.3f}  {after:10.3f}")
-    print(f"saved {path}")
+        lines.append(f"{label:>3}   {before:10.3f}  {after:10.3f}")
+    lines.append(f"saved {path}")
+    deliver("".join(f"{line}\n" for line in lines), None)
 
 
 def _facts(now: FitProgress, steps: int) -> str:

@@ -61,7 +61,10 @@ def show_text(text: Text, file: Path | None) -> None:
     """Write `text` as `deliver` does, with its styles where a terminal shows them."""
     if file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         from rich.console import Console
+        from rich.text import Text as StyledText
 
-        Console().print(text, soft_wrap=True, end="")
+        console = Console()
+        parts = ((printable(part.text, kept="\n\t"), part.style or "") for part in text.render(console))
+        console.print(StyledText.assemble(*parts), soft_wrap=True, end="")
     else:
         deliver(text.plain, file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import tempfile
 import time
@@ -19,6 +18,7 @@ from lenstui.cli.arguments import Parser, add_model, add_text, model_start, posi
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import aside, progress, say
+from lenstui.export.command import command_text
 from lenstui.fit_files import Claim, check_unfinished, checkpoint_path, claim, claim_new, lens_path
 from lenstui.lens.errors import LensError, is_out_of_memory, named_line
 from lenstui.start import Start
@@ -116,7 +116,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keep
 
 def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
     """A fit as its checkpoint left it."""
-    from lenstui.lens.checkpoint import open_checkpoint, resume
+    from lenstui.lens.checkpoint import doubt, open_checkpoint, resume
 
     checkpoint = open_checkpoint(given.resume)
     lens = given.save or lens_path(given.resume)
@@ -131,6 +131,8 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
         model = open_model(_model_of(checkpoint, asked), on_stage).model
         on_stage("reading the text")
         fit = resume(model, checkpoint)
+    if (left_open := doubt(model, checkpoint)) is not None:
+        say(f"{left_open}.")
     say(f"Going on at step {fit.state.step} of {fit.options.steps}.")
     return fit, checkpoint.plan, _Keeping(claim(lens), given.checkpoint_every)
 
@@ -250,7 +252,7 @@ def _how_to_go_on(keeping: _Keeping) -> str:
     words = ["lenstui", "train", "--resume", str(keeping.checkpoint)]
     if lens_path(keeping.checkpoint) != keeping.lens:  # it goes there by itself
         words += ["--save", str(keeping.lens)]
-    return f"To go on: {shlex.join(words)}"
+    return f"To go on: {command_text(words)}"
 
 
 def _parser() -> Parser:

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lenstui.lens.compatibility import lens_config, same_unembedding
+from lenstui.lens.compatibility import compare_weights, lens_config, unproven
 from lenstui.lens.documents import Documents
 from lenstui.lens.errors import LensError
+from lenstui.lens.fingerprint import spoken
 from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.fit_state import Fit
 from lenstui.lens.lens_fit import FitPlan, begin
+from lenstui.lens.lens_header import check_header
 from lenstui.lens.model import Model
 from lenstui.lens.tensor_file import check_bytes, load_tensors, save_tensors
 
@@ -88,6 +90,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
             f"{path} is a checkpoint of version {content.get('version')}; this lenstui reads {VERSION}."
         )
     try:
+        check_header(path, content["config"])
         documents = content["documents"]
         return Checkpoint(
             config=content["config"],
@@ -119,10 +122,10 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
             f"The checkpoint is of a fit for {checkpoint.model} ({shape[0]} blocks, width {shape[1]}), "
             f"not for {model.name} ({model.num_blocks} blocks, width {model.d_model})."
         )
-    if same_unembedding(checkpoint.config, model) is False:
+    if different := compare_weights(checkpoint.config, model).different:
         raise LensError(
             f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.name} "
-            "has: the fit cannot go on with these."
+            f"has ({spoken(different)}): the fit cannot go on with these."
         )
     fit = begin(model, checkpoint.plan)
     if fit.fingerprint != checkpoint.text:
@@ -132,6 +135,12 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
         )
     fit.state.load_state_dict(checkpoint.state)
     return fit
+
+
+def doubt(model: Model, checkpoint: Checkpoint) -> str | None:
+    """What to say where the weights of `model` could not be compared in full; None where they could."""
+    left_open = unproven(compare_weights(checkpoint.config, model))
+    return None if left_open is None else f"The checkpoint {left_open}"
 
 
 def _absolute(names: Sequence[str]) -> list[str]:

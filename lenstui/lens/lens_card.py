@@ -24,6 +24,7 @@ class Match(Enum):
     """How far a lens belongs to a model, the closest first."""
 
     WEIGHTS = "yes"  # it was made for the very weights
+    PARTLY = "in part"  # what can be compared of the weights agrees: of older files the head alone
     SHAPE = "in shape"  # nothing says which weights it was made for
     OTHER_WEIGHTS = "other"  # weights, such as those before a fine-tuning
     NO = "no"  # its shapes differ

@@ -10,6 +10,7 @@ import numpy as np
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.lens_formats import other_lens, read_mlxterp, stack, unstack
+from lenstui.lens.lens_header import check_header
 from lenstui.lens.library_folder import meant_folder, read_library_folder
 from lenstui.lens.tensor_file import load_tensors, save_tensors
 from lenstui.lens.tuned_lens import TunedLens
@@ -64,16 +65,24 @@ def open_lens(path: Path) -> TunedLens:
 
 
 def _own_lens(content: dict[str, Any], path: Path) -> TunedLens:
-    if content.get("version") != VERSION:
-        raise LensError(
-            f"{path} has format version {content.get('version')}; this lenstui reads {VERSION}. Update it."
-        )
-    config, fit = content.get("config") or {}, content.get("fit") or {}
-    remarks = content.get("remarks") or []
-    if not isinstance(config, dict) or not isinstance(fit, dict) or not isinstance(remarks, list):
-        raise LensError(f"{path} is damaged: its config, its fit or its remarks are not what they should be.")
+    version = content.get("version")
+    if version is not None and not isinstance(version, int):
+        raise LensError(f"{path} is damaged: its version is no number.")
+    if version != VERSION:
+        raise LensError(f"{path} has format version {version}; this lenstui reads {VERSION}. Update it.")
+    config, fit, remarks = header(content)
+    check_header(path, config, fit, remarks)
     weight, bias = stack(content.get("state_dict"), path)
-    return TunedLens(weight, bias, config, fit, path.stem, tuple(map(str, remarks)))
+    return TunedLens(weight, bias, config, fit, path.stem, tuple(remarks))
+
+
+def header(content: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """The config, the fit and the remarks of a file of ours, empty where it has none; not checked yet."""
+    empty: dict[str, Any] = {"config": {}, "fit": {}, "remarks": []}
+    config, fit, remarks = (
+        default if content.get(name) is None else content[name] for name, default in empty.items()
+    )
+    return config, fit, remarks
 
 
 def _plain(value: Any) -> Any:

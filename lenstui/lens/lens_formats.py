@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.errors import LensError, first_line
-from lenstui.lens.tensor_file import damaged
+from lenstui.lens.lens_header import is_count
+from lenstui.lens.tensor_file import check_regular, damaged
 from lenstui.lens.tuned_lens import TunedLens
 
 LENS_TYPE = "linear_tuned_lens"
+_LARGEST_TABLE = 1 << 24  # bytes
 
 
 def other_lens(content: Any, path: Path) -> TunedLens | None:
@@ -56,6 +58,7 @@ def read_mlxterp(path: Path) -> TunedLens:
     Raises:
         LensError: if one is damaged, or the two do not agree.
     """
+    check_regular(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             state = {key: torch.from_numpy(arrays[key].astype(np.float32)) for key in arrays.files}
@@ -111,6 +114,8 @@ def unstack(lens: TunedLens) -> dict[str, Tensor]:
 
 def check_size(weight: Tensor, blocks: Any, width: Any, told_by: Path) -> None:
     """Raise `LensError`, naming both sizes, unless the translators are as a file says, where it says it."""
+    if not all(size is None or is_count(size) for size in (blocks, width)):
+        raise LensError(f"{told_by} is damaged: its number of blocks or its width is no whole number.")
     rows, d = weight.shape[:2]
     if (rows if blocks is None else blocks, d if width is None else width) != (rows, d):
         raise LensError(
@@ -131,6 +136,9 @@ def read_table(path: Path) -> Mapping[str, Any]:
     Raises:
         LensError: if the file holds something else.
     """
+    check_regular(path)
+    if path.exists() and path.stat().st_size > _LARGEST_TABLE:
+        raise LensError(f"{path} is damaged or no lens file: it is far too large.")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lenstui.lens.compatibility import same_unembedding
+from lenstui.lens.compatibility import compare_weights, match_weights
 from lenstui.lens.lens_card import LensCard, Match
 from lenstui.lens.library_folder import PARAMS
 from lenstui.lens.mapped_lens import map_lens
 from lenstui.lens.model import Model
-from lenstui.lens.unembed_hash import unembed_hash
 
 
 def lens_paths(folder: Path) -> list[Path]:
-    """What should be a lens in `folder`: the `.pt` files, and the folders of the `tuned-lens` library."""
-    return [*folder.glob("*.pt"), *(params.parent for params in folder.glob(f"*/{PARAMS}"))]
+    """What should be a lens in `folder`: the `.pt` files, and the folders of the `tuned-lens` library.
+
+    A pipe or a device, which whoever opens it may wait for without end, is none.
+    """
+    folders = (params.parent for params in folder.glob(f"*/{PARAMS}") if params.is_file())
+    return [*(path for path in folder.glob("*.pt") if path.is_file()), *folders]
 
 
 def list_lenses(folder: Path) -> list[LensCard]:
@@ -26,20 +29,21 @@ def list_lenses(folder: Path) -> list[LensCard]:
 def newest_fitting(model: Model, folder: Path) -> Path | None:
     """The newest lens file in `folder` that was made for `model`; None where there is none.
 
-    Folders of the `tuned-lens` library are for other programs: they say nothing of the fit.
+    One whose whole fingerprint agrees comes before one that is known in part. Folders of the `tuned-lens`
+    library are for other programs: they say nothing of the fit.
     """
-    files = (card for card in list_lenses(folder) if card.path.is_file())
-    return next((card.path for card in files if match(card, model) is Match.WEIGHTS), None)
+    in_part = None
+    for card in list_lenses(folder):
+        found = match(card, model) if card.path.is_file() else Match.NO
+        if found is Match.WEIGHTS:
+            return card.path
+        if found is Match.PARTLY and in_part is None:
+            in_part = card.path
+    return in_part
 
 
 def match(card: LensCard, model: Model) -> Match:
     """How far a lens belongs to `model`, whatever that is called."""
     if (card.blocks, card.d_model) != (model.num_blocks, model.d_model):
         return Match.NO
-    same = same_unembedding(card.config, model)
-    theirs = card.config.get("unembed_hash")
-    if same is None and isinstance(theirs, str):
-        same = theirs == unembed_hash(model)
-    if same is None:
-        return Match.SHAPE
-    return Match.WEIGHTS if same else Match.OTHER_WEIGHTS
+    return match_weights(compare_weights(card.config, model))

@@ -8,6 +8,7 @@ from pathlib import Path
 from lenstui.atomic_file import check_replaceable
 from lenstui.lens.errors import LensError
 from lenstui.lens.lens_formats import LENS_TYPE, check_size, read_table, shape_config, stack, unstack
+from lenstui.lens.lens_header import check_header
 from lenstui.lens.tensor_file import load_tensors, save_tensors, write_atomically
 from lenstui.lens.tuned_lens import TunedLens
 
@@ -40,6 +41,7 @@ def read_library_folder(folder: Path) -> TunedLens:
         remark = f"The tuned lens has no {CONFIG}: nothing says which model it is for"
         return TunedLens(weight, bias, shape_config(weight), name=name, remarks=(remark,))
     table = read_table(config)  # before the weights, which may be large
+    check_header(config, table)
     if table.get("lens_type", LENS_TYPE) != LENS_TYPE:
         raise LensError(f"{config} is of a lens of type {table['lens_type']}; lenstui reads {LENS_TYPE}.")
     weight, bias = stack(load_tensors(params), params)

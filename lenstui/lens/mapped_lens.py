@@ -11,9 +11,11 @@ from torch import Tensor
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.lens_card import LensCard
-from lenstui.lens.lens_file import FORMAT
+from lenstui.lens.lens_file import FORMAT, header
 from lenstui.lens.lens_formats import read_table
+from lenstui.lens.lens_header import check_header
 from lenstui.lens.library_folder import CONFIG, PARAMS
+from lenstui.lens.tensor_file import check_regular
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,9 @@ def map_lens(path: Path) -> MappedLens | None:
     try:
         config: object
         fit: object = {}
+        remarks: object = None
         file = path / PARAMS if path.is_dir() else path
+        check_regular(file)
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         status = file.stat()
         if path.is_dir():
@@ -52,9 +56,10 @@ def map_lens(path: Path) -> MappedLens | None:
         elif "0.weight" in content:  # translators alone
             config, state = {}, content
         elif content["format"] == FORMAT:
-            config, fit, state = content["config"], content["fit"], content["state_dict"]
+            (config, fit, remarks), state = header(content), content["state_dict"]
         else:
             return None
+        check_header(path, config, fit, remarks)
         blocks, d_model = _shape(state)
     except Exception:  # on damaged bytes torch raises nearly every kind
         return None

@@ -72,8 +72,7 @@ def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
     """
     sums = find_summands(model)
     ids = [token for token in model.tokenizer(WIRING_TEXT)["input_ids"] if token < model.vocabulary]
-    given = torch.tensor([ids[:32] or [0, 1]], device=model.device)
-    find_contribution(model.head, residual_stream(model.module, model.anatomy, given)[-1, 0])
+    find_contribution(model.head, model.stream(torch.tensor([ids[:32] or [0, 1]]))[-1, 0])
     pair = (ATTENTION, MID, MLP) if _is_sequential(sums) else (ATTENTION, MLP)
     return tuple(
         pair if block.attention and block.mlp else (ATTENTION,) if block.attention else (MLP,)

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import WIRING_TEXT, Model
-from lenstui.lens.residual import residual_stream
 
 _COLUMNS = 16
 _LARGEST = 42  # three such numbers add up to less than 128, which bfloat16 holds exactly
@@ -89,7 +88,7 @@ def find_summands(model: Model) -> tuple[BlockSum, ...]:
 
 def _found(model: Model) -> tuple[BlockSum, ...]:
     ids = [token for token in model.tokenizer(WIRING_TEXT)["input_ids"] if token < model.vocabulary]
-    columns = torch.tensor([ids[:_COLUMNS] if len(ids) > 1 else [0, 1]], device=model.device)
+    columns = torch.tensor([ids[:_COLUMNS] if len(ids) > 1 else [0, 1]])
     found: dict[int, BlockSum] = {}
     # Per block, the sets of calls to leave running that are still to be tried.
     untried: list[list[frozenset[_Call]]] = [[frozenset()] for _ in model.anatomy.blocks]
@@ -261,7 +260,7 @@ def _run(model: Model, ids: Tensor, running: Sequence[frozenset[_Call]]) -> list
     else:
         handles.append(blocks[-1].register_forward_hook(last))
     try:
-        residual_stream(model.module, model.anatomy, ids)
+        model.stream(ids)
     finally:
         for handle in handles:
             handle.remove()

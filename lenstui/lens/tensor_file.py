@@ -24,6 +24,7 @@ def load_tensors(path: Path, what: str = "lens file") -> Any:
     Raises:
         LensError: if there is no such file, it is of another kind, damaged, or holds more than that.
     """
+    check_regular(path, what)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -38,6 +39,15 @@ def load_tensors(path: Path, what: str = "lens file") -> Any:
         raise LensError(
             f"{path} holds more than plain tensors, so it was not opened: it is no {what}."
         ) from error
+
+
+def check_regular(path: Path, what: str = "lens file") -> None:
+    """Raise `LensError` for a pipe, a device or a folder: opening a pipe would wait for whoever writes to it.
+
+    Where there is nothing at all, that is left to whoever opens it.
+    """
+    if path.exists() and not path.is_file():
+        raise LensError(f"{path} is no {what}: it is no regular file.")
 
 
 def _begins_as_written(path: Path) -> bool:

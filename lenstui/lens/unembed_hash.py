@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.model import Model
-from lenstui.lens.tuned_lens import TunedLens
 
 _EDGE = 3  # rows and columns at each edge that NumPy prints of a large matrix
 _LARGE = 1000  # entries from which on it prints the edges alone
@@ -35,24 +34,6 @@ def matrix_hash(weight: Tensor) -> str:
     with np.printoptions(threshold=0 if large else _LARGE, edgeitems=_EDGE, linewidth=75, suppress=False):
         text = np.array_str(weight.float().cpu().numpy(), precision=1)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def hash_warning(lens: TunedLens, model: Model) -> str | None:
-    """What to say of a lens that holds the hash of another unembedding; None if there is nothing to say.
-
-    A sample of the unembedding, where the lens has one, comes first: it tolerates a change of dtype.
-    """
-    theirs = lens.config.get("unembed_hash")
-    if not isinstance(theirs, str) or lens.config.get("unembed_sample"):
-        return None
-    ours = unembed_hash(model)
-    if ours is None or ours == theirs:
-        return None
-    made_for = lens.config.get("base_model_name_or_path") or "another model"
-    return (
-        f"The tuned lens {lens.name} was made for other weights or another dtype ({made_for}): read its rows "
-        "with care"
-    )
 
 
 def _edges(matrix: Tensor, dim: int) -> Tensor:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
+import termios
 import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from textual.message import Message
 
+from lenstui.export.command import command_text
+from lenstui.export.printable import printable
 from lenstui.fit_files import checkpoint_path
 
 if TYPE_CHECKING:
@@ -21,7 +23,15 @@ if TYPE_CHECKING:
 
 LIMIT = 10.0  # seconds that a last checkpoint may take
 GRACE = 2.0  # seconds that the screen may take to be put away
+_NO_TERMINAL = (AttributeError, OSError, TypeError, ValueError, termios.error)
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+# What the driver takes back, in its order: paste and mouse reports, wrapping, keys, the screen, the cursor.
+_PUT_AWAY = (
+    b"\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
+    b"\x1b[<u\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
 
 
 class Ended(Message, bubble=False):
@@ -30,7 +40,7 @@ class Ended(Message, bubble=False):
 
 def how_to_go_on(checkpoint: Path) -> str:
     """What to say of a checkpoint."""
-    command = f"lenstui train --resume {shlex.quote(str(checkpoint))}"
+    command = command_text(["lenstui", "train", "--resume", str(checkpoint)])
     return f"lenstui: the fit is in {checkpoint}\nTo go on: {command}"
 
 
@@ -43,9 +53,12 @@ class Ending:
         self._rescue: threading.Thread | None = None
         self._words: str | None = None
         self._put_away = threading.Event()
+        self._terminal: list[Any] | None = None  # its settings before the screen was there
 
     def run(self) -> NoReturn:
         """Run the app; then leave the process, which does not wait for the model thread."""
+        with suppress(*_NO_TERMINAL):
+            self._terminal = termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
                 signal.signal(number, self._hear)
@@ -75,7 +88,21 @@ class Ending:
         with suppress(Exception):
             self._app.post_message(Ended())
         if not self._put_away.wait(GRACE):
+            self._put_terminal_back()
             self._leave()
+
+    def _put_terminal_back(self) -> None:
+        """Do what the app would have done, which is stuck: in its own work, or in showing how it failed.
+
+        Nothing here waits: a line that was dropped may take no byte any more.
+        """
+        with suppress(*_NO_TERMINAL):
+            if self._terminal is not None:
+                termios.tcsetattr(sys.__stdin__, termios.TCSANOW, self._terminal)  # type: ignore[arg-type]
+        with suppress(*_NO_TERMINAL):
+            name = os.ttyname(sys.__stderr__.fileno())  # type: ignore[union-attr]  # where Textual draws
+            screen = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.write(screen, _PUT_AWAY)
 
     def _save(self) -> None:
         """Write a checkpoint, and have something to say about it."""
@@ -96,7 +123,7 @@ class Ending:
         self._app.training.let_go()
         with suppress(OSError, ValueError):  # with the line, they may be gone
             if words is not None:
-                print(words, file=sys.__stderr__, flush=True)
+                print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(128 + self._signal if self._signal else self._app.return_code or 0)

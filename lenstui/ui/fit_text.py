@@ -104,7 +104,7 @@ class FitText:
     def find_unfinished(self, stop: Stop) -> None:
         """Look for checkpoints of the open model in the lenses folder."""
         from lenstui.lens.checkpoint import open_checkpoint
-        from lenstui.lens.compatibility import same_unembedding
+        from lenstui.lens.compatibility import compare_weights
 
         opened = self._opened()
         if opened is None:
@@ -118,7 +118,7 @@ class FitText:
                 checkpoint, modified = open_checkpoint(path), path.stat().st_mtime
                 config, options = checkpoint.config, checkpoint.plan.options
                 fits = (config.get("num_hidden_layers"), config.get("d_model")) == shape
-                if fits and same_unembedding(config, opened.model) is not False:
+                if fits and not compare_weights(config, opened.model).different:
                     step = int(checkpoint.state["step"])
                     found.append(Unfinished(path, options.preset, step, options.steps, modified))
             except Exception:  # damaged in whatever way, or finished just now: not one to go on with
@@ -159,7 +159,7 @@ class FitText:
         Raises:
             LensError: as `open_checkpoint` and `resume` do, or if the fit is under way elsewhere.
         """
-        from lenstui.lens.checkpoint import open_checkpoint, resume
+        from lenstui.lens.checkpoint import doubt, open_checkpoint, resume
 
         opened = self._opened()
         if opened is None:
@@ -174,10 +174,11 @@ class FitText:
         if stop():
             claimed.release()
             return None
-        lens, trouble = claimed.lens, None
+        lens = claimed.lens
+        remarks = [f"{left_open}."] if (left_open := doubt(opened.model, checkpoint)) is not None else []
         if checkpoint.save not in {None, lens.absolute()}:
-            trouble = f"The lens will go to {lens}, beside its checkpoint, which names another place."
-        return Prepared(fit, checkpoint.plan, claimed, checkpoint_every, trouble)
+            remarks.append(f"The lens will go to {lens}, beside its checkpoint, which names another place.")
+        return Prepared(fit, checkpoint.plan, claimed, checkpoint_every, " ".join(remarks) or None)
 
     def _read(self, request: FitRequest, model: Model, stop: Stop) -> _Text:
         """The text of a request; the last one is not read again."""

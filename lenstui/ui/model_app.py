@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from textual.app import App
+from textual.filter import LineFilter
 from textual.message import Message
+from textual.notifications import SeverityLevel
 
+from lenstui.export.printable import printable
 from lenstui.lens.errors import named_line
 from lenstui.settings import Settings
 from lenstui.start import Start
@@ -22,6 +26,7 @@ from lenstui.ui.model_work import ModelWork
 from lenstui.ui.read_work import ReadWork
 from lenstui.ui.screens.explore import Explore
 from lenstui.ui.session import Session
+from lenstui.ui.shown import Unprintable
 from lenstui.ui.takeaway import Takeaway
 from lenstui.ui.training import Training
 
@@ -62,12 +67,30 @@ class ModelApp(App[None]):
         self.takeaway = Takeaway(self._hand_on, self._reading, self._thread, self._file_thread)
         self.beside = BesideWork(self._hand_on, self._thread, self._work, self._reading, self._session.recent)
         self.last_words: str | None = None
+        self._unprintable = Unprintable()
         self._lenses: Lenses | None = None  # while it is open
         self._train: Train | None = None  # once it was open
         self._quit_training: QuitTraining | None = None  # while it is asked
         prompt = FIRST_PROMPT if start.prompt is None else start.prompt
         self._history.begin(prompt)
         self.explore = Explore(prompt, depth=start.top_k, history=self._history)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Behind whatever else there is, so that nothing painted can do more than be seen."""
+        return [*super().get_line_filters(), self._unprintable]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something in a corner. It may quote what is not ours: nothing in it is markup, nothing raw."""
+        said, head = printable(message, kept="\n"), printable(title)
+        super().notify(said, title=head, severity=severity, timeout=timeout, markup=False)
 
     @cached_property
     def sets(self) -> SetWork:

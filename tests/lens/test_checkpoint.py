@@ -16,7 +16,7 @@ import torch
 from families import FAMILIES, random_model
 
 from lenstui.lens import FitOptions, LensError, Model, save_lens, wire
-from lenstui.lens.checkpoint import open_checkpoint, resume, save_checkpoint
+from lenstui.lens.checkpoint import doubt, open_checkpoint, resume, save_checkpoint
 from lenstui.lens.documents import Documents
 from lenstui.lens.fit_state import Fit, FitState, block_at
 from lenstui.lens.fitting import FitProgress, fit_steps
@@ -313,6 +313,25 @@ def test_a_model_of_the_same_shape_with_other_weights_is_refused(byte_tokenizer:
     model = wire("tiny", random_model(FAMILIES["GPT-NeoX"].config, seed=1), byte_tokenizer)
     with pytest.raises(LensError, match="other weights"):
         resume(model, open_checkpoint(written))
+
+
+def test_a_model_with_other_blocks_alone_is_refused_and_an_older_file_goes_on_with_a_word(
+    tiny: Model, written: Path
+) -> None:
+    """An embedding and a head that agree prove nothing."""
+    checkpoint, weight = open_checkpoint(written), tiny.anatomy.blocks[1].mlp.dense_h_to_4h.weight
+    assert doubt(tiny, checkpoint) is None
+    older = replace(checkpoint, config={k: v for k, v in checkpoint.config.items() if k != "fingerprint"})
+    assert "The checkpoint knows its model by the head alone" in (doubt(tiny, older) or "")
+    assert resume(tiny, older).state.tokens > 0
+    with torch.no_grad():
+        weight += 1.0
+    try:
+        with pytest.raises(LensError, match=r"other weights than tiny has \(block 1\)"):
+            resume(tiny, checkpoint)
+    finally:
+        with torch.no_grad():
+            weight -= 1.0
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

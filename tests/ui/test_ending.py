@@ -8,6 +8,8 @@ import pty
 import select
 import signal
 import struct
+import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ import pytest
 
 from lenstui.lens.checkpoint import open_checkpoint
 
-from ..forked import Forked
+from ..forked import ROOT, Forked
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
@@ -148,6 +150,57 @@ def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Pa
     assert terminal.end() == 128 + signal.SIGTERM
     assert terminal.settings() == terminal.before
     assert b"checkpoint" not in terminal.received
+
+
+STUCK = """
+import sys, time
+sys.path[:0] = [{root!r}]
+from lenstui.start import Start
+from lenstui.ui.app import LenstuiApp
+from lenstui.ui.ending import Ending
+
+class Stuck(LenstuiApp):
+    def on_ready(self):
+        print("stuck", file=open({mark!r}, "w"), flush=True)
+        while True:
+            time.sleep(1)
+
+Ending(Stuck(Start(prompt="a"))).run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_screen_that_is_stuck_leaves_the_terminal_sane_too(tmp_path: Path, number: signal.Signals) -> None:
+    """As one is that shows at length how it failed."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before, mark, received = termios.tcgetattr(theirs), tmp_path / "stuck", b""
+    code = STUCK.format(root=str(ROOT), mark=str(mark))
+    environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as program:
+        try:
+            end = time.monotonic() + LIMIT
+            while program.poll() is None:
+                assert time.monotonic() < end, "it hangs"
+                if select.select([ours], [], [], 0.05)[0]:
+                    received += os.read(ours, 1 << 20)
+                if mark.exists() and mark.read_text() and termios.tcgetattr(theirs) != before:
+                    program.send_signal(number)
+                    mark.write_text("")
+        finally:
+            program.kill()
+    while select.select([ours], [], [], 0.05)[0]:
+        received += os.read(ours, 1 << 20)
+    assert program.returncode == 128 + number
+    assert termios.tcgetattr(theirs) == before
+    for on, off in (
+        (b"\x1b[?1049h", b"\x1b[?1049l"),
+        (b"\x1b[?25l", b"\x1b[?25h"),
+        (b"\x1b[?1003h", b"\x1b[?1003l"),
+    ):
+        assert 0 <= received.rindex(on) < received.rindex(off)
 
 
 def test_quitting_with_a_checkpoint_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:

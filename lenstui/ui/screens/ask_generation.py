@@ -14,6 +14,7 @@ from textual.widgets import Input, Label
 from lenstui.typed_number import finite_number, whole_number
 from lenstui.ui.read_request import Generation
 from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.still_input import StillInput
 
 _COUNT, _MOST = 20, 9999
@@ -94,5 +95,5 @@ class AskGeneration(BoxScreen[Generation | None]):
 
     def _say(self, text: str) -> None:
         wrong = self.query_one("#generation-wrong", Label)
-        wrong.update(Text(text))
+        wrong.update(shown(text))
         wrong.display = True

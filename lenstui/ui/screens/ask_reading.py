@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +16,7 @@ from lenstui.lens.reading import Reading
 from lenstui.lens.rows import parse_rows
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.still_input import StillInput
 
@@ -155,5 +155,5 @@ class AskReading(BoxScreen[Reading | None]):
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         for hint in self.query("#reading-hint").results(Label):  # none while the screen comes or goes
-            hint.update(Text(text))
+            hint.update(shown(text))
             hint.set_class(wrong, "-wrong")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rich.text import Text
 from textual.containers import Vertical
 from textual.screen import ModalScreen, ScreenResultType
+
+from lenstui.ui.shown import shown
 
 
 class Box(Vertical):
@@ -23,8 +24,8 @@ class Box(Vertical):
 
     def __init__(self, title: str, keys: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.border_title = Text(title)
-        self.border_subtitle = Text(keys)
+        self.border_title = shown(title)
+        self.border_subtitle = shown(keys)
 
 
 class BoxScreen(ModalScreen[ScreenResultType]):

@@ -18,6 +18,7 @@ from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
 from lenstui.ui.messages import CellNotRead, CellRead, ReadDone
 from lenstui.ui.screens.grid_screen import NO_COLUMN, GridScreen
+from lenstui.ui.shown import shown
 from lenstui.ui.slots import LENSES
 from lenstui.ui.widgets.token_list import TokenList
 
@@ -134,7 +135,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
 
     def _say(self, lens: str, text: str) -> None:
         message = self.query_one(f"#ranking-{lens} .ranking--message", Static)
-        message.update(Text(text))
+        message.update(shown(text))
         message.display, self.list_of(lens).display = bool(text), not text
 
     def action_scroll(self, lines: int) -> None:

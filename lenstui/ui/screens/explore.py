@@ -6,7 +6,6 @@ import gc
 from collections.abc import Collection
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -37,6 +36,7 @@ from lenstui.ui.screens.first_row import FirstRow
 from lenstui.ui.screens.grid_screen import NO_COLUMN
 from lenstui.ui.screens.set_opening import SetOpening
 from lenstui.ui.screens.taking_apart import TakingApart
+from lenstui.ui.shown import shown
 from lenstui.ui.slots import Slots
 from lenstui.ui.widgets.cell_panel import CellPanel
 from lenstui.ui.widgets.grid import Grid
@@ -108,8 +108,8 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self._remarks += remarks
         text = " · ".join((*self._remarks, *(self._model.remarks if self._model else ())))
         notice = self.query_one("#notice", Static)
-        notice.update(Text(text))
-        notice.tooltip = Text(text) if text else None
+        notice.update(shown(text))
+        notice.tooltip = shown(text) if text else None
         notice.display = bool(text)
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +165,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self.app.clear_notifications()
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
-        status.tooltip = Text("\n".join(("Wiring check", *model.wiring)))
+        status.tooltip = shown("\n".join(("Wiring check", *model.wiring)))
         self.remark()
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────

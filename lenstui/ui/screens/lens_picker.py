@@ -16,6 +16,7 @@ from textual_fspicker.safe_tests import is_dir
 from textual_fspicker.suggest_path import SuggestPath
 
 from lenstui.lens.data_files import JSON_LINES, PARQUET
+from lenstui.ui.shown import shown
 
 _KEYS = "tab next · backspace folder above · . hidden files · esc closes"
 _PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library
@@ -81,7 +82,7 @@ class LensPicker(BaseFileDialog):
         """Say what is wrong, or else which keys there are."""
         dialog = self.query_one(Dialog)
         dialog.set_class(bool(message), "-wrong")
-        dialog.border_subtitle = message or _KEYS
+        dialog.border_subtitle = shown(message or _KEYS)
 
     def _completed(self, name: str) -> str:
         """What is meant by the name of a file that was typed."""

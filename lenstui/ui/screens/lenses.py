@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -31,6 +30,7 @@ from lenstui.ui.messages import (
 )
 from lenstui.ui.screens.lens_picker import OpenLens
 from lenstui.ui.screens.lens_saving import LensSaving, made_or_home
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.lens_sheet import LensSheet, Sheet
 from lenstui.ui.widgets.lens_table import LensLine, LensTable
 from lenstui.ui.widgets.status_bar import StatusBar
@@ -111,7 +111,7 @@ class Lenses(LeanScreen[None], LensSaving):
         self._app.request_lens_list()
 
     def _hint(self, text: str) -> None:
-        self.query_one("#hint", Static).update(Text(text))
+        self.query_one("#hint", Static).update(shown(text))
         self.query_one("#hint").display = bool(text)
 
     # ── the list and the card ────────────────────────────────────────────────────────────────────────────
@@ -168,7 +168,7 @@ class Lenses(LeanScreen[None], LensSaving):
         path = lens.card.path
         sheet = Sheet(lens, dict(self._sizes.get(path, {})), self._trouble.get(path))
         self.query_one(LensSheet).sheet = sheet
-        self.query_one("#card").border_title = Text(f"card: {lens.card.name}")
+        self.query_one("#card").border_title = shown(f"card: {lens.card.name}")
 
     def action_other_part(self) -> None:
         """From the list to the card and back."""

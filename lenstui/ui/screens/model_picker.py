@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,6 +21,7 @@ from lenstui.ui.model_list import BUNDLED, FOLDER, PARTLY
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.ui.model_search import HUB, suiting
 from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.lens_table import size_text
 from lenstui.ui.widgets.model_table import ModelLine, ModelTable
 from lenstui.ui.widgets.status_bar import short_name
@@ -182,7 +182,7 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         chosen = self._table.chosen if self._listed is not None else None
         self._listed = message
         title = f"{self._what} · {size_text(message.peak)} of memory taken at the peak"
-        self.query_one("#model-box").border_title = title
+        self.query_one("#model-box").border_title = shown(title)
         self._find()
         if chosen is not None:
             self._table.choose(chosen.name)
@@ -259,7 +259,7 @@ class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
         return f"{text}: it will not fit, {room}." if model.needed > listed.free else f"{text}; {room}."
 
     def _say(self, text: str) -> None:
-        self.query_one("#model-detail", Static).update(Text(text))
+        self.query_one("#model-detail", Static).update(shown(text))
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Label
 
 from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.shown import shown
 
 
 class Question(BoxScreen[bool]):
@@ -33,4 +33,4 @@ class Question(BoxScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question, and what answers it."""
         with Box(self._title, "y yes · n no"):
-            yield Label(Text(self._text))
+            yield Label(shown(self._text))

@@ -13,6 +13,7 @@ from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.ending import how_to_go_on
 from lenstui.ui.fit_messages import CheckpointWritten, FitChanged, Phase
 from lenstui.ui.screens.box_screen import Box, BoxScreen
+from lenstui.ui.shown import shown
 
 LIMIT = 10.0  # seconds after which it is said that a checkpoint takes long
 DISCARD_LIMIT = 2.0  # seconds after which quitting does not wait any more
@@ -49,7 +50,7 @@ class QuitTraining(BoxScreen[None], AppScreen[None]):
             yield Label(Text(_ASKED))
 
     def _say(self, text: str) -> None:
-        self.query_one(Label).update(Text(text))
+        self.query_one(Label).update(shown(text))
 
     def action_save(self) -> None:
         """Write a checkpoint; when that is done the program ends."""

@@ -24,6 +24,7 @@ from lenstui.ui.messages import LensOpened, LoadFailed, LoadStage, ModelLoaded
 from lenstui.ui.screens.lens_picker import OpenPrompts
 from lenstui.ui.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
 from lenstui.ui.set_work import NO_MODEL, SetRequest
+from lenstui.ui.shown import shown
 from lenstui.ui.themes import rich_colour
 from lenstui.ui.widgets.status_bar import StatusBar
 
@@ -249,7 +250,7 @@ class SetReading(LeanScreen[None], AppScreen[None]):
         said = self.query_one("#set-said", Static)
         said.set_class(wrong, "-wrong")
         said.update(line.append(printable(text)))
-        said.tooltip = Text(run.remark) if run is not None and run.remark else None
+        said.tooltip = shown(run.remark) if run is not None and run.remark else None
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 

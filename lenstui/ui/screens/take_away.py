@@ -23,6 +23,7 @@ from lenstui.lens.errors import LensError
 from lenstui.paths import made
 from lenstui.ui.screens.box_screen import Box, BoxScreen
 from lenstui.ui.screens.question import Question
+from lenstui.ui.shown import shown
 from lenstui.ui.takeaway_things import COPIES, FILES, Thing
 from lenstui.ui.widgets.still_input import StillInput
 
@@ -195,7 +196,7 @@ class TakeAway(BoxScreen[None]):
         """Something about what is chosen; if something is wrong, one may go on."""
         said = self.query_one("#takeaway-said", Label)
         said.set_class(wrong, "-wrong")
-        said.update(Text(printable(text)))
+        said.update(shown(text))
         if wrong:
             self._busy = False
 

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from lenstui.export.values import Scale, Value
 from lenstui.lens.cells import Cells
 from lenstui.ui.fit_messages import FitStatus, Phase
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.fit_bar import FitBar
 from lenstui.ui.widgets.grid import Cursor
 from lenstui.ui.widgets.kl_bars import KlBars
@@ -99,10 +100,10 @@ class FitView(Vertical):
         """What does not change with every step."""
         kept = phase is Phase.KEPT
         told, part = self.query_one("#fit-trouble", Static), self.query_one("#fit-progress", Vertical)
-        told.update(Text(trouble or ""))
+        told.update(shown(trouble or ""))
         told.display = trouble is not None
         part.set_class(trouble is not None, "-trouble")
-        part.border_title = f"{preset} · {'trained' if kept else 'training'}"
+        part.border_title = shown(f"{preset} · {'trained' if kept else 'training'}")
         part.border_subtitle = "n another fit · s save as… · esc Explore" if kept else ""
         self.query_one(Pane).border_title = f"tuned lens{'' if kept else ' in training'}"
 

@@ -18,11 +18,11 @@ from textual.containers import VerticalScroll
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from lenstui.export.printable import printable
 from lenstui.export.values import nats_text
 from lenstui.lens.cells import row_labels
 from lenstui.lens.lens_card import LEADING, Match, TranslatorSize
 from lenstui.ui.messages import ListedLens
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.lens_table import size_text
 
 _ROW, _KL, _SIZE = 5, 7, 8
@@ -30,6 +30,7 @@ _LEAST_BAR = 6
 
 _MATCHES = {
     Match.WEIGHTS: "for the open weights",
+    Match.PARTLY: "for the open weights, as far as they can be compared",
     Match.SHAPE: "fits in shape, but names no weights",
     Match.OTHER_WEIGHTS: "fits in shape, but is for other weights",
     Match.NO: "does not fit the open model",
@@ -64,7 +65,7 @@ class Sheet:
         )
         yield Text()
         yield from self._rows(options.max_width)
-        yield Text(f"\n{self.trouble}\n" if self.trouble else "")
+        yield shown(f"\n{self.trouble}\n" if self.trouble else "")
         yield _facts(
             ("made", _joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
             ("file", _joined(str(card.path), size_text(card.size))),
@@ -86,7 +87,7 @@ class Sheet:
             line.append(f"{_nats(tuned, row):>{_KL}}{_nats(logit, row):>{_KL}}")
             if bar >= _LEAST_BAR:
                 ours, theirs = (
-                    round(bar * kl[row] / largest) if kl and largest > 0 else 0 for kl in (tuned, logit)
+                    round(bar * (kl[row] / largest)) if kl and largest > 0 else 0 for kl in (tuned, logit)
                 )
                 line.append("  ").append_text(_bar(ours, theirs, width=bar, style=self.bar))
             size = self.sizes.get(row)
@@ -132,7 +133,7 @@ def _facts(*facts: tuple[str, str]) -> Table:
     table.add_column(overflow="fold")
     for label, value in facts:
         if value:
-            table.add_row(label, Text(printable(value)))
+            table.add_row(label, shown(value))
     return table
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.grid import Grid
 
 
@@ -48,7 +48,7 @@ class Pane(Vertical):
 
     def say(self, text: str) -> None:
         """Show a message in place of the grid."""
-        self.query_one(".pane--message", Static).update(Text(text))
+        self.query_one(".pane--message", Static).update(shown(text))
         self.query_one(".pane--message").display = True
         self.grid.display = False
 

@@ -13,6 +13,7 @@ from lenstui.export.printable import printable
 from lenstui.ui.fit_messages import FitStatus
 from lenstui.ui.fit_words import glances
 from lenstui.ui.messages import OpenModel
+from lenstui.ui.shown import shown
 from lenstui.ui.slots import beside_name
 
 
@@ -55,7 +56,7 @@ class StatusBar(Widget):
         """What may stand on the left and on the right, the fullest first."""
         brand = ("lenstui  ", self._style("name"))
         model, quiet = self.model, self._style("quiet")
-        stage = None if self.stage is None else Text.assemble((f"{self.stage} …", quiet))
+        stage = None if self.stage is None else Text.assemble((f"{printable(self.stage)} …", quiet))
         if model is None:
             return [(Text.assemble(brand, ("no model yet", quiet)), stage or Text())]
         name = short_name(model.name) + (f"@{printable(model.revision)}" if model.revision else "")
@@ -85,7 +86,7 @@ class StatusBar(Widget):
         self, full: Text, brandless: Text, brief: Text, fit: FitStatus
     ) -> list[tuple[Text, Text]]:
         """How far the fit is takes the place of the lens; it is shortened last."""
-        first, *others = (Text(glance, style=self._style("fit")) for glance in glances(fit))
+        first, *others = (shown(glance, style=self._style("fit")) for glance in glances(fit))
         shorter = [(brief, glance) for glance in others]
         return [(full, first), (brandless, first), (brief, first), *shorter, (brief, Text())]
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,6 +20,7 @@ from lenstui.ui.fit_fields import FIELDS, Field, FieldError, first_text, make_re
 from lenstui.ui.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.ui.fit_words import PRESETS as PRESET_WORDS
 from lenstui.ui.messages import OpenModel
+from lenstui.ui.shown import shown
 from lenstui.ui.widgets.choice import Choice
 from lenstui.ui.widgets.status_bar import short_name
 from lenstui.ui.widgets.still_input import StillInput
@@ -66,7 +66,7 @@ class FieldLine(Horizontal):
             return
         self._complaint = text
         note = self.query_one(".note", Static)
-        note.update(Text(text or self._field.note))
+        note.update(shown(text or self._field.note))
         note.set_class(text is not None, "-wrong")
 
 
@@ -169,7 +169,7 @@ class TrainForm(VerticalScroll):
     def watch_model(self, model: OpenModel | None) -> None:
         """What was counted was for another one."""
         name = "" if model is None else f" for {short_name(model.name)}"
-        self.border_title = Text(f"train a tuned lens{name}")
+        self.border_title = shown(f"train a tuned lens{name}")
         self._counted = None
 
     def start(self) -> None:
@@ -210,7 +210,7 @@ class TrainForm(VerticalScroll):
     def complain(self, text: str | None) -> None:
         """Say what is wrong with it all; None: nothing."""
         complaint = self.query_one("#complaint", Static)
-        complaint.update(Text(text or ""))
+        complaint.update(shown(text or ""))
         complaint.display = text is not None
 
     def on_descendant_blur(self) -> None:
@@ -255,7 +255,7 @@ class TrainForm(VerticalScroll):
 
     def _say_size(self, text: str, *, wrong: bool = False) -> None:
         size = self.query_one("#size", Static)
-        size.update(Text(text))
+        size.update(shown(text))
         size.set_class(wrong, "-wrong")
 
     def offer(self, found: Sequence[Unfinished]) -> None:
@@ -265,7 +265,7 @@ class TrainForm(VerticalScroll):
         button.display = bool(found)
         if found:
             newest = found[0]
-            button.label = Text(f"Go on with {newest.path.stem}: step {newest.step} of {newest.steps}")
+            button.label = shown(f"Go on with {newest.path.stem}: step {newest.step} of {newest.steps}")
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
