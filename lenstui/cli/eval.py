@@ -16,6 +16,7 @@ from lenstui.cli.output import add_output, deliver, output_format
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.place import check_place
 from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.not_finite import tokens_left_out_remark
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +73,9 @@ def run(words: Sequence[str]) -> int:
     from lenstui.export.evaluation import evaluation_json, evaluation_table
     from lenstui.opening import source_of
 
+    judged = qualities["logit"]
+    if judged.left_out:
+        say(tokens_left_out_remark(judged.left_out, judged.tokens, opened.model.dtype_name))
     source = source_of(opened, tuned="tuned" in qualities)
     shown = (
         evaluation_json(qualities, source, documents.paths)
