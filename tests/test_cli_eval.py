@@ -177,7 +177,7 @@ def test_the_contract(neox_folder: Path, text: str, judged: Callable[..., Any]) 
     assert content["tokens"] == 2 * CONTEXT  # whole blocks, no longer than the context
     assert content["rows"] == ["emb", "0", "1"]
     for name in ("logit", "tuned"):
-        assert set(content[name]) == {"kl", "ce", "top1_agreement", "kl_sem"}
+        assert set(content[name]) == {"kl", "ce", "top1_agreement", "kl_sem", "left_out"}
         assert [len(numbers) for numbers in content[name].values()] == [3] * 4
         assert content[name]["kl"][-1] < 1e-6
         assert content[name]["top1_agreement"][-1] == 1

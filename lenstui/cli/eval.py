@@ -73,9 +73,8 @@ def run(words: Sequence[str]) -> int:
     from lenstui.export.evaluation import evaluation_json, evaluation_table
     from lenstui.opening import source_of
 
-    judged = qualities["logit"]
-    if judged.left_out:
-        say(tokens_left_out_remark(judged.left_out, judged.tokens, opened.model.dtype_name))
+    if left_out := [count for quality in qualities.values() for count in quality.left_out]:
+        say(tokens_left_out_remark(left_out, qualities["logit"].tokens, opened.model.dtype_name))
     source = source_of(opened, tuned="tuned" in qualities)
     shown = (
         evaluation_json(qualities, source, documents.paths)

@@ -12,7 +12,7 @@ from lenstui.export.fixed_text import NONE, fixed_text
 from lenstui.export.source import Source
 from lenstui.export.table import summary
 from lenstui.lens.cells import row_labels
-from lenstui.lens.not_finite import left_out
+from lenstui.lens.not_finite import LEFT_OUT
 
 if TYPE_CHECKING:
     from lenstui.lens.quality import Quality
@@ -27,6 +27,7 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
     """One line of JSON, ASCII alone. Lists are by row, `emb` first; a lens that was not judged is null.
 
     Tokens whose logits are not finite count in no mean: `left_out` says how many of all `tokens` these are.
+    Where none is left, it is null.
 
     Args:
         qualities: by lens name.
@@ -43,7 +44,6 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
         "lens": source.lens,
         "data": list(data),
         "tokens": logit.tokens,
-        "left_out": logit.left_out,
         "rows": _rows(logit),
         **{name: _numbers(qualities.get(name)) for name in LENSES},
     }
@@ -60,6 +60,8 @@ def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
         columns.append([f"{name} KL", *kl])
         columns.append(["CE", *(fixed_text(value, 3) for value in quality.ce)])
         columns.append(["top-1", *map(_share_text, quality.top1_agreement)])
+        if quality.left_out:
+            columns.append(["left out", *map(str, quality.left_out)])
     widths = [max(map(len, column)) for column in columns]
     head, *body = zip(*columns, strict=True)
     lines = [_line(cells, widths) for cells in (head, *reversed(body))]
@@ -70,7 +72,7 @@ def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
             "",
             f"mean KL, the last row left out: {means}",
             f"{logit.tokens} tokens · nats; top-1: how often it is the final top-1",
-            *([left_out(logit.left_out, logit.tokens)] if logit.left_out else []),
+            *([LEFT_OUT] if any(quality.left_out for quality in qualities.values()) else []),
             summary(source),
             "",
         ]
@@ -97,6 +99,7 @@ def _numbers(quality: Quality | None) -> dict[str, Any] | None:
         "kl_sem": _finite(quality.kl_sem) or None,
         "ce": _finite(quality.ce),
         "top1_agreement": _finite(quality.top1_agreement),
+        "left_out": list(quality.left_out) or [0] * len(quality.kl),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+LEFT_OUT = "left out: tokens that count in no mean of the row, their logits or the final ones not finite"
 IN_CELL = "Not a number: the logits are not finite here."
 _MOST_RUNS = 8  # of columns are named
 
@@ -59,14 +60,19 @@ def no_wiring(name: str, dtype: str) -> str:
     )
 
 
-def left_out(count: int, of: int) -> str:
-    """How many tokens of a text do not count, as a clause."""
-    return f"{count} of {of} tokens left out: their logits are not finite"
+def tokens_left_out_remark(counts: Sequence[int], of: int, dtype: str) -> str:
+    """That tokens of a text count in no mean.
 
-
-def tokens_left_out_remark(count: int, of: int, dtype: str) -> str:
-    """The same as a warning, with what may help."""
-    return f"{left_out(count, of)}{_where(dtype)}.{_advice(dtype)}"
+    Args:
+        counts: how many, by row; not all are 0.
+        of: how many tokens there are.
+        dtype: of the model, as it is called.
+    """
+    some = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
+    return (
+        f"{some} of {of} tokens, by row, are left out of the means: their logits are not finite"
+        f"{_where(dtype)}.{_advice(dtype)}"
+    )
 
 
 def _named(columns: Sequence[int]) -> str:

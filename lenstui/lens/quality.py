@@ -17,15 +17,14 @@ from lenstui.lens.tokens import Prompt
 from lenstui.lens.tuned_lens import TunedLens
 
 Sums = npt.NDArray[np.float64]
-_Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
     """Token means of one lens, per row, `emb` first, the model's own output last.
 
-    A position counts where every cell of its column is a number, by every lens, so that all means are over
-    the same ones. They are NaN where there is none.
+    In each row those positions count whose cell is a number, and so is the final one. Means are NaN where
+    there is none.
 
     Attributes:
         kl: KL(final ‖ lens), nats.
@@ -34,7 +33,7 @@ class Quality:
         kl_sem: standard error of `kl`, from how it varies from block to block, since the positions of one
             block are not independent; empty for a single block.
         tokens: how many positions were read.
-        left_out: how many of them do not count, as their logits are not finite.
+        left_out: how many of them do not count, as their logits are not finite, per row; empty for none.
     """
 
     kl: tuple[float, ...]
@@ -42,7 +41,7 @@ class Quality:
     top1_agreement: tuple[float, ...]
     kl_sem: tuple[float, ...] = ()
     tokens: int = 0
-    left_out: int = 0
+    left_out: tuple[int, ...] = ()
 
     @property
     def mean_kl(self) -> float:
@@ -65,70 +64,61 @@ def evaluate(model: Model, blocks: Iterable[Tensor], lens: TunedLens | None = No
     Raises:
         LensError: if there is no block at all.
     """
-    sums: dict[str, list[Sums]] = {}  # of each block, [3, rows]
-    counts: list[tuple[int, int]] = []  # of each block: the positions that count, and those with a next token
-    read = 0
+    sums: dict[str, list[Sums]] = {}  # of each block, [5, rows]
+    lengths: list[int] = []
     for block in blocks:
         of_block: dict[str, Sums] = {}
-        counted = followed = 0
         for tile in read_tiles(model, Prompt("", tuple(block.tolist())), lens, top_k=1):
-            counts_in = np.ones(tile.stop - tile.start, bool)
-            counts_in[[column - tile.start for column in tile.not_numbers]] = False
-            has_next = counts_in & (np.arange(tile.start, tile.stop) < len(block) - 1)
-            counted += int(counts_in.sum())
-            followed += int(has_next.sum())
+            has_next = np.arange(tile.start, tile.stop) < len(block) - 1
             for name, cells in tile.lenses.items():
-                of_block[name] = of_block.get(name, 0) + _sums(cells, counts_in, has_next)
+                of_block[name] = of_block.get(name, 0) + _sums(cells, has_next)
         for name, total in of_block.items():
             sums.setdefault(name, []).append(total)
-        counts.append((counted, followed))
-        read += len(block)
-    if not counts:
+        lengths.append(len(block))
+    if not lengths:
         raise LensError("There is too little text for a single block: give more, or shorter blocks.")
-    return {name: _quality(np.stack(totals), np.array(counts), read) for name, totals in sums.items()}
+    return {name: _quality(np.stack(totals), sum(lengths)) for name, totals in sums.items()}
 
 
-def _sums(cells: Cells, counted: _Mask, followed: _Mask) -> Sums:
-    """KL, cross-entropy and agreement of a tile, summed over the columns that count, `[3, rows]`."""
+def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
+    """Of a tile, `[5, rows]`: KL, agreement and the positions that count, then cross-entropy and its own."""
+    agreed = agreement(cells.top_ids[:, :, 0])  # NaN where either has no number
+    counted = ~np.isnan(agreed)
+    followed = counted & has_next
     parts = (
-        cells.kl[:, counted],
-        -cells.next_logprob[:, followed],
-        agreement(cells.top_ids[:, :, 0])[:, counted],
+        np.where(counted, cells.kl, 0),
+        np.where(counted, agreed, 0),
+        counted,
+        np.where(followed, -cells.next_logprob, 0),
+        followed,
     )
     return np.stack([part.sum(axis=1, dtype=np.float64) for part in parts])
 
 
-def _quality(sums: Sums, counts: npt.NDArray[np.int64], read: int) -> Quality:
-    """Means from the sums of every block `[blocks, 3, rows]`.
-
-    Args:
-        sums: of KL, cross-entropy and agreement.
-        counts: over how many positions, and how many of them have a next token, `[blocks, 2]`.
-        read: how many positions there are.
-    """
-    some = counts[:, 0] > 0
-    sums, counts = sums[some], counts[some]
-    columns, followed = counts.sum(axis=0).tolist()
-    kl, ce, agreed = sums.sum(axis=0)
-    nothing = np.full_like(kl, np.nan)
-    return Quality(
-        kl=tuple((kl / columns if columns else nothing).tolist()),
-        ce=tuple((ce / followed if followed else nothing).tolist()),
-        top1_agreement=tuple((agreed / columns if columns else nothing).tolist()),
-        kl_sem=tuple(_standard_error(sums[:, 0], counts[:, 0]).tolist()) if len(counts) > 1 else (),
-        tokens=read,
-        left_out=read - columns,
-    )
+def _quality(sums: Sums, tokens: int) -> Quality:
+    """Means from the sums of every block `[blocks, 5, rows]`, of so many positions in all."""
+    kl, agreed, counted, ce, followed = sums.sum(axis=0)
+    left_out = tuple((tokens - counted).astype(int).tolist())
+    with np.errstate(invalid="ignore"):  # 0 / 0: NaN, where no position counts
+        return Quality(
+            kl=tuple((kl / counted).tolist()),
+            ce=tuple((ce / followed).tolist()),
+            top1_agreement=tuple((agreed / counted).tolist()),
+            kl_sem=tuple(_standard_error(sums[:, 0], sums[:, 2]).tolist()) if len(sums) > 1 else (),
+            tokens=tokens,
+            left_out=left_out if any(left_out) else (),
+        )
 
 
-def _standard_error(sums: Sums, lengths: npt.NDArray[np.int64]) -> Sums:
-    """Of the means `sums.sum(0) / lengths.sum()`, `[rows]`, between blocks.
+def _standard_error(sums: Sums, counted: Sums) -> Sums:
+    """Of the means `sums.sum(0) / counted.sum(0)` of `[blocks, rows]`, between blocks, `[rows]`.
 
     For blocks of one length it is the standard deviation of their means by the root of their number; where
-    the lengths differ, that of a ratio.
+    the lengths differ, that of a ratio. NaN of fewer than two blocks with a position that counts.
     """
-    mean = sums.sum(axis=0) / lengths.sum()
-    off = sums - mean * lengths[:, None]
-    blocks = len(lengths)
-    error: Sums = np.sqrt((off**2).sum(axis=0) * blocks / (blocks - 1)) / lengths.sum()
-    return error
+    mean = sums.sum(axis=0) / counted.sum(axis=0)
+    off = sums - mean * counted
+    blocks = (counted > 0).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt((off**2).sum(axis=0) * blocks / (blocks - 1)) / counted.sum(axis=0)
+        return np.where(blocks > 1, error, np.nan)
