@@ -347,6 +347,11 @@ def _step(fit: Fit, columns: int) -> None:
     if not torch.isfinite(loss).all() or not all(bool(torch.isfinite(g).all()) for g in gradients):
         for optimizer in state.optimizers:
             optimizer.zero_grad()
+        if not state.step:  # no rate has changed anything yet
+            dtype = fit.model.dtype_name
+            raise LensError(
+                f"The model's logits are not finite on this text in {dtype}: no lens can be fitted."
+            )
         raise LensError(f"The loss is not finite at step {state.step + 1}: try a lower learning rate.")
     for gradient in gradients:
         gradient.div_(columns)

@@ -34,7 +34,7 @@ from lenstui.lens import (
 from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, agreement, crystallization_rows
 from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.fit_state import Fit, FitBlocks, FitState
-from lenstui.lens.fitting import measure
+from lenstui.lens.fitting import fit_steps, measure
 from lenstui.lens.not_finite import not_numbers_remark
 from lenstui.lens.ranking import rank_cell
 from lenstui.lens.reduction import Final, reduce_row, stack, top_tokens
@@ -307,6 +307,14 @@ def test_held_out_text_is_measured_where_it_has_numbers(loud: Model) -> None:
     assert last.held_out_kl is not None
     np.testing.assert_allclose(last.logit_lens_kl, np.nanmean(kl, axis=1)[:-1], rtol=1e-4)
     np.testing.assert_allclose(last.held_out_kl, last.logit_lens_kl, rtol=1e-4)  # it is not trained
+
+
+def test_no_lens_is_fitted_to_what_is_no_number(loud: Model) -> None:
+    options = FitOptions(closed_form_tokens=0, steps=2, tokens_per_step=24, seq_len=24)
+    fit = Fit(loud, FitBlocks(spoilt(loud)[::2], spoilt(loud)), options, FitState.new(loud, options))
+    with pytest.raises(LensError, match="logits are not finite on this text in float16"):
+        list(fit_steps(fit))
+    assert all(torch.isfinite(weight).all() for weight in fit.state.weights)
 
 
 def test_a_set_is_averaged_over_what_has_numbers(loud: Model) -> None:
