@@ -102,7 +102,11 @@ def measured(
             streams["head"] = residual_stream(model.module, model.anatomy, block[None])
         for name, h in streams.items():
             logits = logits_of(exact_model, h[:, 0, :columns])
-            found.setdefault(name, []).append((ours(cells), exact(iter(logits), logits[-1], pins, block[1:])))
+            read = ours(cells)
+            # Where another token is the final top-1, its rank is that of another token.
+            other = cells.top_ids[-1, :, 0] != logits[-1].argmax(-1).numpy()
+            read.ranks[:, other, PINNED] = -1
+            found.setdefault(name, []).append((read, exact(iter(logits), logits[-1], pins, block[1:])))
     return found
 
 
