@@ -177,8 +177,8 @@ def test_the_contract(neox_folder: Path, text: str, judged: Callable[..., Any]) 
     assert content["tokens"] == 2 * CONTEXT  # whole blocks, no longer than the context
     assert content["rows"] == ["emb", "0", "1"]
     for name in ("logit", "tuned"):
-        assert set(content[name]) == {"kl", "ce", "top1_agreement", "kl_sem"}
-        assert [len(numbers) for numbers in content[name].values()] == [3] * 4
+        assert set(content[name]) == {"kl", "ce", "top1_agreement", "kl_sem", "left_out"}
+        assert [len(numbers) for numbers in content[name].values()] == [3] * 5
         assert content[name]["kl"][-1] < 1e-6
         assert content[name]["top1_agreement"][-1] == 1
     assert content["logit"]["kl"][0] != content["tuned"]["kl"][0]

@@ -16,6 +16,7 @@ from lenstui.cli.arguments import Parser, add_model, add_text, model_start, posi
 from lenstui.cli.output import add_output, deliver, output_format
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.not_finite import tokens_left_out_remark
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +73,8 @@ def run(words: Sequence[str]) -> int:
     from lenstui.export.evaluation import evaluation_json, evaluation_table
     from lenstui.opening import source_of
 
+    if left_out := [count for quality in qualities.values() for count in quality.left_out]:
+        say(tokens_left_out_remark(left_out, qualities["logit"].tokens, opened.model.dtype_name))
     source = source_of(opened, tuned="tuned" in qualities)
     shown = (
         evaluation_json(qualities, source, documents.paths)

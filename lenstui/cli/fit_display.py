@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lenstui.cli.output import deliver
 from lenstui.cli.stderr import say
+from lenstui.export.fixed_text import fixed_text
 
 if TYPE_CHECKING:
     from lenstui.lens.fit_state import Fit
@@ -77,14 +79,22 @@ def report(lens: TunedLens, path: Path, form: str) -> None:
     fit = lens.fit
     if form == "json":
         names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
-        print(json.dumps({"version": 1, "path": str(path), **{name: fit[name] for name in names}}))
+        said = {name: _without_nan(fit[name]) for name in names}
+        print(json.dumps({"version": 1, "path": str(path), **said}, allow_nan=False))
         return
     lines = ["row   logit lens  tuned lens   held-out KL, nats"]
     labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
     for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
-        lines.append(f"{label:>3}   {before:10.3f}  {after:10.3f}")
+        lines.append(f"{label:>3}   {fixed_text(before, 3):>10}  {fixed_text(after, 3):>10}")
     lines.append(f"saved {path}")
     deliver("".join(f"{line}\n" for line in lines), None)
+
+
+def _without_nan(number: Any) -> Any:
+    """A number, or a list of them, with null where one is not finite: JSON knows no other."""
+    if isinstance(number, list):
+        return [_without_nan(each) for each in number]
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def _facts(now: FitProgress, steps: int) -> str:
@@ -114,10 +124,10 @@ def _measurements() -> Callable[[FitProgress], Iterator[str]]:
         ):
             if kl is not None and mark not in seen:
                 seen.add(mark)
-                rows = " ".join(f"{value:.3f}" for value in kl.tolist())
+                rows = " ".join(fixed_text(value, 3) for value in kl.tolist())
                 yield (
                     f"{now.seconds:7.1f} s  {name:<11}  {now.tokens:>8} tokens  "
-                    f"held-out KL {kl.mean():.3f}  by row {rows}"
+                    f"held-out KL {fixed_text(float(kl.mean()), 3)}  by row {rows}"
                 )
 
     return lines

@@ -16,6 +16,7 @@ from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.shape import LENSES, Shape
 from lenstui.lens.errors import LensError, first_line
+from lenstui.lens.not_finite import not_numbers_remark
 from lenstui.start import Start
 
 if TYPE_CHECKING:
@@ -46,11 +47,22 @@ def show(asked: Start, shape: Shape) -> int:
         heading = _heading(opened, asked, shape, tuned=lens is not None)
         tiles = _tiles(opened, lens, heading, asked, shape)
         # What does not need all of it at once is read on while it is written.
+        not_numbers: list[int] = []
+        tiles = _noting(tiles, not_numbers)
         tiles = chain([next(tiles)], each_aside(tiles)) if shape.format in _BY_TILES else iter(list(tiles))
     for remark in _remarks(opened, heading, shape):
         say(remark)
     _write(tiles, heading, opened, asked, shape)
+    if not_numbers:  # which is known once all is read
+        say(not_numbers_remark(not_numbers, len(heading.prompt.ids), opened.model.dtype_name))
     return 0
+
+
+def _noting(tiles: Iterator[Tile], not_numbers: list[int]) -> Iterator[Tile]:
+    """The same; the columns that have a cell which is not a number are noted."""
+    for tile in tiles:
+        not_numbers += tile.not_numbers
+        yield tile
 
 
 def no_lens(model: str) -> LensError:

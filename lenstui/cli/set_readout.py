@@ -21,6 +21,7 @@ from lenstui.export.command import set_command
 from lenstui.export.place import replacing
 from lenstui.export.shape import LENSES, Shape
 from lenstui.lens.errors import LensError
+from lenstui.lens.not_finite import case_not_numbers_remark
 from lenstui.start import Start
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./exampl
 _STDIN = "standard input"
 _STREAMED = ("csv", "parquet")
 _FOR_PROGRAMS = ("json", *_STREAMED)
+_MOST_NUMBERS = 20  # of prompts that are listed
 _NAMED = 3  # prompts that cannot be read, with their reasons
 _TICK = 0.1  # seconds between two reports of progress
 
@@ -81,6 +83,7 @@ class _Tally:
     first_failed: list[FailedCase] = field(default_factory=list)
     cut: int = 0
     parts: int = 0
+    not_numbers: list[int] = field(default_factory=list)  # numbers of the cases
 
     def add(self, readout: CaseReadout | FailedCase) -> None:
         """Count one."""
@@ -93,6 +96,8 @@ class _Tally:
                 self.first_failed.append(readout)
         else:
             self.cut += readout.dropped > 0
+            if readout.not_numbers:
+                self.not_numbers.append(readout.case.number)
             self.parts += readout.target is not None and not readout.target.whole
 
 
@@ -228,6 +233,12 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         why = [f"{unit} {failed.case.number}: {failed.reason}" for failed in tally.first_failed]
         more = [f"And {tally.failed - len(why)} more."] if tally.failed > len(why) else []
         yield f"{tally.failed} of {tally.cases} prompts cannot be read: {' '.join([*why, *more])}"
+    if tally.not_numbers:
+        numbers = tally.not_numbers
+        which = f"{prompts.skipped.unit} {', '.join(map(str, numbers[:_MOST_NUMBERS]))}"
+        if len(numbers) > _MOST_NUMBERS:
+            which += f" and {len(numbers) - _MOST_NUMBERS} more"
+        yield case_not_numbers_remark(len(numbers), tally.cases, which, opened.model.dtype_name)
     if tally.cut:
         said = "is too long for the model: its beginning was"
         said = said if tally.cut == 1 else "are too long for the model: their beginnings were"

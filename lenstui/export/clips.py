@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
-from lenstui.export.tidy import TokenText
+from lenstui.export.tidy import TokenText, top_text
 from lenstui.export.values import Value, nats_text, probability_text, rank_text
-from lenstui.lens.cells import Cells
+from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, Cells
+from lenstui.lens.not_finite import IN_CELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Clip:
             if cells.pin_ranks.shape[2] != len(self.pins):
                 return column or 0
             # The last row is one that every lens has; with it a column is read whole.
-            unread = (cells.top_ids[-1, columns, 0] < 0) | (cells.pin_ranks[-1, columns] < 0).any(-1)
+            no_pins = (cells.pin_ranks[-1, columns] == NOT_READ).any(-1)
+            unread = (cells.top_ids[-1, columns, 0] == NOT_READ) | no_pins
             if unread.any():
                 return int(unread.argmax()) + (column or 0)
         return None
@@ -64,7 +66,10 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
     lines = [f'row {clip.rows[row]} · column {column} "{clip.tokens[column]}"{follows}']
     for name, cells in clip.lenses.items():
-        if cells.top_ids[row, column, 0] < 0:  # the tuned lens reads no sublayer
+        if cells.top_ids[row, column, 0] == NOT_READ:  # the tuned lens reads no sublayer
+            continue
+        if cells.top_ids[row, column, 0] == NOT_A_NUMBER:
+            lines.append(f"{name} lens: {IN_CELL}")
             continue
         numbers = (
             f"entropy {nats_text(float(cells.entropy[row, column]))} nats",
@@ -109,7 +114,9 @@ def _both(clip: Clip) -> Iterator[list[str]]:
         ids, values = cells.top_ids[:, :, 0], clip.value.of(cells)
         for row in reversed(range(len(clip.rows))):
             shown = (
-                f"{clip.texts[token]} {clip.value.format(number)}" if token >= 0 else ""
+                f"{clip.texts[token]} {clip.value.format(number)}"
+                if token >= 0
+                else top_text(clip.texts, token)
                 for token, number in zip(ids[row].tolist(), values[row].tolist(), strict=True)
             )
             yield [name, clip.rows[row], *shown]
@@ -123,7 +130,7 @@ def _differences(clip: Clip) -> Iterator[list[str]]:
         shown = (
             f"{clip.texts[token]} {difference.format(number)}{f' {DIFFERENT}' if mark else ''}"
             if token >= 0
-            else ""
+            else top_text(clip.texts, token)
             for token, number, mark in zip(
                 ids[row].tolist(), numbers[row].tolist(), marked[row].tolist(), strict=True
             )

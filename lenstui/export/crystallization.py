@@ -5,29 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lenstui.export.fixed_text import NONE
+
 if TYPE_CHECKING:
     from lenstui.lens.readout import Readout
 
 SETTLES = "settles"  # label of that line
-UNKNOWN = "–"  # stands for a row that is not known
 
 
-def settled_labels(readout: Readout, lens: str) -> list[str] | None:
-    """The label of the crystallization row of each column; None where not all rows were read."""
+def settled_rows(readout: Readout, lens: str) -> list[int | None] | None:
+    """The index of the crystallization row of each column, None for none; None where not all were read."""
     settled = readout.crystallization(lens)
-    return None if settled is None else [readout.rows[row] for row in settled.tolist()]
+    return None if settled is None else [row if row >= 0 else None for row in settled.tolist()]
+
+
+def settled_labels(readout: Readout, lens: str) -> list[str | None] | None:
+    """The label of the crystallization row of each column, None for none; None where not all were read."""
+    settled = settled_rows(readout, lens)
+    return None if settled is None else [None if row is None else readout.rows[row] for row in settled]
+
+
+def settled_texts(readout: Readout, lens: str) -> list[str] | None:
+    """The same for the eye."""
+    settled = settled_rows(readout, lens)
+    return None if settled is None else [settled_text(readout.rows, row) for row in settled]
 
 
 def settled_by_lens(readout: Readout) -> list[list[str]] | None:
     """For each column, each lens with the label of its crystallization row: `logit 5`, `tuned 3`."""
     by_lens = []
     for lens in readout.lenses:
-        if (labels := settled_labels(readout, lens)) is None:
+        if (labels := settled_texts(readout, lens)) is None:
             return None
         by_lens.append([f"{lens} {label}" for label in labels])
     return [list(column) for column in zip(*by_lens, strict=True)]
 
 
 def settled_text(rows: Sequence[str], row: int | None) -> str:
-    """The label of one crystallization row, or what stands for it where it is not known."""
-    return UNKNOWN if row is None else rows[row]
+    """The label of one crystallization row, or what stands for it where there is none or it is not known."""
+    return NONE if row is None else rows[row]

@@ -82,4 +82,6 @@ class Difference:
 
 def differing(logit: Cells, tuned: Cells) -> npt.NDArray[np.bool_]:
     """Where another token leads by the one lens than by the other, `[rows, cols]`."""
-    return np.not_equal(logit.top_ids[..., 0], tuned.top_ids[..., 0])
+    ours, theirs = tuned.top_ids[..., 0], logit.top_ids[..., 0]
+    differs: npt.NDArray[np.bool_] = (ours >= 0) & (theirs >= 0) & (ours != theirs)
+    return differs

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lenstui import __version__
+from lenstui.export.fixed_text import NONE, fixed_text
 from lenstui.export.source import Source
 from lenstui.export.table import summary
 from lenstui.lens.cells import row_labels
+from lenstui.lens.not_finite import LEFT_OUT
 
 if TYPE_CHECKING:
     from lenstui.lens.quality import Quality
@@ -23,6 +25,9 @@ _GAP = "   "  # between the columns of a table
 
 def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequence[str]) -> str:
     """One line of JSON, ASCII alone. Lists are by row, `emb` first; a lens that was not judged is null.
+
+    Tokens whose logits are not finite count in no mean: `left_out` says how many of all `tokens` these are.
+    Where none is left, it is null.
 
     Args:
         qualities: by lens name.
@@ -50,25 +55,32 @@ def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
     logit = qualities["logit"]
     columns = [["row", *_rows(logit)]]
     for name, quality in qualities.items():
-        errors = [f" ± {error:.3f}" for error in quality.kl_sem] or [""] * len(quality.kl)
-        kl = [f"{value:.3f}{error}" for value, error in zip(quality.kl, errors, strict=True)]
+        errors = [f" ± {fixed_text(error, 3)}" for error in quality.kl_sem] or [""] * len(quality.kl)
+        kl = [f"{fixed_text(value, 3)}{error}" for value, error in zip(quality.kl, errors, strict=True)]
         columns.append([f"{name} KL", *kl])
-        columns.append(["CE", *(f"{value:.3f}" for value in quality.ce)])
-        columns.append(["top-1", *(f"{value:.1%}" for value in quality.top1_agreement)])
+        columns.append(["CE", *(fixed_text(value, 3) for value in quality.ce)])
+        columns.append(["top-1", *map(_share_text, quality.top1_agreement)])
+        if quality.left_out:
+            columns.append(["left out", *map(str, quality.left_out)])
     widths = [max(map(len, column)) for column in columns]
     head, *body = zip(*columns, strict=True)
     lines = [_line(cells, widths) for cells in (head, *reversed(body))]
-    means = ", ".join(f"{name} {quality.mean_kl:.3f}" for name, quality in qualities.items())
+    means = ", ".join(f"{name} {fixed_text(quality.mean_kl, 3)}" for name, quality in qualities.items())
     return "\n".join(
         [
             *lines,
             "",
             f"mean KL, the last row left out: {means}",
             f"{logit.tokens} tokens · nats; top-1: how often it is the final top-1",
+            *([LEFT_OUT] if any(quality.left_out for quality in qualities.values()) else []),
             summary(source),
             "",
         ]
     )
+
+
+def _share_text(share: float) -> str:
+    return NONE if math.isnan(share) else f"{share:.1%}"
 
 
 def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
@@ -87,6 +99,7 @@ def _numbers(quality: Quality | None) -> dict[str, Any] | None:
         "kl_sem": _finite(quality.kl_sem) or None,
         "ce": _finite(quality.ce),
         "top1_agreement": _finite(quality.top1_agreement),
+        "left_out": list(quality.left_out) or [0] * len(quality.kl),
     }
 
 

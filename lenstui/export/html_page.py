@@ -23,14 +23,16 @@ import numpy.typing as npt
 
 from lenstui import __version__
 from lenstui.export.colours import LEVEL_COLOURS, readable
+from lenstui.export.crystallization import settled_rows
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import summary
-from lenstui.export.tidy import TokenText
+from lenstui.export.tidy import TokenText, top_text
 from lenstui.export.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, values_for
 from lenstui.lens.cells import Cells
+from lenstui.lens.not_finite import IN_CELL
 from lenstui.lens.pins import Pin
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ def _data(
     return {
         "rows": list(readout.rows),
         "tokens": numbers_of(readout.prompt.ids),
-        "texts": [texts[token] if token >= 0 else "" for token in ids.tolist()],
+        "texts": [top_text(texts, token) for token in ids.tolist()],
         "k": lenses[0].top_ids.shape[2],
         "value": value.key,
         "values": [
@@ -132,6 +134,7 @@ def _data(
             for one in values
         ],
         "difference": {"title": TITLE, "mark": DIFFERENT} if diff else None,
+        "not_a_number": IN_CELL,
         "pins": [
             {"word": pin.word, "id": pin.id, "text": number}
             for pin, number in zip(pins, numbers_of(pinned), strict=True)
@@ -145,7 +148,7 @@ def _data(
                 "rank": _ranks(cells.final_rank),
                 "next_logprob": _short(cells.next_logprob),
                 "next_rank": _ranks(cells.next_rank),
-                "crystallization": None if (row := readout.crystallization(name)) is None else row.tolist(),
+                "crystallization": settled_rows(readout, name),
                 "pins": [
                     {
                         "probs": _short(np.exp(cells.pin_logprobs[:, :, place])),

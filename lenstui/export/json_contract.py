@@ -33,7 +33,9 @@ def json_text(
     """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
     A lens that was not read is null, and so is a number that there is not: of the next token in the last
-    column, and of the tuned lens in rows of sublayers. `crystallization`, the label of the row from which on
+    column, of the tuned lens in rows of sublayers, of a cell whose logits are not finite, and what is held
+    against a last row whose logits are not. The log-probability -inf of a token that the head forbids is null
+    too; its rank is there. `crystallization`, the label of the row from which on
     the top-1 of each column stays the final one, is null where not all rows of the residual stream were read:
     the top-1 may differ in one that was not. Of the rows that were read alone is `first`. With rows of
     sublayers `left_over` says, for each column, by how much the final logits differ from what the parts,
@@ -84,7 +86,7 @@ def _pin(cells: Cells | None, index: int) -> dict[str, Any] | None:
         return None
     return {
         "logprob": numbers(cells.pin_logprobs[:, :, index]),
-        "rank": _counts(cells.pin_ranks[:, :, index]),
+        "rank": counts(cells.pin_ranks[:, :, index]),
     }
 
 
@@ -93,7 +95,7 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
     if cells is None:
         return None
     return {
-        "top_ids": _counts(cells.top_ids),
+        "top_ids": counts(cells.top_ids),
         "top_tokens": [
             [[texts[i] if i >= 0 else None for i in cell] for cell in row] for row in cells.top_ids.tolist()
         ],
@@ -101,9 +103,9 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
         "top_probs": numbers(cells.top_probs),
         "entropy": numbers(cells.entropy),
         "kl": numbers(cells.kl),
-        "final_rank": _counts(cells.final_rank),
+        "final_rank": counts(cells.final_rank),
         "next_logprob": numbers(cells.next_logprob),
-        "next_rank": _counts(cells.next_rank),
+        "next_rank": counts(cells.next_rank),
         "crystallization": settled_labels(readout, name),
     }
 
@@ -116,7 +118,7 @@ def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:
     return nulls(values.astype(str).astype(np.float64), np.isfinite(values))
 
 
-def _counts(values: npt.NDArray[np.int32]) -> list[Any]:
+def counts(values: npt.NDArray[np.int32]) -> list[Any]:
     """Nested lists of ids or ranks, null where there is none."""
     return nulls(values, values >= 0)
 

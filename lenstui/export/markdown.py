@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_labels
-from lenstui.export.difference import DIFFERENT, TITLE, Difference
+from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
+from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
+from lenstui.export.fixed_text import NONE
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.tidy import TokenText
@@ -55,7 +56,7 @@ def markdown(
         of_lens, cells = readout.rows_of(name)
         title = f"**{name} lens** · {value.label}"
         labels, rows = list(of_lens[::-1]), list(_cells(cells, texts, value))
-        if (where := settled_labels(readout, name)) is not None:
+        if (where := settled_texts(readout, name)) is not None:
             labels.append(SETTLES)
             rows.append(where)
         lines += [title, "", *markdown_table(heads, labels, rows), ""]
@@ -87,7 +88,7 @@ def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
     """Top of the network first."""
     for ids, numbers in zip(cells.top_ids[::-1, :, 0], value.of(cells)[::-1], strict=True):
         yield [
-            f"{code_span(texts[token])} {number_text(value.format(number))}"
+            f"{_token(texts, token)} {number_text(value.format(number))}"
             for token, number in zip(ids.tolist(), numbers.tolist(), strict=True)
         ]
 
@@ -97,12 +98,18 @@ def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) ->
     difference = Difference(value)
     numbers = difference.of(lenses["logit"], lenses["tuned"])[::-1].tolist()
     tokens, others = (lenses[name].top_ids[::-1, :, 0].tolist() for name in ("tuned", "logit"))
-    for row in zip(tokens, others, numbers, strict=True):
+    marks = differing(lenses["logit"], lenses["tuned"])[::-1].tolist()
+    for row in zip(tokens, others, marks, numbers, strict=True):
         yield [
-            f"{code_span(texts[token])} {difference.format(number)}"
-            + (f" {DIFFERENT} {code_span(texts[other])}" if token != other else "")
-            for token, other, number in zip(*row, strict=True)
+            f"{_token(texts, token)} {difference.format(number)}"
+            + (f" {DIFFERENT} {code_span(texts[other])}" if mark else "")
+            for token, other, mark, number in zip(*row, strict=True)
         ]
+
+
+def _token(texts: TokenText, token: int) -> str:
+    """A cell's token; a dash where the cell is not a number."""
+    return code_span(texts[token]) if token >= 0 else NONE
 
 
 def _pinned(cells: Cells) -> Iterator[list[str]]:

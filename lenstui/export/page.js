@@ -22,8 +22,9 @@ const numbersOf = {
   prob: (lens) => lens.probs.filter((_, place) => place % data.k === 0),
   agree: (lens) => {
     const top1 = lens.top.filter((_, place) => place % data.k === 0);
-    const final = (at) => top1[(rows - 1) * columns + (at % columns)];
-    return top1.map((token, at) => (lens.probs[at * data.k] === null ? null : Number(token === final(at))));
+    const final = (at) => (rows - 1) * columns + (at % columns);
+    const known = (at) => lens.probs[at * data.k] !== null;
+    return top1.map((token, at) => (known(at) && known(final(at)) ? Number(token === top1[final(at)]) : null));
   },
   "next-logprob": (lens) => lens.next_logprob,
   "next-rank": (lens) => lens.next_rank,
@@ -123,7 +124,9 @@ function shownToken(pane, row, column) {
 
 function differs(row, column) {
   const place = (row * columns + column) * data.k;
-  return data.lenses.logit.top[place] !== data.lenses.tuned.top[place];
+  const { logit, tuned } = data.lenses;
+  if (logit.probs[place] === null || tuned.probs[place] === null) return false;
+  return logit.top[place] !== tuned.top[place];
 }
 
 function drawGrid(pane) {
@@ -134,7 +137,7 @@ function drawGrid(pane) {
   data.tokens.forEach((text, column) => {
     const head = element("th", { scope: "col" }, data.texts[text]);
     const settled = settledRow(pane, column);
-    head.title = `column ${column}` + (settled === undefined ? "" : `, settles in row ${data.rows[settled]}`);
+    head.title = `column ${column}` + (settled === null ? "" : `, settles in row ${data.rows[settled]}`);
     head.style.minWidth = `calc(${widths[column]}ch + 12px)`;
     heads.append(head);
   });
@@ -169,13 +172,18 @@ function drawGrid(pane) {
 function legendOfMarks() {
   const settles = data.difference ? "▌ the column settles, by the tuned lens" : "▌ the column settles";
   const differs = `${data.difference?.mark} another token leads by the logit lens`;
-  const marks = [...(data.difference ? [differs] : []), ...(settledRow(panes[0], 0) === undefined ? [] : [settles])];
+  const marks = [...(data.difference ? [differs] : []), ...(settling(panes[0]) ? [settles] : [])];
   return [element("span", { className: "faint" }, marks.join(" · "))];
 }
 
-// From which row on the likeliest token stays the final one; undefined where not all rows were read.
+// From which row on the likeliest token stays the final one, by column; null where not all rows were read.
+function settling(pane) {
+  return data.lenses[data.difference ? "tuned" : pane].crystallization;
+}
+
+// Null too where the last row is not a number.
 function settledRow(pane, column) {
-  return data.lenses[data.difference ? "tuned" : pane].crystallization?.[column];
+  return settling(pane)?.[column] ?? null;
 }
 
 function followEachOther(scrolls) {
@@ -266,7 +274,9 @@ function tell([row, column]) {
     const lens = data.lenses[name];
     const at = row * columns + column;
     if (lens.probs[at * data.k] === null) {
-      const none = element("p", {}, "No tuned lens is fitted for what is between two rows.");
+      const unread = isPart(row) && name === "tuned";
+      const why = unread ? "No tuned lens is fitted for what is between two rows." : data.not_a_number;
+      const none = element("p", {}, why);
       sides.append(element("div", {}, element("h2", {}, `${name} lens`), none));
       continue;
     }
@@ -290,8 +300,10 @@ function tell([row, column]) {
       fact("entropy", `${text(lens.entropy[at])} nats`),
       fact("KL from final", `${text(lens.kl[at])} nats`),
       fact("rank of final top-1", text(lens.rank[at])),
-      ...next.map((token) => fact(`next: ${token}`, `${lens.next_logprob[at]} nats, rank ${lens.next_rank[at]}`)),
-      ...(lens.crystallization ? [fact("settles in row", data.rows[lens.crystallization[column]])] : []),
+      ...next.map((token) =>
+        fact(`next: ${token}`, `${text(lens.next_logprob[at])} nats, rank ${text(lens.next_rank[at])}`),
+      ),
+      ...(lens.crystallization ? [fact("settles in row", data.rows[lens.crystallization[column]] ?? "–")] : []),
       ...data.pins.map((pin, place) =>
         fact(data.texts[pin.text], `${percent(lens.pins[place].probs[at])}, rank ${text(lens.pins[place].ranks[at])}`),
       ),

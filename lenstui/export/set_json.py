@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lenstui.export.json_contract import LENSES, nulls, numbers
+from lenstui.export.json_contract import LENSES, counts, numbers
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.lens.set_means import LensMeans, Mean, SetMeans, mean_over, means_by_group
@@ -22,7 +22,8 @@ _MEANS = ("target_prob", "target_logprob", "target_rank", "target_top1", "entrop
 def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, texts: TokenText) -> str:
     """The set as one line of JSON, ASCII alone. Lists are by row; a lens that was not read is null.
 
-    So is `crystallization`, the row where the top-1 settles, where not all rows were read.
+    So is `crystallization`, the row where the top-1 settles, where not all rows were read, and every number
+    of a row whose logits are not finite, which is in no mean.
 
     Args:
         readouts: of all cases, in order.
@@ -53,7 +54,7 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "dropped": readout.dropped,
         "final_id": readout.final_id,
         "final_token": readout.final_text,
-        "final_prob": float(str(np.float32(readout.final_prob))),
+        "final_prob": numbers(np.array([readout.final_prob], np.float32))[0],
         "target_id": None if target is None else target.id,
         "target_token": readout.target_text,
         "target_whole": None if target is None else target.whole,
@@ -66,15 +67,15 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         return None
     settled = column.crystallization
     return {
-        "top1_ids": column.top1.tolist(),
-        "top1_tokens": [texts[token] for token in column.top1.tolist()],
+        "top1_ids": counts(column.top1),
+        "top1_tokens": [texts[token] if token >= 0 else None for token in column.top1.tolist()],
         "top1_probs": numbers(column.top1_prob),
         "entropy": numbers(column.entropy),
         "kl": numbers(column.kl),
-        "final_rank": column.final_rank.tolist(),
+        "final_rank": counts(column.final_rank),
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),
-        "target_rank": nulls(column.target_rank, column.target_rank >= 0),
+        "target_rank": counts(column.target_rank),
         "crystallization": None if settled is None else heading.rows[settled],
     }
 

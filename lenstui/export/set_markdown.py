@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lenstui.export.crystallization import settled_text
+from lenstui.export.fixed_text import NONE
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
@@ -49,7 +50,8 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
     prompt = code_span(readout.case.text) if readout.case.text else ""
     if isinstance(readout, FailedCase):
         return [prompt, code_span(readout.reason)]
-    final = f"{code_span(readout.final_text)} {number_text(probability_text(readout.final_prob))}"
+    token = NONE if readout.final_text is None else code_span(readout.final_text)
+    final = f"{token} {number_text(probability_text(readout.final_prob))}"
     target = ""
     if readout.target is not None:
         prob, rank = target_numbers(readout)

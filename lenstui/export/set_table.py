@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from lenstui.export.crystallization import UNKNOWN, settled_text
+from lenstui.export.crystallization import settled_text
+from lenstui.export.fixed_text import NONE
 from lenstui.export.printable import printable
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
@@ -22,7 +23,7 @@ _WIDEST_TOKEN = 12  # terminal cells
 _LEAST_PROMPT = 16
 
 _CAPTION = "probability and rank are final · logit, tuned: the row where its top-1 settles"
-_UNSETTLED = f"{_CAPTION}, {UNKNOWN}: known only with all rows read"
+_UNSETTLED = f"{_CAPTION}, {NONE}: known only with all rows read"
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
 
@@ -86,7 +87,7 @@ def _line(readout: CaseReadout, heading: SetHeading) -> _Line:
     return [
         str(readout.case.number),
         printable(readout.case.text),
-        clip(readout.final_text, _WIDEST_TOKEN),
+        clip(readout.final_text or NONE, _WIDEST_TOKEN),
         probability_text(readout.final_prob),
         clip(target_text(readout), _WIDEST_TOKEN),
         prob,

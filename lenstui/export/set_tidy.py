@@ -101,7 +101,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "prompt": of_case(lambda each: each.case.text),
         "tokens": of_case(lambda each: each.tokens, np.int32),
         "dropped": of_case(lambda each: each.dropped, np.int32),
-        "final_id": of_case(lambda each: each.final_id, np.int32),
+        "final_id": of_case(lambda each: -1 if each.final_id is None else each.final_id, np.int32),
         "final_token": of_case(lambda each: each.final_text),
         "final_prob": of_case(lambda each: each.final_prob, np.float32),
         "target": of_case(lambda each: each.case.target),
@@ -119,7 +119,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "kl": of(lambda column: column.kl),
         "final_rank": of(lambda column: column.final_rank),
         "top_1_id": top1,
-        "top_1_token": np.array([texts[token] for token in top1.tolist()], object),
+        "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top1.tolist()], object),
         "top_1_prob": of(lambda column: column.top1_prob),
         "crystallization": of(settled),
     }

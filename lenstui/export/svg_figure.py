@@ -16,7 +16,7 @@ from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
-from lenstui.export.tidy import TokenText
+from lenstui.export.tidy import TokenText, top_text
 from lenstui.export.values import NO_LEVEL, Scale, Value
 from lenstui.lens.cells import Cells, IntArray
 from lenstui.lens.rows import is_sublayer, is_whole_stream
@@ -143,7 +143,7 @@ def svg_figure(
 def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
     """The likeliest tokens, clipped, the top of the network first."""
     return [
-        [clip(texts[token], _WIDEST_TOKEN) if token >= 0 else "" for token in row]
+        [clip(top_text(texts, token), _WIDEST_TOKEN) for token in row]
         for row in cells.top_ids[::-1, :, 0].tolist()
     ]
 
@@ -188,7 +188,7 @@ def _grid(
     *,
     at: tuple[int, int],
 ) -> Iterator[str]:
-    """Heads, row labels and cells of some columns; a bar where one settles, by index from `emb` on."""
+    """Heads, row labels and cells of some columns; a bar where one settles, by index from `emb` on, or -1."""
     left, top = at
     for line, label in enumerate(["", *frame.labels]):
         baseline = top + line * _ROW + _FONT + 1

@@ -11,12 +11,12 @@ import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_labels
-from lenstui.export.difference import DIFFERENT, TITLE, Difference
+from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
+from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.first_row import Sought, first_labels, first_row_text, stream_of
 from lenstui.export.printable import printable
 from lenstui.export.source import Source, sublayers_text
-from lenstui.export.tidy import TokenText
+from lenstui.export.tidy import TokenText, top_text
 from lenstui.export.values import Value, probability_text, rank_text
 from lenstui.lens.cells import Cells
 from lenstui.lens.pins import Pin
@@ -92,7 +92,7 @@ def table(
             of_lens, cells = readout.rows_of(name)
             parts.append(Text(f"{name} lens · {value.label}", style="bold"))
             labels, entries = list(of_lens[::-1]), _entries(cells, texts, value, lines)
-            if (where := settled_labels(readout, name)) is not None:
+            if (where := settled_texts(readout, name)) is not None:
                 labels.append(SETTLES)
                 entries.append([[(label, "")] for label in where])
             parts += grid(labels, heads, entries, width)
@@ -125,7 +125,7 @@ def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[l
     probs = value.key == "prob"
 
     def entry(row: int, column: int) -> _Entry:
-        tokens = [texts[int(token)] for token in cells.top_ids[row, column, :lines]]
+        tokens = [top_text(texts, int(token)) for token in cells.top_ids[row, column, :lines]]
         numbers = cells.top_probs[row, column, :lines] if probs else of_cells[row, column : column + 1]
         return list(zip_longest(tokens, (value.format(float(number)) for number in numbers), fillvalue=""))
 
@@ -137,13 +137,14 @@ def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) ->
     """As `_entries`: the tuned lens's likeliest token, and the difference of the lenses' values."""
     difference = Difference(value)
     numbers = difference.of(lenses["logit"], lenses["tuned"])[::-1].tolist()
-    tokens, others = (lenses[name].top_ids[::-1, :, 0].tolist() for name in ("tuned", "logit"))
+    tokens = lenses["tuned"].top_ids[::-1, :, 0].tolist()
+    marks = differing(lenses["logit"], lenses["tuned"])[::-1].tolist()
     return [
         [
-            [(texts[token], f"{difference.format(number)} {DIFFERENT if token != other else ' '}")]
-            for token, other, number in zip(*row, strict=True)
+            [(top_text(texts, token), f"{difference.format(number)} {DIFFERENT if mark else ' '}")]
+            for token, mark, number in zip(*row, strict=True)
         ]
-        for row in zip(tokens, others, numbers, strict=True)
+        for row in zip(tokens, marks, numbers, strict=True)
     ]
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.export.first_row import Sought
+from lenstui.export.fixed_text import NONE
 from lenstui.export.source import Source
-from lenstui.lens.cells import Cells, Tile, crystallization_rows
+from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, Cells, Tile, crystallization_rows
 from lenstui.lens.pins import Pin
 from lenstui.lens.rows import Row, is_sublayer
 from lenstui.lens.tokens import Prompt
@@ -26,6 +27,13 @@ class TokenText(Protocol):
 
     def __getitem__(self, token: int, /) -> str:
         """Display text of one."""
+
+
+def top_text(texts: TokenText, token: int) -> str:
+    """Display text of a cell's token: a dash where the cell is not a number, nothing where it is not read."""
+    if token >= 0:
+        return texts[token]
+    return NONE if token == NOT_A_NUMBER else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
             f"pin_{p + 1}_logprob": logprobs[:, p],
             f"pin_{p + 1}_rank": ranks[:, p],
         }
-    read = top_ids[:, 0] >= 0
+    read = top_ids[:, 0] != NOT_READ
     return columns if read.all() else {name: column[read] for name, column in columns.items()}
 
 
@@ -121,6 +129,6 @@ def row_index(label: str) -> int:
 
 
 def _settled(cells: Cells, rows: Sequence[str]) -> Column:
-    """The label of each column's crystallization row, in all of its cells; None where rows are missing."""
+    """The label of each column's crystallization row, in all of its cells; None where there is none."""
     labels = np.array([*rows, None], object)[crystallization_rows(cells.top_ids[:, :, 0], rows)]  # -1: None
     return np.broadcast_to(labels, cells.entropy.shape)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.lens.cells import Cells, FloatArray, IntArray
+from lenstui.export.fixed_text import NONE, fixed_text
+from lenstui.lens.cells import Cells, FloatArray, IntArray, agreement
 
 LevelArray = npt.NDArray[np.uint8]
 
@@ -114,9 +115,9 @@ class Value:
 
 
 def probability_text(number: float) -> str:
-    """A probability in at most five characters: `31%`, `0.4%`, `<0.1%`."""
+    """A probability in at most five characters: `31%`, `0.4%`, `<0.1%`; `–` where there is none."""
     if math.isnan(number):
-        return "–"
+        return NONE
     percent = 100 * number
     if 0 < percent < 0.05:
         return "<0.1%"
@@ -124,9 +125,12 @@ def probability_text(number: float) -> str:
 
 
 def nats_text(number: float) -> str:
-    """Nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`; `-0.00` is just below 0."""
-    if math.isnan(number):
-        return "–"
+    """Nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`; `-0.00` is just below 0.
+
+    `-∞` is the log-probability of a token that the head forbids, `–` a number that there is not.
+    """
+    if not math.isfinite(number):
+        return fixed_text(number, 0)
     if 0 < number < 0.005:
         return "<0.01"
     size = abs(number)
@@ -134,9 +138,9 @@ def nats_text(number: float) -> str:
 
 
 def rank_text(number: float) -> str:
-    """A rank in at most four characters: `0`, `12`, `3.4k`, `34k`."""
-    if math.isnan(number):
-        return "–"
+    """A rank in at most four characters: `0`, `12`, `3.4k`, `34k`; `–` for NaN or a negative number: none."""
+    if math.isnan(number) or number < 0:
+        return NONE
     for limit, divisor, suffix in ((999.5, 1, ""), (999.5e3, 1e3, "k"), (math.inf, 1e6, "M")):
         if number < limit:
             digits = 1 if suffix and number / divisor < 9.95 else 0
@@ -146,17 +150,11 @@ def rank_text(number: float) -> str:
 
 def agreement_text(number: float) -> str:
     """Whether, in a word."""
-    return "–" if math.isnan(number) else "yes" if number else "no"
+    return NONE if math.isnan(number) else "yes" if number else "no"
 
 
 def _ranks(ranks: IntArray) -> FloatArray:
     return np.where(ranks < 0, np.nan, ranks).astype(np.float32)
-
-
-def _agreement(cells: Cells) -> FloatArray:
-    """1 where the top-1 token is the last row's, else 0."""
-    top1 = cells.top_ids[..., 0]
-    return np.where(top1 < 0, np.nan, top1 == top1[-1]).astype(np.float32)
 
 
 def _of_pin(numbers: FloatArray, place: int) -> FloatArray:
@@ -238,7 +236,7 @@ AGREEMENT = Value(
     key="agree",
     label="top-1 is the final one",
     unit="",
-    of=_agreement,
+    of=lambda cells: agreement(cells.top_ids[..., 0]),
     scale=lambda arrays, vocabulary: Scale(0, 1, two=True),
     format=agreement_text,
 )

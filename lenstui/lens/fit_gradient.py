@@ -24,6 +24,7 @@ _LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
 _BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody asked for it
 _TRIED_COLUMNS = 128  # on which that is tried
+_LOWEST = torch.finfo(torch.float32).min  # stands for -inf, of which 0 times is 0: a head may forbid tokens
 
 
 def losses_and_gradient(
@@ -67,10 +68,11 @@ def losses_and_gradient(
     return sums, gradient.view_as(x)
 
 
-def mean_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, Tensor]:
-    """KL(final ‖ lens) of every row, nats, `[rows]`: one product per row, and nothing but the KL.
+def summed_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, tuple[Tensor, Tensor]]:
+    """KL(final ‖ lens) of every row, nats, summed: one product per row, and nothing but the KL.
 
-    A generator that hands over after each piece of work and returns it.
+    A generator that hands over after each piece of work and returns the sums and over how many columns each
+    is, `[rows]`: those where the logits of both are finite.
 
     Args:
         model: from `load`.
@@ -79,14 +81,17 @@ def mean_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, Tensor]
     """
     final = model.head.norm(h)
     sums = torch.zeros(len(x), device=x.device)
+    counts = torch.zeros(len(x), dtype=torch.long, device=x.device)
     for run in _runs(model, x):
         target = _target(model, final[run], torch.zeros(len(final[run]), dtype=torch.long), "kl")
         yield
         for row in range(len(x)):
             logits = model.head.logits(x[row, run])
-            sums[row] += target.constant - target.of(logits.log_softmax(-1)).sum()
+            kl = target.constant - target.of(logits.log_softmax(-1))  # [cols]
+            sums[row] += kl.nansum()
+            counts[row] += len(kl) - kl.isnan().sum()
             yield
-    return sums / len(h)
+    return sums, counts
 
 
 def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead | None:
@@ -214,7 +219,7 @@ class _Target:
 
     def __init__(self, probs: Tensor | None, constant: Tensor, following: Tensor) -> None:
         self.probs = probs  # [cols, vocabulary]; None for the next tokens
-        self.constant = constant  # `Σ p log p`, summed over the columns
+        self.constant = constant  # `Σ p log p` of every column, `[cols]`; 0 for the next tokens
         self.counts = (following >= 0) if probs is None else torch.ones_like(following, dtype=torch.bool)
         self.following = following.clamp(min=0)[:, None]  # [cols, 1]
 
@@ -222,7 +227,7 @@ class _Target:
         """`Σ p z` of every column, `[cols]`."""
         if self.probs is None:
             return logits.gather(1, self.following)[:, 0]
-        product: Tensor = torch.linalg.vecdot(self.probs, logits)
+        product: Tensor = torch.linalg.vecdot(self.probs, logits.clamp(min=_LOWEST))
         return product
 
 
@@ -235,8 +240,7 @@ def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Targ
         total = probs.sum(-1, keepdim=True)  # off 1 by float32's rounding, which a large KL would feel
         probs /= total
         log_probs -= total.log()
-        lowest = torch.finfo(torch.float32).min
-        constant = torch.linalg.vecdot(probs, log_probs.clamp_(min=lowest)).sum()  # 0 · -inf is 0 here
+        constant = torch.linalg.vecdot(probs, log_probs.clamp_(min=_LOWEST))
         return _Target(probs, constant, following)
 
 
@@ -247,4 +251,4 @@ def _through_the_head(model: Model, x: Tensor, target: _Target) -> tuple[Tensor,
         logits = model.head.logits(leaf)
         loss = ((logits.logsumexp(-1) - target.of(logits)) * target.counts).sum()
         (gradient,) = torch.autograd.grad(loss, leaf)
-    return loss.detach() + target.constant, gradient
+    return loss.detach() + target.constant.sum(), gradient

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lenstui.lens.cells import FloatArray
 from lenstui.lens.closed_form import NormalEquations
 from lenstui.lens.errors import LensError
-from lenstui.lens.fit_gradient import losses_and_gradient, mean_kl, product_head
+from lenstui.lens.fit_gradient import losses_and_gradient, product_head, summed_kl
 from lenstui.lens.fit_options import FitOptions
 from lenstui.lens.fit_state import Fit, block_at, mixed_seed
 from lenstui.lens.head import LinearHead
@@ -158,19 +158,24 @@ def _measure(fit: Fit, one_in: int = 1) -> Work:
 
 
 def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
-    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`."""
+    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`.
+
+    Columns whose logits are not finite are in no mean; where none is left, it is NaN.
+    """
     model, blocks = fit.model, fit.blocks.held_out
-    total, tokens = torch.zeros(model.num_blocks, dtype=torch.float64), 0
+    total, counted = torch.zeros(2, model.num_blocks, dtype=torch.float64)
+    tokens = 0
     for number, block in enumerate(blocks):
         h = model.stream(block[None])[:, 0]  # [L+1, cols, d]
         h = h[:, number % one_in :: one_in]  # other columns in each block
         with torch.inference_mode():
             x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
         yield number / len(blocks)
-        kl = yield from _shared(mean_kl(model, h[-1], x), number / len(blocks))
-        total += kl.double().cpu() * h.shape[1]
+        sums, counts = yield from _shared(summed_kl(model, h[-1], x), number / len(blocks))
+        total += sums.double().cpu()
+        counted += counts.double().cpu()
         tokens += h.shape[1]
-    return (total / tokens).float(), tokens
+    return (total / counted).float(), tokens
 
 
 def _shared(work: Generator[None, None, _Result], share: float) -> Generator[float, None, _Result]:
@@ -340,6 +345,11 @@ def _step(fit: Fit, columns: int) -> None:
     if not torch.isfinite(loss).all() or not all(bool(torch.isfinite(g).all()) for g in gradients):
         for optimizer in state.optimizers:
             optimizer.zero_grad()
+        if not state.step:  # no rate has changed anything yet
+            dtype = fit.model.dtype_name
+            raise LensError(
+                f"The model's logits are not finite on this text in {dtype}: no lens can be fitted."
+            )
         raise LensError(f"The loss is not finite at step {state.step + 1}: try a lower learning rate.")
     for gradient in gradients:
         gradient.div_(columns)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.model import Model
+from lenstui.lens.not_finite import no_logits
+from lenstui.lens.reduction import is_number
 from lenstui.lens.tuned_lens import TunedLens
 
 
@@ -42,8 +44,8 @@ def generate(
         Token ids. The one that ends the text is the last.
 
     Raises:
-        LensError: for a row that there is not, a lens for another model, a negative temperature, or a token
-            that the model does not have.
+        LensError: for a row that there is not, a lens for another model, a negative temperature, a token that
+            the model does not have, or logits that are not finite: no token follows from them.
     """
     last = model.num_blocks
     row = last if row is None else row
@@ -64,6 +66,8 @@ def generate(
                 logits = model.head(lens.translate(h, row))
             else:
                 logits = model.head(h) if final_norm or row == last else model.head.logits(h)
+            if not bool(is_number(logits).all()):
+                raise LensError(no_logits(len(read) - 1, model.dtype_name))
             token = _chosen(logits[0], temperature, generator)
         yield token
         if token == end:

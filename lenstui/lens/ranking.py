@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenstui.lens.cells import Ranking
 from lenstui.lens.model import Model
-from lenstui.lens.reduction import top_tokens
+from lenstui.lens.reduction import is_number, top_tokens
 from lenstui.lens.rows import Row
 from lenstui.lens.streams import Streams
 from lenstui.lens.tokens import Prompt
@@ -27,6 +27,8 @@ def rank_cell(
     final_norm: bool = True,
 ) -> Mapping[str, Ranking]:
     """The `count` likeliest tokens of a cell by lens name, the tuned lens only where it reads that row.
+
+    There are none in a cell that is not a number.
 
     Args:
         model: from `load`.
@@ -57,7 +59,7 @@ def rank_cell(
 
 def _ranking(logits: Tensor, count: int) -> Ranking:
     """Of `[1, vocabulary]`. One cell can afford float64."""
-    top, ids = top_tokens(logits, count)
+    top, ids = top_tokens(logits, count if bool(is_number(logits).all()) else 0)
     total = logits.cpu().double().logsumexp(-1)
     top = top[0].float().cpu()
     return Ranking(ids[0].to(torch.int32).cpu().numpy(), top.numpy(), (top.double() - total).exp().numpy())

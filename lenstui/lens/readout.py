@@ -47,7 +47,7 @@ class Readout:
     left_over: FloatArray | None = None
 
     def crystallization(self, lens: str) -> IntArray | None:
-        """Per column, the index in `rows` of the row where the top-1 settles, `[cols]`.
+        """Per column, the index in `rows` of the row where the top-1 settles, -1 for none, `[cols]`.
 
         None where not all rows of the residual stream were read: it may settle in one that was not.
         """
@@ -243,7 +243,8 @@ def _read_tile(
     left_over = streams.left_over(columns, final_logits)  # before the logits are written over
     final = Final.of(final_logits, next_ids)
     last_cells = reduce_row(final_logits, final, top_k, pins)
-    last_cells["kl"].zero_()  # of a distribution from itself; what was summed is rounding
+    # Of a distribution from itself; what was summed is rounding.
+    last_cells["kl"] = last_cells["kl"].masked_fill(final.is_number, 0.0)
 
     def logit_row(row: Row) -> Mapping[str, Tensor]:
         own = next(logits) if row.part is None else streams.logits(row, columns)

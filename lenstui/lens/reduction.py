@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenstui.lens.cells import Cells
+from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, Cells
 
 # A slice stays in a CPU's cache, which is three times as fast.
 _SLICE_BYTES = {"cpu": 3 << 20}
 _SLICE_BYTES_ACCELERATOR = 256 << 20
 _LOWEST = torch.finfo(torch.float32).min
+_ENDLESS = 1e20  # nats of KL: no logits but those that forbid a token are so far apart
 _TOP_BLOCK = 64  # logits per block in the first stage of the top-k search
 
 
@@ -54,6 +55,11 @@ class Final:
     def __getitem__(self, part: slice) -> Final:
         return Final(self.probs[part], self.neg_entropy[part], self.top1[part], self.next_ids[part])
 
+    @property
+    def is_number(self) -> Tensor:
+        """Which columns have a final distribution, `[cols]`: their logits are finite, or forbid tokens."""
+        return self.neg_entropy.isfinite()
+
 
 def _slice_width(logits: Tensor) -> int:
     """Columns per slice of a tile."""
@@ -70,10 +76,44 @@ def _slices(logits: Tensor) -> Iterator[slice]:
 def reduce_row(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
     """The numbers of one row of a tile. Overwrites `logits` `[cols, vocabulary]`."""
     parts = [_reduce_slice(logits[part], final[part], top_k, pins) for part in _slices(logits)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    numbers = {name: torch.cat([part[name] for part, _ in parts]) for name in parts[0][0]}
+    is_number = torch.cat([each for _, each in parts])
+    return _without_what_is_none(numbers, is_number, final.is_number)
 
 
-def _reduce_slice(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
+def is_number(logits: Tensor) -> Tensor:
+    """Which of some logits `[cols, vocabulary]` make a distribution, `[cols]`.
+
+    Those with a NaN or +inf among them do not, nor do those that are all -inf.
+    """
+    return logits.logsumexp(-1).isfinite()
+
+
+def _without_what_is_none(
+    numbers: dict[str, Tensor], is_number: Tensor, has_final: Tensor
+) -> dict[str, Tensor]:
+    """The numbers of one row of a tile, with nothing in the cells that are not a number.
+
+    Args:
+        numbers: by name, `[cols, …]`.
+        is_number: which cells are, `[cols]`.
+        has_final: which columns have a final distribution, `[cols]`.
+    """
+    if bool((is_number & has_final).all()):
+        return numbers
+    against_final = is_number & has_final
+    kept: dict[str, Tensor] = {}
+    for name, of_row in numbers.items():
+        known = against_final if name in {"kl", "final_rank"} else is_number
+        none = float("nan") if of_row.is_floating_point() else NOT_A_NUMBER
+        kept[name] = of_row.masked_fill(~known.view(-1, *[1] * (of_row.ndim - 1)), none)
+    return kept
+
+
+def _reduce_slice(
+    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The numbers of some columns of a row, and which of these columns are a number."""
     top_logits, top_ids = top_tokens(logits, top_k)
     following = len(final.next_ids)  # the columns that have a next token
     numbers = {
@@ -96,15 +136,16 @@ def _reduce_slice(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...
     log_normalizer = log_total + peak[:, 0]
     entropy = log_total - _dot(weights, shifted) / total
     kl = final.neg_entropy - _dot(final.probs, shifted) + log_total
-    return numbers | {
+    numbers |= {
         "top_probs": (top_logits - log_normalizer[:, None]).exp(),
         "entropy": entropy.clamp_(min=0),
-        "kl": kl.clamp_(min=0),
+        "kl": kl.clamp_(min=0).masked_fill_(kl > _ENDLESS, float("inf")),  # a token is forbidden here alone
         "next_logprob": _pad(next_logits - log_normalizer[:following], len(logits), float("nan")),
         "pin_logits": pin_logits,
         "pin_logprobs": pin_logits - log_normalizer[:, None],
         "pin_ranks": torch.stack(pin_ranks, dim=-1) if pin_ranks else pin_ids.new_zeros(len(logits), 0),
     }
+    return numbers, total.isfinite()  # as `is_number` has it: with a NaN or +inf the sum is NaN
 
 
 def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -131,7 +172,7 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
         ids = ids.gather(1, places)
     else:
         values, ids = logits.topk(wanted)
-    tied = (values[:, 1:] == values[:, :-1]).any(-1)
+    tied = (values[:, 1:] == values[:, :-1]).any(-1) & values[:, 0].isfinite()
     for column in tied.nonzero()[:, 0].tolist():  # in bfloat16 one position in twenty
         candidates = (logits[column] >= values[column, -1]).nonzero()[:, 0]  # in order of id
         order = logits[column, candidates].sort(descending=True, stable=True).indices[:wanted]
@@ -159,7 +200,7 @@ def _pad(values: Tensor, length: int, filler: float) -> Tensor:
 def nothing(like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The numbers of a row that a lens does not read."""
     return {
-        name: torch.full_like(numbers, float("nan") if numbers.is_floating_point() else -1)
+        name: torch.full_like(numbers, float("nan") if numbers.is_floating_point() else NOT_READ)
         for name, numbers in like.items()
     }
 

@@ -15,7 +15,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """A mean over cases, by row.
+    """A mean over cases, by row: over those that have a number there.
 
     Attributes:
         mean: `[rows]`; NaN over no case.
@@ -57,12 +57,14 @@ class SetMeans:
     Attributes:
         n: how many cases there are.
         n_target: how many of them have a target.
+        left_out: how many of them have a row that is not a number, and are in no mean of that row.
         lenses: by lens name.
     """
 
     n: int
     n_target: int
     lenses: Mapping[str, LensMeans]
+    left_out: int = 0
 
 
 def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
@@ -73,6 +75,7 @@ def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
         n=len(read),
         n_target=sum(readout.target is not None for readout in read),
         lenses={name: _lens_means([readout.lenses[name] for readout in read], read) for name in names},
+        left_out=sum(readout.not_numbers for readout in read),
     )
 
 
@@ -93,23 +96,38 @@ def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> L
         """`[cases, rows]`, also of no case."""
         return np.array(list(arrays), np.float64).reshape(-1, rows)
 
-    ranks = stacked(column.target_rank for column, _ in pairs)
+    ranks = _known(stacked(column.target_rank for column, _ in pairs))
     return LensMeans(
         entropy=_mean(stacked(column.entropy for column in columns)),
         kl=_mean(stacked(column.kl for column in columns)),
         target_prob=_mean(stacked(column.target_prob for column, _ in pairs)),
         target_logprob=_mean(stacked(column.target_logprob for column, _ in pairs)),
         target_rank=_mean(ranks),
-        target_median_rank=np.median(ranks, axis=0) if pairs else np.full(rows, np.nan),
-        target_top1=_mean(stacked(column.top1 == target for column, target in pairs)),
+        target_median_rank=_median(ranks),
+        target_top1=_mean(
+            stacked(np.where(column.top1 < 0, np.nan, column.top1 == target) for column, target in pairs)
+        ),
     )
 
 
+def _known(ranks: Numbers) -> Numbers:
+    """Ranks, NaN where there is none."""
+    return np.where(ranks < 0, np.nan, ranks)
+
+
+def _median(values: Numbers) -> Numbers:
+    """Over the cases of `[cases, rows]` that have a number; NaN over none."""
+    columns = [column[~np.isnan(column)] for column in values.T]
+    return np.array([np.median(column) if column.size else np.nan for column in columns])
+
+
 def _mean(values: Numbers) -> Mean:
-    """Over the cases of `[cases, rows]`."""
-    n, rows = values.shape
-    nothing = np.full(rows, np.nan)
-    with np.errstate(invalid="ignore"):  # a target that the head forbids: -inf is its mean, and no error
-        mean = values.mean(axis=0) if n else nothing
-        sem = values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else nothing
+    """Over the cases of `[cases, rows]` that have a number."""
+    known = ~np.isnan(values)
+    n = known.sum(axis=0)
+    # A target that the head forbids: -inf is its mean, and no error.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=0) / n
+        off = np.where(known, values - mean, 0.0)
+        sem = np.where(n > 1, np.sqrt((off**2).sum(axis=0) / (n - 1) / n), np.nan)
     return Mean(mean, sem)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenstui.lens.cells import Cells, FloatArray, IntArray, crystallization_rows
+from lenstui.lens.cells import (
+    NOT_A_NUMBER,
+    NOT_READ,
+    Cells,
+    FloatArray,
+    IntArray,
+    crystallization_rows,
+)
 from lenstui.lens.errors import LensError, first_line
 from lenstui.lens.model import Model
 from lenstui.lens.pins import Pin, find_target
@@ -21,6 +28,8 @@ from lenstui.lens.tuned_lens import TunedLens
 class LastColumn:
     """One lens at the end of one prompt, by row: what it says comes next. All in nats, float32.
 
+    A row that is not a number has NaN and `NOT_A_NUMBER`, as in `Cells`.
+
     Attributes:
         top1: the likeliest token, `[rows]`.
         top1_prob: its probability, `[rows]`.
@@ -29,7 +38,8 @@ class LastColumn:
         final_rank: rank of the final distribution's top-1 token, `[rows]`.
         target_logprob: log-probability of the target, `[rows]`; NaN without a target.
         target_rank: its rank, `[rows]`; -1 without a target.
-        crystallization: index of the row where the top-1 settles; None where not all rows were read.
+        crystallization: index of the row where the top-1 settles; None where not all rows were read, or the
+            last one is not a number.
     """
 
     top1: IntArray
@@ -46,6 +56,11 @@ class LastColumn:
         """Probability of the target, `[rows]`; NaN without one."""
         return np.exp(self.target_logprob)
 
+    @property
+    def not_numbers(self) -> bool:
+        """Whether any row is not a number."""
+        return bool((self.top1 == NOT_A_NUMBER).any())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseReadout:
@@ -55,9 +70,9 @@ class CaseReadout:
         case: which one.
         tokens: columns of its prompt as the model read it.
         dropped: how many tokens were cut from its front, the model's context being shorter.
-        final_id: the final top-1 token.
-        final_text: its display text.
-        final_prob: its probability.
+        final_id: the final top-1 token; None where the last row is not a number.
+        final_text: its display text; None likewise.
+        final_prob: its probability; NaN likewise.
         target: the token that stands for the target; its `whole` says whether it is all of that word. None
             without a target.
         target_text: its display text.
@@ -67,12 +82,17 @@ class CaseReadout:
     case: Case
     tokens: int
     dropped: int
-    final_id: int
-    final_text: str
+    final_id: int | None
+    final_text: str | None
     final_prob: float
     target: Pin | None
     target_text: str | None
     lenses: Mapping[str, LastColumn]
+
+    @property
+    def not_numbers(self) -> bool:
+        """Whether any row is not a number, by any lens."""
+        return any(column.not_numbers for column in self.lenses.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +193,13 @@ def _read_case(
     whole = len(rows) == model.num_blocks + 1
     read = {name: _last_column(cells, whole=whole) for name, cells in tile.lenses.items()}
     last = next(iter(read.values()))  # the last row is the model's own, for every lens
-    final = int(last.top1[-1])
+    final = int(last.top1[-1]) if last.top1[-1] >= 0 else None
     return CaseReadout(
         case=case,
         tokens=columns,
         dropped=prompt.dropped,
         final_id=final,
-        final_text=texts[final],
+        final_text=None if final is None else texts[final],
         final_prob=float(last.top1_prob[-1]),
         target=target,
         target_text=None if target is None else texts[target.id],
@@ -191,6 +211,7 @@ def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
     """From cells of one column, with the target, if there is one, as their pin, and of all rows or not."""
     rows = len(cells.entropy)
     pinned = cells.pin_logprobs.shape[-1] > 0
+    settled = int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if whole else -1
     return LastColumn(
         top1=cells.top_ids[:, 0, 0],
         top1_prob=cells.top_probs[:, 0, 0],
@@ -198,6 +219,6 @@ def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
         kl=cells.kl[:, 0],
         final_rank=cells.final_rank[:, 0],
         target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
-        target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, -1, np.int32),
-        crystallization=int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if whole else None,
+        target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, NOT_READ, np.int32),
+        crystallization=None if settled < 0 else settled,
     )

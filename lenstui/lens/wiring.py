@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from lenstui.lens.errors import LensError
 from lenstui.lens.head import Head
+from lenstui.lens.not_finite import no_wiring
 from lenstui.lens.residual import residual_stream, residual_stream_and_logits
 
 # The largest difference between two logits that counts as none, as a share of the largest logit (at least 1).
@@ -20,7 +22,10 @@ _CAUSAL = "no column sees a later one"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison: the worst difference found, and the tolerance it was held against."""
+    """One comparison: the worst difference found, and the tolerance it was held against.
+
+    The worst is NaN where there was nothing to compare: a number of the model's own is NaN or +inf.
+    """
 
     name: str
     worst: float
@@ -71,6 +76,8 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
         before = residual_stream(model, head.anatomy, changed)[-1, 0, :-1]
         checks.append(_compare(_CAUSAL, before.float(), h[-1, 0, :-1], tolerance))
     for check in checks:
+        if math.isnan(check.worst):
+            raise LensError(no_wiring(check.name, str(h.dtype).removeprefix("torch.")))
         if not check.ok:
             reason = "looks ahead: it is no causal LM" if check.name == _CAUSAL else "is not read right"
             raise LensError(
@@ -85,6 +92,9 @@ def _compare(name: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Check
     # A head may forbid tokens with -inf or the lowest number of its dtype: that is no measure for the others.
     forbidden = theirs <= torch.finfo(theirs.dtype).min / 2
     theirs = theirs.float()
-    differences = torch.where(ours == theirs, 0.0, (ours - theirs).abs())
+    # Where NaN or +inf is among what it should be, nothing is a measure: everything is as near to it.
+    if not bool((theirs < torch.inf).all()):
+        return Check(name, math.nan, tolerance)
+    differences = torch.where(ours == theirs, 0.0, (ours - theirs).abs()).nan_to_num_(nan=torch.inf)
     worst = differences.max() / theirs.masked_fill(forbidden, 0.0).abs().max().clamp(min=1.0)
     return Check(name, float(worst), tolerance)

@@ -25,8 +25,8 @@ def duration(seconds: float) -> str:
 
 
 def mean(kl: FloatArray | None) -> float | None:
-    """Over the rows; None where it is not measured."""
-    return None if kl is None else float(np.mean(kl))
+    """Over the rows; None where it is not measured, or a row has no number."""
+    return None if kl is None or not np.isfinite(kl).all() else float(np.mean(kl))
 
 
 def doing(status: FitStatus) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,7 +176,7 @@ def _describe(opened: Opened) -> OpenModel:
         dtype=model.dtype_name,
         wiring=tuple(f"{check.name}: off by {check.worst:.1e}" for check in model.wiring),
         lens=None if lens is None else lens.name,
-        lens_kl=sum(held_out) / len(held_out) if held_out else None,
+        lens_kl=sum(held_out) / len(held_out) if held_out and all(map(isfinite, held_out)) else None,
         lens_file=opened.lens_file,
         allowed=model.allowed,
         revision=model.revision,

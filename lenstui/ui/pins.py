@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lenstui.lens.cells import Cells
+from lenstui.lens.cells import NOT_READ, Cells
 
 # Told apart by those who see no red or no green too, and readable on a dark background.
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2bb58a", "#e8743b", "#9aa5ff", "#b8b8b8")
@@ -62,7 +62,7 @@ def numbers_at(cells: Cells | None, pins: int, row: int, column: int) -> tuple[P
     """The pins' numbers in a cell, in order; None where not read yet, NaN where there are none."""
     if cells is None or cells.pin_ranks.shape[2] != pins:
         return (None,) * pins
-    is_read = (cells.pin_ranks[-1, column] >= 0).all()  # every lens reads the last row
+    is_read = (cells.pin_ranks[-1, column] != NOT_READ).all()  # every lens reads the last row
     return tuple(
         None if rank < 0 and not is_read else PinNumbers(logprob, rank)
         for logprob, rank in zip(

@@ -291,4 +291,4 @@ class ReadWork:
 
 def _tokens(tile: Tile) -> set[int]:
     """Every token in a tile."""
-    return {int(token) for cells in tile.lenses.values() for token in cells.top_ids.flat}
+    return {int(token) for cells in tile.lenses.values() for token in cells.top_ids.flat if token >= 0}

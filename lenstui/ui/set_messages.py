@@ -28,11 +28,11 @@ class CaseLine:
         number: of its line or row in the file.
         prompt: the prompt.
         group: its group, or None.
-        final: the final top-1 token.
-        final_prob: its probability; None where the case cannot be read.
+        final: the final top-1 token; nothing where the last row is not a number.
+        final_prob: its probability; None where that is so, or the case cannot be read.
         target: the token that stands for the target, or nothing.
-        target_prob: its final probability; None without a target.
-        target_rank: its final rank; None without a target.
+        target_prob: its final probability; None without a target, or where the last row is not a number.
+        target_rank: its final rank; None likewise.
         settles: per lens, the index of the row where its top-1 settles; None where not all rows were read.
         reason: why it cannot be read; None where it was.
     """

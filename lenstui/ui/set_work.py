@@ -6,6 +6,7 @@ answered meanwhile and a fit goes on. Torch is imported here, inside the jobs.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -209,13 +210,17 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         case.number,
         prompt,
         group,
-        final=readout.final_text,
-        final_prob=readout.final_prob,
+        final=readout.final_text or "",
+        final_prob=_number(readout.final_prob),
         target=target_text(readout),
-        target_prob=float(column.target_prob[-1]) if has_target else None,
-        target_rank=int(column.target_rank[-1]) if has_target else None,
+        target_prob=_number(float(column.target_prob[-1])) if has_target else None,
+        target_rank=int(column.target_rank[-1]) if has_target and column.target_rank[-1] >= 0 else None,
         settles=tuple(readout.lenses[name].crystallization for name in source.lenses),
     )
+
+
+def _number(number: float) -> float | None:
+    return None if math.isnan(number) else number
 
 
 def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
@@ -224,9 +229,9 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
 
     if isinstance(readout, FailedCase):
         return set()
-    tokens = {readout.final_id} | ({readout.target.id} if readout.target is not None else set())
+    tokens = set() if readout.target is None else {readout.target.id}
     for column in readout.lenses.values():
-        tokens.update(column.top1.tolist())
+        tokens.update(token for token in column.top1.tolist() if token >= 0)
     return tokens
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lenstui.export.difference import Difference
+from lenstui.export.fixed_text import fixed_text
 from lenstui.export.values import (
     AGREEMENT,
     ARM,
@@ -344,3 +347,24 @@ def test_there_are_values_of_pins_where_there_are_pins(pins: int) -> None:
 def test_agreement_is_yes_or_no() -> None:
     assert [AGREEMENT.format(number) for number in (0, 1, math.nan)] == ["no", "yes", "–"]
     assert list(AGREEMENT.scale((), 7).steps) == [0, STEPS - 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "wanted"),
+    [
+        (nats_text, float("nan"), "–"),
+        (nats_text, float("-inf"), "-∞"),
+        (nats_text, float("inf"), "∞"),
+        (rank_text, float("nan"), "–"),
+        (rank_text, -1, "–"),
+        (rank_text, -2, "–"),
+        (probability_text, 0.0, "0%"),
+        (lambda number: fixed_text(number, 3), float("-inf"), "-∞"),
+        (lambda number: fixed_text(number, 3), float("nan"), "–"),
+        (lambda number: fixed_text(number, 3), 1.25, "1.250"),
+        (Difference(NEXT_LOGPROB).format, float("-inf"), "−∞"),
+        (Difference(RANK).format, float("nan"), "–"),
+    ],
+)
+def test_what_is_no_number_and_what_has_no_end(text: Any, number: float, wanted: str) -> None:
+    assert text(number) == wanted

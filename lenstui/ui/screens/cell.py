@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
+from lenstui.lens.not_finite import IN_CELL
 from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.lean_screen import LeanScreen
@@ -119,7 +120,9 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             missing = no_translator(label) if model.has_two_sides and is_sublayer(label) else NO_LENS
             if message.column in explore.grids[lens].gap:
                 missing = NO_COLUMN
-            self._say(lens, "" if ranking else missing)
+            if ranking is not None and not ranking.ids.size:
+                missing = IN_CELL
+            self._say(lens, "" if ranking is not None and ranking.ids.size else missing)
             if ranking is not None:
                 self.list_of(lens).show(ranking, message.texts)
                 frame = self.query_one(f"#ranking-{lens}")

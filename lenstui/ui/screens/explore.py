@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from lenstui.lens.not_finite import not_numbers_remark
 from lenstui.ui.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
 from lenstui.ui.fit_words import outcome
 from lenstui.ui.history import History
@@ -73,6 +74,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self._prompt = prompt
         self._depth = depth
         self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
+        self._not_numbers: list[int] = []  # the columns that were warned of
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
         self._kept: Collection[str] = ()  # lenses whose cells stay, and the cursor with them
@@ -261,6 +263,14 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
             self._counted += f" · {message.seconds:.2f} s"
             self.mark_unread()
             self.panes.rescale()
+            self._warn_of_not_numbers()
+
+    def _warn_of_not_numbers(self) -> None:
+        """Name the columns that have cells without a number, once."""
+        before, self._not_numbers = self._not_numbers, self.panes.not_numbers
+        if self._model is not None and self._not_numbers and self._not_numbers != before:
+            remark = not_numbers_remark(self._not_numbers, len(self._columns), self._model.dtype)
+            self.notify(remark, title="Not a number", severity="warning", timeout=15, markup=False)
 
     def _read_pins(self) -> None:
         self._read(self._prompt, leave_prompt=False, kept=LENSES)

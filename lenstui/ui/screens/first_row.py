@@ -9,7 +9,7 @@ import numpy as np
 from textual.binding import Binding, BindingType
 
 from lenstui.export.first_row import Sought, first_row_text
-from lenstui.lens.cells import first_rows
+from lenstui.lens.cells import NOT_READ, first_rows
 from lenstui.lens.rows import stream_places
 from lenstui.ui.messages import WordFound, WordNotFound
 from lenstui.ui.screens.ask_word import AskWord
@@ -52,7 +52,7 @@ class FirstRow(Finding):
         read = {
             lens: grid.cells.top_ids[stream, :, 0]
             for lens, grid in self.grids.items()
-            if grid.display and grid.cells is not None and grid.cells.top_ids[-1, column, 0] >= 0
+            if grid.display and grid.cells is not None and grid.cells.top_ids[-1, column, 0] != NOT_READ
         }
         lenses = sorted(read, key=lambda lens: lens != self.panes.lens)
         if not lenses:

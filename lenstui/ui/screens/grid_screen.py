@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lenstui.lens.not_finite import IN_CELL
 from lenstui.lens.reading import Reading
 from lenstui.lens.rows import is_sublayer, no_translator, says_part
 from lenstui.ui.app_screen import AppScreen
@@ -90,6 +91,9 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         label = self._rows[panes.cursor.row] if self._rows else ""
         if panes.cursor.column in panes.grids[panes.lens].gap:
             return NO_COLUMN
+        cells = panes.grids[panes.lens].cells
+        if cells is not None and cells.not_numbers[panes.cursor.row, panes.cursor.column]:
+            return IN_CELL
         if is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
             return no_translator(label)
         return NOT_READ

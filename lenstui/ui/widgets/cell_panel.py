@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from lenstui.lens.cells import Cells
+from lenstui.lens.not_finite import IN_CELL
 from lenstui.lens.rows import is_sublayer, no_translator
 from lenstui.ui.crystallization import of_column
 from lenstui.ui.pins import PLOTTED, Pinned, numbers_at, without_token
@@ -105,13 +106,18 @@ class CellPanel(Vertical):
             for lens, of_lens in cells.items()
         }
         not_tuned = {"tuned": no_translator(rows[row])} if is_sublayer(rows[row]) and cells["tuned"] else {}
+        no_numbers = {
+            lens: IN_CELL
+            for lens, of_lens in cells.items()
+            if of_lens is not None and of_lens.not_numbers[row, column]
+        }
         named = {brief[lens]: of_lens for lens, of_lens in cells.items()}
         self.query_one(Detail).show(
             title,
             facts["logit"],
             facts["tuned"],
             settled=of_column(named, rows, column),
-            nothing={**not_tuned, **self.missing},
+            nothing={**not_tuned, **self.missing, **no_numbers},
         )
         self._show_pins()
 

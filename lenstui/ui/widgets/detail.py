@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from lenstui.export.fixed_text import fixed_text
 from lenstui.export.values import nats_text, rank_text
 from lenstui.lens.cells import Cells
 from lenstui.ui.widgets.cell import fit
@@ -45,7 +46,7 @@ class CellFacts:
 
     @classmethod
     def of(cls, lens: str, cells: Cells, row: int, column: int, texts: Mapping[int, str]) -> CellFacts | None:
-        """The facts of a cell; None while it has not been read."""
+        """The facts of a cell; None while it has not been read, and where it is not a number."""
         ids = cells.top_ids[row, column]
         if ids[0] < 0:
             return None
@@ -140,11 +141,12 @@ def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> list[Te
     short = [("entropy", entropy), ("KL", kl), ("rank", rank)]
     full = [("entropy", f"{entropy} nats"), ("KL from final", f"{kl} nats"), ("final top-1 at rank", rank)]
     following: list[tuple[str, str]] = []
-    if facts.next_logprob is not None and facts.next_rank is not None and math.isfinite(facts.next_logprob):
+    if facts.next_logprob is not None and facts.next_rank is not None and not math.isnan(facts.next_logprob):
+        log_prob = fixed_text(facts.next_logprob, 2)
         next_rank = rank_text(facts.next_rank)
-        following = [("log p(next)", f"{facts.next_logprob:.2f}"), ("rank", next_rank)]
-        short.append(("next", f"{facts.next_logprob:.2f}, rank {next_rank}"))
-        full.append(("log p(next)", f"{facts.next_logprob:.2f} nats, rank {next_rank}"))
+        following = [("log p(next)", log_prob), ("rank", next_rank)]
+        short.append(("next", f"{log_prob}, rank {next_rank}"))
+        full.append(("log p(next)", f"{log_prob} nats, rank {next_rank}"))
     if following and width < _ONE_LINE:  # always, so that nothing jumps from column to column
         return [_line(f"{facts.lens:<5}", short[:3], lens, quiet), _line(" " * 5, following, lens, quiet)]
     line = _line(f"{facts.lens:<5}", full, lens, quiet)

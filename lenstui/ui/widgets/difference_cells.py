@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.values import PROBABILITY, Scale
-from lenstui.lens.cells import FloatArray, IntArray
+from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, FloatArray, IntArray
 from lenstui.ui.widgets.cell import fit, with_number
 from lenstui.ui.widgets.grid_cells import GridCells
 
 MOST_LINES = 3  # of a cell: the tuned lens, the logit lens, and the one minus the other
 _TUNED, _LOGIT = 0, 1
-_NONE = -1
 
 
 def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
@@ -52,7 +51,7 @@ class DifferenceCells(GridCells):
 
     def _forget(self, columns: int) -> None:
         both = (2, len(self.values), columns)
-        self._top1: IntArray = np.full(both, _NONE, np.int32)
+        self._top1: IntArray = np.full(both, NOT_READ, np.int32)
         self._numbers: FloatArray = np.full(both, np.nan, np.float32)
         self._compare_tokens()
 
@@ -77,7 +76,8 @@ class DifferenceCells(GridCells):
         return scale
 
     def _compare_tokens(self) -> None:
-        self._is_read = (self._top1 != _NONE).all(axis=0)
+        # By both lenses, and a number.
+        self._is_read: npt.NDArray[np.bool_] = np.all(self._top1 >= 0, axis=0)
         self.differs: npt.NDArray[np.bool_] = self._is_read & (self._top1[_TUNED] != self._top1[_LOGIT])
 
     def counted(self, *, last: bool) -> tuple[int, int]:
@@ -108,6 +108,11 @@ class DifferenceCells(GridCells):
         """Which cells of a row have the mark: before their one token, or before the second of two."""
         differs: list[bool] = self.differs[row, columns].tolist()
         return differs if line == (0 if depth < 2 else 1) else [False] * len(differs)
+
+    def absent(self, row: int, columns: slice) -> list[bool]:
+        """Which cells of a row have no number and will have none, by either lens."""
+        of_either = (self._top1[:, row, columns] == NOT_A_NUMBER).any(axis=0).tolist()
+        return [any(pair) for pair in zip(super().absent(row, columns), of_either, strict=True)]
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.

@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from lenstui.export.values import PROBABILITY, Scale, Value
-from lenstui.lens.cells import Cells, FloatArray, IntArray
+from lenstui.lens.cells import NOT_READ, Cells, FloatArray, IntArray
 from lenstui.lens.rows import stream_places
 from lenstui.ui import palette
 from lenstui.ui.alignment import NO_GAP
@@ -151,7 +151,7 @@ class Grid(GridMoves):
 
     @property
     def settled(self) -> IntArray:
-        """The crystallization row of each column, -1 where not (all rows are) read, `[columns]`."""
+        """The crystallization row of each column, -1 where there is none or it is not known, `[columns]`."""
         return self._cells.settled
 
     @property
@@ -178,7 +178,7 @@ class Grid(GridMoves):
         """How many columns from the first on have been read without a gap."""
         if self.cells is None:
             return 0
-        unread = np.flatnonzero(self.cells.top_ids[-1, :, 0] < 0)  # every lens reads the last row
+        unread = np.flatnonzero(self.cells.top_ids[-1, :, 0] == NOT_READ)  # every lens reads the last row
         return int(unread[0]) if unread.size else self.cells.columns
 
     def watch_value(self) -> None:

@@ -10,11 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.export.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
-from lenstui.lens.cells import Cells, FloatArray, IntArray, crystallization_rows
+from lenstui.lens.cells import (
+    NOT_A_NUMBER,
+    NOT_READ,
+    Cells,
+    FloatArray,
+    IntArray,
+    crystallization_rows,
+)
 from lenstui.ui.alignment import NO_GAP
 from lenstui.ui.widgets.cell import fit, with_number
 
-_NONE = -1  # a token id or a rank that is not there
 _OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
 
 
@@ -32,7 +38,8 @@ class GridCells:
     Attributes:
         values: the chosen value, `[rows, columns]`, NaN where not yet read.
         levels: its steps on the palette.
-        settled: the crystallization row of each column, -1 where not (all rows are) read, `[columns]`.
+        settled: the crystallization row of each column, -1 where there is none or it is not known,
+            `[columns]`.
         labels: of the rows; None where all are of the residual stream.
         gap: columns that never have any cells.
         cells: all the numbers, NaN and -1 where not yet read; None while none is.
@@ -42,7 +49,7 @@ class GridCells:
     def __init__(self, rows: int, columns: int) -> None:
         self.values: FloatArray = np.full((rows, columns), np.nan, np.float32)
         self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
-        self.settled: IntArray = np.full(columns, _NONE, np.int32)
+        self.settled: IntArray = np.full(columns, NOT_READ, np.int32)
         self.labels: Sequence[str] | None = None
         self.gap = NO_GAP
         self.cells: Cells | None = None
@@ -60,7 +67,7 @@ class GridCells:
         if self.cells is None:
             self.cells = _blank(cells, self._columns)
         elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # those of other pins are of no use
-            self.repin([_NONE] * cells.pin_ranks.shape[2])
+            self.repin([NOT_READ] * cells.pin_ranks.shape[2])
         self.texts.update(texts)
         self._value = value
         columns = slice(start, start + cells.columns)
@@ -88,7 +95,7 @@ class GridCells:
         self._columns = columns
         self.values = np.full((len(values), columns), np.nan, np.float32)
         self.levels = np.full((len(values), columns), NO_LEVEL, np.uint8)
-        self.settled = np.full(columns, _NONE, np.int32)
+        self.settled = np.full(columns, NOT_READ, np.int32)
         self.values[:, kept], self.levels[:, kept] = values[:, kept], levels[:, kept]
         self.settled[kept] = settled[kept]
         if cells is not None:
@@ -125,17 +132,21 @@ class GridCells:
         return [False] * len(self.levels[row, columns])
 
     def absent(self, row: int, columns: slice) -> list[bool]:
-        """Which cells of a row have no number and will have none: their columns are read, or in the gap."""
+        """Which cells of a row have no number and will have none.
+
+        Their columns are read, or in the gap; or they are read, and not a number.
+        """
         absent = [False] * len(self.levels[row, columns])
         if self.cells is not None:
             first = self.cells.top_ids[:, columns, 0]
-            absent = ((first[row] == _NONE) & (first[-1] != _NONE)).tolist()
+            unread = (first[row] == NOT_READ) & (first[-1] != NOT_READ)
+            absent = (unread | (first[row] == NOT_A_NUMBER)).tolist()
         for column in range(max(columns.start, self.gap.start), min(columns.stop, self.gap.stop)):
             absent[column - columns.start] = True
         return absent
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
-        """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
+        """The texts of one line of a row, each of the same width; None for a cell that has none, or none yet.
 
         In rows of several lines a token has its probability behind it; the first one the value that the
         colour shows.
@@ -145,9 +156,9 @@ class GridCells:
         ids = self.cells.top_ids[row, columns]
         blank = " " * width
         if depth == 0 or line >= ids.shape[1]:
-            return [None if first == _NONE else blank for first in ids[:, 0].tolist()]
+            return [None if first < 0 else blank for first in ids[:, 0].tolist()]
         tokens = ids[:, line].tolist()
-        texts = [None if token == _NONE else self.texts.get(token, f"#{token}") for token in tokens]
+        texts = [None if token < 0 else self.texts.get(token, f"#{token}") for token in tokens]
         if depth == 1:
             return [text if text is None else fit(text, width) for text in texts]
         value = self._value if line == 0 else PROBABILITY
@@ -169,4 +180,4 @@ def _blank(like: Cells, columns: int) -> Cells:
 
 def _nothing(array: npt.NDArray[Any]) -> float:
     """What stands for a number that is not read."""
-    return np.nan if array.dtype.kind == "f" else _NONE
+    return np.nan if array.dtype.kind == "f" else NOT_READ

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import ClassVar
 
 from rich.style import Style
@@ -12,6 +13,7 @@ from textual.containers import VerticalScroll
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from lenstui.export.fixed_text import NONE, fixed_text
 from lenstui.lens.cells import FloatArray, row_labels
 from lenstui.ui.fit_messages import FitStatus
 
@@ -86,12 +88,14 @@ def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[
     rows = list(zip(labels, logit.tolist(), ours.tolist(), strict=True))[::-1]
     lines = [Text(f"{'row':<{_LABEL}}{'tuned':>{_NUMBER}}{'logit':>{_NUMBER}}", style=styles[2])]
     for label, theirs, own in [("mean", float(logit.mean()), float(ours.mean())), *rows]:
-        number = "–" if tuned is None else f"{own:.3f}"
+        number = NONE if tuned is None else fixed_text(own, 3)
         line = Text(f"{label:<{_LABEL}}{number:>{_NUMBER}}", style="bold" if label == "mean" else "")
-        line.append(f"{theirs:>{_NUMBER}.3f}", style=styles[2])
+        line.append(f"{fixed_text(theirs, 3):>{_NUMBER}}", style=styles[2])
         room = width - line.cell_len - 2
         if room >= _LEAST_BAR:
-            line.append("  ").append_text(_bar(own / theirs if theirs > 0 else 0.0, room, styles))
+            line.append("  ").append_text(
+                _bar(own / theirs if theirs > 0 and own < inf else 0.0, room, styles)
+            )
         lines.append(line)
     return Text("\n", no_wrap=True, overflow="crop").join(lines)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -138,6 +139,12 @@ class Panes(Vertical):
         cells = self.grids[self.lens].cells
         token = -1 if cells is None else int(cells.top_ids[self.cursor.row, self.cursor.column, 0])
         return None if token < 0 else token
+
+    @property
+    def not_numbers(self) -> list[int]:
+        """The columns that have a cell which is not a number, in either pane."""
+        found = [grid.cells.not_numbers.any(axis=0) for grid in self.grids.values() if grid.cells is not None]
+        return sorted({column for each in found for column in np.flatnonzero(each).tolist()})
 
     @property
     def columns_on_screen(self) -> range:

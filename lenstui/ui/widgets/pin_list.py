@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import OptionList
 
+from lenstui.export.fixed_text import fixed_text
 from lenstui.export.values import probability_text, rank_text
 from lenstui.ui.pins import Pinned, PinNumbers
 from lenstui.ui.widgets.pin_line import Numbers, pin_name
@@ -111,6 +112,5 @@ def _full(numbers: PinNumbers | None) -> Text:
         return Text(f"{'…':<20}")
     if math.isnan(numbers.logprob):
         return Text(f"{'–':<20}", "dim")
-    return Text(
-        f"{probability_text(numbers.probability):>5} {numbers.logprob:>6.2f} {rank_text(numbers.rank):>4}"
-    )
+    prob, log_prob = probability_text(numbers.probability), fixed_text(numbers.logprob, 2)
+    return Text(f"{prob:>5} {log_prob:>6} {rank_text(numbers.rank):>4}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from lenstui.export.crystallization import settled_text
+from lenstui.export.fixed_text import NONE
 from lenstui.export.values import probability_text, rank_text
 from lenstui.ui.set_messages import CaseLine, ReadCase
 from lenstui.ui.set_view import SetView
@@ -191,13 +193,16 @@ class SetTable(StepScroll, can_focus=True):
             room = max(width - widths[0] - widths[_PROMPT] - 2, 1)
             failed = self.get_component_rich_style("set-table--failed")
             return Strip([number, prompt, Segment(fit(line.reason, room), failed)])
-        has_target = line.target_prob is not None and line.target_rank is not None
+        final_prob, target_prob, target_rank = (
+            math.nan if number is None else number
+            for number in (line.final_prob, line.target_prob, line.target_rank)
+        )
         texts = [
-            fit(line.final, widths[_FINAL]),
-            probability_text(line.final_prob or 0.0),
+            fit(line.final or NONE, widths[_FINAL]),
+            probability_text(final_prob),
             fit(line.target, widths[_TARGET]),
-            probability_text(line.target_prob or 0.0) if has_target else "",
-            rank_text(line.target_rank or 0) if has_target else "",
+            probability_text(target_prob) if line.target else "",
+            rank_text(target_rank) if line.target else "",
             *(settled_text(self._rows, row) for row in line.settles),
         ]
         segments = [number, prompt]
