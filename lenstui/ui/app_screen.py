@@ -1,9 +1,10 @@
-"""A screen of this app, which it may ask."""
+"""A screen of this app: it may ask the app, and takes away nothing but itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from textual.await_complete import AwaitComplete
 from textual.screen import Screen, ScreenResultType
 
 if TYPE_CHECKING:
@@ -11,7 +12,14 @@ if TYPE_CHECKING:
 
 
 class AppScreen(Screen[ScreenResultType]):
-    """A screen that knows whose it is."""
+    """A screen that knows whose it is. Every screen of ours is one, those of libraries too."""
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Leave this screen, if it is the one in front.
+
+        Textual takes away whatever is in front: a second `dismiss` would take the screen below.
+        """
+        return super().dismiss(result) if self.is_active else AwaitComplete()
 
     @property
     def _app(self) -> LenstuiApp:

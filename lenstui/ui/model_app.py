@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from textual.app import App
 from textual.message import Message
 
 from lenstui.lens.errors import named_line
@@ -24,6 +23,7 @@ from lenstui.ui.screens.explore import Explore
 from lenstui.ui.session import Session
 from lenstui.ui.takeaway import Takeaway
 from lenstui.ui.training import Training
+from lenstui.ui.type_ahead import TypeAheadApp
 
 if TYPE_CHECKING:
     from lenstui.ui.screens.lenses import Lenses
@@ -35,7 +35,7 @@ TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 FIRST_PROMPT = "The trees are green and the sky is"
 
 
-class ModelApp(App[None]):
+class ModelApp(TypeAheadApp):
     """An app that does model work. Each thing that it does for its screens may be a class of its own."""
 
     def __init__(self, start: Start, settings: Settings, history: History, session: Session) -> None:

@@ -6,6 +6,8 @@ from rich.text import Text
 from textual.containers import Vertical
 from textual.screen import ModalScreen, ScreenResultType
 
+from lenstui.ui.app_screen import AppScreen
+
 
 class Box(Vertical):
     """A frame that says what is asked, and which keys answer."""
@@ -27,7 +29,7 @@ class Box(Vertical):
         self.border_subtitle = Text(keys)
 
 
-class BoxScreen(ModalScreen[ScreenResultType]):
+class BoxScreen(AppScreen[ScreenResultType], ModalScreen[ScreenResultType]):
     """A screen with one box, in the middle."""
 
     DEFAULT_CSS = "BoxScreen { align: center middle; }"
