@@ -1,8 +1,8 @@
 """Type-ahead: keys are acted on in their order, each when all that the one before it set off is done.
 
-Textual hands a key at once to the widget that has the focus when the key comes. Of two keys that come together
-the second one would go to what was in front before the first: what is typed behind `/` would be lost, or would
-be taken for commands, until the line that `/` asked for has the focus.
+Textual hands a key at once to the widget that has the focus when the key comes. Of two keys that come
+together the second one would go to what was in front before the first: what is typed behind `/` would be
+lost, or taken for commands, until the line that `/` asked for has the focus.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class TypeAheadApp(App[None]):
     def _next(self) -> events.Event:
         """The next thing that was typed.
 
-        A terminal sends Alt and a letter as Esc and that letter, so that Esc and a letter that come together are
-        read as Alt and it. Unless somebody has given that key a meaning, it was the two.
+        A terminal sends Alt and a letter as Esc and that letter, so that Esc and a letter that come together
+        are read as Alt and it. Unless somebody has given that key a meaning, it was the two.
         """
         event = self._typed.popleft()
         if not isinstance(event, events.Key) or not event.key.startswith("alt+") or not event.is_printable:

@@ -1,4 +1,4 @@
-"""The program in a pseudo-terminal of its own, for what only shows there: bursts of keys, signals, dropped lines.
+"""The program in a pseudo-terminal of its own, for what only shows there: bursts of keys, signals, hanging up.
 
 A burst is bytes in one write: the program has them all before it has acted on the first. `Pilot.press` waits
 after each key, so that its keys never race.
@@ -77,7 +77,7 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def until(self, happened: bytes | str | Callable[[], bool]) -> None:
-        """Read until bytes have come since the last key, a text stands on the screen, or something is true."""
+        """Read until bytes have come since the last key, a text is on the screen, or something is true."""
 
         def is_there() -> bool:
             if callable(happened):

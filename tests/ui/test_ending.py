@@ -13,6 +13,7 @@ from lenstui.lens.checkpoint import open_checkpoint
 from ..forked import Forked
 from .terminal import Terminal
 
+
 @pytest.fixture(scope="module", autouse=True)
 def _screen_is_imported(programs: Forked) -> None:
     programs.imports("lenstui.ui.app")

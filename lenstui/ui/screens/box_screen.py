@@ -29,7 +29,7 @@ class Box(Vertical):
         self.border_subtitle = Text(keys)
 
 
-class BoxScreen(AppScreen[ScreenResultType], ModalScreen[ScreenResultType]):
+class BoxScreen(ModalScreen[ScreenResultType], AppScreen[ScreenResultType]):
     """A screen with one box, in the middle."""
 
     DEFAULT_CSS = "BoxScreen { align: center middle; }"

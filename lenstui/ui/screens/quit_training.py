@@ -29,7 +29,7 @@ class QuitTraining(BoxScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "save", "Save a checkpoint and quit", id="quit.checkpoint"),
         Binding("d", "discard", "Discard and quit", id="quit.discard"),
-        Binding("escape", "dismiss", "Stay", id="quit.stay"),
+        Binding("escape,q", "dismiss", "Stay", id="quit.stay"),
     ]
     DEFAULT_CSS = """
     QuitTraining {
