@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from textual.await_complete import AwaitComplete
+from textual.geometry import Offset
 from textual.screen import Screen, ScreenResultType
+from textual.widget import Widget
 
 if TYPE_CHECKING:
     from lenstui.ui.app import LenstuiApp
@@ -20,6 +22,15 @@ class AppScreen(Screen[ScreenResultType]):
         Textual takes away whatever is in front: a second `dismiss` would take the screen below.
         """
         return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """What text is selected from, at a place of the screen.
+
+        A message that is going has no parent any more, which Textual asks for, and is seen a moment longer.
+        """
+        widget, offset = super().get_widget_and_offset_at(x, y)
+        is_going = widget is not None and widget is not self and widget.parent is None
+        return (None, None) if is_going else (widget, offset)
 
     @property
     def _app(self) -> LenstuiApp:
