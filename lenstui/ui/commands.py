@@ -9,6 +9,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 
 from lenstui.ui import keymap
 from lenstui.ui.lean_screen import LeanScreen
@@ -78,6 +79,18 @@ class Commands(ModelApp):
                 lambda action=binding.action: self._run_on(owner, action),
             )
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    def action_command_palette(self) -> None:
+        """Find an action by its name."""
+        from lenstui.ui.screens.command_palette import Palette  # the first paint can do without
+
+        self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Find a theme by its name."""
+        from lenstui.ui.screens.command_palette import Palette
+
+        self.push_screen(Palette([ThemeProvider], placeholder="Search for themes…"))
 
     async def _run_on(self, screen: Screen[Any], action: str) -> None:
         await self.run_action(action, default_namespace=screen)

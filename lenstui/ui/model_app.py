@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from textual.app import App
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.notifications import SeverityLevel
@@ -29,6 +28,7 @@ from lenstui.ui.session import Session
 from lenstui.ui.shown import Unprintable
 from lenstui.ui.takeaway import Takeaway
 from lenstui.ui.training import Training
+from lenstui.ui.type_ahead import TypeAheadApp
 
 if TYPE_CHECKING:
     from lenstui.ui.screens.lenses import Lenses
@@ -40,7 +40,7 @@ TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 FIRST_PROMPT = "The trees are green and the sky is"
 
 
-class ModelApp(App[None]):
+class ModelApp(TypeAheadApp):
     """An app that does model work. Each thing that it does for its screens may be a class of its own."""
 
     def __init__(self, start: Start, settings: Settings, history: History, session: Session) -> None:

@@ -134,7 +134,7 @@ def main() -> None:
         terminal.until(b"discard the lens")
         terminal.press("y")
         stopped = terminal.until(b"preset")
-        terminal.press("q")
+        terminal.press("\x11")  # Ctrl+Q
         while terminal.child.poll() is None:
             terminal.drain(0.1)
     print(f"cursor keys in Explore at {options.size}, {options.keys} each")

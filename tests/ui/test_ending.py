@@ -20,74 +20,9 @@ import pytest
 from lenstui.lens.checkpoint import open_checkpoint
 
 from ..forked import ROOT, Forked
+from .terminal import Terminal
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
-SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
-
-
-class Terminal:
-    """The program in a pseudo-terminal that is its own: it is told when the line drops."""
-
-    def __init__(self, programs: Forked, arguments: list[str], data: Path) -> None:
-        self.received = b""
-        self.ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.before = termios.tcgetattr(theirs)
-        folders = {f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE")}
-        self._theirs = theirs
-        self._status: int | None = None
-        self.program = programs.start(
-            *arguments,
-            terminal=os.ttyname(theirs),
-            keyboard=True,
-            environment={**folders, "TERM": "xterm-256color"},
-        )
-
-    def read(self) -> None:
-        """Take what has come."""
-        if select.select([self.ours], [], [], 0.05)[0]:
-            got = os.read(self.ours, 1 << 20)
-            if SYNC_QUERY in got:
-                os.write(self.ours, SYNC_REPLY)
-            self.received += got
-
-    def until(self, text: bytes) -> None:
-        """Read until something has been on the screen."""
-        end = time.monotonic() + LIMIT
-        while text not in self.received:
-            assert time.monotonic() < end, f"{text!r} never came"
-            assert self.status() is None, self.received[-2000:]
-            self.read()
-
-    def status(self) -> int | None:
-        """The exit status, once it has ended."""
-        if self._status is None:
-            self._status = self.program.ended()
-        return self._status
-
-    def press(self, keys: bytes) -> None:
-        self.received = b""
-        os.write(self.ours, keys)
-
-    def settings(self) -> list[object]:
-        return termios.tcgetattr(self._theirs)
-
-    def hang_up(self) -> int:
-        """The line drops; the exit status."""
-        os.close(self._theirs)
-        os.close(self.ours)
-        self._status = self.program.status()
-        return self._status
-
-    def end(self) -> int:
-        """Wait for the end, reading what is said; the exit status."""
-        end = time.monotonic() + LIMIT
-        while (status := self.status()) is None:
-            assert time.monotonic() < end, "it hangs"
-            self.read()
-        while select.select([self.ours], [], [], 0.05)[0]:
-            self.received += os.read(self.ours, 1 << 20)
-        return status
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,9 +48,7 @@ def terminal(programs: Forked, tiny_model: Path, tmp_path: Path) -> Iterator[Ter
         terminal.until(b"tokens/s")
         yield terminal
     finally:
-        if terminal.status() is None:
-            terminal.program.send(signal.SIGKILL)
-            terminal.program.status()
+        terminal.kill()
 
 
 def checkpoint_in(tmp_path: Path) -> Path:
@@ -204,7 +137,7 @@ def test_a_screen_that_is_stuck_leaves_the_terminal_sane_too(tmp_path: Path, num
 
 
 def test_quitting_with_a_checkpoint_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.press(b"q")
+    terminal.press("qq")  # out of the screen of the training, then out of Explore
     terminal.until(b"save a checkpoint")
     terminal.press(b"c")
     assert terminal.end() == 0

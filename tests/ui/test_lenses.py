@@ -111,8 +111,9 @@ async def test_the_keys_are_in_the_list_and_in_the_palette(opened: Any, folder: 
         await until(pilot, lambda: app.screen is app.explore)
 
 
-async def test_q_quits(opened: Any, folder: Path) -> None:
+async def test_esc_and_q_leave_them(opened: Any, folder: Path) -> None:
     async with opened(TEXT) as (app, pilot):
-        await go(app, pilot)
-        await pilot.press("q")
-        await until(pilot, lambda: not app.is_running)
+        for key in ("escape", "q"):
+            await go(app, pilot)
+            await pilot.press(key)
+            assert app.screen is app.explore

@@ -89,12 +89,15 @@ async def test_quitting_asks_and_a_checkpoint_goes_on(
     async with opened("Hello, you") as (app, pilot):
         await begin(app, pilot, text, steps=50)
         await until_steps(app, pilot, 2)
-        await pilot.press("q")
-        assert isinstance(app.screen, QuitTraining)
-        await pilot.press("escape")
-        assert isinstance(app.screen, Train)
         await pilot.press("ctrl+q")
         assert isinstance(app.screen, QuitTraining)
+        for key in ("escape", "q"):
+            await pilot.press(key)
+            assert isinstance(app.screen, Train)
+            await pilot.press("q", "q")
+            assert isinstance(app.screen, QuitTraining)
+            await pilot.press(key, "t", "ctrl+q")
+            assert isinstance(app.screen, QuitTraining)
         await pilot.press("c")
         await until(pilot, lambda: app.last_words is not None)
     path = folder / "tiny-quick-1.checkpoint"
@@ -118,7 +121,7 @@ async def test_quitting_can_discard(opened: Any, folder: Path, text: Path, endle
     async with opened("Hello, you") as (app, pilot):
         await begin(app, pilot, text, checkpoint_every=0.01)
         await until(pilot, lambda: list(folder.glob("*.checkpoint")))
-        await pilot.press("q", "d")
+        await pilot.press("ctrl+q", "d")
         await until(pilot, lambda: app.last_words is not None)
     assert list(folder.iterdir()) == []
 
@@ -130,7 +133,7 @@ async def test_a_quit_whose_checkpoint_fails_says_so_and_stays(
         await begin(app, pilot, text)
         await until_steps(app, pilot, 1)
         fail_to_write(monkeypatch)
-        await pilot.press("q", "c")
+        await pilot.press("ctrl+q", "c")
         await until(pilot, lambda: "disk is full" in static(app, "Label"))
         assert app.last_words is None
         await pilot.press("escape")
@@ -140,4 +143,6 @@ async def test_a_quit_whose_checkpoint_fails_says_so_and_stays(
 async def test_quitting_without_a_fit_asks_nothing(opened: Any, folder: Path) -> None:
     async with opened("Hello, you") as (app, pilot):
         await pilot.press("escape", "t", "q")
+        assert app.screen is app.explore
+        await pilot.press("q")
         await until(pilot, lambda: not app.is_running)

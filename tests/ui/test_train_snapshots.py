@@ -161,7 +161,7 @@ def test_quitting_meanwhile(training: Still, snap_compare: Any) -> None:
     async def run(pilot: Pilot[None]) -> None:
         await open_train(pilot)
         await fit(pilot, 3)
-        await pilot.press("q")
+        await pilot.press("ctrl+q")
         await pilot.pause(0.2)
 
     assert snap_compare(training, terminal_size=(80, 24), run_before=run)
@@ -211,6 +211,6 @@ async def test_the_footer_has_the_keys_that_do_something(training: Still) -> Non
             (Phase.KEPT, "s Save as… n Another fit"),
         ):
             await fit(pilot, 1, phase=phase)
-            assert " ".join(footer(training).split()) == f"? Help {expected} esc Explore q Quit"
+            assert " ".join(footer(training).split()) == f"? Help {expected} esc q Explore"
         await pilot.press("space")
         assert "The fit is over" in " ".join(str(note.message) for note in training._notifications)

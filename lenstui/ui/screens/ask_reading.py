@@ -74,7 +74,7 @@ class AskReading(BoxScreen[Reading | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "apply", "Apply", id="reading.apply"),
-        Binding("escape", "dismiss", "Close", id="reading.close"),
+        Binding("escape,q", "dismiss", "Close", id="reading.close"),
         Binding("down,j", "app.focus_next", "Next", show=False, id="reading.next"),
         Binding("up,k", "app.focus_previous", "Previous", show=False, id="reading.previous"),
     ]

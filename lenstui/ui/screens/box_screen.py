@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.containers import Vertical
 from textual.screen import ModalScreen, ScreenResultType
 
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.shown import shown
 
 
@@ -28,7 +29,7 @@ class Box(Vertical):
         self.border_subtitle = shown(keys)
 
 
-class BoxScreen(ModalScreen[ScreenResultType]):
+class BoxScreen(ModalScreen[ScreenResultType], AppScreen[ScreenResultType]):
     """A screen with one box, in the middle."""
 
     DEFAULT_CSS = "BoxScreen { align: center middle; }"

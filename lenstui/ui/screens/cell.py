@@ -64,8 +64,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             "colon", "app.command_palette", "Commands", key_display=":", show=False,
             tooltip="Command palette: every action by name", id="cell.commands",
         ),
-        Binding("escape,enter", "dismiss", "Back", key_display="esc", id="cell.back"),
-        Binding("q", "app.quit", "Quit", id="cell.quit"),
+        Binding("escape,q,enter", "dismiss", "Back", key_display="esc q", id="cell.back"),
     ]  # fmt: skip
 
     def __init__(self, explore: GridScreen) -> None:

@@ -77,6 +77,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self._not_numbers: list[int] = []  # the columns that were warned of
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
+        self._is_asked_for: bool | None = None  # the prompt, by the user; None: it has the focus at first
         self._kept: Collection[str] = ()  # lenses whose cells stay, and the cursor with them
         self._repaint = Repaint()
 
@@ -131,8 +132,10 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
             self._app.take_any_device()
         if self._model is None:
             what = "a model on the device that there is" if message.no_device else "another model"
-            self.panes.say(f"{message.text}\n\nPress m to open {what}.")
-            self.grids["logit"].focus()
+            keys = "Esc, then m," if self._is_at_prompt else "m"
+            self.panes.say(f"{message.text}\n\nPress {keys} to open {what}.")
+            if not self._is_at_prompt:
+                self.panes.focus_grid()
         else:
             self.notify(message.text, title="Not opened", severity="error", timeout=15, markup=False)
 
@@ -151,8 +154,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
         self._rows, self._columns, self._right = model.rows, (), None
         self.panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
-        untouched = self.query_one(PromptBox).prompt == self._prompt  # else somebody is typing
-        self._read(self._prompt, leave_prompt=untouched)
+        self._read(self._prompt)
 
     def on_lens_opened(self, message: LensOpened) -> None:
         """Read the prompt again, with the cursor where it is; of the grids only one changes."""
@@ -174,17 +176,32 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
 
     def action_edit_prompt(self) -> None:
         """Go to the prompt."""
+        self._is_asked_for = True
         self.query_one(PromptBox).focus()
+
+    @on(PromptBox.Entered)
+    def enter_prompt(self) -> None:
+        """It has the focus: at first of itself, later because somebody wants it so."""
+        self._is_asked_for = self._is_asked_for is not None
+
+    @property
+    def _is_at_prompt(self) -> bool:
+        """Whether somebody has gone to the prompt, or types: then nothing but that somebody ends it."""
+        return bool(self._is_asked_for) and isinstance(self.focused, PromptBox)
 
     @on(PromptBox.Left)
     def leave_prompt(self) -> None:
         """Go to the grid."""
+        self._is_asked_for = False
         self.panes.focus_grid()
 
     @on(PromptBox.Submitted)
     def submit_prompt(self, message: PromptBox.Submitted) -> None:
-        """Read a prompt; one that is being read is dropped."""
+        """Read a prompt; one that is being read is dropped. What is typed next is meant for the grid."""
+        self._is_asked_for = False
         self._read(message.text)
+        if self._awaited and self._columns:
+            self.panes.focus_grid()
 
     def _read(self, text: str, *, leave_prompt: bool = True, kept: Collection[str] = ()) -> None:
         self._leave_prompt = leave_prompt
@@ -214,6 +231,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
             box.border_subtitle = self._counted
         else:
             box.border_subtitle = UNREAD if box.prompt else EMPTY
+            self._is_asked_for = True
 
     def on_read_started(self, message: ReadStarted) -> None:
         """Lay out the columns, and go to the last one: there the model speaks."""
@@ -243,7 +261,7 @@ class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, Takin
                 panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, gap=gaps[lens])
         if not kept:
             panes.rescale()
-        if self._leave_prompt:
+        if self._leave_prompt and not self._is_at_prompt:
             panes.focus_grid()
 
     def on_tile_read(self, message: TileRead) -> None:

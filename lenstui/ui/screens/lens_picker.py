@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.widgets import Button, Input
 from textual_fspicker import FileOpen, FileSave, Filters, Icons
 from textual_fspicker.base_dialog import Dialog
@@ -16,6 +18,7 @@ from textual_fspicker.safe_tests import is_dir
 from textual_fspicker.suggest_path import SuggestPath
 
 from lenstui.lens.data_files import JSON_LINES, PARQUET
+from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.shown import shown
 
 _KEYS = "tab next · backspace folder above · . hidden files · esc closes"
@@ -62,8 +65,10 @@ class Completion(SuggestPath):
             return None
 
 
-class LensPicker(BaseFileDialog):
+class LensPicker(BaseFileDialog, AppScreen[Path | None]):
     """What opening and saving have in common."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "dismiss(None)", "Close", show=False)]
 
     def compose(self) -> ComposeResult:
         """With our own list of files."""
@@ -121,7 +126,7 @@ class SaveLens(LensPicker, FileSave):
 
     def on_mount(self) -> None:
         """The name may be just right."""
-        self.call_after_refresh(self.query_one(Input).focus)
+        self.call_later(self.query_one(Input).focus)  # behind the dialog's own, which goes to the list
 
     def _completed(self, name: str) -> str:
         return name if name.endswith(".pt") else f"{name}.pt"
@@ -143,7 +148,7 @@ class SaveLensFolder(LensPicker, FileSave):
 
     def on_mount(self) -> None:
         """The name may be just right."""
-        self.call_after_refresh(self.query_one(Input).focus)
+        self.call_later(self.query_one(Input).focus)  # behind the dialog's own, which goes to the list
 
     def _should_return(self, candidate: Path) -> bool:
         if candidate.exists() and candidate.name not in {_PARAMS, _CONFIG}:

@@ -69,8 +69,7 @@ class Lenses(LeanScreen[None], LensSaving):
             "colon", "app.command_palette", "Commands", key_display=":", show=False,
             tooltip="Command palette: every action by name", id="lenses.commands",
         ),
-        Binding("escape", "dismiss", "Back", key_display="esc", id="lenses.back"),
-        Binding("q", "app.quit", "Quit", id="lenses.quit"),
+        Binding("escape,q", "dismiss", "Back", key_display="esc q", id="lenses.back"),
     ]  # fmt: skip
 
     def __init__(self, model: OpenModel | None) -> None:

@@ -15,7 +15,6 @@ from lenstui.lens.device_names import DTYPES
 from lenstui.lens.hub import BUNDLED_MODEL
 from lenstui.lens.model_name import looks_like_a_path, split_revision
 from lenstui.ui import model_list
-from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.messages import OpenModel
 from lenstui.ui.model_list import BUNDLED, FOLDER, PARTLY
 from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
@@ -86,7 +85,7 @@ def is_path(text: str) -> bool:
     return text.startswith(("/", "~", "."))
 
 
-class ModelPicker(BoxScreen[Chosen | None], AppScreen[Chosen | None]):
+class ModelPicker(BoxScreen[Chosen | None]):
     """A line to type into, and under it what that finds. Hands back what to open, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -86,14 +86,13 @@ class PromptSets(SetTakingAway):
             tooltip="Command palette: every action by name", id="prompts.commands",
         ),
         Binding(
-            "e", "leave", "Explore", show=False, id="prompts.leave",
+            "q,e", "leave", "Explore", id="prompts.leave",
             tooltip="Back to Explore; reading goes on",
         ),
         Binding(
             "escape", "back", "Back", key_display="esc", id="prompts.back",
             tooltip="Stop reading; else back to Explore",
         ),
-        Binding("q", "app.quit", "Quit", show=False, id="prompts.quit"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
@@ -139,7 +138,8 @@ class PromptSets(SetTakingAway):
         """Sorting and filter stay; a group that there is none of does not."""
         if self._view.group not in run.groups:
             self._view = replace(self._view, group=None)
-        self._table.focus()
+        if not self._is_naming:
+            self._table.focus()
 
     def _draw(self) -> None:
         run, table = self._run, self._table
@@ -254,7 +254,12 @@ class PromptSets(SetTakingAway):
         else:
             self.app.clear_notifications()
             self.toggle_class("-plot")
-            self.call_after_refresh(self._table.focus)  # which is lost while the table is hidden
+            self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        """A table that is hidden loses it to nobody."""
+        if self.focused is None:
+            self._table.focus()
 
     def action_filter(self) -> None:
         """Type words that have to occur."""
@@ -294,8 +299,7 @@ class PromptSets(SetTakingAway):
 
     def action_leave(self) -> None:
         """Back to Explore; what is being read goes on."""
-        if self.is_current:
-            self.app.pop_screen()
+        self.dismiss()
 
     @on(SetTable.Chosen)
     def action_jump(self) -> None:

@@ -17,7 +17,7 @@ class Question(BoxScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Yes", id="question.yes"),
-        Binding("n,escape", "dismiss(False)", "No", id="question.no"),
+        Binding("n,escape,q", "dismiss(False)", "No", id="question.no"),
     ]
     DEFAULT_CSS = """
     Question {

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Label
 
-from lenstui.ui.app_screen import AppScreen
 from lenstui.ui.ending import how_to_go_on
 from lenstui.ui.fit_messages import CheckpointWritten, FitChanged, Phase
 from lenstui.ui.screens.box_screen import Box, BoxScreen
@@ -25,13 +24,13 @@ c  save a checkpoint and quit: t, or lenstui train --resume, goes on with it
 d  discard the lens and quit"""
 
 
-class QuitTraining(BoxScreen[None], AppScreen[None]):
+class QuitTraining(BoxScreen[None]):
     """A question that two letters answer; Escape stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "save", "Save a checkpoint and quit", id="quit.checkpoint"),
         Binding("d", "discard", "Discard and quit", id="quit.discard"),
-        Binding("escape", "dismiss", "Stay", id="quit.stay"),
+        Binding("escape,q", "dismiss", "Stay", id="quit.stay"),
     ]
     DEFAULT_CSS = """
     QuitTraining {

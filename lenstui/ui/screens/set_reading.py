@@ -87,6 +87,7 @@ class SetReading(LeanScreen[None], AppScreen[None]):
         super().__init__()
         self._asked: SetRequest | None = None  # the last one
         self._opening = False  # its file
+        self._is_naming = False  # the line of the file was asked for, or edited, since it was read
         self._run: SetRun | None = None  # what is shown
         self._drawn = 0.0  # when, and how long that took
         self._cost = 0.0
@@ -106,6 +107,7 @@ class SetReading(LeanScreen[None], AppScreen[None]):
 
     def action_name_file(self) -> None:
         """Go to the line that names it."""
+        self._is_naming = True
         self.query_one("#set-file", Input).focus()
 
     def action_browse(self) -> None:
@@ -127,6 +129,7 @@ class SetReading(LeanScreen[None], AppScreen[None]):
             self._say(NO_MODEL, wrong=True)
             return
         typed = self.query_one("#set-file", Input).value.strip() or EXAMPLES
+        self._is_naming = False
         number = 1 if self._asked is None else self._asked.number + 1
         reading = replace(explore.shown_reading, sublayers=False)  # which are of one prompt
         self._asked = SetRequest(number, typed, self._app.start, reading)
@@ -135,6 +138,12 @@ class SetReading(LeanScreen[None], AppScreen[None]):
         if self._app.training.is_busy:
             self._tell(IN_USE)
         self._app.sets.read(self._asked, self.post_message)
+
+    @on(Input.Changed, "#set-file")
+    def edit_file(self, message: Input.Changed) -> None:
+        """Somebody types, who is not to lose the line to what is read meanwhile."""
+        if self._asked is not None and message.value.strip() != self._asked.typed:
+            self._is_naming = True
 
     def action_stop(self) -> None:
         """Stop; what was read stays."""

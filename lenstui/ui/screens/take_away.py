@@ -48,7 +48,7 @@ class TakeAway(BoxScreen[None]):
     """A list of what can be taken, and the file it goes to. It stays until that is done, or given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", id="takeaway.close"),
+        Binding("escape,q", "leave", "Close", id="takeaway.close"),
         Binding("j", "list('cursor_down')", "Down", show=False, id="takeaway.down"),
         Binding("k", "list('cursor_up')", "Up", show=False, id="takeaway.up"),
         Binding("down", "list('cursor_down')", show=False),

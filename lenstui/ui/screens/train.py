@@ -46,12 +46,13 @@ class Train(LeanScreen[None], LensSaving):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual declares them
     VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Explore", key_display="esc", tooltip="Back to Explore", id="train.back"),
+        Binding(
+            "escape,q", "back", "Explore", key_display="esc q", tooltip="Back to Explore", id="train.back"
+        ),
         Binding(
             "colon", "app.command_palette", "Commands", key_display=":", show=False,
             tooltip="Command palette: every action by name", id="train.commands",
         ),
-        Binding("q", "app.quit", "Quit", id="train.quit"),
     ]  # fmt: skip
 
     def __init__(self, model: OpenModel | None) -> None:
@@ -275,7 +276,7 @@ class Train(LeanScreen[None], LensSaving):
 
     def action_back(self) -> None:
         """To Explore; what is over has been seen."""
-        self.app.pop_screen()
+        self.dismiss()
         if self._phase not in BUSY:
             self._show("form")
 

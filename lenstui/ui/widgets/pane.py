@@ -48,6 +48,8 @@ class Pane(Vertical):
 
     def say(self, text: str) -> None:
         """Show a message in place of the grid."""
+        if self.screen.focused is self.grid:
+            self.screen.set_focus(None)  # at once: Textual does it later, when something else may have it
         self.query_one(".pane--message", Static).update(shown(text))
         self.query_one(".pane--message").display = True
         self.grid.display = False

@@ -42,6 +42,9 @@ class PromptBox(TextArea):
             self.text = text
             super().__init__()
 
+    class Entered(Message):
+        """It has got the focus."""
+
     class Left(Message):
         """The user wants to go on to the grid."""
 
@@ -74,8 +77,8 @@ class PromptBox(TextArea):
         return shown
 
     def action_read(self) -> None:
-        """Read the prompt, once the letters that were typed before are in it."""
-        self.call_later(lambda: self.post_message(self.Submitted(self.prompt)))
+        """Read the prompt."""
+        self.post_message(self.Submitted(self.prompt))
 
     def action_leave(self) -> None:
         """Go to the grid."""
@@ -103,6 +106,11 @@ class PromptBox(TextArea):
         self.replace(self._shielded(prompt), (0, 0), self.document.end)
         self.move_cursor(self.document.end)
         return True
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Say so, unless it is the terminal that has got the focus back."""
+        if not event.from_app_focus:
+            self.post_message(self.Entered())
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -1,0 +1,130 @@
+"""Type-ahead: keys are acted on in their order, each when all that the one before it set off is done.
+
+Textual hands a key at once to the widget that has the focus when the key comes. Of two keys that come
+together the second one would go to what was in front before the first: what is typed behind `/` would be
+lost, or taken for commands, until the line that `/` asked for has the focus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from textual import events
+from textual.app import App
+from textual.dom import DOMNode
+from textual.errors import NoWidget
+from textual.screen import Screen
+from textual.widget import Widget
+
+LIMIT = 1.0  # seconds that a key waits for the one before it
+ROUNDS = 4  # a key, the message that it makes, what that asks for, and one to spare
+
+# What moves nothing but the pointer or a view.
+_PASSING = (events.MouseMove, events.MouseScrollUp, events.MouseScrollDown)
+# What is in front, and what has the focus there.
+_Front = tuple[Screen[object], Widget | None]
+
+
+class TypeAheadApp(App[None]):
+    """An app in which a burst of keys does what the same keys do when they are typed slowly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._typed: deque[events.Event] = deque()
+        self._is_acting = False
+        self._turn = 0  # number of the key that is acted on
+        self._limit: asyncio.TimerHandle | None = None
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep what is typed until its turn comes; all other events go on at once."""
+        if event.is_forwarded or not isinstance(event, events.InputEvent | events.Paste):
+            await super().on_event(event)
+            return
+        self._typed.append(event)
+        if not self._is_acting:
+            self._is_acting = True
+            await self._act()
+
+    async def _act(self) -> None:
+        """Act on what was typed, up to the next thing that may set something off."""
+        while self._typed:
+            event = self._next()
+            await super().on_event(event)
+            if not isinstance(event, _PASSING) and self.screen_stack:
+                self._turn += 1
+                loop = asyncio.get_running_loop()
+                self._limit = loop.call_later(LIMIT, self.call_later, self._go_on, self._turn)
+                self._follow(self._target(event), self._turn, ROUNDS)
+                return
+        self._is_acting = False
+
+    def _next(self) -> events.Event:
+        """The next thing that was typed.
+
+        A terminal sends Alt and a letter as Esc and that letter, so that Esc and a letter that come together
+        are read as Alt and it. Unless somebody has given that key a meaning, it was the two.
+        """
+        event = self._typed.popleft()
+        if not isinstance(event, events.Key) or not event.key.startswith("alt+") or not event.is_printable:
+            return event
+        if not self.screen_stack or event.key in self.screen.active_bindings:
+            return event
+        assert event.character is not None
+        self._typed.appendleft(events.Key(event.character, event.character))
+        return events.Key("escape", "\x1b")
+
+    # ── waiting for what it sets off ─────────────────────────────────────────────────────────────────────
+
+    def _target(self, event: events.Event) -> DOMNode:
+        """Where an event has gone to."""
+        if isinstance(event, events.MouseEvent):
+            try:
+                return self.get_widget_at(event.x, event.y)[0]
+            except NoWidget:
+                return self.screen
+        return self.focused or self.screen
+
+    @property
+    def _front(self) -> _Front:
+        return self.screen, self.focused
+
+    def _follow(self, target: DOMNode, turn: int, rounds: int) -> None:
+        """Go the way of the event, through the queue of each widget up to the app, behind all that is there.
+
+        Args:
+            target: where it has gone to.
+            turn: its number.
+            rounds: how often to go that way, if there is still something on it.
+        """
+        self._climb(target, turn, rounds, self._front)
+
+    def _climb(self, node: DOMNode | None, turn: int, rounds: int, front: _Front) -> None:
+        while node is not None and node is not self:
+            if node.call_later(self._climb, node.parent, turn, rounds, front):
+                return
+            node = node.parent  # that widget is going
+        self.call_later(self._arrive, turn, rounds, front)
+
+    async def _arrive(self, turn: int, rounds: int, front: _Front) -> None:
+        """Go once more where there is more to wait for, else go on with what was typed next."""
+        if turn != self._turn or not self.screen_stack:
+            return
+        if self._front != front:  # a screen has to be mounted, and may give the focus to one of its widgets
+            self._follow(self.focused or self.screen, turn, rounds)
+        elif rounds > 1 and self._has_messages:
+            self._follow(self.focused or self.screen, turn, rounds - 1)
+        else:
+            await self._go_on(turn)
+
+    @property
+    def _has_messages(self) -> bool:
+        return any(node.message_queue_size for node in self.screen.walk_children(with_self=True))
+
+    async def _go_on(self, turn: int) -> None:
+        if turn != self._turn:
+            return
+        self._turn += 1  # so that this is done once
+        if self._limit is not None:
+            self._limit.cancel()
+        await self._act()
