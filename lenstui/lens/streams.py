@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.contribution import Contribution, find_contribution
+from lenstui.lens.errors import LensError
 from lenstui.lens.head import Head
 from lenstui.lens.model import Model
 from lenstui.lens.rows import Row
@@ -55,8 +56,11 @@ class Streams:
             h = model.stream(torch.tensor([list(ids)]))[:, 0]
             return cls(model.head, h, None, None, final_norm)
         parts = read_sublayers(model, ids)
-        last = parts.stream[-1, :_PROOF_COLUMNS]
-        contribution = find_contribution(model.head, last, final_norm=final_norm)
+        last = parts.stream[-1]
+        sound = last[last.isfinite().all(-1)][:_PROOF_COLUMNS]  # [cols, d]
+        if not len(sound):
+            raise LensError("No column of this prompt has finite numbers: there is nothing to take apart.")
+        contribution = find_contribution(model.head, sound, final_norm=final_norm)
         return cls(model.head, parts.stream, parts, contribution, final_norm)
 
     def logits(self, row: Row, columns: slice) -> Tensor:
@@ -84,5 +88,6 @@ class Streams:
         if self.parts is None or self.contribution is None or not self.final_norm:
             return None
         whole = self.contribution.whole(self.parts.summed(columns), self.h[-1, columns])
-        # A forbidden token has -inf on both sides.
-        return torch.where(whole == final_logits, 0.0, (whole - final_logits).abs()).amax(-1)
+        # A forbidden token has -inf on both sides; a column that overflowed has no number.
+        off = torch.where(whole == final_logits, 0.0, (whole - final_logits).abs()).amax(-1)
+        return off.where(off.isfinite(), torch.nan)

@@ -146,14 +146,14 @@ def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand,
 
 
 def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
-    """Refuse parts that are not what a block added, up to the rounding of each entry. NaN is passed over."""
+    """Refuse parts that are not what a block added, but for the rounding of each entry and what overflowed."""
     precision = torch.finfo(h.dtype).eps
     for number, (before, after, *parts) in enumerate(zip(h[:-1], h[1:], attention, mlp, strict=True)):
         terms = [before.float(), *(part.float() for part in parts)]
-        off = (after.float() - terms[0] - terms[1] - terms[2]).abs()
+        off = (after.float() - terms[0] - terms[1] - terms[2]).abs().where(after.isfinite(), 0.0)
         room = _ROUNDINGS * precision * (terms[0].abs() + terms[1].abs() + terms[2].abs())
         if bool((off > room + torch.finfo(h.dtype).tiny).any()):
             raise LensError(
                 f"{type(model.module).__name__}: the parts of block {number} do not add up to what it adds, "
-                f"off by {float(off.nan_to_num().max()):.2g}: attention and MLP cannot be told apart."
+                f"off by {float(off.max()):.2g}: attention and MLP cannot be told apart."
             )

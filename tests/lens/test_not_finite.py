@@ -405,3 +405,24 @@ def test_not_read_is_not_the_same_as_no_number(tiny: Model) -> None:
     assert not cells.has_rows.all()
     assert (cells.top_ids[~cells.has_rows] == NOT_READ).all()
     assert not cells.not_numbers.any()
+
+
+def test_sublayers_of_a_prompt_that_overflows_are_those_of_its_other_columns(
+    tmp_path: Path, neox_folder: Path
+) -> None:
+    model = load(str(overflowing(neox_folder, tmp_path, LATE)), dtype="float16")
+    ours = read(model, PROMPT, sublayers=True)
+    sound = [column for column in range(len(ours.prompt.ids)) if column != AT]
+    assert ours.left_over is not None
+    assert np.isnan(ours.left_over[AT])
+    assert (ours.left_over[sound] < 0.05).all()
+    parts = [place for place, label in enumerate(ours.rows) if label.endswith(("attn", "mlp"))]
+    cells = ours.lenses["logit"]
+    assert (cells.top_ids[parts][:, AT] == NOT_A_NUMBER).all()
+    assert (cells.top_ids[parts][:, sound] >= 0).all()
+
+
+def test_a_prompt_without_a_finite_column_is_not_taken_apart(tmp_path: Path, neox_folder: Path) -> None:
+    model = load(str(overflowing(neox_folder, tmp_path, NAN)))
+    with pytest.raises(LensError, match="nothing to take apart"):
+        read(model, LOUD, sublayers=True)
