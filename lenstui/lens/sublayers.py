@@ -146,7 +146,7 @@ def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand,
 
 
 def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
-    """Refuse parts that are not what a block added, but for the rounding of each entry and what overflowed."""
+    """Refuse parts that are not what a block added, but for rounding, entry by entry, and what overflowed."""
     precision = torch.finfo(h.dtype).eps
     for number, (before, after, *parts) in enumerate(zip(h[:-1], h[1:], attention, mlp, strict=True)):
         terms = [before.float(), *(part.float() for part in parts)]
