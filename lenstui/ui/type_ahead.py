@@ -42,9 +42,13 @@ class TypeAheadApp(App[None]):
             await super().on_event(event)
             return
         self._typed.append(event)
-        if not self._is_acting:
-            self._is_acting = True
+        if self._is_acting or not self.screen_stack:
+            return
+        self._is_acting = True
+        if self.screen.is_mounted:
             await self._act()
+        else:  # the program starts: nothing has the focus yet
+            self._wait_for(self.screen)
 
     async def _act(self) -> None:
         """Act on what was typed, up to the next thing that may set something off."""
@@ -52,10 +56,7 @@ class TypeAheadApp(App[None]):
             event = self._next()
             await super().on_event(event)
             if not isinstance(event, _PASSING) and self.screen_stack:
-                self._turn += 1
-                loop = asyncio.get_running_loop()
-                self._limit = loop.call_later(LIMIT, self.call_later, self._go_on, self._turn)
-                self._follow(self._target(event), self._turn, ROUNDS)
+                self._wait_for(self._target(event))
                 return
         self._is_acting = False
 
@@ -84,6 +85,13 @@ class TypeAheadApp(App[None]):
             except NoWidget:
                 return self.screen
         return self.focused or self.screen
+
+    def _wait_for(self, target: DOMNode) -> None:
+        """Go on when nothing is left to be done that began at a widget, and not later than the limit."""
+        self._turn += 1
+        loop = asyncio.get_running_loop()
+        self._limit = loop.call_later(LIMIT, self.call_later, self._stop_waiting, self._turn)
+        self._follow(target, self._turn, ROUNDS)
 
     @property
     def _front(self) -> _Front:
@@ -120,6 +128,13 @@ class TypeAheadApp(App[None]):
     @property
     def _has_messages(self) -> bool:
         return any(node.message_queue_size for node in self.screen.walk_children(with_self=True))
+
+    async def _stop_waiting(self, turn: int) -> None:
+        """Go on after the limit, but not while there is nothing on screen that could take a key."""
+        if turn == self._turn and self.screen_stack and not self.screen.is_mounted:
+            self._wait_for(self.screen)
+        else:
+            await self._go_on(turn)
 
     async def _go_on(self, turn: int) -> None:
         if turn != self._turn:

@@ -1,4 +1,4 @@
-"""The program in a pseudo-terminal of its own, for what shows only there: bursts of keys, signals.
+"""The program in a pseudo-terminal of its own, for what only shows there: bursts of keys, signals, its end.
 
 A burst is bytes in one write: the program has them all before it has acted on the first. `Pilot.press` waits
 after each key, so that its keys never race.
