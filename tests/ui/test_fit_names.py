@@ -38,7 +38,7 @@ async def unfinished(opened: Any, folder: Path, text: Path) -> Path:
     async with opened("Hello, you") as (app, pilot):
         await begin(app, pilot, text, steps=50)
         await until_steps(app, pilot, 2)
-        await pilot.press("q", "c")
+        await pilot.press("q", "q", "c")  # to Explore, out of it
         await until(pilot, lambda: app.last_words is not None)
     assert list(folder.iterdir()) == [folder / "tiny-quick-1.checkpoint"]
     return folder / "tiny-quick-1.checkpoint"

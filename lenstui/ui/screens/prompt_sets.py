@@ -86,7 +86,7 @@ class PromptSets(SetTakingAway):
             tooltip="Command palette: every action by name", id="prompts.commands",
         ),
         Binding(
-            "q,e", "leave", "Explore", id="prompts.leave",
+            "q,e", "leave", "Explore", show=False, id="prompts.leave",
             tooltip="Back to Explore; reading goes on",
         ),
         Binding(
