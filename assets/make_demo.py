@@ -326,11 +326,11 @@ def make_lens() -> None:
     """Fit the bundled lens with the preset `standard`, and judge it on stories that nothing has seen."""
     from dataclasses import replace
 
+    from lenstui.fitting.fit import FitPlan, begin, fitted_lens
+    from lenstui.fitting.loop import fit_steps
+    from lenstui.fitting.options import preset
     from lenstui.lens import evaluate, load, save_lens
-    from lenstui.lens.documents import Documents
-    from lenstui.lens.fit_options import preset
-    from lenstui.lens.fitting import fit_steps
-    from lenstui.lens.lens_fit import FitPlan, begin, fitted_lens
+    from lenstui.texts.documents import Documents
 
     model = load(str(DEMO))
     fit = begin(model, FitPlan(preset("standard"), Documents((str(DEMO / "text.parquet"),))))

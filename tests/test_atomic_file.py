@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lenstui.atomic_file import check_place, replaced, written
 from lenstui.lens import LensError, TunedLens, open_lens, save_lens, save_library_folder
+from lenstui.support.atomic_file import check_place, replaced, written
 
 from .command import ROOT, run, status
 
@@ -121,7 +121,7 @@ def test_permissions_stay_and_private_is_private(tmp_path: Path) -> None:
 
 def test_nothing_that_lies_in_wait_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody guessed the name of the temporary file, and had it lead to another one."""
-    monkeypatch.setattr("lenstui.atomic_file.secrets.token_hex", lambda size: "guessed")
+    monkeypatch.setattr("lenstui.support.atomic_file.secrets.token_hex", lambda size: "guessed")
     victim, trap = tmp_path / "victim", tmp_path / ".x.guessed"
     victim.write_text("precious")
     trap.symlink_to(victim)

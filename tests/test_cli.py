@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lenstui import __version__, paths
+from lenstui import __version__
 from lenstui.cli import screen
-from lenstui.start import Start
+from lenstui.support import paths
+from lenstui.support.request import Start
 
 from .command import ROOT, run, status
 
@@ -161,9 +162,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
         calls.append(start)
         return 0
 
-    app = types.ModuleType("lenstui.ui.app")
+    app = types.ModuleType("lenstui.tui.app")
     monkeypatch.setattr(app, "run", run, raising=False)
-    monkeypatch.setitem(sys.modules, "lenstui.ui.app", app)
+    monkeypatch.setitem(sys.modules, "lenstui.tui.app", app)
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True)
     return calls

@@ -13,9 +13,9 @@ import torch
 
 from lenstui.cli import main
 from lenstui.lens import TunedLens, load, open_lens, save_lens
-from lenstui.lens.unembed_hash import unembed_hash
-from lenstui.opening import open_model
-from lenstui.start import Start
+from lenstui.lens.formats.unembed_hash import unembed_hash
+from lenstui.opening.opened import open_model
+from lenstui.support.request import Start
 
 ROOT = Path(__file__).parents[1]
 BLOCKS, D = 2, 32

@@ -308,7 +308,7 @@ def test_a_failure_is_one_line(
 def test_a_wrong_file_is_found_before_a_model_is_opened(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lenstui.opening.open_model", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr("lenstui.opening.opened.open_model", lambda *_: pytest.fail("opened"))
     assert status("eval", "--demo", "--data", "no.parquet") == 1
     assert "There is no file no.parquet." in capsys.readouterr().err
 
@@ -319,7 +319,7 @@ def test_out_of_memory_is_a_clear_line(
     def fail(*_: object) -> dict[str, Quality]:
         raise RuntimeError("CUDA out of memory.\nTried to allocate …")
 
-    monkeypatch.setattr("lenstui.lens.quality.evaluate", fail)
+    monkeypatch.setattr("lenstui.evaluation.evaluate.evaluate", fail)
     assert status("eval", "--model", str(neox_folder), "--data", text) == 1
     assert capsys.readouterr().err == (
         "lenstui: Evaluating failed: CUDA out of memory. Try a smaller --seq-len.\n"

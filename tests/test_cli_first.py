@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lenstui.export.first_row import Sought, first_row_text
-from lenstui.export.values import VALUES
+from lenstui.readout.values import VALUES
 
 from .command import status
 

@@ -15,7 +15,7 @@ import pytest
 from rich.cells import cell_len
 
 from lenstui.cli import read
-from lenstui.export.values import VALUES
+from lenstui.readout.values import VALUES
 
 from .command import run, status
 from .conftest import CONTEXT

@@ -143,9 +143,9 @@ def test_fewer_tokens_than_were_asked_for_are_told(
 def test_a_text_that_ends_early_is_told(
     neox_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lenstui.lens.generation
+    import lenstui.readout.generation
 
-    monkeypatch.setattr(lenstui.lens.generation, "generate", lambda *_, **how: iter([40, 1]))
+    monkeypatch.setattr(lenstui.readout.generation, "generate", lambda *_, **how: iter([40, 1]))
     words = ("hi", "--model", str(neox_folder), "--append", "4")
     assert status("read", *words, "--lenses", "logit", "--format", "json") == 0
     out, err = capsys.readouterr()

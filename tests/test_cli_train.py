@@ -25,10 +25,10 @@ __all__ = ["text"]
 def test_json_is_the_contract_and_the_file_is_what_it_says(
     tiny_folder: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from lenstui.fitting.options import PRESETS
     from lenstui.lens import evaluate, load, open_lens
-    from lenstui.lens.documents import Documents
-    from lenstui.lens.fit_options import PRESETS
-    from lenstui.lens.text_blocks import split_blocks
+    from lenstui.texts.blocks import split_blocks
+    from lenstui.texts.documents import Documents
 
     file = tmp_path / "mine.pt"
     assert train(tiny_folder, text, "--save", str(file), "--format", "json") == 0
@@ -144,11 +144,11 @@ def test_a_fit_that_was_not_finished_is_not_lost_to_another(
 
 def unfinished(model: Path, text: Path, lens: Path) -> None:
     """Leave the checkpoint of a fit to go to `lens`."""
+    from lenstui.fitting.checkpoint import save_checkpoint
+    from lenstui.fitting.fit import FitPlan, begin
+    from lenstui.fitting.loop import fit_steps
     from lenstui.lens import load, preset
-    from lenstui.lens.checkpoint import save_checkpoint
-    from lenstui.lens.documents import Documents
-    from lenstui.lens.fitting import fit_steps
-    from lenstui.lens.lens_fit import FitPlan, begin
+    from lenstui.texts.documents import Documents
 
     plan = FitPlan(preset("quick", steps=4, tokens_per_step=128), Documents((str(text),)))
     fit = begin(load(str(model)), plan)
@@ -160,8 +160,8 @@ def test_epochs_decide_the_steps(
     tiny_folder: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from lenstui.lens import load
-    from lenstui.lens.documents import Documents
-    from lenstui.lens.text_blocks import split_blocks
+    from lenstui.texts.blocks import split_blocks
+    from lenstui.texts.documents import Documents
 
     whole = sum(1 for _ in split_blocks(load(str(tiny_folder)).tokenizer, Documents((str(text),)), 64)[0])
     words = ["train", "--model", str(tiny_folder), "--data", str(text), "--tokens-per-step", "192"]
@@ -180,7 +180,7 @@ def test_epochs_decide_the_steps(
 def test_checkpoint_every(
     tiny_folder: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: str, some: bool
 ) -> None:
-    from lenstui.lens import checkpoint
+    from lenstui.fitting import checkpoint
 
     save, written = checkpoint.save_checkpoint, []
 
@@ -263,7 +263,7 @@ def test_a_lens_that_cannot_be_written_goes_elsewhere(
 def test_a_loss_that_is_not_finite_leaves_a_checkpoint(
     tiny_folder: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lenstui.lens.checkpoint import open_checkpoint
+    from lenstui.fitting.checkpoint import open_checkpoint
 
     words = ["--optimizer", "sgd", "--lr", "1e38", "--clip", "1e30", "--save", str(tmp_path / "lens.pt")]
     assert train(tiny_folder, text, *words) == 1
@@ -306,8 +306,8 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_in_memory_texts_for_notebooks(tiny_folder: Path, text: Path) -> None:
+    from lenstui.fitting.options import preset
     from lenstui.lens import fit, load
-    from lenstui.lens.fit_options import preset
 
     seen = []
     options = preset("quick", steps=3, tokens_per_step=128)
@@ -336,7 +336,7 @@ def test_the_lens_is_there_by_itself_next_time(
 
 
 def test_every_measurement_has_a_name_of_its_own() -> None:
-    from lenstui.lens.fitting import FitProgress
+    from lenstui.fitting.loop import FitProgress
 
     kl = np.array([2.0, 1.0], np.float32)
     start = FitProgress(

@@ -54,10 +54,10 @@ def assert_same(file: Path, undisturbed: TunedLens) -> None:
 def test_ctrl_c_keeps_what_was_learned(
     programs: Forked, undisturbed: TunedLens, tiny_folder: Path, text: Path, tmp_path: Path
 ) -> None:
+    from lenstui.fitting.options import PRESETS
     from lenstui.lens import evaluate, load, open_lens
-    from lenstui.lens.documents import Documents
-    from lenstui.lens.fit_options import PRESETS
-    from lenstui.lens.text_blocks import split_blocks
+    from lenstui.texts.blocks import split_blocks
+    from lenstui.texts.documents import Documents
 
     file, checkpoint = tmp_path / "my lens.pt", tmp_path / "my lens.checkpoint"
     words = ["train", "--model", tiny_folder, "--data", text, "--save", file, *LONG, "--format", "json"]
@@ -195,8 +195,8 @@ def test_a_signal_while_the_model_is_loaded_ends_it_without_a_word(
 def test_ctrl_c_twice_keeps_a_checkpoint_and_does_not_measure(
     tiny_folder: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.lens import fitting
-    from lenstui.lens.checkpoint import open_checkpoint
+    from lenstui.fitting import loop as fitting
+    from lenstui.fitting.checkpoint import open_checkpoint
 
     whole, measure = fitting.fit_steps, fitting.measure
 

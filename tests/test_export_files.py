@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenstui import paths
-from lenstui.export_files import proposed_path, shown_path, typed_path
-from lenstui.lens.errors import LensError
+from lenstui.export.names import proposed_path, shown_path, typed_path
+from lenstui.support import paths
+from lenstui.support.errors import LensError
 
 WILD = st.text(st.characters(), max_size=200)
 

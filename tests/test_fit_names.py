@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lenstui.cli import main
-from lenstui.fit_files import claim, claim_new
+from lenstui.fitting.names import claim, claim_new
 from lenstui.lens import LensError, open_lens
-from lenstui.lens.lens_list import lens_paths
+from lenstui.lens.catalog import lens_paths
 
 from .forked import Forked, Program
 from .train_command import text, train

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lenstui import paths
-from lenstui.lens.errors import LensError
+from lenstui.support import paths
+from lenstui.support.errors import LensError
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from textual.keys import Keys as TextualKeys
 from textual.keys import _character_to_key
 
-from lenstui import paths, settings
-from lenstui.settings import Settings, key_name, load, read
+from lenstui.support import paths, settings
+from lenstui.support.settings import Settings, key_name, load, read
 
 from .forked import Forked
 

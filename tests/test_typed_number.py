@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenstui.typed_number import finite_number, whole_number
+from lenstui.support.typed_number import finite_number, whole_number
 
 
 @given(st.text() | st.text("0123456789٣²-+._ ", max_size=12))

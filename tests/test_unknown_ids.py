@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from lenstui.fitting.options import preset
 from lenstui.lens import LensError, Prompt, evaluate, fit, generate, load, read_tiles
-from lenstui.lens.fit_options import preset
 
 from .command import status
 

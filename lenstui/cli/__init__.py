@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from lenstui.cli import convert, eval, places, read, screen, train
 from lenstui.cli.stderr import say
-from lenstui.lens.errors import LensError
+from lenstui.support.errors import LensError
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "convert": convert.run,

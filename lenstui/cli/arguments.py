@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from lenstui.cli.stderr import say
-from lenstui.export.printable import printable
-from lenstui.lens.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
-from lenstui.lens.errors import LensError
-from lenstui.lens.model_name import split_revision
-from lenstui.settings import Settings, load
-from lenstui.start import Start
-from lenstui.typed_number import whole_number
+from lenstui.model.name import split_revision
+from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
+from lenstui.support.errors import LensError
+from lenstui.support.printable import printable
+from lenstui.support.request import Start
+from lenstui.support.settings import Settings, load
+from lenstui.support.typed_number import whole_number
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenstui.atomic_file import check_replaceable
 from lenstui.cli.arguments import Parser, named_model
 from lenstui.cli.stderr import progress, say
-from lenstui.lens.errors import LensError
+from lenstui.support.atomic_file import check_replaceable
+from lenstui.support.errors import LensError
 
 _EPILOG = """\
 IN is lenstui's own file, a folder of the tuned-lens library (or a file in it), a
@@ -48,8 +48,8 @@ def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, r
         check_replaceable(target)
     with progress() as on_stage:
         on_stage("importing torch")
-        from lenstui.lens.lens_file import open_lens, save_lens
-        from lenstui.lens.library_folder import meant_folder, save_library_folder
+        from lenstui.lens.formats.library import meant_folder, save_library_folder
+        from lenstui.lens.formats.own import open_lens, save_lens
 
         lens = open_lens(source)
         original = meant_folder(source) or source
@@ -58,7 +58,7 @@ def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, r
         remarks = list(lens.remarks)
         if model is not None:
             from lenstui.lens.compatibility import marked
-            from lenstui.lens.model import load
+            from lenstui.model.load import load
 
             lens, warning = marked(lens, load(model, revision=revision, on_stage=on_stage))
             remarks += [] if warning is None else [warning]

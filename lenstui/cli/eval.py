@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lenstui.atomic_file import check_place
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.output import add_output, deliver, output_format
 from lenstui.cli.stderr import aside, progress, say
-from lenstui.lens.errors import LensError, first_line
-from lenstui.lens.not_finite import tokens_left_out_remark
+from lenstui.model.not_finite import tokens_left_out_remark
+from lenstui.support.atomic_file import check_place
+from lenstui.support.errors import LensError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lenstui.lens.documents import Documents
-    from lenstui.lens.quality import Quality
-    from lenstui.opening import Opened
+    from lenstui.evaluation.evaluate import Quality
+    from lenstui.opening.opened import Opened
+    from lenstui.texts.documents import Documents
 
 _SEQ_LEN = 512
 _MAX_TOKENS = 16384
@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     asked = model_start(parser, given)
     if given.seq_len is not None and given.seq_len > given.max_tokens:
         parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {given.max_tokens}")
-    from lenstui.lens.documents import Documents, find_files
+    from lenstui.texts.documents import Documents, find_files
 
     documents = Documents(tuple(given.data), given.text_column, given.min_chars or 1, given.max_samples)
     files = find_files(documents)  # before a model is loaded in vain
@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> int:
             raise LensError(f"{given.output} is one of the texts: write to another file.")
 
     with progress() as on_stage, aside():
-        from lenstui.opening import open_model
+        from lenstui.opening.opened import open_model
 
         opened = open_model(asked, on_stage)
     for remark in opened.remarks:
@@ -71,7 +71,7 @@ def run(words: Sequence[str]) -> int:
         qualities = _judge(opened, Text(documents, given.max_tokens, given.seq_len))
 
     from lenstui.export.evaluation import evaluation_json, evaluation_table
-    from lenstui.opening import source_of
+    from lenstui.opening.opened import source_of
 
     if left_out := [count for quality in qualities.values() for count in quality.left_out]:
         say(tokens_left_out_remark(left_out, qualities["logit"].tokens, opened.model.dtype_name))
@@ -121,9 +121,9 @@ def _at_least_2(text: str) -> int:
 
 def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
     """Cut the text into blocks and evaluate the lenses on them."""
-    from lenstui.lens import evaluate
-    from lenstui.lens.documents import SkippedLines, read_documents
-    from lenstui.lens.text_blocks import token_blocks
+    from lenstui.evaluation.evaluate import evaluate
+    from lenstui.texts.blocks import token_blocks
+    from lenstui.texts.documents import SkippedLines, read_documents
 
     model, skipped = opened.model, SkippedLines()
     length = _block_length(text, model.context)

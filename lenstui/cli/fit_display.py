@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.cli.output import deliver
 from lenstui.cli.stderr import say
-from lenstui.export.fixed_text import fixed_text
+from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
-    from lenstui.lens.fit_state import Fit
-    from lenstui.lens.fitting import FitProgress
-    from lenstui.lens.tuned_lens import TunedLens
+    from lenstui.fitting.loop import FitProgress
+    from lenstui.fitting.state import Fit
+    from lenstui.lens.tuned import TunedLens
 
 Show = Callable[["FitProgress"], None]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
 from lenstui.export.place import replacing
-from lenstui.export.printable import printable
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text

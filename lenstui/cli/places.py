@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lenstui.cli.arguments import Parser
-from lenstui.export.printable import printable
+from lenstui.support.printable import printable
 
 
 def run(words: Sequence[str]) -> int:
     """Print every place that lenstui reads or writes."""
-    from lenstui.lens.hub import hub_cache
-    from lenstui.paths import listing
+    from lenstui.model.hub import hub_cache
+    from lenstui.support.paths import listing
 
     Parser("lenstui paths", "Show where lenstui keeps its files.").parse_args(words)
     places = {**listing(), "model cache": hub_cache()}

@@ -12,11 +12,11 @@ from lenstui.cli.readout import show
 from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
-from lenstui.lens.errors import LensError
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import RowChoice, Runs, parse_runs
+from lenstui.model.rows import RowChoice, Runs, parse_runs
+from lenstui.readout.reading import Reading
+from lenstui.support.errors import LensError
 
-# Those of lenstui.export.values, which is too heavy to be imported here.
+# Those of lenstui.readout.values, which is too heavy to be imported here.
 _VALUES = (
     *("prob", "entropy", "kl", "rank", "agree", "next-logprob", "next-rank"),
     *("pin-logprob", "pin-rank", "pin-diff"),

@@ -10,26 +10,26 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lenstui.atomic_file import check_place
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.shape import LENSES, Shape
-from lenstui.lens.errors import LensError, first_line
-from lenstui.lens.not_finite import not_numbers_remark
-from lenstui.start import Start
+from lenstui.model.not_finite import not_numbers_remark
+from lenstui.support.atomic_file import check_place
+from lenstui.support.errors import LensError, first_line
+from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from lenstui.export.first_row import Sought
     from lenstui.export.tidy import Heading
-    from lenstui.export.values import Value
-    from lenstui.lens.cells import Tile
-    from lenstui.lens.model import Model
-    from lenstui.lens.tokens import Prompt
-    from lenstui.lens.tuned_lens import TunedLens
-    from lenstui.opening import Opened
+    from lenstui.lens.tuned import TunedLens
+    from lenstui.model.load import Model
+    from lenstui.model.tokens import Prompt
+    from lenstui.opening.opened import Opened
+    from lenstui.readout.cells import Tile
+    from lenstui.readout.values import Value
 
 _BY_TILES = ("csv", "parquet")
 
@@ -39,7 +39,7 @@ def show(asked: Start, shape: Shape) -> int:
     if shape.output is not None:
         check_place(shape.output, special=True)  # before a model is loaded in vain
     with progress() as on_stage, aside():
-        from lenstui.opening import open_model
+        from lenstui.opening.opened import open_model
 
         opened = open_model(asked, on_stage)
         lens = _lens(opened, shape)
@@ -83,11 +83,11 @@ def _lens(opened: Opened, shape: Shape) -> TunedLens | None:
 
 def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Heading:
     from lenstui.export.tidy import Heading
-    from lenstui.lens import encode, find_pins
-    from lenstui.lens.generation import generate
-    from lenstui.lens.pins import words_first
-    from lenstui.lens.readout import rows_to_read
-    from lenstui.opening import source_of
+    from lenstui.model.tokens import encode
+    from lenstui.opening.opened import source_of
+    from lenstui.readout.generation import generate
+    from lenstui.readout.pins import find_pins, words_first
+    from lenstui.readout.tiles import rows_to_read
 
     model = opened.model
     assert asked.prompt is not None
@@ -118,7 +118,7 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
 def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...]:
     """The tokens of the words whose first row on top is looked for."""
     from lenstui.export.first_row import Sought
-    from lenstui.lens import find_pins
+    from lenstui.readout.pins import find_pins
 
     sought = []
     for word in words:
@@ -131,7 +131,7 @@ def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...
 def _tiles(
     opened: Opened, lens: TunedLens | None, heading: Heading, asked: Start, shape: Shape
 ) -> Iterator[Tile]:
-    from lenstui.lens import read_tiles
+    from lenstui.readout.tiles import read_tiles
 
     try:
         yield from read_tiles(
@@ -184,7 +184,7 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         show_text(_table(tiles, heading, opened, asked, shape), shape.output)
         return
     from lenstui.export.forms import Manner, text_of, write_bytes, write_form
-    from lenstui.opening import lens_to_name
+    from lenstui.opening.opened import lens_to_name
 
     model, command = opened.model, read_command(heading, lens_to_name(opened), asked, shape)
     manner = Manner(model.texts, model.vocabulary, _value(shape, opened, heading), command, shape.diff)
@@ -198,7 +198,7 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
 
 def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start, shape: Shape) -> Text:
     from lenstui.export.table import table
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
     readout = Readout.join(heading.prompt, heading.rows, tiles, tuple(pin.id for pin in heading.pins))
     return table(
@@ -215,7 +215,7 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
 
 
 def _value(shape: Shape, opened: Opened, heading: Heading) -> Value:
-    from lenstui.export.values import values_for
+    from lenstui.readout.values import values_for
 
     values = values_for([opened.model.texts[pin.id] for pin in heading.pins])
     value = next((value for value in values if value.key == shape.value), None)

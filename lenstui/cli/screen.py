@@ -11,8 +11,8 @@ from lenstui import __version__
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.readout import show
 from lenstui.export.shape import Shape
-from lenstui.lens.reading import Reading
-from lenstui.settings import THEMES, load
+from lenstui.readout.reading import Reading
+from lenstui.support.settings import THEMES, load
 
 _DESCRIPTION = """\
 Watch a language model make up its mind, layer by layer: logit lens and tuned
@@ -50,7 +50,7 @@ def run(words: Sequence[str]) -> int:
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat)))
     _take_keyboard(parser)
     gc.disable()  # until the first paint: what is made for it is no garbage, and looking takes a tenth of it
-    from lenstui.ui.app import run as run_app
+    from lenstui.tui.app import run as run_app
 
     return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=not given.no_restore)
 

@@ -13,24 +13,24 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.atomic_file import check_place
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.readout import no_lens
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.place import replacing
 from lenstui.export.shape import LENSES, Shape
-from lenstui.lens.errors import LensError
-from lenstui.lens.not_finite import case_not_numbers_remark
-from lenstui.start import Start
+from lenstui.model.not_finite import case_not_numbers_remark
+from lenstui.support.atomic_file import check_place
+from lenstui.support.errors import LensError
+from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.export.set_tidy import SetHeading
     from lenstui.export.set_values import MeanValue
-    from lenstui.lens.prompt_set import PromptSet
-    from lenstui.lens.set_readout import CaseReadout, FailedCase
-    from lenstui.lens.tokens import TokenTexts
-    from lenstui.opening import Opened
+    from lenstui.model.tokens import TokenTexts
+    from lenstui.opening.opened import Opened
+    from lenstui.readout.sets.cases import CaseReadout, FailedCase
+    from lenstui.readout.sets.prompts import PromptSet
 
 EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./examples`
 _STDIN = "standard input"
@@ -87,7 +87,7 @@ class _Tally:
 
     def add(self, readout: CaseReadout | FailedCase) -> None:
         """Count one."""
-        from lenstui.lens import FailedCase
+        from lenstui.readout.sets.cases import FailedCase
 
         self.cases += 1
         if isinstance(readout, FailedCase):
@@ -110,7 +110,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     streamed = shape.format in _STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
     with progress() as on_stage:
-        from lenstui.opening import open_model
+        from lenstui.opening.opened import open_model
 
         with aside():
             opened = open_model(asked, on_stage)
@@ -128,7 +128,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
             _write_data(readouts, heading, opened.model.texts, shape)
         return 0
     from lenstui.export.set_values import mean_value
-    from lenstui.opening import lens_to_name
+    from lenstui.opening.opened import lens_to_name
 
     cases = list(readouts)
     value = mean_value(asked_set.value, cases)
@@ -154,7 +154,7 @@ def _some(
     readouts: Iterator[CaseReadout | FailedCase], prompts: PromptSet
 ) -> Iterator[CaseReadout | FailedCase]:
     """The same, unless none of them could be read."""
-    from lenstui.lens import CaseReadout
+    from lenstui.readout.sets.cases import CaseReadout
 
     failed: list[FailedCase] = []
     for readout in readouts:
@@ -165,7 +165,7 @@ def _some(
 
 
 def _open(asked: AskedSet, output: Path | None) -> PromptSet:
-    from lenstui.lens.prompt_set import (
+    from lenstui.readout.sets.prompts import (
         PromptFile,
         PromptSet,
         example_prompts,
@@ -188,8 +188,8 @@ def _open(asked: AskedSet, output: Path | None) -> PromptSet:
 
 def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) -> SetHeading:
     from lenstui.export.set_tidy import SetHeading
-    from lenstui.lens.cells import row_labels
-    from lenstui.opening import source_of
+    from lenstui.opening.opened import source_of
+    from lenstui.readout.cells import row_labels
 
     model, reading = opened.model, shape.reading
     if opened.lens is None and shape.lenses == ("tuned",):
@@ -210,7 +210,7 @@ def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) 
 def _read(
     opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet
 ) -> Iterator[CaseReadout | FailedCase]:
-    from lenstui.lens import read_set
+    from lenstui.readout.sets.cases import read_set
 
     return read_set(
         opened.model,
@@ -255,7 +255,7 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
 def _write_data(
     readouts: Iterable[CaseReadout | FailedCase], heading: SetHeading, texts: TokenTexts, shape: Shape
 ) -> None:
-    from lenstui.lens import CaseReadout
+    from lenstui.readout.sets.cases import CaseReadout
 
     read = (each for each in readouts if isinstance(each, CaseReadout))
     if shape.format == "json":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from typing import TypeVar, cast
 
-from lenstui.export.printable import printable
+from lenstui.support.printable import printable
 
 T = TypeVar("T")
 

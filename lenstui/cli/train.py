@@ -12,23 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui import paths
-from lenstui.atomic_file import check_place
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.command import command_text
-from lenstui.fit_files import Claim, check_unfinished, checkpoint_path, claim, claim_new, lens_path
-from lenstui.lens.errors import LensError, is_out_of_memory, named_line
-from lenstui.start import Start
-from lenstui.typed_number import finite_number, whole_number
+from lenstui.fitting.names import Claim, check_unfinished, checkpoint_path, claim, claim_new, lens_path
+from lenstui.support import paths
+from lenstui.support.atomic_file import check_place
+from lenstui.support.errors import LensError, is_out_of_memory, named_line
+from lenstui.support.request import Start
+from lenstui.support.typed_number import finite_number, whole_number
 
 if TYPE_CHECKING:
-    from lenstui.lens.checkpoint import Checkpoint
-    from lenstui.lens.fit_state import Fit
-    from lenstui.lens.lens_fit import FitPlan
-    from lenstui.lens.tuned_lens import TunedLens
+    from lenstui.fitting.checkpoint import Checkpoint
+    from lenstui.fitting.fit import FitPlan
+    from lenstui.fitting.state import Fit
+    from lenstui.lens.tuned import TunedLens
 
 _PRESETS = ("quick", "standard", "paper", "adam")
 _CHANGES = (
@@ -80,7 +80,7 @@ def run(words: Sequence[str]) -> int:
 
 def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
     """A fit before its first step."""
-    from lenstui.lens.documents import Documents, SkippedLines, find_files
+    from lenstui.texts.documents import Documents, SkippedLines, find_files
 
     data = given.data or [str(paths.bundled_model() / "text.parquet")]
     documents = Documents(tuple(data), given.text_column, given.min_chars or 1, given.max_samples)
@@ -89,12 +89,12 @@ def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keep
         check_place(given.save)
         check_unfinished(given.save)
     with progress() as on_stage, aside():
-        from lenstui.opening import open_model
+        from lenstui.opening.opened import open_model
 
         model = open_model(asked, on_stage).model
         on_stage("reading the text")
-        from lenstui.lens.fit_options import preset
-        from lenstui.lens.lens_fit import FitPlan, begin
+        from lenstui.fitting.fit import FitPlan, begin
+        from lenstui.fitting.options import preset
 
         changes = {name: getattr(given, name) for name in _CHANGES if getattr(given, name) is not None}
         if changes.get("bias_only"):
@@ -116,7 +116,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keep
 
 def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Keeping]:
     """A fit as its checkpoint left it."""
-    from lenstui.lens.checkpoint import doubt, open_checkpoint, resume
+    from lenstui.fitting.checkpoint import doubt, open_checkpoint, resume
 
     checkpoint = open_checkpoint(given.resume)
     lens = given.save or lens_path(given.resume)
@@ -126,7 +126,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
     if given.save is None and checkpoint.save not in {None, lens.absolute()}:
         say(f"The lens will go to {lens}, beside its checkpoint; --save {checkpoint.save} puts it there.")
     with progress() as on_stage, aside():
-        from lenstui.opening import open_model
+        from lenstui.opening.opened import open_model
 
         model = open_model(_model_of(checkpoint, asked), on_stage).model
         on_stage("reading the text")
@@ -139,7 +139,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> tuple[Fit, FitPlan, _Ke
 
 def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
     """The model of a checkpoint, but for what was said of it on the command line."""
-    from lenstui.lens.hub import BUNDLED_MODEL
+    from lenstui.model.hub import BUNDLED_MODEL
 
     dtype = checkpoint.dtype if asked.dtype == "auto" else asked.dtype
     if asked.model is not None or asked.demo:
@@ -159,7 +159,7 @@ def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None
 
 def _run(fit: Fit, plan: FitPlan, keeping: _Keeping, form: str) -> int:
     """Do what is left of a fit, keep it, and report."""
-    from lenstui.lens.lens_fit import fitted_lens
+    from lenstui.fitting.fit import fitted_lens
 
     with heard() as ending:
         with aside():
@@ -189,7 +189,7 @@ def _go_on(
     Returns:
         The signal that ended it, or None, and whether there is a checkpoint to go on from.
     """
-    from lenstui.lens.fitting import fit_steps, measure
+    from lenstui.fitting.loop import fit_steps, measure
 
     well = True  # the last checkpoint could be written
     try:
@@ -214,7 +214,7 @@ def _go_on(
 
 def _write_checkpoint(fit: Fit, plan: FitPlan, keeping: _Keeping, *, tell: bool = True) -> bool:
     """Whether it could be written. A full disk is said, and is no reason to stop."""
-    from lenstui.lens.checkpoint import save_checkpoint
+    from lenstui.fitting.checkpoint import save_checkpoint
 
     try:
         save_checkpoint(keeping.checkpoint, fit, plan, save=keeping.lens)
@@ -228,7 +228,7 @@ def _write_checkpoint(fit: Fit, plan: FitPlan, keeping: _Keeping, *, tell: bool 
 
 def _save(lens: TunedLens, path: Path) -> Path:
     """Save the lens: where it was to go, else where it can be."""
-    from lenstui.lens.lens_file import save_lens
+    from lenstui.lens.formats.own import save_lens
 
     try:
         save_lens(lens, path)

@@ -13,9 +13,9 @@ import numpy as np
 
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.export.values import Value, nats_text, probability_text, rank_text
-from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, Cells
-from lenstui.lens.not_finite import IN_CELL
+from lenstui.model.not_finite import IN_CELL
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
+from lenstui.readout.values import Value, nats_text, probability_text, rank_text
 
 
 @dataclass(frozen=True, slots=True)

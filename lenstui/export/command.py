@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 
 if TYPE_CHECKING:
-    from lenstui.export.source import Source
     from lenstui.export.tidy import Heading
-    from lenstui.lens.reading import Reading
-    from lenstui.start import Start
+    from lenstui.opening.source import Source
+    from lenstui.readout.reading import Reading
+    from lenstui.support.request import Start
 
 
 def command_text(words: Iterable[str]) -> str:
@@ -65,7 +65,7 @@ def set_command(
 
 def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Shape) -> list[str]:
     """The options that open the same model and lens, and read a prompt in the same way."""
-    from lenstui.lens.hub import BUNDLED_MODEL  # late: it takes a while, and not every file has a command
+    from lenstui.model.hub import BUNDLED_MODEL  # late: it takes a while, and not every file has a command
 
     words = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
     if source.revision is not None:

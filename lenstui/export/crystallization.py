@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lenstui.export.fixed_text import NONE
+from lenstui.support.fixed_text import NONE
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 SETTLES = "settles"  # label of that line
 

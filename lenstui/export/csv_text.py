@@ -21,10 +21,10 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from lenstui.export.printable import printable
-from lenstui.export.source import Source, versions_text
 from lenstui.export.tidy import Column, Heading, TokenText, missing, tidy
-from lenstui.lens.cells import Tile
+from lenstui.opening.source import Source, versions_text
+from lenstui.readout.cells import Tile
+from lenstui.support.printable import printable
 
 _CRLF = "\r\n"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.export.values import AGREEMENT, Scale, Value, around_zero, rank_text
-from lenstui.lens.cells import Cells, FloatArray
+from lenstui.readout.cells import Cells, FloatArray
+from lenstui.readout.values import AGREEMENT, Scale, Value, around_zero, rank_text
 
 TITLE = "tuned lens − logit lens"
 DIFFERENT = "≠"  # marks a cell in which another token leads by the one lens than by the other

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lenstui import __version__
-from lenstui.export.fixed_text import NONE, fixed_text
-from lenstui.export.source import Source
 from lenstui.export.table import summary
-from lenstui.lens.cells import row_labels
-from lenstui.lens.not_finite import LEFT_OUT
+from lenstui.model.not_finite import LEFT_OUT
+from lenstui.opening.source import Source
+from lenstui.readout.cells import row_labels
+from lenstui.support.fixed_text import NONE, fixed_text
 
 if TYPE_CHECKING:
-    from lenstui.lens.quality import Quality
+    from lenstui.evaluation.evaluate import Quality
 
 VERSION = 1
 LENSES = ("logit", "tuned")

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenstui.lens.cells import IntArray, first_rows
-from lenstui.lens.rows import is_whole_stream, stream_places
-from lenstui.lens.tokens import visible
+from lenstui.model.rows import is_whole_stream, stream_places
+from lenstui.model.tokens import visible
+from lenstui.readout.cells import IntArray, first_rows
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 
 @dataclass(frozen=True, slots=True)

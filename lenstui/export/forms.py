@@ -9,12 +9,12 @@ from typing import IO, TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from lenstui.export.place import replacing
-from lenstui.export.printable import printable
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading, TokenText
-    from lenstui.export.values import Value
-    from lenstui.lens.cells import Tile
+    from lenstui.readout.cells import Tile
+    from lenstui.readout.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
 
         yield from csv_text(tiles, heading, texts)
         return
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
     readout = Readout.join(heading.prompt, heading.rows, tiles, tuple(pin.id for pin in pins))
     if form == "json":
@@ -109,8 +109,8 @@ def described(svg: str, heading: Heading, command: str) -> str:
 
 
 def _source_lines(heading: Heading, command: str) -> tuple[str, ...]:
-    from lenstui.export.source import versions_text
     from lenstui.export.table import summary
+    from lenstui.opening.source import versions_text
 
     return (
         printable(f"prompt: {heading.prompt.text}"),

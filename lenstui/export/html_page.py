@@ -26,17 +26,17 @@ from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.crystallization import settled_rows
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
 from lenstui.export.legend import beyond, end_texts, shares_note
-from lenstui.export.printable import printable
-from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.export.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, values_for
-from lenstui.lens.cells import Cells
-from lenstui.lens.not_finite import IN_CELL
-from lenstui.lens.pins import Pin
+from lenstui.model.not_finite import IN_CELL
+from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.readout.cells import Cells
+from lenstui.readout.pins import Pin
+from lenstui.readout.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, values_for
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 _FOLDER = Path(__file__).parent
 _FOR_SCRIPTS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from lenstui.export.crystallization import settled_labels
 from lenstui.export.first_row import Sought, first_labels
-from lenstui.export.source import Source, facts
 from lenstui.export.tidy import TokenText
-from lenstui.lens.cells import Cells
-from lenstui.lens.pins import Pin
+from lenstui.opening.source import Source, facts
+from lenstui.readout.cells import Cells
+from lenstui.readout.pins import Pin
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 VERSION = 1
 LENSES = ("logit", "tuned")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from lenstui.export.values import AGREEMENT, Scale, Value
-from lenstui.lens.cells import FloatArray
+from lenstui.readout.cells import FloatArray
+from lenstui.readout.values import AGREEMENT, Scale, Value
 
 NOT_COUNTED = "without the last row and the first column"
 

@@ -9,16 +9,16 @@ import numpy as np
 
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
-from lenstui.export.fixed_text import NONE
-from lenstui.export.printable import printable
-from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.tidy import TokenText
-from lenstui.export.values import Value, probability_text, rank_text
-from lenstui.lens.cells import Cells
-from lenstui.lens.pins import Pin
+from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.readout.cells import Cells
+from lenstui.readout.pins import Pin
+from lenstui.readout.values import Value, probability_text, rank_text
+from lenstui.support.fixed_text import NONE
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 
 def markdown(

@@ -10,9 +10,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lenstui.export.source import facts
 from lenstui.export.tidy import Column, Heading, TokenText, missing, tidy
-from lenstui.lens.cells import Tile
+from lenstui.opening.source import facts
+from lenstui.readout.cells import Tile
 
 METADATA_KEY = "lenstui"
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from lenstui.atomic_file import written
-from lenstui.lens.errors import LensError
+from lenstui.support.atomic_file import written
+from lenstui.support.errors import LensError
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 from lenstui.export.place import replacing
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
-from lenstui.lens.errors import LensError
-from lenstui.lens.set_readout import CaseReadout, FailedCase
+from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.support.errors import LensError
 
 Cases = Sequence[CaseReadout | FailedCase]
 

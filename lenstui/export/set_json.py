@@ -11,8 +11,8 @@ import numpy as np
 from lenstui.export.json_contract import LENSES, counts, numbers
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
-from lenstui.lens.set_means import LensMeans, Mean, SetMeans, mean_over, means_by_group
-from lenstui.lens.set_readout import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.means import LensMeans, Mean, SetMeans, mean_over, means_by_group
 
 VERSION = 1
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lenstui.export.crystallization import settled_text
-from lenstui.export.fixed_text import NONE
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
-from lenstui.export.values import probability_text
-from lenstui.lens.set_readout import CaseReadout, FailedCase
+from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.values import probability_text
+from lenstui.support.fixed_text import NONE
 
 
 def set_markdown(

@@ -8,15 +8,15 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lenstui.export.crystallization import settled_text
-from lenstui.export.fixed_text import NONE
-from lenstui.export.printable import printable
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
-from lenstui.export.source import Source
 from lenstui.export.table import clip, grid, summary
-from lenstui.export.values import probability_text
-from lenstui.lens.rows import is_whole_stream
-from lenstui.lens.set_readout import CaseReadout, FailedCase
+from lenstui.model.rows import is_whole_stream
+from lenstui.opening.source import Source
+from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.values import probability_text
+from lenstui.support.fixed_text import NONE
+from lenstui.support.printable import printable
 
 _GAP = "  "
 _WIDEST_TOKEN = 12  # terminal cells

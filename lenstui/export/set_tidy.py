@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from lenstui.export.csv_text import csv_pieces
-from lenstui.export.printable import printable
-from lenstui.export.source import Source, source_facts
 from lenstui.export.tidy import Column, TokenText, row_index
-from lenstui.lens.set_readout import CaseReadout, LastColumn
+from lenstui.opening.source import Source, source_facts
+from lenstui.readout.sets.cases import CaseReadout, LastColumn
+from lenstui.support.printable import printable
 
 _CASES = 256  # written at a time
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lenstui.export.values import nats_text, probability_text, rank_text
-from lenstui.lens.set_means import LensMeans, Mean, SetMeans, mean_over, means_by_group
-from lenstui.lens.set_readout import CaseReadout, FailedCase
+from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.sets.means import LensMeans, Mean, SetMeans, mean_over, means_by_group
+from lenstui.readout.values import nats_text, probability_text, rank_text
 
 _Texts = list[tuple[str, str]]  # by row: a mean, and its standard error where there is one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lenstui.lens.reading import Reading
+from lenstui.readout.reading import Reading
 
 LENSES = ("logit", "tuned")
 # How many tokens a cell has by default, in each form.

@@ -13,16 +13,16 @@ from rich.cells import cell_len
 from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.legend import beyond, end_texts, shares_note
-from lenstui.export.printable import printable
-from lenstui.export.source import Source, sublayers_text, versions_text
 from lenstui.export.table import clip, summary
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.export.values import NO_LEVEL, Scale, Value
-from lenstui.lens.cells import Cells, IntArray
-from lenstui.lens.rows import is_sublayer, is_whole_stream
+from lenstui.model.rows import is_sublayer, is_whole_stream
+from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.readout.cells import Cells, IntArray
+from lenstui.readout.values import NO_LEVEL, Scale, Value
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 # In pixels.
 _FONT = 11

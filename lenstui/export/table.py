@@ -14,15 +14,15 @@ from rich.text import Text
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
 from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.first_row import Sought, first_labels, first_row_text, stream_of
-from lenstui.export.printable import printable
-from lenstui.export.source import Source, sublayers_text
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.export.values import Value, probability_text, rank_text
-from lenstui.lens.cells import Cells
-from lenstui.lens.pins import Pin
+from lenstui.opening.source import Source, sublayers_text
+from lenstui.readout.cells import Cells
+from lenstui.readout.pins import Pin
+from lenstui.readout.values import Value, probability_text, rank_text
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
 _GAP = "  "  # between columns
 _WIDEST_TOKEN = 24  # terminal cells; some vocabularies hold tokens of a hundred spaces

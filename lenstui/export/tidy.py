@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.export.first_row import Sought
-from lenstui.export.fixed_text import NONE
-from lenstui.export.source import Source
-from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, Cells, Tile, crystallization_rows
-from lenstui.lens.pins import Pin
-from lenstui.lens.rows import Row, is_sublayer
-from lenstui.lens.tokens import Prompt
+from lenstui.model.rows import Row, is_sublayer
+from lenstui.model.tokens import Prompt
+from lenstui.opening.source import Source
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells, Tile, crystallization_rows
+from lenstui.readout.pins import Pin
+from lenstui.support.fixed_text import NONE
 
 # Of `str`, int32 or float32; None, a negative int and NaN mean that there is none.
 Column = npt.NDArray[Any]

@@ -15,58 +15,58 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lenstui.lens.cells import Cells, Tile
-    from lenstui.lens.errors import LensError
-    from lenstui.lens.fit_options import FitOptions, preset
-    from lenstui.lens.generation import generate
-    from lenstui.lens.lens_file import open_lens, save_lens
-    from lenstui.lens.lens_fit import fit
-    from lenstui.lens.library_folder import save_library_folder
-    from lenstui.lens.model import Model, load, wire
-    from lenstui.lens.pins import Pin, find_pins
-    from lenstui.lens.prompt_set import Case, PromptFile, PromptSet, example_prompts, open_prompts
-    from lenstui.lens.quality import Quality, evaluate
-    from lenstui.lens.readout import Readout, read, read_tiles
-    from lenstui.lens.set_means import SetMeans, mean_over, means_by_group
-    from lenstui.lens.set_readout import CaseReadout, FailedCase, read_set
-    from lenstui.lens.tokens import Prompt, encode
-    from lenstui.lens.tuned_lens import TunedLens
+    from lenstui.evaluation.evaluate import Quality, evaluate
+    from lenstui.fitting.fit import fit
+    from lenstui.fitting.options import FitOptions, preset
+    from lenstui.lens.formats.library import save_library_folder
+    from lenstui.lens.formats.own import open_lens, save_lens
+    from lenstui.lens.tuned import TunedLens
+    from lenstui.model.load import Model, load, wire
+    from lenstui.model.tokens import Prompt, encode
+    from lenstui.readout.cells import Cells, Tile
+    from lenstui.readout.generation import generate
+    from lenstui.readout.pins import Pin, find_pins
+    from lenstui.readout.sets.cases import CaseReadout, FailedCase, read_set
+    from lenstui.readout.sets.means import SetMeans, mean_over, means_by_group
+    from lenstui.readout.sets.prompts import Case, PromptFile, PromptSet, example_prompts, open_prompts
+    from lenstui.readout.tiles import Readout, read, read_tiles
+    from lenstui.support.errors import LensError
 
 _HOMES = {
-    "Case": "prompt_set",
-    "CaseReadout": "set_readout",
-    "Cells": "cells",
-    "FailedCase": "set_readout",
-    "FitOptions": "fit_options",
-    "LensError": "errors",
-    "Model": "model",
-    "Pin": "pins",
-    "Prompt": "tokens",
-    "PromptFile": "prompt_set",
-    "PromptSet": "prompt_set",
-    "Quality": "quality",
-    "Readout": "readout",
-    "SetMeans": "set_means",
-    "Tile": "cells",
-    "TunedLens": "tuned_lens",
-    "encode": "tokens",
-    "evaluate": "quality",
-    "example_prompts": "prompt_set",
-    "find_pins": "pins",
-    "fit": "lens_fit",
-    "generate": "generation",
-    "load": "model",
-    "mean_over": "set_means",
-    "means_by_group": "set_means",
-    "open_lens": "lens_file",
-    "open_prompts": "prompt_set",
-    "preset": "fit_options",
-    "read": "readout",
-    "read_set": "set_readout",
-    "read_tiles": "readout",
-    "save_lens": "lens_file",
-    "save_library_folder": "library_folder",
-    "wire": "model",
+    "Case": "lenstui.readout.sets.prompts",
+    "CaseReadout": "lenstui.readout.sets.cases",
+    "Cells": "lenstui.readout.cells",
+    "FailedCase": "lenstui.readout.sets.cases",
+    "FitOptions": "lenstui.fitting.options",
+    "LensError": "lenstui.support.errors",
+    "Model": "lenstui.model.load",
+    "Pin": "lenstui.readout.pins",
+    "Prompt": "lenstui.model.tokens",
+    "PromptFile": "lenstui.readout.sets.prompts",
+    "PromptSet": "lenstui.readout.sets.prompts",
+    "Quality": "lenstui.evaluation.evaluate",
+    "Readout": "lenstui.readout.tiles",
+    "SetMeans": "lenstui.readout.sets.means",
+    "Tile": "lenstui.readout.cells",
+    "TunedLens": "lenstui.lens.tuned",
+    "encode": "lenstui.model.tokens",
+    "evaluate": "lenstui.evaluation.evaluate",
+    "example_prompts": "lenstui.readout.sets.prompts",
+    "find_pins": "lenstui.readout.pins",
+    "fit": "lenstui.fitting.fit",
+    "generate": "lenstui.readout.generation",
+    "load": "lenstui.model.load",
+    "mean_over": "lenstui.readout.sets.means",
+    "means_by_group": "lenstui.readout.sets.means",
+    "open_lens": "lenstui.lens.formats.own",
+    "open_prompts": "lenstui.readout.sets.prompts",
+    "preset": "lenstui.fitting.options",
+    "read": "lenstui.readout.tiles",
+    "read_set": "lenstui.readout.sets.cases",
+    "read_tiles": "lenstui.readout.tiles",
+    "save_lens": "lenstui.lens.formats.own",
+    "save_library_folder": "lenstui.lens.formats.library",
+    "wire": "lenstui.model.load",
 }
 
 __all__ = [
@@ -110,4 +110,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenstui.lens.card import Match
 from lenstui.lens.fingerprint import HEAD, Comparison, compare, fingerprint, spoken
-from lenstui.lens.lens_card import Match
-from lenstui.lens.model import Model
-from lenstui.lens.tuned_lens import TunedLens
-from lenstui.lens.unembed_hash import unembed_hash
+from lenstui.lens.formats.unembed_hash import unembed_hash
+from lenstui.lens.tuned import TunedLens
+from lenstui.model.load import Model
 
 _SAMPLES = 64
 _TOLERANCE = 0.02  # of the largest entry: a change of dtype is no alarm, a fine-tuned model is one

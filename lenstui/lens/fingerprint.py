@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenstui.lens.anatomy import Anatomy
-from lenstui.lens.gguf import is_gguf
-from lenstui.lens.model import Model
+from lenstui.model.anatomy import Anatomy
+from lenstui.model.gguf import is_gguf
+from lenstui.model.load import Model
 
 EMBEDDING, BLOCK, FINAL_NORM, HEAD = "embedding", "block", "final norm", "head"
 SCHEME = 1  # how the places are chosen; samples of another scheme cannot be compared

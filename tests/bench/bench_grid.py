@@ -44,7 +44,7 @@ SCROLLS = STEPS[2][0], STEPS[3][0]
 
 def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5):
     """Cells that no two of are alike: the worst case for what is sent."""
-    from lenstui.lens.cells import Cells
+    from lenstui.readout.cells import Cells
 
     rng = np.random.default_rng(seed)
     probabilities = np.sort(rng.random((rows, columns, k), np.float32))[..., ::-1]
@@ -74,10 +74,10 @@ def show(rows: int, columns: int, depth: int) -> None:
     from textual.strip import Strip
     from textual.widget import Widget
 
-    from lenstui.lens.cells import row_labels
-    from lenstui.ui.app import COLLECT
-    from lenstui.ui.lean_screen import LeanScreen
-    from lenstui.ui.widgets.grid import Grid
+    from lenstui.readout.cells import row_labels
+    from lenstui.tui.app import COLLECT
+    from lenstui.tui.grid.grid import Grid
+    from lenstui.tui.shared.lean_screen import LeanScreen
 
     words = ["·the", "·beautiful", "ing", "·日本", ",", "·trees", "·unbelievable", "·naïve"]
     texts = {token: words[token % len(words)] for token in range(1000)}

@@ -22,11 +22,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lenstui import paths
 from lenstui.lens import Cells, Model, Prompt, load, read_tiles, wire
-from lenstui.lens.documents import Documents, read_documents
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.text_blocks import token_blocks
+from lenstui.model.residual import residual_stream
+from lenstui.support import paths
+from lenstui.texts.blocks import token_blocks
+from lenstui.texts.documents import Documents, read_documents
 
 BANDS = ((0, 0), (1, 9), (10, 99), (100, 999), (1000, 1 << 30))
 PINNED = 96  # tokens, evenly over the vocabulary

@@ -57,10 +57,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         os.environ |= {f"XDG_{kind}_HOME": f"{work}/{kind}" for kind in ("DATA", "CONFIG", "STATE")}
         write(Path(work))
-        from lenstui.lens.reading import Reading
-        from lenstui.start import Start
-        from lenstui.ui.messages import LoadFailed, ReadFailed
-        from lenstui.ui.model_work import ModelWork, ReadRequest
+        from lenstui.jobs.messages import LoadFailed, ReadFailed
+        from lenstui.jobs.model import ModelWork, ReadRequest
+        from lenstui.readout.reading import Reading
+        from lenstui.support.request import Start
 
         failures: list[object] = []
 

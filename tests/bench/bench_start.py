@@ -22,7 +22,7 @@ import sys
 import termios
 import time
 
-from lenstui.paths import bundled_model
+from lenstui.support.paths import bundled_model
 
 PROMPT = "The trees are green and the sky is"
 FIRST_PAINT = b" prompt "

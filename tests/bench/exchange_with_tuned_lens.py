@@ -25,9 +25,9 @@ from torch import Tensor
 
 from lenstui.lens import Model, TunedLens, load, open_lens, wire
 from lenstui.lens.compatibility import lens_config
-from lenstui.lens.library_folder import save_library_folder
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.unembed_hash import hash_warning, unembed_hash
+from lenstui.lens.formats.library import save_library_folder
+from lenstui.lens.formats.unembed_hash import hash_warning, unembed_hash
+from lenstui.model.residual import residual_stream
 
 TOLERANCE = 1e-5  # of the row's largest logit, or of 1 where that is smaller: rounding grows with it
 COLUMNS = 24

@@ -47,8 +47,8 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoTokenizer
 
-from lenstui.lens.documents import Documents, read_documents
-from lenstui.lens.text_blocks import token_blocks
+from lenstui.texts.blocks import token_blocks
+from lenstui.texts.documents import Documents, read_documents
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 STEPS, TOKENS_PER_STEP = 250, 512

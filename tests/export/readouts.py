@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lenstui.export.source import Source
 from lenstui.export.tidy import Heading
 from lenstui.lens import Pin, Prompt, Readout, Tile
-from lenstui.lens.cells import Cells
+from lenstui.opening.source import Source
+from lenstui.readout.cells import Cells
 
 SOURCE = Source(
     model="owner/name",

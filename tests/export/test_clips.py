@@ -9,7 +9,7 @@ import pytest
 from readouts import HOSTILE, PINS, hostile_readout
 
 from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_text, top_line
-from lenstui.export.values import ENTROPY, KL, PROBABILITY, RANK, Value
+from lenstui.readout.values import ENTROPY, KL, PROBABILITY, RANK, Value
 
 READOUT = hostile_readout(columns=6, rows=3)
 HEADS = tuple(HOSTILE[token] for token in READOUT.prompt.ids)

@@ -10,9 +10,9 @@ from readouts import SOURCE
 
 from lenstui.export.command import _model_words, _reading_words, command_text
 from lenstui.export.shape import Shape
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import parse_rows
-from lenstui.start import Start
+from lenstui.model.rows import parse_rows
+from lenstui.readout.reading import Reading
+from lenstui.support.request import Start
 
 WORDS = [
     *("lenstui", "read", "-p", "", "--rows=emb,0-3"),

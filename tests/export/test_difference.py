@@ -19,8 +19,8 @@ from lenstui.export.difference import Difference
 from lenstui.export.html_page import html_page
 from lenstui.export.markdown import markdown
 from lenstui.export.svg_figure import svg_figure
-from lenstui.export.values import AGREEMENT, ENTROPY, KL, PROBABILITY, RANK, Value
 from lenstui.lens import Readout
+from lenstui.readout.values import AGREEMENT, ENTROPY, KL, PROBABILITY, RANK, Value
 
 COMMAND = "lenstui read --diff"
 

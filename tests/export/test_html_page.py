@@ -18,9 +18,9 @@ from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, host
 from lenstui import __version__
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS
 from lenstui.export.html_page import html_page
-from lenstui.export.printable import printable
-from lenstui.export.values import KL, PROBABILITY, VALUES
 from lenstui.lens import Readout
+from lenstui.readout.values import KL, PROBABILITY, VALUES
+from lenstui.support.printable import printable
 
 READOUT = hostile_readout()
 COMMAND = "lenstui read -p '</code><script>alert(3)</script>' -o page.html"

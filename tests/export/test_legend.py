@@ -16,8 +16,8 @@ from lenstui.export.difference import Difference
 from lenstui.export.html_page import _data
 from lenstui.export.legend import beyond, end_texts, shares_note, shares_text
 from lenstui.export.svg_figure import svg_figure
-from lenstui.export.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, VALUES, Scale
 from lenstui.lens import Readout
+from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, VALUES, Scale
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(-20, 20, width=32)), min_size=1, max_size=8)
 

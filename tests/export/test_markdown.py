@@ -11,9 +11,9 @@ from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, cell
 
 from lenstui import __version__
 from lenstui.export.markdown import markdown
-from lenstui.export.printable import printable
-from lenstui.export.values import KL, PROBABILITY, probability_text
 from lenstui.lens import Prompt, Readout
+from lenstui.readout.values import KL, PROBABILITY, probability_text
+from lenstui.support.printable import printable
 
 READOUT = hostile_readout()
 COMMAND = "lenstui read -p '```|' --format md"

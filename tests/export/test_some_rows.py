@@ -22,7 +22,7 @@ from lenstui.export.markdown import markdown
 from lenstui.export.parquet_file import write_parquet
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
-from lenstui.export.values import PROBABILITY
+from lenstui.readout.values import PROBABILITY
 
 WHOLE = hostile_readout()
 SOME = replace(WHOLE, rows=("emb", "0", "2", "3"))

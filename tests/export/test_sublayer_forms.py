@@ -22,9 +22,9 @@ from lenstui.export.markdown import markdown
 from lenstui.export.parquet_file import write_parquet
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
-from lenstui.export.values import KL, PROBABILITY
 from lenstui.lens import Readout
-from lenstui.lens.cells import Cells
+from lenstui.readout.cells import Cells
+from lenstui.readout.values import KL, PROBABILITY
 
 ROWS = ("emb", "0.attn", "0.mid", "0.mlp", "0", "1.attn", "1.mid", "1.mlp", "1")
 STREAM = [0, 4, 8]

@@ -12,11 +12,11 @@ import pytest
 from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, SOURCE, hostile_readout, settled
 
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, contrast, readable
-from lenstui.export.printable import printable
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import clip
-from lenstui.export.values import AGREEMENT, KL, NO_LEVEL, PIN_DIFFERENCE, PROBABILITY, VALUES, Value
 from lenstui.lens import Readout
+from lenstui.readout.values import AGREEMENT, KL, NO_LEVEL, PIN_DIFFERENCE, PROBABILITY, VALUES, Value
+from lenstui.support.printable import printable
 
 NS = "{http://www.w3.org/2000/svg}"
 COMMAND = "lenstui read -p '<&>' --format svg"

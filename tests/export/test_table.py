@@ -10,7 +10,8 @@ from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout, settled
 from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
-from lenstui.export.values import (
+from lenstui.lens import Prompt, Readout
+from lenstui.readout.values import (
     AGREEMENT,
     ENTROPY,
     NEXT_LOGPROB,
@@ -20,7 +21,6 @@ from lenstui.export.values import (
     rank_text,
     values_for,
 )
-from lenstui.lens import Prompt, Readout
 
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}
 

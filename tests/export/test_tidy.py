@@ -18,8 +18,8 @@ from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, heading, hos
 from lenstui import __version__
 from lenstui.export.csv_text import csv_text
 from lenstui.export.parquet_file import write_parquet
-from lenstui.export.printable import printable
 from lenstui.lens import Readout
+from lenstui.support.printable import printable
 
 READOUT = hostile_readout()
 INTEGERS = {"row_index", "column", "token_id", "final_rank", "next_rank"}

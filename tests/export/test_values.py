@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenstui.export.difference import Difference
-from lenstui.export.fixed_text import fixed_text
-from lenstui.export.values import (
+from lenstui.readout.cells import Cells
+from lenstui.readout.values import (
     AGREEMENT,
     ARM,
     ENTROPY,
@@ -38,7 +38,7 @@ from lenstui.export.values import (
     rank_text,
     values_for,
 )
-from lenstui.lens.cells import Cells
+from lenstui.support.fixed_text import fixed_text
 
 VOCABULARY = 50257
 

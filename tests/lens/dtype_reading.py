@@ -24,8 +24,8 @@ from family_reading import TEXT, byte_tokenizer, off
 from torch import Tensor, nn
 
 from lenstui.lens import LensError, Model, read, wire
-from lenstui.lens.cells import Cells
-from lenstui.lens.sublayers import read_sublayers
+from lenstui.model.sublayers import read_sublayers
+from lenstui.readout.cells import Cells
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 SIZES = (
@@ -104,7 +104,7 @@ def loud_model(name: str, dtype: torch.dtype, size: float) -> Any:
 
 
 def naive_stream(model: Model, ids: Tensor) -> Tensor:
-    from lenstui.lens.residual import residual_stream
+    from lenstui.model.residual import residual_stream
 
     return residual_stream(model.module, model.anatomy, ids)[:, 0]
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from lenstui.lens import hub
+from lenstui.model import hub
 
 NAME = hub.DEFAULT_MODEL
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -16,9 +16,9 @@ from refused_models import REFUSED
 from torch import Tensor
 
 from lenstui.lens import LensError, Model, read, wire
-from lenstui.lens.head import model_head
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.sublayers import read_sublayers
+from lenstui.model.head import model_head
+from lenstui.model.residual import residual_stream
+from lenstui.model.sublayers import read_sublayers
 
 TEXT = "It was the best of times."
 PINS = range(0, VOCABULARY, 5)

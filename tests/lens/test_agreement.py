@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lenstui.lens import LensError
-from lenstui.lens.agreement import shared_prompt
-from lenstui.lens.model import Model
-from lenstui.lens.reading import Reading
+from lenstui.model.load import Model
+from lenstui.opening.agreement import shared_prompt
+from lenstui.readout.reading import Reading
 
 
 def test_bos_before_one_of_two_prompts_is_named_and_can_be_set(tiny: Model, chat_tokenizer: Any) -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lenstui.lens.cached_models import cached_models, cached_revisions, partial_models
-from lenstui.lens.model_size import ModelSize, model_size
+from lenstui.model.cache import cached_models, cached_revisions, partial_models
+from lenstui.model.size import ModelSize, model_size
 
 
 @pytest.fixture

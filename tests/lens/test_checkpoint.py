@@ -15,12 +15,12 @@ import pytest
 import torch
 from families import FAMILIES, random_model
 
+from lenstui.fitting.checkpoint import doubt, open_checkpoint, resume, save_checkpoint
+from lenstui.fitting.fit import FitPlan, begin, fitted_lens
+from lenstui.fitting.loop import FitProgress, fit_steps
+from lenstui.fitting.state import Fit, FitState, block_at
 from lenstui.lens import FitOptions, LensError, Model, save_lens, wire
-from lenstui.lens.checkpoint import doubt, open_checkpoint, resume, save_checkpoint
-from lenstui.lens.documents import Documents
-from lenstui.lens.fit_state import Fit, FitState, block_at
-from lenstui.lens.fitting import FitProgress, fit_steps
-from lenstui.lens.lens_fit import FitPlan, begin, fitted_lens
+from lenstui.texts.documents import Documents
 
 ROW = 8 * 33 * (33 + 32)  # bytes of a row's normal equations in the tiny model
 STEPS = 5
@@ -33,8 +33,8 @@ SGD = replace(OPTIONS, optimizer="sgd", lr=0.05, momentum=0.9, weight_decay=1e-3
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three micro-batches a step, and normal equations of two rows at a time, of three."""
-    monkeypatch.setattr("lenstui.lens.fitting.MICRO_TOKENS", 32)
-    monkeypatch.setattr("lenstui.lens.closed_form._MEMORY", 2 * ROW)
+    monkeypatch.setattr("lenstui.fitting.loop.MICRO_TOKENS", 32)
+    monkeypatch.setattr("lenstui.fitting.closed_form._MEMORY", 2 * ROW)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_rows_solved_in_groups_are_those_solved_at_once(
 ) -> None:
     groups, whole = begin(tiny, plan_of(text)), begin(tiny, plan_of(text))
     in_groups = [now for now in finished(groups) if now.stage == "closed form"]
-    monkeypatch.setattr("lenstui.lens.closed_form._MEMORY", 3 * ROW)
+    monkeypatch.setattr("lenstui.fitting.closed_form._MEMORY", 3 * ROW)
     at_once = [now for now in finished(whole) if now.stage == "closed form"]
     assert len(in_groups) == len(at_once) + 5  # the five blocks once more, for the third row
     assert_same(groups, whole)

@@ -14,11 +14,11 @@ import torch
 from families import FAMILIES, random_model
 from torch import Tensor
 
+from lenstui.fitting.closed_form import RIDGE, NormalEquations
 from lenstui.lens import LensError, Model, TunedLens, evaluate, fit, preset, read, wire
-from lenstui.lens.closed_form import RIDGE, NormalEquations
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.text_blocks import token_blocks
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens.tuned import untrained_lens
+from lenstui.model.residual import residual_stream
+from lenstui.texts.blocks import token_blocks
 
 FAMILY = FAMILIES["GPT-NeoX"]
 
@@ -84,7 +84,7 @@ def test_rows_solved_in_groups_are_those_solved_at_once(
     tiny: Model, blocks: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = solved(tiny, blocks)
-    monkeypatch.setattr("lenstui.lens.closed_form._MEMORY", 2 * 8 * 33 * (33 + 32))  # two rows, float64
+    monkeypatch.setattr("lenstui.fitting.closed_form._MEMORY", 2 * 8 * 33 * (33 + 32))  # two rows, float64
     groups = [NormalEquations.new(first, 3, 32, tiny.device) for first in (0, 2)]
     assert [list(group.rows) for group in groups] == [[0, 1], [2]]
     for group in groups:
@@ -97,7 +97,7 @@ def test_rows_solved_in_groups_are_those_solved_at_once(
 
 
 def test_a_row_that_alone_is_too_large_is_still_solved(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lenstui.lens.closed_form._MEMORY", 0)
+    monkeypatch.setattr("lenstui.fitting.closed_form._MEMORY", 0)
     assert list(NormalEquations.new(1, 3, 32, torch.device("cpu")).rows) == [1]
 
 

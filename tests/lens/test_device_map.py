@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from lenstui.fitting.options import preset
 from lenstui.lens import fit, load, read
-from lenstui.lens.errors import LensError
-from lenstui.lens.fit_options import preset
+from lenstui.support.errors import LensError
 
 pytest.importorskip("accelerate", reason="accelerate is not installed")
 
@@ -57,7 +57,7 @@ def test_a_head_on_the_disk_is_refused(tiny_folder: Path) -> None:
 
 
 def test_without_accelerate(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lenstui.lens.placement.find_spec", lambda name: None)
+    monkeypatch.setattr("lenstui.model.placement.find_spec", lambda name: None)
     with pytest.raises(LensError, match="pip install accelerate"):
         load(str(tiny_folder), device_map="auto")
 
@@ -120,7 +120,7 @@ def test_8_bits_are_not_announced_at_every_matrix(
 
 
 def test_without_bitsandbytes(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lenstui.lens.placement.find_spec", lambda name: None)
+    monkeypatch.setattr("lenstui.model.placement.find_spec", lambda name: None)
     with pytest.raises(LensError, match="Loading in 8bit needs bitsandbytes: pip install bitsandbytes"):
         load(str(tiny_folder), quantize="8bit")
     with pytest.raises(LensError, match="Unknown quantisation '2bit': 8bit, 4bit"):

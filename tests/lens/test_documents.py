@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenstui.lens import LensError
-from lenstui.lens.documents import Documents, SkippedLines, count_documents, find_files, read_documents
-from lenstui.lens.held_out import split_documents
-from lenstui.lens.text_blocks import split_blocks, token_blocks
+from lenstui.texts.blocks import split_blocks, token_blocks
+from lenstui.texts.documents import Documents, SkippedLines, count_documents, find_files, read_documents
+from lenstui.texts.held_out import split_documents
 
 Write = Callable[..., str]
 WILD = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -26,9 +26,9 @@ from fake_hub import (
     within,
 )
 
-from lenstui.lens import download as child
-from lenstui.lens import hub
-from lenstui.lens.errors import LensError
+from lenstui.model import download as child
+from lenstui.model import hub
+from lenstui.support.errors import LensError
 
 __all__ = ["children", "fake", "own_cache"]
 

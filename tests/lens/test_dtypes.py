@@ -14,7 +14,7 @@ import torch
 from dtype_reading import DTYPES, can_be_read, dtype_reading
 from families import FAMILIES
 
-from lenstui.lens.wiring import TOLERANCES
+from lenstui.model.wiring import TOLERANCES
 
 FLOAT32 = 3e-6  # of the largest value
 

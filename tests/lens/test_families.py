@@ -21,10 +21,10 @@ from refused_models import REFUSED
 from torch import Tensor, nn
 
 from lenstui.lens import LensError, read, wire
-from lenstui.lens.head import Head, model_head
-from lenstui.lens.model import WIRING_TEXT
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.wiring import check_wiring
+from lenstui.model.head import Head, model_head
+from lenstui.model.load import WIRING_TEXT
+from lenstui.model.residual import residual_stream
+from lenstui.model.wiring import check_wiring
 
 PAGE = Path(__file__).parents[2] / "assets" / "families.md"
 

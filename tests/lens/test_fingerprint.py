@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lenstui.lens import Model, TunedLens, load, open_lens, save_lens, wire
+from lenstui.lens.card import Match
+from lenstui.lens.catalog import list_lenses, match
 from lenstui.lens.compatibility import compare_weights, fit_warning, lens_config
 from lenstui.lens.fingerprint import compare, fingerprint, spoken
-from lenstui.lens.lens_card import Match
-from lenstui.lens.lens_list import list_lenses, match
-from lenstui.lens.tuned_lens import untrained_lens
-from lenstui.opening import open_model
-from lenstui.start import Start
+from lenstui.lens.tuned import untrained_lens
+from lenstui.opening.opened import open_model
+from lenstui.support.request import Start
 
 PARTS = ("embedding", "block 0", "block 1", "block 2", "final norm", "head")
 

@@ -12,14 +12,14 @@ import torch
 from families import BLOCKS, FAMILIES, D, random_model
 from torch import Tensor
 
+from lenstui.fitting.fit import fitted_lens
+from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
+from lenstui.fitting.loop import FitProgress, fit_steps, measure
+from lenstui.fitting.options import PRESETS, FitOptions, preset
+from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens import LensError, Model, TunedLens, evaluate, fit, wire
-from lenstui.lens.fit_gradient import losses_and_gradient, product_head, summed_kl
-from lenstui.lens.fit_options import PRESETS, FitOptions, preset
-from lenstui.lens.fit_state import Fit, FitBlocks, FitState
-from lenstui.lens.fitting import FitProgress, fit_steps, measure
-from lenstui.lens.lens_fit import fitted_lens
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.text_blocks import token_blocks
+from lenstui.model.residual import residual_stream
+from lenstui.texts.blocks import token_blocks
 
 FEW = FitOptions(closed_form_tokens=0, steps=6, tokens_per_step=64, seq_len=32, held_out_tokens=128)
 WITH_GRADIENTS = ["GPT-NeoX", "Gemma-2", "Cohere", "Granite", "Phi", "GPT-J", "OPT-350m", "Llama"]
@@ -149,7 +149,7 @@ def test_gradient_does_not_depend_on_how_many_columns_go_at_a_time(
     name: str, byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = by_hand(name, "kl", byte_tokenizer)
-    monkeypatch.setattr("lenstui.lens.fit_gradient._LOGITS_BYTES", {"cpu": 3 * 4 * 272})  # three columns
+    monkeypatch.setattr("lenstui.fitting.gradient._LOGITS_BYTES", {"cpu": 3 * 4 * 272})  # three columns
     sums, A, b = wanted.ours("float32", "kl")
     torch.testing.assert_close(sums, wanted.sums, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(A, wanted.A, rtol=1e-3, atol=1e-3)
@@ -241,7 +241,7 @@ def test_a_step_does_not_depend_on_its_micro_batches(tiny: Model, monkeypatch: p
     options = replace(options, products="float32")
     train, held_out = blocks(8), blocks(2, seed=1)
     whole, few = run(tiny, options, train, held_out)
-    monkeypatch.setattr("lenstui.lens.fitting.MICRO_TOKENS", 32)
+    monkeypatch.setattr("lenstui.fitting.loop.MICRO_TOKENS", 32)
     parts, more = run(tiny, options, train, held_out)
     assert len(more) > len(few)  # it hands over more often
     torch.testing.assert_close(whole.weight, parts.weight, rtol=1e-3, atol=1e-5)

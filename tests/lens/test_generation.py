@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lenstui.lens import LensError, Model, read
-from lenstui.lens.generation import generate
-from lenstui.lens.tokens import encode
+from lenstui.model.tokens import encode
+from lenstui.readout.generation import generate
 
 STORY = "Once upon a time there was a little girl named"
 

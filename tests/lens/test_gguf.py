@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lenstui.lens import load, read
-from lenstui.lens.errors import LensError
-from lenstui.lens.gguf import check_gguf
-from lenstui.lens.hub import find_local, resolve
+from lenstui.model.gguf import check_gguf
+from lenstui.model.hub import find_local, resolve
+from lenstui.support.errors import LensError
 
 gguf = pytest.importorskip("gguf", reason="the extra `gguf` is not installed")
 pytest.importorskip("accelerate", reason="the extra `gguf` is not installed")
@@ -140,6 +140,6 @@ def test_what_is_refused(made: tuple[Path, Any], tmp_path: Path) -> None:
 
 
 def test_without_the_packages(made: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lenstui.lens.gguf.find_spec", lambda name: None)
+    monkeypatch.setattr("lenstui.model.gguf.find_spec", lambda name: None)
     with pytest.raises(LensError, match=r"need gguf and accelerate: pip install 'lenstui\[gguf\]'"):
         check_gguf(made[0])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fake_hub import COMMIT, CONFIG, INDEX, NAME, TWO_SHARDS, cached, index, own_cache
 
-from lenstui.lens import hub
-from lenstui.lens.errors import LensError
+from lenstui.model import hub
+from lenstui.support.errors import LensError
 
 __all__ = ["own_cache"]
 
@@ -127,7 +127,7 @@ def test_a_folder_has_no_revision(tmp_path):
 
 def test_the_module_is_light():
     heavy = "'huggingface_hub', 'torch', 'textual'"
-    code = f"import sys, lenstui.lens.hub; print([m for m in ({heavy}) if m in sys.modules])"
+    code = f"import sys, lenstui.model.hub; print([m for m in ({heavy}) if m in sys.modules])"
     root = Path(hub.__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

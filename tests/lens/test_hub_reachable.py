@@ -7,8 +7,8 @@ import time
 import pytest
 from fake_hub import NAME, Handler, fake, own_cache
 
-from lenstui.lens import hub
-from lenstui.lens.errors import LensError
+from lenstui.model import hub
+from lenstui.support.errors import LensError
 
 __all__ = ["fake", "own_cache"]
 

@@ -25,7 +25,7 @@ def modules_after(code: str) -> set[str]:
     return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["lenstui.lens", "lenstui.lens.hub", "lenstui.lens.errors"])
+@pytest.mark.parametrize("module", ["lenstui.lens", "lenstui.model.hub", "lenstui.support.errors"])
 def test_these_are_light(module: str) -> None:
     loaded = modules_after(f"import {module}")
     assert "lenstui" in loaded

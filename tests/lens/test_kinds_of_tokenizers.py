@@ -11,9 +11,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lenstui.lens import LensError, encode, find_pins
-from lenstui.lens.pins import find_target
-from lenstui.lens.text_blocks import token_blocks
-from lenstui.lens.tokens import TokenTexts
+from lenstui.model.tokens import TokenTexts
+from lenstui.readout.pins import find_target
+from lenstui.texts.blocks import token_blocks
 
 TEXT = "the sky is blue and a zebra is running"
 FORCED = {"tiktoken": "<|begin_of_text|>", "WordPiece": "[CLS]", "WordPiece, cased": "[CLS]"} | {

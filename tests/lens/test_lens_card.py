@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from lenstui.lens import Model, TunedLens, save_lens, save_library_folder
+from lenstui.lens.card import LensCard, Match, TranslatorSize, leading_singular_values
+from lenstui.lens.catalog import list_lenses, match, newest_fitting
 from lenstui.lens.compatibility import lens_config, marked
-from lenstui.lens.lens_card import LensCard, Match, TranslatorSize, leading_singular_values
-from lenstui.lens.lens_list import list_lenses, match, newest_fitting
-from lenstui.lens.mapped_lens import map_lens
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens.mapped import map_lens
+from lenstui.lens.tuned import untrained_lens
 
 
 def test_norms_and_singular_values_by_other_formulas() -> None:

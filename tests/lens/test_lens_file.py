@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenstui.lens import LensError, TunedLens, open_lens, save_lens
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens.tuned import untrained_lens
 
 BLOCKS, D = 3, 5
 CONFIG = {

@@ -29,7 +29,7 @@ from other_lenses import (
 from torch import Tensor
 
 from lenstui.lens import LensError, Model, open_lens, read, save_lens
-from lenstui.lens.residual import residual_stream
+from lenstui.model.residual import residual_stream
 
 __all__ = ["bias", "folder", "mlxterp", "script", "state", "weight"]
 

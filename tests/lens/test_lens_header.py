@@ -13,13 +13,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lenstui.fitting.checkpoint import open_checkpoint
 from lenstui.lens import LensError, Model, open_lens, save_lens
-from lenstui.lens.checkpoint import open_checkpoint
+from lenstui.lens.catalog import lens_paths, list_lenses, match, newest_fitting
 from lenstui.lens.compatibility import fit_warning, lens_config
-from lenstui.lens.lens_header import check_header
-from lenstui.lens.lens_list import lens_paths, list_lenses, match, newest_fitting
-from lenstui.lens.mapped_lens import map_lens
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens.formats.header import check_header
+from lenstui.lens.mapped import map_lens
+from lenstui.lens.tuned import untrained_lens
 
 HUGE = 10**600
 WILD = st.recursive(

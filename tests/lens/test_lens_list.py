@@ -13,9 +13,9 @@ import torch
 from families import FAMILIES, random_model
 
 from lenstui.lens import Model, TunedLens, save_lens, wire
+from lenstui.lens.catalog import list_lenses, newest_fitting
 from lenstui.lens.compatibility import lens_config
-from lenstui.lens.lens_list import list_lenses, newest_fitting
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens.tuned import untrained_lens
 
 
 def lens_for(model: Model, **fit: Any) -> TunedLens:

@@ -29,8 +29,8 @@ from torch import Tensor
 
 from lenstui.lens import LensError, Model, TunedLens, open_lens, save_lens
 from lenstui.lens.compatibility import fit_warning, lens_config
-from lenstui.lens.library_folder import save_library_folder
-from lenstui.lens.unembed_hash import matrix_hash, unembed_hash
+from lenstui.lens.formats.library import save_library_folder
+from lenstui.lens.formats.unembed_hash import matrix_hash, unembed_hash
 
 __all__ = ["bias", "folder", "state", "weight"]
 

@@ -15,7 +15,7 @@ from families import FAMILIES, SIZES, random_model
 from safetensors.torch import load_file, save_file
 
 from lenstui.lens import LensError, load, read
-from lenstui.lens.device import pick_device, pick_dtype
+from lenstui.model.device import pick_device, pick_dtype
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import numpy as np
 import psutil
 import pytest
 
-from lenstui.lens import memory
-from lenstui.lens.memory import READOUT, free_memory, needed_memory, peak_memory
-from lenstui.lens.model_size import ModelSize
+from lenstui.model import memory
+from lenstui.model.memory import READOUT, free_memory, needed_memory, peak_memory
+from lenstui.model.size import ModelSize
 
 
 def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lenstui.lens.model_name import split_revision
+from lenstui.model.name import split_revision
 
 
 @pytest.mark.parametrize(

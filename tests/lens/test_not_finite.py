@@ -17,6 +17,9 @@ from families import FAMILIES, random_model
 from overflowing import EARLY, LATE, LOUD, NAN, finite, loud_id, overflowing
 from torch import Tensor
 
+from lenstui.fitting.loop import fit_steps, measure
+from lenstui.fitting.options import FitOptions
+from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens import (
     Case,
     CaseReadout,
@@ -31,16 +34,13 @@ from lenstui.lens import (
     read_set,
     wire,
 )
-from lenstui.lens.cells import NOT_A_NUMBER, NOT_READ, agreement, crystallization_rows
-from lenstui.lens.fit_options import FitOptions
-from lenstui.lens.fit_state import Fit, FitBlocks, FitState
-from lenstui.lens.fitting import fit_steps, measure
-from lenstui.lens.not_finite import not_numbers_remark
-from lenstui.lens.ranking import rank_cell
-from lenstui.lens.reduction import Final, reduce_row, stack, top_tokens
-from lenstui.lens.rows import Row
-from lenstui.lens.tokens import encode
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens.tuned import untrained_lens
+from lenstui.model.not_finite import not_numbers_remark
+from lenstui.model.rows import Row
+from lenstui.model.tokens import encode
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, agreement, crystallization_rows
+from lenstui.readout.ranking import rank_cell
+from lenstui.readout.reduction import Final, reduce_row, stack, top_tokens
 
 COLUMNS, VOCABULARY, PLANTED = 7, 700, 3
 PINS = (5, 60, 250)

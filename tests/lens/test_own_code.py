@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from lenstui.cli import main
 from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, start
 from lenstui.lens import LensError, load
-from lenstui.lens.residual import residual_stream
-from lenstui.settings import Settings
+from lenstui.model.residual import residual_stream
+from lenstui.support.settings import Settings
 
 # Halves its logits, which is how the test knows that it ran; leaves a file behind as soon as it is imported.
 CODE = """

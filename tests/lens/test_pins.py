@@ -10,9 +10,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from lenstui.lens import LensError, Pin, find_pins
-from lenstui.lens.pins import pins_of, words_first
-from lenstui.lens.tokens import TokenTexts
-from lenstui.paths import bundled_model
+from lenstui.model.tokens import TokenTexts
+from lenstui.readout.pins import pins_of, words_first
+from lenstui.support.paths import bundled_model
 
 PROMPT = "The sky is"
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenstui.lens import Case, LensError, PromptFile, example_prompts, open_prompts
-from lenstui.lens.prompt_set import read_cases, read_lines, skipped_rows
+from lenstui.readout.sets.prompts import read_cases, read_lines, skipped_rows
 
 Write = Callable[..., Path]
 WILD = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenstui.lens.reading import Allowed, Reading
-from lenstui.lens.rows import RowChoice, parse_rows
+from lenstui.model.rows import RowChoice, parse_rows
+from lenstui.readout.reading import Allowed, Reading
 
 READINGS = st.builds(
     Reading,

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, readout, reduction, wire
-from lenstui.lens.cells import crystallization_rows, row_labels
-from lenstui.lens.reduction import top_tokens
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.tuned_lens import untrained_lens
+from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, wire
+from lenstui.lens.tuned import untrained_lens
+from lenstui.model.residual import residual_stream
+from lenstui.readout import reduction
+from lenstui.readout import tiles as readout
+from lenstui.readout.cells import crystallization_rows, row_labels
+from lenstui.readout.reduction import top_tokens
 
 TEXT = "Call me Ishmael. Some years ago"
 STORY = "Once upon a time there was a little girl named"
@@ -261,7 +263,7 @@ def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch:
     assert len(prompt.ids) > 5 * 10
     stream = residual_stream(tiny.module, tiny.anatomy, torch.tensor([prompt.ids]))
     # The model's own is another matter.
-    monkeypatch.setattr("lenstui.lens.model.residual_stream", lambda *_: stream)
+    monkeypatch.setattr("lenstui.model.load.residual_stream", lambda *_: stream)
     monkeypatch.setattr(readout, "_tile_width", lambda model: 10)
     with Widest(tiny.vocabulary) as widest:
         list(read_tiles(tiny, prompt, naive.random_lens(tiny)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenstui.lens import LensError
-from lenstui.lens.rows import RowChoice, parse_rows, parse_runs
+from lenstui.model.rows import RowChoice, parse_rows, parse_runs
 
 LABELS = st.sampled_from(["emb", "0", "3", "12", "last"])
 RUNS = st.lists(st.tuples(LABELS, LABELS), min_size=1).map(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lenstui.fitting.gradient import losses_and_gradient, product_head
+from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.lens import Model
-from lenstui.lens.fit_gradient import losses_and_gradient, product_head
-from lenstui.lens.head import LinearHead
-from lenstui.lens.sampled_vocabulary import SampledVocabulary
+from lenstui.model.head import LinearHead
 
 VOCABULARY, D = 1000, 16
 

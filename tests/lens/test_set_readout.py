@@ -24,11 +24,11 @@ from lenstui.lens import (
     read,
     read_set,
 )
-from lenstui.lens.pins import find_target
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import RowChoice
-from lenstui.lens.tokens import TokenTexts
-from lenstui.paths import bundled_model
+from lenstui.model.rows import RowChoice
+from lenstui.model.tokens import TokenTexts
+from lenstui.readout.pins import find_target
+from lenstui.readout.reading import Reading
+from lenstui.support.paths import bundled_model
 
 NORM = FAMILIES["GPT-NeoX"].h_last
 CASES = (

@@ -15,13 +15,15 @@ from naive import Weights
 from test_readout import Widest, assert_cells
 from torch import Tensor, nn
 
-from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, readout, streams, wire
-from lenstui.lens.cells import crystallization_rows
-from lenstui.lens.contribution import find_contribution
-from lenstui.lens.ranking import rank_cell
-from lenstui.lens.readout import rows_to_read
-from lenstui.lens.rows import Row, is_sublayer, stream_places
-from lenstui.lens.sublayers import parts_of, read_sublayers
+from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, wire
+from lenstui.model.contribution import find_contribution
+from lenstui.model.rows import Row, is_sublayer, stream_places
+from lenstui.model.sublayers import parts_of, read_sublayers
+from lenstui.readout import streams
+from lenstui.readout import tiles as readout
+from lenstui.readout.cells import crystallization_rows
+from lenstui.readout.ranking import rank_cell
+from lenstui.readout.tiles import rows_to_read
 
 TEXT = "Call me Ishmael."
 PINS = (3, 71, 71, 270)

@@ -10,9 +10,9 @@ from families import FAMILIES, random_model
 from torch import Tensor
 
 from lenstui.lens import LensError, wire
-from lenstui.lens.residual import residual_stream
-from lenstui.lens.rows import ATTENTION, MLP
-from lenstui.lens.sublayers import parts_of, read_sublayers
+from lenstui.model.residual import residual_stream
+from lenstui.model.rows import ATTENTION, MLP
+from lenstui.model.sublayers import parts_of, read_sublayers
 
 IDS = list(range(3, 15))
 

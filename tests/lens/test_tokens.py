@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lenstui.lens import LensError, encode
-from lenstui.lens.tokens import TokenTexts, visible
+from lenstui.model.tokens import TokenTexts, visible
 
 same_tokenizer = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -3,8 +3,8 @@
 import pytest
 from fake_hub import NAME, cached, fake, own_cache
 
-from lenstui import paths
-from lenstui.lens import hub
+from lenstui.model import hub
+from lenstui.support import paths
 
 __all__ = ["fake", "own_cache"]
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenstui.lens import Case, CaseReadout, Model, read, read_set
-from lenstui.lens.cells import crystallization_rows, row_labels
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import RowChoice, choose_rows, is_whole_stream, with_parts
+from lenstui.model.rows import RowChoice, choose_rows, is_whole_stream, with_parts
+from lenstui.readout.cells import crystallization_rows, row_labels
+from lenstui.readout.reading import Reading
 
 TEXT = "Hello, you"
 

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 import pytest
 from textual.pilot import Pilot
 
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.model_thread import ModelThread, Stop
-from lenstui.ui.screens import explore
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore import screen as explore
+from lenstui.tui.explore.prompt_box import PromptBox
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 

@@ -11,8 +11,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
 
-from lenstui.lens.cells import Cells, row_labels
-from lenstui.ui.widgets.grid import Grid
+from lenstui.readout.cells import Cells, row_labels
+from lenstui.tui.grid.grid import Grid
 
 ROWS, COLUMNS, VOCABULARY = 20, 40, 50
 WORDS = ["·the", "·unbelievable", "ing", "·日本語", ",", "·naïve", "⟨E2⟩", "🙂", "x"]

@@ -11,12 +11,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lenstui.lens.lens_card import TranslatorSize
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.widgets.lens_sheet import LensSheet
-from lenstui.ui.widgets.lens_table import LensTable
-from lenstui.ui.widgets.status_bar import StatusBar
+from lenstui.lens.card import TranslatorSize
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.lenses.sheet import LensSheet
+from lenstui.tui.lenses.table import LensTable
+from lenstui.tui.shared.status_bar import StatusBar
 
 from .conftest import until
 

@@ -12,9 +12,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.prompt_sets import PromptSets
-from lenstui.ui.widgets.set_table import SetTable
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.prompt_sets.screen import PromptSets
+from lenstui.tui.prompt_sets.table import SetTable
 
 from .conftest import until
 
@@ -45,7 +45,7 @@ def long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             time.sleep(0.05)  # a thread that is always busy has the pilot wait for seconds
             yield each
 
-    from lenstui.lens import set_readout
+    from lenstui.readout.sets import cases as set_readout
 
     read_set = set_readout.read_set
     monkeypatch.setattr(set_readout, "read_set", slowly)

@@ -11,11 +11,11 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lenstui.lens.cells import Cells
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.ask_reading import AskReading
-from lenstui.ui.widgets.choice import Choice
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.readout.cells import Cells
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_reading import AskReading
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.shared.choice import Choice
 
 from .conftest import subtitle, until
 

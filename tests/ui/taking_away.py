@@ -7,9 +7,9 @@ from pathlib import Path
 from textual.pilot import Pilot
 from textual.widgets import Input, Label, OptionList
 
-from lenstui.ui import pins
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.take_away import TakeAway
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.grid import pins
 
 from .conftest import subtitle, until
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenstui.lens.cells import Tile
-from lenstui.ui.alignment import gaps, in_prompt, on_screen, spread
+from lenstui.readout.alignment import gaps, in_prompt, on_screen, spread
+from lenstui.readout.cells import Tile
 
 from .test_snapshots import cells
 

@@ -10,9 +10,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import parse_rows
-from lenstui.ui.app import LenstuiApp
+from lenstui.model.rows import parse_rows
+from lenstui.readout.reading import Reading
+from lenstui.tui.app import LenstuiApp
 
 from .conftest import subtitle, until
 from .rereading import TEXT, ask, cells, check, ids_of, mark, probs, told, wrong

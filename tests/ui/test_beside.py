@@ -14,18 +14,18 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.fit_messages import FitChanged, FitStatus, Phase, TunedRead
-from lenstui.ui.screens.cell import CellScreen
-from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.screens.model_picker import Chosen, ModelPicker
-from lenstui.ui.session import Look
-from lenstui.ui.widgets.difference_grid import DifferenceGrid
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.legend import Legend
-from lenstui.ui.widgets.lens_table import LensTable
-from lenstui.ui.widgets.pane import Pane
+from lenstui.jobs.fit_messages import FitChanged, FitStatus, Phase, TunedRead
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.grid.legend import Legend
+from lenstui.tui.grid.pane import Pane
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.lenses.table import LensTable
+from lenstui.tui.models.picker import Chosen, ModelPicker
+from lenstui.tui.session.session import Look
 
 from .conftest import subtitle, until
 from .test_difference import naive_logits, naive_values, said
@@ -213,7 +213,7 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
     import torch
 
     from lenstui.lens import TunedLens, save_lens
-    from lenstui.paths import lenses
+    from lenstui.support.paths import lenses
 
     torch.manual_seed(8)
     path = lenses() / "second.pt"

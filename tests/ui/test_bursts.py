@@ -42,7 +42,7 @@ def begin(
     programs: Forked, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Terminal]]:
     """Start the program on the tiny model, in a folder of its own."""
-    programs.imports("lenstui.ui.app")
+    programs.imports("lenstui.tui.app")
     started: list[Terminal] = []
 
     def start(*arguments: str, width: int = WIDTH, height: int = HEIGHT) -> Terminal:

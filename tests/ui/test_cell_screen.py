@@ -11,13 +11,13 @@ from textual import constants
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from lenstui.lens.cells import Ranking
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import CellNotRead, CellRead
-from lenstui.ui.screens.cell import CellScreen
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.token_list import TokenList
+from lenstui.jobs.messages import CellNotRead, CellRead
+from lenstui.readout.cells import Ranking
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.token_list import TokenList
+from lenstui.tui.grid.grid import Cursor
 
 from .conftest import until
 from .test_snapshots import SIZES, WORDS, Still, show

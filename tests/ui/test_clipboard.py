@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from lenstui import paths
-from lenstui.ui.screens import taking_away
+from lenstui.support import paths
+from lenstui.tui.explore import export as taking_away
 
 from .conftest import subtitle, until
 from .taking_away import TEXT, choose, copy, hint, id_of, pin, said, taken, write

@@ -11,13 +11,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.lens.cells import Cells
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import ReadFailed
-from lenstui.ui.read_request import Generation
-from lenstui.ui.screens.ask_generation import AskGeneration
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.jobs.messages import ReadFailed
+from lenstui.jobs.read_request import Generation
+from lenstui.readout.cells import Cells
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_generation import AskGeneration
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.grid.grid import Cursor
 
 from .conftest import subtitle, until
 from .test_snapshots import SIZES, show, still
@@ -47,7 +47,7 @@ def stem_ids(folder: Path, text: str = TEXT) -> list[int]:
 def check(app: LenstuiApp, folder: Path, ids: list[int]) -> None:
     """The grids hold what a fresh reading of these ids does, and the tail is what was appended."""
     from lenstui.lens import Prompt, load, open_lens, read_tiles
-    from lenstui.lens.readout import Readout
+    from lenstui.readout.tiles import Readout
 
     model = load(str(folder))
     tiles = read_tiles(model, Prompt("", tuple(ids)), open_lens(folder / "lens.pt"), top_k=10)
@@ -177,16 +177,16 @@ async def test_a_row_goes_on_as_if_the_model_stopped_there(opened: Any, tiny_mod
 async def test_escape_stops_and_what_was_said_stays(
     opened: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lenstui.lens.generation
+    import lenstui.readout.generation
 
-    say = lenstui.lens.generation.generate
+    say = lenstui.readout.generation.generate
 
     def slowly(*args: Any, **how: Any) -> Any:
         for token in say(*args, **how):
             time.sleep(0.05)
             yield token
 
-    monkeypatch.setattr(lenstui.lens.generation, "generate", slowly)
+    monkeypatch.setattr(lenstui.readout.generation, "generate", slowly)
     async with opened(TEXT) as (app, pilot):
         ids = stem_ids(tiny_model)
         await generate(pilot, "50")
@@ -243,13 +243,13 @@ async def test_wrong_numbers_are_told(opened: Any, field: str, value: str, wrong
 
 
 async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import lenstui.lens.generation
+    import lenstui.readout.generation
 
     def ends(model: Any, ids: Any, **how: Any) -> Any:
         yield 40
         yield 1
 
-    monkeypatch.setattr(lenstui.lens.generation, "generate", ends)
+    monkeypatch.setattr(lenstui.readout.generation, "generate", ends)
     async with opened(TEXT) as (app, pilot):
         await generate(pilot, "9")
         await until(pilot, lambda: "2 of 9: the text ends here: <eos>" in subtitle(app))
@@ -279,18 +279,18 @@ async def test_editing_folds_the_tail_into_the_text(opened: Any) -> None:
 async def test_a_token_that_cannot_be_read_leaves_the_tail_as_it_was(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lenstui.lens.readout
+    import lenstui.readout.tiles
 
     async with opened(TEXT) as (app, pilot):
-        whole = lenstui.lens.readout.read_tiles
+        whole = lenstui.readout.tiles.read_tiles
 
         def fails(*args: Any, **options: Any) -> Any:
             raise RuntimeError("out of memory")
 
-        monkeypatch.setattr(lenstui.lens.readout, "read_tiles", fails)
+        monkeypatch.setattr(lenstui.readout.tiles, "read_tiles", fails)
         await pilot.press("a")
         await until(pilot, lambda: "out of memory" in told(app))
-        monkeypatch.setattr(lenstui.lens.readout, "read_tiles", whole)
+        monkeypatch.setattr(lenstui.readout.tiles, "read_tiles", whole)
         await pilot.press("i", "z", "enter")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         app.explore.post_message(ReadFailed(-1, "of another"))

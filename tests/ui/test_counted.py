@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lenstui.ui.widgets.difference_grid import DifferenceGrid
-from lenstui.ui.widgets.legend import Legend
+from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.legend import Legend
 
 from .test_two_prompts import ONE, OTHER, put_beside
 

@@ -19,17 +19,17 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from lenstui.export.difference import DIFFERENT
-from lenstui.lens.cells import Cells, Tile, row_labels
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.crystallization import of_column, summary
-from lenstui.ui.fit_messages import TunedRead
-from lenstui.ui.messages import ReadStarted, TileRead
-from lenstui.ui.screens.ask_reading import AskReading
-from lenstui.ui.screens.keys import Keys
-from lenstui.ui.widgets.cell import BAR, PLAIN_BAR
-from lenstui.ui.widgets.cell_panel import CellPanel
-from lenstui.ui.widgets.detail import Detail
-from lenstui.ui.widgets.grid import HEADER, Cursor, Grid
+from lenstui.jobs.fit_messages import TunedRead
+from lenstui.jobs.messages import ReadStarted, TileRead
+from lenstui.readout.cells import Cells, Tile, row_labels
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_reading import AskReading
+from lenstui.tui.explore.cell_panel import CellPanel
+from lenstui.tui.explore.detail import Detail
+from lenstui.tui.grid.cell import BAR, PLAIN_BAR
+from lenstui.tui.grid.grid import HEADER, Cursor, Grid
+from lenstui.tui.grid.settling import of_column, summary
+from lenstui.tui.help.keys import Keys
 
 from .conftest import subtitle, until
 from .grid_app import TEXTS, ColourApp, lines, random_cells
@@ -400,7 +400,7 @@ async def test_tiles_and_a_lens_in_training_change_the_summary(still: LenstuiApp
 
 
 async def test_it_is_kept_for_the_next_session(tiny_model: Path, tmp_path: Path) -> None:
-    from lenstui.start import Start
+    from lenstui.support.request import Start
 
     from .test_session import begun, read
 

@@ -12,16 +12,16 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.export.values import values_for
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.fit_messages import TunedRead
-from lenstui.ui.messages import ModelLoaded, ReadStarted
-from lenstui.ui.screens.ask_generation import AskGeneration
-from lenstui.ui.session import Look
-from lenstui.ui.widgets.difference_grid import DifferenceGrid
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.legend import Legend
-from lenstui.ui.widgets.pane import Pane
+from lenstui.jobs.fit_messages import TunedRead
+from lenstui.jobs.messages import ModelLoaded, ReadStarted
+from lenstui.readout.values import values_for
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_generation import AskGeneration
+from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.grid.legend import Legend
+from lenstui.tui.grid.pane import Pane
+from lenstui.tui.session.session import Look
 
 from .conftest import subtitle, until
 from .test_snapshots import COLUMNS, MODEL, SIZES, WORDS, cells, show, still
@@ -68,8 +68,8 @@ def naive_logits(folder: Path, text: str) -> dict[str, np.ndarray]:
     import torch
 
     from lenstui.lens import load, open_lens
-    from lenstui.lens.residual import residual_stream
-    from lenstui.lens.tokens import encode
+    from lenstui.model.residual import residual_stream
+    from lenstui.model.tokens import encode
 
     model, lens = load(str(folder)), open_lens(folder / "lens.pt")
     ids = torch.tensor([encode(model.tokenizer, text).ids])
@@ -360,8 +360,8 @@ async def show_other_tokens(pilot: Pilot[None]) -> None:
     """As `show`, but the lenses disagree in the lower rows, and in one column the logit lens is better."""
     from dataclasses import replace
 
-    from lenstui.lens.cells import Tile
-    from lenstui.ui.messages import TileRead
+    from lenstui.jobs.messages import TileRead
+    from lenstui.readout.cells import Tile
 
     await show(pilot)
     tuned = cells(2.0)

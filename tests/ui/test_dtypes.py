@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from lenstui.lens.device_names import DTYPES
-from lenstui.lens.memory import READOUT
-from lenstui.lens.tokens import encode
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.model_picker import Chosen, ModelPicker
-from lenstui.ui.slots import LENSES, Comparison, Side, Slots, beside_name
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.lens_table import size_text
-from lenstui.ui.widgets.model_table import ModelTable
+from lenstui.jobs.slots import LENSES, Comparison, Side, Slots, beside_name
+from lenstui.model.memory import READOUT
+from lenstui.model.tokens import encode
+from lenstui.support.device_names import DTYPES
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.lenses.table import size_text
+from lenstui.tui.models.picker import Chosen, ModelPicker
+from lenstui.tui.models.table import ModelTable
 
 from .conftest import subtitle, until
 from .test_model_picker import detail, names

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lenstui.lens.checkpoint import open_checkpoint
+from lenstui.fitting.checkpoint import open_checkpoint
 
 from ..forked import ROOT, Forked
 from .terminal import Terminal
@@ -27,7 +27,7 @@ LIMIT = 60.0  # seconds that anything may take on a busy machine
 
 @pytest.fixture(scope="module", autouse=True)
 def _screen_is_imported(programs: Forked) -> None:
-    programs.imports("lenstui.ui.app")
+    programs.imports("lenstui.tui.app")
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Pa
 STUCK = """
 import sys, time
 sys.path[:0] = [{root!r}]
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.ending import Ending
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.ending import Ending
 
 class Stuck(LenstuiApp):
     def on_ready(self):

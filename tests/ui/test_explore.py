@@ -11,18 +11,18 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Input, OptionList, Static
 
-from lenstui.export.values import NO_LEVEL, VALUES, values_for
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.keys import Keys
-from lenstui.ui.screens.model_picker import ModelPicker
-from lenstui.ui.widgets.detail import CellView
-from lenstui.ui.widgets.grid import Cursor, Grid
-from lenstui.ui.widgets.legend import Legend
-from lenstui.ui.widgets.model_table import ModelTable
-from lenstui.ui.widgets.pane import Pane
-from lenstui.ui.widgets.prompt_box import PromptBox
-from lenstui.ui.widgets.status_bar import StatusBar
+from lenstui.readout.values import NO_LEVEL, VALUES, values_for
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.detail import CellView
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.grid.legend import Legend
+from lenstui.tui.grid.pane import Pane
+from lenstui.tui.help.keys import Keys
+from lenstui.tui.models.picker import ModelPicker
+from lenstui.tui.models.table import ModelTable
+from lenstui.tui.shared.status_bar import StatusBar
 
 from .conftest import subtitle, until
 

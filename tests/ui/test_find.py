@@ -8,9 +8,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.ask_word import AskWord
-from lenstui.ui.widgets.grid import Cursor
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_word import AskWord
+from lenstui.tui.grid.grid import Cursor
 
 from .test_snapshots import SIZES, show, still
 

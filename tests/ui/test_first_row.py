@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from lenstui.lens.cells import first_rows
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import WordFound, WordNotFound
-from lenstui.ui.widgets.grid import Cursor, Grid
+from lenstui.jobs.messages import WordFound, WordNotFound
+from lenstui.readout.cells import first_rows
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.grid.grid import Cursor, Grid
 
 from .conftest import until
 from .test_find import ask, cursor, told

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from textual.pilot import Pilot
 
-from lenstui.fit_files import claim
+from lenstui.fitting.names import claim
+from lenstui.jobs.fit_messages import Phase
 from lenstui.lens import open_lens
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.fit_messages import Phase
+from lenstui.tui.app import LenstuiApp
 
 from .conftest import until
 from .training import begin, endless, few_stories, folder, static, status, text, until_phase, until_steps

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from lenstui.lens.fit_options import PRESETS, preset
-from lenstui.lens.fitting import FitProgress
-from lenstui.paths import bundled_model
-from lenstui.ui.fit_fields import FIELDS, FieldError, file_names, first_text, make_request
-from lenstui.ui.fit_messages import FitStatus, Phase
-from lenstui.ui.fit_share import share_done
-from lenstui.ui.fit_words import PRESETS as PRESET_WORDS
-from lenstui.ui.fit_words import duration, glances, outcome
-from lenstui.ui.repaint import Repaint
-from lenstui.ui.widgets.kl_bars import bars
-from lenstui.ui.widgets.loss_curve import LossCurve
+from lenstui.fitting.loop import FitProgress
+from lenstui.fitting.options import PRESETS, preset
+from lenstui.jobs.fit_messages import FitStatus, Phase
+from lenstui.jobs.fit_share import share_done
+from lenstui.support.paths import bundled_model
+from lenstui.tui.explore.repaint import Repaint
+from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
+from lenstui.tui.shared.fit_words import duration, glances, outcome
+from lenstui.tui.training.fields import FIELDS, FieldError, file_names, first_text, make_request
+from lenstui.tui.training.kl_bars import bars
+from lenstui.tui.training.loss_curve import LossCurve
 
 KL = np.array([8.0, 4.0, 2.0], np.float32)
 

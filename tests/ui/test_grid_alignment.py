@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from lenstui.export.values import NO_LEVEL, PROBABILITY, Scale
-from lenstui.ui import palette
-from lenstui.ui.palette import Mode
-from lenstui.ui.widgets.cell import Look, fit
-from lenstui.ui.widgets.frame import Frame, column_width, row_height
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.grid_cells import GridCells
+from lenstui.readout.values import NO_LEVEL, PROBABILITY, Scale
+from lenstui.tui.grid import palette
+from lenstui.tui.grid.cell import Look, fit
+from lenstui.tui.grid.cells import GridCells
+from lenstui.tui.grid.frame import Frame, column_width, row_height
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.grid.palette import Mode
 
 from .grid_app import cut, random_cells, some_columns
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from textual.geometry import Region
 
-from lenstui.export.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
-from lenstui.lens.cells import row_labels
-from lenstui.ui import palette
-from lenstui.ui.widgets.cell import fit
-from lenstui.ui.widgets.grid import Cursor, Grid
-from lenstui.ui.widgets.grid_cells import GridCells
+from lenstui.readout.cells import row_labels
+from lenstui.readout.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
+from lenstui.tui.grid import palette
+from lenstui.tui.grid.cell import fit
+from lenstui.tui.grid.cells import GridCells
+from lenstui.tui.grid.grid import Cursor, Grid
 
 from .grid_app import (
     COLUMNS,

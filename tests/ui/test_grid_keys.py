@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lenstui.lens.cells import row_labels
-from lenstui.ui.widgets.grid import Cursor, Grid
+from lenstui.readout.cells import row_labels
+from lenstui.tui.grid.grid import Cursor, Grid
 
 from .grid_app import VOCABULARY, Panes, body_region, lines, settled
 

@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenstui.ui.hidden import shield, unshield
+from lenstui.tui.shared.hidden import shield, unshield
 
 
 @given(

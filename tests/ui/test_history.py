@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.widgets import Static
 
-from lenstui.start import Start
-from lenstui.ui.history import LONGEST, MOST, History, Walk
-from lenstui.ui.screens.explore import EMPTY
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.support.request import Start
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.explore.screen import EMPTY
+from lenstui.tui.session.history import LONGEST, MOST, History, Walk
 
 from .test_snapshots import Still, show
 

@@ -6,11 +6,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Footer, OptionList, Static
 
-from lenstui.settings import Settings
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.keymap import bindings_of, check, places
-from lenstui.ui.screens.keys import Key, Keys, _line
+from lenstui.support.request import Start
+from lenstui.support.settings import Settings
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.help.keys import Key, Keys, _line
+from lenstui.tui.keymap import bindings_of, check, places
 
 from .test_snapshots import Still, show
 

@@ -13,9 +13,9 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.strip import Strip
 
-from lenstui.lens.cells import Cells, row_labels
-from lenstui.ui.lean_screen import LeanScreen, _change
-from lenstui.ui.widgets.grid import Cursor, Grid
+from lenstui.readout.cells import Cells, row_labels
+from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.shared.lean_screen import LeanScreen, _change
 
 SIZE = (120, 30)
 WORDS = ["·the", "·beautiful", "ing", "·日本", ",", "🙂"]

@@ -6,8 +6,8 @@ import pytest
 from rich.cells import cell_len
 from textual.app import ComposeResult
 
-from lenstui.export.values import KL, RANK, Scale
-from lenstui.ui.widgets.legend import Legend
+from lenstui.readout.values import KL, RANK, Scale
+from lenstui.tui.grid.legend import Legend
 
 from .grid_app import VOCABULARY, ColourApp
 

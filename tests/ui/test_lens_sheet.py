@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from lenstui.lens.lens_card import TranslatorSize
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.widgets.lens_sheet import LensSheet, _number
-from lenstui.ui.widgets.lens_table import LensTable, size_text
+from lenstui.lens.card import TranslatorSize
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.lenses.sheet import LensSheet, _number
+from lenstui.tui.lenses.table import LensTable, size_text
 
 from .conftest import until
 from .lens_folder import TEXT, choose, folder, go, sizes

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from lenstui.lens.lens_card import Match
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.lens_files import LensFiles
-from lenstui.ui.screens.keys import Keys
-from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.widgets.lens_table import LensTable
+from lenstui.jobs.files import LensFiles
+from lenstui.lens.card import Match
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.help.keys import Keys
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.lenses.table import LensTable
 
 from .conftest import until
 from .lens_folder import TEXT, chosen, folder, go, hint, names, notes
@@ -57,7 +57,7 @@ async def test_an_empty_list_says_how_to_get_one(
     opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr("lenstui.ui.lens_files.bundled_model", lambda: tmp_path)
+    monkeypatch.setattr("lenstui.jobs.files.bundled_model", lambda: tmp_path)
     async with opened(TEXT, lens=False) as (app, pilot):
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, Lenses) and "No lenses yet" in hint(app))

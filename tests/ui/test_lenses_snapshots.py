@@ -13,12 +13,12 @@ from textual import constants
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.lens.lens_card import LensCard, Match, TranslatorSize
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import LensesListed, ListedLens, TranslatorMeasured
-from lenstui.ui.screens.lens_picker import SaveLens
-from lenstui.ui.screens.question import Question
+from lenstui.jobs.messages import LensesListed, ListedLens, TranslatorMeasured
+from lenstui.lens.card import LensCard, Match, TranslatorSize
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.shared.file_dialogs import SaveLens
+from lenstui.tui.shared.question import Question
 
 from .test_snapshots import MODEL, SIZES, Still, show
 

@@ -15,17 +15,17 @@ from safetensors.torch import load_file
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from lenstui.lens.hub import DownloadStopped
-from lenstui.lens.memory import READOUT
-from lenstui.start import Start
-from lenstui.ui import model_list
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.model_messages import ListedModel, ModelsListed, PathsListed
-from lenstui.ui.model_search import suiting
-from lenstui.ui.screens.model_picker import Chosen, ModelPicker
-from lenstui.ui.widgets.lens_table import size_text
-from lenstui.ui.widgets.model_table import ModelTable
-from lenstui.ui.widgets.status_bar import StatusBar
+from lenstui.jobs import models as model_list
+from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
+from lenstui.model.hub import DownloadStopped
+from lenstui.model.memory import READOUT
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.lenses.table import size_text
+from lenstui.tui.models.picker import Chosen, ModelPicker
+from lenstui.tui.models.search import suiting
+from lenstui.tui.models.table import ModelTable
+from lenstui.tui.shared.status_bar import StatusBar
 
 from .conftest import subtitle, until
 
@@ -328,7 +328,7 @@ async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch
         raise DownloadStopped("stopped")
 
     async with opened("Hello") as (app, pilot):
-        monkeypatch.setattr("lenstui.ui.model_work.open_model", download)
+        monkeypatch.setattr("lenstui.jobs.model.open_model", download)
         app._open(Chosen("some/model"))
         await until(pilot, lambda: "esc stops" in str(app.explore.query_one(StatusBar).stage))
         await pilot.press("escape")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from lenstui.ui.model_thread import ModelThread, Stop
+from lenstui.jobs.model_thread import ModelThread, Stop
 
 LIMIT = 10
 

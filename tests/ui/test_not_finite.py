@@ -11,13 +11,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from lenstui.lens.cells import NOT_A_NUMBER
-from lenstui.lens.not_finite import IN_CELL
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.cell import CellScreen
-from lenstui.ui.widgets.detail import CellView
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.pin_line import PinLine
+from lenstui.model.not_finite import IN_CELL
+from lenstui.readout.cells import NOT_A_NUMBER
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.detail import CellView
+from lenstui.tui.explore.pin_line import PinLine
+from lenstui.tui.grid.grid import Cursor
 
 from ..lens.overflowing import EARLY, LATE, LOUD, overflowing
 from .conftest import subtitle, until

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from textual.widgets import Static
 
-from lenstui.ui.screens.lens_picker import OpenLens
-from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.widgets.grid import Cursor, Grid
-from lenstui.ui.widgets.lens_table import LensTable
+from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.lenses.table import LensTable
+from lenstui.tui.shared.file_dialogs import OpenLens
 
 from .conftest import subtitle, until
 from .lens_folder import TEXT, choose, chosen, folder, go, notes, pick, status

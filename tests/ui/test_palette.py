@@ -8,9 +8,9 @@ from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 
 from lenstui.export.colours import contrast, readable
-from lenstui.export.values import ARM, LEVELS, NEUTRAL, NO_LEVEL, STEPS
-from lenstui.ui import palette
-from lenstui.ui.palette import Mode
+from lenstui.readout.values import ARM, LEVELS, NEUTRAL, NO_LEVEL, STEPS
+from lenstui.tui.grid import palette
+from lenstui.tui.grid.palette import Mode
 
 COLOURED = [Mode.TRUE, Mode.INDEXED, Mode.LIGHT_TRUE, Mode.LIGHT_INDEXED]
 

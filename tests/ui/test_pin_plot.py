@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from lenstui.lens.cells import Tile
-from lenstui.ui import pins
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import TileRead
-from lenstui.ui.screens.pinning import NOTHING_PINNED
-from lenstui.ui.session import Look
-from lenstui.ui.widgets.axis import even_axis_down, rank_axis
-from lenstui.ui.widgets.pin_plot import PinPlot
+from lenstui.jobs.messages import TileRead
+from lenstui.readout.cells import Tile
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.pin_plot import PinPlot
+from lenstui.tui.explore.pins import NOTHING_PINNED
+from lenstui.tui.grid import pins
+from lenstui.tui.session.session import Look
+from lenstui.tui.shared.axis import even_axis_down, rank_axis
 
 from .test_pins import TEXT, coloured_by, grid, pin_word, said
 from .test_snapshots import COLUMNS, WORDS, cells, show, still

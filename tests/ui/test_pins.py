@@ -11,20 +11,20 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.export.values import NEUTRAL, NO_LEVEL, Scale, nats_text
-from lenstui.lens.cells import Tile
-from lenstui.ui import pins
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import TileRead
-from lenstui.ui.screens.ask_word import AskWord
-from lenstui.ui.slots import Slots
-from lenstui.ui.widgets.cell_panel import CellPanel
-from lenstui.ui.widgets.detail import Detail
-from lenstui.ui.widgets.grid import Cursor, Grid
-from lenstui.ui.widgets.legend import Legend
-from lenstui.ui.widgets.pin_line import PinLine
-from lenstui.ui.widgets.pin_list import PinList
-from lenstui.ui.widgets.pin_plot import PinPlot, percent_text
+from lenstui.jobs.messages import TileRead
+from lenstui.jobs.slots import Slots
+from lenstui.readout.cells import Tile
+from lenstui.readout.values import NEUTRAL, NO_LEVEL, Scale, nats_text
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_word import AskWord
+from lenstui.tui.explore.cell_panel import CellPanel
+from lenstui.tui.explore.detail import Detail
+from lenstui.tui.explore.pin_line import PinLine
+from lenstui.tui.explore.pin_list import PinList
+from lenstui.tui.explore.pin_plot import PinPlot, percent_text
+from lenstui.tui.grid import pins
+from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.grid.legend import Legend
 
 from .conftest import subtitle, until
 from .test_snapshots import COLUMNS, SIZES, WORDS, cells, show, still
@@ -82,8 +82,8 @@ async def test_the_numbers_of_a_pin_are_those_of_the_whole_distribution(
     import torch
 
     from lenstui.lens import load, open_lens
-    from lenstui.lens.residual import residual_stream
-    from lenstui.lens.tokens import encode
+    from lenstui.model.residual import residual_stream
+    from lenstui.model.tokens import encode
 
     async with opened(TEXT) as (app, pilot):
         await pin_word(app, pilot, "q")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from textual.widgets import Input, Static
 
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import RowChoice
-from lenstui.ui.screens.prompt_sets import PromptSets
-from lenstui.ui.set_messages import CaseLine
-from lenstui.ui.set_view import SORT_COLUMNS, SetView
-from lenstui.ui.widgets.set_plot import SetPlot
+from lenstui.jobs.set_messages import CaseLine
+from lenstui.model.rows import RowChoice
+from lenstui.readout.reading import Reading
+from lenstui.tui.prompt_sets.plot import SetPlot
+from lenstui.tui.prompt_sets.screen import PromptSets
+from lenstui.tui.prompt_sets.view import SORT_COLUMNS, SetView
 
 from .conftest import until
 from .prompt_set_screen import (

@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label, OptionList
 
 from lenstui.cli import main
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.prompt_sets import PromptSets
-from lenstui.ui.screens.take_away import TakeAway
-from lenstui.ui.set_messages import CaseLine, ReadCase
-from lenstui.ui.set_view import SetView
-from lenstui.ui.widgets.set_table import end
+from lenstui.jobs.set_messages import CaseLine, ReadCase
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.prompt_sets.screen import PromptSets
+from lenstui.tui.prompt_sets.table import end
+from lenstui.tui.prompt_sets.view import SetView
 
 from .conftest import subtitle, until
 from .prompt_set_screen import CASES, file, go, table
@@ -109,7 +109,7 @@ async def test_a_file_that_cannot_be_written_is_told(opened: Any, file: Path, tm
 
 @given(st.text(max_size=40), st.integers(2, 30))
 def test_the_end_of_a_prompt_fills_its_column(text: str, width: int) -> None:
-    from lenstui.export.printable import printable
+    from lenstui.support.printable import printable
 
     text = printable(text)
     shown = end(text, width)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.lens_picker import OpenPrompts
-from lenstui.ui.screens.prompt_sets import PromptSets
-from lenstui.ui.set_messages import SetEnd
-from lenstui.ui.set_work import OTHER_MODEL
+from lenstui.jobs.set_messages import SetEnd
+from lenstui.jobs.sets import OTHER_MODEL
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.prompt_sets.screen import PromptSets
+from lenstui.tui.shared.file_dialogs import OpenPrompts
 
 from .conftest import subtitle, until
 from .prompt_set_screen import file, go, long_file, name, notes, numbers, said, screen_of, table

@@ -10,11 +10,11 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import parse_rows
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.session import Session
+from lenstui.model.rows import parse_rows
+from lenstui.readout.reading import Reading
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.session.session import Session
 
 from .conftest import subtitle, until
 from .rereading import mark, reread, told

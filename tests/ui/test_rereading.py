@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.widgets import Input, Static
 
-from lenstui.lens.cells import Cells, row_labels
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import Row, parse_rows
-from lenstui.start import Start
-from lenstui.ui.messages import ReadStarted, TileRead
-from lenstui.ui.model_work import ModelWork
-from lenstui.ui.read_request import ReadRequest
-from lenstui.ui.read_work import ReadWork
-from lenstui.ui.screens.ask_generation import AskGeneration
-from lenstui.ui.screens.cell import CellScreen
-from lenstui.ui.screens.rereading import nearest
-from lenstui.ui.widgets.detail import Detail
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.jobs.messages import ReadStarted, TileRead
+from lenstui.jobs.model import ModelWork
+from lenstui.jobs.read import ReadWork
+from lenstui.jobs.read_request import ReadRequest
+from lenstui.model.rows import Row, parse_rows
+from lenstui.readout.cells import Cells, row_labels
+from lenstui.readout.reading import Reading
+from lenstui.support.request import Start
+from lenstui.tui.explore.ask_generation import AskGeneration
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.detail import Detail
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.explore.reading import nearest
+from lenstui.tui.grid.grid import Cursor
 
 from .conftest import subtitle, until
 from .rereading import TEXT, ask, cells, check, ids_of, mark, probs, reread, told, wrong
@@ -34,8 +34,8 @@ from .test_cell_screen import lines
 
 async def test_rows_and_all_that_goes_by_them(opened: Any, tiny_model: Path) -> None:
     from lenstui.lens import load, open_lens
-    from lenstui.lens.ranking import rank_cell
-    from lenstui.lens.tokens import encode
+    from lenstui.model.tokens import encode
+    from lenstui.readout.ranking import rank_cell
 
     async with opened(TEXT) as (app, pilot):
         explore = app.explore
@@ -118,8 +118,8 @@ async def test_a_row_among_few_goes_on(opened: Any, tiny_model: Path) -> None:
 
 
 async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> None:
+    from lenstui.jobs.fit_messages import TunedRead
     from lenstui.lens import open_lens
-    from lenstui.ui.fit_messages import TunedRead
 
     posted: list[Any] = []
     work = ModelWork(posted.append)

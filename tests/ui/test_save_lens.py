@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from lenstui.ui.screens.lens_picker import SaveLens, SaveLensFolder
-from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.screens.question import Question
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.shared.file_dialogs import SaveLens, SaveLensFolder
+from lenstui.tui.shared.question import Question
 
 from .conftest import until
 from .lens_folder import TEXT, folder, go, names, notes, pick, read_only, status
@@ -59,7 +59,7 @@ async def test_save_folder_writes_what_the_library_reads(opened: Any, folder: Pa
     import json
 
     from lenstui.lens import load, open_lens
-    from lenstui.lens.unembed_hash import unembed_hash
+    from lenstui.lens.formats.unembed_hash import unembed_hash
 
     async with opened(TEXT) as (app, pilot):
         await go(app, pilot)
@@ -114,7 +114,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(
 
     async with opened(TEXT) as (app, pilot):
         await go(app, pilot)
-        monkeypatch.setattr("lenstui.lens.tensor_file.torch.save", full)
+        monkeypatch.setattr("lenstui.lens.formats.tensor_file.torch.save", full)
         await pilot.press(key)
         await pick(app, pilot, SaveLens if key == "s" else SaveLensFolder, "mine")
         await until(pilot, lambda: "No space left on device" in notes(app))

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.widgets import Static
 
-from lenstui.opening import open_model
-from lenstui.settings import Settings
-from lenstui.start import Again, Start
-from lenstui.ui.app import FIRST_PROMPT, LenstuiApp
-from lenstui.ui.session import Look, Session, depth_of
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.opening.opened import open_model
+from lenstui.support.request import Again, Start
+from lenstui.support.settings import Settings
+from lenstui.tui.app import FIRST_PROMPT, LenstuiApp
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.session.session import Look, Session, depth_of
 
 from .conftest import subtitle, until
 from .test_snapshots import Still, show
@@ -111,8 +111,8 @@ def test_the_command_line_comes_first(path: Path, tmp_path: Path) -> None:
 def test_a_model_that_is_gone_gives_way_to_the_default_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from lenstui.lens import hub
-    from lenstui.lens.errors import LensError
+    from lenstui.model import hub
+    from lenstui.support.errors import LensError
 
     def default(*_: object) -> None:
         raise LensError("the default one")
@@ -126,7 +126,7 @@ def test_a_model_that_is_gone_gives_way_to_the_default_one(
 def test_a_lens_that_was_made_since_is_preferred(
     when: float, is_kept: bool, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.lens import lens_list
+    from lenstui.lens import catalog as lens_list
 
     newest, before = tmp_path / "newest.pt", tmp_path / "before.pt"
     for copy in (newest, before):

@@ -9,16 +9,16 @@ import pytest
 from textual.pilot import Pilot
 
 from lenstui.export.set_tidy import SetHeading
-from lenstui.export.source import Source
-from lenstui.lens.pins import Pin
-from lenstui.lens.prompt_set import Case
-from lenstui.lens.reading import Reading
-from lenstui.lens.set_readout import CaseReadout, FailedCase, LastColumn
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.prompt_sets import PromptSets
-from lenstui.ui.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
-from lenstui.ui.set_work import SetRequest, case_line
+from lenstui.jobs.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
+from lenstui.jobs.sets import SetRequest, case_line
+from lenstui.opening.source import Source
+from lenstui.readout.pins import Pin
+from lenstui.readout.reading import Reading
+from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.prompts import Case
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.prompt_sets.screen import PromptSets
 
 from .test_snapshots import MODEL, ROWS, SIZES, WORDS, show, still
 

@@ -18,11 +18,11 @@ from textual.color import Color
 from textual.strip import Strip
 from textual.widgets import Static
 
+from lenstui.jobs.messages import LensSaved, LoadStage
 from lenstui.lens import TunedLens, save_lens
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import LensSaved, LoadStage
-from lenstui.ui.screens.lenses import Lenses
-from lenstui.ui.shown import Unprintable, shown
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.shared.shown import Unprintable, shown
 
 from ..forked import Forked
 from .conftest import until
@@ -113,7 +113,7 @@ async def test_names_of_files_in_the_list_of_lenses(opened: Any, folder: Path) -
 @pytest.fixture
 def hostile(programs: Forked, tiny_model: Path, tmp_path: Path) -> Iterator[Terminal]:
     """The program in a terminal, with a lens whose file would take it over."""
-    programs.imports("lenstui.ui.app")
+    programs.imports("lenstui.tui.app")
     lens = TunedLens(torch.zeros(3, 32, 32), torch.zeros(3, 32), remarks=(HOSTILE,))
     save_lens(lens, tmp_path / "lenstui" / "lenses" / "mine.pt")
     words = ["Hello, you", "--model", str(tiny_model), "--lens", str(tmp_path / "lenstui/lenses/mine.pt")]

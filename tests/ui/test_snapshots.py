@@ -10,10 +10,18 @@ import pytest
 from textual import constants
 from textual.pilot import Pilot
 
-from lenstui.lens.cells import Cells, Tile
-from lenstui.start import Start
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import LoadFailed, LoadStage, ModelLoaded, OpenModel, ReadDone, ReadStarted, TileRead
+from lenstui.jobs.messages import (
+    LoadFailed,
+    LoadStage,
+    ModelLoaded,
+    OpenModel,
+    ReadDone,
+    ReadStarted,
+    TileRead,
+)
+from lenstui.readout.cells import Cells, Tile
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
 
 SIZES = [(200, 50), (120, 40), (80, 24)]
 ROWS, K = 7, 10

@@ -12,12 +12,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
-from lenstui import paths
 from lenstui.cli import main
-from lenstui.lens.reading import Reading
-from lenstui.lens.rows import parse_rows
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.screens.question import Question
+from lenstui.model.rows import parse_rows
+from lenstui.readout.reading import Reading
+from lenstui.support import paths
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.shared.question import Question
 
 from .conftest import subtitle, until
 from .taking_away import TEXT, choose, copy, hint, pin, said, taken, without_value, write

@@ -13,21 +13,21 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from lenstui.export.values import KL
+from lenstui.jobs.messages import ReadDone, ReadStarted, TileRead
 from lenstui.lens import LensError
-from lenstui.lens.cells import Cells, Tile
-from lenstui.lens.reading import Reading
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import ReadDone, ReadStarted, TileRead
-from lenstui.ui.screens.ask_reading import AskReading
-from lenstui.ui.screens.ask_word import AskWord
-from lenstui.ui.screens.cell import CellScreen
-from lenstui.ui.widgets.choice import Choice
-from lenstui.ui.widgets.detail import CellView, Detail
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.legend import Legend
-from lenstui.ui.widgets.pin_line import PinLine
-from lenstui.ui.widgets.pin_plot import PinPlot
+from lenstui.readout.cells import Cells, Tile
+from lenstui.readout.reading import Reading
+from lenstui.readout.values import KL
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_reading import AskReading
+from lenstui.tui.explore.ask_word import AskWord
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.detail import CellView, Detail
+from lenstui.tui.explore.pin_line import PinLine
+from lenstui.tui.explore.pin_plot import PinPlot
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.grid.legend import Legend
+from lenstui.tui.shared.choice import Choice
 
 from .conftest import subtitle, until
 from .rereading import cells, ids_of, mark, told
@@ -145,7 +145,7 @@ async def test_a_model_that_cannot_be_taken_apart_is_read_as_before(
     def refused(_: object) -> None:
         raise LensError("What block 1 adds is not the sum of two parts.")
 
-    monkeypatch.setattr("lenstui.lens.sublayers.parts_of", refused)
+    monkeypatch.setattr("lenstui.model.sublayers.parts_of", refused)
     async with opened(TEXT) as (app, pilot):
         await toggle(app, pilot)
         assert told(app) == "What block 1 adds is not the sum of two parts."

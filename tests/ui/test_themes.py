@@ -9,12 +9,12 @@ from textual import constants
 from textual.color import Color
 
 from lenstui.export.colours import contrast
-from lenstui.settings import THEMES as NAMES
-from lenstui.settings import Settings
-from lenstui.start import Start
-from lenstui.ui import palette
-from lenstui.ui.palette import Mode
-from lenstui.ui.themes import DARK, LIGHT, THEMES, rich_colour
+from lenstui.support.request import Start
+from lenstui.support.settings import THEMES as NAMES
+from lenstui.support.settings import Settings
+from lenstui.tui.grid import palette
+from lenstui.tui.grid.palette import Mode
+from lenstui.tui.shared.themes import DARK, LIGHT, THEMES, rich_colour
 
 from .test_snapshots import Still, show
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from textual.widgets import ContentSwitcher, Input, Static
 
-from lenstui.fit_files import checkpoint_path
-from lenstui.lens.fit_options import PRESETS
-from lenstui.paths import bundled_model
-from lenstui.ui import fit_fields
-from lenstui.ui.fit_messages import Phase
-from lenstui.ui.screens.train import Train
-from lenstui.ui.widgets.loss_curve import LossCurve
-from lenstui.ui.widgets.pane import Pane
-from lenstui.ui.widgets.prompt_box import PromptBox
-from lenstui.ui.widgets.status_bar import StatusBar
+from lenstui.fitting.names import checkpoint_path
+from lenstui.fitting.options import PRESETS
+from lenstui.jobs.fit_messages import Phase
+from lenstui.support.paths import bundled_model
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.grid.pane import Pane
+from lenstui.tui.shared.status_bar import StatusBar
+from lenstui.tui.training import fields as fit_fields
+from lenstui.tui.training.loss_curve import LossCurve
+from lenstui.tui.training.screen import Train
 
 from .conftest import until
 from .training import (
@@ -207,7 +207,7 @@ async def test_another_lens_is_refused_meanwhile(
 async def test_before_it_has_learned_there_is_nothing_to_keep(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.ui.fit_text import FitText
+    from lenstui.jobs.fit_text import FitText
 
     release, prepare = threading.Event(), FitText.prepare
 
@@ -256,7 +256,7 @@ async def test_the_keys_are_listed(opened: Any, folder: Path) -> None:
 async def test_a_checkpoint_is_written_now_and_then(
     opened: Any, folder: Path, text: Path, endless: None
 ) -> None:
-    from lenstui.lens.checkpoint import open_checkpoint
+    from lenstui.fitting.checkpoint import open_checkpoint
 
     async with opened("Hello, you") as (app, pilot):
         await begin(app, pilot, text, checkpoint_every=0.01)

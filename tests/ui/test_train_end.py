@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from textual.widgets import Button, ContentSwitcher
 
-from lenstui.ui.fit_messages import Phase
-from lenstui.ui.screens.question import Question
-from lenstui.ui.screens.quit_training import QuitTraining
-from lenstui.ui.screens.train import Train
-from lenstui.ui.widgets.pane import Pane
+from lenstui.jobs.fit_messages import Phase
+from lenstui.tui.grid.pane import Pane
+from lenstui.tui.shared.question import Question
+from lenstui.tui.training.quit import QuitTraining
+from lenstui.tui.training.screen import Train
 
 from .conftest import until
 from .training import (

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from textual.widgets import ContentSwitcher
 
-from lenstui.lens.errors import LensError
-from lenstui.lens.fit_options import PRESETS
-from lenstui.ui.fit_messages import Phase
-from lenstui.ui.widgets.status_bar import StatusBar
+from lenstui.fitting.options import PRESETS
+from lenstui.jobs.fit_messages import Phase
+from lenstui.support.errors import LensError
+from lenstui.tui.shared.status_bar import StatusBar
 
 from .conftest import until
 from .training import (
@@ -35,7 +35,7 @@ __all__ = ["endless", "few_stories", "folder", "text"]
 
 def failing_at(step: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fit fails, once, when so many steps are done."""
-    from lenstui.lens import fitting
+    from lenstui.fitting import loop as fitting
 
     fit_steps, errors = fitting.fit_steps, [error]
 
@@ -60,8 +60,8 @@ def failing_at(step: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_failed_step_loses_nothing(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    from lenstui.fitting.checkpoint import open_checkpoint
     from lenstui.lens import open_lens
-    from lenstui.lens.checkpoint import open_checkpoint
 
     failing_at(2, error, monkeypatch)
     async with opened("Hello, you") as (app, pilot):
@@ -116,7 +116,8 @@ async def test_a_checkpoint_that_cannot_be_written_is_no_reason_to_stop(
 async def test_a_lens_that_cannot_be_saved_there_goes_elsewhere(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.lens import lens_file, open_lens
+    from lenstui.lens import open_lens
+    from lenstui.lens.formats import own as lens_file
 
     save_lens = lens_file.save_lens
 

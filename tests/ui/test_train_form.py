@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from textual.widgets import Collapsible, Input
 
-from lenstui.ui.fit_messages import Phase
-from lenstui.ui.screens.train import Train
-from lenstui.ui.widgets.choice import Choice
-from lenstui.ui.widgets.train_form import TrainForm
+from lenstui.jobs.fit_messages import Phase
+from lenstui.tui.shared.choice import Choice
+from lenstui.tui.training.form import TrainForm
+from lenstui.tui.training.screen import Train
 
 from .conftest import until
 from .training import DOCUMENTS, few_stories, folder, open_form, set_fields, static, status, text
@@ -37,7 +37,7 @@ async def test_the_text_is_counted(opened: Any, folder: Path, text: Path) -> Non
 async def test_the_counting_is_said_and_given_up_for_another(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.ui.fit_text import FitText
+    from lenstui.jobs.fit_text import FitText
 
     release, read = threading.Event(), FitText._read
 

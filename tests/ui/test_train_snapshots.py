@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Collapsible, Static
 
-from lenstui.lens.fitting import FitProgress
-from lenstui.ui.fit_messages import (
+from lenstui.fitting.loop import FitProgress
+from lenstui.jobs.fit_messages import (
     FitChanged,
     FitRequest,
     FitStatus,
@@ -25,7 +25,7 @@ from lenstui.ui.fit_messages import (
     Unfinished,
     UnfinishedFound,
 )
-from lenstui.ui.training import Training
+from lenstui.tui.training.service import Training
 
 from .test_keymap import footer
 from .test_snapshots import SIZES, WORDS, Still, cells, show, still

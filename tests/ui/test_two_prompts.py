@@ -12,21 +12,21 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from lenstui.lens.cells import Tile
-from lenstui.ui.alignment import on_screen
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.messages import BesideChanged, ReadDone, ReadStarted, TileRead
-from lenstui.ui.screens.ask_prompt import AskPrompt
-from lenstui.ui.screens.cell import CellScreen
-from lenstui.ui.screens.grid_screen import NO_COLUMN
-from lenstui.ui.screens.model_picker import Chosen
-from lenstui.ui.screens.prompt_sets import PromptSets
-from lenstui.ui.screens.take_away import TakeAway
-from lenstui.ui.slots import Comparison, Side
-from lenstui.ui.widgets.detail import CellView
-from lenstui.ui.widgets.difference_grid import DifferenceGrid
-from lenstui.ui.widgets.grid import Cursor
-from lenstui.ui.widgets.prompt_box import PromptBox
+from lenstui.jobs.messages import BesideChanged, ReadDone, ReadStarted, TileRead
+from lenstui.jobs.slots import Comparison, Side
+from lenstui.readout.alignment import on_screen
+from lenstui.readout.cells import Tile
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_prompt import AskPrompt
+from lenstui.tui.explore.base import NO_COLUMN
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.detail import CellView
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.models.picker import Chosen
+from lenstui.tui.prompt_sets.screen import PromptSets
 
 from .conftest import subtitle, until
 from .test_beside import titles

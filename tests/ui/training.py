@@ -11,14 +11,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lenstui.lens.errors import LensError
-from lenstui.paths import bundled_model
-from lenstui.ui import fit_fields
-from lenstui.ui.app import LenstuiApp
-from lenstui.ui.fit_fields import BUNDLED_TEXT
-from lenstui.ui.fit_messages import Phase
-from lenstui.ui.screens.train import Train
-from lenstui.ui.widgets.train_form import TrainForm
+from lenstui.jobs.fit_messages import Phase
+from lenstui.support.errors import LensError
+from lenstui.support.paths import bundled_model
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.training import fields as fit_fields
+from lenstui.tui.training.fields import BUNDLED_TEXT
+from lenstui.tui.training.form import TrainForm
+from lenstui.tui.training.screen import Train
 
 from .conftest import Over, until
 
@@ -55,7 +55,7 @@ def text(tmp_path: Path) -> Path:
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No fit comes to its end by itself: after the last step it hands over the same progress for ever."""
-    from lenstui.lens import fitting
+    from lenstui.fitting import loop as fitting
 
     fit_steps, over = fitting.fit_steps, threading.Event()
 
@@ -115,7 +115,7 @@ async def until_steps(app: LenstuiApp, pilot: Pilot[None], steps: int) -> None:
 
 
 def fail_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lenstui.lens import tensor_file
+    from lenstui.lens.formats import tensor_file
 
     def full(path: Path, write: Callable[[Any], object]) -> None:
         raise LensError(f"Could not write {path}: the disk is full.")

@@ -1,0 +1,1 @@
+"""How well a lens predicts on a text."""

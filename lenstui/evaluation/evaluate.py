@@ -1,0 +1,124 @@
+"""How well a lens predicts, row by row, on a text. Knows nothing of how the lens was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from lenstui.lens.tuned import TunedLens
+from lenstui.model.load import Model
+from lenstui.model.tokens import Prompt
+from lenstui.readout.cells import Cells, agreement
+from lenstui.readout.tiles import read_tiles
+from lenstui.support.errors import LensError
+
+Sums = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Token means of one lens, per row, `emb` first, the model's own output last.
+
+    In each row those positions count whose cell is a number, and so is the final one. Means are NaN where
+    there is none.
+
+    Attributes:
+        kl: KL(final ‖ lens), nats.
+        ce: cross-entropy of the token that really comes next, nats.
+        top1_agreement: share of positions whose top-1 is the final top-1.
+        kl_sem: standard error of `kl`, from how it varies from block to block, since the positions of one
+            block are not independent; empty for a single block.
+        tokens: how many positions were read.
+        left_out: how many of them do not count, as their logits are not finite, per row; empty for none.
+    """
+
+    kl: tuple[float, ...]
+    ce: tuple[float, ...]
+    top1_agreement: tuple[float, ...]
+    kl_sem: tuple[float, ...] = ()
+    tokens: int = 0
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def mean_kl(self) -> float:
+        """Mean KL over the rows that have a translator: all but the last."""
+        return sum(self.kl[:-1]) / len(self.kl[:-1])
+
+
+def evaluate(model: Model, blocks: Iterable[Tensor], lens: TunedLens | None = None) -> Mapping[str, Quality]:
+    """Judge the logit lens and, where there is one, a tuned lens.
+
+    Args:
+        model: from `load`.
+        blocks: token ids `[cols]`, on the CPU.
+        lens: a tuned lens for this model.
+
+    Returns:
+        By lens name, `"logit"` and `"tuned"`. KL and agreement are over all columns that count,
+        cross-entropy over those that have a next token.
+
+    Raises:
+        LensError: if there is no block at all.
+    """
+    sums: dict[str, list[Sums]] = {}  # of each block, [5, rows]
+    lengths: list[int] = []
+    for block in blocks:
+        of_block: dict[str, Sums] = {}
+        for tile in read_tiles(model, Prompt("", tuple(block.tolist())), lens, top_k=1):
+            has_next = np.arange(tile.start, tile.stop) < len(block) - 1
+            for name, cells in tile.lenses.items():
+                of_block[name] = of_block.get(name, 0) + _sums(cells, has_next)
+        for name, total in of_block.items():
+            sums.setdefault(name, []).append(total)
+        lengths.append(len(block))
+    if not lengths:
+        raise LensError("There is too little text for a single block: give more, or shorter blocks.")
+    return {name: _quality(np.stack(totals), sum(lengths)) for name, totals in sums.items()}
+
+
+def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
+    """Of a tile, `[5, rows]`: KL, agreement and the positions that count, then cross-entropy and its own."""
+    agreed = agreement(cells.top_ids[:, :, 0])  # NaN where either has no number
+    counted = ~np.isnan(agreed)
+    followed = counted & has_next
+    parts = (
+        np.where(counted, cells.kl, 0),
+        np.where(counted, agreed, 0),
+        counted,
+        np.where(followed, -cells.next_logprob, 0),
+        followed,
+    )
+    return np.stack([part.sum(axis=1, dtype=np.float64) for part in parts])
+
+
+def _quality(sums: Sums, tokens: int) -> Quality:
+    """Means from the sums of every block `[blocks, 5, rows]`, of so many positions in all."""
+    kl, agreed, counted, ce, followed = sums.sum(axis=0)
+    left_out = tuple((tokens - counted).astype(int).tolist())
+    with np.errstate(invalid="ignore"):  # 0 / 0: NaN, where no position counts
+        return Quality(
+            kl=tuple((kl / counted).tolist()),
+            ce=tuple((ce / followed).tolist()),
+            top1_agreement=tuple((agreed / counted).tolist()),
+            kl_sem=tuple(_standard_error(sums[:, 0], sums[:, 2]).tolist()) if len(sums) > 1 else (),
+            tokens=tokens,
+            left_out=left_out if any(left_out) else (),
+        )
+
+
+def _standard_error(sums: Sums, counted: Sums) -> Sums:
+    """Of the means `sums.sum(0) / counted.sum(0)` of `[blocks, rows]`, between blocks, `[rows]`.
+
+    For blocks of one length it is the standard deviation of their means by the root of their number; where
+    the lengths differ, that of a ratio. NaN of fewer than two blocks with a position that counts.
+    """
+    mean = sums.sum(axis=0) / counted.sum(axis=0)
+    off = sums - mean * counted
+    blocks = (counted > 0).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt((off**2).sum(axis=0) * blocks / (blocks - 1)) / counted.sum(axis=0)
+        return np.where(blocks > 1, error, np.nan)

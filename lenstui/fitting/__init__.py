@@ -1,0 +1,1 @@
+"""Fitting a tuned lens: options, state, the loop that all callers drive, checkpoints."""

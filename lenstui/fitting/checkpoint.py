@@ -1,0 +1,152 @@
+"""Checkpoints: a fit under way on disk, so that whatever ends the program, little is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lenstui.fitting.fit import FitPlan, begin
+from lenstui.fitting.options import FitOptions
+from lenstui.fitting.state import Fit
+from lenstui.lens.compatibility import compare_weights, lens_config, unproven
+from lenstui.lens.fingerprint import spoken
+from lenstui.lens.formats.header import check_header
+from lenstui.lens.formats.tensor_file import check_bytes, load_tensors, save_tensors
+from lenstui.model.load import Model
+from lenstui.support.errors import LensError
+from lenstui.texts.documents import Documents
+
+FORMAT = "lenstui.checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a checkpoint file says.
+
+    Attributes:
+        config: which model it is of, as in a lens file.
+        model: the name to open it by, from any folder.
+        dtype: of its weights, by name.
+        plan: what is fitted.
+        save: where the lens is to go; None where nobody said.
+        text: fingerprint of the blocks.
+        state: of `FitState.state_dict`.
+    """
+
+    config: Mapping[str, Any]
+    model: str
+    dtype: str
+    plan: FitPlan
+    save: Path | None
+    text: str
+    state: Mapping[str, Any]
+
+
+def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = None) -> None:
+    """Write all that `resume` needs to go on. An older file of that name stays until the new one is whole.
+
+    Args:
+        path: the file.
+        fit: between two hand-overs.
+        plan: that it was begun with.
+        save: where the lens is to go in the end.
+
+    Raises:
+        LensError: if the folder cannot be written or the disk is full.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": lens_config(fit.model),
+        "model": _absolute([fit.model.name])[0] if Path(fit.model.name).is_dir() else fit.model.name,
+        "dtype": fit.model.dtype_name,
+        # The steps that the epochs came to, and blocks that fit the model, are in the fit's own options.
+        "options": asdict(fit.options),
+        "documents": asdict(plan.documents) | {"paths": _absolute(plan.documents.paths)},
+        "held_out": plan.held_out,
+        "epochs": plan.epochs,
+        "save": None if save is None else str(save.absolute()),
+        "text": fit.fingerprint,
+        "state": fit.state.state_dict(),
+    }
+    save_tensors(content, path)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; nothing in it is ever run.
+
+    Raises:
+        LensError: if there is none, it is damaged, or it is something else.
+    """
+    content = load_tensors(path, what="checkpoint")
+    check_bytes(path, what="checkpoint")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise LensError(f"{path} is no checkpoint: name a file that lenstui wrote while it fitted a lens.")
+    if content.get("version") != VERSION:
+        raise LensError(
+            f"{path} is a checkpoint of version {content.get('version')}; this lenstui reads {VERSION}."
+        )
+    try:
+        check_header(path, content["config"])
+        documents = content["documents"]
+        return Checkpoint(
+            config=content["config"],
+            model=content["model"],
+            dtype=content["dtype"],
+            plan=FitPlan(
+                options=FitOptions(**_known(FitOptions, content["options"])),
+                documents=Documents(**_known(Documents, documents) | {"paths": tuple(documents["paths"])}),
+                held_out=content["held_out"],
+                epochs=content["epochs"],
+            ),
+            save=None if content["save"] is None else Path(content["save"]),
+            text=content["text"],
+            state=content["state"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LensError(f"{path} is damaged: {error!r} is missing or wrong.") from error
+
+
+def resume(model: Model, checkpoint: Checkpoint) -> Fit:
+    """Go on where a checkpoint left off: the same weights come out as if nothing had happened.
+
+    Raises:
+        LensError: if the model or the text is not the one that it was begun with.
+    """
+    shape = (checkpoint.config.get("num_hidden_layers"), checkpoint.config.get("d_model"))
+    if shape != (model.num_blocks, model.d_model):
+        raise LensError(
+            f"The checkpoint is of a fit for {checkpoint.model} ({shape[0]} blocks, width {shape[1]}), "
+            f"not for {model.name} ({model.num_blocks} blocks, width {model.d_model})."
+        )
+    if different := compare_weights(checkpoint.config, model).different:
+        raise LensError(
+            f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.name} "
+            f"has ({spoken(different)}): the fit cannot go on with these."
+        )
+    fit = begin(model, checkpoint.plan)
+    if fit.fingerprint != checkpoint.text:
+        raise LensError(
+            f"The text has changed since the checkpoint ({', '.join(checkpoint.plan.documents.paths)}): "
+            "the fit cannot go on as if it had not. Begin it anew."
+        )
+    fit.state.load_state_dict(checkpoint.state)
+    return fit
+
+
+def doubt(model: Model, checkpoint: Checkpoint) -> str | None:
+    """What to say where the weights of `model` could not be compared in full; None where they could."""
+    left_open = unproven(compare_weights(checkpoint.config, model))
+    return None if left_open is None else f"The checkpoint {left_open}"
+
+
+def _absolute(names: Sequence[str]) -> list[str]:
+    """File names and globs that mean the same from any folder."""
+    return [str(Path(name).expanduser().absolute()) for name in names]
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(kind)}

@@ -1,0 +1,93 @@
+"""The closed form of a tuned lens: weighted ridge regression of `h_L` on every `h_i`, streamed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenstui.support.errors import LensError
+
+RIDGE = 1e-4
+_MEMORY = 2 << 30  # bytes of normal equations at a time
+
+
+@dataclass(eq=False)
+class NormalEquations:
+    """Those of some rows, float64. No hidden state is kept.
+
+    Attributes:
+        gram: `[rows, d + 1, d + 1]`.
+        cross: `[rows, d + 1, d]`.
+        first_row: the first of the rows.
+        blocks: how many blocks are in.
+    """
+
+    gram: Tensor
+    cross: Tensor
+    first_row: int
+    blocks: int = 0
+
+    @classmethod
+    def new(cls, first_row: int, num_rows: int, d: int, device: torch.device) -> NormalEquations:
+        """Of as many rows from `first_row` on as fit in memory, of `num_rows`; on the CPU where need be."""
+        rows = min(num_rows - first_row, max(1, _MEMORY // (8 * (d + 1) * (2 * d + 1))))
+        place = _place(device)
+        return cls(
+            torch.zeros(rows, d + 1, d + 1, dtype=torch.float64, device=place),
+            torch.zeros(rows, d + 1, d, dtype=torch.float64, device=place),
+            first_row,
+        )
+
+    def to(self, device: torch.device) -> NormalEquations:
+        """The same ones for a model on `device`."""
+        place = _place(device)
+        return replace(self, gram=self.gram.to(place), cross=self.cross.to(place))
+
+    @property
+    def rows(self) -> range:
+        """The rows."""
+        return range(self.first_row, self.first_row + len(self.gram))
+
+    def add(self, h: Tensor) -> None:
+        """Add the hidden states of a block, `[L + 1, cols, d]`.
+
+        Each position weighs `1 / mean(h_L²)`, because the final norm divides by that.
+        """
+        h = h.to(self.gram.device).double()
+        root = h[-1].square().mean(-1, keepdim=True).rsqrt()  # it goes on both sides of a product
+        for place, row in enumerate(self.rows):
+            x = torch.nn.functional.pad(h[row], (0, 1), value=1.0) * root  # [cols, d + 1]
+            self.gram[place] += x.T @ x
+            self.cross[place] += x.T @ ((h[-1] - h[row]) * root)  # what the translator has to add
+        self.blocks += 1
+
+    def solve(self, row: int, ridge: float = RIDGE) -> tuple[Tensor, Tensor]:
+        """`A` `[d, d]` and `b` `[d]` that bring `h + A h + b` of a row closest to `h_L`, float32.
+
+        Args:
+            row: one of `rows`.
+            ridge: added to the diagonal, as a share of its mean; it pulls towards the logit lens.
+
+        Raises:
+            LensError: if the model's numbers were not finite.
+        """
+        gram, cross = self.gram[row - self.first_row], self.cross[row - self.first_row]
+        if not torch.isfinite(gram).all():
+            raise LensError("The model's hidden states are not finite on this text: no lens can be fitted.")
+        penalty = torch.full_like(gram.diagonal(), ridge * float(gram.diagonal()[:-1].mean()))
+        penalty[-1] = 0  # the bias is not pulled towards zero
+        solution = torch.linalg.solve(gram + penalty.diag(), cross)  # [d + 1, d]
+        return solution[:-1].T.float(), solution[-1].float()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, on the CPU."""
+        kept = asdict(self)
+        return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in kept.items()}
+
+
+def _place(device: torch.device) -> torch.device:
+    """Where float64 is possible."""
+    return torch.device("cpu") if device.type == "mps" else device

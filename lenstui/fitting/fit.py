@@ -1,0 +1,175 @@
+"""Fit a tuned lens to texts, and say in it what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import torch
+import transformers
+from torch import Tensor
+
+import lenstui
+from lenstui.fitting.loop import FitProgress, fit_steps
+from lenstui.fitting.options import PRESETS, FitOptions
+from lenstui.fitting.state import Fit, FitBlocks, FitState
+from lenstui.lens.compatibility import lens_config
+from lenstui.lens.tuned import TunedLens
+from lenstui.model.load import Model
+from lenstui.support.errors import LensError
+from lenstui.texts.blocks import split_blocks, token_blocks
+from lenstui.texts.documents import Documents, SkippedLines, find_files
+
+
+@dataclass(frozen=True, slots=True)
+class FitPlan:
+    """What is to be fitted: all but the model.
+
+    Attributes:
+        options: how.
+        documents: to what texts.
+        held_out: share of the documents that is never trained on, about.
+        epochs: passes over the text, which then decide how many steps there are; None leaves `options.steps`.
+    """
+
+    options: FitOptions
+    documents: Documents
+    held_out: float = 0.1
+    epochs: int | None = None
+
+
+def begin(model: Model, plan: FitPlan, skipped: SkippedLines | None = None) -> Fit:
+    """Read and cut the text, and be ready for the first step.
+
+    Args:
+        model: from `load`.
+        plan: what to fit.
+        skipped: where to count JSON lines that hold no text.
+
+    Raises:
+        LensError: for options that make no sense, files that cannot be read, or too little text.
+    """
+    blocks, options = read_blocks(model, plan, skipped)
+    return Fit(model, blocks, options, FitState.new(model, options), file_names(plan.documents))
+
+
+def read_blocks(
+    model: Model,
+    plan: FitPlan,
+    skipped: SkippedLines | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[FitBlocks, FitOptions]:
+    """Read and cut the text, as much of it as the plan can use.
+
+    Args:
+        model: from `load`.
+        plan: what to fit.
+        skipped: where to count JSON lines that hold no text.
+        should_stop: asked at every block.
+
+    Returns:
+        The text, and the plan's options as they suit the model and the text.
+
+    Raises:
+        LensError: for options that make no sense, files that cannot be read, too little text, a token that
+            the model does not have, or a stop.
+    """
+    options = suited(plan.options, model)
+    options.check()
+    train, held_out = split_blocks(
+        model.tokenizer,
+        plan.documents,
+        options.seq_len,
+        share=plan.held_out,
+        seed=options.seed,
+        skipped=skipped,
+    )
+    blocks = FitBlocks.enough(
+        _checked(model, train, should_stop),
+        _checked(model, held_out, should_stop),
+        options,
+        whole=plan.epochs is not None,
+    )
+    if plan.epochs is not None:
+        per_step = max(1, options.tokens_per_step // options.seq_len)
+        options = replace(options, steps=max(1, plan.epochs * len(blocks.train) // per_step))
+    return blocks, options
+
+
+def _checked(
+    model: Model, blocks: Iterable[Tensor], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Tensor]:
+    """The blocks, until told to stop; a token that the model does not have is found before the fit begins."""
+    for block in blocks:
+        if should_stop():
+            raise LensError("Reading the text was stopped.")
+        model.check_ids(block.tolist())
+        yield block
+
+
+def file_names(documents: Documents) -> tuple[str, ...]:
+    """What a lens file says it was fitted to."""
+    return tuple(file.name for file in find_files(documents))
+
+
+def fit(
+    model: Model,
+    texts: Iterable[str],
+    options: FitOptions = PRESETS["quick"],
+    *,
+    held_out: float = 0.1,
+    on_progress: Callable[[FitProgress], None] = lambda progress: None,
+) -> TunedLens:
+    """Fit a tuned lens to texts in memory.
+
+    Args:
+        model: from `load`.
+        texts: documents.
+        options: from `preset`.
+        held_out: share of the blocks, the last ones, that is never trained on.
+        on_progress: called after every piece of work, many times a second.
+
+    Raises:
+        LensError: for too little text, options that make no sense, or a loss that is not finite.
+    """
+    options = suited(options, model)
+    blocks = list(_checked(model, token_blocks(model.tokenizer, texts, options.seq_len)))
+    last = max(1, round(held_out * len(blocks)))
+    if len(blocks) < 2:
+        raise LensError("There is too little text: it must fill at least two blocks, one of them held out.")
+    sides = FitBlocks.enough(blocks[:-last], blocks[-last:], options)
+    running = Fit(model, sides, options, FitState.new(model, options), ("texts",))
+    for progress in fit_steps(running):
+        on_progress(progress)
+    return fitted_lens(running)
+
+
+def suited(options: FitOptions, model: Model) -> FitOptions:
+    """The options with blocks no longer than the model's context."""
+    if model.context is None or options.seq_len <= model.context:
+        return options
+    return replace(options, seq_len=model.context)
+
+
+def fitted_lens(fit: Fit) -> TunedLens:
+    """A copy of the lens as it is now, with all that its file says of the model and of the fit."""
+    state, options = fit.state, fit.options
+    said = {
+        "method": "closed form, then KL" if options.closed_form_tokens else "KL",
+        "preset": options.preset,
+        "steps": state.step,
+        "tokens": state.tokens,
+        "seconds": round(state.seconds, 3),
+        "seed": options.seed,
+        "data": list(fit.data),
+        "held_out_kl": None if state.held_out_kl is None else state.held_out_kl.tolist(),
+        "logit_lens_kl": None if state.logit_lens_kl is None else state.logit_lens_kl.tolist(),
+        "versions": {
+            "lenstui": lenstui.__version__,
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+        },
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return replace(state.lens(), config=lens_config(fit.model), fit=said, name=options.preset)

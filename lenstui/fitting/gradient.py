@@ -1,0 +1,254 @@
+"""Loss and gradient of a fit: two matrix products per row, and no autograd graph over the vocabulary.
+
+With logits `z = scale · (x Wᵀ + bias)`, `q = softmax(z)` and a target distribution `p`, the loss is
+`Σ p log p - Σ p z + log Σ exp z`, and its gradient by `x` is `scale · (E_q[w] - E_p[w])`: the mean
+unembedding vector under the lens less that under the target. `E_p[w]` is the same for every row, and `Σ p z`
+is a product with it. So a row costs the product that makes its logits and the one that makes `E_q[w]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from lenstui.fitting.options import Loss, Products
+from lenstui.model.head import LinearHead
+from lenstui.model.load import Model
+from lenstui.model.product import product
+
+_LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
+_LOGITS_BYTES_ACCELERATOR = 256 << 20
+_BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody asked for it
+_TRIED_COLUMNS = 128  # on which that is tried
+_LOWEST = torch.finfo(torch.float32).min  # stands for -inf, of which 0 times is 0: a head may forbid tokens
+
+
+def losses_and_gradient(
+    model: Model, head: LinearHead | None, x: Tensor, *, final: Tensor, ids: Tensor, loss: Loss
+) -> Generator[None, None, tuple[Tensor, Tensor]]:
+    """The summed loss of every row, and its gradient by the normed, translated hidden states.
+
+    A generator that hands over after each piece of work and returns both.
+
+    Args:
+        model: from `load`.
+        head: from `product_head`, or for `kl` a part of it from `SampledVocabulary`; None goes through the
+            model's own head by autograd.
+        x: what enters the head, `final_norm(h + A h + b)`, `[rows, blocks, cols, d]`.
+        final: what enters the head in the last row, `[blocks, cols, d]`.
+        ids: the token ids, `[blocks, cols]`.
+        loss: `kl` is summed over all columns, `ce` over those that have a next token.
+
+    Returns:
+        Sums `[rows]`, nats, float32, and the gradient of those sums, like `x`.
+    """
+    rows, d = x.shape[0], x.shape[-1]
+    following = pad(ids[:, 1:], (0, 1), value=-1).flatten()  # -1: nothing follows
+    flat, final = x.detach().reshape(rows, -1, d), final.detach().reshape(-1, d)
+    gradient = torch.empty_like(flat)
+    sums = torch.zeros(rows, device=x.device)
+    for run in _runs(model, flat):
+        if head is not None:
+            target = _linear_target(head, final[run], following[run], loss)
+        else:
+            through = _target(model, final[run], following[run], loss)
+        yield
+        for row in range(rows):
+            if head is not None:
+                row_sum, row_gradient = _two_products(head, flat[row, run], target)
+            else:
+                row_sum, row_gradient = _through_the_head(model, flat[row, run], through)
+            sums[row] += row_sum
+            gradient[row, run] = row_gradient.to(gradient.dtype)
+            yield
+    return sums, gradient.view_as(x)
+
+
+def summed_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, tuple[Tensor, Tensor]]:
+    """KL(final ‖ lens) of every row, nats, summed: one product per row, and nothing but the KL.
+
+    A generator that hands over after each piece of work and returns the sums and over how many columns each
+    is, `[rows]`: those where the logits of both are finite.
+
+    Args:
+        model: from `load`.
+        h: what enters the final norm, `[cols, d]`.
+        x: what enters the head, `[rows, cols, d]`.
+    """
+    final = model.head.norm(h)
+    sums = torch.zeros(len(x), device=x.device)
+    counts = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    for run in _runs(model, x):
+        target = _target(model, final[run], torch.zeros(len(final[run]), dtype=torch.long), "kl")
+        yield
+        for row in range(len(x)):
+            logits = model.head.logits(x[row, run])
+            kl = target.constant - target.of(logits.log_softmax(-1))  # [cols]
+            sums[row] += kl.nansum()
+            counts[row] += len(kl) - kl.isnan().sum()
+            yield
+    return sums, counts
+
+
+def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead | None:
+    """The head with which gradients are made: its matrix in the dtype of the products, less its mean row.
+
+    A constant added to all logits of a position changes no distribution, so the mean row can go; with it goes
+    most of what bfloat16 would round away. The gradient does not see it either.
+
+    Args:
+        model: from `load`.
+        products: from `FitOptions`.
+        sample: what enters the head somewhere, `[cols, d]`, to try bfloat16 on.
+
+    Returns:
+        None where the head is not linear, or has a softcap: then autograd does it.
+    """
+    whole = model.head.linear
+    if whole is None or whole.softcap is not None:
+        return None
+    if products == "float32":
+        return _with_products(whole, torch.float32)
+    if products == "bfloat16":
+        return _with_products(whole, torch.bfloat16)
+    if whole.weight.dtype != torch.float32 or not _bfloat16_is_fast(whole.weight.device):
+        return whole
+    rounded = _with_products(whole, torch.bfloat16)
+    sample = sample[:: max(1, len(sample) // _TRIED_COLUMNS)]
+    with torch.inference_mode():
+        exact = whole(sample).log_softmax(-1)
+        near = rounded(sample.bfloat16()).float().log_softmax(-1)
+        cost = float((exact.exp() * (exact - near)).sum(-1).mean())
+    return rounded if cost <= _BFLOAT16_COST else whole
+
+
+def _with_products(head: LinearHead, dtype: torch.dtype) -> LinearHead:
+    weight = head.weight.detach().float()
+    return replace(
+        head,
+        weight=(weight - weight.mean(0)).to(dtype),
+        bias=None if head.bias is None else head.bias.detach().to(dtype),
+    )
+
+
+def _bfloat16_is_fast(device: torch.device) -> bool:
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _runs(model: Model, x: Tensor) -> Iterator[slice]:
+    """Runs of the columns of `x` `[rows, cols, d]` whose logits are not too many at a time."""
+    size = _LOGITS_BYTES.get(x.device.type, _LOGITS_BYTES_ACCELERATOR)
+    width = max(1, size // (4 * model.vocabulary))
+    for start in range(0, x.shape[1], width):
+        yield slice(start, start + width)
+
+
+# ── a linear head ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class _LinearTarget:
+    """What a row's distribution is held against.
+
+    Attributes:
+        mean_weight: `E_p[w]`, `[cols, d]`.
+        mean_bias: `E_p[bias]`, `[cols]`, or 0.
+        constant: `Σ p log p`, `[cols]`, or 0 where `p` is the next token.
+        counts: 0 in columns that have no next token where one is asked for, else 1; `[cols]`.
+    """
+
+    mean_weight: Tensor
+    mean_bias: Tensor | float
+    constant: Tensor | float
+    counts: Tensor
+
+    def logit(self, head: LinearHead, x: Tensor) -> Tensor:
+        """`Σ p z` of every column, `[cols]`."""
+        mean: Tensor = torch.linalg.vecdot(x.float(), self.mean_weight) + self.mean_bias
+        return mean * head.scale
+
+
+def _linear_target(head: LinearHead, final: Tensor, following: Tensor, loss: Loss) -> _LinearTarget:
+    with torch.no_grad():
+        if loss == "ce":
+            there = following.clamp(min=0)
+            bias = 0.0 if head.bias is None else head.bias[there].float()
+            return _LinearTarget(head.weight[there].float(), bias, 0.0, (following >= 0).float())
+        probs, log_normalizer = _distribution(head, final)
+        bias = 0.0 if head.bias is None else probs @ head.bias.float()
+        everywhere = torch.ones_like(log_normalizer)
+        target = _LinearTarget(_expected_weight(head, probs), bias, 0.0, everywhere)
+        return replace(target, constant=target.logit(head, final) - log_normalizer)
+
+
+def _two_products(head: LinearHead, x: Tensor, target: _LinearTarget) -> tuple[Tensor, Tensor]:
+    """The sum of the loss, and its gradient by `x` `[cols, d]`."""
+    with torch.no_grad():
+        probs, log_normalizer = _distribution(head, x)  # the first product
+        losses = (target.constant - target.logit(head, x) + log_normalizer) * target.counts
+        gradient = _expected_weight(head, probs).sub_(target.mean_weight)  # the second
+        return losses.sum(), gradient.mul_((head.scale * target.counts)[:, None])
+
+
+def _distribution(head: LinearHead, x: Tensor) -> tuple[Tensor, Tensor]:
+    """`softmax(z)` `[cols, vocabulary]` and `log Σ exp z` `[cols]`, float32."""
+    logits = product(x.to(head.weight.dtype), head.weight, head.bias)
+    if head.scale != 1.0:
+        logits *= head.scale
+    probs = logits.softmax(-1, dtype=torch.float32)
+    # The likeliest token's, which never underflows: cheaper than a second pass of exponentials.
+    return probs, logits.amax(-1).float() - probs.amax(-1).log()
+
+
+def _expected_weight(head: LinearHead, probs: Tensor) -> Tensor:
+    """`E[w]` `[cols, d]`, float32."""
+    return (probs.to(head.weight.dtype) @ head.weight).float()
+
+
+# ── any other head ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Target:
+    """What a row's distribution is held against: a distribution, or the next token where there is one."""
+
+    def __init__(self, probs: Tensor | None, constant: Tensor, following: Tensor) -> None:
+        self.probs = probs  # [cols, vocabulary]; None for the next tokens
+        self.constant = constant  # `Σ p log p` of every column, `[cols]`; 0 for the next tokens
+        self.counts = (following >= 0) if probs is None else torch.ones_like(following, dtype=torch.bool)
+        self.following = following.clamp(min=0)[:, None]  # [cols, 1]
+
+    def of(self, logits: Tensor) -> Tensor:
+        """`Σ p z` of every column, `[cols]`."""
+        if self.probs is None:
+            return logits.gather(1, self.following)[:, 0]
+        product: Tensor = torch.linalg.vecdot(self.probs, logits.clamp(min=_LOWEST))
+        return product
+
+
+def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Target:
+    with torch.no_grad():
+        if loss == "ce":
+            return _Target(None, final.new_zeros(()).float(), following)
+        log_probs = model.head.logits(final).log_softmax(-1)
+        probs = log_probs.exp()
+        total = probs.sum(-1, keepdim=True)  # off 1 by float32's rounding, which a large KL would feel
+        probs /= total
+        log_probs -= total.log()
+        constant = torch.linalg.vecdot(probs, log_probs.clamp_(min=_LOWEST))
+        return _Target(probs, constant, following)
+
+
+def _through_the_head(model: Model, x: Tensor, target: _Target) -> tuple[Tensor, Tensor]:
+    """The sum of the loss and its gradient by `x`, by autograd through the model's own code."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        logits = model.head.logits(leaf)
+        loss = ((logits.logsumexp(-1) - target.of(logits)) * target.counts).sum()
+        (gradient,) = torch.autograd.grad(loss, leaf)
+    return loss.detach() + target.constant.sum(), gradient

@@ -1,0 +1,365 @@
+"""Fit a tuned lens: the closed form, then steps by KL. A generator of progress, for anyone to drive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lenstui.fitting.closed_form import NormalEquations
+from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
+from lenstui.fitting.options import FitOptions
+from lenstui.fitting.sampled_vocabulary import SampledVocabulary
+from lenstui.fitting.state import Fit, block_at, mixed_seed
+from lenstui.lens.tuned import TunedLens, untrained_lens
+from lenstui.model.head import LinearHead
+from lenstui.readout.cells import FloatArray
+from lenstui.support.errors import LensError
+
+_ON_THE_WAY = 4  # one held-out column in so many is enough to watch by
+_TIMES_ON_THE_WAY = 12
+_MEASURE_SHARE = 0.1  # of the time may go into measuring on the way, and once more
+_FIRST_BLOCKS = 4  # are looked at before the first step
+MICRO_TOKENS = 256  # columns whose hidden states are held at a time
+
+_Result = TypeVar("_Result")
+
+# What a stage hands over between two pieces of work: the share of it that is done.
+Work = Generator[float, None, None]
+
+
+@dataclass(frozen=True, eq=False)
+class FitProgress:
+    """How far a fit is.
+
+    Attributes:
+        stage: `logit lens` (its held-out KL is measured), `closed form`, `refining`, `measuring` or `done`.
+        share: of the stage that is done, 0 to 1.
+        step: optimizer steps that are done.
+        steps: how many there will be.
+        tokens: columns seen so far, by the closed form and the steps.
+        seconds: of work; pauses do not count.
+        eta: seconds that the steps still need; None before the first step.
+        loss: mean training loss of the last step, nats, `[rows]`; None before there was one.
+        logit_lens_kl: KL(final ‖ logit lens) on text that is never trained on, nats, `[rows]`; None until
+            it is measured.
+        held_out_kl: the same of the lens, when it was last measured.
+        measured_step: after which step that was; -1 before the closed form.
+        measured_tokens: on how many held-out columns.
+    """
+
+    stage: str
+    share: float
+    step: int
+    steps: int
+    tokens: int
+    seconds: float
+    eta: float | None
+    loss: FloatArray | None
+    logit_lens_kl: FloatArray | None
+    held_out_kl: FloatArray | None
+    measured_step: int
+    measured_tokens: int
+
+
+def fit_steps(fit: Fit) -> Iterator[FitProgress]:
+    """Do what is left of a fit, handing over after every piece of work.
+
+    Whoever drives it may pause by not asking, and stop by never asking again: `fit.state` is whole at every
+    hand-over, to be written, kept, or gone on with by another call.
+
+    Yields:
+        Held-out KL is measured at the start and at the end, and on a fourth of the held-out columns after the
+        closed form and a few times while refining.
+
+    Raises:
+        LensError: for too little text, or a loss that is not finite.
+    """
+    fit.options.check()
+    if not fit.blocks.train or not fit.blocks.held_out:
+        raise LensError("There is too little text for a single block: give more, or shorter blocks.")
+    state, options = fit.state, fit.options
+    if state.logit_lens_kl is None:
+        yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
+    if options.closed_form_tokens and state.solved_rows < fit.model.num_blocks:
+        yield from _stage(fit, "closed form", _closed_form(fit))
+    if state.measured_step < 0 and options.closed_form_tokens:
+        yield from _stage(fit, "measuring", _measure(fit, _ON_THE_WAY))
+    if state.step < options.steps:
+        yield from _stage(fit, "refining", _refine(fit))
+    yield from measure(fit)
+
+
+def measure(fit: Fit) -> Iterator[FitProgress]:
+    """Measure the held-out KL of the lens as it is, on all held-out blocks: what is left to do at any end.
+
+    Yields:
+        The last one is `done`.
+    """
+    if fit.state.logit_lens_kl is None:
+        yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
+    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, _held_out_tokens(fit)):
+        yield from _stage(fit, "measuring", _measure(fit))
+    yield _progress(fit, "done", 1.0)
+
+
+def _stage(fit: Fit, name: str, work: Work) -> Iterator[FitProgress]:
+    """Drive a stage, with the time that it takes counted."""
+    clock = time.monotonic()
+    for share in work:
+        fit.state.seconds += time.monotonic() - clock
+        yield _progress(fit, name, share)
+        clock = time.monotonic()
+    fit.state.seconds += time.monotonic() - clock
+
+
+def _progress(fit: Fit, stage: str, share: float) -> FitProgress:
+    state, steps = fit.state, fit.options.steps
+    return FitProgress(
+        stage=stage,
+        share=share,
+        step=state.step,
+        steps=steps,
+        tokens=state.tokens,
+        seconds=state.seconds,
+        eta=state.step_seconds / state.step * (steps - state.step) if state.step else None,
+        loss=_rows(state.loss),
+        logit_lens_kl=_rows(state.logit_lens_kl),
+        held_out_kl=_rows(state.held_out_kl),
+        measured_step=state.measured_step,
+        measured_tokens=state.measured_tokens,
+    )
+
+
+def _rows(values: Tensor | None) -> FloatArray | None:
+    return None if values is None else values.cpu().numpy()
+
+
+# ── held-out KL ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _held_out_tokens(fit: Fit) -> int:
+    return sum(map(len, fit.blocks.held_out))
+
+
+def _measure_logit_lens(fit: Fit) -> Work:
+    lens = untrained_lens(fit.model.num_blocks, fit.model.d_model).to(fit.model.device)
+    fit.state.logit_lens_kl, _ = yield from _held_out_kl(fit, lens, 1)
+
+
+def _measure(fit: Fit, one_in: int = 1) -> Work:
+    kl, tokens = yield from _held_out_kl(fit, fit.state.lens(), one_in)
+    fit.state.held_out_kl, fit.state.measured_tokens = kl, tokens
+    fit.state.measured_step = fit.state.step
+
+
+def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
+    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`.
+
+    Columns whose logits are not finite are in no mean; where none is left, it is NaN.
+    """
+    model, blocks = fit.model, fit.blocks.held_out
+    total, counted = torch.zeros(2, model.num_blocks, dtype=torch.float64)
+    tokens = 0
+    for number, block in enumerate(blocks):
+        h = model.stream(block[None])[:, 0]  # [L+1, cols, d]
+        h = h[:, number % one_in :: one_in]  # other columns in each block
+        with torch.inference_mode():
+            x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
+        yield number / len(blocks)
+        sums, counts = yield from _shared(summed_kl(model, h[-1], x), number / len(blocks))
+        total += sums.double().cpu()
+        counted += counts.double().cpu()
+        tokens += h.shape[1]
+    return (total / counted).float(), tokens
+
+
+def _shared(work: Generator[None, None, _Result], share: float) -> Generator[float, None, _Result]:
+    """Hand over wherever `work` does, the same share of a stage being done; what it returns."""
+    while True:
+        try:
+            with torch.inference_mode():  # not around a hand-over: whoever gets it has a mode of its own
+                next(work)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+        yield share
+
+
+# ── the closed form ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _closed_form(fit: Fit) -> Work:
+    """Solve for every row, some rows at a time where their normal equations would not fit in memory."""
+    model, state, train = fit.model, fit.state, fit.blocks.train
+    count = min(len(train), max(1, fit.options.closed_form_tokens // len(train[0])))
+    while state.solved_rows < model.num_blocks:
+        if state.normal is None:
+            state.normal = NormalEquations.new(
+                state.solved_rows, model.num_blocks, model.d_model, model.device
+            )
+        normal = state.normal
+        rows = len(normal.rows) / model.num_blocks
+        while normal.blocks < count:
+            block = train[block_at(normal.blocks, len(train), fit.options.seed)]
+            h = model.stream(block[None])[:, 0]
+            with torch.no_grad():
+                normal.add(h)
+            if not normal.first_row:
+                state.tokens += len(block)
+            yield (normal.first_row / model.num_blocks) + rows * normal.blocks / count
+        for row in normal.rows:
+            weight, bias = normal.solve(row)
+            with torch.no_grad():
+                state.weights[row].copy_(weight)
+                state.biases[row].copy_(bias)
+            yield (normal.first_row / model.num_blocks) + rows
+        state.solved_rows, state.normal = normal.rows.stop, None
+    state.position = count
+
+
+# ── steps by KL ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refine(fit: Fit) -> Work:
+    """All steps that are left."""
+    model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
+    per_step = max(1, options.tokens_per_step // len(train[0]))
+    per_micro = max(1, MICRO_TOKENS // len(train[0]))
+    measure_every = max(1, options.steps // _TIMES_ON_THE_WAY)
+    stream = _first_hidden_states(fit)
+    with torch.inference_mode():
+        inputs = model.head.norm(stream[-1])
+    head = product_head(model, options.products, inputs)
+    vocabulary = _sampled_vocabulary(fit, head, inputs)
+    if options.optimizer == "muon":
+        state.scale_rates(_typical_size(stream[-1]) / _typical_size(stream[:-1]))
+    while state.step < options.steps:
+        clock = time.monotonic()
+        count = min(per_micro, per_step - state.blocks_in_step)
+        places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
+        ids = torch.stack([train[place] for place in places])
+        drawn = head
+        if head is not None and vocabulary is not None:
+            drawn = vocabulary.draw(head, mixed_seed(options.seed, state.position))
+        for _ in _micro_batch(fit, drawn, ids):
+            state.step_seconds += time.monotonic() - clock
+            yield (state.step + state.blocks_in_step / per_step) / options.steps
+            clock = time.monotonic()
+        state.position += count
+        state.blocks_in_step += count
+        state.tokens += ids.numel()
+        if state.blocks_in_step == per_step:
+            _step(fit, _counted(per_step, len(train[0]), options))
+        state.step_seconds += time.monotonic() - clock
+        yield (state.step + state.blocks_in_step / per_step) / options.steps
+        due = not state.blocks_in_step and not state.step % measure_every and state.step < options.steps
+        if due and state.measure_seconds <= _MEASURE_SHARE * state.step_seconds:
+            clock = time.monotonic()
+            for _ in _measure(fit, _ON_THE_WAY):
+                state.measure_seconds += time.monotonic() - clock
+                yield state.step / options.steps
+                clock = time.monotonic()
+            state.measure_seconds += time.monotonic() - clock
+
+
+def _first_hidden_states(fit: Fit) -> Tensor:
+    """Those of the first blocks, `[L + 1, cols, d]`: the same whenever a fit is gone on with."""
+    model = fit.model
+    return model.stream(torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]])).flatten(1, 2)
+
+
+def _typical_size(h: Tensor) -> Tensor:
+    """Root mean square of hidden states `[…, cols, d]`: the median over the columns, for some are huge."""
+    return h.float().square().mean(-1).sqrt().median(-1).values
+
+
+def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> SampledVocabulary | None:
+    """Which tokens a step should compute: those that the model says, and those of the text."""
+    size = fit.options.vocabulary
+    if head is None or not size or 2 * size > fit.model.vocabulary or fit.options.loss == "ce":
+        return None
+    counts = torch.zeros(fit.model.vocabulary, dtype=torch.long)
+    for block in fit.blocks.train:
+        counts += torch.bincount(block, minlength=len(counts))
+    with torch.inference_mode():
+        mean_probs = torch.stack(
+            [
+                head(x.to(head.weight.dtype)).softmax(-1, torch.float32).mean(0)
+                for x in torch.split(inputs, MICRO_TOKENS)
+            ]
+        )
+    return SampledVocabulary.of(size, mean_probs.mean(0), counts)
+
+
+def _counted(blocks: int, length: int, options: FitOptions) -> int:
+    """Over how many columns the loss of a step is a mean: with `ce` the last of a block has no next token."""
+    return blocks * (length - (options.loss == "ce"))
+
+
+def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
+    """Add the gradient of `ids` `[blocks, cols]`, on the CPU, to the parameters', and its losses to the sums.
+
+    Both happen after the last hand-over, so that the state is whole at each.
+    """
+    model, state = fit.model, fit.state
+    h = model.stream(ids)  # [L + 1, blocks, cols, d]
+    yield
+    # Out of inference mode, so that autograd may keep what it needs of them.
+    h = h.clone()
+    with torch.enable_grad():
+        x = torch.stack([model.head.norm(_translated(fit, h[row], row)) for row in range(len(h) - 1)])
+    with torch.no_grad():
+        final = model.head.norm(h[-1])
+    sums, gradient = yield from losses_and_gradient(
+        model, head, x, final=final, ids=ids.to(model.device), loss=fit.options.loss
+    )
+    parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
+    # All of them before any is added: without memory for one, nothing has changed.
+    for parameter, added in zip(parameters, torch.autograd.grad(x, parameters, gradient), strict=True):
+        parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
+    state.loss_sums += sums
+
+
+def _translated(fit: Fit, h: Tensor, row: int) -> Tensor:
+    wide = h.float()
+    return (wide + nn.functional.linear(wide, fit.state.weights[row], fit.state.biases[row])).to(h.dtype)
+
+
+def _step(fit: Fit, columns: int) -> None:
+    """One step of every optimizer, with the mean gradient clipped and the rate fallen so far.
+
+    Raises:
+        LensError: if a loss is not finite; the lens is as it was before the step.
+    """
+    state, options = fit.state, fit.options
+    loss = state.loss_sums / columns
+    state.loss_sums = torch.zeros_like(state.loss_sums)
+    state.blocks_in_step = 0
+    rows = [[p for p in row if p.grad is not None] for row in zip(state.weights, state.biases, strict=True)]
+    gradients = [p.grad for row in rows for p in row if p.grad is not None]
+    if not torch.isfinite(loss).all() or not all(bool(torch.isfinite(g).all()) for g in gradients):
+        for optimizer in state.optimizers:
+            optimizer.zero_grad()
+        if not state.step:  # no rate has changed anything yet
+            dtype = fit.model.dtype_name
+            raise LensError(
+                f"The model's logits are not finite on this text in {dtype}: no lens can be fitted."
+            )
+        raise LensError(f"The loss is not finite at step {state.step + 1}: try a lower learning rate.")
+    for gradient in gradients:
+        gradient.div_(columns)
+    if options.clip is not None:
+        for group in [[p for row in rows for p in row]] if options.clip_together else rows:
+            nn.utils.clip_grad_norm_(group, options.clip)
+    for optimizer in state.optimizers:
+        for settings in optimizer.param_groups:
+            settings["lr"] = options.lr * settings["scale"] * (1 - state.step / options.steps)
+        optimizer.step()
+        optimizer.zero_grad()
+    state.step += 1
+    state.loss = loss

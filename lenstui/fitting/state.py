@@ -1,0 +1,251 @@
+"""A fit under way: the model, the text, and all that changes from one micro-batch to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lenstui.fitting.closed_form import NormalEquations
+from lenstui.fitting.options import FitOptions
+from lenstui.lens.tuned import TunedLens
+from lenstui.model.load import Model
+from lenstui.support.errors import LensError
+
+
+@dataclass(frozen=True, eq=False)
+class FitBlocks:
+    """Blocks of token ids to fit on, and others that are never trained on, on the CPU.
+
+    Attributes:
+        train: `[cols]` each.
+        held_out: `[cols]` each.
+    """
+
+    train: Sequence[Tensor]
+    held_out: Sequence[Tensor]
+
+    @classmethod
+    def enough(
+        cls, train: Iterable[Tensor], held_out: Iterable[Tensor], options: FitOptions, *, whole: bool = False
+    ) -> FitBlocks:
+        """As many blocks as `options` can use, and no more: the rest of a large text is not even read.
+
+        Args:
+            train: blocks to fit on, as many as there are.
+            held_out: blocks that are not.
+            options: how much is wanted.
+            whole: take all of `train`.
+        """
+        wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
+        return cls(
+            list(islice(train, None if whole else -(-wanted // options.seq_len))),
+            list(islice(held_out, max(1, options.held_out_tokens // options.seq_len))),
+        )
+
+
+def block_at(position: int, count: int, seed: int) -> int:
+    """Which of `count` blocks comes at `position`: pass after pass, each in an order of its own.
+
+    A function of its arguments alone, so that the position is all there is to remember.
+    """
+    number, place = divmod(position, count)
+    return int(_order(count, seed, number)[place])
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, number: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(mixed_seed(seed, number)))
+
+
+def mixed_seed(*numbers: int) -> int:
+    """A seed that is another one where any of the numbers is: of 32 bits, PyTorch looks at no more."""
+    return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=4).digest())
+
+
+@dataclass(eq=False)
+class FitState:
+    """All that changes while a fit runs. At every hand-over it is whole: it can be written and gone on with.
+
+    Attributes:
+        weights: `A` of every row, `[d, d]` each, float32; their `grad` is the sum over the step so far.
+        biases: `b` of every row, `[d]` each.
+        optimizers: over them.
+        normal: of the closed form, until it is solved.
+        solved_rows: how many rows the closed form has solved.
+        step: optimizer steps that are done.
+        position: how many blocks were drawn.
+        blocks_in_step: how many of them belong to the step that is under way.
+        tokens: columns seen, by the closed form and the steps.
+        seconds: of work.
+        step_seconds: those of them that went into steps.
+        measure_seconds: those that went into measuring between steps.
+        loss_sums: of the step under way, nats, `[rows]`.
+        loss: mean of the last step, nats, `[rows]`; None before there was one.
+        logit_lens_kl: KL(final ‖ logit lens) on the held-out text, nats, `[rows]`; None until measured.
+        held_out_kl: that of the lens, when it was last measured.
+        measured_step: at which step that was; -1 before the closed form.
+        measured_tokens: on how many held-out columns.
+    """
+
+    weights: list[nn.Parameter]
+    biases: list[nn.Parameter]
+    optimizers: list[torch.optim.Optimizer]
+    loss_sums: Tensor
+    normal: NormalEquations | None = None
+    solved_rows: int = 0
+    step: int = 0
+    position: int = 0
+    blocks_in_step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    step_seconds: float = 0.0
+    measure_seconds: float = 0.0
+    loss: Tensor | None = None
+    logit_lens_kl: Tensor | None = None
+    held_out_kl: Tensor | None = None
+    measured_step: int = -1
+    measured_tokens: int = 0
+
+    @classmethod
+    def new(cls, model: Model, options: FitOptions) -> FitState:
+        """Before anything was done: the logit lens."""
+        d, device = model.d_model, model.device
+        weights = [nn.Parameter(torch.zeros(d, d, device=device)) for _ in range(model.num_blocks)]
+        biases = [nn.Parameter(torch.zeros(d, device=device)) for _ in range(model.num_blocks)]
+        optimizers = _optimizers(weights, biases, options)
+        return cls(weights, biases, optimizers, torch.zeros(model.num_blocks, device=device))
+
+    def lens(self) -> TunedLens:
+        """A copy of the lens as it is now, on its device."""
+        with torch.no_grad():
+            return TunedLens(torch.stack([*self.weights]), torch.stack([*self.biases]))
+
+    def scale_rates(self, scales: Tensor) -> None:
+        """Multiply the learning rate of every row by its own of `scales`, `[rows]`."""
+        for optimizer in self.optimizers:
+            groups = optimizer.param_groups
+            for settings, scale in zip(
+                groups, scales.repeat(len(groups) // len(scales)).tolist(), strict=True
+            ):
+                settings["scale"] = scale
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, on the CPU: what a checkpoint keeps."""
+        return {
+            "weights": [_kept(weight) for weight in self.weights],
+            "biases": [_kept(bias) for bias in self.biases],
+            "gradients": [
+                None if parameter.grad is None else _kept(parameter.grad)
+                for parameter in (*self.weights, *self.biases)
+            ],
+            "optimizers": [_on_cpu(optimizer.state_dict()) for optimizer in self.optimizers],
+            "normal": None if self.normal is None else self.normal.state_dict(),
+            **{name: _kept(getattr(self, name)) for name in _PLAIN},
+        }
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Go back to what `state_dict` kept, of a fit with the same model and options.
+
+        Raises:
+            LensError: if it is of another shape.
+        """
+        try:
+            parameters = [*self.weights, *self.biases]
+            values = [*kept["weights"], *kept["biases"]]
+            for parameter, value, gradient in zip(parameters, values, kept["gradients"], strict=True):
+                with torch.no_grad():
+                    parameter.copy_(value)
+                parameter.grad = None if gradient is None else gradient.to(parameter.device)
+            for optimizer, state in zip(self.optimizers, kept["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            normal = kept["normal"]
+            self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
+            for name in _PLAIN:
+                setattr(self, name, kept[name])
+            self.loss_sums = self.loss_sums.to(parameters[0].device)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
+
+
+_PLAIN = (
+    "loss_sums", "solved_rows", "step", "position", "blocks_in_step", "tokens", "seconds", "step_seconds",
+    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "measured_step", "measured_tokens",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fit under way.
+
+    Attributes:
+        model: from `load`.
+        blocks: its text.
+        options: how, suited to the model.
+        state: how far it is; `fit_steps` moves it on.
+        data: names of the texts.
+    """
+
+    model: Model
+    blocks: FitBlocks
+    options: FitOptions
+    state: FitState
+    data: tuple[str, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the blocks, to know the same text again by."""
+        digest = blake2b(digest_size=16)
+        for block in (*self.blocks.train, *self.blocks.held_out):
+            digest.update(block.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _optimizers(
+    weights: list[nn.Parameter], biases: list[nn.Parameter], options: FitOptions
+) -> list[torch.optim.Optimizer]:
+    """Each row is a group of its own, with the `scale` of its rate."""
+    for weight in weights:
+        weight.requires_grad_(not options.bias_only)
+    matrices = [] if options.bias_only else _groups(weights)
+    offsets, decay = _groups(biases), options.weight_decay
+    if options.optimizer == "sgd":
+        nesterov = options.momentum > 0
+        return [
+            torch.optim.SGD(
+                [*matrices, *offsets],
+                options.lr,
+                momentum=options.momentum,
+                weight_decay=decay,
+                nesterov=nesterov,
+            )
+        ]
+    if options.optimizer == "adam" or not matrices:
+        return [torch.optim.AdamW([*matrices, *offsets], options.lr, weight_decay=decay)]
+    muon = torch.optim.Muon(
+        matrices, options.lr, weight_decay=decay, momentum=options.momentum, adjust_lr_fn="match_rms_adamw"
+    )
+    return [muon, torch.optim.AdamW(offsets, options.lr, weight_decay=decay)]
+
+
+def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    return [{"params": [parameter], "scale": 1.0} for parameter in parameters]
+
+
+def _kept(value: Any) -> Any:
+    """A copy that the fit will not change, on the CPU."""
+    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_on_cpu(item) for item in value]
+    return _kept(value)

@@ -1,0 +1,1 @@
+"""What the model thread does for the screen, and the messages that say what came of it."""

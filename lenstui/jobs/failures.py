@@ -1,0 +1,24 @@
+"""What goes wrong in a job of the model thread: a message, never the end of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lenstui.support.errors import LensError, named_line
+
+
+@contextmanager
+def told(tell: Callable[[str], object], what: str) -> Iterator[None]:
+    """Tell what is raised meanwhile: as it is, if it is ours, and else behind `what`.
+
+    Args:
+        tell: takes the text.
+        what: failed, where torch or transformers say how.
+    """
+    try:
+        yield
+    except LensError as error:
+        tell(str(error))
+    except Exception as error:  # whatever torch and transformers raise must not end the program
+        tell(f"{what}: {named_line(error)}")

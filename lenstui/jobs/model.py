@@ -1,0 +1,183 @@
+"""The jobs of the model thread that change what is open: a model, its lens. (Prompts: `read_work`.)
+
+Torch is imported here, inside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from lenstui.jobs.beside import Beside, beside_no_longer, give_back_memory
+from lenstui.jobs.failures import told
+from lenstui.jobs.messages import (
+    BesideTold,
+    LensNotSaved,
+    LensOpened,
+    LensRefused,
+    LensSaved,
+    LoadFailed,
+    LoadStage,
+    ModelLoaded,
+    OpenModel,
+)
+from lenstui.jobs.model_thread import Stop
+from lenstui.opening.opened import DOWNLOADING, Opened, open_model
+from lenstui.readout.cells import row_labels
+from lenstui.support.errors import LensError, NoDeviceError, named_line
+from lenstui.support.request import Start
+
+if TYPE_CHECKING:
+    from lenstui.lens.tuned import TunedLens
+
+
+class ModelWork:
+    """The open model with its lens, and what is beside it. Touched by the model thread alone."""
+
+    def __init__(self, post: Callable[[Message], object]) -> None:
+        """Open nothing yet.
+
+        Args:
+            post: takes the messages.
+        """
+        self._post = post
+        self._opened: Opened | None = None
+        self.beside: Beside | None = None  # what else is on screen, in the tuned lens's place
+        self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
+
+    @property
+    def opened(self) -> Opened | None:
+        """What is open just now; itself never changed. The only part that other threads may ask for."""
+        return self._opened
+
+    @property
+    def described(self) -> OpenModel:
+        """The open model, with what is beside it."""
+        assert self._opened is not None
+        described = _describe(self._opened)
+        if self.beside is None:
+            return described
+        return replace(
+            described,
+            comparison=self.beside.described,
+            context=self.beside.context,
+            remarks=(*described.remarks, *self.beside.remarks),
+        )
+
+    def load(self, start: Start, stop: Stop) -> None:
+        """Open the model that `start` asks for. A failure leaves the one before as it was."""
+        self.open(start, stop, self._change)
+
+    def open(self, start: Start, stop: Stop, use: Callable[[Opened], None]) -> None:
+        """Hand a model that was asked for to `use`, which may refuse it too; a failure is posted."""
+        try:
+            opened = open_model(start, self._say_stage, stop)
+            if not stop():
+                use(opened)
+        except LensError as error:
+            if not stop():  # else it is given up, which is known
+                self._post(LoadFailed(str(error), no_device=isinstance(error, NoDeviceError)))
+        except Exception as error:  # whatever torch and transformers raise must not end the program
+            self._post(LoadFailed(f"Opening failed: {named_line(error)}"))
+
+    def _change(self, opened: Opened) -> None:
+        """Have another model open. What is beside it stays there if it can."""
+        is_first, remark = self._opened is None, None
+        self._opened = opened
+        if self.beside is not None:
+            self.beside, remark = beside_no_longer(self.beside, opened)
+        if not is_first:
+            give_back_memory()
+        self._post(ModelLoaded(self.described))
+        if remark is not None:
+            self._post(BesideTold(remark))
+
+    def _say_stage(self, stage: str) -> None:
+        self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
+
+    def prefer(self, lens_in_training: Callable[[], TunedLens | None]) -> None:
+        """While `lens_in_training` has one, prompts are read through it instead of the lens in use."""
+        self._lens_in_training = lens_in_training
+
+    @property
+    def lens_in_training(self) -> TunedLens | None:
+        """The one that is fitted to the open model just now, if any."""
+        return self._lens_in_training()
+
+    @property
+    def lens_on_screen(self) -> TunedLens | None:
+        """The open model's: the one in training, if any, but in a comparison always the one in use."""
+        assert self._opened is not None
+        return (self.lens_in_training if self.beside is None else None) or self._opened.lens
+
+    def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
+        """Read the open model through a lens that was made for it."""
+        assert self._opened is not None
+        self._use(replace(self._opened, lens=lens, lens_file=file, warning=None))
+
+    def _use(self, opened: Opened) -> None:
+        """Have another lens with the open model, on its side of a comparison too."""
+        self._opened = opened
+        if self.beside is not None:
+            self.beside = self.beside.with_left(opened)
+        self._post(LensOpened(self.described))
+
+    def open_lens(self, path: Path, stop: Stop) -> None:
+        """Give the open model another lens. A failure leaves the one before as it was."""
+        if self._opened is None:
+            self._post(LensRefused("No model is open: a lens needs one."))
+            return
+        from lenstui.lens.compatibility import fit_warning
+        from lenstui.lens.formats.library import meant_folder
+        from lenstui.lens.formats.own import open_lens
+
+        with told(lambda text: self._post(LensRefused(text)), f"{path} was not opened"):
+            lens = open_lens(path)
+            warning = fit_warning(lens, self._opened.model)
+            if not stop():
+                file = meant_folder(path) or path
+                self._use(replace(self._opened, lens=lens, lens_file=file, warning=warning))
+
+    def save_lens(self, path: Path, as_folder: bool) -> None:
+        """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""
+        if self._opened is None or self._opened.lens is None:
+            self._post(LensNotSaved("No lens is in use: there is nothing to save."))
+            return
+        from lenstui.lens.compatibility import marked
+        from lenstui.lens.formats.library import save_library_folder
+        from lenstui.lens.formats.own import save_lens
+
+        with told(lambda text: self._post(LensNotSaved(text)), f"{path} was not written"):
+            lens, remark = self._opened.lens, None
+            if as_folder:
+                lens, remark = marked(lens, self._opened.model)
+                save_library_folder(lens, path)
+            else:
+                save_lens(lens, path)
+            self._post(LensSaved(path, remark))
+
+
+def _describe(opened: Opened) -> OpenModel:
+    model, lens = opened.model, opened.lens
+    held_out = lens.fit.get("held_out_kl") if lens is not None else None
+    return OpenModel(
+        name=model.name,
+        remarks=opened.remarks,
+        rows=row_labels(model.num_blocks),
+        d_model=model.d_model,
+        vocabulary=model.vocabulary,
+        context=model.context,
+        device=str(model.device),
+        dtype=model.dtype_name,
+        wiring=tuple(f"{check.name}: off by {check.worst:.1e}" for check in model.wiring),
+        lens=None if lens is None else lens.name,
+        lens_kl=sum(held_out) / len(held_out) if held_out and all(map(isfinite, held_out)) else None,
+        lens_file=opened.lens_file,
+        allowed=model.allowed,
+        revision=model.revision,
+    )

@@ -1,0 +1,127 @@
+"""The jobs that look what models there are. They touch no model, and import neither torch nor the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from textual.message import Message
+
+from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed, RevisionsListed
+from lenstui.jobs.model_thread import Stop
+from lenstui.model.cache import cached_models, cached_revisions, family, partial_models
+from lenstui.model.gguf import is_gguf
+from lenstui.model.memory import free_memory, needed_memory, peak_memory
+from lenstui.model.size import model_size
+from lenstui.support import paths
+
+Post = Callable[[Message], object]
+
+BUNDLED = "bundled"
+FOLDER = "folder …"  # one that is no model
+PARTLY = "partly"  # in the cache
+_MOST_PATHS = 200
+
+
+def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop: Stop) -> None:
+    """The models of the cache, whole ones first; folders and files that were open before; the bundled one.
+
+    Args:
+        post: takes the message.
+        recent: names of models that were open before, the last one first.
+        device: that a model would be loaded to, `auto` for the first that there is.
+        dtype: as the user named it.
+        stop: whether nobody waits any more.
+    """
+    device = _whose_memory(device)
+    listed = []
+    for model in cached_models():
+        if stop():
+            return
+        size, take = model.size.files, needed_memory(model.size, dtype, device)
+        listed.append(ListedModel(model.name, "cache", model.family, size, take, model.used, model.revisions))
+    known = {model.name for model in listed}
+    listed += [ListedModel(name, PARTLY) for name in partial_models(known)]
+    for name in recent:
+        place = Path(name).expanduser()
+        if name not in known and (where := _kind(place)) not in {None, FOLDER}:
+            listed.append(_in_place(name, str(where), place, device, dtype))
+    listed.append(replace(_in_place("", BUNDLED, paths.bundled_model(), device, dtype), used=0.0))
+    post(ModelsListed(tuple(listed), free_memory(device), peak_memory(device), device, dtype))
+
+
+def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> None:
+    """The folders and GGUF files that a path may go on to, models first.
+
+    Args:
+        post: takes the message.
+        typed: the beginning of a path, `~` for the home folder.
+        device: as for `list_models`.
+        dtype: as for `list_models`.
+        stop: whether nobody waits any more.
+    """
+    base, slash, begun = typed.rpartition("/")
+    prefix, trouble = base + slash, f"There is no folder and no GGUF file {typed}."
+    try:
+        entries = sorted(
+            entry
+            for entry in Path(prefix or ".").expanduser().iterdir()
+            if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+        )
+        if not begun:
+            trouble = f"There is no model in {typed}, and no folder."
+    except PermissionError:
+        entries, trouble = [], f"{prefix} may not be read."
+    except (OSError, RuntimeError, ValueError):  # not a folder; ~ of nobody; a zero byte
+        entries = []
+    found = ((entry, kind) for entry in entries if not stop() and (kind := _kind(entry)) is not None)
+    listed = [
+        ListedModel(f"{prefix}{entry.name}/", kind)
+        if kind == FOLDER
+        else _in_place(f"{prefix}{entry.name}", kind, entry, _whose_memory(device), dtype)
+        for entry, kind in islice(found, _MOST_PATHS)
+    ]
+    listed.sort(key=lambda model: model.where == FOLDER)
+    if slash and not begun and (here := _expanded(base)) is not None and _kind(here) == "folder":
+        listed.insert(0, _in_place(base, "folder", here, _whose_memory(device), dtype))
+    if not stop():
+        post(PathsListed(typed, tuple(listed), "" if listed else trouble))
+
+
+def list_revisions(post: Post, name: str, step: int) -> None:
+    """The revisions of a model that are in the cache."""
+    post(RevisionsListed(name, cached_revisions(name), step))
+
+
+def _expanded(name: str) -> Path | None:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ of nobody
+        return None
+
+
+def _whose_memory(device: str) -> str:
+    """The device whose memory a model takes."""
+    return "cpu" if device in {"auto", "mps"} else device
+
+
+def _in_place(name: str, where: str, place: Path, device: str, dtype: str) -> ListedModel:
+    """A model that is in a folder or a file, and what it takes."""
+    size = model_size(place)
+    try:
+        used = place.stat().st_mtime
+    except OSError:  # gone meanwhile
+        used = 0.0
+    return ListedModel(name, where, family(place), size.files, needed_memory(size, dtype, device), used)
+
+
+def _kind(place: Path) -> str | None:
+    """What it is, if it could be opened or gone into."""
+    try:
+        if place.is_dir():
+            return "folder" if (place / "config.json").is_file() else FOLDER
+        return "GGUF" if is_gguf(place) and place.is_file() else None
+    except OSError:  # a folder that may not be looked into
+        return None

@@ -1,0 +1,293 @@
+"""Read a prompt set: the jobs that open its file, read it case by case, and write what was read.
+
+The file thread opens and writes. The model thread reads, and hands over after every case, so that prompts are
+answered meanwhile and a fit goes on. Torch is imported here, inside the jobs.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from lenstui.export.names import typed_path
+from lenstui.jobs.failures import told
+from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.jobs.set_messages import (
+    CaseLine,
+    CasesRead,
+    ReadCase,
+    SetEnd,
+    SetEnded,
+    SetNotWritten,
+    SetOpened,
+    SetSource,
+    SetStarted,
+    SetWritten,
+)
+from lenstui.opening.opened import Opened
+from lenstui.readout.reading import Reading
+from lenstui.readout.sets.prompts import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
+from lenstui.support.errors import LensError, named_line
+from lenstui.support.paths import made
+from lenstui.support.printable import printable
+from lenstui.support.request import Start
+
+if TYPE_CHECKING:
+    from lenstui.readout.sets.cases import CaseReadout, FailedCase
+
+Post = Callable[[Message], object]
+
+PERIOD = 0.1  # seconds between two messages
+_KIND = "prompt set"
+
+NO_MODEL = "No model is open yet: its prompts cannot be read."
+OTHER_MODEL = "another model was opened"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetRequest:
+    """A prompt set to read.
+
+    Attributes:
+        number: which reading this is.
+        typed: the file as it was typed, or `examples`.
+        start: what the program was started with.
+        reading: how each prompt is read; without sublayers.
+        given_up: set once nobody wants more of it.
+    """
+
+    number: int
+    typed: str
+    start: Start
+    reading: Reading = field(default=Reading())
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetOrder:
+    """What is to be taken away.
+
+    Attributes:
+        cases: all that were read, in the file's order, those that failed among them.
+        source: where they come from.
+        texts: display texts of every token in them.
+        form: `csv`, `parquet`, `json`, `md` or `command`.
+        value: which means to show, where a form shows one.
+        file: where to.
+    """
+
+    cases: Sequence[CaseReadout | FailedCase]
+    source: SetSource
+    texts: Mapping[int, str]
+    form: str
+    value: str
+    file: Path
+
+
+class SetWork:
+    """Reads one set at a time. Its methods return at once; what becomes of them is posted."""
+
+    def __init__(
+        self, opened: Callable[[], Opened | None], thread: ModelThread, file_thread: ModelThread
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            opened: what is open just now.
+            thread: that does model work.
+            file_thread: that looks at files.
+        """
+        self._opened = opened
+        self._thread = thread
+        self._file_thread = file_thread
+
+    def read(self, request: SetRequest, post: Post) -> None:
+        """Open a file of prompts and read them; the set that is being read ends."""
+        self._file_thread.submit(_KIND, lambda stop: self._open(request, post, stop))
+
+    def write(self, order: SetOrder, post: Post) -> None:
+        """Write what was read, in the form that `lenstui read --prompts` gives it."""
+        self._file_thread.submit(f"write {order.file}", lambda stop: _write(order, post))
+
+    # ── on the file thread ───────────────────────────────────────────────────────────────────────────────
+
+    def _open(self, request: SetRequest, post: Post, stop: Stop) -> None:
+        number = request.number
+        try:
+            prompts, options = _opened_file(request.typed)
+        except LensError as error:
+            post(SetEnded(number, SetEnd.FAILED, str(error)))
+            return
+        except Exception as error:  # whatever pyarrow and the disk come up with
+            post(SetEnded(number, SetEnd.FAILED, named_line(error)))
+            return
+        if stop() or request.given_up.is_set():
+            post(SetEnded(number, SetEnd.STOPPED))
+            return
+        skipped = prompts.skipped
+        remark = str(skipped) if skipped.count else None
+        post(SetOpened(number, prompts.name, len(prompts.cases), prompts.groups, skipped.count, remark))
+        self._thread.submit(
+            _KIND,
+            lambda stop: self._guarded(self._read(request, prompts, options, post, stop), number, post),
+            priority=1,
+        )  # fmt: skip
+
+    # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
+
+    def _guarded(self, steps: Iterator[None], number: int, post: Post) -> Iterator[None]:
+        """The steps of a job; what goes wrong is told."""
+        with told(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
+            yield from steps
+
+    def _read(
+        self,
+        request: SetRequest,
+        prompts: PromptSet,
+        options: tuple[str, ...],
+        post: Post,
+        stop: Stop,
+    ) -> Iterator[None]:
+        from lenstui.readout.sets.cases import read_set
+
+        opened, number = self._opened(), request.number
+        if opened is None:
+            raise LensError(NO_MODEL)
+        source = _source(opened, request, prompts, options)
+        post(SetStarted(number, source))
+        began = posted = time.monotonic()
+        batch: list[ReadCase] = []
+        texts: set[int] = set()
+
+        def hand_on() -> None:
+            nonlocal posted
+            posted = time.monotonic()
+            if batch:
+                found = opened.model.texts.of(texts)
+                post(CasesRead(number, tuple(batch), found, posted - began))
+                batch.clear()
+                texts.clear()
+
+        for readout in read_set(opened.model, prompts.cases, opened.lens, reading=request.reading):
+            batch.append(ReadCase(case_line(readout, source), readout))
+            texts |= _tokens(readout)
+            if time.monotonic() - posted >= PERIOD:
+                hand_on()
+            yield
+            now = self._opened()
+            if now is None or now.model is not opened.model:
+                hand_on()
+                post(SetEnded(number, SetEnd.STOPPED, OTHER_MODEL))
+                return
+            if stop() or request.given_up.is_set():
+                hand_on()
+                post(SetEnded(number, SetEnd.STOPPED))
+                return
+        hand_on()
+        post(SetEnded(number, SetEnd.DONE))
+
+
+def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
+    """A case as the table shows it."""
+    from lenstui.export.set_values import target_text
+    from lenstui.readout.sets.cases import FailedCase
+
+    case = readout.case
+    prompt = printable(case.text)
+    group = None if case.group is None else printable(case.group)
+    if isinstance(readout, FailedCase):
+        return CaseLine(case.number, prompt, group, reason=printable(readout.reason))
+    column = next(iter(readout.lenses.values()))  # of the last row, where all lenses are one
+    has_target = readout.target is not None
+    return CaseLine(
+        case.number,
+        prompt,
+        group,
+        final=readout.final_text or "",
+        final_prob=_number(readout.final_prob),
+        target=target_text(readout),
+        target_prob=_number(float(column.target_prob[-1])) if has_target else None,
+        target_rank=int(column.target_rank[-1]) if has_target and column.target_rank[-1] >= 0 else None,
+        settles=tuple(readout.lenses[name].crystallization for name in source.lenses),
+    )
+
+
+def _number(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
+    """Every token in a readout."""
+    from lenstui.readout.sets.cases import FailedCase
+
+    if isinstance(readout, FailedCase):
+        return set()
+    tokens = set() if readout.target is None else {readout.target.id}
+    for column in readout.lenses.values():
+        tokens.update(token for token in column.top1.tolist() if token >= 0)
+    return tokens
+
+
+def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
+    """The cases of the file that is meant, and the options of `lenstui read` that mean it too."""
+    if typed.strip() == EXAMPLES:
+        return example_prompts(), (f"--prompts={EXAMPLES}",)
+    path = typed_path(typed)
+    return open_prompts(PromptFile(path)), (f"--prompts={path}",)
+
+
+def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tuple[str, ...]) -> SetSource:
+    from lenstui.export.set_tidy import SetHeading
+    from lenstui.opening.opened import lens_to_name, source_of
+    from lenstui.readout.cells import row_labels
+
+    model, reading = opened.model, request.reading
+    for reason in reading.refused(model.allowed, model.num_blocks).values():
+        raise LensError(reason)
+    labels = row_labels(model.num_blocks)
+    source = source_of(opened, tuned=opened.lens is not None)
+    named = source.model
+    if Path(named).is_dir():  # so that it is found from everywhere
+        named = str(Path(named).absolute())
+    heading = SetHeading(
+        prompts=prompts.name,
+        rows=tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
+        source=replace(source, model=named, final_norm=reading.final_norm, chat=reading.chat),
+        skipped=prompts.skipped.count,
+    )
+    no_command = None
+    if opened.lens is not None and (opened.lens_file is None or not opened.lens_file.exists()):
+        no_command = "No command reads the same: the lens in use is in no file. o lists it, s saves it."
+    lens = None if opened.lens is None or no_command else lens_to_name(opened)
+    lenses = ("logit",) if opened.lens is None else ("logit", "tuned")
+    file = None if lens is None else lens.absolute()
+    return SetSource(heading, lenses, reading, request.start, options, file, no_command)
+
+
+def _write(order: SetOrder, post: Post) -> None:
+    from lenstui.export.place import replacing
+    from lenstui.export.set_forms import SetManner, write_set
+
+    source, file = order.source, order.file
+    try:
+        made(file.parent)
+        if order.form == "command":
+            with replacing(file) as out:
+                out.write(f"{source.command(order.value)}\n".encode())
+            post(SetWritten(file))
+            return
+        command = source.command(order.value, order.form, file) if order.form == "md" else ""
+        write_set(order.form, order.cases, source.heading, SetManner(order.texts, order.value, command), file)
+    except LensError as error:
+        post(SetNotWritten(str(error)))
+    except Exception as error:  # a full disk, no memory
+        post(SetNotWritten(f"It was not written: {named_line(error)}"))
+    else:
+        post(SetWritten(file))

@@ -1,0 +1,46 @@
+"""Devices and dtypes by the names that a user types."""
+
+from __future__ import annotations
+
+import torch
+
+from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
+from lenstui.support.errors import LensError, NoDeviceError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the first accelerator, else the CPU.
+
+    Raises:
+        NoDeviceError: if there is no such device here.
+        LensError: if that is the name of none.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if not is_device_name(name):
+        raise LensError(f"Unknown device {name!r}: {DEVICES}.")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise NoDeviceError(f"There is no {name} here ({count} CUDA devices). Use --device auto or cpu.")
+        return torch.device("cuda", device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise NoDeviceError("There is no mps device here. Use --device auto or cpu.")
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
+    """The dtype called `name`; `auto` is float32 on the CPU, the checkpoint's own (`"auto"`) elsewhere.
+
+    Raises:
+        LensError: for an unknown name.
+    """
+    if name not in DTYPES:
+        raise LensError(f"Unknown dtype {name!r}: {', '.join(DTYPES)}.")
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype

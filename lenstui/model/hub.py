@@ -1,0 +1,379 @@
+"""From what the user typed to where a model is: a folder, a GGUF file, the Hugging Face cache, the hub.
+
+The network is touched only by `reachable`, which has a hard time limit, and by `download`, which is a child
+process that can be killed. Only that child imports huggingface_hub, so this module is light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from lenstui.model import download as child
+from lenstui.model.gguf import SUFFIX, check_gguf, is_gguf, only_gguf
+from lenstui.model.name import looks_like_a_path
+from lenstui.support import paths
+from lenstui.support.errors import LensError
+
+DEFAULT_MODEL = "EleutherAI/pythia-14m"
+BUNDLED_MODEL = "bundled model"
+
+_MAIN = "main"  # the branch that is meant where no revision is named
+_POLL = 0.05  # seconds between two looks at `should_stop`
+_GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    """How far a download is.
+
+    Attributes:
+        done: bytes that are on the disk.
+        total: bytes of all files that are needed.
+        file: the one that is being downloaded.
+    """
+
+    done: int
+    total: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The model to open when the user named none.
+
+    Attributes:
+        name: what to call it.
+        path: the folder that holds it.
+        reason: why it is not the default model, one sentence; None where it is.
+    """
+
+    name: str
+    path: Path
+    reason: str | None
+
+
+class DownloadStopped(LensError):  # noqa: N818, an outcome that was asked for
+    """The caller's `should_stop` ended the download."""
+
+
+OnProgress = Callable[[DownloadProgress], None]
+ShouldStop = Callable[[], bool]
+
+
+def find_local(name: str, revision: str | None = None, *, with_code: bool = False) -> Path | None:
+    """The folder of a model that is on this machine, without touching the network.
+
+    Args:
+        name: a folder or GGUF file, taken as it is, or `OWNER/NAME`, which the Hugging Face cache may have.
+        revision: a branch, tag or commit; `main` where None.
+
+    Returns:
+        The folder; None where there is none, or where the cache holds only a part of the model.
+    """
+    if place := _place(name):
+        return place
+    snapshot = _snapshot(name, revision)
+    if snapshot is None or not _is_complete(snapshot) or (with_code and not _has_code(snapshot)):
+        return None
+    return snapshot
+
+
+def resolve(
+    name: str,
+    revision: str | None = None,
+    *,
+    with_code: bool = False,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Path:
+    """The folder or GGUF file of a model, downloaded if it is not on this machine.
+
+    Args:
+        name: a folder, a GGUF file, or `OWNER/NAME` on the hub.
+        revision: a branch, tag or commit on the hub.
+        with_code: the Python files that the model brings are wanted too.
+        on_progress: told at most ten times a second how far the download is, in the caller's thread.
+        should_stop: asked at least ten times a second during a download.
+
+    Raises:
+        DownloadStopped: if `should_stop` said so.
+        LensError: whatever is wrong, in one line that says what to do.
+    """
+    if not name.strip():
+        raise LensError("No model is named: give a folder, a GGUF file, or OWNER/NAME on the hub.")
+    if "://" in name:
+        raise LensError(f"{name} is an address: give only OWNER/NAME.")
+    if place := _place(name):
+        return _checked(place, revision)
+    if name.lower().endswith(SUFFIX):
+        raise LensError(f"No such file: {name}. A GGUF file on the hub has to be downloaded first.")
+    if looks_like_a_path(name):
+        raise LensError(f"No such folder: {name}")
+    if local := find_local(name, revision, with_code=with_code):
+        return local
+    if why := _why_no_network():
+        called = name if revision is None else f"{name} at revision {revision}"
+        where = "is only partly in" if _snapshot(name, revision) else "is not in"
+        raise LensError(f"{called} {where} the cache ({hub_cache()}) and {why}, or give a folder, or --demo.")
+    return download(name, revision, on_progress, should_stop, with_code=with_code)
+
+
+def choose_default(on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None) -> Choice:
+    """The default model from the cache, else from the hub, else the bundled model with the reason.
+
+    Args:
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` said so.
+    """
+    if cached := find_local(DEFAULT_MODEL):
+        return Choice(DEFAULT_MODEL, cached, None)
+    if variable := offline_variable():
+        why = f"is not in the cache and {variable} is set"
+    elif not reachable():
+        why = f"is not in the cache and {_host()} did not answer"
+    else:
+        try:
+            return Choice(DEFAULT_MODEL, download(DEFAULT_MODEL, None, on_progress, should_stop), None)
+        except DownloadStopped:
+            raise
+        except LensError as error:
+            why = f"could not be downloaded ({str(error).rstrip('.')})"
+    return Choice(BUNDLED_MODEL, paths.bundled_model(), f"This is the bundled model: {DEFAULT_MODEL} {why}")
+
+
+def download(
+    name: str,
+    revision: str | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+    *,
+    with_code: bool = False,
+) -> Path:
+    """Download a model into the Hugging Face cache, in a child process.
+
+    Complete files are kept whatever happens, and are not asked for again by the next try.
+
+    Args:
+        name: `OWNER/NAME`.
+        revision: a branch, tag or commit; `main` where None.
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+        with_code: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` said so; the child is gone then.
+        LensError: if it failed.
+    """
+    with tempfile.TemporaryFile() as complaints, _running(name, revision, complaints, with_code) as messages:
+        for message in messages:
+            if should_stop is not None and should_stop():
+                raise DownloadStopped(f"The download of {name} was stopped.")
+            if message is None:
+                continue
+            if "error" in message:
+                raise LensError(message["error"])
+            if "path" in message:
+                return Path(message["path"])
+            if on_progress is not None:
+                on_progress(DownloadProgress(**message))
+        complaints.seek(0)
+        last = (complaints.read().decode(errors="replace").strip() or "killed").splitlines()[-1]
+    raise LensError(
+        f"The download of {name} ended without a result ({last}): try again; complete files are kept."
+    )
+
+
+def reachable(timeout: float = 2.0) -> bool:
+    """Whether the hub (`HF_ENDPOINT`) answers. False at once where a variable says offline.
+
+    Args:
+        timeout: seconds that this may take, even when the name server hangs.
+    """
+    if offline_variable():
+        return False
+    answer: SimpleQueue[bool] = SimpleQueue()
+    # A thread, because a hanging name server does not obey a socket's timeout, nor does an answer in drops.
+    threading.Thread(target=lambda: answer.put(_answers(_endpoint(), timeout)), daemon=True).start()
+    try:
+        return answer.get(timeout=timeout)
+    except Empty:
+        return False
+
+
+def offline_variable() -> str | None:
+    """The environment variable that forbids the network, if one does; read as huggingface_hub reads them."""
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if value := os.environ.get(variable):
+            return variable if value.upper() in {"1", "ON", "YES", "TRUE"} else None
+    return None
+
+
+def hub_cache() -> Path:
+    """The folder of the Hugging Face cache, as huggingface_hub finds it, but read anew at every call."""
+    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("HF_HOME", f"{base}/huggingface")
+    legacy = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
+    return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE", legacy))).expanduser()
+
+
+def _place(name: str) -> Path | None:
+    """The folder or the GGUF file of that name."""
+    try:
+        place = Path(name).expanduser()
+        there = place.is_dir() or (is_gguf(place) and place.is_file())
+        return place if name.strip() and there else None
+    except (OSError, RuntimeError):  # longer than a path may be; ~ of nobody
+        return None
+
+
+def _checked(place: Path, revision: str | None) -> Path:
+    kind = "folder" if place.is_dir() else "file"
+    if place.is_dir() and not (place / "config.json").is_file():
+        place = only_gguf(place)
+    if is_gguf(place):
+        check_gguf(place)
+    if revision is not None:
+        raise LensError(
+            f"{place} is a {kind}, it has no revision {revision}: leave --revision out, or give OWNER/NAME."
+        )
+    return place
+
+
+def _snapshot(name: str, revision: str | None) -> Path | None:
+    """The folder in the cache for this revision, complete or not."""
+    repo = hub_cache() / f"models--{name.replace('/', '--')}"
+    wanted = revision or _MAIN
+    try:
+        ref = repo / "refs" / wanted
+        commit = ref.read_text().strip() if ref.is_file() else wanted
+        snapshot = repo / "snapshots" / commit
+        return snapshot if snapshot.is_dir() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_complete(snapshot: Path) -> bool:
+    try:
+        # is_file follows links: the cache links to blobs, which may be missing.
+        present = {file.name for file in snapshot.iterdir() if file.is_file()}
+        weights = child.weight_files(present, lambda index: (snapshot / index).read_text(encoding="utf-8"))
+        return (
+            "config.json" in present
+            and bool(weights)
+            and all((snapshot / file).is_file() for file in weights)
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # an index that is no index
+        return False
+
+
+def _has_code(snapshot: Path) -> bool:
+    """Whether the Python files are there that the configuration and the tokenizer name."""
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            found = json.loads((snapshot / name).read_text(encoding="utf-8")).get("auto_map") or {}
+        except (OSError, ValueError, AttributeError):
+            continue
+        classes = [
+            entry for value in found.values() for entry in (value if isinstance(value, list) else [value])
+        ]
+        modules = {str(entry).rpartition(".")[0] for entry in classes if entry and "--" not in str(entry)}
+        if not all((snapshot / f"{module}.py").is_file() for module in modules):
+            return False
+    return True
+
+
+def _why_no_network() -> str | None:
+    if variable := offline_variable():
+        return f"{variable} is set: unset it"
+    if not reachable():
+        return f"{_host()} cannot be reached: check the network"
+    return None
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _host() -> str:
+    return urlsplit(_endpoint()).netloc or _endpoint()
+
+
+def _answers(url: str, timeout: float) -> bool:
+    from ssl import SSLCertVerificationError
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    try:
+        urlopen(Request(url, method="HEAD"), timeout=timeout).close()
+    except HTTPError as error:
+        return error.code < 500  # a refusal is an answer; a gateway's excuse is none
+    except URLError as error:
+        # Someone answers. Python's certificates may lack what huggingface_hub brings; the download will tell.
+        return isinstance(error.reason, SSLCertVerificationError)
+    except Exception:  # whatever else goes wrong (a refused line, nonsense in HF_ENDPOINT): no answer
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _running(
+    name: str, revision: str | None, complaints: Any, with_code: bool
+) -> Iterator[Iterator[dict[str, Any] | None]]:
+    """Run the child; its messages come out, with a None in every moment of silence. It is gone afterwards."""
+    # By path and with -P: neither lenstui's modules nor the current folder's may shadow what it imports.
+    command = [sys.executable, "-P", child.__file__, name, revision or _MAIN, str(hub_cache())]
+    command += ["code"] if with_code else []
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
+        start_new_session=True,  # Ctrl+C belongs to the parent, which then closes the child's input
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
+    try:
+        yield _messages(lines)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _pump(stdout: Iterable[str], lines: SimpleQueue[str | None]) -> None:
+    for line in stdout:
+        lines.put(line)
+    lines.put(None)
+
+
+def _messages(lines: SimpleQueue[str | None]) -> Iterator[dict[str, Any] | None]:
+    while True:
+        try:
+            line = lines.get(timeout=_POLL)
+        except Empty:
+            yield None
+            continue
+        if line is None:
+            return
+        yield json.loads(line)

@@ -1,0 +1,268 @@
+"""Load a causal LM, find its parts, and prove that it is read right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenstui.model.anatomy import Anatomy, find_anatomy
+from lenstui.model.head import Head, prove_linear
+from lenstui.model.hub import resolve
+from lenstui.model.placement import DeviceMap, Placement, broken_width
+from lenstui.model.pretrained import Pretrained, out_of_memory
+from lenstui.model.residual import residual_stream
+from lenstui.model.tokens import TokenTexts, has_chat_template
+from lenstui.model.wiring import Check, check_wiring
+from lenstui.readout.reading import Allowed
+from lenstui.support.errors import LensError, first_clause
+
+WIRING_TEXT = "The wiring check reads this short text, and so do I."
+_UNLIMITED = 1 << 20  # a context longer than this is a placeholder, not a limit
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A causal LM that passed the wiring check.
+
+    Attributes:
+        name: what the user called it: a hub id or a folder.
+        revision: the hub revision that was asked for, if any.
+        module: the transformers model, in eval mode.
+        tokenizer: its tokenizer.
+        texts: display text of its tokens.
+        anatomy: its parts.
+        head: its final norm and head.
+        device: where the hidden states are read.
+        dtype: of its weights.
+        d_model: width of the residual stream.
+        vocabulary: how many logits it gives (a padded vocabulary counts whole).
+        context: the most columns it reads, or None where nothing says.
+        wiring: the checks that it passed.
+    """
+
+    name: str
+    revision: str | None
+    module: Any
+    tokenizer: Any
+    texts: TokenTexts
+    anatomy: Anatomy
+    head: Head
+    device: torch.device
+    dtype: torch.dtype
+    d_model: int
+    vocabulary: int
+    context: int | None
+    wiring: tuple[Check, ...]
+
+    @property
+    def num_blocks(self) -> int:
+        """`L`."""
+        return len(self.anatomy.blocks)
+
+    @property
+    def known_ids(self) -> int:
+        """How many token ids it reads: those that its embedding has a row for and its head a logit."""
+        try:
+            rows = len(self.module.get_input_embeddings().weight)
+        except (AttributeError, NotImplementedError, TypeError):  # a model that brings its own code
+            return self.vocabulary
+        return min(self.vocabulary, rows)
+
+    def check_ids(self, ids: Iterable[int]) -> None:
+        """Refuse token ids that the model does not have, as of a tokenizer that has more of them.
+
+        Raises:
+            LensError: for the first of them, with its text and how many there are.
+        """
+        known = self.known_ids
+        wrong = next((token for token in ids if not 0 <= token < known), None)
+        if wrong is not None:
+            raise LensError(
+                f"The token {self.texts[wrong]} has the id {wrong}, and {self.name} reads {known} ids "
+                f"(0 … {known - 1}); its tokenizer gives {self.texts.size}. Leave the token out."
+            )
+
+    def stream(self, ids: Tensor) -> Tensor:
+        """Run token ids, and give what enters every block and the final norm.
+
+        Args:
+            ids: `[batch, cols]`, on the CPU.
+
+        Returns:
+            `h`, `[L + 1, batch, cols, d]`, as `residual_stream` has it.
+
+        Raises:
+            LensError: for a token that the model does not have.
+        """
+        self.check_ids(ids.flatten().tolist())
+        return residual_stream(self.module, self.anatomy, ids.to(self.device))
+
+    @property
+    def allowed(self) -> Allowed:
+        """How its prompts can be read."""
+        return Allowed(
+            final_norm=self.anatomy.final_norm is not None,
+            bos=self.tokenizer.bos_token_id is not None,
+            chat=has_chat_template(self.tokenizer),
+        )
+
+    @property
+    def quantized(self) -> str | None:
+        """`8bit` or `4bit`, if the blocks' matrices are."""
+        names = {"is_loaded_in_8bit": "8bit", "is_loaded_in_4bit": "4bit"}
+        return next((name for flag, name in names.items() if getattr(self.module, flag, False)), None)
+
+    @property
+    def dtype_name(self) -> str:
+        """As PyTorch calls it, without the package: `float32`; of a quantised model `float16 8bit`."""
+        name = str(self.dtype).removeprefix("torch.")
+        return name if self.quantized is None else f"{name} {self.quantized}"
+
+
+def load(
+    name: str,
+    *,
+    folder: Path | None = None,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    device_map: DeviceMap | None = None,
+    quantize: str | None = None,
+    trust_remote_code: bool = False,
+    on_stage: Callable[[str], None] = lambda stage: None,
+) -> Model:
+    """Load a causal LM from a folder, a GGUF file, the Hugging Face cache or the hub.
+
+    Args:
+        name: `OWNER/NAME` on the hub, a folder, or a GGUF file.
+        folder: where its files are, if that is known already (or the GGUF file); `name` is then only what to
+            call it.
+        revision: a branch, tag or commit on the hub.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        dtype: `auto` (float32 on the CPU, the checkpoint's own on an accelerator), `float32`, `bfloat16`,
+            `float16`.
+        device_map: how to spread the blocks over several devices, as accelerate takes it: `auto`, or where
+            each part goes. Hidden states are gathered where the head is. None: all on `device`.
+        quantize: `8bit` or `4bit`, by bitsandbytes; the head is not quantised.
+        trust_remote_code: run Python code that the model brings, if it needs that. It can do what you can.
+        on_stage: told in a few words what is being done.
+
+    Raises:
+        LensError: whatever is wrong, in one line that says what to do.
+    """
+    _quiet()
+    placement = Placement.of(device, dtype, device_map, quantize)
+    if folder is None:
+        on_stage("looking for the model")
+        folder = resolve(name, revision, with_code=trust_remote_code)
+    on_stage("reading the configuration")
+    files = Pretrained.read(folder, name, trusted=trust_remote_code)
+    on_stage(f"reading {files.weight_bytes / 1e6:.0f} MB of weights")
+    module = files.model(placement)
+    on_stage("reading the tokenizer")
+    tokenizer = files.tokenizer()
+    on_stage("checking the wiring")
+    return wire(name, module, tokenizer, revision=revision)
+
+
+def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None) -> Model:
+    """Find the parts of a transformers model that is already in memory, and run the wiring check.
+
+    Args:
+        name: what to call it.
+        module: a causal LM of transformers.
+        tokenizer: its tokenizer.
+        revision: where it came from, if that is known.
+
+    Raises:
+        LensError: if the model cannot be read right.
+    """
+    module.eval()
+    text_config = module.config.get_text_config(decoder=True)
+    device = _entrance(module)
+    if module.config.is_encoder_decoder:
+        raise LensError(
+            f"{name} is an encoder-decoder ({type(module).__name__}); a lens needs a decoder-only one."
+        )
+    if not hasattr(text_config, "vocab_size"):
+        raise LensError(f"{name} has no vocabulary ({type(module).__name__}): it is no language model.")
+    ids = _wiring_ids(tokenizer, int(text_config.vocab_size)).to(device)
+    try:
+        anatomy = find_anatomy(
+            module,
+            ids,
+            getattr(text_config, "num_hidden_layers", None),
+            getattr(text_config, "hidden_size", None),
+        )
+        h = residual_stream(module, anatomy, ids)
+        with torch.inference_mode():
+            samples = Head(module, anatomy).norm(h[-1, 0])
+            head = Head(module, anatomy, prove_linear(module, anatomy, samples, text_config))
+        wiring = check_wiring(module, head, ids)
+        vocabulary = len(head(h[-1, 0, -1:])[0])
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(name, device) from error
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        if (width := broken_width(module)) is not None:
+            raise LensError(
+                f"{name} cannot be run in 4 bits on this {device.type}: a matrix is {width} wide, "
+                "which is no multiple of 64. Use --quantize 8bit, or none."
+            ) from error
+        raise LensError(f"{name} cannot be run on a plain text: {first_clause(error)}.") from error
+    return Model(
+        name=name,
+        revision=revision,
+        module=module,
+        tokenizer=tokenizer,
+        texts=TokenTexts(tokenizer),
+        anatomy=anatomy,
+        head=head,
+        device=h.device,
+        dtype=next(p.dtype for p in module.parameters() if p.is_floating_point()),
+        d_model=h.shape[-1],
+        vocabulary=vocabulary,
+        context=_context(text_config),
+        wiring=wiring,
+    )
+
+
+def _entrance(module: Any) -> torch.device:
+    """Where token ids go in. Parameters that accelerate has put away are on no device."""
+    device: torch.device = next(module.parameters()).device
+    return torch.device("cpu") if device.type == "meta" else device
+
+
+def _quiet() -> None:
+    """The screen belongs to the program: transformers speaks through exceptions alone."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _wiring_ids(tokenizer: Any, vocabulary: int) -> Tensor:
+    """A short text, `[1, cols]`, with at least two columns and no id that the model lacks."""
+    ids = [token for token in tokenizer(WIRING_TEXT)["input_ids"] if token < vocabulary][:32]
+    return torch.tensor([ids if len(ids) > 1 else [0, 1]])
+
+
+def _context(config: Any) -> int | None:
+    """How many columns the model reads: the first of the names that families give it."""
+    for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"):
+        value = getattr(config, key, None)
+        if isinstance(value, int) and 0 < value <= _UNLIMITED:
+            return value
+    return None

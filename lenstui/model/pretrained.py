@@ -1,0 +1,251 @@
+"""What transformers makes of a model's files: configuration, weights, tokenizer; and what is wrong with them.
+
+A model may bring Python code of its own. It is run where the user said so, and only where transformers does
+not know the model itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lenstui.model.gguf import is_gguf, source
+from lenstui.model.placement import Placement
+from lenstui.model.size import weight_bytes
+from lenstui.support.errors import LensError, first_clause
+
+_VOCABULARIES = ("tokenizer.json", "*.model", "*vocab*", "*.tiktoken", "tekken.json")
+_WARNING = "that would run with all your rights. If you trust it, add --trust-remote-code"
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """A model's files, of which the configuration has been read.
+
+    Attributes:
+        place: the folder, or the GGUF file.
+        name: what the user called it.
+        config: of transformers.
+        runs_code: the model is defined by code that it brings.
+        trusted: the user allows that code to run.
+    """
+
+    place: Path
+    name: str
+    config: Any
+    runs_code: bool
+    trusted: bool
+
+    @classmethod
+    def read(cls, place: Path, name: str, *, trusted: bool = False) -> Pretrained:
+        """Read the configuration of a causal LM; everything else is refused by name.
+
+        Args:
+            place: a folder or a GGUF file.
+            name: what to call it.
+            trusted: run code that the model brings, if it needs that.
+
+        Raises:
+            LensError: whatever is wrong, in one line that says what to do.
+        """
+        if is_gguf(place):
+            config = _understood(place)
+            _check_kind(config.to_dict(), name)
+            return cls(place, name, config, runs_code=False, trusted=False)
+        raw = _raw_config(place)
+        runs_code = "auto_map" in raw and raw["model_type"] not in _readable()
+        if runs_code and not trusted:
+            raise LensError(f"{name} needs Python code of its own ({raw['model_type']}): {_WARNING}.")
+        if runs_code:
+            _check_direction(raw, name)
+        else:
+            _check_kind(raw, name)
+        return cls(place, name, _understood(place, trusted=runs_code), runs_code, trusted)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of the files that hold the weights."""
+        return weight_bytes(self.place)
+
+    def model(self, placement: Placement) -> Any:
+        """The model of transformers, with all its weights.
+
+        Args:
+            placement: where they go.
+
+        Raises:
+            LensError: whatever is wrong, in one line that says what to do.
+        """
+        import transformers
+
+        folder, words = source(self.place)
+        if not words and not self.weight_bytes:
+            raise LensError(
+                f"{folder} has a config.json but no weights (*.safetensors or pytorch_model*.bin)."
+            )
+        in_text = self.runs_code or _readable()[self.config.model_type] == "text"
+        auto = transformers.AutoModelForCausalLM if in_text else transformers.AutoModelForImageTextToText
+        try:
+            with _without_bars(is_gguf(self.place)):
+                module, report = auto.from_pretrained(
+                    folder,
+                    config=self.config,
+                    ignore_mismatched_sizes=True,  # they are in the report, which names them
+                    output_loading_info=True,
+                    trust_remote_code=self.runs_code,
+                    **placement.words(),
+                    **words,
+                )
+            if not placement.is_final:
+                module.to(placement.device)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise out_of_memory(self.name, placement.device) from error
+        except OSError as error:
+            reason = "out of memory" if error.errno == errno.ENOMEM else first_clause(error)
+            raise LensError(f"The weights in {self.place} cannot be read: {reason}.") from error
+        except Exception as error:  # transformers, safetensors and pickle raise many kinds for damaged files
+            raise LensError(self._broken(error)) from error
+        wrong = sorted([*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])])
+        if wrong:
+            raise LensError(
+                f"{self.name}: {len(wrong)} weights are missing or of the wrong shape ({wrong[0]}, …): "
+                "with random numbers in their place nothing could be trusted."
+            )
+        matrix = module.get_output_embeddings()
+        if matrix is not None and matrix.weight.is_meta:
+            raise LensError(f"The head of {self.name} finds no room beside its blocks: try --dtype bfloat16.")
+        return module
+
+    def _broken(self, error: Exception) -> str:
+        if self.runs_code:
+            return f"The code that {self.name} brings does not run here: {first_clause(error)}."
+        return (
+            f"The weights in {self.place} are damaged or do not fit the config: {first_clause(error)}. "
+            "Fetch them again."
+        )
+
+    def tokenizer(self) -> Any:
+        """The tokenizer of transformers.
+
+        Raises:
+            LensError: whatever is wrong, in one line that says what to do.
+        """
+        from transformers import AutoTokenizer
+
+        folder, words = source(self.place)
+        try:
+            # With the configuration, which it would else read with whatever code that names.
+            known = {} if words else {"config": self.config}
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=self.trusted, **known, **words
+            )
+        except Exception as error:
+            if "trust_remote_code" in str(error):
+                raise LensError(
+                    f"The tokenizer of {self.name} needs Python code of its own: {_WARNING}."
+                ) from error
+            if not self._has_vocabulary:
+                raise self._no_tokenizer from error
+            raise LensError(
+                f"The tokenizer in {self.place} cannot be read: {first_clause(error)}."
+            ) from error
+        # For some families transformers makes an empty one out of nothing.
+        if not self._has_vocabulary and not tokenizer("a", add_special_tokens=False)["input_ids"]:
+            raise self._no_tokenizer
+        return tokenizer
+
+    @property
+    def _has_vocabulary(self) -> bool:
+        """Whether any file is there that a tokenizer has its tokens from."""
+        return is_gguf(self.place) or any(any(self.place.glob(pattern)) for pattern in _VOCABULARIES)
+
+    @property
+    def _no_tokenizer(self) -> LensError:
+        return LensError(
+            f"{self.place} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json): "
+            "copy the tokenizer's files there, from the model that this one was made from."
+        )
+
+
+def _without_bars(wanted: bool) -> AbstractContextManager[object]:
+    """Where transformers draws a progress bar that nothing turns off: for GGUF files."""
+    return redirect_stderr(StringIO()) if wanted else nullcontext()
+
+
+def _raw_config(folder: Path) -> Mapping[str, Any]:
+    file = folder / "config.json"
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LensError(f"{folder} has no config.json: it is not the folder of a model.") from error
+    except (OSError, ValueError) as error:
+        raise LensError(f"{file} cannot be read: {error}") from error
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("model_type"), str):
+        raise LensError(f"{file} names no model_type: it is not the configuration of a model.")
+    return raw
+
+
+def _understood(place: Path, *, trusted: bool = False) -> Any:
+    """What transformers makes of a folder's config.json, or of what a GGUF file says in its place."""
+    from transformers import AutoConfig
+
+    folder, words = source(place)
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trusted, **words)
+    except Exception as error:
+        what = place if words else folder / "config.json"
+        raise LensError(f"{what} is not understood: {first_clause(error)}") from error
+
+
+def _readable() -> Mapping[str, str]:
+    """The kinds of models that transformers gives next-token logits for: of text, or of text with images."""
+    from transformers.models.auto import modeling_auto as auto
+
+    wrapped = dict.fromkeys(auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, "image")
+    return {**wrapped, **dict.fromkeys(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, "text")}
+
+
+def _check_direction(raw: Mapping[str, Any], name: str) -> None:
+    if raw.get("is_encoder_decoder"):
+        kind = raw["model_type"]
+        raise LensError(f"{name} is an encoder-decoder ({kind}); a lens needs a decoder-only causal LM.")
+
+
+def _check_kind(raw: Mapping[str, Any], name: str) -> None:
+    """Raise `LensError` where a configuration is not one of a causal LM."""
+    from transformers import __version__
+    from transformers.models.auto import modeling_auto as auto
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    kind = raw["model_type"]
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise LensError(f"transformers {__version__} does not know {name}'s kind, {kind}. Try a newer one.")
+    _check_direction(raw, name)
+    causal = {
+        name
+        for mapping in (
+            auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+            auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+        )
+        for entry in mapping.values()
+        for name in ([entry] if isinstance(entry, str) else entry)
+    }
+    classes = raw.get("architectures") or []
+    if kind not in _readable() or (classes and not any(c in causal or c.endswith("Model") for c in classes)):
+        what = classes[0] if classes else kind
+        raise LensError(f"{name} is no causal LM ({what}): there are no next-token logits to read.")
+
+
+def out_of_memory(name: str, device: torch.device) -> LensError:
+    """What to say where a model is too large."""
+    return LensError(
+        f"{name} does not fit into the memory of {device}. Try --dtype bfloat16, or --device cpu."
+    )

@@ -1,0 +1,178 @@
+"""Rows: which there are, and which are read, in the words of the command line and the screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lenstui.support.errors import LensError
+
+ATTENTION, MID, MLP = "attn", "mid", "mlp"
+_PARTS_IN_WORDS = {
+    ATTENTION: "the logits that attention adds",
+    MID: "the stream between attention and MLP",
+    MLP: "the logits that the MLP adds",
+}
+
+Runs = tuple[tuple[str, str], ...]
+"""Runs of rows, each by the labels of its ends (or `last`); of a single row both are the same."""
+
+_RUN = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
+_MOST_SHOWN = 20  # characters of what is no row
+_EVERY = re.compile(r"every\s*0*([1-9][0-9]{0,5})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a readout.
+
+    Attributes:
+        h: which of the residual stream, 0 for `emb`; of a sublayer's row, that which its block hands on.
+        part: None for the residual stream itself; else `attn` or `mlp`, what that part of the block adds, or
+            `mid`, the stream between the two.
+    """
+
+    h: int
+    part: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`emb`, `3`, `3.attn`."""
+        name = str(self.h - 1) if self.h else "emb"
+        return name if self.part is None else f"{name}.{self.part}"
+
+    @property
+    def is_contribution(self) -> bool:
+        """Whether it is what a part adds, and no stream."""
+        return self.part in {ATTENTION, MLP}
+
+    @classmethod
+    def of(cls, label: str) -> Row:
+        """The row of that label."""
+        name, _, part = label.partition(".")
+        return cls(0 if name == "emb" else int(name) + 1, part or None)
+
+
+@dataclass(frozen=True, slots=True)
+class RowChoice:
+    """Rows of any model. The last row is always among them.
+
+    Attributes:
+        runs: these rows; None for all, or as `stride` says.
+        stride: every so many rows, from `emb` on.
+    """
+
+    runs: Runs | None = None
+    stride: int = 1
+
+    @property
+    def text(self) -> str:
+        """As `parse_rows` takes it: `all`, `every 4`, `emb,0-4,last`."""
+        if self.runs is not None:
+            return ",".join("-".join(dict.fromkeys(run)) for run in self.runs)
+        return "all" if self.stride == 1 else f"every {self.stride}"
+
+    def of(self, num_blocks: int) -> tuple[int, ...]:
+        """Indices of the rows in a model of so many blocks, 0 for `emb`.
+
+        Raises:
+            LensError: if there is no such row.
+        """
+        if self.runs is None:
+            return choose_rows(num_blocks, range(0, num_blocks + 1, self.stride))
+        named = {"emb": 0, "last": num_blocks}
+        ends = [[named[label] if label in named else int(label) + 1 for label in run] for run in self.runs]
+        choose_rows(num_blocks, [row for run in ends for row in run])  # before a million rows are counted
+        return choose_rows(num_blocks, [row for first, last in ends for row in range(first, last + 1)])
+
+
+def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
+    """`rows` in order, with the last row always among them; all rows for None."""
+    if rows is None:
+        return tuple(range(num_blocks + 1))
+    for row in rows:
+        if not 0 <= row <= num_blocks:
+            raise LensError(f"There is no row {row - 1}: this model has rows emb, 0 … {num_blocks - 1}.")
+    return tuple(sorted({*rows, num_blocks}))
+
+
+def with_parts(chosen: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[Row, ...]:
+    """The chosen rows of the residual stream, each after the parts of the block that hands it on.
+
+    Args:
+        chosen: from `choose_rows`.
+        parts: names of the parts of each block; empty for none.
+    """
+    rows: list[Row] = []
+    for h in chosen:
+        rows += [Row(h, part) for part in (parts[h - 1] if h and parts else ())]
+        rows.append(Row(h))
+    return tuple(rows)
+
+
+def says_part(label: str) -> str:
+    """What a sublayer's row is, in words; empty for a row of the residual stream."""
+    return _PARTS_IN_WORDS.get(Row.of(label).part or "", "")
+
+
+def no_translator(label: str) -> str:
+    """Why the tuned lens has no number of a sublayer's row."""
+    return f"No tuned lens is fitted for row {label}."
+
+
+def is_sublayer(label: str) -> bool:
+    """Whether a row is one between two of the residual stream."""
+    return "." in label
+
+
+def stream_places(labels: Sequence[str]) -> list[int]:
+    """Where among some rows those of the residual stream are."""
+    return [place for place, label in enumerate(labels) if not is_sublayer(label)]
+
+
+def is_whole_stream(labels: Sequence[str]) -> bool:
+    """Whether all rows of the residual stream are among some rows, of which the last is always one."""
+    places = stream_places(labels)
+    return [Row.of(labels[place]).h for place in places] == list(range(len(places)))
+
+
+def parse_rows(text: str) -> RowChoice:
+    """`all`, `every 4`, or a list such as `emb,0-4,last`.
+
+    Raises:
+        LensError: for anything else.
+    """
+    words = text.strip()
+    if words.casefold() == "all":
+        return RowChoice()
+    if match := _EVERY.fullmatch(words):
+        return RowChoice(stride=int(match[1]))
+    return RowChoice(parse_runs(words))
+
+
+def parse_runs(text: str) -> Runs:
+    """A list such as `emb,0-4,last`.
+
+    Raises:
+        LensError: for anything else.
+    """
+    return tuple(_run(word.strip()) for word in text.split(","))
+
+
+def _run(text: str) -> tuple[str, str]:
+    if not (match := _RUN.fullmatch(text)):
+        raise LensError(f"{_brief(text)} is no row: emb, a number, last, or a run such as 0-3")
+    first, last = match[1], match[2] or match[1]
+    if _height(first) > _height(last):
+        raise LensError(f"{_brief(text)} runs downwards: name its lower end first")
+    return first, last
+
+
+def _brief(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
+
+
+def _height(label: str) -> float:
+    named = {"emb": -1.0, "last": float("inf")}
+    return named[label] if label in named else int(label)

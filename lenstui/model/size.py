@@ -1,0 +1,99 @@
+"""How large a model is, from the heads of its weight files: before it is loaded, and without torch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenstui.model.gguf import is_gguf
+
+_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+_STORED = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}  # all others: one byte
+_LONGEST_HEAD = 100 << 20  # of a safetensors file, which is JSON; what is longer is damaged
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSize:
+    """How large a model is.
+
+    Attributes:
+        parameters: how many; None where the files do not say (a pickle, a GGUF file).
+        stored: bytes of them in memory in the dtype that they are stored in.
+        files: bytes of the weight files.
+    """
+
+    parameters: int | None
+    stored: int
+    files: int
+
+    def in_memory(self, dtype: str) -> int | None:
+        """Bytes of the weights once loaded.
+
+        Args:
+            dtype: a name such as `float32`, or `auto` for the dtype that they are stored in.
+
+        Returns:
+            None where that is not known.
+        """
+        if self.parameters is None:
+            return None
+        return self.stored if dtype == "auto" else self.parameters * _BYTES[dtype]
+
+
+def model_size(place: Path) -> ModelSize:
+    """How large the model in a folder, or a GGUF file, is.
+
+    Args:
+        place: as `hub.resolve` gives it. What is damaged in it counts as not known.
+    """
+    files, on_disk = weight_files(place), weight_bytes(place)
+    if not files or files[0].suffix != ".safetensors":
+        return ModelSize(None, 0, on_disk)
+    counts: Counter[str] = Counter()
+    try:
+        for file in files:
+            for dtype, count in _tensors(file):
+                counts[dtype] += count
+    except (OSError, ValueError, TypeError, KeyError):
+        return ModelSize(None, 0, on_disk)
+    stored = sum(_STORED.get(dtype, 1) * count for dtype, count in counts.items())
+    return ModelSize(counts.total(), stored, on_disk)
+
+
+def weight_files(place: Path) -> list[Path]:
+    """The files that hold a model's weights: safetensors, else pickles; a GGUF file itself."""
+    if is_gguf(place):
+        return [place]
+    return sorted(place.glob("*.safetensors")) or sorted(place.glob("pytorch_model*.bin"))
+
+
+def weight_bytes(place: Path) -> int:
+    """Size of those files."""
+    return sum(map(_size, weight_files(place)))
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, int]]:
+    """Dtype and number of entries of every tensor, from the head of a safetensors file."""
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if not 2 <= length <= _LONGEST_HEAD:
+            raise ValueError(f"{file} has a head of {length} bytes")
+        head = json.loads(opened.read(length))
+    if not isinstance(head, Mapping):
+        raise TypeError(f"{file} has a head that is no object")
+    for name, tensor in head.items():
+        if name != "__metadata__":
+            count = 1
+            for side in tensor["shape"]:
+                count *= int(side)
+            yield str(tensor["dtype"]), count
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # a link of the cache to a blob that is gone
+        return 0

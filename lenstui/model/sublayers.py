@@ -1,0 +1,159 @@
+"""What attention and MLP each add to the residual stream, for one prompt.
+
+Which submodules these are is found once for a model, whatever its dtype (`lenstui.model.summands`). For every
+prompt it is checked that they add up to what the block hands on, entry by entry: an entry of 20,000 in one
+place makes no room for an error in another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lenstui.model.contribution import find_contribution
+from lenstui.model.load import WIRING_TEXT, Model
+from lenstui.model.rows import ATTENTION, MID, MLP, Row
+from lenstui.model.summands import BlockSum, Summand, find_summands
+from lenstui.support.errors import LensError
+
+_ROUNDINGS = 4  # of each entry: two products with a factor, two sums
+
+
+@dataclass(frozen=True, eq=False)
+class Sublayers:
+    """The residual stream and the parts of every block's addition, on the device of the head.
+
+    Attributes:
+        stream: `h_0 … h_L`, `[L + 1, cols, d]`.
+        attention: what attention, or what stands in its place, added, `[L, cols, d]`; zeros likewise.
+        mlp: what the MLP added, `[L, cols, d]`; zeros in blocks that have none.
+        sums: which submodules put these out.
+    """
+
+    stream: Tensor
+    attention: Tensor
+    mlp: Tensor
+    sums: tuple[BlockSum, ...]
+
+    @property
+    def mid(self) -> Tensor | None:
+        """`resid_mid`, the stream between the two, `[L, cols, d]`; None where they run side by side."""
+        return self.stream[:-1] + self.attention if _is_sequential(self.sums) else None
+
+    def of(self, row: Row, columns: slice) -> Tensor:
+        """What a row is made of, `[cols, d]`."""
+        if row.part is None:
+            return self.stream[row.h, columns]
+        if row.part == MID:
+            return self.stream[row.h - 1, columns] + self.attention[row.h - 1, columns]
+        return (self.attention if row.part == ATTENTION else self.mlp)[row.h - 1, columns]
+
+    def summed(self, columns: slice) -> Tensor:
+        """`h_0` and all that the blocks add to it, `[cols, d]`, float32: `h_L` but for rounding."""
+        h, parts = self.stream[:, columns].float(), (self.attention[:, columns], self.mlp[:, columns])
+        # Block by block against what was handed on, so that large entries cancel before they are summed.
+        missing = (h[:-1] - h[1:]) + parts[0].float() + parts[1].float()
+        return h[-1] + missing.sum(0)
+
+
+def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
+    """Which rows each block has besides the one that it hands on; found once for a model, on a short text.
+
+    Args:
+        model: from `load`.
+
+    Raises:
+        LensError: if a block cannot be taken apart, or what its parts add not be given in logits.
+    """
+    sums = find_summands(model)
+    ids = [token for token in model.tokenizer(WIRING_TEXT)["input_ids"] if token < model.vocabulary]
+    find_contribution(model.head, model.stream(torch.tensor([ids[:32] or [0, 1]]))[-1, 0])
+    pair = (ATTENTION, MID, MLP) if _is_sequential(sums) else (ATTENTION, MLP)
+    return tuple(
+        pair if block.attention and block.mlp else (ATTENTION,) if block.attention else (MLP,)
+        for block in sums
+    )
+
+
+def _is_sequential(sums: Sequence[BlockSum]) -> bool:
+    return all(block.is_sequential for block in sums)
+
+
+def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
+    """Run a prompt and take every block apart.
+
+    Args:
+        model: from `load`.
+        ids: token ids, one per column.
+
+    Raises:
+        LensError: if a block cannot be taken apart, or what its parts put out is not what it adds.
+    """
+    sums = find_summands(model)
+    outputs: dict[Summand, Tensor] = {}
+    handles = _keep_outputs(model, sums, outputs)
+    try:
+        h = model.stream(torch.tensor([list(ids)]))[:, 0]  # [L + 1, cols, d]
+    finally:
+        for handle in handles:
+            handle.remove()
+    nothing = torch.zeros_like(h[0])
+    attention, mlp = (
+        torch.stack(
+            [nothing if part is None else outputs[part].reshape(h.shape[1:]).to(h.device) for part in parts]
+        )
+        for parts in ([block.attention for block in sums], [block.mlp for block in sums])
+    )
+    _check(model, h, attention, mlp)
+    return Sublayers(h, attention, mlp, sums)
+
+
+def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand, Tensor]) -> list[Any]:
+    """Hooks that keep what the summands put out, times their factors; and nothing else."""
+    wanted: list[dict[tuple[nn.Module, int], Summand]] = [
+        {(part.module, part.call): part for part in (block.attention, block.mlp) if part is not None}
+        for block in sums
+    ]
+    under_way: list[int] = [0]
+    counts: Counter[nn.Module] = Counter()
+
+    def entering(number: int) -> Any:
+        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+            under_way[0] = number
+            counts.clear()
+
+        return enter
+
+    def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        part = wanted[under_way[0]].get((module, counts[module]))
+        counts[module] += 1
+        if part is not None:
+            left: Tensor = (output[0] if isinstance(output, (tuple, list)) else output).detach()
+            # A copy: some families go on adding in place.
+            outputs[part] = left.clone() if part.factor == 1 else part.factor * left
+
+    modules = dict.fromkeys(module for block in wanted for module, _ in block)
+    blocks = enumerate(model.anatomy.blocks)
+    return [
+        *(module.register_forward_hook(keep) for module in modules),
+        *(block.register_forward_pre_hook(entering(number)) for number, block in blocks),
+    ]
+
+
+def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
+    """Refuse parts that are not what a block added, but for rounding, entry by entry, and what overflowed."""
+    precision = torch.finfo(h.dtype).eps
+    for number, (before, after, *parts) in enumerate(zip(h[:-1], h[1:], attention, mlp, strict=True)):
+        terms = [before.float(), *(part.float() for part in parts)]
+        off = (after.float() - terms[0] - terms[1] - terms[2]).abs().where(after.isfinite(), 0.0)
+        room = _ROUNDINGS * precision * (terms[0].abs() + terms[1].abs() + terms[2].abs())
+        if bool((off > room + torch.finfo(h.dtype).tiny).any()):
+            raise LensError(
+                f"{type(model.module).__name__}: the parts of block {number} do not add up to what it adds, "
+                f"off by {float(off.max()):.2g}: attention and MLP cannot be told apart."
+            )

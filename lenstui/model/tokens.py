@@ -1,0 +1,256 @@
+"""Text to token ids, and token ids to text that is safe to show."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lenstui.support.errors import LensError, first_clause
+
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_WORD_END = "</w>"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as the model reads it.
+
+    Attributes:
+        text: what was typed.
+        ids: its token ids, one per column.
+        dropped: how many tokens were cut from the front because the model's context is shorter.
+        appended: how many of the last tokens were appended by id. The text alone may be cut into others.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    dropped: int = 0
+    appended: int = 0
+
+
+def encode(
+    tokenizer: Any,
+    text: str,
+    *,
+    bos: bool | None = None,
+    chat: bool = False,
+    context: int | None = None,
+    tail: Sequence[int] = (),
+) -> Prompt:
+    """Token ids of `text`.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        text: the prompt.
+        bos: begin with the BOS token or not; None leaves it to the tokenizer, or to the chat template.
+            Special tokens that the tokenizer puts behind a text are left out: the text is to go on.
+        chat: put the text into the tokenizer's chat template, as what the user says, and have the assistant
+            speak next.
+        context: the most columns that the model can read. A longer prompt keeps its last tokens, behind
+            the BOS token, or whatever the tokenizer puts in front of a text.
+        tail: token ids to put behind those of the text, as they are.
+
+    Raises:
+        LensError: if there is nothing to read, if `bos` or `chat` is asked of a tokenizer that has no such
+            token or template, or if both are.
+    """
+    begin = tokenizer.bos_token_id
+    if chat and bos is not None:
+        raise LensError("With the chat template, BOS is as the template has it: leave one out.")
+    read = _templated(tokenizer, text) if chat and text else text
+    # A template writes the special tokens itself, BOS with them.
+    ids = list(tokenizer(read, add_special_tokens=False, verbose=False)["input_ids"])
+    if bos and begin is None:
+        raise LensError("This tokenizer has no BOS token: leave --bos out.")
+    if not ids or not text:
+        raise LensError("The prompt is empty: type a text for the model to read.")
+    front, ids = ([], ids) if bos is False or chat else _with_front(tokenizer, read, ids)
+    if not front and ids[0] == begin and bos is not False:  # it was typed, or the template has it
+        front, ids = ids[:1], ids[1:]
+    if bos and front[:1] != [begin]:
+        front = [begin, *front]
+    ids = [*front, *ids, *tail]
+    dropped = 0
+    if context is not None and len(ids) > context:
+        dropped = len(ids) - context
+        front = front[:context]
+        ids = [*front, *ids[len(ids) - context + len(front) :]]
+    return Prompt(text, tuple(ids), dropped, min(len(tail), len(ids) - len(front)))
+
+
+def front_of(tokenizer: Any) -> list[int]:
+    """The special tokens that a tokenizer puts in front of every text: BOS in many, none in some."""
+    return _with_front(tokenizer, "a", list(tokenizer("a", add_special_tokens=False)["input_ids"]))[0]
+
+
+def _with_front(tokenizer: Any, text: str, plain: list[int]) -> tuple[list[int], list[int]]:
+    """The special tokens that a tokenizer puts in front of `text`, and the text's own; not those behind."""
+    whole = list(tokenizer(text, verbose=False)["input_ids"])
+    for start in range(len(whole) - len(plain) + 1):
+        if whole[start : start + len(plain)] == plain:
+            return whole[:start], plain
+    return [], whole
+
+
+def has_chat_template(tokenizer: Any) -> bool:
+    """Whether a tokenizer brings a chat template."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def _templated(tokenizer: Any, text: str) -> str:
+    """What the model is given where the user says `text` and the assistant speaks next."""
+    if not has_chat_template(tokenizer):
+        raise LensError("This tokenizer has no chat template: leave --chat out.")
+    said = [{"role": "user", "content": text}]
+    try:
+        templated: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is a program of whoever made the tokenizer
+        reason = "".join(c if c.isprintable() else "?" for c in first_clause(error))
+        raise LensError(f"The tokenizer's chat template cannot be applied: {reason}.") from error
+    return templated
+
+
+class TokenTexts:
+    """Display text of token ids: escaped once, here, and cached."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._texts: dict[int, str] = {}
+        self._by_surface: dict[str, list[int]] | None = None  # made when it is first asked for
+        # They are what they are called; some tokenizers would decode them with a space in front.
+        self._special = {
+            token: str(added.content)
+            for token, added in getattr(tokenizer, "added_tokens_decoder", {}).items()
+            if added.special
+        }
+        # More than the tokenizer's length where its vocabulary has holes.
+        self._size = max(tokenizer.get_vocab().values(), default=-1) + 1
+        # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
+        self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:] or self._letter()
+        self._anchor_text = self._decode(self._anchor)
+        # GPT-1's kind marks the end of a word. Between two that end none, a token shows whether it does.
+        ends = [str(piece).endswith(_WORD_END) for piece in tokenizer.convert_ids_to_tokens(self._anchor)]
+        self._within: list[int] = self._letter() if any(ends) else []
+
+    def _decode(self, ids: list[int]) -> str:
+        text: str = self._tokenizer.decode(ids, clean_up_tokenization_spaces=False, skip_special_tokens=False)
+        return text
+
+    def _letter(self) -> list[int]:
+        """The first token that is a single letter, whatever it is."""
+        pieces = sorted((token, str(piece)) for piece, token in self._tokenizer.get_vocab().items())
+        return next(([token] for token, piece in pieces if len(piece) == 1 and piece.isalpha()), [])
+
+    @property
+    def size(self) -> int:
+        """How many ids the tokenizer gives: one more than the highest."""
+        return self._size
+
+    def surface(self, token: int) -> str:
+        """The characters that `token` adds to a text; undecodable bytes as U+FFFD."""
+        if token in self._special:
+            return self._special[token]
+        if self._within:
+            around = len(self._decode(self._within))
+            return self._decode([*self._within, token, *self._within])[around:-around]
+        return self.join([token])
+
+    def join(self, tokens: Sequence[int]) -> str:
+        """The characters that `tokens` add to a text; undecodable bytes as U+FFFD."""
+        return self._decode([*self._anchor, *tokens])[len(self._anchor_text) :]
+
+    def tokens_of(self, surface: str) -> Sequence[int]:
+        """Every token that adds just these characters to a text, in order of id.
+
+        Where words are marked at their end, a space before a word means the whole word as well.
+        """
+        if self._within and surface.startswith(" "):
+            surface = f"{surface[1:]} "
+        if self._by_surface is None:
+            by_surface: dict[str, list[int]] = {}
+            for token in range(self._size):
+                by_surface.setdefault(self.surface(token), []).append(token)
+            self._by_surface = by_surface
+        return self._by_surface.get(surface, ())
+
+    def __getitem__(self, token: int) -> str:
+        """Display text of `token`; a label for an id past the tokenizer's end."""
+        if token not in self._texts:
+            self._texts[token] = self._display(token)
+        return self._texts[token]
+
+    def of(self, tokens: Iterable[int]) -> dict[int, str]:
+        """Display texts of all distinct `tokens`."""
+        return {token: self[token] for token in set(map(int, tokens))}
+
+    def _display(self, token: int) -> str:
+        piece = self._tokenizer.convert_ids_to_tokens(token) if 0 <= token < self._size else None
+        if piece is None:  # past the end, or a hole in the vocabulary
+            return f"[id {token}]"
+        surface = self.surface(token)
+        if "\ufffd" in surface or not surface:
+            raw = _token_bytes(piece)
+            if raw is not None:
+                return "".join(
+                    part if part.startswith("\\x") else visible(part)
+                    for part in re.split(r"(\\x[0-9a-f]{2})", raw.decode("utf-8", errors="backslashreplace"))
+                )
+        return visible(surface) if surface else f"[{visible(str(piece))}]"
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Byte-level BPE's alphabet: printable Latin-1 stands for itself, the other bytes for U+0100 onwards."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(others)}
+
+
+_BYTES = _byte_alphabet()
+
+
+def _token_bytes(piece: str) -> bytes | None:
+    """The bytes that a vocabulary entry stands for, if it is a byte token or byte-level BPE."""
+    if match := _BYTE_TOKEN.fullmatch(piece):
+        return bytes([int(match[1], 16)])
+    if piece and all(character in _BYTES for character in piece):
+        return bytes(_BYTES[character] for character in piece)
+    return None
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with nothing in it that could move a terminal's cursor or hide.
+
+    Spaces become `·`, newlines `⏎`, tabs `⇥`. Control, zero-width, bidi, surrogate, private and unassigned
+    characters, line separators and odd spaces are escaped; a combining mark with nothing before it gets a
+    dotted circle to stand on.
+    """
+    shown: list[str] = []
+    for character in text:
+        category = unicodedata.category(character)
+        if character in _VISIBLE:
+            shown.append(_VISIBLE[character])
+        elif category[0] in "CZ" or character in _INVISIBLE or "\U000e0100" <= character <= "\U000e01ef":
+            shown.append(_escape(character))
+        elif category[0] == "M" and (not shown or shown[-1] in "·⏎⇥" or shown[-1].startswith("\\")):
+            shown.append(f"◌{character}")
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+_VISIBLE = {" ": "·", "\n": "⏎", "\t": "⇥"}
+# Fillers, joiners and variation selectors that Unicode calls letters or marks, and the blank of braille.
+_INVISIBLE = {
+    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0",
+    *map(chr, range(0xFE00, 0xFE10)),
+}
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,1 @@
+"""From what the user asked for to an open model and its lens."""

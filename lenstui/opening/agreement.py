@@ -1,0 +1,102 @@
+"""Whether two models can be read side by side: with one cursor, and the same tokens in the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lenstui.model.load import Model
+from lenstui.model.tokens import Prompt
+from lenstui.readout.reading import Reading
+from lenstui.readout.tiles import rows_to_read
+from lenstui.support.errors import LensError
+
+
+def check_agreement(one: Model, other: Model) -> None:
+    """See that two models have as many rows as each other, and the same tokens by id.
+
+    How many logits they give may differ: a vocabulary may be padded.
+
+    Raises:
+        LensError: what keeps them apart, naming both.
+    """
+    names = both_names(one, other)
+    if one.num_blocks != other.num_blocks:
+        counts = f"{names[0]} has {one.num_blocks + 1} rows, {names[1]} {other.num_blocks + 1}"
+        raise LensError(f"{counts}: both share one cursor, so they must have the same number of rows.")
+    vocabularies = one.tokenizer.get_vocab(), other.tokenizer.get_vocab()
+    if vocabularies[0] == vocabularies[1]:
+        return
+    sizes = [len(vocabulary) for vocabulary in vocabularies]
+    differs = f"they have {sizes[0]} and {sizes[1]} tokens"
+    if sizes[0] == sizes[1]:
+        count = len(vocabularies[0].items() - vocabularies[1].items())
+        differs = f"{count} of {sizes[0]} tokens are not the same"
+    raise LensError(f"The tokenizers of {names[0]} and {names[1]} do not agree: {differs}.")
+
+
+def shared_prompt(
+    one: Model, other: Model, text: str, reading: Reading, *, tail: tuple[int, ...] = ()
+) -> Prompt:
+    """A prompt as both models read it, no longer than either can.
+
+    Args:
+        one: from `load`.
+        other: one that agrees with it.
+        text: the prompt.
+        reading: how it is read.
+        tail: token ids to put behind those of the text.
+
+    Raises:
+        LensError: if it cannot be read so, or not by both in the same tokens and rows; both are named.
+    """
+    names = both_names(one, other)
+    context = shared_context(one, other)
+    prompts = []
+    for model, name in zip((one, other), names, strict=True):
+        if refused := reading.refused(model.allowed, model.num_blocks):
+            raise LensError(f"{name}: {' '.join(refused.values())}")
+        prompts.append(reading.prompt(model, text, tail=tail, context=context))
+    if prompts[0].ids != prompts[1].ids:
+        first = _only_one_begins_with_bos(one, other, prompts)
+        why = (
+            ""
+            if first is None
+            else f": {names[first]} puts BOS before it. b can have both with it, or without"
+        )
+        raise LensError(
+            f"The tokenizers of {names[0]} and {names[1]} cut this prompt into other tokens{why}."
+        )
+    for model, name in zip((one, other), names, strict=True):
+        if max(prompts[0].ids) >= model.vocabulary:
+            raise LensError(f"{name} has no token {max(prompts[0].ids)}, which is in this prompt.")
+    rows = [
+        rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
+        for model in (one, other)
+    ]
+    if rows[0] != rows[1]:
+        raise LensError(f"The blocks of {names[0]} and {names[1]} come apart into other rows.")
+    return prompts[0]
+
+
+def _only_one_begins_with_bos(one: Model, other: Model, prompts: Sequence[Prompt]) -> int | None:
+    """Which of two prompts is the other one behind a BOS token; None for neither."""
+    for place, model in enumerate((one, other)):
+        begin, longer, shorter = model.tokenizer.bos_token_id, prompts[place].ids, prompts[1 - place].ids
+        if begin is not None and longer == (begin, *shorter):
+            return place
+    return None
+
+
+def shared_context(one: Model, other: Model) -> int | None:
+    """The most columns that both can read, or None."""
+    known = [model.context for model in (one, other) if model.context is not None]
+    return min(known, default=None)
+
+
+def both_names(one: Model, other: Model) -> tuple[str, str]:
+    """What to call each of two models, so that they are told apart where they can be."""
+    return _name(one), _name(other)
+
+
+def _name(model: Model) -> str:
+    return model.name if model.revision is None else f"{model.name}@{model.revision}"

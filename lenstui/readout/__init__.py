@@ -1,0 +1,1 @@
+"""The numbers of the cells of a prompt, and of many prompts."""

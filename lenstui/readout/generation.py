@@ -1,0 +1,84 @@
+"""Say more: tokens one after the other, by the model or by a lens at one of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from lenstui.lens.tuned import TunedLens
+from lenstui.model.load import Model
+from lenstui.model.not_finite import no_logits
+from lenstui.readout.reduction import is_number
+from lenstui.support.errors import LensError
+
+
+def generate(
+    model: Model,
+    ids: Sequence[int],
+    *,
+    count: int,
+    row: int | None = None,
+    lens: TunedLens | None = None,
+    final_norm: bool = True,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Iterator[int]:
+    """Tokens that follow a prompt, one by one.
+
+    At a row below the last it is what the model would say if it stopped there: each token is chosen from that
+    row's distribution, appended, and read by the whole model again.
+
+    Args:
+        model: from `load`.
+        ids: the prompt's token ids, one per column.
+        count: how many tokens at most; fewer where the text ends or the context is full.
+        row: index of the row that speaks, 0 for `emb`; None for the last, which is the model itself.
+        lens: a tuned lens to read that row with; None for the logit lens.
+        final_norm: False has the logit lens pass over the final norm, but for the last row.
+        temperature: 0 takes the likeliest token, 1 draws from the distribution as it is.
+        seed: of the draws.
+
+    Yields:
+        Token ids. The one that ends the text is the last.
+
+    Raises:
+        LensError: for a row that there is not, a lens for another model, a negative temperature, a token that
+            the model does not have, or logits that are not finite: no token follows from them.
+    """
+    last = model.num_blocks
+    row = last if row is None else row
+    if not 0 <= row <= last:
+        raise LensError(f"There is no row {row}: the rows are 0 … {last}.")
+    if temperature < 0:
+        raise LensError(f"The temperature must not be negative, as {temperature} is.")
+    if lens is not None:
+        lens.check_fits(model.num_blocks, model.d_model)
+        lens = lens.to(model.device)
+    generator = torch.Generator().manual_seed(seed)
+    end = model.tokenizer.eos_token_id
+    read = list(ids)
+    while count and (model.context is None or len(read) < model.context):
+        h = model.stream(torch.tensor([read]))[row, 0, -1:]  # [1, d]
+        with torch.inference_mode():
+            if lens is not None and row < last:
+                logits = model.head(lens.translate(h, row))
+            else:
+                logits = model.head(h) if final_norm or row == last else model.head.logits(h)
+            if not bool(is_number(logits).all()):
+                raise LensError(no_logits(len(read) - 1, model.dtype_name))
+            token = _chosen(logits[0], temperature, generator)
+        yield token
+        if token == end:
+            return
+        read.append(token)
+        count -= 1
+
+
+def _chosen(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
+    """The likeliest token of `logits` `[vocabulary]`, the lowest id among equals, or one that is drawn."""
+    if not temperature:
+        return int(logits.argmax())
+    probs = (logits / temperature).softmax(-1).cpu()  # on the CPU a seed means the same everywhere
+    return int(torch.multinomial(probs, 1, generator=generator))

@@ -1,0 +1,259 @@
+"""Pins: from the words that a user watches to the tokens whose numbers every cell keeps."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from lenstui.model.tokens import TokenTexts
+from lenstui.support.errors import LensError
+
+MOST_WORDS = 8
+_NUMBER = re.compile(r"\[id (\d{1,9})\]", re.ASCII)
+_CLOSING = frozenset(".,;:!?…)]}%")  # what stands right behind a word
+_UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones
+_PIECES = 12  # in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A pinned token.
+
+    Attributes:
+        word: what the user typed.
+        id: the token.
+        whole: whether the token is that word; else it is the first of those that the word is cut into.
+    """
+
+    word: str
+    id: int
+    whole: bool = True
+
+
+def find_pins(
+    tokenizer: Any, texts: TokenTexts, words: Iterable[str], *, prompt: str, vocabulary: int
+) -> tuple[Pin, ...]:
+    """The tokens that `words` mean, each once, in the order of the words.
+
+    A word means every token that is the word, with or without a space before it; one that is typed with its
+    space means that alone. Failing these, it means the token that is displayed so (`·sky`, `⏎`) or has that
+    number (`[id 278]`). Failing that too, it means the first token of the word where it follows the prompt,
+    with a space between the two where one belongs.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        texts: display text of its tokens.
+        words: none of them empty.
+        prompt: the text that is read.
+        vocabulary: how many logits the model gives: no other token can be read.
+
+    Raises:
+        LensError: for a word that no such token begins, or a mere space.
+    """
+    words = tuple(words)  # gone through more than once
+    by_surface = {
+        form: [token for token in texts.tokens_of(form) if token < vocabulary]
+        for word in words
+        for form in _forms(word)
+    }
+    missing = {word for word in words if not any(by_surface[form] for form in _forms(word))}
+    by_display = _by_text(missing, texts.__getitem__, vocabulary) if missing else {}
+
+    found: dict[int, Pin] = {}
+    for word in words:
+        ids = by_display.get(word) or [token for form in _forms(word) for token in by_surface[form]]
+        ids = ids or _by_number(word, vocabulary)
+        whole = bool(ids)
+        if not whole:
+            _check_logit(texts, word, _forms(word), vocabulary)
+        for token in ids or [_first_token(tokenizer, texts, word, prompt)]:
+            if token >= vocabulary:
+                raise _no_logit(word, token, vocabulary)
+            found.setdefault(token, Pin(word, token, whole))
+    return tuple(found.values())
+
+
+def find_target(
+    tokenizer: Any, texts: TokenTexts, word: str, *, prompt: str, vocabulary: int, exact: bool = False
+) -> Pin:
+    """The one token of those that `word` means whose probability says how near a prompt is to it.
+
+    It is the word as it follows the prompt: behind a space where one belongs. Where that is no token it is
+    the first of those that it is cut into. Of several tokens that are the same text it is the one that the
+    tokenizer would use.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        texts: display text of its tokens.
+        word: not empty.
+        prompt: the text that it follows.
+        vocabulary: how many logits the model gives.
+        exact: take the word as it is written: no space is put before it.
+
+    Raises:
+        LensError: for a word that no token begins, or a mere space.
+    """
+    form = word if exact else _space(prompt, word) + word
+    same = [token for token in texts.tokens_of(form) if token < vocabulary]
+    if same:
+        used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
+        # SentencePiece has its bytes in front of its pieces, and uses them where there is no piece.
+        return Pin(word, next((token for token in used if token in same), same[-1]))
+    _check_logit(texts, word, (form, word), vocabulary)
+    added = _added(tokenizer, prompt, form)
+    if added and not form[0].isspace() and texts.surface(added[0])[:1].isspace():
+        # It has merged with the space that ends the prompt; the model reads that space as a token of its own.
+        added = _added(tokenizer, "\n", form)
+    token = _first(tokenizer, texts, word, added)
+    if word.strip() and not texts.surface(token).strip():
+        # What is read is the next position, where the space comes: the word's letters are for the one after.
+        raise LensError(
+            f"The tokenizer puts a space of its own before {word.strip()!r} ({_pieces(texts, added)}), and "
+            "that comes next: put the space into the prompt, or take targets as they are written."
+        )
+    if token >= vocabulary:
+        raise _no_logit(word, token, vocabulary)
+    return Pin(word, token, whole=texts.surface(token).strip() == word.strip())
+
+
+def pins_of(
+    texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int, apart: bool = False
+) -> tuple[Pin, ...]:
+    """Pins of these very tokens, with words by which `find_pins` finds them and no others.
+
+    Args:
+        texts: display text of the tokens.
+        tokens: each once.
+        vocabulary: how many logits the model gives.
+        apart: give each token a word of its own.
+    """
+    pins: list[Pin] = []
+    while len(pins) < len(tokens):
+        rest = list(tokens[len(pins) :])
+        surface = texts.surface(rest[0])
+        word, found = f"[id {rest[0]}]", rest[:1]
+        # Both forms of a word that stand side by side have one word for both.
+        for candidate in (surface.removeprefix(" "), surface):
+            if candidate and "\0" not in candidate:  # which no command line takes
+                meant = [token for form in _forms(candidate) for token in texts.tokens_of(form)]
+                meant = [token for token in meant if token < vocabulary]
+                if meant and meant == rest[: 1 if apart else len(meant)]:
+                    word, found = candidate, meant
+                    break
+        pins += [Pin(word, token) for token in found]
+    return tuple(pins)
+
+
+def _by_number(word: str, vocabulary: int) -> list[int]:
+    """The token of a number, if the word is one in its brackets."""
+    match = _NUMBER.fullmatch(word)
+    if match is None:
+        return []
+    if int(match[1]) >= vocabulary:
+        raise LensError(f"There is no token {match[1]}: the vocabulary has ids 0 … {vocabulary - 1}.")
+    return [int(match[1])]
+
+
+def _check_logit(texts: TokenTexts, word: str, forms: Iterable[str], vocabulary: int) -> None:
+    """Raise `LensError` if the tokens that are just this word are all beyond the vocabulary."""
+    tokens = [token for form in forms for token in texts.tokens_of(form)]
+    if tokens and min(tokens) >= vocabulary:
+        raise _no_logit(word, min(tokens), vocabulary)
+
+
+def _no_logit(word: str, token: int, vocabulary: int) -> LensError:
+    return LensError(
+        f"The model has no logit for {word!r}: its tokenizer gives it the id {token}, and the vocabulary has "
+        f"ids 0 … {vocabulary - 1}."
+    )
+
+
+def words_first(pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    """The first token of each word, then the second of each that has one, and so on."""
+    seen: Counter[str] = Counter()
+    places: list[tuple[int, Pin]] = []
+    for pin in pins:
+        places.append((seen[pin.word], pin))
+        seen[pin.word] += 1
+    return tuple(pin for _, pin in sorted(places, key=lambda place: place[0]))
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """What a text may hold where the word is meant, the likeliest first."""
+    return (word,) if word[0] == " " else (f" {word}", word)
+
+
+def _by_text(
+    wanted: Iterable[str], text_of: Callable[[int], str], vocabulary: int
+) -> Mapping[str, list[int]]:
+    """The tokens, by what they are as text."""
+    ids: dict[str, list[int]] = {text: [] for text in wanted}
+    for token in range(vocabulary):
+        if (text := text_of(token)) in ids:
+            ids[text].append(token)
+    return ids
+
+
+def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> int:
+    """The first token of `word` where it follows the prompt."""
+    typed = word.lstrip(" ") or word
+    added = _added(tokenizer, prompt, _space(prompt, typed) + typed)
+    token = _first(tokenizer, texts, word, added)
+    if word.strip() and not texts.surface(token).strip():
+        raise LensError(
+            f"No token is {word!r}: behind a space it is cut into {_pieces(texts, added)}, and a space alone "
+            "says nothing of it. Type one of the others."
+        )
+    return token
+
+
+def _first(tokenizer: Any, texts: TokenTexts, word: str, added: Sequence[int]) -> int:
+    """The first of the tokens that a word is cut into."""
+    lettered = next((token for token in added if texts.surface(token).strip()), None)
+    if not added or (lettered is None) != (not word.strip()):
+        raise LensError(f"The tokenizer has no token for {word!r}.")
+    if lettered is not None and _is_unknown(tokenizer, texts, lettered, word):
+        raise LensError(f"The tokenizer has no token for {word!r}.")
+    return added[0]
+
+
+def _space(prompt: str, word: str) -> str:
+    """The space between a prompt and the word that follows it, or nothing where none belongs.
+
+    There is none behind or before another white space, before closing punctuation, and between characters of
+    scripts that are written without.
+    """
+    if prompt[-1:].isspace() or word[0].isspace() or _CLOSING.issuperset(word):
+        return ""
+    return "" if prompt and _is_unspaced(prompt[-1]) and _is_unspaced(word[0]) else " "
+
+
+def _is_unspaced(character: str) -> bool:
+    """Whether it is of a script that puts no spaces between words: Chinese, Japanese, Thai, …"""
+    name = unicodedata.name(character, "")
+    wide = unicodedata.east_asian_width(character) in {"W", "F"}
+    return name.startswith(_UNSPACED) or (wide and not name.startswith("HANGUL"))
+
+
+def _pieces(texts: TokenTexts, tokens: Sequence[int]) -> str:
+    """The tokens that a word is cut into, for a message."""
+    shown = " ".join(texts[token] for token in tokens[:_PIECES])
+    return f"{shown} …" if len(tokens) > _PIECES else shown
+
+
+def _is_unknown(tokenizer: Any, texts: TokenTexts, token: int, word: str) -> bool:
+    """Whether this stands for whatever the tokenizer cannot write, and was not asked for itself."""
+    return token == getattr(tokenizer, "unk_token_id", None) and texts.surface(token) not in word
+
+
+def _added(tokenizer: Any, prompt: str, text: str) -> list[int]:
+    """What `text` behind the prompt adds to its tokens, from the first that differs."""
+    before: list[int] = tokenizer(prompt, verbose=False)["input_ids"]
+    after: list[int] = tokenizer(prompt + text, verbose=False)["input_ids"]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
+    return after[len(list(same)) :]

@@ -1,0 +1,129 @@
+"""How a prompt is read: all that decides about the numbers besides the model, the lens and the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from lenstui.model.rows import RowChoice, parse_rows
+from lenstui.model.tokens import Prompt, encode
+from lenstui.support.errors import LensError
+
+if TYPE_CHECKING:
+    from lenstui.model.load import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a model and its tokenizer have, and so what may be asked of them.
+
+    Attributes:
+        final_norm: a final norm, which the logit lens may pass over.
+        bos: a BOS token.
+        chat: a chat template.
+    """
+
+    final_norm: bool = True
+    bos: bool = True
+    chat: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a prompt is read. The defaults are what goes without saying.
+
+    Attributes:
+        rows: which rows are read.
+        final_norm: whether the logit lens applies the model's final norm.
+        bos: begin with the BOS token or not; None leaves it to the tokenizer.
+        chat: put the prompt into the tokenizer's chat template, as what the user says.
+        sublayers: read what attention and MLP of each block add, too.
+    """
+
+    rows: RowChoice = field(default=RowChoice())
+    final_norm: bool = True
+    bos: bool | None = None
+    chat: bool = False
+    sublayers: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What is not as it goes without saying, for the eye; empty where all is."""
+        return " · ".join(self._marks())
+
+    def _marks(self) -> Iterator[str]:
+        if not self.final_norm:
+            yield "no final norm"
+        if self.bos is not None:
+            yield "with BOS" if self.bos else "no BOS"
+        if self.chat:
+            yield "chat"
+        if self.rows != RowChoice():
+            yield f"rows {self.rows.text}"
+        if self.sublayers:
+            yield "sublayers"
+
+    def prompt(
+        self, model: Model, text: str, *, tail: Sequence[int] = (), context: int | None = None
+    ) -> Prompt:
+        """A text as a model is to read it.
+
+        Args:
+            model: from `load`.
+            text: the prompt.
+            tail: token ids to put behind those of the text.
+            context: the most columns, where these are fewer than the model's own.
+
+        Raises:
+            LensError: as `encode` does.
+        """
+        most = model.context if context is None else context
+        return encode(model.tokenizer, text, bos=self.bos, chat=self.chat, context=most, tail=tail)
+
+    def refused(self, allowed: Allowed, num_blocks: int) -> Mapping[str, str]:
+        """Why a model cannot be read so, by the name of what is in the way.
+
+        Args:
+            allowed: what the model and its tokenizer have.
+            num_blocks: of the model.
+        """
+        reasons: dict[str, str] = {}
+        try:
+            self.rows.of(num_blocks)
+        except LensError as error:
+            reasons["rows"] = str(error)
+        if not self.final_norm and not allowed.final_norm:
+            reasons["final_norm"] = "This model has no final norm to pass over."
+        if self.chat and not allowed.chat:
+            reasons["chat"] = "This tokenizer has no chat template."
+        elif self.chat and self.bos is not None:
+            reasons["bos"] = "With the chat template, BOS is as the template has it."
+        if self.bos and not allowed.bos:
+            reasons["bos"] = "This tokenizer has no BOS token."
+        return reasons
+
+    def without(self, refused: Mapping[str, str]) -> Reading:
+        """The same, but for what was refused: that goes without saying."""
+        default = Reading()
+        return replace(self, **{name: getattr(default, name) for name in refused})
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values by name, for a file."""
+        return {**asdict(self), "rows": self.rows.text}
+
+    @classmethod
+    def of_plain(cls, found: Mapping[str, object]) -> Reading:
+        """From such values; what is not understood goes without saying."""
+        default = cls()
+        known: dict[str, Any] = {
+            each.name: found[each.name]
+            for each in fields(cls)
+            if isinstance(found.get(each.name), bool) and each.name != "rows"
+        }
+        rows = found.get("rows")
+        if isinstance(rows, str):
+            with suppress(LensError):
+                known["rows"] = parse_rows(rows)
+        return replace(default, **known)

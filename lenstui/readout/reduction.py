@@ -1,0 +1,215 @@
+"""From logits to the numbers of cells, one row of a tile at a time, in slices small enough to be fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
+
+# A slice stays in a CPU's cache, which is three times as fast.
+_SLICE_BYTES = {"cpu": 3 << 20}
+_SLICE_BYTES_ACCELERATOR = 256 << 20
+_LOWEST = torch.finfo(torch.float32).min
+_ENDLESS = 1e20  # nats of KL: no logits but those that forbid a token are so far apart
+_TOP_BLOCK = 64  # logits per block in the first stage of the top-k search
+
+
+@dataclass(frozen=True, eq=False)
+class Final:
+    """What every row of a tile is held against.
+
+    Attributes:
+        probs: the final distribution, `[cols, vocabulary]`.
+        neg_entropy: its `Σ p log p`, `[cols]`.
+        top1: its likeliest token, `[cols]`.
+        next_ids: the token that really comes next, `[cols]`, or one less in the prompt's last tile.
+    """
+
+    probs: Tensor
+    neg_entropy: Tensor
+    top1: Tensor
+    next_ids: Tensor
+
+    @classmethod
+    def of(cls, logits: Tensor, next_ids: Tensor) -> Final:
+        """From the model's own logits, `[cols, vocabulary]`."""
+        top1 = logits.argmax(-1)  # the lowest id among equals
+        probs = torch.empty_like(logits)
+        neg_entropy = logits.new_empty(len(logits))
+        for part in _slices(logits):
+            log_probs = logits[part].log_softmax(-1)
+            torch.exp(log_probs, out=probs[part])
+            # The float32 sum is off 1 by 1e-5, which a KL of 40 nats would feel in its fourth digit.
+            total = probs[part].sum(-1, keepdim=True)
+            probs[part] /= total
+            log_probs -= total.log()
+            # 0 · -inf is 0 here: a head may mask tokens out.
+            neg_entropy[part] = _dot(probs[part], log_probs.clamp_(min=_LOWEST))
+        return cls(probs, neg_entropy, top1, next_ids)
+
+    def __getitem__(self, part: slice) -> Final:
+        return Final(self.probs[part], self.neg_entropy[part], self.top1[part], self.next_ids[part])
+
+    @property
+    def is_number(self) -> Tensor:
+        """Which columns have a final distribution, `[cols]`: their logits are finite, or forbid tokens."""
+        return self.neg_entropy.isfinite()
+
+
+def _slice_width(logits: Tensor) -> int:
+    """Columns per slice of a tile."""
+    size = _SLICE_BYTES.get(logits.device.type, _SLICE_BYTES_ACCELERATOR)
+    return max(1, size // (4 * logits.shape[-1]))
+
+
+def _slices(logits: Tensor) -> Iterator[slice]:
+    width = _slice_width(logits)
+    for start in range(0, len(logits), width):
+        yield slice(start, start + width)
+
+
+def reduce_row(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
+    """The numbers of one row of a tile. Overwrites `logits` `[cols, vocabulary]`."""
+    parts = [_reduce_slice(logits[part], final[part], top_k, pins) for part in _slices(logits)]
+    numbers = {name: torch.cat([part[name] for part, _ in parts]) for name in parts[0][0]}
+    is_number = torch.cat([each for _, each in parts])
+    return _without_what_is_none(numbers, is_number, final.is_number)
+
+
+def is_number(logits: Tensor) -> Tensor:
+    """Which of some logits `[cols, vocabulary]` make a distribution, `[cols]`.
+
+    Those with a NaN or +inf among them do not, nor do those that are all -inf.
+    """
+    return logits.logsumexp(-1).isfinite()
+
+
+def _without_what_is_none(
+    numbers: dict[str, Tensor], is_number: Tensor, has_final: Tensor
+) -> dict[str, Tensor]:
+    """The numbers of one row of a tile, with nothing in the cells that are not a number.
+
+    Args:
+        numbers: by name, `[cols, …]`.
+        is_number: which cells are, `[cols]`.
+        has_final: which columns have a final distribution, `[cols]`.
+    """
+    if bool((is_number & has_final).all()):
+        return numbers
+    against_final = is_number & has_final
+    kept: dict[str, Tensor] = {}
+    for name, of_row in numbers.items():
+        known = against_final if name in {"kl", "final_rank"} else is_number
+        none = float("nan") if of_row.is_floating_point() else NOT_A_NUMBER
+        kept[name] = of_row.masked_fill(~known.view(-1, *[1] * (of_row.ndim - 1)), none)
+    return kept
+
+
+def _reduce_slice(
+    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The numbers of some columns of a row, and which of these columns are a number."""
+    top_logits, top_ids = top_tokens(logits, top_k)
+    following = len(final.next_ids)  # the columns that have a next token
+    numbers = {
+        "top_ids": top_ids,
+        "top_logits": top_logits,
+        "final_rank": _ranks(logits, final.top1),
+        "next_rank": _pad(_ranks(logits[:following], final.next_ids), len(logits), -1),
+    }
+    pin_ids = torch.tensor(pins, dtype=torch.long, device=logits.device)
+    pin_logits = logits[:, pin_ids]  # [cols, pins]
+    pin_ranks = [_ranks(logits, pin.expand(len(logits))) for pin in pin_ids]
+    next_logits = logits[:following].gather(1, final.next_ids[:, None])[:, 0]
+
+    # With the largest logit taken off, every sum below is of moderate numbers: float32 keeps 1e-5 nats.
+    peak = top_logits[:, :1].clone()  # [cols, 1]
+    shifted = logits.sub_(peak).clamp_(min=_LOWEST)
+    weights = shifted.exp()
+    total = weights.sum(-1)
+    log_total = total.log()
+    log_normalizer = log_total + peak[:, 0]
+    entropy = log_total - _dot(weights, shifted) / total
+    kl = final.neg_entropy - _dot(final.probs, shifted) + log_total
+    numbers |= {
+        "top_probs": (top_logits - log_normalizer[:, None]).exp(),
+        "entropy": entropy.clamp_(min=0),
+        "kl": kl.clamp_(min=0).masked_fill_(kl > _ENDLESS, float("inf")),  # a token is forbidden here alone
+        "next_logprob": _pad(next_logits - log_normalizer[:following], len(logits), float("nan")),
+        "pin_logits": pin_logits,
+        "pin_logprobs": pin_logits - log_normalizer[:, None],
+        "pin_ranks": torch.stack(pin_ranks, dim=-1) if pin_ranks else pin_ids.new_zeros(len(logits), 0),
+    }
+    return numbers, total.isfinite()  # as `is_number` has it: with a NaN or +inf the sum is NaN
+
+
+def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The `k` largest of `logits` `[cols, vocabulary]` and their ids, among equals the lowest id first.
+
+    Two stages: the `k` blocks with the largest maxima, then the `k` best tokens among theirs: several times
+    as fast on a CPU as one search. Columns with a tie among them are looked at again.
+
+    Returns:
+        Logits and ids, `[cols, k]`; fewer where the vocabulary is smaller.
+    """
+    columns, vocabulary = logits.shape
+    k = min(k, vocabulary)
+    wanted = min(k + 1, vocabulary)  # one more tells whether the k-th place is shared
+    blocks = vocabulary // _TOP_BLOCK
+    if blocks > 4 * wanted:
+        whole = blocks * _TOP_BLOCK
+        best_blocks = logits[:, :whole].view(columns, blocks, _TOP_BLOCK).amax(-1).topk(wanted).indices
+        inside = torch.arange(_TOP_BLOCK, device=logits.device)
+        ids = (best_blocks[:, :, None] * _TOP_BLOCK + inside).flatten(1)
+        rest = torch.arange(whole, vocabulary, device=logits.device).expand(columns, -1)
+        ids = torch.cat([ids, rest], dim=1)
+        values, places = logits.gather(1, ids).topk(wanted)
+        ids = ids.gather(1, places)
+    else:
+        values, ids = logits.topk(wanted)
+    tied = (values[:, 1:] == values[:, :-1]).any(-1) & values[:, 0].isfinite()
+    for column in tied.nonzero()[:, 0].tolist():  # in bfloat16 one position in twenty
+        candidates = (logits[column] >= values[column, -1]).nonzero()[:, 0]  # in order of id
+        order = logits[column, candidates].sort(descending=True, stable=True).indices[:wanted]
+        ids[column] = candidates[order]
+    return values[:, :k], ids[:, :k]
+
+
+def _ranks(logits: Tensor, tokens: Tensor) -> Tensor:
+    """How many logits of each column are strictly greater than its token's, `[cols]`."""
+    own = logits.gather(1, tokens[:, None])
+    return (logits > own).sum(-1, dtype=torch.int32)  # half the work of int64
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Row-wise dot product `[cols]` of two `[cols, vocabulary]`."""
+    product: Tensor = torch.linalg.vecdot(a, b)
+    return product
+
+
+def _pad(values: Tensor, length: int, filler: float) -> Tensor:
+    """`values` with `filler` behind them, `length` in all."""
+    return torch.nn.functional.pad(values, (0, length - len(values)), value=filler)
+
+
+def nothing(like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The numbers of a row that a lens does not read."""
+    return {
+        name: torch.full_like(numbers, float("nan") if numbers.is_floating_point() else NOT_READ)
+        for name, numbers in like.items()
+    }
+
+
+def stack(rows: Sequence[Mapping[str, Tensor]]) -> Cells:
+    """One row's numbers each, `[cols, …]`, to arrays `[rows, cols, …]`."""
+    arrays: dict[str, np.ndarray] = {}
+    for name in rows[0]:
+        stacked = torch.stack([row[name] for row in rows])
+        dtype = torch.float32 if stacked.is_floating_point() else torch.int32
+        arrays[name] = stacked.to(dtype).cpu().numpy()
+    return Cells(**arrays)

@@ -1,0 +1,1 @@
+"""Prompt sets: many prompts read at their ends, and means over them."""

@@ -1,0 +1,224 @@
+"""A prompt set read case by case: the last column of each prompt, all rows, both lenses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lenstui.lens.tuned import TunedLens
+from lenstui.model.load import Model
+from lenstui.readout.cells import (
+    NOT_A_NUMBER,
+    NOT_READ,
+    Cells,
+    FloatArray,
+    IntArray,
+    crystallization_rows,
+)
+from lenstui.readout.pins import Pin, find_target
+from lenstui.readout.reading import Reading
+from lenstui.readout.sets.prompts import Case
+from lenstui.readout.tiles import LENSES, read_tiles
+from lenstui.support.errors import LensError, first_line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastColumn:
+    """One lens at the end of one prompt, by row: what it says comes next. All in nats, float32.
+
+    A row that is not a number has NaN and `NOT_A_NUMBER`, as in `Cells`.
+
+    Attributes:
+        top1: the likeliest token, `[rows]`.
+        top1_prob: its probability, `[rows]`.
+        entropy: of the lens's distribution, `[rows]`.
+        kl: KL(final ‖ lens), `[rows]`.
+        final_rank: rank of the final distribution's top-1 token, `[rows]`.
+        target_logprob: log-probability of the target, `[rows]`; NaN without a target.
+        target_rank: its rank, `[rows]`; -1 without a target.
+        crystallization: index of the row where the top-1 settles; None where not all rows were read, or the
+            last one is not a number.
+    """
+
+    top1: IntArray
+    top1_prob: FloatArray
+    entropy: FloatArray
+    kl: FloatArray
+    final_rank: IntArray
+    target_logprob: FloatArray
+    target_rank: IntArray
+    crystallization: int | None
+
+    @property
+    def target_prob(self) -> FloatArray:
+        """Probability of the target, `[rows]`; NaN without one."""
+        return np.exp(self.target_logprob)
+
+    @property
+    def not_numbers(self) -> bool:
+        """Whether any row is not a number."""
+        return bool((self.top1 == NOT_A_NUMBER).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseReadout:
+    """A case that was read.
+
+    Attributes:
+        case: which one.
+        tokens: columns of its prompt as the model read it.
+        dropped: how many tokens were cut from its front, the model's context being shorter.
+        final_id: the final top-1 token; None where the last row is not a number.
+        final_text: its display text; None likewise.
+        final_prob: its probability; NaN likewise.
+        target: the token that stands for the target; its `whole` says whether it is all of that word. None
+            without a target.
+        target_text: its display text.
+        lenses: by lens name, the tuned one only where there is one.
+    """
+
+    case: Case
+    tokens: int
+    dropped: int
+    final_id: int | None
+    final_text: str | None
+    final_prob: float
+    target: Pin | None
+    target_text: str | None
+    lenses: Mapping[str, LastColumn]
+
+    @property
+    def not_numbers(self) -> bool:
+        """Whether any row is not a number, by any lens."""
+        return any(column.not_numbers for column in self.lenses.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCase:
+    """A case that cannot be read.
+
+    Attributes:
+        case: which one.
+        reason: a sentence.
+    """
+
+    case: Case
+    reason: str
+
+
+def read_set(
+    model: Model,
+    cases: Iterable[Case],
+    lens: TunedLens | None = None,
+    *,
+    lenses: Collection[str] = LENSES,
+    reading: Reading | None = None,
+    exact_targets: bool = False,
+) -> Iterator[CaseReadout | FailedCase]:
+    """Read the last column of every case, one by one. Closing the generator stops the work.
+
+    Args:
+        model: from `load`.
+        cases: from `open_prompts` or `read_cases`.
+        lens: a tuned lens for this model.
+        lenses: which lenses to read; the tuned one only where there is one.
+        reading: rows, final norm, BOS and chat template; None for what goes without saying.
+        exact_targets: take targets as they are written, with no space put before them.
+
+    Yields:
+        What was read of each case, in order, or why it cannot be.
+
+    Raises:
+        LensError: for a lens that does not fit the model, or a model that cannot be read so.
+    """
+    reading = Reading() if reading is None else reading
+    for reason in reading.refused(model.allowed, model.num_blocks).values():
+        raise LensError(reason)
+    if reading.sublayers:
+        raise LensError("Prompt sets are read without sublayers.")
+    if lens is not None:
+        lens.check_fits(model.num_blocks, model.d_model)
+        lens = lens.to(model.device)  # once, not for each case
+    for case in cases:
+        try:
+            yield _read_case(model, case, lens, lenses, reading, exact_targets=exact_targets)
+        except LensError as error:
+            yield FailedCase(case, str(error))
+        except (
+            IndexError,
+            MemoryError,
+            RuntimeError,
+        ) as error:  # torch's out-of-memory errors are RuntimeErrors
+            yield FailedCase(case, f"Reading failed: {first_line(error)}")
+
+
+def _read_case(
+    model: Model,
+    case: Case,
+    lens: TunedLens | None,
+    lenses: Collection[str],
+    reading: Reading,
+    *,
+    exact_targets: bool,
+) -> CaseReadout:
+    if not case.text:
+        raise LensError("The prompt is empty.")
+    texts = model.texts
+    prompt = reading.prompt(model, case.text)
+    target = None
+    if case.target is not None:
+        target = find_target(
+            model.tokenizer,
+            texts,
+            case.target,
+            prompt="\n" if reading.chat else case.text,  # an answer begins a line
+            vocabulary=model.vocabulary,
+            exact=exact_targets,
+        )
+    columns = len(prompt.ids)
+    rows = reading.rows.of(model.num_blocks)
+    (tile,) = read_tiles(
+        model,
+        prompt,
+        lens,
+        top_k=1,
+        pins=[] if target is None else [target.id],
+        rows=rows,
+        columns=range(columns - 1, columns),
+        lenses=lenses,
+        final_norm=reading.final_norm,
+    )
+    whole = len(rows) == model.num_blocks + 1
+    read = {name: _last_column(cells, whole=whole) for name, cells in tile.lenses.items()}
+    last = next(iter(read.values()))  # the last row is the model's own, for every lens
+    final = int(last.top1[-1]) if last.top1[-1] >= 0 else None
+    return CaseReadout(
+        case=case,
+        tokens=columns,
+        dropped=prompt.dropped,
+        final_id=final,
+        final_text=None if final is None else texts[final],
+        final_prob=float(last.top1_prob[-1]),
+        target=target,
+        target_text=None if target is None else texts[target.id],
+        lenses=read,
+    )
+
+
+def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
+    """From cells of one column, with the target, if there is one, as their pin, and of all rows or not."""
+    rows = len(cells.entropy)
+    pinned = cells.pin_logprobs.shape[-1] > 0
+    settled = int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if whole else -1
+    return LastColumn(
+        top1=cells.top_ids[:, 0, 0],
+        top1_prob=cells.top_probs[:, 0, 0],
+        entropy=cells.entropy[:, 0],
+        kl=cells.kl[:, 0],
+        final_rank=cells.final_rank[:, 0],
+        target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
+        target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, NOT_READ, np.int32),
+        crystallization=None if settled < 0 else settled,
+    )

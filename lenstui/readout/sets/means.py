@@ -1,0 +1,133 @@
+"""Means over a prompt set, by row and lens, each with its standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mean:
+    """A mean over cases, by row: over those that have a number there.
+
+    Attributes:
+        mean: `[rows]`; NaN over no case.
+        sem: its standard error, the standard deviation of the cases by the root of their number, `[rows]`;
+            NaN over fewer than two.
+    """
+
+    mean: Numbers
+    sem: Numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LensMeans:
+    """Means of one lens over the last columns of a set, nats. Of the target: over cases that have one.
+
+    Attributes:
+        entropy: of the lens's distribution.
+        kl: KL(final ‖ lens).
+        target_prob: probability of the target.
+        target_logprob: its log-probability.
+        target_rank: its rank.
+        target_median_rank: the median of that, `[rows]`.
+        target_top1: share of cases whose top-1 is the target.
+    """
+
+    entropy: Mean
+    kl: Mean
+    target_prob: Mean
+    target_logprob: Mean
+    target_rank: Mean
+    target_median_rank: Numbers
+    target_top1: Mean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetMeans:
+    """Means over some cases.
+
+    Attributes:
+        n: how many cases there are.
+        n_target: how many of them have a target.
+        left_out: how many of them have a row that is not a number, and are in no mean of that row.
+        lenses: by lens name.
+    """
+
+    n: int
+    n_target: int
+    lenses: Mapping[str, LensMeans]
+    left_out: int = 0
+
+
+def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
+    """Means over all cases that were read; those that failed do not count."""
+    read = [readout for readout in readouts if isinstance(readout, CaseReadout)]
+    names = tuple(read[0].lenses) if read else ()
+    return SetMeans(
+        n=len(read),
+        n_target=sum(readout.target is not None for readout in read),
+        lenses={name: _lens_means([readout.lenses[name] for readout in read], read) for name in names},
+        left_out=sum(readout.not_numbers for readout in read),
+    )
+
+
+def means_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str, SetMeans]:
+    """The same for each group, in order of appearance. Cases of no group are in none."""
+    groups: dict[str, list[CaseReadout | FailedCase]] = {}
+    for readout in readouts:
+        if readout.case.group is not None:
+            groups.setdefault(readout.case.group, []).append(readout)
+    return {group: mean_over(members) for group, members in groups.items()}
+
+
+def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> LensMeans:
+    pairs = [(column, r.target.id) for column, r in zip(columns, read, strict=True) if r.target is not None]
+    rows = len(columns[0].entropy)
+
+    def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
+        """`[cases, rows]`, also of no case."""
+        return np.array(list(arrays), np.float64).reshape(-1, rows)
+
+    ranks = _known(stacked(column.target_rank for column, _ in pairs))
+    return LensMeans(
+        entropy=_mean(stacked(column.entropy for column in columns)),
+        kl=_mean(stacked(column.kl for column in columns)),
+        target_prob=_mean(stacked(column.target_prob for column, _ in pairs)),
+        target_logprob=_mean(stacked(column.target_logprob for column, _ in pairs)),
+        target_rank=_mean(ranks),
+        target_median_rank=_median(ranks),
+        target_top1=_mean(
+            stacked(np.where(column.top1 < 0, np.nan, column.top1 == target) for column, target in pairs)
+        ),
+    )
+
+
+def _known(ranks: Numbers) -> Numbers:
+    """Ranks, NaN where there is none."""
+    return np.where(ranks < 0, np.nan, ranks)
+
+
+def _median(values: Numbers) -> Numbers:
+    """Over the cases of `[cases, rows]` that have a number; NaN over none."""
+    columns = [column[~np.isnan(column)] for column in values.T]
+    return np.array([np.median(column) if column.size else np.nan for column in columns])
+
+
+def _mean(values: Numbers) -> Mean:
+    """Over the cases of `[cases, rows]` that have a number."""
+    known = ~np.isnan(values)
+    n = known.sum(axis=0)
+    # A target that the head forbids: -inf is its mean, and no error.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=0) / n
+        off = np.where(known, values - mean, 0.0)
+        sem = np.where(n > 1, np.sqrt((off**2).sum(axis=0) / (n - 1) / n), np.nan)
+    return Mean(mean, sem)

@@ -1,0 +1,276 @@
+"""Prompt sets: files of prompts, each with the word that should come next, if it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+from lenstui.support.errors import LensError
+from lenstui.texts.documents import SkippedLines
+from lenstui.texts.files import (
+    JSON_LINES,
+    PARQUET,
+    check_text_column,
+    json_object,
+    json_string,
+    listed,
+    open_parquet,
+    parquet_batches,
+    utf8_lines,
+)
+
+EXAMPLES = "examples"  # the name of the set that comes with lenstui
+
+TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
+_PROMPT_NAMES = ("prompt", "text")
+_TARGET_NAME, _GROUP_NAME = "target", "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One prompt of a set.
+
+    Attributes:
+        number: of its line or row in the file, from 1.
+        text: the prompt; an empty one cannot be read, which is said once it is tried.
+        target: the word that should come next, if that is known.
+        group: what it is one of, if that is said.
+    """
+
+    number: int
+    text: str
+    target: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFile:
+    """Which file of prompts to read. It holds none of them.
+
+    The ending says what it is: `.parquet` and `.pq`, `.jsonl`, `.ndjson` and `.json` (one object a line),
+    everything else plain text: one prompt a line, blank lines passed over, a target behind the last tab.
+    Tables (`.csv`, `.xlsx`, …) are refused.
+
+    Attributes:
+        path: the file.
+        prompt: the column or field of the prompt; None for `prompt`, or `text` where there is no such.
+        target: that of the target; None for `target`, which need not be there.
+        group: that of the group; None for `group`, which need not be there.
+    """
+
+    path: Path
+    prompt: str | None = None
+    target: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """All cases of a file.
+
+    Attributes:
+        name: what to call it.
+        cases: in the file's order.
+        skipped: the lines or rows that held no prompt.
+    """
+
+    name: str
+    cases: tuple[Case, ...]
+    skipped: SkippedLines
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups there are, in order of appearance."""
+        return tuple(dict.fromkeys(case.group for case in self.cases if case.group is not None))
+
+
+def open_prompts(file: PromptFile) -> PromptSet:
+    """All cases of a file at once.
+
+    Raises:
+        LensError: as `read_cases` does.
+    """
+    skipped = skipped_rows(file.path)
+    return PromptSet(str(file.path), tuple(read_cases(file, skipped)), skipped)
+
+
+def example_prompts() -> PromptSet:
+    """The prompts that come with lenstui, in groups: facts, grammar, arithmetic, code and stories."""
+    from lenstui.support.paths import example_prompts
+
+    return replace(open_prompts(PromptFile(example_prompts())), name=EXAMPLES)
+
+
+def skipped_rows(path: Path) -> SkippedLines:
+    """An empty tally of what a file holds beside its cases."""
+    return SkippedLines(what="prompt", unit="row" if path.suffix.lower() in PARQUET else "line")
+
+
+def read_cases(file: PromptFile, skipped: SkippedLines | None = None) -> Iterator[Case]:
+    """The cases of a file one by one. No more than a few are in memory.
+
+    Args:
+        file: which one.
+        skipped: where to count lines and rows that hold no prompt, from `skipped_rows`.
+
+    Raises:
+        LensError: if the file is missing or damaged, is not what its name says, lacks a column that is named
+            or has none of prompts; at the end, if there was no prompt in it.
+    """
+    path = file.path
+    skipped = skipped_rows(path) if skipped is None else skipped
+    ending = path.suffix.lower()
+    try:
+        if path.is_dir():
+            raise LensError(f"{path} is a folder: name a file of prompts in it.")
+        if ending in TABLES:
+            raise LensError(
+                f"No prompts are read from {ending}: save {path} as JSON lines (.jsonl) or Parquet with "
+                "a column 'prompt', or as plain text (.txt), one prompt a line and a target behind a tab."
+            )
+        if ending in PARQUET:
+            yield from _some(_parquet_cases(file, skipped), path)
+        else:
+            with path.open("rb") as lines:
+                yield from read_lines(lines, file, skipped, json=ending in JSON_LINES)
+    except FileNotFoundError as error:
+        raise LensError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def read_lines(
+    lines: IO[bytes], file: PromptFile, skipped: SkippedLines, *, json: bool | None = None
+) -> Iterator[Case]:
+    """The cases of a file that is open, or of standard input.
+
+    Args:
+        lines: open for reading, at its beginning.
+        file: what to call it, and the fields to take.
+        skipped: where to count lines that hold no prompt.
+        json: one JSON object a line, or plain text; None to see it by the first line that is not blank.
+
+    Raises:
+        LensError: as `read_cases` does.
+    """
+    stream: Iterable[bytes] = lines
+    if json is None:
+        blank: list[bytes] = []
+        first = b""
+        for first in lines:
+            if first.strip():
+                break
+            blank.append(first)
+        json = first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+        stream = chain(blank, [first], lines) if first.strip() else blank
+    if not json and (named := file.prompt or file.target or file.group):
+        raise LensError(f"Plain text has no columns: leave the column {named!r} out.")
+    cases = _json_cases(stream, file, skipped) if json else _plain_cases(stream, file.path)
+    return _some(cases, file.path)
+
+
+def _some(cases: Iterator[Case], path: Path) -> Iterator[Case]:
+    """The cases, of which there must be one."""
+    first = next(cases, None)
+    if first is None:
+        raise LensError(f"There is no prompt in {path}.")
+    yield first
+    yield from cases
+
+
+def _plain_cases(lines: Iterable[bytes], path: Path) -> Iterator[Case]:
+    for number, line in enumerate(utf8_lines(lines, path), 1):
+        if line.strip():
+            text, tab, target = line.removesuffix("\n").rpartition("\t")
+            yield Case(number, text, target or None) if tab else Case(number, target)
+
+
+def _json_cases(lines: Iterable[bytes], file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
+    good, first_wrong = False, ""
+    lacking = {name for name in (file.target, file.group) if name is not None}
+    seen: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            content = json_object(line)
+            case = _json_case(content, number, file)
+        except ValueError as error:
+            first_wrong = first_wrong or f"line {number}: {error}"
+            skipped.add(file.path, number, str(error))
+        else:
+            good = True
+            if lacking:
+                lacking -= content.keys()
+                seen |= dict.fromkeys(content)
+            yield case
+    wanted = file.prompt or _PROMPT_NAMES[0]
+    if not good and first_wrong:
+        raise LensError(
+            f"No line of {file.path} is a JSON object with a prompt in {wanted!r} ({first_wrong}). "
+            "One object a line is expected."
+        )
+    if lacking:
+        raise LensError(f"No line of {file.path} has {min(lacking)!r} (they have {listed(seen)}).")
+
+
+def _json_case(content: Mapping[str, Any], number: int, file: PromptFile) -> Case:
+    """The case in one line.
+
+    Raises:
+        ValueError: if there is none, with the reason.
+    """
+    names = _PROMPT_NAMES if file.prompt is None else (file.prompt,)
+    prompt = next((name for name in names if name in content), None)
+    if prompt is None:
+        raise ValueError(f"it has {listed(content) or 'no fields'}")
+    target = _json_word(content, file.target or _TARGET_NAME)
+    return Case(number, json_string(content, prompt), target, _json_word(content, file.group or _GROUP_NAME))
+
+
+def _json_word(content: Mapping[str, Any], name: str) -> str | None:
+    """What an optional field holds; a whole number is a word too."""
+    value = content.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None if value is None else json_string(content, name) or None
+
+
+def _parquet_cases(file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
+    path = file.path
+    with open_parquet(path) as opened:
+        schema = opened.schema_arrow
+        there = set(schema.names)
+        prompt = file.prompt or next((name for name in _PROMPT_NAMES if name in there), _PROMPT_NAMES[0])
+        check_text_column(path, schema, prompt, "prompt")
+        optional = {
+            what: named or name
+            for what, named, name in (
+                ("target", file.target, _TARGET_NAME),
+                ("group", file.group, _GROUP_NAME),
+            )
+            if named is not None or name in there
+        }
+        for what, name in optional.items():
+            check_text_column(path, schema, name, what, numbers=True)
+        columns = [prompt, *optional.values()]
+        number = 0
+        for batch in parquet_batches(opened, path, tuple(dict.fromkeys(columns))):
+            try:
+                values = {name: batch.column(batch.schema.names.index(name)).to_pylist() for name in columns}
+            except UnicodeDecodeError as error:
+                raise LensError(f"A column of {path} is not UTF-8 (one of {listed(columns)}).") from error
+            for row, text in enumerate(values[prompt]):
+                number += 1
+                if text is None:
+                    skipped.add(path, number, f"its {prompt!r} is null")
+                    continue
+                words = {what: values[name][row] for what, name in optional.items()}
+                yield Case(number, text, _word(words.get("target")), _word(words.get("group")))
+
+
+def _word(value: object) -> str | None:
+    return None if value is None else str(value) or None

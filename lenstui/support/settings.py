@@ -1,0 +1,197 @@
+"""The user's settings: one TOML file, read at the start and never written. What is wrong in it is said."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from reprlib import repr
+from typing import Any
+
+from lenstui.support import paths
+from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
+from lenstui.support.printable import printable
+
+THEMES = ("dark", "light", "ansi-dark", "ansi-light")
+
+_MODIFIERS = {"ctrl", "alt", "shift", "meta", "super", "hyper"}
+_NAMED_KEY = re.compile(
+    r"up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|f([1-9]|1\d|2[0-4])"
+)
+# As the screen, or a keyboard, has them.
+_ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete"}
+# Characters that Textual does not call as Unicode does.
+_NAMES = {"/": "slash", "\\": "backslash", "@": "at", "-": "minus", "+": "plus", "_": "underscore"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the settings file says. Every default means that it says nothing.
+
+    Attributes:
+        theme: name of the colours.
+        model: the model to open where the command line names none.
+        device: where to run it, where the command line does not say.
+        dtype: of its weights, where the command line does not say.
+        top_k: how many tokens a cell of the screen shows at first.
+        keys: the keys of each binding that has others than its own, by the binding's id.
+        trouble: why the file is not followed, one line; then all else is default.
+    """
+
+    theme: str | None = None
+    model: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    top_k: int | None = None
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trouble: str | None = None
+
+
+def load() -> Settings:
+    """The user's settings; the defaults, and why, where the file cannot be followed."""
+    try:
+        text = paths.settings().read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return Settings()
+    except UnicodeDecodeError as error:
+        return Settings(trouble=trouble(f"it is not UTF-8 text (byte {error.start})"))
+    except OSError as error:
+        return Settings(trouble=trouble(f"it cannot be read ({error.strerror or error})"))
+    try:
+        return read(text)
+    except (ValueError, RecursionError) as error:
+        return Settings(trouble=trouble(str(error)))
+
+
+def trouble(reason: str, instead: str = "defaults") -> str:
+    """The one line that says what is wrong with the settings file and what holds instead, safe to show."""
+    return printable(f"{paths.settings()}: {' '.join(reason.split())}. The {instead} hold.")
+
+
+def read(text: str) -> Settings:
+    """Settings from TOML.
+
+    Raises:
+        ValueError: if anything in it is not understood; it names the key.
+    """
+    found = tomllib.loads(text)
+    readers: dict[str, Callable[[Any], Any]] = {
+        "theme": _theme, "model": _model, "device": _device, "dtype": _dtype, "top_k": _top_k, "keys": _keys,
+    }  # fmt: skip
+    for name in found:
+        if name not in readers:
+            raise ValueError(f"{name!r} is no setting{hint(name, readers)}")
+    return Settings(**{name: readers[name](value) for name, value in found.items()})
+
+
+def hint(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    """What may have been meant, as the rest of a sentence."""
+    meant = get_close_matches(name, known, 1)
+    return f": perhaps {meant[0]!r} is meant" if meant else f": there are {', '.join(sorted(known))}"
+
+
+def key_name(name: str) -> str:
+    """A key as Textual calls it: `?` is `question_mark`, `Ctrl+A` is `ctrl+a`.
+
+    Raises:
+        ValueError: if there is no such key.
+    """
+    *modifiers, key = [name] if len(name) == 1 else name.replace("++", "+plus").split("+")
+    held = [modifier.lower() for modifier in modifiers]
+    known = _key(key)
+    if known is None or not set(held) <= _MODIFIERS:
+        raise ValueError(f"{name!r} is no key: write a character, or a name such as ctrl+x, f5 or pageup")
+    if len(known) == 1 and known.isalpha():
+        if "ctrl" in held:
+            known = known.lower()
+        elif held == ["shift"]:
+            return known.upper()
+    return "+".join([*sorted(set(held)), known])
+
+
+def _key(name: str) -> str | None:
+    """The name of a key without modifiers; None where there is no such key."""
+    lower = _ALIASES.get(name.lower(), name.lower())
+    if _NAMED_KEY.fullmatch(lower):
+        return lower
+    character = name if len(name) == 1 else _PUNCTUATION.get(lower, "")
+    if not character.isprintable() or not character:
+        return None
+    return character if character.isalnum() else _name(character)
+
+
+def _name(character: str) -> str:
+    """What Textual calls a character that is no letter or digit."""
+    full = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
+    return _NAMES.get(character, full)
+
+
+_PUNCTUATION = {
+    _name(character): character for character in map(chr, range(32, 127)) if not character.isalnum()
+}
+
+
+def _word(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name!r} must be a text in quotation marks, not {repr(value)}")
+    return value.strip()
+
+
+def _theme(value: Any) -> str:
+    theme = _word("theme", value)
+    if theme not in THEMES:
+        raise ValueError(f"'theme' {theme!r} is unknown: there are {', '.join(THEMES)}")
+    return theme
+
+
+def _model(value: Any) -> str:
+    model = _word("model", value)
+    return str(Path(model).expanduser()) if model.startswith("~/") else model
+
+
+def _device(value: Any) -> str:
+    device = _word("device", value)
+    if not is_device_name(device):
+        raise ValueError(f"'device' {device!r} is unknown: {DEVICES}")
+    return device
+
+
+def _dtype(value: Any) -> str:
+    dtype = _word("dtype", value)
+    if dtype not in DTYPES:
+        raise ValueError(f"'dtype' {dtype!r} is unknown: there are {', '.join(DTYPES)}")
+    return dtype
+
+
+def _top_k(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 5:
+        raise ValueError(f"'top_k' must be a whole number from 1 to 5, not {repr(value)}")
+    return value
+
+
+def _keys(value: Any) -> dict[str, tuple[str, ...]]:
+    """Without quotation marks TOML takes `app.train` for a table in a table: both are meant alike."""
+    if not isinstance(value, dict):
+        raise ValueError(f"'keys' must be a section, [keys], not {repr(value)}")  # noqa: TRY004  as all else here
+    keys: dict[str, tuple[str, ...]] = {}
+    for name, bound in value.items():
+        inner = (
+            {f"{name}.{part}": keys_of for part, keys_of in bound.items()} if isinstance(bound, dict) else {}
+        )
+        for binding, names in (inner or {name: bound}).items():
+            keys[binding] = _bound(binding, names)
+    return keys
+
+
+def _bound(binding: str, value: Any) -> tuple[str, ...]:
+    names = [value] if value == "," else value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"'keys' {binding!r} must be a key in quotation marks or a list of them")
+    try:
+        return tuple(dict.fromkeys(key_name(name.strip() or name) for name in names))
+    except ValueError as error:
+        raise ValueError(f"'keys' {binding!r}: {error}") from None

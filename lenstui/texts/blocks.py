@@ -1,0 +1,119 @@
+"""Documents to blocks of token ids, as a lens is fitted and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenstui.model.tokens import front_of
+from lenstui.support.errors import LensError
+from lenstui.texts.documents import Documents, SkippedLines, read_documents
+from lenstui.texts.held_out import Split, split_documents
+
+
+def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Iterator[Tensor]:
+    """Cut documents, joined by EOS, into blocks that each begin as a prompt begins.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        documents: texts.
+        length: columns of a block, at least 2.
+
+    Yields:
+        `[length]` int64 on the CPU. What is left at the end and fills no block is not used.
+
+    Raises:
+        LensError: if the tokenizer has no token to join documents by, or the blocks are too short.
+    """
+    if length < 2:
+        raise LensError(f"A block needs at least 2 columns to predict anything, not {length}.")
+    begin = front_of(tokenizer)
+    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
+    if end is None:
+        raise LensError("This tokenizer has neither an EOS nor a BOS token to join documents by.")
+    pending: list[int] = []
+    size = length - len(begin)
+    for document in documents:
+        pending += [*tokenizer(document, add_special_tokens=False, verbose=False)["input_ids"], end]
+        whole = len(pending) - len(pending) % size
+        for start in range(0, whole, size):
+            yield torch.tensor([*begin, *pending[start : start + size]])
+        del pending[:whole]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentBlocks:
+    """The blocks of one side of a split, read from the files again each time one iterates.
+
+    Attributes:
+        tokenizer: a Hugging Face tokenizer.
+        documents: both sides' documents.
+        length: columns of a block.
+        split: which documents are held out.
+        held_out: whether this is the side that is.
+        skipped: where to count JSON lines that hold no text.
+    """
+
+    tokenizer: Any
+    documents: Documents
+    length: int
+    split: Split
+    held_out: bool
+    skipped: SkippedLines | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        texts = read_documents(self.documents, self.skipped)
+        mine = (text for text in texts if self.split.holds_out(text) == self.held_out)
+        return token_blocks(self.tokenizer, mine, self.length)
+
+
+def split_blocks(
+    tokenizer: Any,
+    documents: Documents,
+    length: int,
+    *,
+    share: float = 0.1,
+    seed: int = 0,
+    skipped: SkippedLines | None = None,
+) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
+    """Blocks to fit on, and blocks to judge on, from documents that the first never sees.
+
+    Whole documents are held out, chosen by their text. A single document gives its last blocks.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        documents: which documents.
+        length: columns of a block, at least 2.
+        share: of the documents to hold out, about.
+        seed: for another choice of them.
+        skipped: where to count JSON lines that hold no text.
+
+    Returns:
+        The blocks to fit on and the held-out ones. Both can be gone through any number of times.
+
+    Raises:
+        LensError: if either would be empty, or as `read_documents` and `token_blocks` raise it.
+    """
+    split = split_documents(read_documents(documents, skipped), share, seed)
+    if split is None:
+        blocks = list(token_blocks(tokenizer, read_documents(documents, skipped), length))
+        if len(blocks) < 2:
+            raise LensError(
+                f"The text fills {len(blocks)} blocks of {length} columns, and one has to be held out: "
+                "give more text, or shorter blocks."
+            )
+        last = max(1, min(len(blocks) - 1, round(share * len(blocks))))
+        return blocks[:-last], blocks[-last:]
+    fitted_on, held_out = (
+        DocumentBlocks(tokenizer, documents, length, split, side, skipped) for side in (False, True)
+    )
+    for blocks_of, what in ((fitted_on, "to fit on"), (held_out, "held out")):
+        if next(iter(blocks_of), None) is None:
+            raise LensError(
+                f"The documents {what} fill no block of {length} columns: give more text, or shorter blocks."
+            )
+    return fitted_on, held_out

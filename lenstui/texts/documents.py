@@ -1,0 +1,267 @@
+"""Documents from files: Parquet, JSON lines and plain text, streamed in a fixed order."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lenstui.support.errors import LensError
+from lenstui.texts.files import (
+    JSON_LINES,
+    PARQUET,
+    check_text_column,
+    json_object,
+    json_string,
+    listed,
+    open_parquet,
+    parquet_batches,
+    utf8_lines,
+)
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
+
+_COLUMN = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Which documents to read. It holds none of them, so it can be read again and again.
+
+    The ending of a file says what it is: `.parquet` and `.pq`, `.jsonl`, `.ndjson` and `.json` (one object a
+    line), everything else plain text, whose documents are what stands between blank lines.
+
+    Attributes:
+        paths: files and globs (`data/**/*.parquet`), read in this order, a glob's files sorted by name.
+        column: the Parquet column or JSON field that holds the text; None for `text`.
+        min_chars: shorter documents are passed over.
+        max_samples: stop after so many documents; None for all.
+    """
+
+    paths: tuple[str, ...]
+    column: str | None = None
+    min_chars: int = 1
+    max_samples: int | None = None
+
+
+@dataclass(slots=True)
+class SkippedLines:
+    """A tally of the JSON lines that held no text. A file that is read again is not counted again.
+
+    Attributes:
+        count: how many there were.
+        first: the first few, with what is wrong with each.
+        what: they lack.
+        unit: they are, a row in a table.
+    """
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+    what: str = "text"
+    unit: str = "line"
+    _seen: dict[Path, int] = field(default_factory=dict)
+
+    def add(self, path: Path, number: int, why: str) -> None:
+        """Count line `number` of `path`."""
+        if number <= self._seen.get(path, 0):
+            return
+        self._seen[path] = number
+        self.count += 1
+        if len(self.first) < 3:
+            self.first.append(f"{path.name} {self.unit} {number} ({why})")
+
+    def __str__(self) -> str:
+        lines = f"1 {self.unit}" if self.count == 1 else f"{self.count} {self.unit}s"
+        end = "." if self.count == len(self.first) else ", …"
+        return f"Skipped {lines} without a {self.what}: {', '.join(self.first)}{end}"
+
+
+def find_files(documents: Documents) -> tuple[Path, ...]:
+    """The files that are meant, each once, and each Parquet file looked into for its column.
+
+    Raises:
+        LensError: if one is missing, a folder, or has no such column; if a glob matches nothing.
+    """
+    found = dict.fromkeys(path for name in documents.paths for path in _matches(name))
+    if not found:
+        raise LensError("No file to read documents from: name one.")
+    if documents.column is not None and not any(
+        path.suffix.lower() in PARQUET | JSON_LINES for path in found
+    ):
+        raise LensError(f"Plain text has no columns: leave the column {documents.column!r} out.")
+    for path in found:
+        if path.suffix.lower() in PARQUET:
+            _open_parquet(path, documents.column or _COLUMN).close()
+    return tuple(found)
+
+
+def read_documents(documents: Documents, skipped: SkippedLines | None = None) -> Iterator[str]:
+    """Documents one by one, in the same order each time. No more than a few are in memory.
+
+    Args:
+        documents: which ones.
+        skipped: where to count JSON lines that hold no text.
+
+    Raises:
+        LensError: at once, as `find_files` does; while reading, if a file is damaged or is not what its name
+            says; at the end, if nothing was long enough.
+    """
+    files = find_files(documents)
+    return islice(_long_enough(files, documents, skipped or SkippedLines()), documents.max_samples)
+
+
+def count_documents(documents: Documents) -> int:
+    """How many documents `read_documents` gives.
+
+    Of a Parquet file only the lengths are looked at, which is many times as fast as reading it. The other
+    kinds are read.
+    """
+    count = 0
+    for path in find_files(documents):
+        if path.suffix.lower() in PARQUET:
+            lengths = _parquet_lengths(path, documents.column or _COLUMN)
+        else:
+            lengths = map(len, _texts(path, documents.column or _COLUMN, SkippedLines()))
+        count += sum(length >= documents.min_chars for length in lengths)
+        if documents.max_samples is not None and count >= documents.max_samples:
+            return documents.max_samples
+    return count
+
+
+def _matches(name: str) -> list[Path]:
+    """The file called `name`, or those that it matches as a glob."""
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # `~somebody` whose home is unknown: a name like any other
+        path = Path(name)
+    try:
+        if path.is_dir():
+            raise LensError(f"{path} is a folder: name the files in it, such as {path / '*.parquet'}.")
+        if path.exists():  # even where its name looks like a glob
+            return [path]
+    except OSError as error:
+        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not any(wildcard in name for wildcard in "*?["):
+        raise LensError(f"There is no file {path}.")
+    # Unlike Path.glob it takes absolute patterns, leaves hidden files out, and its ** matches files too.
+    names = glob.glob(str(path), recursive=True)  # noqa: PTH207
+    files = sorted(file for file in map(Path, names) if file.is_file())
+    if not files:
+        raise LensError(f"No file matches {path}.")
+    return files
+
+
+def _long_enough(files: Iterable[Path], documents: Documents, skipped: SkippedLines) -> Iterator[str]:
+    longest = 0
+    some = False
+    for path in files:
+        for text in _texts(path, documents.column or _COLUMN, skipped):
+            if len(text) >= documents.min_chars:
+                some = True
+                yield text
+            else:
+                longest = max(longest, len(text))
+    if some:
+        return
+    if not longest:
+        raise LensError(f"There is no text in {', '.join(documents.paths)}.")
+    raise LensError(
+        f"No document has {documents.min_chars} characters: the longest has {longest}. "
+        "Lower the minimum length."
+    )
+
+
+def _texts(path: Path, column: str, skipped: SkippedLines) -> Iterator[str]:
+    """Every document of one file."""
+    ending = path.suffix.lower()
+    try:
+        if ending in PARQUET:
+            yield from _parquet_texts(path, column)
+        elif ending in JSON_LINES:
+            yield from _json_texts(path, column, skipped)
+        else:
+            yield from _plain_texts(path)
+    except OSError as error:
+        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _plain_texts(path: Path) -> Iterator[str]:
+    paragraph: list[str] = []
+    with path.open("rb") as file:
+        for text in utf8_lines(file, path):
+            if text.strip():
+                paragraph.append(text)
+            elif paragraph:
+                yield "".join(paragraph).rstrip("\n")
+                paragraph.clear()
+    if paragraph:
+        yield "".join(paragraph).rstrip("\n")
+
+
+def _json_texts(path: Path, field_name: str, skipped: SkippedLines) -> Iterator[str]:
+    good, first_wrong = 0, ""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                text = _json_text(line, field_name)
+            except ValueError as error:
+                first_wrong = first_wrong or f"line {number}: {error}"
+                skipped.add(path, number, str(error))
+            else:
+                good += 1
+                yield text
+    if not good and first_wrong:
+        raise LensError(
+            f"No line of {path} is a JSON object with a text in {field_name!r} ({first_wrong}). "
+            "One object a line is expected."
+        )
+
+
+def _json_text(line: bytes, field_name: str) -> str:
+    """The text in one line.
+
+    Raises:
+        ValueError: if there is none, with the reason.
+    """
+    content = json_object(line)
+    if field_name not in content:
+        raise ValueError(f"it has {listed(content) or 'no fields'}")
+    return json_string(content, field_name)
+
+
+def _parquet_texts(path: Path, column: str) -> Iterator[str]:
+    for values in _parquet_batches(path, column):
+        try:
+            texts = values.to_pylist()
+        except UnicodeDecodeError as error:
+            raise LensError(f"The column {column!r} of {path} is not UTF-8.") from error
+        yield from (text for text in texts if text is not None)
+
+
+def _parquet_lengths(path: Path, column: str) -> Iterator[int]:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for values in _parquet_batches(path, column):
+        lengths = compute.utf8_length(values.cast(pa.large_string()))
+        yield from lengths.drop_null().to_pylist()
+
+
+def _parquet_batches(path: Path, column: str) -> Iterator[Any]:
+    """Arrow arrays of the column's texts."""
+    with _open_parquet(path, column) as file:
+        for batch in parquet_batches(file, path, [column]):
+            yield batch.column(0)
+
+
+def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:
+    """An open Parquet file that has `column`, of strings."""
+    opened = open_parquet(path)
+    check_text_column(path, opened.schema_arrow, column)
+    return opened

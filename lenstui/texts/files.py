@@ -1,0 +1,190 @@
+"""Files of texts: lines, JSON lines and Parquet, and what a file that is none of these looks like."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lenstui.support.errors import LensError, first_line
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
+
+PARQUET = frozenset({".parquet", ".pq"})
+JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
+
+_ROWS = 256  # of a Parquet file, in memory at a time
+_BUFFER = 1 << 20  # bytes
+_NAMED = 12  # names in a message
+
+# What files that are not what their name says begin with.
+_BEGINNINGS = (
+    (b"version https://git-lfs", "a Git LFS pointer (fetch the file itself)"),
+    (b"PAR1", "a Parquet file"),
+    (b"PARE", "an encrypted Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x1f\x8b", "a gzip file (unpack it)"),
+    (b"PK\x03\x04", "a zip file (unpack it)"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file (unpack it)"),
+    (b"\xfd7zXZ\x00", "an xz file (unpack it)"),
+    (b"BZh", "a bzip2 file (unpack it)"),
+    (b"\xff\xfe", "UTF-16 text"),
+    (b"\xfe\xff", "UTF-16 text"),
+    (b"<", "HTML or XML"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
+_CONTROL = {*range(0x20), 0x7F} - {*b"\a\b\t\n\f\r\x1b"}  # bytes that are in no text
+
+
+def utf8_lines(lines: Iterable[bytes], name: object) -> Iterator[str]:
+    """The lines of a text, each with its newline, `\\r\\n` as `\\n`.
+
+    Args:
+        lines: of a file from its beginning on.
+        name: what to call it.
+
+    Raises:
+        LensError: if it is not UTF-8.
+    """
+    beginning = b""
+    for number, line in enumerate(lines, 1):
+        beginning = beginning if len(beginning) >= 64 else beginning + line[:64]
+        try:
+            # A newline is no part of a longer sequence in UTF-8, so that each line can be read alone.
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise LensError(
+                f"{name} is not UTF-8 text (line {number}): it looks like {looks_like(beginning)}."
+            ) from error
+        yield text.replace("\r\n", "\n")
+
+
+def json_object(line: bytes) -> Mapping[str, Any]:
+    """The object in one line of JSON.
+
+    Raises:
+        ValueError: if there is none, with the reason.
+    """
+    try:
+        content = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError("not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError("not JSON") from error
+    if not isinstance(content, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - a matter of the file, not of the program
+    return content
+
+
+def json_string(content: Mapping[str, Any], name: str) -> str:
+    """The string that a field holds.
+
+    Raises:
+        ValueError: if it holds something else, or what is no text.
+    """
+    text = content[name]
+    if not isinstance(text, str):
+        raise ValueError(f"its {name!r} is no string")  # noqa: TRY004
+    try:
+        text.encode()  # JSON can spell half of a surrogate pair, which no tokenizer takes
+    except UnicodeEncodeError as error:
+        raise ValueError("half of a surrogate pair") from error
+    return text
+
+
+def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
+    """An open Parquet file.
+
+    Raises:
+        LensError: if it cannot be read, is damaged, or is something else.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(64)
+    except OSError as error:
+        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not beginning.startswith(b"PAR1"):
+        raise LensError(f"{path} is not a Parquet file: it looks like {looks_like(beginning)}.")
+    try:
+        # By default Arrow would hold all row groups, however large the file.
+        opened = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
+        opened.schema_arrow  # noqa: B018 - it may be damaged too
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
+    return opened
+
+
+def check_text_column(
+    path: Path, schema: pyarrow.Schema, column: str, what: str = "text", *, numbers: bool = False
+) -> None:
+    """Raise `LensError`, naming the columns there are, unless `column` is one of strings.
+
+    Args:
+        path: the file.
+        schema: its.
+        column: which one.
+        what: it is to hold.
+        numbers: whether whole numbers will do, or nothing but nulls.
+    """
+    import pyarrow as pa
+
+    if column not in schema.names:
+        raise LensError(
+            f"{path} has no column {column!r} (it has {listed(schema.names) or 'none'}): "
+            f"name the one with the {what}."
+        )
+    kind = schema.types[schema.names.index(column)]
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if numbers and (pa.types.is_integer(values) or pa.types.is_null(values)):
+        return
+    if str(values) not in {"string", "large_string", "string_view"}:
+        raise LensError(f"The column {column!r} of {path} holds {kind}, not text: name another.")
+
+
+def parquet_batches(file: pyarrow.parquet.ParquetFile, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    """Arrow record batches of a few columns, a few rows at a time.
+
+    Raises:
+        LensError: if the file is damaged.
+    """
+    import pyarrow as pa
+
+    batches = file.iter_batches(_ROWS, columns=list(columns), use_threads=False)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
+        if batch is None:
+            return
+        yield batch
+
+
+def looks_like(beginning: bytes) -> str:
+    """What a file that begins like this is."""
+    for magic, kind in _BEGINNINGS:
+        if beginning.startswith(magic):
+            return kind
+    if not beginning:
+        return "an empty file"
+    if not _CONTROL.isdisjoint(beginning):
+        return "some binary file"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)  # the end may be cut
+    except UnicodeDecodeError:
+        return "some binary file, or text in another encoding than UTF-8"
+    return "text"
+
+
+def listed(names: Iterable[str]) -> str:
+    """A few names for a message."""
+    names = list(names)
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

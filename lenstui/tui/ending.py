@@ -1,0 +1,129 @@
+"""How the program ends: by a key, a signal, a dropped line or a failure. A fit under way is written first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import termios
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from textual.message import Message
+
+from lenstui.export.command import command_text
+from lenstui.fitting.names import checkpoint_path
+from lenstui.support.printable import printable
+
+if TYPE_CHECKING:
+    from lenstui.tui.app import LenstuiApp
+
+LIMIT = 10.0  # seconds that a last checkpoint may take
+GRACE = 2.0  # seconds that the screen may take to be put away
+_NO_TERMINAL = (AttributeError, OSError, TypeError, ValueError, termios.error)
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+# What the driver takes back, in its order: paste and mouse reports, wrapping, keys, the screen, the cursor.
+_PUT_AWAY = (
+    b"\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
+    b"\x1b[<u\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
+
+
+class Ended(Message, bubble=False):
+    """A signal came: the app is to end."""
+
+
+def how_to_go_on(checkpoint: Path) -> str:
+    """What to say of a checkpoint."""
+    command = command_text(["lenstui", "train", "--resume", str(checkpoint)])
+    return f"lenstui: the fit is in {checkpoint}\nTo go on: {command}"
+
+
+class Ending:
+    """Runs the app to its end, whatever that is."""
+
+    def __init__(self, app: LenstuiApp) -> None:
+        self._app = app
+        self._signal = 0
+        self._rescue: threading.Thread | None = None
+        self._words: str | None = None
+        self._put_away = threading.Event()
+        self._terminal: list[Any] | None = None  # its settings before the screen was there
+
+    def run(self) -> NoReturn:
+        """Run the app; then leave the process, which does not wait for the model thread."""
+        with suppress(*_NO_TERMINAL):
+            self._terminal = termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                signal.signal(number, self._hear)
+        try:
+            self._app.run()
+        except OSError:  # the terminal is gone
+            if not self._signal:
+                raise
+        finally:
+            self._put_away.set()
+        if self._rescue is not None:
+            self._rescue.join(LIMIT + GRACE)
+        elif self._app.last_words is None and self._app.training.is_under_way:
+            self._save()  # the screen has failed, the fit has not
+        self._leave()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        """In a thread of its own: where the line was dropped, the screen may be stuck writing to nobody."""
+        if self._rescue is None:
+            self._signal = number
+            self._rescue = threading.Thread(target=self._end, name="lenstui-ending", daemon=True)
+            self._rescue.start()
+
+    def _end(self) -> None:
+        if self._app.training.is_under_way:
+            self._save()
+        with suppress(Exception):
+            self._app.post_message(Ended())
+        if not self._put_away.wait(GRACE):
+            self._put_terminal_back()
+            self._leave()
+
+    def _put_terminal_back(self) -> None:
+        """Do what the app would have done, which is stuck: in its own work, or in showing how it failed.
+
+        Nothing here waits: a line that was dropped may take no byte any more.
+        """
+        with suppress(*_NO_TERMINAL):
+            if self._terminal is not None:
+                termios.tcsetattr(sys.__stdin__, termios.TCSANOW, self._terminal)  # type: ignore[arg-type]
+        with suppress(*_NO_TERMINAL):
+            name = os.ttyname(sys.__stderr__.fileno())  # type: ignore[union-attr]  # where Textual draws
+            screen = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.write(screen, _PUT_AWAY)
+
+    def _save(self) -> None:
+        """Write a checkpoint, and have something to say about it."""
+        training = self._app.training
+        before = training.status
+        written = training.rescue(LIMIT)
+        if written is not None and written.path is not None:
+            self._words = how_to_go_on(written.path)
+            return
+        trouble = f"{LIMIT:.0f} s were not enough" if written is None else written.trouble
+        self._words = f"lenstui: no checkpoint could be written: {trouble}"
+        if before.path is not None and before.checkpoint_step is not None:
+            older = how_to_go_on(checkpoint_path(before.path))
+            self._words += f"\nOne of step {before.checkpoint_step} is left. {older}"
+
+    def _leave(self) -> NoReturn:
+        words = self._words or self._app.last_words
+        self._app.training.let_go()
+        with suppress(OSError, ValueError):  # with the line, they may be gone
+            if words is not None:
+                print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(128 + self._signal if self._signal else self._app.return_code or 0)

@@ -1,0 +1,1 @@
+"""Explore: a prompt, read through two lenses."""

@@ -1,0 +1,99 @@
+"""Ask how many tokens to generate, and how."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Label
+
+from lenstui.jobs.read_request import Generation
+from lenstui.support.typed_number import finite_number, whole_number
+from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.still_input import StillInput
+
+_COUNT, _MOST = 20, 9999
+
+
+class AskGeneration(BoxScreen[Generation | None]):
+    """Three numbers to type in. Hands back what to generate, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close", id="generation.close"),
+        Binding("down", "app.focus_next", "Next", show=False, id="generation.next"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="generation.previous"),
+    ]
+    DEFAULT_CSS = """
+    AskGeneration {
+        Horizontal { height: 1; margin-bottom: 1; }
+        Horizontal Label { width: 14; color: $text-muted; }
+        Horizontal Label.hint { width: 1fr; margin-left: 2; }
+        Input { width: 10; }
+        #generation-what { width: 1fr; margin-bottom: 1; }
+        #generation-wrong { width: 1fr; color: $error; display: none; }
+    }
+    """
+
+    def __init__(self, *, row: int | None, label: str, tuned: bool, seed: int, room: int | None) -> None:
+        """Prepare the question.
+
+        Args:
+            row: index of the row that speaks; None for the last.
+            label: of that row.
+            tuned: whether the tuned lens reads it.
+            seed: of the draws, unless another is typed.
+            room: how many tokens the context still takes, or None.
+        """
+        super().__init__()
+        self._row, self._label, self._tuned, self._seed, self._room = row, label, tuned, seed, room
+
+    def compose(self) -> ComposeResult:
+        """What will speak, and the numbers."""
+        count = _COUNT if self._room is None else min(_COUNT, self._room)
+        lens = "tuned" if self._tuned else "logit"
+        what = "The model goes on."
+        if self._row is not None:
+            what = (
+                f"Row {self._label} goes on by the {lens} lens: what the model would say if it stopped there."
+            )
+        room = "" if self._room is None else f", at most {self._room}"
+        with Box("generate", "enter generates · up down · esc closes"):
+            yield Label(Text(what), id="generation-what")
+            for name, label, value, hint in (
+                ("count", "tokens", str(count), f"a whole number{room}"),
+                ("temperature", "temperature", "0", "0 takes the likeliest token"),
+                ("seed", "seed", str(self._seed), "of the draws, if temperature is not 0"),
+            ):
+                with Horizontal():
+                    yield Label(label)
+                    yield StillInput(value, id=f"generation-{name}")
+                    yield Label(hint, classes="hint")
+            yield Label(id="generation-wrong")
+
+    def _typed(self, name: str) -> str:
+        return self.query_one(f"#generation-{name}", Input).value.strip()
+
+    @on(Input.Submitted)
+    def submit(self) -> None:
+        """Hand it back, or say what is wrong."""
+        count, seed = whole_number(self._typed("count")), whole_number(self._typed("seed"))
+        temperature = finite_number(self._typed("temperature"))
+        most = _MOST if self._room is None else min(_MOST, self._room)
+        if count is None or not 1 <= count <= most:
+            self._say(f"tokens: a whole number from 1 to {most}")
+        elif temperature is None:
+            self._say("temperature: 0 or a positive number")
+        elif seed is None:
+            self._say("seed: a whole number")
+        else:
+            self.dismiss(Generation(count, self._row, self._tuned, temperature, seed))
+
+    def _say(self, text: str) -> None:
+        wrong = self.query_one("#generation-wrong", Label)
+        wrong.update(shown(text))
+        wrong.display = True

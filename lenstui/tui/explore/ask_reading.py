@@ -1,0 +1,159 @@
+"""Ask how a prompt is to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Label
+
+from lenstui.jobs.messages import OpenModel
+from lenstui.model.rows import parse_rows
+from lenstui.readout.reading import Reading
+from lenstui.support.errors import LensError
+from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.choice import Choice
+from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.still_input import StillInput
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the dialog on which a word is chosen.
+
+    Attributes:
+        name: of the field of `Reading`.
+        label: what the user calls it.
+        words: what there is to choose, and what each word means; what goes without saying comes first.
+        hint: what it is about.
+    """
+
+    name: str
+    label: str
+    words: tuple[tuple[str, Any], ...]
+    hint: str
+
+
+LINES = (
+    Line(
+        "final_norm",
+        "final norm",
+        (("on (default)", True), ("off", False)),
+        "Of the logit lens. The last row and the tuned lens always have it.",
+    ),
+    Line(
+        "bos",
+        "BOS token",
+        (("tokenizer's (default)", None), ("with", True), ("without", False)),
+        "Whether the prompt begins with it. With the chat template it is as the template has it.",
+    ),
+    Line(
+        "chat",
+        "chat template",
+        (("off (default)", False), ("on", True)),
+        "The prompt becomes the user's message, and the assistant speaks next.",
+    ),
+    Line(
+        "sublayers",
+        "sublayers",
+        (("off (default)", False), ("on", True)),
+        "What attention and MLP of each block add, by the logit lens alone.",
+    ),
+)
+ROWS_HINT = (
+    "all (default), every 4, or a list such as emb,0-4,last; the last row is always read. Here: emb, 0 … "
+)
+
+
+class AskReading(BoxScreen[Reading | None]):
+    """A few choices. Hands back how to read, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "apply", "Apply", id="reading.apply"),
+        Binding("escape,q", "dismiss", "Close", id="reading.close"),
+        Binding("down,j", "app.focus_next", "Next", show=False, id="reading.next"),
+        Binding("up,k", "app.focus_previous", "Previous", show=False, id="reading.previous"),
+    ]
+    DEFAULT_CSS = """
+    AskReading {
+        Horizontal { height: 1; margin-bottom: 1; }
+        Horizontal Label { width: 16; color: $text-muted; }
+        Input { width: 1fr; }
+        #reading-hint { width: 1fr; height: 2; color: $text-muted; }
+        #reading-hint.-wrong { color: $error; }
+    }
+    """
+
+    def __init__(self, reading: Reading, model: OpenModel) -> None:
+        """Prepare the question.
+
+        Args:
+            reading: as it is now.
+            model: which is read.
+        """
+        super().__init__()
+        self._reading, self._model = reading, model
+
+    def compose(self) -> ComposeResult:
+        """Rows to type in, and words to choose from."""
+        with Box("reading", "enter applies · up down, left right · esc closes"):
+            with Horizontal():
+                yield Label("rows")
+                yield StillInput(self._reading.rows.text, placeholder="all", id="reading-rows")
+            for line in LINES:
+                with Horizontal():
+                    yield Label(line.label)
+                    now = getattr(self._reading, line.name)
+                    word = next(word for word, value in line.words if value == now)
+                    yield Choice([word for word, _ in line.words], word, id=f"reading-{line.name}")
+            yield Label(id="reading-hint")
+
+    def _asked(self) -> Reading:
+        chosen = {line.name: dict(line.words)[self._choice(line.name).value] for line in LINES}
+        rows = self.query_one("#reading-rows", Input).value.strip()
+        return replace(self._reading, rows=parse_rows(rows or "all"), **chosen)
+
+    def _choice(self, name: str) -> Choice:
+        return self.query_one(f"#reading-{name}", Choice)
+
+    @on(Input.Submitted)
+    def action_apply(self) -> None:
+        """Hand it back, or say why that cannot be."""
+        try:
+            reading = self._asked()
+        except LensError as error:
+            self._say(str(error), wrong=True)
+            return
+        refused = reading.refused(self._model.allowed, self._blocks)
+        if refused:
+            self._say(next(iter(refused.values())), wrong=True)
+        else:
+            self.dismiss(reading)
+
+    @property
+    def _blocks(self) -> int:
+        return len(self._model.rows) - 1
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    def say_no_more(self) -> None:
+        """What was wrong may be so no longer."""
+        self._hint()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what this line is about."""
+        self._hint()
+
+    def _hint(self) -> None:
+        focused = "" if self.focused is None else self.focused.id
+        line = next((line for line in LINES if focused == f"reading-{line.name}"), None)
+        self._say(ROWS_HINT + self._model.rows[-1] if line is None else line.hint)
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        for hint in self.query("#reading-hint").results(Label):  # none while the screen comes or goes
+            hint.update(shown(text))
+            hint.set_class(wrong, "-wrong")

@@ -1,0 +1,41 @@
+"""Ask for a word."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Label
+
+from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.still_input import StillInput
+
+
+class AskWord(BoxScreen[str | None]):
+    """One line to type a word into. Hands back the word, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close", id="word.close")]
+    DEFAULT_CSS = """
+    AskWord {
+        Input { margin-bottom: 1; }
+        Label { width: 1fr; color: $text-muted; }
+    }
+    """
+
+    def __init__(self, title: str, verb: str, hint: str, wanted: str = "a word") -> None:
+        super().__init__()
+        self._title, self._verb, self._hint, self._wanted = title, verb, hint, wanted
+
+    def compose(self) -> ComposeResult:
+        """The line, and what may be typed."""
+        with Box(self._title, f"enter {self._verb} · esc closes"):
+            yield StillInput(placeholder=self._wanted)
+            yield Label(Text(self._hint))
+
+    @on(Input.Submitted)
+    def submit(self, message: Input.Submitted) -> None:
+        """Hand the word back, its spaces with it."""
+        self.dismiss(message.value or None)

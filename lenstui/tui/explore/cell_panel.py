@@ -1,0 +1,192 @@
+"""What there is to say of the cell under the cursor: the pins, the detail, and the pins by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.reactive import reactive
+
+from lenstui.jobs.slots import Slots
+from lenstui.model.not_finite import IN_CELL
+from lenstui.model.rows import is_sublayer, no_translator
+from lenstui.readout.cells import Cells
+from lenstui.tui.explore.detail import CellFacts, Detail
+from lenstui.tui.explore.pin_line import PinLine
+from lenstui.tui.explore.pin_list import PinList
+from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.pins import PLOTTED, Pinned, numbers_at, without_token
+from lenstui.tui.grid.settling import of_column
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.pin_plot import PinPlot
+
+ROOM_FOR_PLOT = 120  # columns
+
+
+class CellPanel(Vertical):
+    """Pins, detail and plot. The list of pins takes the place of the detail while it is asked for."""
+
+    DEFAULT_CSS = """
+    CellPanel {
+        height: auto;
+        Horizontal { height: 8; }
+        Detail { width: 2fr; height: 100%; }
+        PinPlot { width: 1fr; }
+    }
+    """
+
+    pins: reactive[tuple[Pinned, ...]] = reactive((), init=False)
+    listing: reactive[bool] = reactive(False)
+    plotted: reactive[str] = reactive(PLOTTED[0], init=False)  # which of the pins' numbers
+
+    class PinsChanged(Message):
+        """Other tokens are pinned, or the same in another order."""
+
+        def __init__(self, before: tuple[Pinned, ...], after: tuple[Pinned, ...]) -> None:
+            self.before = before
+            self.after = after
+            super().__init__()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plot: PinPlot | None = None
+        self.slots = Slots()
+        self._cells: Mapping[str, Cells | None] = {}
+        self._cursor = Cursor(0, 0)
+        self._rows: Sequence[str] = ()
+        self.missing: Mapping[str, str] = {}  # why a lens has no cell here at all
+
+    def compose(self) -> ComposeResult:
+        """The pins above, the rest side by side."""
+        yield PinLine()
+        with Horizontal():
+            yield Detail()
+            yield PinList()
+
+    def on_mount(self) -> None:
+        """Nothing is pinned."""
+        self.query_one(PinLine).display = False
+
+    def set_lines(self, lines: int) -> None:
+        """How many there are for the detail, its frame included."""
+        self.query_one(Horizontal).styles.height = lines
+
+    def forget(self) -> None:
+        """There is no cell."""
+        self._cells = {}
+        self.query_one(Detail).show("", None, None)
+        self._show_pins()
+
+    def show(
+        self,
+        title: str,
+        cells: Mapping[str, Cells | None],
+        cursor: Cursor,
+        rows: Sequence[str],
+        texts: Mapping[int, str],
+    ) -> None:
+        """Show a cell.
+
+        Args:
+            title: which cell it is.
+            cells: all cells of each lens, None where nothing is read.
+            cursor: the cell.
+            rows: labels of the rows.
+            texts: display texts, at least of the top tokens.
+        """
+        self._cells, self._cursor, self._rows = cells, cursor, rows
+        brief, row, column = self.slots.brief, cursor.row, cursor.column
+        facts = {
+            lens: None if of_lens is None else CellFacts.of(brief[lens], of_lens, row, column, texts)
+            for lens, of_lens in cells.items()
+        }
+        not_tuned = {"tuned": no_translator(rows[row])} if is_sublayer(rows[row]) and cells["tuned"] else {}
+        no_numbers = {
+            lens: IN_CELL
+            for lens, of_lens in cells.items()
+            if of_lens is not None and of_lens.not_numbers[row, column]
+        }
+        named = {brief[lens]: of_lens for lens, of_lens in cells.items()}
+        self.query_one(Detail).show(
+            title,
+            facts["logit"],
+            facts["tuned"],
+            settled=of_column(named, rows, column),
+            nothing={**not_tuned, **self.missing, **no_numbers},
+        )
+        self._show_pins()
+
+    # ── pins ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def watch_pins(self, before: tuple[Pinned, ...], after: tuple[Pinned, ...]) -> None:
+        """Show them, and have them read."""
+        self.query_one(PinLine).display = bool(after)
+        if after and self._plot is None:
+            self.call_next(self._add_plot)
+        self._make_room()
+        self._show_pins()
+        self.post_message(self.PinsChanged(before, after))
+
+    async def _add_plot(self) -> None:
+        from lenstui.tui.explore.pin_plot import PinPlot  # which the first paint can do without
+
+        if self._plot is None:
+            plot = PinPlot()
+            await self.query_one(Horizontal).mount(plot)
+            self._plot = plot
+            self._make_room()
+
+    def watch_listing(self) -> None:
+        """The list or the detail."""
+        pins = self.query_one(PinList)
+        pins.display, self.query_one(Detail).display = self.listing, not self.listing
+        if self.listing:
+            pins.focus()
+
+    def on_resize(self) -> None:
+        """The plot needs room."""
+        self._make_room()
+
+    @property
+    def has_room_for_plot(self) -> bool:
+        """Whether it is wide enough for one."""
+        return self.size.width >= ROOM_FOR_PLOT
+
+    def watch_plotted(self) -> None:
+        """Another plot of the same pins."""
+        self._show_pins()
+
+    def _make_room(self) -> None:
+        if self._plot is not None:
+            self._plot.display = bool(self.pins) and self.has_room_for_plot
+            self._show_pins()
+
+    def _show_pins(self) -> None:
+        if not self.pins:
+            return
+        row, column = self._cursor.row, self._cursor.column
+        read = {lens: cells for lens, cells in self._cells.items() if cells is not None}
+        numbers = {
+            self.slots.brief[lens]: numbers_at(cells, len(self.pins), row, column)
+            for lens, cells in read.items()
+        }
+        line = self.query_one(PinLine)
+        line.pins, line.numbers = self.pins, numbers
+        self.query_one(PinList).show(self.pins, numbers)
+        if self._plot is not None and self._plot.display and read:
+            self._plot.show(self.pins, read, self._rows, column, self.slots, plotted=self.plotted)
+
+    @on(PinList.Unpinned)
+    def unpin(self, message: PinList.Unpinned) -> None:
+        """As the list says."""
+        self.pins = without_token(self.pins, message.token)
+
+    @on(PinList.PutFirst)
+    def put_first(self, message: PinList.PutFirst) -> None:
+        """As the list says."""
+        self.pins = tuple(sorted(self.pins, key=lambda pin: pin.id != message.token))

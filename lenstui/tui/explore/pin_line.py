@@ -1,0 +1,69 @@
+"""The pins on one line, with their numbers in the cell under the cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from lenstui.readout.values import probability_text, rank_text
+from lenstui.tui.grid.cell import fit
+from lenstui.tui.grid.pins import Pinned, PinNumbers
+
+Numbers = Mapping[str, Sequence[PinNumbers | None]]
+"""By lens, or by side of a comparison, the numbers of each pin; no tuned lens where there is none."""
+
+_TEXT_WIDTH = 12  # of a token, at most
+_ROOM_FOR_LENSES = 90  # columns; in fewer the pins need them
+
+
+class PinLine(Widget):
+    """As many of the pins as there is room for; the others are counted."""
+
+    DEFAULT_CSS = """
+    PinLine { height: 1; padding: 0 2; }
+    """
+
+    pins: reactive[tuple[Pinned, ...]] = reactive(())
+    numbers: reactive[Numbers] = reactive({})
+
+    def render(self) -> Text:
+        """A heading, the pins, and how many more there are."""
+        room = self.content_size.width
+        line = Text.assemble(("pins", "bold"), no_wrap=True)
+        if room >= _ROOM_FOR_LENSES:
+            line.append(f" {' │ '.join(self.numbers)}", style="dim")
+        items = [pin_item(i, pin, self.numbers) for i, pin in enumerate(self.pins)]
+        for i, item in enumerate(items):
+            left = len(items) - i
+            more = Text(f"  +{left}: u", style="dim")
+            enough = sum(3 + item.cell_len for item in items[i:])
+            if line.cell_len + min(3 + item.cell_len + more.cell_len, enough) > room:
+                return line.append_text(more)
+            line.append("   ").append_text(item)
+        return line
+
+
+def pin_name(place: int, pin: Pinned, width: int = 0) -> Text:
+    """A pin's number and its token, in its colour; padded to a width in cells where one is given."""
+    text = fit(pin.text, width) if width else fit(pin.text, min(_TEXT_WIDTH, Text(pin.text).cell_len))
+    return Text.assemble((f"{place + 1} {text}", pin.colour))
+
+
+def pin_item(place: int, pin: Pinned, numbers: Numbers) -> Text:
+    """A pin with its probability and rank for each lens."""
+    item = pin_name(place, pin)
+    for i, of_lens in enumerate(numbers.values()):
+        item.append(" │ " if i else " ", style="dim").append_text(_brief(of_lens[place]))
+    return item
+
+
+def _brief(numbers: PinNumbers | None) -> Text:
+    if numbers is None:
+        return Text("…")
+    if math.isnan(numbers.logprob):
+        return Text("–", "dim")
+    return Text.assemble(probability_text(numbers.probability), (f" r{rank_text(numbers.rank)}", "dim"))

@@ -1,0 +1,116 @@
+"""The pins in full, one a line: to read their numbers, to unpin them, and to choose the first."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import OptionList
+
+from lenstui.readout.values import probability_text, rank_text
+from lenstui.support.fixed_text import fixed_text
+from lenstui.tui.explore.pin_line import Numbers, pin_name
+from lenstui.tui.grid.pins import Pinned, PinNumbers
+
+_NAME_WIDTH = 14
+
+
+class PinList(OptionList, inherit_bindings=False):
+    """The pins, each with its probability, log-probability and rank for each lens."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "cursor_down", "Next pin", show=False, id="pins.down"),
+        Binding("up,k", "cursor_up", "Previous pin", show=False, id="pins.up"),
+        Binding("home", "first", "First pin", show=False, id="pins.home"),
+        Binding("end", "last", "Last pin", show=False, id="pins.end"),
+        Binding(
+            "p,x,delete,backspace", "unpin", "Unpin", key_display="p",
+            tooltip="Unpin the token: also x, Delete", id="pins.unpin",
+        ),
+        Binding(
+            "enter", "put_first", "First", tooltip="Make it the first pin, which always has room",
+            id="pins.first",
+        ),
+        Binding("escape,u", "leave", "To the grid", id="pins.leave"),
+    ]  # fmt: skip
+    DEFAULT_CSS = """
+    PinList {
+        width: 2fr;
+        height: 100%;
+        padding: 0 1;
+        border: round $border;
+        background: $background;
+        scrollbar-size: 1 1;
+        &:focus { border: round $border; background-tint: $surface 0%; }
+        & > .option-list--option { padding: 0; }
+        & > .option-list--option-highlighted, &:focus > .option-list--option-highlighted {
+            background: $foreground 15%;
+            color: $foreground;
+        }
+    }
+    """
+
+    class Unpinned(Message):
+        """The user is done with a token."""
+
+        def __init__(self, token: int) -> None:
+            self.token = token
+            super().__init__()
+
+    class PutFirst(Message):
+        """The user wants a token to be the first pin."""
+
+        def __init__(self, token: int) -> None:
+            self.token = token
+            super().__init__()
+
+    class Left(Message):
+        """The user wants to go back to the grid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pins: tuple[Pinned, ...] = ()
+        self.border_subtitle = "p unpins · enter puts first · esc closes"
+
+    def show(self, pins: tuple[Pinned, ...], numbers: Numbers) -> None:
+        """Show these; the highlight stays at its place."""
+        before, self._pins = self.highlighted, pins
+        self.border_title = "pins · probability, log p in nats, rank"
+        self.set_options([pin_entry(i, pin, numbers) for i, pin in enumerate(pins)])
+        if pins:
+            self.highlighted = min(before or 0, len(pins) - 1)
+
+    def action_unpin(self) -> None:
+        """Unpin the highlighted token."""
+        if self.highlighted is not None:
+            self.post_message(self.Unpinned(self._pins[self.highlighted].id))
+
+    def action_put_first(self) -> None:
+        """Make the highlighted token the first pin."""
+        if self.highlighted is not None:
+            self.post_message(self.PutFirst(self._pins[self.highlighted].id))
+            self.highlighted = 0
+
+    def action_leave(self) -> None:
+        """Go back to the grid."""
+        self.post_message(self.Left())
+
+
+def pin_entry(place: int, pin: Pinned, numbers: Numbers) -> Text:
+    """A pin with all its numbers for each lens."""
+    line = Text.assemble(pin_name(place, pin, _NAME_WIDTH), no_wrap=True, overflow="ellipsis")
+    for lens, of_lens in numbers.items():
+        line.append(f"  {lens} ", style="dim").append_text(_full(of_lens[place]))
+    return line
+
+
+def _full(numbers: PinNumbers | None) -> Text:
+    if numbers is None:
+        return Text(f"{'…':<20}")
+    if math.isnan(numbers.logprob):
+        return Text(f"{'–':<20}", "dim")
+    prob, log_prob = probability_text(numbers.probability), fixed_text(numbers.logprob, 2)
+    return Text(f"{prob:>5} {log_prob:>6} {rank_text(numbers.rank):>4}")

@@ -1,0 +1,145 @@
+"""The pins' probability, rank or log-probability by row, at the cursor's column, for both lenses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from textual_hires_canvas import HiResMode
+
+from lenstui.jobs.slots import Slots
+from lenstui.model.rows import stream_places
+from lenstui.readout.cells import Cells, FloatArray
+from lenstui.readout.values import nats_text
+from lenstui.tui.grid.pins import PLOTTED, Pinned
+from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
+from lenstui.tui.shared.plot import Plot
+
+_LEAST_TOP = 1e-5  # below that a curve of probabilities may lie flat
+
+
+@dataclass(frozen=True, slots=True)
+class PlottedNumber:
+    """One of the pins' numbers.
+
+    Attributes:
+        title: of the plot.
+        of: the numbers, `[rows, cols, pins]`; NaN where there are none.
+        axis: one that all of these numbers are on.
+    """
+
+    title: str
+    of: Callable[[Cells], FloatArray]
+    axis: Callable[[Sequence[FloatArray]], Axis]
+
+
+def percent_text(tick: float) -> str:
+    """A probability on the axis, with no digit more than it needs: `50%`, `2.5%`, `0.005%`."""
+    return f"{100 * tick:.3g}%"
+
+
+def _ranks(cells: Cells) -> FloatArray:
+    return np.where(cells.pin_ranks < 0, np.nan, cells.pin_ranks).astype(np.float32)
+
+
+PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
+    zip(
+        PLOTTED,
+        (
+            PlottedNumber(
+                "probability by row",
+                lambda cells: np.exp(cells.pin_logprobs),
+                lambda curves: even_axis(highest_of(curves, _LEAST_TOP), percent_text),
+            ),
+            PlottedNumber(
+                "rank by row, 0 is first",
+                _ranks,
+                lambda curves: rank_axis(highest_of(curves, 1)),
+            ),
+            PlottedNumber(
+                "log-probability by row, nats",
+                lambda cells: cells.pin_logprobs,
+                lambda curves: even_axis_down(-highest_of([-curve for curve in curves], 1), nats_text),
+            ),
+        ),
+        strict=True,
+    )
+)
+
+
+class PinPlot(Plot):
+    """A plot that nobody can get caught in: the logit lens as the pins' numbers, the tuned lens as lines."""
+
+    DEFAULT_CSS = """
+    PinPlot {
+        height: 100%;
+        border: round $border-blurred;
+        border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: tuple[object, ...] = ()
+
+    def show(
+        self,
+        pins: Sequence[Pinned],
+        cells: Mapping[str, Cells],
+        rows: Sequence[str],
+        column: int,
+        slots: Slots,
+        *,
+        plotted: str = PLOTTED[0],
+    ) -> None:
+        """Draw the residual stream's rows anew, if there is anything new.
+
+        Args:
+            pins: what is pinned.
+            cells: of each lens that is read.
+            rows: labels of all rows.
+            column: of the cursor.
+            slots: what the lenses are called.
+            plotted: which of the pins' numbers, one of `PLOTTED`.
+        """
+        places = stream_places(rows)
+        rows = [rows[place] for place in places]
+        number = PLOTTED_NUMBERS[plotted]
+        curves = {
+            lens: number.of(of_lens)[places, column]
+            for lens, of_lens in cells.items()
+            if of_lens.pin_logprobs.shape[2] == len(pins)
+        }
+        self.border_title = number.title
+        self.border_subtitle = f"digits: {slots.brief['logit']}"
+        if "tuned" in curves:
+            self.border_subtitle += f" · lines: {slots.brief['tuned']}"
+        by_lens = ((lens, curve.tobytes()) for lens, curve in curves.items())
+        drawn = (tuple(pins), tuple(rows), plotted, *by_lens)
+        if drawn == self.drawn:
+            return
+        self.drawn = drawn
+        self.clear()
+        axis = number.axis(list(curves.values()))
+        self.scale(rows, axis)
+        heights = {lens: axis.height(curve) for lens, curve in curves.items()}
+        for place, pin in enumerate(pins):
+            if "tuned" in heights:
+                self.plot(
+                    range(len(rows)),
+                    heights["tuned"][:, place],
+                    line_style=pin.colour,
+                    hires_mode=HiResMode.BRAILLE,
+                )
+        for place, pin in enumerate(pins):
+            if "logit" in heights:
+                self.scatter(
+                    range(len(rows)),
+                    heights["logit"][:, place],
+                    marker=str(place + 1),
+                    marker_style=pin.colour,
+                )
+        if self.size:
+            self.render()  # now: while it is painted would have it painted twice

@@ -1,0 +1,103 @@
+"""The likeliest tokens of a cell, a line each: rank, token, id, probability, logit, cumulative mass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.geometry import Size
+from textual.strip import Strip
+
+from lenstui.readout.cells import Ranking
+from lenstui.tui.grid.cell import fit
+from lenstui.tui.shared.step_scroll import StepScroll
+
+_MOST_TOKEN = 40  # cells that a token takes at most
+_NUMBERS = 43  # cells that all else takes
+
+
+class TokenList(StepScroll, can_focus=False):
+    """One lens's ranking. Two that are `pair`ed share one scroll."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"token-list--heading", "token-list--quiet"}
+    DEFAULT_CSS = """
+    TokenList {
+        background: $surface;
+        scrollbar-size: 1 1;
+        .token-list--heading { color: $foreground 65%; }
+        .token-list--quiet { color: $foreground 60%; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines: list[tuple[str, str, str]] = []
+        self._twin: TokenList | None = None
+
+    def pair(self, other: TokenList) -> None:
+        """Share one scroll."""
+        self._twin, other._twin = other, self
+
+    def show(self, ranking: Ranking, texts: Mapping[int, str]) -> None:
+        """Show a ranking from its top."""
+        self._lines = [
+            (
+                f"{rank:>5} ",
+                texts[token],
+                f"{token:>7} {_probability(prob):>8} {logit:>9.3f} {sum_:>9.5f}",
+            )
+            for rank, token, prob, logit, sum_ in zip(
+                ranking.ranks.tolist(),
+                ranking.ids.tolist(),
+                ranking.probs.tolist(),
+                ranking.logits.tolist(),
+                ranking.cumulative.tolist(),
+                strict=True,
+            )
+        ]
+        self.virtual_size = Size(0, 1 + len(self._lines))
+        self.scroll_now(0, 0)
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Take the other one along."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._twin is not None and self._twin.scroll_offset.y != self.scroll_offset.y:
+            self._twin.scroll_now(0, self.scroll_offset.y)
+
+    def scroll_by(self, lines: int) -> None:
+        """Scroll down by some lines, or up."""
+        self.scroll_now(0, self.scroll_offset.y + lines)
+
+    @property
+    def page(self) -> int:
+        """How many lines are seen, but for the heading."""
+        return max(self.size.height - 1, 1)
+
+    def render_line(self, y: int) -> Strip:
+        """The heading, or a token."""
+        width = self.scrollable_content_region.width
+        token_width = max(min(width - _NUMBERS, _MOST_TOKEN), 1)
+        if y == 0:
+            text = f"{'rank':>5} {fit('token', token_width)} {'id':>7} {'prob':>8} {'logit':>9} {'sum':>9}"
+            return self._strip([Segment(text, self.get_component_rich_style("token-list--heading"))], width)
+        number = y - 1 + self.scroll_offset.y
+        if number >= len(self._lines):
+            return self._strip([], width)
+        rank, token, numbers = self._lines[number]
+        quiet = self.get_component_rich_style("token-list--quiet")
+        segments = [
+            Segment(rank, quiet),
+            Segment(fit(token, token_width), self.rich_style),
+            Segment(f" {numbers}", quiet),
+        ]
+        return self._strip(segments, width)
+
+    def _strip(self, segments: list[Segment], width: int) -> Strip:
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+
+def _probability(number: float) -> str:
+    return f"{number:.5f}" if number >= 0.001 else f"{number:.1e}"

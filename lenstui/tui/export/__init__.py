@@ -1,0 +1,1 @@
+"""What to export, and where to."""

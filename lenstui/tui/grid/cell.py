@@ -1,0 +1,126 @@
+"""How one cell of the grid looks: its text, cut to its width, and its style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+from rich.style import Style
+from textual.widget import Widget
+
+from lenstui.export.difference import DIFFERENT
+from lenstui.readout.values import NO_LEVEL
+from lenstui.tui.grid import palette
+from lenstui.tui.grid.palette import Mode
+
+PENDING = "·"
+ABSENT = "–"
+REVERSED = Style(bold=True, reverse=True)
+BAR, PLAIN_BAR = "▌", "┃"  # a plain cell has a block right before it
+_NUMBER = 6  # cells that a number takes, with the space before it
+
+
+@lru_cache(maxsize=1 << 16)
+def fit(text: str, width: int) -> str:
+    """Display text cut or padded to a width in cells, with an ellipsis where something was cut off."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    # In three cells or less an ellipsis would say less than the letter that it replaces.
+    return set_cell_size(text, width - 1) + "…" if width > 3 else set_cell_size(text, width)
+
+
+def clip(text: str, width: int) -> str:
+    """Display text in at most a width in cells."""
+    return fit(text, width) if cell_len(text) > width else text
+
+
+def with_number(text: str, number: str, width: int) -> str:
+    """A token and a number, aligned at the right."""
+    return f"{fit(text, width - _NUMBER)}{number:>{_NUMBER}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The styles of a grid, as the theme and the terminal decide them."""
+
+    mode: Mode
+    blank: Style
+    header: Style
+    gutter: Style
+    part: Style
+    here: Style
+    pending: Style
+    cursor: Style
+    settled: Style
+    levels: Mapping[int, Style]
+
+    @classmethod
+    def of(cls, grid: Widget, mode: Mode) -> Look:
+        """Look a grid's component classes up."""
+        blank = grid.rich_style
+        styles = [blank + style for style in palette.styles(mode)]
+        return cls(
+            mode=mode,
+            blank=blank,
+            header=grid.get_component_rich_style("grid--header"),
+            gutter=grid.get_component_rich_style("grid--gutter"),
+            part=grid.get_component_rich_style("grid--part"),
+            here=grid.get_component_rich_style("grid--here"),
+            pending=grid.get_component_rich_style("grid--pending"),
+            cursor=REVERSED
+            if mode is Mode.PLAIN
+            else grid.get_component_rich_style("grid--cursor", partial=True),
+            settled=grid.get_component_rich_style("grid--settled", partial=True),
+            levels={**dict(enumerate(styles)), NO_LEVEL: blank},
+        )
+
+    def text_width(self, column_width: int) -> int:
+        """Cells left for the text of a cell."""
+        return column_width - (3 if self.mode is Mode.PLAIN else 1)
+
+    def cell(
+        self, text: str, level: int, *, first: bool, chosen: bool, differs: bool = False
+    ) -> tuple[str, Style]:
+        """A line of a cell as drawn, its text already as wide as `text_width` says.
+
+        Without enough colours a glyph in front of the first line tells the level, and brackets the cursor. A
+        mark in front of the text says that it `differs` from the other lens's.
+        """
+        style = self.levels[level]
+        if chosen:
+            style += self.cursor
+        if self.mode is not Mode.PLAIN:
+            return f"{DIFFERENT if differs else ' '}{text}", style
+        framed = self._framed(palette.glyph(level) if first else " ", text, chosen=chosen)
+        return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
+
+    def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
+        """A line of a cell with a bar in the place of the space before its text; the last is underlined.
+
+        A mark that it differs stays, in the colour of the bar.
+        """
+        before = 1 if self.mode is Mode.PLAIN else 0  # the glyph of the level
+        if before:
+            yield text[0], style
+        bar = PLAIN_BAR if self.mode is Mode.PLAIN else BAR
+        yield DIFFERENT if text[before] == DIFFERENT else bar, palette.bar(style, self.mode)
+        yield text[before + 1 :], style + self.settled if last else style
+
+    def label(self, text: str, column_width: int) -> str:
+        """The text above a column, over that of its cells."""
+        return self._framed(" ", fit(text, self.text_width(column_width)), chosen=False)
+
+    def empty_cell(self, column_width: int, *, chosen: bool, sign: str = PENDING) -> tuple[str, Style]:
+        """A cell that is not read yet, or that there is not."""
+        style = self.pending + self.cursor if chosen else self.pending
+        width = self.text_width(column_width)
+        if self.mode is Mode.PLAIN:
+            return self._framed(sign, " " * width, chosen=chosen), style
+        return self._framed(" ", fit(sign, width), chosen=chosen), style
+
+    def _framed(self, glyph: str, text: str, *, chosen: bool) -> str:
+        if self.mode is not Mode.PLAIN:
+            return f" {text}"
+        return f"{glyph}[{text}]" if chosen else f"{glyph} {text} "

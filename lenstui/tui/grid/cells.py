@@ -1,0 +1,183 @@
+"""What a grid shows: the cells of one lens as they come in, their steps on the palette and their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.readout.alignment import NO_GAP
+from lenstui.readout.cells import (
+    NOT_A_NUMBER,
+    NOT_READ,
+    Cells,
+    FloatArray,
+    IntArray,
+    crystallization_rows,
+)
+from lenstui.readout.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
+from lenstui.tui.grid.cell import fit, with_number
+
+_OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A cell: an index into the rows (0 is `emb`) and one into the columns."""
+
+    row: int
+    column: int
+
+
+class GridCells:
+    """The cells of one lens for a whole prompt, filled in by runs of columns.
+
+    Attributes:
+        values: the chosen value, `[rows, columns]`, NaN where not yet read.
+        levels: its steps on the palette.
+        settled: the crystallization row of each column, -1 where there is none or it is not known,
+            `[columns]`.
+        labels: of the rows; None where all are of the residual stream.
+        gap: columns that never have any cells.
+        cells: all the numbers, NaN and -1 where not yet read; None while none is.
+        texts: display texts, at least of the top tokens.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.values: FloatArray = np.full((rows, columns), np.nan, np.float32)
+        self.levels: LevelArray = np.full((rows, columns), NO_LEVEL, np.uint8)
+        self.settled: IntArray = np.full(columns, NOT_READ, np.int32)
+        self.labels: Sequence[str] | None = None
+        self.gap = NO_GAP
+        self.cells: Cells | None = None
+        self._columns = columns
+        self._value = PROBABILITY
+        self.texts: MutableMapping[int, str] = {}
+
+    @property
+    def first_column(self) -> int:
+        """That of the first token."""
+        return 0 if self.gap.start else self.gap.stop
+
+    def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
+        """Fill in the columns from `start` on."""
+        if self.cells is None:
+            self.cells = _blank(cells, self._columns)
+        elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # those of other pins are of no use
+            self.repin([NOT_READ] * cells.pin_ranks.shape[2])
+        self.texts.update(texts)
+        self._value = value
+        columns = slice(start, start + cells.columns)
+        for field in fields(Cells):
+            getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
+        self.values[:, columns] = value.of(cells)
+        self.levels[:, columns] = scale.levels(self.values[:, columns])
+        self.settled[columns] = crystallization_rows(cells.top_ids[:, :, 0], self.labels)
+
+    def repin(self, places: Sequence[int]) -> None:
+        """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
+        if self.cells is None:
+            return
+        kept = {}
+        for name in _OF_PINS:
+            array = getattr(self.cells, name)
+            unread = np.full((*array.shape[:2], 1), _nothing(array), array.dtype)
+            kept[name] = np.concatenate([array, unread], axis=2)[..., list(places)]  # -1 is the last one
+        self.cells = replace(self.cells, **kept)
+
+    def resize(self, columns: int) -> None:
+        """Have more columns, not yet read, or fewer."""
+        kept = slice(min(columns, self._columns))
+        cells, values, levels, settled = self.cells, self.values, self.levels, self.settled
+        self._columns = columns
+        self.values = np.full((len(values), columns), np.nan, np.float32)
+        self.levels = np.full((len(values), columns), NO_LEVEL, np.uint8)
+        self.settled = np.full(columns, NOT_READ, np.int32)
+        self.values[:, kept], self.levels[:, kept] = values[:, kept], levels[:, kept]
+        self.settled[kept] = settled[kept]
+        if cells is not None:
+            self.cells = _blank(cells, columns)
+            for field in fields(Cells):
+                getattr(self.cells, field.name)[:, kept] = getattr(cells, field.name)[:, kept]
+
+    def choose(self, value: Value, scale: Scale) -> None:
+        """Show another value."""
+        self._value = value
+        if self.cells is not None:
+            self.values = value.of(self.cells).copy()
+        self.rescale(scale)
+
+    def rescale(self, scale: Scale) -> None:
+        """Show the value on another scale."""
+        self.levels = scale.levels(self.values)
+
+    def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
+        """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""
+        if self.cells is None:
+            return np.full((*self.levels[:, columns].shape, 1), np.nan)
+        parts: list[npt.NDArray[Any]] = [
+            self.levels[:, columns, None],
+            (self.settled[columns] == np.arange(len(self.levels))[:, None])[..., None],
+            self.cells.top_ids[:, columns, : max(depth, 1)],
+        ]
+        if depth > 1:
+            parts += [self.cells.top_probs[:, columns, :depth], self.values[:, columns, None]]
+        return np.concatenate(parts, axis=2, dtype=np.float64)
+
+    def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
+        """Which cells of a row are marked as different. Those of one lens are not."""
+        return [False] * len(self.levels[row, columns])
+
+    def absent(self, row: int, columns: slice) -> list[bool]:
+        """Which cells of a row have no number and will have none.
+
+        Their columns are read, or in the gap; or they are read, and not a number.
+        """
+        absent = [False] * len(self.levels[row, columns])
+        if self.cells is not None:
+            first = self.cells.top_ids[:, columns, 0]
+            unread = (first[row] == NOT_READ) & (first[-1] != NOT_READ)
+            absent = (unread | (first[row] == NOT_A_NUMBER)).tolist()
+        for column in range(max(columns.start, self.gap.start), min(columns.stop, self.gap.stop)):
+            absent[column - columns.start] = True
+        return absent
+
+    def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
+        """The texts of one line of a row, each of the same width; None for a cell that has none, or none yet.
+
+        In rows of several lines a token has its probability behind it; the first one the value that the
+        colour shows.
+        """
+        if self.cells is None:
+            return [None] * len(self.levels[row, columns])
+        ids = self.cells.top_ids[row, columns]
+        blank = " " * width
+        if depth == 0 or line >= ids.shape[1]:
+            return [None if first < 0 else blank for first in ids[:, 0].tolist()]
+        tokens = ids[:, line].tolist()
+        texts = [None if token < 0 else self.texts.get(token, f"#{token}") for token in tokens]
+        if depth == 1:
+            return [text if text is None else fit(text, width) for text in texts]
+        value = self._value if line == 0 else PROBABILITY
+        numbers = self.values[row, columns] if line == 0 else self.cells.top_probs[row, columns, line]
+        return [
+            text if text is None else with_number(text, value.format(number), width)
+            for text, number in zip(texts, numbers.tolist(), strict=True)
+        ]
+
+
+def _blank(like: Cells, columns: int) -> Cells:
+    """Room for whole rows of cells; nothing read yet: NaN and -1 throughout."""
+
+    def room(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.full((len(array), columns, *array.shape[2:]), _nothing(array), array.dtype)
+
+    return Cells(**{field.name: room(getattr(like, field.name)) for field in fields(Cells)})
+
+
+def _nothing(array: npt.NDArray[Any]) -> float:
+    """What stands for a number that is not read."""
+    return np.nan if array.dtype.kind == "f" else NOT_READ

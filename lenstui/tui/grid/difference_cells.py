@@ -1,0 +1,140 @@
+"""What the grid of the difference shows: both lenses' tokens, and a value of the one minus the other's."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.export.difference import DIFFERENT, Difference
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, FloatArray, IntArray
+from lenstui.readout.values import PROBABILITY, Scale
+from lenstui.tui.grid.cell import fit, with_number
+from lenstui.tui.grid.cells import GridCells
+
+MOST_LINES = 3  # of a cell: the tuned lens, the logit lens, and the one minus the other
+_TUNED, _LOGIT = 0, 1
+
+
+def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
+    """The right side's input tokens, marked where the left side's are others."""
+    if len(left) != len(right):  # the left side's are not known yet
+        return tuple(right)
+    both = zip(left, right, strict=True)
+    return tuple(text if text in {other, ""} else DIFFERENT + text for other, text in both)
+
+
+class DifferenceCells(GridCells):
+    """The cells of both lenses, compared.
+
+    What is drawn is copied from them, for they go on being filled in.
+
+    Attributes:
+        values: the difference, `[rows, columns]`, NaN where a lens is not yet read.
+        differs: where another token leads by the one lens than by the other, `[rows, columns]`.
+        cells: those of the tuned lens, whose token a cell shows first; None until both lenses have some.
+        settled: by the tuned lens.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__(rows, columns)
+        self._difference = Difference(PROBABILITY)
+        self._forget(columns)
+
+    def resize(self, columns: int) -> None:
+        """Have other columns. All are to be compared anew."""
+        super().resize(columns)
+        self._forget(columns)
+
+    def _forget(self, columns: int) -> None:
+        both = (2, len(self.values), columns)
+        self._top1: IntArray = np.full(both, NOT_READ, np.int32)
+        self._numbers: FloatArray = np.full(both, np.nan, np.float32)
+        self._compare_tokens()
+
+    def compare(self, logit: GridCells, tuned: GridCells, difference: Difference, vocabulary: int) -> Scale:
+        """Show the difference of what two lenses have read by now.
+
+        Returns:
+            The scale that shows it.
+        """
+        self._difference = difference
+        if logit.cells is not None and tuned.cells is not None:
+            both = tuned.cells, logit.cells
+            self.cells = tuned.cells
+            self.settled = tuned.settled.copy()
+            self.texts = ChainMap(tuned.texts, logit.texts)
+            self._top1 = np.stack([cells.top_ids[:, :, 0] for cells in both])
+            self._numbers = np.stack([difference.value.of(cells) for cells in both])
+            self._compare_tokens()
+            self.values = difference.of(logit.cells, tuned.cells)
+        scale = difference.scale(self.values[:, self.first_column :], vocabulary)
+        self.rescale(scale)
+        return scale
+
+    def _compare_tokens(self) -> None:
+        # By both lenses, and a number.
+        self._is_read: npt.NDArray[np.bool_] = np.all(self._top1 >= 0, axis=0)
+        self.differs: npt.NDArray[np.bool_] = self._is_read & (self._top1[_TUNED] != self._top1[_LOGIT])
+
+    def counted(self, *, last: bool) -> tuple[int, int]:
+        """In how many cells another token leads, of how many that both lenses have read.
+
+        The first token's column, often an attention sink, does not count.
+
+        Args:
+            last: count the last row too, which only two models, or two prompts, can differ in.
+        """
+        counted = np.s_[: None if last else -1, self.first_column + 1 :]
+        return int(self.differs[counted].sum()), int(self._is_read[counted].sum())
+
+    def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
+        """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""
+        parts: list[npt.NDArray[Any]] = [
+            self.levels[None],
+            self._is_read[None],
+            (self.settled == np.arange(len(self.levels))[:, None])[None],
+            self._top1,
+        ]
+        if depth > 1:
+            parts += [self.values[None], self._numbers]
+        seen = np.concatenate([part[:, :, columns] for part in parts], dtype=np.float64)
+        return np.moveaxis(seen, 0, 2)
+
+    def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
+        """Which cells of a row have the mark: before their one token, or before the second of two."""
+        differs: list[bool] = self.differs[row, columns].tolist()
+        return differs if line == (0 if depth < 2 else 1) else [False] * len(differs)
+
+    def absent(self, row: int, columns: slice) -> list[bool]:
+        """Which cells of a row have no number and will have none, by either lens."""
+        of_either = (self._top1[:, row, columns] == NOT_A_NUMBER).any(axis=0).tolist()
+        return [any(pair) for pair in zip(super().absent(row, columns), of_either, strict=True)]
+
+    def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
+        """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
+
+        In rows of two lines the logit lens's token is below the tuned one's, with the difference behind the
+        first; in rows of three each has its own number, and the difference is below them.
+        """
+        is_read = self._is_read[row, columns].tolist()
+        if depth == 0 or line >= MOST_LINES:
+            return [" " * width if read else None for read in is_read]
+        differences = self.values[row, columns].tolist()
+        if line == 2:
+            texts = [f"{self._difference.format(number):>{width}}" for number in differences]
+        else:
+            tokens = self._top1[line, row, columns].tolist()
+            texts = [self.texts.get(token, f"#{token}") for token in tokens]
+            if depth == 1 or (depth == 2 and line == _LOGIT):
+                texts = [fit(text, width) for text in texts]
+            elif depth == 2:
+                numbers = map(self._difference.format, differences)
+                texts = [with_number(*both, width) for both in zip(texts, numbers, strict=True)]
+            else:
+                numbers = map(self._difference.value.format, self._numbers[line, row, columns].tolist())
+                texts = [with_number(*both, width) for both in zip(texts, numbers, strict=True)]
+        return [text if read else None for text, read in zip(texts, is_read, strict=True)]

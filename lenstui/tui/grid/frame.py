@@ -1,0 +1,119 @@
+"""One painting of a grid: the lines on screen, drawn from a snapshot of all that decides how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from lenstui.model.rows import is_sublayer
+from lenstui.tui.grid.cell import ABSENT, PENDING, Look
+from lenstui.tui.grid.cells import Cursor, GridCells
+
+HEADER = 1  # lines
+
+
+def column_width(depth: int) -> int:
+    """Cells that a column takes, the space before its text included."""
+    return (3, 10, 15)[min(depth, 2)]
+
+
+def row_height(depth: int) -> int:
+    """Lines that a row takes."""
+    return max(depth, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A snapshot of a grid.
+
+    Attributes:
+        look: its styles.
+        cells: its numbers and texts.
+        rows: labels of all rows, from the top.
+        tokens: texts of the input tokens, of all columns.
+        flipped: the first of the rows is the last of the cells.
+        cursor: where the cursor is.
+        columns: the columns on screen.
+        top: lines that are scrolled away.
+        depth: how many of the top tokens a cell shows.
+        marks: whether the cell where a column settles is marked.
+        gutter: width of the row labels.
+        width: width of the whole.
+    """
+
+    look: Look
+    cells: GridCells
+    rows: Sequence[str]
+    tokens: Sequence[str]
+    flipped: bool
+    cursor: Cursor
+    columns: range
+    top: int
+    depth: int
+    marks: bool
+    gutter: int
+    width: int
+
+    def line(self, y: int) -> Strip:
+        """A line of the screen: a label, then what is visible of the columns."""
+        if y < HEADER:
+            return self._strip(" " * self.gutter, self.look.gutter, self._header())
+        place, line = divmod(y - HEADER + self.top, row_height(self.depth))
+        if place >= len(self.rows):
+            return Strip.blank(self.width, self.look.blank)
+        row = len(self.rows) - 1 - place if self.flipped else place
+        label = f"{self.rows[place] if line == 0 else '':>{self.gutter - 1}} "
+        style = self.look.part if is_sublayer(self.rows[place]) else self.look.gutter
+        style = self.look.here if row == self.cursor.row else style
+        return self._strip(label, style, self._row(row, line))
+
+    def _header(self) -> Iterable[tuple[str, Style]]:
+        look, here = self.look, self.cursor.column
+        for column in self.columns:
+            text = look.label(self.tokens[column], column_width(self.depth))
+            yield text, look.here if column == here else look.header
+
+    def _row(self, row: int, line: int) -> Iterable[tuple[str, Style]]:
+        look, seen = self.look, slice(self.columns.start, self.columns.stop)
+        here = self.cursor.column - seen.start if row == self.cursor.row else -1
+        texts = self.cells.line(row, seen, line, self.depth, look.text_width(column_width(self.depth)))
+        levels = self.cells.levels[row, seen].tolist()
+        differing = self.cells.differing(row, seen, line, self.depth)
+        settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
+        absent = self.cells.absent(row, seen) if None in texts else []
+        for i, (text, level, differs, mark) in enumerate(zip(texts, levels, differing, settled, strict=True)):
+            if text is None:
+                sign = ABSENT if absent[i] else PENDING
+                yield look.empty_cell(column_width(self.depth), chosen=i == here, sign=sign)
+                continue
+            cell = look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
+            yield from look.marked(*cell, last=line == row_height(self.depth) - 1) if mark else (cell,)
+
+    def _strip(self, label: str, style: Style, cells: Iterable[tuple[str, Style]]) -> Strip:
+        """Exactly as wide as the frame. Neighbours of one style become one segment: fewer bytes."""
+        segments: list[Segment] = []
+        run = [label]
+        for text, next_style in cells:
+            if next_style is not style:
+                segments.append(Segment("".join(run), style))
+                run, style = [], next_style
+            run.append(text)
+        segments.append(Segment("".join(run), style))
+        missing = self.width - self.gutter - len(self.columns) * column_width(self.depth)
+        too_much = -missing
+        while too_much > 0 and segments:  # a cell may be of several pieces
+            last = segments.pop()
+            width = cell_len(last.text)
+            left = width - too_much
+            if left > 0:  # a cut takes time where widths differ from character to character
+                cut = last.text[:left] if width == len(last.text) else set_cell_size(last.text, left)
+                segments.append(Segment(cut, last.style))
+            too_much = -left
+        if missing > 0:
+            segments.append(Segment(" " * missing, self.look.blank))
+        return Strip(segments, self.width)

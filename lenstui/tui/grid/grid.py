@@ -1,0 +1,225 @@
+"""The grid: one lens's cells as a heat map of tokens, layers up and input positions across."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+import numpy as np
+from rich.cells import cell_len
+from textual.geometry import Region
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from lenstui.model.rows import stream_places
+from lenstui.readout.alignment import NO_GAP
+from lenstui.readout.cells import NOT_READ, Cells, FloatArray, IntArray
+from lenstui.readout.values import PROBABILITY, Scale, Value
+from lenstui.tui.grid import palette
+from lenstui.tui.grid.cell import Look
+from lenstui.tui.grid.cells import Cursor, GridCells
+from lenstui.tui.grid.frame import HEADER, Frame
+from lenstui.tui.grid.moves import GridMoves
+from lenstui.tui.grid.places import MAX_DEPTH
+
+__all__ = ["HEADER", "MAX_DEPTH", "Cursor", "Grid"]
+
+
+class Grid(GridMoves):
+    """One lens's cells, drawn line by line."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "grid--header",
+        "grid--gutter",
+        "grid--part",
+        "grid--here",
+        "grid--pending",
+        "grid--cursor",
+        "grid--settled",
+    }
+    DEFAULT_CSS = """
+    Grid {
+        background: $surface;
+        color: $foreground;
+        scrollbar-size: 1 1;
+
+        .grid--header, .grid--gutter { color: $foreground 65%; }
+        .grid--part { color: $foreground 40%; }
+        .grid--here { color: $foreground; text-style: bold; }
+        .grid--pending { color: $foreground 30%; }
+        .grid--cursor { background: white; color: black; text-style: bold; }
+        &:light .grid--cursor { background: #ffa412; }
+        .grid--settled { text-style: underline; }
+    }
+    """
+
+    value: reactive[Value] = reactive(PROBABILITY, init=False)
+    scale: reactive[Scale] = reactive(Scale(0, 1), init=False)
+    marks: reactive[bool] = reactive(False, init=False)  # where each column settles
+
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._cells = self._blank(0, 0)
+        self._look_cache: Look | None = None
+        self._frame: Frame | None = None
+
+    # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
+
+    def start(
+        self, rows: Sequence[str], columns: Sequence[str], vocabulary: int, *, gap: range = NO_GAP
+    ) -> None:
+        """Show a blank grid, every cell pending, on the scale for no numbers yet.
+
+        Args:
+            rows: labels of the rows, `emb` first.
+            columns: display texts of the input tokens.
+            vocabulary: number of token ids.
+            gap: columns that never have any cells.
+        """
+        self._rows, self._columns = tuple(rows), tuple(columns)
+        self._cells = self._blank(len(rows), len(columns))
+        self._cells.gap = gap
+        self._cells.labels = self._rows
+        self._gutter = max(map(cell_len, rows), default=0) + 2
+        self.scale = self.value.scale((), vocabulary)
+        self._resize()
+        self.move_to(self.cursor)
+        self.refresh()
+
+    def _blank(self, rows: int, columns: int) -> GridCells:
+        return GridCells(rows, columns)
+
+    def resize_to(self, columns: Sequence[str]) -> None:
+        """Have other columns; the cells of those that stay in front are kept.
+
+        Args:
+            columns: display texts of the input tokens.
+        """
+        self._columns = tuple(columns)
+        self._cells.resize(len(columns))
+        self._resize()
+        self.move_to(self.cursor)
+        self.refresh()
+
+    def add(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
+        """Put in the cells of the columns from `start` on. What changes and is on screen is drawn anew.
+
+        Args:
+            start: first column.
+            cells: all rows of the columns.
+            texts: display texts, at least of the top tokens in `cells`.
+        """
+        shown = self.visible_columns()
+        first, stop = max(shown.start, start), min(shown.stop, start + cells.columns)
+        with self._repainting(slice(first, max(first, stop))):
+            self._cells.put(start, cells, texts, self.value, self.scale)
+
+    @contextmanager
+    def _repainting(self, seen: slice) -> Iterator[None]:
+        """What changes meanwhile in these columns is drawn anew."""
+        before = self._cells.drawn(seen, self.depth)
+        yield
+        after = self._cells.drawn(seen, self.depth)
+        changed = before != after if before.shape == after.shape else np.ones((*after.shape[:2], 1), bool)
+        rows, columns = np.nonzero(changed.any(axis=2))
+        if rows.size:
+            corners = [Cursor(int(end(rows)), seen.start + int(end(columns))) for end in (np.min, np.max)]
+            self._refresh_within(self._body, Region.from_union([self._region(corner) for corner in corners]))
+
+    def repin(self, places: Sequence[int]) -> None:
+        """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
+        self._cells.repin(places)
+        if self.value.pins:
+            self._cells.choose(self.value, self.scale)
+            self.refresh()
+
+    @property
+    def cells(self) -> Cells | None:
+        """All cells of the prompt, NaN and -1 where not yet read; None while none is."""
+        return self._cells.cells
+
+    @property
+    def values(self) -> FloatArray:
+        """The chosen value, `[rows, columns]`, NaN where not yet read."""
+        return self._cells.values
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Labels of the rows, `emb` first."""
+        return self._rows
+
+    @property
+    def settled(self) -> IntArray:
+        """The crystallization row of each column, -1 where there is none or it is not known, `[columns]`."""
+        return self._cells.settled
+
+    @property
+    def scaled_values(self) -> FloatArray:
+        """The same in the residual stream's rows alone, from the first token on: of these a scale is made."""
+        return self._cells.values[stream_places(self._rows), self._cells.first_column :]
+
+    def is_absent(self, cursor: Cursor) -> bool:
+        """Whether a cell's column is read, and the cell has no number all the same."""
+        return any(self._cells.absent(cursor.row, slice(cursor.column, cursor.column + 1)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Display texts of the input tokens."""
+        return self._columns
+
+    @property
+    def gap(self) -> range:
+        """Columns that never have any cells."""
+        return self._cells.gap
+
+    @property
+    def read_columns(self) -> int:
+        """How many columns from the first on have been read without a gap."""
+        if self.cells is None:
+            return 0
+        unread = np.flatnonzero(self.cells.top_ids[-1, :, 0] == NOT_READ)  # every lens reads the last row
+        return int(unread[0]) if unread.size else self.cells.columns
+
+    def watch_value(self) -> None:
+        """Show the new value's numbers."""
+        self._cells.choose(self.value, self.scale)
+
+    def watch_scale(self) -> None:
+        """Show the numbers on the new scale."""
+        self._cells.rescale(self.scale)
+
+    # ── what it draws ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _look(self) -> Look:
+        if self._look_cache is None:
+            self._look_cache = Look.of(self, palette.mode_of(self.app))
+        return self._look_cache
+
+    def notify_style_update(self) -> None:
+        """Look the styles up again."""
+        super().notify_style_update()
+        self._look_cache = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Paint. Looking everything up once for all lines is what makes it fast."""
+        self._frame = Frame(
+            look=self._look,
+            cells=self._cells,
+            rows=self._rows[::-1] if self.bottom_up else self._rows,
+            tokens=self._columns,
+            flipped=self.bottom_up,
+            cursor=self.cursor,
+            columns=self.visible_columns(),
+            top=self.scroll_offset.y,
+            depth=self.depth,
+            marks=self.marks,
+            gutter=self._gutter,
+            width=self.size.width,
+        )
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the frame that is being painted."""
+        return self._frame.line(y) if self._frame else Strip.blank(self.size.width)

@@ -1,0 +1,99 @@
+"""The legend: what the colours of the grids mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lenstui.export.difference import Difference
+from lenstui.export.legend import NOT_COUNTED, beyond, end_texts
+from lenstui.readout.cells import FloatArray
+from lenstui.readout.values import PROBABILITY, Scale, Value
+from lenstui.tui.grid import palette
+
+_STEP_WIDTH = 2
+
+
+class Legend(Widget):
+    """One line: the value's name and the steps of its scale, with the numbers that they stand for."""
+
+    DEFAULT_CSS = """
+    Legend { width: auto; height: 1; color: $foreground 65%; }
+    """
+
+    value: reactive[Value | Difference] = reactive(PROBABILITY, layout=True)
+    scale: reactive[Scale] = reactive(Scale(0, 1), layout=True)
+    is_beyond: reactive[tuple[bool, bool]] = reactive((False, False), layout=True)
+    note: reactive[str] = reactive("", layout=True)
+
+    def show(
+        self, value: Value | Difference, scale: Scale, numbers: Collection[FloatArray], note: str = ""
+    ) -> None:
+        """Say what colours mean.
+
+        Args:
+            value: what they show.
+            scale: by which they show it.
+            numbers: all that they show, NaN where there is none.
+            note: shares of these.
+        """
+        self.value, self.scale, self.note = value, scale, note
+        self.is_beyond = beyond(scale, numbers)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as its text."""
+        return _width(self._segments(container.width))
+
+    def render_line(self, y: int) -> Strip:
+        """The whole of it."""
+        segments = self._segments(self.size.width)
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+
+    def _segments(self, room: int) -> list[Segment]:
+        """Name, number, steps, number, unit and note; of a difference also what either side means.
+
+        A difference does without its name where there is no room: the frame above says it too. So does a note
+        without what it does not count, which the list of keys has.
+        """
+        value = self.value
+        first, last = end_texts(value.format, self.scale, self.is_beyond)
+        before, after = f"{first} ", f" {last} {value.unit}".rstrip()
+        if isinstance(value, Difference):
+            below, above = value.sides
+            before, after = f"{below} {before}", f"{after} {above}{' · log scale' if self.scale.log else ''}"
+        segments = [
+            Segment(f"{value.label}  ", self.rich_style),
+            Segment(before, self.rich_style),
+            *self._bar(),
+            Segment(after, self.rich_style),
+            *([Segment(f"  {self.note}", self.rich_style)] if self.note else []),
+        ]
+        not_counted = Segment(f" ({NOT_COUNTED})", self.rich_style)
+        if self.note and _width([*segments, not_counted]) <= room:
+            segments.append(not_counted)
+        return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
+
+    def _bar(self) -> list[Segment]:
+        """The steps, with the number that is halfway written across the middle where there is one."""
+        mode, steps = palette.mode_of(self.app), self.scale.steps
+        text = "".join(palette.glyph(level) * _STEP_WIDTH for level in steps)
+        if mode is not palette.Mode.PLAIN:
+            text = " " * len(text)
+        middle = "" if self.scale.two else f" {self.value.format(self.scale.at(0.5))} "
+        start = (len(text) - len(middle)) // 2
+        text = text[:start] + middle + text[start + len(middle) :]
+        styles: list[Style] = [self.rich_style + palette.styles(mode)[level] for level in steps]
+        return [
+            Segment(text[step * _STEP_WIDTH : (step + 1) * _STEP_WIDTH], style)
+            for step, style in enumerate(styles)
+        ]
+
+
+def _width(segments: Iterable[Segment]) -> int:
+    return sum(segment.cell_length for segment in segments)

@@ -1,0 +1,212 @@
+"""Moving through a grid: its cursor and its scroll, alone or with other grids, by keys and by mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Offset
+from textual.message import Message
+from textual.reactive import var
+
+from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.frame import HEADER, column_width, row_height
+from lenstui.tui.grid.places import GridPlaces
+
+
+class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
+    """A grid that the user moves through.
+
+    Two that are `pair`ed share one cursor and one scroll, those that are `join`ed the cursor alone; only the
+    one that the user moves sends messages.
+    """
+
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1, 0)", "Row up", show=False, id="grid.up"),
+        Binding("down,j", "move(1, 0)", "Row down", show=False, id="grid.down"),
+        Binding("left,h", "move(0, -1)", "Column left", show=False, id="grid.left"),
+        Binding("right,l", "move(0, 1)", "Column right", show=False, id="grid.right"),
+        Binding("pageup", "page(-1, 0)", "Page up", show=False, id="grid.page_up"),
+        Binding("pagedown", "page(1, 0)", "Page down", show=False, id="grid.page_down"),
+        Binding("shift+left", "page(0, -1)", "Page left", show=False, id="grid.page_left"),
+        Binding("w,shift+right", "page(0, 1)", "Page right", show=False, id="grid.page_right"),
+        Binding("home", "edge('left')", "First column", show=False, id="grid.first_column"),
+        Binding("end", "edge('right')", "Last column", show=False, id="grid.last_column"),
+        Binding("ctrl+home", "edge('top')", "Top row", show=False, id="grid.top"),
+        Binding("ctrl+end", "edge('bottom')", "Bottom row", show=False, id="grid.bottom"),
+    ]
+
+    cursor: var[Cursor] = var(Cursor(0, 0), init=False)
+
+    class CursorMoved(Message, namespace="grid"):
+        """The user moved the cursor."""
+
+        def __init__(self, grid: GridMoves, cursor: Cursor) -> None:
+            self.grid = grid
+            self.cursor = cursor
+            super().__init__()
+
+    class Scrolled(Message, namespace="grid"):
+        """The grid shows another part of itself, for whatever reason but `follow_scroll` and `move_to`."""
+
+        def __init__(self, grid: GridMoves, offset: Offset) -> None:
+            self.grid = grid
+            self.offset = offset
+            super().__init__()
+
+        def can_replace(self, message: Message) -> bool:
+            """Of several in a row only the last counts."""
+            return isinstance(message, GridMoves.Scrolled)
+
+    _twin: GridMoves | None = None  # which shares the scroll
+    _joined: tuple[GridMoves, ...] = ()  # which share the cursor
+    _is_led = False
+
+    # ── with other grids ─────────────────────────────────────────────────────────────────────────────────
+
+    def pair(self, other: GridMoves) -> None:
+        """Share one cursor and one scroll with another grid, which at first follows this one.
+
+        Both are then painted in the same frame, which messages are too slow for.
+        """
+        self._twin, other._twin = other, self
+        self.join(other)
+        other.follow_scroll(*self.scroll_offset)
+
+    def join(self, other: GridMoves) -> None:
+        """Share one cursor with another grid, and with all that do so with either of them."""
+        group = dict.fromkeys((self, *self._joined, other, *other._joined))
+        for grid in group:
+            grid._joined = tuple(one for one in group if one is not grid)
+        self.move_to(self.cursor)
+
+    def move_to(self, cursor: Cursor) -> None:
+        """Put the cursor on a cell and show it, without a message."""
+        for grid in (self, *self._joined):
+            with grid._led():
+                grid.cursor = cursor
+
+    def follow_scroll(self, x: int, y: int) -> None:
+        """Scroll there, without a message."""
+        with self._led():
+            self.scroll_now(x, y)
+
+    @contextmanager
+    def _led(self) -> Iterator[None]:
+        """What changes meanwhile was wanted elsewhere, and is told to nobody."""
+        self._is_led = True
+        try:
+            yield
+        finally:
+            self._is_led = False
+
+    # ── the cursor ───────────────────────────────────────────────────────────────────────────────────────
+
+    def validate_cursor(self, cursor: Cursor) -> Cursor:
+        """Inside the grid."""
+        row = max(min(cursor.row, len(self._rows) - 1), 0)
+        return Cursor(row, max(min(cursor.column, len(self._columns) - 1), 0))
+
+    def watch_cursor(self, old: Cursor, new: Cursor) -> None:
+        """Draw the old and the new cell and their labels anew, and nothing else."""
+        cells, body = [self._region(old), self._region(new)], self._body
+        self._refresh_within(body, *cells)
+        if old.column != new.column:
+            header = body._replace(y=0, height=HEADER)
+            self._refresh_within(header, *(cell._replace(y=0, height=HEADER) for cell in cells))
+        if old.row != new.row:
+            gutter = body._replace(x=0, width=self._gutter)
+            self._refresh_within(
+                gutter, *(cell._replace(x=0, width=self._gutter, height=1) for cell in cells)
+            )
+        self._show_cursor()
+
+    def _show_cursor(self) -> None:
+        """Scroll no further than needed to see the whole of the cursor's cell."""
+        if not self.size:
+            return
+        rows, columns = self._page
+        place, column = self._flip(self.cursor.row), self.cursor.column
+        top, left = self.scroll_offset.y // self.row_height, self.scroll_offset.x // self.column_width
+        top = min(max(top, place - rows + 1), place)
+        left = min(max(left, column - columns + 1), column)
+        self.scroll_now(left * self.column_width, top * self.row_height)
+
+    # ── the scroll ───────────────────────────────────────────────────────────────────────────────────────
+
+    def watch_depth(self, old: int, new: int) -> None:
+        """Make rows taller and columns wider, or the other way round; the top left cell stays there."""
+        x, y = self.scroll_offset
+        self._resize()
+        self.scroll_now(x // column_width(old) * column_width(new), y // row_height(old) * row_height(new))
+        self._show_cursor()
+
+    def watch_bottom_up(self) -> None:
+        """Turn it upside down."""
+        self._show_cursor()
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        """Say so."""
+        super().watch_scroll_x(old_value, new_value)
+        self._scrolled()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Say so."""
+        super().watch_scroll_y(old_value, new_value)
+        self._scrolled()
+
+    def _scrolled(self) -> None:
+        if self._is_led:
+            return
+        self.post_message(GridMoves.Scrolled(self, self.scroll_offset))
+        if self._twin is not None:
+            self._twin.follow_scroll(*self.scroll_offset)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._show_cursor()
+
+    # ── keys and mouse ───────────────────────────────────────────────────────────────────────────────────
+
+    def go_to(self, cursor: Cursor) -> None:
+        """Put the cursor where the user wants it."""
+        self._go(self._flip(cursor.row), cursor.column)
+
+    def action_move(self, down: int, right: int) -> None:
+        """Move the cursor by rows down the screen and columns."""
+        self._go(self._flip(self.cursor.row) + down, self.cursor.column + right)
+
+    def action_page(self, down: int, right: int) -> None:
+        """Move the cursor by pages."""
+        rows, columns = self._page
+        self.action_move(down * rows, right * columns)
+
+    def action_edge(self, edge: str) -> None:
+        """Move the cursor to an edge of the grid."""
+        far = max(len(self._rows), len(self._columns))
+        self.action_move(*{"left": (0, -far), "right": (0, far), "top": (-far, 0), "bottom": (far, 0)}[edge])
+
+    def _go(self, place: int, column: int) -> None:
+        """Put the cursor where the user wants it: at a place from the top and a column."""
+        before = self.cursor
+        self.cursor = Cursor(self._flip(place), column)
+        if self.cursor != before:
+            self.move_to(self.cursor)
+            self.post_message(GridMoves.CursorMoved(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor there; a header token moves it within its row, a row label within its column."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        place, column = self._flip(self.cursor.row), self.cursor.column
+        if offset.y >= HEADER:
+            place = (offset.y - HEADER + self.scroll_offset.y) // self.row_height
+        if offset.x >= self._gutter:
+            column = (offset.x - self._gutter + self.scroll_offset.x) // self.column_width
+        if place < len(self._rows) and column < len(self._columns):
+            self._go(place, column)

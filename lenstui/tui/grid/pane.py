@@ -1,0 +1,60 @@
+"""A pane: one lens's grid in a frame, or what there is to say while there is no grid."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from lenstui.tui.grid.grid import Grid
+from lenstui.tui.shared.shown import shown
+
+
+class Pane(Vertical):
+    """A frame around the grid of one lens."""
+
+    DEFAULT_CSS = """
+    Pane {
+        width: 1fr;
+        height: 1fr;
+        border: round $border-blurred;
+        border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
+        &:focus-within { border: round $border; border-title-color: $foreground; }
+        Grid { height: 1fr; }
+        align: center middle;
+        .pane--message { height: auto; width: 1fr; padding: 0 2; color: $text-muted; text-align: center; }
+    }
+    """
+
+    def __init__(self, lens: str, grid: type[Grid] = Grid) -> None:
+        super().__init__(id=f"pane-{lens}")
+        self.lens = lens
+        self._grid = grid
+
+    def compose(self) -> ComposeResult:
+        """The grid, and under it the message that takes its place."""
+        yield self._grid(id=f"grid-{self.lens}")
+        yield Static(classes="pane--message")
+
+    def on_mount(self) -> None:
+        """Nothing to show yet."""
+        self.say("")
+
+    @property
+    def grid(self) -> Grid:
+        """Its grid."""
+        return self.query_one(Grid)
+
+    def say(self, text: str) -> None:
+        """Show a message in place of the grid."""
+        if self.screen.focused is self.grid:
+            self.screen.set_focus(None)  # at once: Textual does it later, when something else may have it
+        self.query_one(".pane--message", Static).update(shown(text))
+        self.query_one(".pane--message").display = True
+        self.grid.display = False
+
+    def show_grid(self) -> None:
+        """Show the grid."""
+        self.query_one(".pane--message").display = False
+        self.grid.display = True

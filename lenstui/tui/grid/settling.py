@@ -1,0 +1,76 @@
+"""Crystallization in words: from which row on the answer of a column, and of most columns, stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lenstui.model.rows import is_whole_stream, stream_places
+from lenstui.readout.alignment import NO_GAP
+from lenstui.readout.cells import Cells, IntArray, crystallization_rows
+
+_UNKNOWN = (
+    "crystallization: known only with all rows read (b)",
+    "settles: known only with all rows (b)",
+    "settles: not all rows read",
+)
+
+
+def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = NO_GAP) -> str:
+    """The columns of a lens: their median, and how many do not wait for the last row. Empty if none is read.
+
+    The first token's column, often an attention sink, is left out where there are others. With some rows not
+    read, it says why there is no median.
+
+    Args:
+        settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
+        rows: labels of the rows; those of sublayers do not count.
+        width: terminal cells that there are.
+        gap: the columns that hold no token.
+    """
+    if not is_whole_stream(rows):
+        return _fitting(_UNKNOWN, width)
+    settled = np.delete(settled, gap)
+    settled = settled[1:] if (settled[1:] >= 0).any() else settled
+    read = settled[settled >= 0]
+    if not read.size:
+        return ""
+    places = stream_places(rows)
+    median = _between([rows[place] for place in places], float(np.median(np.searchsorted(places, read))))
+    early = f"{np.count_nonzero(read < len(rows) - 1)} of {read.size}"
+    forms = (
+        f"crystallization: median row {median} · {early} columns before the last row",
+        f"settles: median row {median} · {early} before the last",
+        f"median row {median} · {early} early",
+    )
+    return _fitting(forms, width)
+
+
+def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: int) -> str:
+    """Where one column settles, by each lens that has read it. Empty with some rows not read.
+
+    Args:
+        lenses: all cells of each lens, None where nothing is read.
+        rows: labels of the rows.
+        column: which.
+    """
+    parts = []
+    for lens, cells in lenses.items() if is_whole_stream(rows) else ():
+        if cells is not None and cells.top_ids[-1, column, 0] >= 0:
+            row = crystallization_rows(cells.top_ids[:, column : column + 1, 0], rows)[0]
+            parts.append(f"row {rows[row]} ({lens})")
+    return f"settles at {' · '.join(parts)}" if parts else ""
+
+
+def _fitting(forms: Sequence[str], width: int) -> str:
+    """The longest form for which there is room, or else the shortest."""
+    return next((form for form in forms if len(form) <= width), forms[-1])
+
+
+def _between(rows: Sequence[str], index: float) -> str:
+    """The label of a row; of half an index: half a number, or both its neighbours next to `emb`."""
+    below, above = rows[int(index)], rows[int(np.ceil(index))]
+    if below == above:
+        return below
+    return f"{below}.5" if below.isdigit() else f"{below}–{above}"

@@ -1,0 +1,1 @@
+"""All keys, all commands."""

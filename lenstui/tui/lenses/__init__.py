@@ -1,0 +1,1 @@
+"""The list of lenses, and what each is like."""

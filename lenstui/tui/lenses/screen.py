@@ -1,0 +1,279 @@
+"""The lenses: which there are, which is in use, what each is like; open others, save the one in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import Footer, OptionList, Static
+
+from lenstui.jobs.messages import (
+    LensesListed,
+    LensNotMeasured,
+    LensNotSaved,
+    LensRefused,
+    LensSaved,
+    ListedLens,
+    LoadFailed,
+    LoadStage,
+    ModelLoaded,
+    OpenModel,
+    TranslatorMeasured,
+)
+from lenstui.lens.card import Match, TranslatorSize
+from lenstui.support.paths import data
+from lenstui.tui.lenses.saving import LensSaving, made_or_home
+from lenstui.tui.lenses.sheet import LensSheet, Sheet
+from lenstui.tui.lenses.table import LensLine, LensTable
+from lenstui.tui.shared.file_dialogs import OpenLens
+from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.status_bar import StatusBar
+
+REST = 0.3  # seconds that a lens must be highlighted before its translators are read
+NONE = "No lenses yet: lenstui train --model … fits one, b opens one from any folder."
+NONE_FITS = (
+    "None of these fits the open model: lenstui train --model … fits one, b opens one from any folder."
+)
+
+
+class Lenses(LeanScreen[None], LensSaving):
+    """The lenses of the data folder, the bundled one and the one in use, with the card of one of them."""
+
+    CSS_PATH = Path(__file__).with_suffix(".tcss")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]  # noqa: RUF012  as Textual declares them
+    AUTO_FOCUS = "LensTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.show_keys", "Help", key_display="?", id="lenses.help"),
+        Binding("enter", "use", "Use", tooltip="Read the open model through this lens", id="lenses.use"),
+        Binding(
+            "c", "compare", "Compare", id="lenses.compare",
+            tooltip="Put this lens beside the one in use",
+        ),
+        Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
+        Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
+        Binding(
+            "S", "save_folder", "Save folder…", id="lenses.save_folder",
+            tooltip="Save the lens in use for the tuned-lens library",
+        ),
+        Binding(
+            "tab", "other_part", "List or card", show=False, id="lenses.other",
+            tooltip="From the list to the card, which scrolls, and back",
+        ),
+        Binding(
+            "colon", "app.command_palette", "Commands", key_display=":", show=False,
+            tooltip="Command palette: every action by name", id="lenses.commands",
+        ),
+        Binding("escape,q", "dismiss", "Back", key_display="esc q", id="lenses.back"),
+    ]  # fmt: skip
+
+    def __init__(self, model: OpenModel | None) -> None:
+        super().__init__()
+        self._model = model
+        self._sizes: dict[Path, dict[int, TranslatorSize]] = {}
+        self._trouble: dict[Path, str] = {}
+        self._rest: Timer | None = None
+
+    # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def compose(self) -> ComposeResult:
+        """The list and the card, beside each other where there is room."""
+        yield StatusBar()
+        with Horizontal(id="parts"):
+            with Vertical(id="list") as part:
+                part.border_title = "lenses · KL held out, nats"
+                yield Static(LensLine(), id="headings")
+                yield LensTable()
+                yield Static(id="hint")
+            with Vertical(id="card") as part:
+                part.border_title, part.border_subtitle = "card", "tab scrolls"
+                yield LensSheet()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Look what there is."""
+        self.query_one(StatusBar).model = self._model
+        self._list()
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self._app.request_translators(None)
+
+    def _list(self) -> None:
+        self._app.request_translators(None)
+        self._hint("reading …")
+        self._app.request_lens_list()
+
+    def _hint(self, text: str) -> None:
+        self.query_one("#hint", Static).update(shown(text))
+        self.query_one("#hint").display = bool(text)
+
+    # ── the list and the card ────────────────────────────────────────────────────────────────────────────
+
+    def on_lenses_listed(self, message: LensesListed) -> None:
+        """Show them, and what is to be said of them all."""
+        self._sizes.clear()
+        self._trouble.clear()
+        self.query_one(LensTable).show(message.lenses)
+        hints = []
+        if not message.lenses:
+            hints.append(NONE)
+        elif self._model is not None and all(lens.match is Match.NO for lens in message.lenses):
+            hints.append(NONE_FITS)
+        if message.left_out:
+            hints.append(f"Not listed, for lenstui cannot read them: {', '.join(message.left_out)}.")
+        self._hint("\n".join(hints))
+        if not message.lenses:
+            self.query_one(LensSheet).sheet = None
+
+    @on(OptionList.OptionHighlighted)
+    def follow(self) -> None:
+        """The card follows at once; the translators are read when the highlight rests."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._app.request_translators(None)
+        self._rest = self.set_timer(REST, self._measure)
+        self._show_card()
+
+    def _measure(self) -> None:
+        lens = self._chosen
+        if lens is None or len(self._sizes.get(lens.card.path, ())) == lens.card.blocks:
+            return
+        self._app.request_translators(lens.card.path)
+
+    def on_translator_measured(self, message: TranslatorMeasured) -> None:
+        """Another row of a card."""
+        self._sizes.setdefault(message.path, {})[message.size.row] = message.size
+        self._show_card()
+
+    def on_lens_not_measured(self, message: LensNotMeasured) -> None:
+        """The rest of the card stays."""
+        self._trouble[message.path] = message.text
+        self._show_card()
+
+    @property
+    def _chosen(self) -> ListedLens | None:
+        return self.query_one(LensTable).chosen
+
+    def _show_card(self) -> None:
+        lens = self._chosen
+        if lens is None:
+            return
+        path = lens.card.path
+        sheet = Sheet(lens, dict(self._sizes.get(path, {})), self._trouble.get(path))
+        self.query_one(LensSheet).sheet = sheet
+        self.query_one("#card").border_title = shown(f"card: {lens.card.name}")
+
+    def action_other_part(self) -> None:
+        """From the list to the card and back."""
+        table = self.query_one(LensTable)
+        (self.query_one(LensSheet) if self.focused is table else table).focus()
+
+    # ── opening ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @on(OptionList.OptionSelected)
+    def action_use(self) -> None:
+        """Read the open model through the highlighted lens."""
+        if self._chosen is None:
+            self._tell("There is no lens to use.")
+        else:
+            self._open(self._chosen.card.path)
+
+    def action_compare(self) -> None:
+        """Read the open model through the lens in use, and beside it through the highlighted one."""
+        if self._chosen is None:
+            self._tell("There is no lens to compare.")
+        elif self._model is None:
+            self._tell("No model is open yet: a lens needs one.")
+        else:
+            self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
+            self._app.beside.compare(self._chosen.card.path)
+
+    def on_beside_changed(self) -> None:
+        """Back to where both are seen."""
+        self.on_lens_opened()
+
+    def action_browse(self) -> None:
+        """Open a file from any folder."""
+        if self._model is None:
+            self._tell("No model is open yet: a lens needs one.")
+            return
+        self.app.push_screen(OpenLens(made_or_home(data())), self._open)
+
+    def _open(self, path: Path | None) -> None:
+        if path is None:
+            return
+        if self._model is None:
+            self._tell("No model is open yet: a lens needs one.")
+            return
+        self.query_one(StatusBar).stage = f"opening {path.name}"
+        self._app.request_lens(path)
+
+    def on_lens_opened(self) -> None:
+        """It is in use: back to where it is seen."""
+        if self.is_current:
+            self.dismiss()
+
+    def on_lens_refused(self, message: LensRefused) -> None:
+        """Say why; another can be chosen."""
+        self.query_one(StatusBar).stage = None
+        self.notify(message.text, title="Not opened", severity="error", timeout=15, markup=False)
+
+    # ── saving ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_save(self) -> None:
+        """Save the lens in use as a file of ours."""
+        if (name := self._name_to_save()) is not None:
+            self._ask_for_file(name)
+
+    def action_save_folder(self) -> None:
+        """Save the lens in use as a folder of the tuned-lens library."""
+        if (name := self._name_to_save()) is not None:
+            self._ask_for_folder(name)
+
+    def _name_to_save(self) -> str | None:
+        """What to call the lens in use; None, and why, where there is none."""
+        if self._model is None:
+            self._tell("No model is open yet, and so no lens is in use.")
+        elif self._model.lens is None:
+            self._tell("No lens is in use: choose one with Enter first.")
+        else:
+            return self._model.lens
+        return None
+
+    def _say_saving(self, path: Path) -> None:
+        self.query_one(StatusBar).stage = f"saving {path.name}"
+
+    def on_lens_saved(self, message: LensSaved) -> None:
+        """Say so; it may be one of the list now."""
+        self.query_one(StatusBar).stage = None
+        remark = "" if message.remark is None else f"\n{message.remark}."
+        self.notify(f"{message.path}{remark}", title="Saved", timeout=8, markup=False)
+        self._list()
+
+    def on_lens_not_saved(self, message: LensNotSaved) -> None:
+        """Say why; nothing is lost, another place can be chosen."""
+        self.query_one(StatusBar).stage = None
+        self.notify(message.text, title="Not saved", severity="error", timeout=15, markup=False)
+
+    # ── the model ────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_load_stage(self, message: LoadStage) -> None:
+        """Say how far loading is."""
+        self.query_one(StatusBar).stage = message.text
+
+    def on_load_failed(self, message: LoadFailed) -> None:
+        """What was open stays open; Explore says why."""
+        self.query_one(StatusBar).stage = None
+
+    def on_model_loaded(self, message: ModelLoaded) -> None:
+        """Which lenses fit has to be looked up again."""
+        self._model = message.model
+        status = self.query_one(StatusBar)
+        status.model, status.stage = message.model, None
+        self._list()

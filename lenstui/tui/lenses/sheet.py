@@ -1,0 +1,189 @@
+"""A lens's card on screen: how it was fitted, what it reached, how large its translators are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, ClassVar
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from lenstui.jobs.messages import ListedLens
+from lenstui.lens.card import LEADING, Match, TranslatorSize
+from lenstui.readout.cells import row_labels
+from lenstui.readout.values import nats_text
+from lenstui.tui.lenses.table import size_text
+from lenstui.tui.shared.shown import shown
+
+_ROW, _KL, _SIZE = 5, 7, 8
+_LEAST_BAR = 6
+
+_MATCHES = {
+    Match.WEIGHTS: "for the open weights",
+    Match.PARTLY: "for the open weights, as far as they can be compared",
+    Match.SHAPE: "fits in shape, but names no weights",
+    Match.OTHER_WEIGHTS: "fits in shape, but is for other weights",
+    Match.NO: "does not fit the open model",
+    None: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is shown of a lens.
+
+    Attributes:
+        lens: the lens.
+        sizes: of its translators, as many as have been measured, by row.
+        trouble: why they cannot be.
+        bar: style of the bars.
+    """
+
+    lens: ListedLens
+    sizes: Mapping[int, TranslatorSize] = field(default_factory=dict)
+    trouble: str | None = None
+    bar: Style = field(default_factory=Style)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What it is, a line a row, the last row on top as in the grids, then where it came from."""
+        card, fit = self.lens.card, self.lens.card.fit
+        made_for = card.made_for or "a model that it does not name"
+        shape = f"{card.blocks} blocks · width {card.d_model}"
+        yield _facts(
+            ("for", _joined(made_for, shape, _MATCHES[self.lens.match])),
+            ("fit", _joined(*_fitting(fit))),
+        )
+        yield Text()
+        yield from self._rows(options.max_width)
+        yield shown(f"\n{self.trouble}\n" if self.trouble else "")
+        yield _facts(
+            ("made", _joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
+            ("file", _joined(str(card.path), size_text(card.size))),
+        )
+
+    def _rows(self, width: int) -> RenderResult:
+        card = self.lens.card
+        tuned, logit = card.held_out_kl, card.logit_lens_kl
+        fixed = _ROW + 2 * _KL + (2 + LEADING) * _SIZE
+        bar = width - fixed - 2
+        heading = f"{'row':<{_ROW}}{'KL':>{_KL}}{'logit':>{_KL}}"
+        if bar >= _LEAST_BAR:
+            heading += "  " + " " * bar
+        heading += f"{'‖A‖':>{_SIZE}}{'‖b‖':>{_SIZE}}{'  singular values of A':<{LEADING * _SIZE}}"
+        yield Text(heading, style="dim", no_wrap=True, overflow="crop")
+        largest = max((*(tuned or ()), *(logit or ())), default=0.0)
+        for row, label in reversed(list(enumerate(row_labels(card.blocks)[:-1]))):
+            line = Text(f"{label:<{_ROW}}", no_wrap=True, overflow="crop")
+            line.append(f"{_nats(tuned, row):>{_KL}}{_nats(logit, row):>{_KL}}")
+            if bar >= _LEAST_BAR:
+                ours, theirs = (
+                    round(bar * (kl[row] / largest)) if kl and largest > 0 else 0 for kl in (tuned, logit)
+                )
+                line.append("  ").append_text(_bar(ours, theirs, width=bar, style=self.bar))
+            size = self.sizes.get(row)
+            numbers = ("…",) * 2 if size is None else (size.weight, size.bias, *size.singular_values)
+            line.append("".join(f"{_number(number):>{_SIZE}}" for number in numbers))
+            yield line
+
+
+class LensSheet(VerticalScroll):
+    """The card of the highlighted lens."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Scroll down", show=False),
+        Binding("k", "scroll_up", "Scroll up", show=False),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lens-sheet--bar"}
+    DEFAULT_CSS = """
+    LensSheet {
+        .lens-sheet--bar { color: $primary; }
+        scrollbar-size: 1 1;
+        background: $surface;
+        Static { width: 1fr; height: auto; }
+    }
+    """
+    sheet: reactive[Sheet | None] = reactive(None)
+
+    def compose(self) -> ComposeResult:
+        """One text, which scrolls."""
+        yield Static()
+
+    def watch_sheet(self, before: Sheet | None, sheet: Sheet | None) -> None:
+        """Show it; another lens's from its top on."""
+        bar = self.get_component_rich_style("lens-sheet--bar", partial=True)
+        self.query_one(Static).update("" if sheet is None else replace(sheet, bar=bar))
+        if before is None or sheet is None or before.lens.card.path != sheet.lens.card.path:
+            self.scroll_home(animate=False)
+
+
+def _facts(*facts: tuple[str, str]) -> Table:
+    """Label and value; what the file does not say is left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True, min_width=4)
+    table.add_column(overflow="fold")
+    for label, value in facts:
+        if value:
+            table.add_row(label, shown(value))
+    return table
+
+
+def _fitting(fit: Mapping[str, Any]) -> list[str]:
+    parts = [str(fit["method"])] if fit.get("method") else []
+    if fit.get("preset"):
+        parts.append(f"preset {fit['preset']}")
+    for key, unit in (("steps", "steps"), ("tokens", "tokens"), ("seconds", "s")):
+        if isinstance(number := fit.get(key), int | float):
+            parts.append(f"{number:,.0f} {unit}")
+    if fit.get("seed") is not None:
+        parts.append(f"seed {fit['seed']}")
+    if isinstance(data := fit.get("data"), list):
+        parts.append(f"on {', '.join(map(str, data))}")
+    return parts
+
+
+def _versions(versions: Any) -> list[str]:
+    if not isinstance(versions, Mapping):
+        return []
+    return [f"{name} {version}" for name, version in versions.items()]
+
+
+def _time(time: Any) -> str:
+    try:
+        return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (TypeError, ValueError):
+        return ""
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _nats(numbers: Sequence[float] | None, row: int) -> str:
+    return nats_text(numbers[row]) if numbers else "–"
+
+
+def _number(number: float | str) -> str:
+    """Three significant digits in at most seven characters: `12.8`, `1.28e3`, `1.28e-5`."""
+    if isinstance(number, str):
+        return number
+    if not isfinite(number) or number == 0 or 0.01 <= number < 999.5:
+        return f"{number:#.3g}".rstrip(".")
+    digits, exponent = f"{number:.{2 if number >= 1e-9 else 1}e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def _bar(ours: int, theirs: int, *, width: int, style: Style) -> Text:
+    """The KL of the tuned lens, and in a lighter shade on to that of the logit lens."""
+    text = Text("█" * ours, style=style).append("░" * (theirs - ours), style="dim")
+    text.pad_right(width - text.cell_len)
+    return text

@@ -1,0 +1,131 @@
+"""The list of lenses: one line each, as much of it as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from lenstui.jobs.messages import ListedLens
+from lenstui.lens.card import Match
+from lenstui.readout.values import nats_text
+from lenstui.support.printable import printable
+from lenstui.tui.shared.status_bar import short_name
+
+# Of each column but the first two its heading, its width, and whether it is of numbers.
+_COLUMNS = (
+    ("fits", 8, False),
+    ("KL", 6, True),
+    ("logit", 6, True),
+    ("date", 10, True),
+    ("size", 7, True),
+)
+_ROOM_FOR_SIZE = 90  # columns; in fewer the names need them
+
+
+class LensTable(OptionList, inherit_bindings=False):  # Enter is the screen's
+    """The lenses, those for the open model first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "cursor_down", "Next lens", show=False, id="lenses.down"),
+        Binding("up,k", "cursor_up", "Previous lens", show=False, id="lenses.up"),
+        Binding("home", "first", "First lens", show=False, id="lenses.first"),
+        Binding("end", "last", "Last lens", show=False, id="lenses.last"),
+        Binding("pageup", "page_up", "A page up", show=False, id="lenses.page_up"),
+        Binding("pagedown", "page_down", "A page down", show=False, id="lenses.page_down"),
+    ]
+    DEFAULT_CSS = """
+    LensTable {
+        border: none;
+        padding: 0;
+        background: $surface;
+        scrollbar-size: 1 1;
+        &:focus { border: none; background-tint: $surface 0%; }
+        & > .option-list--option { padding: 0; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lenses: tuple[ListedLens, ...] = ()
+
+    def show(self, lenses: Sequence[ListedLens]) -> None:
+        """Show these; the one that is highlighted stays so, or else the one in use is."""
+        before = self.chosen
+        self._lenses = tuple(lenses)
+        self.clear_options()
+        self.add_options([Option(LensLine(lens)) for lens in lenses])
+        wanted = [i for i, lens in enumerate(lenses) if before and lens.card.path == before.card.path]
+        wanted += [i for i, lens in enumerate(lenses) if lens.in_use]
+        if lenses:
+            self.highlighted = next(iter(wanted), 0)
+
+    @property
+    def chosen(self) -> ListedLens | None:
+        """The highlighted lens."""
+        return None if self.highlighted is None else self._lenses[self.highlighted]
+
+
+class LensLine:
+    """A lens on one line, or the headings where there is no lens."""
+
+    def __init__(self, lens: ListedLens | None = None) -> None:
+        self._lens = lens
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As wide as there is room; name and model share what the rest leaves."""
+        columns = _COLUMNS if options.max_width >= _ROOM_FOR_SIZE else _COLUMNS[:-1]
+        room = max(options.max_width - 2 - sum(width + 1 for _, width, _ in columns) - 2, 2)
+        name = round(room * 0.55)
+        widths = [name, room - name, *(width for _, width, _ in columns)]
+        numbers = [False, False, *(number for _, _, number in columns)]
+        cells = " ".join(map(fit_text, self._texts()[: len(widths)], widths, numbers))
+        lens = self._lens
+        line = Text(f"{'●' if lens is not None and lens.in_use else ' '} {cells}", no_wrap=True)
+        if lens is not None and lens.match in {Match.NO, Match.OTHER_WEIGHTS}:
+            line.stylize("dim")
+        yield line
+
+    def _texts(self) -> list[str]:
+        lens = self._lens
+        if lens is None:
+            return ["lens", "made for", *(heading for heading, _, _ in _COLUMNS)]
+        card = lens.card
+        made_for = "" if card.made_for is None else short_name(card.made_for)
+        return [
+            printable(card.name),
+            made_for,
+            "" if lens.match is None else lens.match.value,
+            mean_text(card.held_out_kl),
+            mean_text(card.logit_lens_kl),
+            f"{datetime.fromtimestamp(card.modified):%Y-%m-%d}",
+            size_text(card.size),
+        ]
+
+
+def mean_text(numbers: Sequence[float] | None) -> str:
+    """The mean of a KL by row; a dash where there is none."""
+    return nats_text(sum(numbers) / len(numbers)) if numbers else "–"
+
+
+def size_text(size: float) -> str:
+    """Bytes in at most seven characters."""
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def fit_text(text: str, width: int, number: bool) -> str:
+    """`text` in exactly `width` cells; numbers stand on the right."""
+    if cell_len(text) > width:
+        return set_cell_size(text, max(width - 1, 0)) + "…"[:width]
+    return text.rjust(width) if number else set_cell_size(text, width)

@@ -1,0 +1,66 @@
+"""Which of the models on this machine a text means, by their names or parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lenstui.jobs.model_messages import ListedModel
+from lenstui.jobs.models import FOLDER
+from lenstui.model.name import looks_like_a_path
+
+HUB = "hub"  # where what is not here may be
+
+
+def suiting(models: Sequence[ListedModel], text: str, paths: Sequence[ListedModel] = ()) -> list[ListedModel]:
+    """The models that every word of a text is in; behind an @ the revisions of one.
+
+    Args:
+        models: what is on this machine.
+        text: what is typed. A name that is one of theirs comes first. One that none of them has is offered
+            as it is: first where it names its owner, else last.
+        paths: what the text may go on to as a path; a folder goes before a model of the same name.
+    """
+    typed = ListedModel(text, HUB)
+    if "@" in text:
+        return [*paths, *_revisions(models, text)]
+    words = text.lower().split()
+    paths = [path for path in paths if "/" in text or path.where != FOLDER]
+    names = {path.name for path in paths}
+    found = [
+        model
+        for model in models
+        if model.name not in names and all(word in f"{model.name} {model.family}".lower() for word in words)
+    ]
+    if not text:
+        return found
+    found.sort(key=lambda model: (model.name != text, model.name.lower() != text.lower()))
+    if text in names:
+        return sorted([*paths, *found], key=lambda model: model.name != text)
+    if found and found[0].name.lower() == text.lower():
+        return [found[0], *paths, *found[1:]]
+    if looks_like_a_path(text):
+        return [*paths, *found]
+    if "/" in text:
+        return [typed, *paths, *found]
+    found += paths
+    return [*found, typed] if len(words) == 1 else found or [typed]
+
+
+def _revisions(models: Sequence[ListedModel], text: str) -> list[ListedModel]:
+    """Those of the model that stands before the @, by its name or by a part of it."""
+    name, _, begun = text.partition("@")
+    parts = [model for model in models if model.name and name.lower() in model.name.lower()]
+    meant = [model for model in models if model.name == name] or parts
+    here = [
+        replace(model, name=f"{model.name}@{revision}", revisions=())
+        for model in meant
+        for revision in model.revisions
+        if revision.startswith(begun)
+    ]
+    here.sort(key=lambda model: not model.name.endswith(f"@{begun}"))
+    if "/" in name and meant and meant[0].name != name:
+        return [ListedModel(text, HUB), *here]
+    if not here and len(meant) == 1:
+        return [ListedModel(f"{meant[0].name}@{begun}", HUB)]
+    return here or [ListedModel(text, HUB)]

@@ -1,0 +1,1 @@
+"""Prompt sets: a table of prompts, and means over them."""

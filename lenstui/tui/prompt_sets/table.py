@@ -1,0 +1,223 @@
+"""The cases of a prompt set, a line each. Drawn line by line: there may be a hundred thousand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from lenstui.export.crystallization import settled_text
+from lenstui.jobs.set_messages import CaseLine, ReadCase
+from lenstui.readout.values import probability_text, rank_text
+from lenstui.support.fixed_text import NONE
+from lenstui.tui.grid.cell import fit
+from lenstui.tui.prompt_sets.view import SetView
+from lenstui.tui.shared.step_scroll import StepScroll
+
+_PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
+_NARROW = 100  # cells; in fewer the prompts need those of the tokens
+_LEAST_PROMPT = 8
+
+
+class SetTable(StepScroll, can_focus=True):
+    """Headings, and under them the cases that are shown, one of them highlighted."""
+
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Next prompt", show=False, id="prompts.down"),
+        Binding("up,k", "move(-1)", "Previous prompt", show=False, id="prompts.up"),
+        Binding("pagedown,space", "page(1)", "A page down", show=False, id="prompts.page_down"),
+        Binding("pageup", "page(-1)", "A page up", show=False, id="prompts.page_up"),
+        Binding("home", "move(-999999999)", "First prompt", show=False, id="prompts.first"),
+        Binding("end", "move(999999999)", "Last prompt", show=False, id="prompts.last"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "set-table--heading",
+        "set-table--sorted",
+        "set-table--quiet",
+        "set-table--failed",
+        "set-table--cursor",
+    }
+    DEFAULT_CSS = """
+    SetTable {
+        background: $surface;
+        scrollbar-size: 1 1;
+        .set-table--heading { color: $foreground 65%; }
+        .set-table--sorted { color: $primary; text-style: bold; }
+        .set-table--quiet { color: $foreground 60%; }
+        .set-table--failed { color: $error; }
+        .set-table--cursor { background: $foreground 15%; }
+        &:focus .set-table--cursor { background: $primary 35%; }
+    }
+    """
+    cursor: reactive[int] = reactive(0, repaint=False)
+
+    class Moved(Message):
+        """Another case is highlighted."""
+
+    class Chosen(Message):
+        """A case was clicked at twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cases: Sequence[ReadCase] = ()
+        self._view = SetView()
+        self._rows: Sequence[str] = ()
+        self._lenses: Sequence[str] = ()
+        self._digits = 1
+
+    @property
+    def shown(self) -> Sequence[ReadCase]:
+        """The cases, in the order of the lines."""
+        return self._cases
+
+    @property
+    def chosen(self) -> ReadCase | None:
+        """The highlighted case."""
+        return self._cases[self.cursor] if self._cases else None
+
+    def show(
+        self, cases: Sequence[ReadCase], view: SetView, rows: Sequence[str], lenses: Sequence[str]
+    ) -> None:
+        """Show these; what is highlighted stays so, if it is still there.
+
+        Args:
+            cases: in the order of the lines.
+            view: by what they are sorted.
+            rows: labels of the rows that were read.
+            lenses: names of the lenses.
+        """
+        before = self.chosen
+        self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
+        self._digits = max((len(str(case.line.number)) for case in cases), default=1)
+        place = next((at for at, case in enumerate(cases) if case is before), None)
+        self.virtual_size = Size(0, 1 + len(cases))
+        self.cursor = min(self.cursor, max(len(cases) - 1, 0)) if place is None else place
+        self._see_cursor()
+        self.refresh()
+        self.post_message(self.Moved())
+
+    # ── moving ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _page(self) -> int:
+        return max(self.size.height - 1, 1)
+
+    def action_move(self, lines: int) -> None:
+        """Highlight another case."""
+        self._go(self.cursor + lines)
+
+    def action_page(self, pages: int) -> None:
+        """A page of them on."""
+        self._go(self.cursor + pages * self._page)
+
+    def on_resize(self) -> None:
+        """The highlighted one stays on screen."""
+        self._see_cursor()
+
+    def on_click(self, event: events.Click) -> None:
+        """Highlight a case; a second click on it chooses it."""
+        line = event.y - 1 + self.scroll_offset.y
+        if event.y and 0 <= line < len(self._cases):
+            self._go(line)
+            if event.chain > 1:
+                self.post_message(self.Chosen())
+
+    def _go(self, line: int) -> None:
+        line = max(0, min(line, len(self._cases) - 1))
+        if line != self.cursor:
+            self.cursor = line
+            self._see_cursor()
+            self.refresh()
+            self.post_message(self.Moved())
+
+    def _see_cursor(self) -> None:
+        top = self.scroll_offset.y
+        wanted = max(min(top, self.cursor), self.cursor - self._page + 1)
+        if wanted != top:
+            self.scroll_now(0, wanted)
+
+    # ── painting ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def render_line(self, y: int) -> Strip:
+        """The headings, or a case."""
+        width = self.scrollable_content_region.width
+        if y == 0:
+            return self._headings(width)
+        number = y - 1 + self.scroll_offset.y
+        if number >= len(self._cases):
+            return Strip([]).adjust_cell_length(width, self.rich_style)
+        line = self._case(self._cases[number].line, width).adjust_cell_length(width, self.rich_style)
+        if number == self.cursor:
+            ground = self.get_component_rich_style("set-table--cursor")
+            over = Style(bgcolor=ground.bgcolor, bold=True, reverse=ground.reverse)
+            return Strip([Segment(text, (style or Style()) + over) for text, style, _ in line])
+        return line
+
+    def _widths(self, width: int) -> list[int]:
+        """Of each column in cells; the prompt gets what the others leave."""
+        token = 9 if width < _NARROW else 14
+        widths = [self._digits, 0, token, 5, token, 5, 5, *(6 for _ in self._lenses)]
+        widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
+        return widths
+
+    def _headings(self, width: int) -> Strip:
+        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *self._lenses]
+        quiet = self.get_component_rich_style("set-table--heading")
+        bold = self.get_component_rich_style("set-table--sorted")
+        mark = "▾" if self._view.descending else "▴"
+        segments: list[Segment] = []
+        for column, (name, size) in enumerate(zip(names, self._widths(width), strict=True)):
+            is_sorted = column == self._view.column
+            text = f"{mark}{name}" if is_sorted else name
+            shown = fit(text, size) if column in {_PROMPT, _FINAL, _TARGET} else text.rjust(size)
+            segments.append(Segment(f"{' ' * bool(column)}{shown}", bold if is_sorted else quiet))
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def _case(self, line: CaseLine, width: int) -> Strip:
+        widths = self._widths(width)
+        quiet = self.get_component_rich_style("set-table--quiet")
+        number = Segment(f"{line.number:>{widths[0]}} ", quiet)
+        prompt = Segment(f"{end(line.prompt, widths[_PROMPT])} ", self.rich_style)
+        if line.reason is not None:
+            room = max(width - widths[0] - widths[_PROMPT] - 2, 1)
+            failed = self.get_component_rich_style("set-table--failed")
+            return Strip([number, prompt, Segment(fit(line.reason, room), failed)])
+        final_prob, target_prob, target_rank = (
+            math.nan if number is None else number
+            for number in (line.final_prob, line.target_prob, line.target_rank)
+        )
+        texts = [
+            fit(line.final or NONE, widths[_FINAL]),
+            probability_text(final_prob),
+            fit(line.target, widths[_TARGET]),
+            probability_text(target_prob) if line.target else "",
+            rank_text(target_rank) if line.target else "",
+            *(settled_text(self._rows, row) for row in line.settles),
+        ]
+        segments = [number, prompt]
+        for column, (text, size) in enumerate(zip(texts, widths[2:], strict=True), 2):
+            style = self.rich_style if column in {_FINAL, _TARGET} else quiet
+            segments.append(Segment(f"{text:>{size}}" if style is quiet else text, style))
+            segments.append(Segment(" ", self.rich_style))
+        return Strip(segments[:-1])
+
+
+def end(text: str, width: int) -> str:
+    """The end of `text` in exactly `width` cells, an ellipsis where its beginning is cut off."""
+    if cell_len(text) <= width:
+        return fit(text, width)
+    kept = text[-width:]
+    while cell_len(kept) >= width:
+        kept = kept[1:]
+    return fit(f"…{kept}", width)

@@ -1,0 +1,76 @@
+"""Which cases of a prompt set are shown, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lenstui.jobs.set_messages import CaseLine, ReadCase
+
+Key = Any  # all words, or all numbers; None goes last, whichever way it is sorted
+
+
+@dataclass(frozen=True, slots=True)
+class SortColumn:
+    """A column of the table, by which it may be sorted.
+
+    Attributes:
+        name: what it is, in full.
+        key: what it is sorted by.
+    """
+
+    name: str
+    key: Callable[[CaseLine], Key]
+
+
+def _settles(place: int) -> Callable[[CaseLine], Key]:
+    return lambda line: line.settles[place] if place < len(line.settles) else None
+
+
+# In the order of the table. The last two are there as far as the lenses are.
+SORT_COLUMNS = (
+    SortColumn("number", lambda line: line.number),
+    SortColumn("prompt", lambda line: line.prompt),
+    SortColumn("final token", lambda line: line.final or None),
+    SortColumn("final probability", lambda line: line.final_prob),
+    SortColumn("target", lambda line: line.target or None),
+    SortColumn("target's probability", lambda line: line.target_prob),
+    SortColumn("target's rank", lambda line: line.target_rank),
+    SortColumn("row where the logit lens settles", _settles(0)),
+    SortColumn("row where the tuned lens settles", _settles(1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SetView:
+    """How a set is looked at.
+
+    Attributes:
+        column: index of the column by which it is sorted.
+        descending: the largest first.
+        words: what has to occur in a line, whatever its case.
+        group: the only group that is shown; None for all.
+    """
+
+    column: int = 0
+    descending: bool = False
+    words: str = ""
+    group: str | None = None
+
+    def of(self, cases: Iterable[ReadCase]) -> list[ReadCase]:
+        """The cases that are shown, in order; those that cannot be read, or have no such number, last."""
+        words = self.words.casefold().split()
+        shown = [case for case in cases if self._has(case.line, words)]
+        key = SORT_COLUMNS[self.column].key
+        with_key = [(found, case) for case in shown if (found := key(case.line)) is not None]
+        without = [case for case in shown if key(case.line) is None]
+        with_key.sort(key=lambda pair: pair[0], reverse=self.descending)  # stable both ways
+        return [case for _, case in with_key] + without
+
+    def _has(self, line: CaseLine, words: Sequence[str]) -> bool:
+        if self.group is not None and line.group != self.group:
+            return False
+        parts = (line.prompt, line.group or "", line.final, line.target, line.reason or "")
+        text = " ".join(parts).casefold()
+        return all(word in text for word in words)

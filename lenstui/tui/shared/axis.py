@@ -1,0 +1,98 @@
+"""The axes of our plots: rows across by their labels, and numbers upwards, or ranks down from the first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from textual_plot import NumericAxisFormatter
+
+from lenstui.readout.values import rank_text, round_top
+
+_Heights = npt.NDArray[np.floating]
+_EDGE = 0.01  # of the axis; what lies on the very edge would be under the frame
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The axis of the numbers of a plot.
+
+    Attributes:
+        low: the height at the bottom.
+        high: the height at the top.
+        ticks: heights that are labelled, the two ends first: of those that share a line the first stays.
+        label: the text of a tick.
+        height: how high numbers are drawn.
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    label: Callable[[float], str]
+    height: Callable[[_Heights], _Heights]
+
+    def ticks_in(self, lines: int) -> list[float]:
+        """The ticks that there is room for, one to a line."""
+        kept: dict[int, float] = {}
+        for tick in self.ticks:
+            kept.setdefault(math.ceil((self.high - tick) / (self.high - self.low) * lines), tick)
+        return sorted(kept.values())
+
+
+def even_axis(highest: float, label: Callable[[float], str]) -> Axis:
+    """From 0 up to a round number that is no lower than `highest`, which is more than 0."""
+    top = round_top(highest)
+    return Axis(0.0, top, (0.0, top, top / 2), label, lambda numbers: numbers)
+
+
+def even_axis_down(lowest: float, label: Callable[[float], str]) -> Axis:
+    """From 0 down to a round number that is no higher than `lowest`, which is less than 0."""
+    depth = round_top(-lowest)
+    return Axis(
+        -depth * (1 + _EDGE), depth * _EDGE, (0.0, -depth, -depth / 2), label, lambda numbers: numbers
+    )
+
+
+def rank_axis(highest: float) -> Axis:
+    """Ranks down from 0, the first, even in `log(1 + rank)`; the ticks are 0 and the powers of ten."""
+    powers = [10.0**power for power in range(math.ceil(math.log10(max(highest, 1))) + 1)]
+    depth = math.log10(1 + powers[-1])
+    ticks = tuple(-math.log10(1 + rank) for rank in (0.0, *reversed(powers)))
+    return Axis(
+        -depth * (1 + _EDGE),
+        depth * _EDGE,
+        ticks,
+        lambda tick: rank_text(round(10**-tick - 1)),
+        lambda ranks: -np.log10(1 + ranks),
+    )
+
+
+def highest_of(arrays: Iterable[_Heights], least: float) -> float:
+    """The highest finite number there is; `least` where that is lower."""
+    finite = [float(np.max(array[np.isfinite(array)], initial=least)) for array in arrays]
+    return max([least, *finite])
+
+
+class RowLabels(NumericAxisFormatter):
+    """Rows by their labels."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """The label of each."""
+        return [self._labels[int(tick)] for tick in ticks]
+
+
+class Numbers(NumericAxisFormatter):
+    """Numbers as everywhere else on screen."""
+
+    def __init__(self, text: Callable[[float], str]) -> None:
+        self._text = text
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """The text of each."""
+        return [self._text(tick) for tick in ticks]

@@ -1,0 +1,86 @@
+"""A fit in words: how long, how far, how good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lenstui.jobs.fit_messages import FitStatus, Phase
+from lenstui.readout.cells import FloatArray
+
+PRESETS: Mapping[str, str] = {
+    "quick": "closed form, then 40 steps: within minutes",
+    "standard": "eight times the text, 1,000 steps: to publish with",
+    "paper": "SGD as in Belrose et al. 2023, 250 steps of 262,144 tokens: hours on a CPU",
+    "adam": "Adam from zero, the recipe of small scripts",
+}
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:30`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def mean(kl: FloatArray | None) -> float | None:
+    """Over the rows; None where it is not measured, or a row has no number."""
+    return None if kl is None or not np.isfinite(kl).all() else float(np.mean(kl))
+
+
+def doing(status: FitStatus) -> str:
+    """What is being done, in a word or two."""
+    stage = None if status.progress is None else status.progress.stage
+    match status.phase:
+        case Phase.READING:
+            return "reading the text"
+        case Phase.PAUSED:
+            return "paused" if status.trouble is None else "failed"
+        case Phase.KEEPING:
+            return "measuring" if stage == "measuring" else "saving"
+        case Phase.KEPT:
+            return "done"
+        case Phase.DISCARDED:
+            return "discarded"
+        case _:
+            return "beginning" if stage is None else _STAGES.get(stage, stage)
+
+
+_STAGES = {"logit lens": "logit lens's KL", "done": "saving"}
+
+
+def glances(status: FitStatus) -> list[str]:
+    """One line for a top line, the fullest first."""
+    if status.phase is Phase.READING:
+        return ["training: reading the text …", "training …"]
+    state = {Phase.PAUSED: "training paused", Phase.KEEPING: "keeping the lens"}.get(status.phase, "training")
+    if status.phase is Phase.PAUSED and status.trouble is not None:
+        state = "training failed"
+    shortest = f"{state} {status.share:.0%}"
+    progress = status.progress
+    if progress is None:
+        return [shortest]
+    kl = mean(progress.held_out_kl)
+    step = f" · step {progress.step}/{progress.steps}" if progress.step else f" · {doing(status)}"
+    left = f" · {duration(progress.eta)} left" if progress.eta and status.phase is Phase.RUNNING else ""
+    reached = "" if kl is None else f" · KL {kl:.2f}"
+    full = shortest + step
+    return [full + left + reached, full + reached, full, shortest]
+
+
+def outcome(status: FitStatus) -> str:
+    """What a fit came to, for a message: KL before and after, seconds, file; and what went wrong."""
+    progress = status.progress
+    lines = []
+    if progress is not None:
+        before, after = mean(progress.logit_lens_kl), mean(progress.held_out_kl)
+        if before is not None and after is not None:
+            lines.append(
+                f"Held-out KL {before:.3f} → {after:.3f} nats in {progress.seconds:.1f} s, "
+                f"{progress.step} step{'s' * (progress.step != 1)}"
+            )
+    lines.append("It is in no file." if status.path is None else str(status.path))
+    if status.trouble is not None:
+        lines.append(status.trouble)
+    return "\n".join(lines)

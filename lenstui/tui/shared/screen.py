@@ -1,0 +1,42 @@
+"""A screen of this app: it may ask the app, and takes away nothing but itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.await_complete import AwaitComplete
+from textual.geometry import Offset
+from textual.screen import Screen, ScreenResultType
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from lenstui.tui.app import LenstuiApp
+
+
+class AppScreen(Screen[ScreenResultType]):
+    """A screen that knows whose it is. Every screen of ours is one, those of libraries too."""
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Leave this screen, if it is the one in front.
+
+        Textual takes away whatever is in front: a second `dismiss` would take the screen below.
+        """
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """What text is selected from, at a place of the screen.
+
+        A message that is going has no parent any more, which Textual asks for, and is seen a moment longer.
+        """
+        widget, offset = super().get_widget_and_offset_at(x, y)
+        is_going = widget is not None and widget is not self and widget.parent is None
+        return (None, None) if is_going else (widget, offset)
+
+    @property
+    def _app(self) -> LenstuiApp:
+        return cast("LenstuiApp", self.app)
+
+    def _tell(self, text: str, *, seconds: float = 4) -> None:
+        """Why a key did nothing, or what it found; only the last such message stays."""
+        self.app.clear_notifications()
+        self.notify(text, timeout=seconds, markup=False)

@@ -1,0 +1,1 @@
+"""Training: a form for a fit, and the fit as it runs."""

@@ -1,0 +1,172 @@
+"""The fields of the form for a fit: what stands in each at first, and what is asked for by what was typed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenstui.fitting.options import PRESETS, FitOptions, preset
+from lenstui.jobs.fit_messages import FitRequest
+from lenstui.support.errors import LensError
+from lenstui.support.paths import bundled_model
+from lenstui.support.typed_number import finite_number, whole_number
+from lenstui.texts.documents import Documents
+
+BUNDLED_TEXT = "text.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of the form.
+
+    Attributes:
+        name: of the option, as `FitOptions` or the request has it.
+        label: on screen.
+        note: what it means, in a few words.
+        words: what may be chosen; none where it is typed.
+        empty: what an empty line means.
+    """
+
+    name: str
+    label: str
+    note: str
+    words: tuple[str, ...] = ()
+    empty: str = ""
+
+
+FIELDS = (
+    Field("steps", "steps", "of the optimizer"),
+    Field("epochs", "epochs", "passes over the text, instead of steps", empty="none"),
+    Field("tokens_per_step", "tokens per step", "that one step sees"),
+    Field("seq_len", "block length", "tokens; no more than the context"),
+    Field("optimizer", "optimizer", "", ("muon", "adam", "sgd")),
+    Field("lr", "learning rate", "at the first step; falls to 0"),
+    Field("loss", "loss", "KL, or of the next token", ("kl", "ce")),
+    Field("bias_only", "bias only", "no matrices, no closed form", ("no", "yes")),
+    Field("products", "products", "dtype of the gradient's", ("auto", "float32", "bfloat16")),
+    Field("seed", "seed", "of the order of the text"),
+    Field("column", "text column", "of Parquet and JSON lines", empty="text"),
+    Field("max_samples", "max samples", "documents that are read", empty="all"),
+    Field("min_chars", "min characters", "of a document", empty="1"),
+    Field("held_out", "held-out share", "of the documents, to judge by"),
+    Field("checkpoint_every", "checkpoint every", "seconds; 0: at an end alone"),
+)
+
+# What is whole, and from which number on.
+_WHOLE = {
+    "steps": 0,
+    "epochs": 1,
+    "tokens_per_step": 2,
+    "seq_len": 2,
+    "seed": 0,
+    "max_samples": 1,
+    "min_chars": 1,
+}
+_OPTIONS = ("steps", "tokens_per_step", "seq_len", "optimizer", "lr", "loss", "products", "seed")
+
+
+class FieldError(Exception):
+    """What was typed in one of the fields makes no sense.
+
+    Attributes:
+        field: its name; `data` for that of the files, or none of them.
+    """
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+def first_text(field: str, options: FitOptions) -> str:
+    """What stands in a field before somebody changes it."""
+    if field == "bias_only":
+        return "yes" if options.bias_only else "no"
+    if field in _OPTIONS:
+        value = getattr(options, field)
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return {"held_out": "0.1", "checkpoint_every": "60"}.get(field, "")
+
+
+def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRequest:
+    """What is asked for.
+
+    Args:
+        preset_name: the preset.
+        data: files and globs, separated by spaces; one with spaces in quotes. Empty: the bundled text.
+        texts: what stands in the fields, by name.
+
+    Raises:
+        FieldError: for the first field that makes no sense.
+    """
+    number = {name: _number(name, text) for name, text in texts.items() if _is_number(name)}
+    typed = {name: text.strip() for name, text in texts.items()}
+    held_out = number["held_out"]
+    if held_out is None or not 0 < held_out < 1:
+        raise FieldError("held_out", "A share between 0 and 1.")
+    first = PRESETS[preset_name]
+    changes: dict[str, object] = {
+        name: number.get(name, typed[name]) for name in _OPTIONS if typed[name] != first_text(name, first)
+    }
+    if number["epochs"] is not None and "steps" in changes:
+        raise FieldError("epochs", "Epochs say how many steps there are: leave one of the two as it was.")
+    if typed["bias_only"] == "yes":
+        changes |= {"bias_only": True, "closed_form_tokens": 0}
+    try:
+        options = preset(preset_name, **changes)
+    except LensError as error:
+        named = [name for name in (*_OPTIONS, "bias_only") if name in str(error)]
+        raise FieldError(named[0] if named else "", str(error)) from error
+    return FitRequest(
+        options=options,
+        documents=Documents(
+            paths=file_names(data),
+            column=typed["column"] or None,
+            min_chars=int(number["min_chars"] or 1),
+            max_samples=None if number["max_samples"] is None else int(number["max_samples"]),
+        ),
+        held_out=held_out,
+        epochs=None if number["epochs"] is None else int(number["epochs"]),
+        checkpoint_every=float(number["checkpoint_every"] or 0),
+    )
+
+
+def file_names(data: str) -> tuple[str, ...]:
+    """The files and globs that were typed; a single name may have spaces as it is.
+
+    Raises:
+        FieldError: if a quote is not closed.
+    """
+    data = data.strip()
+    if not data:
+        return (str(bundled_model() / BUNDLED_TEXT),)
+    try:
+        if Path(data).expanduser().exists():
+            return (data,)
+    except (OSError, RuntimeError, ValueError):
+        pass  # no single name, in any case
+    try:
+        names = shlex.split(data)
+    except ValueError as error:
+        raise FieldError("data", "A quote is not closed.") from error
+    return tuple(name.strip(",") for name in names if name.strip(","))
+
+
+def _is_number(name: str) -> bool:
+    return name in _WHOLE or name in {"lr", "held_out", "checkpoint_every"}
+
+
+def _number(name: str, text: str) -> int | float | None:
+    """The number in a field; None where it is empty and may be."""
+    text = text.strip()
+    if not text and name in {"epochs", "max_samples", "min_chars"}:
+        return None
+    if name in _WHOLE:
+        whole = whole_number(text)
+        if whole is None or whole < _WHOLE[name]:
+            raise FieldError(name, f"A whole number from {_WHOLE[name]} on.")
+        return whole
+    if (number := finite_number(text)) is None:
+        raise FieldError(name, "A number that is not negative.")
+    return number

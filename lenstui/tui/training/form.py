@@ -1,0 +1,307 @@
+"""The form for a fit: its defaults fit any model, and Enter begins."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, VerticalScroll
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Button, Collapsible, Input, Label, Static
+
+from lenstui.fitting.options import PRESETS
+from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
+from lenstui.jobs.messages import OpenModel
+from lenstui.tui.shared.choice import Choice
+from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
+from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.status_bar import short_name
+from lenstui.tui.shared.still_input import StillInput
+from lenstui.tui.training.fields import FIELDS, Field, FieldError, first_text, make_request
+
+_BUNDLED = "the simple stories that come with lenstui"
+_COUNTING = "counting …"
+
+
+class FieldLine(Horizontal):
+    """A label, what is typed or chosen, and what it means or why it makes no sense."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(id=f"line-{field.name}", classes="field")
+        self._field = field
+        self._complaint: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """The three."""
+        first = first_text(self._field.name, PRESETS["quick"])
+        yield Label(self._field.label)
+        if self._field.words:
+            yield Choice(self._field.words, first, id=f"field-{self._field.name}")
+        else:
+            yield StillInput(first, placeholder=self._field.empty, id=f"field-{self._field.name}")
+        yield Static(self._field.note, classes="note")
+
+    @property
+    def text(self) -> str:
+        """What stands in it."""
+        control = self.query_one(f"#field-{self._field.name}")
+        assert isinstance(control, Input | Choice)
+        return control.value
+
+    @text.setter
+    def text(self, text: str) -> None:
+        control = self.query_one(f"#field-{self._field.name}")
+        assert isinstance(control, Input | Choice)
+        control.value = text
+
+    def complain(self, text: str | None) -> None:
+        """Say what is wrong with it; None: nothing."""
+        if text == self._complaint:
+            return
+        self._complaint = text
+        note = self.query_one(".note", Static)
+        note.update(shown(text or self._field.note))
+        note.set_class(text is not None, "-wrong")
+
+
+class TrainForm(VerticalScroll):
+    """What to fit, and how."""
+
+    can_focus = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.show_keys", "Help", key_display="?", id="form.help"),
+        Binding("enter", "begin", "Start", tooltip="Begin the fit", id="form.start"),
+        Binding("b", "screen.browse", "Browse…", tooltip="Choose a file with text", id="form.browse"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="form.next"),
+        Binding("up", "app.focus_previous", "Field before", show=False, id="form.before"),
+    ]
+    DEFAULT_CSS = """
+    TrainForm {
+        padding: 0 2;
+        scrollbar-size: 1 1;
+        Label { width: 18; color: $foreground 65%; }
+        Input, Input:focus { border: none; padding: 0; height: 1; background: $panel; }
+        Input:focus { background: $primary 25%; }
+        .field { height: auto; }
+        .field Input { width: 14; }
+        .field .note { width: 1fr; padding-left: 2; color: $foreground 50%; height: auto; }
+        .note.-wrong, .wrong { color: $error; }
+        .line { height: 1; margin-top: 1; }
+        .under { padding-left: 18; color: $foreground 60%; height: auto; }
+        .under.-wrong { color: $error; }
+        #buttons { height: auto; margin-top: 1; }
+        #buttons Button { margin-right: 2; min-width: 12; background: $panel; color: $foreground; }
+        #buttons Button:focus { background: $primary; color: $background; text-style: bold; }
+        #complaint { color: $error; height: auto; margin-top: 1; display: none; }
+        Collapsible:focus-within { background-tint: $surface 0%; }
+        Collapsible { background: $surface; border: none; padding: 0; margin-top: 1; }
+        CollapsibleTitle { padding: 0; color: $foreground 65%; background: $surface; }
+        CollapsibleTitle:focus { background: $primary; color: $background; }
+        Collapsible Contents { padding: 1 0 0 0; }
+        #fields { layout: grid; grid-size: 1; grid-rows: auto; height: auto; grid-gutter: 0 2; }
+    }
+    """
+    model: reactive[OpenModel | None] = reactive(None, init=False)
+
+    class Edited(Message):
+        """Something else is asked for, or nothing that makes sense."""
+
+        def __init__(self, request: FitRequest | None) -> None:
+            self.request = request
+            super().__init__()
+
+    class Submitted(Message):
+        """The user wants this fit."""
+
+        def __init__(self, request: FitRequest) -> None:
+            self.request = request
+            super().__init__()
+
+    class Resumed(Message):
+        """The user wants to go on with a fit that was not finished."""
+
+        def __init__(self, unfinished: Unfinished) -> None:
+            self.unfinished = unfinished
+            super().__init__()
+
+    def __init__(self) -> None:
+        super().__init__(id="form")
+        self._counted: FitRequest | None = None  # or being counted
+        self._unfinished: Unfinished | None = None
+
+    # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def compose(self) -> ComposeResult:
+        """Text, method, start; the rest under "more"."""
+        with Horizontal(classes="line"):
+            yield Label("text")
+            yield StillInput(placeholder=_BUNDLED, id="data")
+        yield Static(id="size", classes="under")
+        with Horizontal(classes="line"):
+            yield Label("preset")
+            yield Choice(tuple(PRESETS), "quick", id="preset")
+        yield Static(PRESET_WORDS["quick"], id="about", classes="under")
+        with Horizontal(id="buttons"):
+            yield Button("Start", id="start", compact=True)
+            yield Button("Go on", id="resume", compact=True)
+        yield Static(id="complaint")
+        with Collapsible(title="more"), Container(id="fields"):
+            for field in FIELDS:
+                yield FieldLine(field)
+
+    def on_mount(self) -> None:
+        """Enter alone begins."""
+        self.border_subtitle = "files and globs, separated by spaces · tab next · enter starts"
+        self.query_one("#resume").display = False
+        self.start_button.focus()
+
+    @property
+    def start_button(self) -> Button:
+        """What has the focus at first."""
+        return self.query_one("#start", Button)
+
+    def watch_model(self, model: OpenModel | None) -> None:
+        """What was counted was for another one."""
+        name = "" if model is None else f" for {short_name(model.name)}"
+        self.border_title = shown(f"train a tuned lens{name}")
+        self._counted = None
+
+    def start(self) -> None:
+        """It is on screen: count."""
+        self.complain(None)
+        self._count()
+
+    # ── what is asked for ────────────────────────────────────────────────────────────────────────────────
+
+    def _request(self) -> FitRequest | None:
+        """What is asked for; None, and why, where it makes no sense."""
+        for line in self.query(FieldLine):
+            line.complain(None)
+        texts = {field.name: self._line(field.name).text for field in FIELDS}
+        try:
+            return make_request(self._preset.value, self.query_one("#data", Input).value, texts)
+        except FieldError as error:
+            self._complain_at(error.field, str(error))
+            return None
+
+    def _line(self, name: str) -> FieldLine:
+        return self.query_one(f"#line-{name}", FieldLine)
+
+    @property
+    def _preset(self) -> Choice:
+        return self.query_one("#preset", Choice)
+
+    def _complain_at(self, field: str, text: str) -> None:
+        """Beside the field."""
+        if field == "data":
+            self._say_size(text, wrong=True)
+        elif field:
+            self.query_one(Collapsible).collapsed = False
+            self._line(field).complain(text)
+        else:
+            self.complain(text)
+
+    def complain(self, text: str | None) -> None:
+        """Say what is wrong with it all; None: nothing."""
+        complaint = self.query_one("#complaint", Static)
+        complaint.update(shown(text or ""))
+        complaint.display = text is not None
+
+    def on_descendant_blur(self) -> None:
+        """A field was left."""
+        self.call_later(self._count)
+
+    @on(Choice.Changed, "#preset")
+    def change_preset(self, message: Choice.Changed) -> None:
+        """What nobody has edited follows."""
+        old = self._old_preset
+        self._old_preset = message.value
+        for field in FIELDS:
+            line = self._line(field.name)
+            if line.text == first_text(field.name, PRESETS[old]):
+                line.text = first_text(field.name, PRESETS[message.value])
+        self.query_one("#about", Static).update(PRESET_WORDS[message.value])
+        self._count()
+
+    _old_preset = "quick"
+
+    def _count(self) -> None:
+        """Have the text counted, if something else is asked for than before."""
+        request = self._request()
+        if request == self._counted or self.model is None:
+            return
+        self._counted = request
+        if request is not None:
+            self._say_size(_COUNTING)
+        self.post_message(self.Edited(request))
+
+    # ── what is answered ─────────────────────────────────────────────────────────────────────────────────
+
+    def show_size(self, message: TextCounted) -> None:
+        """How much text there is."""
+        if message.request == self._counted:
+            self._say_size(size_words(message.size))
+
+    def show_refusal(self, message: TextRefused) -> None:
+        """Why it cannot be used."""
+        if message.request == self._counted:
+            self._say_size(message.text, wrong=True)
+
+    def _say_size(self, text: str, *, wrong: bool = False) -> None:
+        size = self.query_one("#size", Static)
+        size.update(shown(text))
+        size.set_class(wrong, "-wrong")
+
+    def offer(self, found: Sequence[Unfinished]) -> None:
+        """The newest of the fits that were not finished can be gone on with."""
+        self._unfinished = found[0] if found else None
+        button = self.query_one("#resume", Button)
+        button.display = bool(found)
+        if found:
+            newest = found[0]
+            button.label = shown(f"Go on with {newest.path.stem}: step {newest.step} of {newest.steps}")
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @on(Input.Submitted)
+    def to_start(self) -> None:
+        """Enter in a line goes to Start: a second one begins."""
+        self.start_button.focus()
+
+    @on(Button.Pressed, "#start")
+    def action_begin(self) -> None:
+        """Begin."""
+        self.complain(None)
+        request = self._request()
+        if request is not None:
+            self.post_message(self.Submitted(request))
+
+    @on(Button.Pressed, "#resume")
+    def go_on(self) -> None:
+        """Go on with what was not finished."""
+        if self._unfinished is not None:
+            self.post_message(self.Resumed(self._unfinished))
+
+    def add_file(self, path: Path) -> None:
+        """Another file with text."""
+        data = self.query_one("#data", Input)
+        data.value = f"{data.value} {shlex.quote(str(path))}".strip()
+        self._count()
+
+
+def size_words(size: TextSize) -> str:
+    """How much text there is, in words."""
+    seen = "" if size.passes < 1.05 else f", seen {size.passes:.1f} times"
+    parts = (
+        f"{size.documents:,} document{'s' * (size.documents != 1)}",
+        f"{size.fit_tokens:,} tokens to fit on{seen}",
+        f"{size.held_out_tokens:,} held out",
+        f"{size.steps:,} steps",
+    )
+    return "\n".join(filter(None, (" · ".join(parts), size.remark)))

@@ -1,0 +1,116 @@
+"""Held-out KL row by row: a bar that shrinks from the logit lens's KL to the tuned lens's."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from lenstui.jobs.fit_messages import FitStatus
+from lenstui.readout.cells import FloatArray, row_labels
+from lenstui.support.fixed_text import NONE, fixed_text
+
+_LABEL, _NUMBER = 5, 8
+_LEAST_BAR = 4
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+class KlBars(VerticalScroll):
+    """The rows, the last one on top as in the grids, under their mean."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Scroll down", show=False, id="bars.down"),
+        Binding("k", "scroll_up", "Scroll up", show=False, id="bars.up"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"kl-bars--tuned", "kl-bars--logit", "kl-bars--quiet"}
+    DEFAULT_CSS = """
+    KlBars {
+        scrollbar-size: 1 1;
+        padding: 0 1;
+        .kl-bars--tuned { color: $primary; }
+        .kl-bars--logit { color: $foreground 20%; }
+        .kl-bars--quiet { color: $foreground 60%; }
+        Static { width: 1fr; height: auto; }
+    }
+    """
+    status: reactive[FitStatus | None] = reactive(None, init=False, repaint=False)
+
+    def compose(self) -> ComposeResult:
+        """One text, which scrolls."""
+        yield Static()
+
+    def on_mount(self) -> None:
+        """Nothing is measured yet."""
+        self.show_bars()
+
+    def on_resize(self) -> None:
+        """The bars are as long as there is room."""
+        self.show_bars()
+
+    def watch_status(self, before: FitStatus | None, status: FitStatus | None) -> None:
+        """Drawn anew only where something was measured."""
+        if _measured(before) != _measured(status):
+            self.show_bars()
+
+    def show_bars(self) -> None:
+        """Draw them."""
+        tuned, logit, quiet = (
+            self.get_component_rich_style(f"kl-bars--{kind}", partial=True)
+            for kind in ("tuned", "logit", "quiet")
+        )
+        progress = None if self.status is None else self.status.progress
+        if progress is None or progress.logit_lens_kl is None:
+            text = Text("The logit lens's KL comes first: the full length of each bar.", style=quiet)
+        else:
+            width = self.scrollable_content_region.width
+            text = bars(progress.logit_lens_kl, progress.held_out_kl, width, (tuned, logit, quiet))
+        self.query_one(Static).update(text)
+
+
+def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[Style, Style, Style]) -> Text:
+    """A line for the headings, the mean, and each row.
+
+    Args:
+        logit: KL of the logit lens by row; the full length of each bar.
+        tuned: that of the tuned lens; None where it is not measured yet.
+        width: in cells.
+        styles: of the tuned lens's part of a bar, of what is gained, and of what is of less interest.
+    """
+    ours = logit if tuned is None else tuned
+    labels = row_labels(len(logit))[:-1]
+    rows = list(zip(labels, logit.tolist(), ours.tolist(), strict=True))[::-1]
+    lines = [Text(f"{'row':<{_LABEL}}{'tuned':>{_NUMBER}}{'logit':>{_NUMBER}}", style=styles[2])]
+    for label, theirs, own in [("mean", float(logit.mean()), float(ours.mean())), *rows]:
+        number = NONE if tuned is None else fixed_text(own, 3)
+        line = Text(f"{label:<{_LABEL}}{number:>{_NUMBER}}", style="bold" if label == "mean" else "")
+        line.append(f"{fixed_text(theirs, 3):>{_NUMBER}}", style=styles[2])
+        room = width - line.cell_len - 2
+        if room >= _LEAST_BAR:
+            line.append("  ").append_text(
+                _bar(own / theirs if theirs > 0 and own < inf else 0.0, room, styles)
+            )
+        lines.append(line)
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
+
+
+def _bar(share: float, width: int, styles: tuple[Style, Style, Style]) -> Text:
+    """The share that is left of a KL; a lens that is worse than none fills the bar."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, part = divmod(eighths, 8)
+    left = "█" * full + (_EIGHTHS[part] if part else "")
+    return Text(left, style=styles[0]).append("░" * (width - len(left)), style=styles[1])
+
+
+def _measured(status: FitStatus | None) -> object:
+    """What decides how the bars look."""
+    progress = None if status is None else status.progress
+    if progress is None or progress.logit_lens_kl is None:
+        return None
+    return [None if kl is None else kl.tolist() for kl in (progress.logit_lens_kl, progress.held_out_kl)]

@@ -1,0 +1,87 @@
+"""Ask what becomes of the fit under way when the program is quit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Label
+
+from lenstui.jobs.fit_messages import CheckpointWritten, FitChanged, Phase
+from lenstui.tui.ending import how_to_go_on
+from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.shown import shown
+
+LIMIT = 10.0  # seconds after which it is said that a checkpoint takes long
+DISCARD_LIMIT = 2.0  # seconds after which quitting does not wait any more
+
+_ASKED = """\
+A lens is in training.
+
+c  save a checkpoint and quit: t, or lenstui train --resume, goes on with it
+d  discard the lens and quit"""
+
+
+class QuitTraining(BoxScreen[None]):
+    """A question that two letters answer; Escape stays."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "save", "Save a checkpoint and quit", id="quit.checkpoint"),
+        Binding("d", "discard", "Discard and quit", id="quit.discard"),
+        Binding("escape,q", "dismiss", "Stay", id="quit.stay"),
+    ]
+    DEFAULT_CSS = """
+    QuitTraining {
+        Box { width: 84; border: round $warning; }
+        Label { width: 1fr; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._discards = False
+
+    def compose(self) -> ComposeResult:
+        """The question, and what answers it."""
+        with Box("quit?", "c checkpoint · d discard · esc stay"):
+            yield Label(Text(_ASKED))
+
+    def _say(self, text: str) -> None:
+        self.query_one(Label).update(shown(text))
+
+    def action_save(self) -> None:
+        """Write a checkpoint; when that is done the program ends."""
+        self._say("Writing a checkpoint …")
+        late = (
+            f"The checkpoint is not written after {LIMIT:.0f} s. It is still being tried: wait, or d quits."
+        )
+        self.set_timer(LIMIT, lambda: self._say(late))
+        self._app.training.write_checkpoint()
+
+    def action_discard(self) -> None:
+        """Drop it; when that is done, or takes too long, the program ends."""
+        self._discards = True
+        self._say("Discarding …")
+        self.set_timer(DISCARD_LIMIT, self._quit_without)
+        self._app.training.discard()
+
+    def _quit_without(self) -> None:
+        self._app.leave("lenstui: the fit was discarded")
+
+    def on_checkpoint_written(self, message: CheckpointWritten) -> None:
+        """Now nothing can be lost."""
+        if self._discards:
+            return
+        if message.path is not None:
+            self._app.leave(how_to_go_on(message.path))
+        else:
+            self._say(f"No checkpoint: {message.trouble}\n\nThe fit is paused. d quits without, esc stays.")
+
+    def on_fit_changed(self, message: FitChanged) -> None:
+        """It is gone; or it came to its end while nobody answered."""
+        if message.status.phase is Phase.DISCARDED and self._discards:
+            self._quit_without()
+        elif message.status.phase is Phase.KEPT:
+            self.dismiss()

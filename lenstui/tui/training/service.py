@@ -1,0 +1,141 @@
+"""The fit as the app owns it: the jobs that it is made of, and how far they are."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from textual.message import Message
+
+from lenstui.jobs.fit import FitWork
+from lenstui.jobs.fit_messages import (
+    BUSY,
+    UNDER_WAY,
+    CheckpointWritten,
+    FitChanged,
+    FitRequest,
+    FitStatus,
+    Phase,
+)
+from lenstui.jobs.fit_text import FitText, Prepared, told
+from lenstui.jobs.model import ModelWork
+from lenstui.jobs.model_thread import ModelThread, Stop
+
+_FIT = "fit"  # the kind of all its jobs on the model thread: each stops the one before
+
+
+class Training:
+    """Begins, pauses and ends the one fit that there may be. Its methods return at once."""
+
+    def __init__(self, post: Callable[[Message], object], thread: ModelThread, work: ModelWork) -> None:
+        """Fit nothing yet.
+
+        Args:
+            post: takes the messages, on any thread.
+            thread: that does model work.
+            work: the open model.
+        """
+        self._post = post
+        self._thread = thread
+        self._text_thread = ModelThread(self._report)
+        self._text = FitText(post, lambda: work.opened)
+        self._work = FitWork(post, work.put_to_use)
+        self._lock = threading.Lock()
+        self.status = FitStatus()
+        work.prefer(self._work.lens)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the open model is taken by a fit."""
+        return self.status.phase in BUSY
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is a fit that could be lost."""
+        return self.status.phase in UNDER_WAY
+
+    # ── before it ────────────────────────────────────────────────────────────────────────────────────────
+
+    def count(self, request: FitRequest | None) -> None:
+        """Count the text of a request; what was counted before is given up."""
+        self._text_thread.submit(
+            "count", lambda stop: None if request is None else self._text.count(request, stop), priority=1
+        )
+
+    def find_unfinished(self) -> None:
+        """Look for fits of the open model that were not finished."""
+        self._text_thread.submit("find", self._text.find_unfinished)
+
+    def begin(self, request: FitRequest) -> None:
+        """Read the text and fit."""
+        self._start(request.options.preset, lambda stop: self._text.prepare(request, stop))
+
+    def resume(self, path: Path, preset: str, checkpoint_every: float = 60.0) -> None:
+        """Go on where a checkpoint left off."""
+        self._start(preset, lambda stop: self._text.resume(path, checkpoint_every, stop))
+
+    def _start(self, preset: str, prepare: Callable[[Stop], Prepared | None]) -> None:
+        def work(stop: Stop) -> None:
+            try:
+                prepared = prepare(stop)
+            except Exception as error:  # whatever a file, a tokenizer or the memory come up with
+                if not stop():
+                    self._post(FitChanged(FitStatus(Phase.NONE, preset, trouble=told(error))))
+                return
+            with self._lock:  # a discard comes before it or after it
+                if prepared is not None and not stop():
+                    self._submit(lambda stop: self._work.begin(prepared, stop))
+
+        # From now on, not from when the thread comes to it: nothing else may be begun meanwhile.
+        self.status = FitStatus(Phase.READING, preset)
+        self._post(FitChanged(self.status))
+        self._text_thread.submit("begin", work, priority=1)
+
+    # ── while it runs ────────────────────────────────────────────────────────────────────────────────────
+
+    def pause(self) -> None:
+        """Stop after the piece of work that is being done."""
+        self._submit(self._work.pause, priority=0)
+
+    def go_on(self) -> None:
+        """Go on after a pause."""
+        self._submit(self._work.go_on)
+
+    def keep(self) -> None:
+        """Stop, measure, save and use what was learned."""
+        self._submit(self._work.keep)
+
+    def discard(self) -> None:
+        """Stop and drop it."""
+        if self.status.phase is Phase.READING:
+            self._post(FitChanged(FitStatus(Phase.DISCARDED, self.status.preset)))
+        with self._lock:
+            self._text_thread.submit("begin", lambda stop: None)
+            self._submit(self._work.discard, priority=0)
+
+    def write_checkpoint(self) -> None:
+        """Stop and write a checkpoint; `CheckpointWritten` says that it is done."""
+        self._submit(lambda stop: self._post(self._work.write_checkpoint()), priority=0)
+
+    def rescue(self, limit: float) -> CheckpointWritten | None:
+        """Write a checkpoint and wait for it, on any thread but the model's; None if it takes too long."""
+        answer: queue.Queue[CheckpointWritten] = queue.Queue()
+        self._submit(lambda stop: answer.put(self._work.write_checkpoint()), priority=0)
+        try:
+            return answer.get(timeout=limit)
+        except queue.Empty:
+            return None
+
+    def let_go(self) -> None:
+        """Leave the name of the lens to others: the program is about to end."""
+        self._work.release()
+
+    def _submit(self, work: Callable[[Stop], object], priority: int = 1) -> None:
+        self._thread.submit(_FIT, work, priority=priority)  # type: ignore[arg-type]
+
+    def _report(self, error: BaseException) -> None:
+        """Called on the text thread when a job failed in a way that nobody foresaw."""
+        self._post(FitChanged(replace(self.status, trouble=told(error))))

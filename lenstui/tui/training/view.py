@@ -1,0 +1,136 @@
+"""A fit while it runs: how far, how good by row, the loss, and the prompt through the lens as it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from lenstui.jobs.fit_messages import FitStatus, Phase
+from lenstui.readout.cells import Cells
+from lenstui.readout.values import Scale, Value
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.grid.pane import Pane
+from lenstui.tui.shared.shown import shown
+from lenstui.tui.training.bar import FitBar
+from lenstui.tui.training.kl_bars import KlBars
+from lenstui.tui.training.loss_curve import LossCurve
+
+# What the footer has of the keys of a fit: those that do something now, and what they do.
+_FOOTER: Mapping[Phase, Mapping[str, str]] = {
+    Phase.READING: {"fit.discard": "Discard"},
+    Phase.RUNNING: {"fit.pause": "Pause", "fit.keep": "Stop, keep", "fit.discard": "Discard"},
+    Phase.PAUSED: {"fit.pause": "Go on", "fit.keep": "Stop, keep", "fit.discard": "Discard"},
+    Phase.KEEPING: {"fit.discard": "Discard"},
+    Phase.KEPT: {"fit.keep": "Save as…", "fit.again": "Another fit"},
+}
+_KEYS_OF_A_FIT = frozenset(key for keys in _FOOTER.values() for key in keys)
+
+
+def in_footer(binding: Binding, phase: Phase) -> Binding:
+    """A binding as the footer is to have it; one that is not of a fit is as it was."""
+    if binding.id not in _KEYS_OF_A_FIT:
+        return binding
+    label = _FOOTER.get(phase, {}).get(binding.id)
+    return replace(binding, show=label is not None, description=label or binding.description)
+
+
+class FitView(Vertical):
+    """What there is to see of the one fit."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.show_keys", "Help", key_display="?", id="fit.help"),
+        Binding(
+            "space,p", "screen.pause", "Pause", key_display="space", id="fit.pause",
+            tooltip="Pause, and go on",
+        ),
+        Binding(
+            "s", "screen.keep", "Stop, keep", id="fit.keep",
+            tooltip="Stop and keep what was learned; at the end: save it as…",
+        ),
+        Binding("x", "screen.discard", "Discard", tooltip="Stop and discard the lens", id="fit.discard"),
+        Binding("n", "screen.again", "Another fit", show=False, tooltip="Another fit", id="fit.again"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__(id="fit")
+        self._laid_out: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._words: tuple[str, Phase, str | None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom."""
+        with Vertical(id="fit-progress") as part:
+            part.border_title = "training"
+            yield FitBar()
+            yield Static(id="fit-trouble")
+        with Horizontal(id="fit-parts"):
+            with Vertical(id="fit-bars") as part:
+                part.border_title = "KL held out, nats"
+                yield KlBars()
+            with Vertical(id="fit-loss") as part:
+                part.border_title = "loss by step · ● KL held out"
+                yield LossCurve()
+        yield Pane("tuned")
+
+    def on_mount(self) -> None:
+        """The grid is to be looked at, not to be moved in."""
+        self.query_one(Pane).grid.can_focus = False
+
+    def start(self) -> None:
+        """Another fit."""
+        self.query_one(LossCurve).start()
+
+    def show_status(self, status: FitStatus) -> None:
+        """How far it is."""
+        self.query_one(FitBar).status = status
+        self.query_one(KlBars).status = status
+        self.query_one(LossCurve).add(status)
+        words = (status.preset, status.phase, status.trouble)
+        if words != self._words:  # what lays the screen out and paints it anew
+            self._words = words
+            self._show_words(*words)
+
+    def _show_words(self, preset: str, phase: Phase, trouble: str | None) -> None:
+        """What does not change with every step."""
+        kept = phase is Phase.KEPT
+        told, part = self.query_one("#fit-trouble", Static), self.query_one("#fit-progress", Vertical)
+        told.update(shown(trouble or ""))
+        told.display = trouble is not None
+        part.set_class(trouble is not None, "-trouble")
+        part.border_title = shown(f"{preset} · {'trained' if kept else 'training'}")
+        part.border_subtitle = "n another fit · s save as… · esc Explore" if kept else ""
+        self.query_one(Pane).border_title = f"tuned lens{'' if kept else ' in training'}"
+
+    def lay_out(
+        self, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int, mark: str = ""
+    ) -> None:
+        """Another prompt, or the same one read again; `mark` says what is unusual in how."""
+        pane = self.query_one(Pane)
+        pane.border_subtitle = Text(mark)
+        if (rows, columns) == self._laid_out:
+            return
+        self._laid_out = (rows, columns)
+        pane.styles.max_height = len(rows) + 3
+        pane.grid.start(rows, columns, vocabulary)
+        pane.show_grid()
+        pane.grid.move_to(Cursor(len(rows) - 1, len(columns) - 1))
+
+    def show_cells(
+        self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale
+    ) -> None:
+        """Some columns of it, coloured as in Explore."""
+        grid = self.query_one(Pane).grid
+        grid.value, grid.scale = value, scale
+        grid.add(start, cells, texts)
+
+    @property
+    def page_columns(self) -> int:
+        """How many columns of the prompt there is room for; 0 where it is not shown."""
+        pane = self.query_one(Pane)
+        return max(1, pane.content_size.width // pane.grid.column_width) if pane.display else 0
