@@ -10,9 +10,9 @@ from textual.message import Message
 
 from lenstui.jobs.slots import Comparison
 from lenstui.lens.card import LensCard, Match, TranslatorSize
+from lenstui.model.capabilities import Allowed
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import Ranking, Tile
-from lenstui.readout.reading import Allowed
 
 
 @dataclass(frozen=True, slots=True)

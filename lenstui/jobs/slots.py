@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
-from lenstui.tui.grid.cell import clip
 
 LENSES = ("logit", "tuned")  # the slots: what a readout calls its lenses
 _PROMPT_WIDTHS = range(120, 8, -4)  # of a second prompt, in a title

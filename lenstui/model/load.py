@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lenstui.model.anatomy import Anatomy, find_anatomy
+from lenstui.model.capabilities import Allowed
 from lenstui.model.head import Head, prove_linear
 from lenstui.model.hub import resolve
 from lenstui.model.placement import DeviceMap, Placement, broken_width
@@ -18,7 +19,6 @@ from lenstui.model.pretrained import Pretrained, out_of_memory
 from lenstui.model.residual import residual_stream
 from lenstui.model.tokens import TokenTexts, has_chat_template
 from lenstui.model.wiring import Check, check_wiring
-from lenstui.readout.reading import Allowed
 from lenstui.support.errors import LensError, first_clause
 
 WIRING_TEXT = "The wiring check reads this short text, and so do I."

@@ -7,27 +7,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from lenstui.model.capabilities import Allowed
 from lenstui.model.rows import RowChoice, parse_rows
 from lenstui.model.tokens import Prompt, encode
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
     from lenstui.model.load import Model
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What a model and its tokenizer have, and so what may be asked of them.
-
-    Attributes:
-        final_norm: a final norm, which the logit lens may pass over.
-        bos: a BOS token.
-        chat: a chat template.
-    """
-
-    final_norm: bool = True
-    bos: bool = True
-    chat: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lenstui.model.capabilities import Allowed
 from lenstui.model.rows import RowChoice, parse_rows
-from lenstui.readout.reading import Allowed, Reading
+from lenstui.readout.reading import Reading
 
 READINGS = st.builds(
     Reading,

@@ -13,8 +13,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
 from lenstui.readout.values import NO_LEVEL, PROBABILITY, Scale
+from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
-from lenstui.tui.grid.cell import Look, fit
+from lenstui.tui.grid.cell import Look
 from lenstui.tui.grid.cells import GridCells
 from lenstui.tui.grid.frame import Frame, column_width, row_height
 from lenstui.tui.grid.grid import Cursor

@@ -10,8 +10,8 @@ from textual.geometry import Region
 
 from lenstui.readout.cells import row_labels
 from lenstui.readout.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
+from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
-from lenstui.tui.grid.cell import fit
 from lenstui.tui.grid.cells import GridCells
 from lenstui.tui.grid.grid import Cursor, Grid
 

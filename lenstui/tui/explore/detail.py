@@ -16,8 +16,8 @@ from textual.widget import Widget
 
 from lenstui.readout.cells import Cells
 from lenstui.readout.values import nats_text, rank_text
+from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import fixed_text
-from lenstui.tui.grid.cell import fit
 
 _ONE_LINE = 64  # cells that all numbers take at the most, in short
 

@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from lenstui.readout.values import probability_text, rank_text
-from lenstui.tui.grid.cell import fit
+from lenstui.support.cell_width import fit
 from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 Numbers = Mapping[str, Sequence[PinNumbers | None]]

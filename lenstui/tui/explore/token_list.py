@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from lenstui.readout.cells import Ranking
-from lenstui.tui.grid.cell import fit
+from lenstui.support.cell_width import fit
 from lenstui.tui.shared.step_scroll import StepScroll
 
 _MOST_TOKEN = 40  # cells that a token takes at most

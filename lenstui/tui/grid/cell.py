@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from textual.widget import Widget
 
 from lenstui.export.difference import DIFFERENT
 from lenstui.readout.values import NO_LEVEL
+from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode
 
@@ -20,20 +19,6 @@ ABSENT = "–"
 REVERSED = Style(bold=True, reverse=True)
 BAR, PLAIN_BAR = "▌", "┃"  # a plain cell has a block right before it
 _NUMBER = 6  # cells that a number takes, with the space before it
-
-
-@lru_cache(maxsize=1 << 16)
-def fit(text: str, width: int) -> str:
-    """Display text cut or padded to a width in cells, with an ellipsis where something was cut off."""
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    # In three cells or less an ellipsis would say less than the letter that it replaces.
-    return set_cell_size(text, width - 1) + "…" if width > 3 else set_cell_size(text, width)
-
-
-def clip(text: str, width: int) -> str:
-    """Display text in at most a width in cells."""
-    return fit(text, width) if cell_len(text) > width else text
 
 
 def with_number(text: str, number: str, width: int) -> str:

@@ -19,7 +19,8 @@ from lenstui.readout.cells import (
     crystallization_rows,
 )
 from lenstui.readout.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
-from lenstui.tui.grid.cell import fit, with_number
+from lenstui.support.cell_width import fit
+from lenstui.tui.grid.cell import with_number
 
 _OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, FloatArray, IntArray
 from lenstui.readout.values import PROBABILITY, Scale
-from lenstui.tui.grid.cell import fit, with_number
+from lenstui.support.cell_width import fit
+from lenstui.tui.grid.cell import with_number
 from lenstui.tui.grid.cells import GridCells
 
 MOST_LINES = 3  # of a cell: the tuned lens, the logit lens, and the one minus the other

@@ -20,7 +20,8 @@ from lenstui.jobs.slots import LENSES, Slots
 from lenstui.model.rows import is_whole_stream
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
-from lenstui.tui.grid.cell import BAR, clip
+from lenstui.support.cell_width import clip
+from lenstui.tui.grid.cell import BAR
 from lenstui.tui.grid.difference_cells import MOST_LINES, marked
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import MAX_DEPTH, Cursor, Grid
