@@ -1,3 +1,65 @@
-"""The logit lens and the tuned lens, side by side, in the terminal."""
+"""The logit lens and the tuned lens, side by side, in the terminal; and the same as a library.
 
-__version__ = "0.1.0"
+    import lenstui
+
+    model = lenstui.load("EleutherAI/pythia-14m")
+    readout = lenstui.read(model, "The trees are green and the sky is")
+    readout.lenses["logit"].kl  # nats, [rows, cols]
+
+Everything is imported on first use, so that importing this package costs nothing. Nothing within imports it.
+"""
+
+from importlib import import_module
+
+from lenstui.support.version import __version__
+
+# What the library gives, and the module that it is in. `__init__.pyi` has the types.
+_HOMES = {
+    "Case": "lenstui.readout.sets.prompts",
+    "CaseReadout": "lenstui.readout.sets.cases",
+    "Cells": "lenstui.readout.cells",
+    "FailedCase": "lenstui.readout.sets.cases",
+    "FitOptions": "lenstui.fitting.options",
+    "LensError": "lenstui.support.errors",
+    "Model": "lenstui.model.load",
+    "Pin": "lenstui.readout.pins",
+    "Prompt": "lenstui.model.tokens",
+    "PromptFile": "lenstui.readout.sets.prompts",
+    "PromptSet": "lenstui.readout.sets.prompts",
+    "Quality": "lenstui.evaluation.evaluate",
+    "Readout": "lenstui.readout.tiles",
+    "SetMeans": "lenstui.readout.sets.means",
+    "Tile": "lenstui.readout.cells",
+    "TunedLens": "lenstui.lens.tuned",
+    "encode": "lenstui.model.tokens",
+    "evaluate": "lenstui.evaluation.evaluate",
+    "example_prompts": "lenstui.readout.sets.prompts",
+    "find_pins": "lenstui.readout.pins",
+    "fit": "lenstui.fitting.fit",
+    "generate": "lenstui.readout.generation",
+    "load": "lenstui.model.load",
+    "mean_over": "lenstui.readout.sets.means",
+    "means_by_group": "lenstui.readout.sets.means",
+    "open_lens": "lenstui.lens.formats.own",
+    "open_prompts": "lenstui.readout.sets.prompts",
+    "preset": "lenstui.fitting.options",
+    "read": "lenstui.readout.tiles",
+    "read_set": "lenstui.readout.sets.cases",
+    "read_tiles": "lenstui.readout.tiles",
+    "save_lens": "lenstui.lens.formats.own",
+    "save_library_folder": "lenstui.lens.formats.library",
+    "wire": "lenstui.model.load",
+}
+
+__all__ = ["__version__"]
+__all__ += list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

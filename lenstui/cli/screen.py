@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lenstui import __version__
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.readout import show
 from lenstui.export.shape import Shape
 from lenstui.readout.reading import Reading
 from lenstui.support.settings import THEMES, load
+from lenstui.support.version import __version__
 
 _DESCRIPTION = """\
 Watch a language model make up its mind, layer by layer: logit lens and tuned

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lenstui import __version__
 from lenstui.export.table import summary
 from lenstui.model.not_finite import LEFT_OUT
 from lenstui.opening.source import Source
 from lenstui.readout.cells import row_labels
 from lenstui.support.fixed_text import NONE, fixed_text
+from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
     from lenstui.evaluation.evaluate import Quality

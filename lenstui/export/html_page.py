@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lenstui import __version__
 from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.crystallization import settled_rows
 from lenstui.export.difference import DIFFERENT, TITLE, Difference
@@ -34,6 +33,7 @@ from lenstui.readout.cells import Cells
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, values_for
 from lenstui.support.printable import printable
+from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout

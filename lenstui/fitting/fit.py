@@ -10,7 +10,6 @@ import torch
 import transformers
 from torch import Tensor
 
-import lenstui
 from lenstui.fitting.loop import FitProgress, fit_steps
 from lenstui.fitting.options import PRESETS, FitOptions
 from lenstui.fitting.state import Fit, FitBlocks, FitState
@@ -18,6 +17,7 @@ from lenstui.lens.compatibility import lens_config
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
+from lenstui.support.version import __version__
 from lenstui.texts.blocks import split_blocks, token_blocks
 from lenstui.texts.documents import Documents, SkippedLines, find_files
 
@@ -166,7 +166,7 @@ def fitted_lens(fit: Fit) -> TunedLens:
         "held_out_kl": None if state.held_out_kl is None else state.held_out_kl.tolist(),
         "logit_lens_kl": None if state.logit_lens_kl is None else state.logit_lens_kl.tolist(),
         "versions": {
-            "lenstui": lenstui.__version__,
+            "lenstui": __version__,
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenstui import __version__
+from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
     from lenstui.model.tokens import Prompt

@@ -1,0 +1,37 @@
+"""What `import lenstui` gives, with its types. The list is in `__init__.py`."""
+
+from lenstui.evaluation.evaluate import Quality as Quality
+from lenstui.evaluation.evaluate import evaluate as evaluate
+from lenstui.fitting.fit import fit as fit
+from lenstui.fitting.options import FitOptions as FitOptions
+from lenstui.fitting.options import preset as preset
+from lenstui.lens.formats.library import save_library_folder as save_library_folder
+from lenstui.lens.formats.own import open_lens as open_lens
+from lenstui.lens.formats.own import save_lens as save_lens
+from lenstui.lens.tuned import TunedLens as TunedLens
+from lenstui.model.load import Model as Model
+from lenstui.model.load import load as load
+from lenstui.model.load import wire as wire
+from lenstui.model.tokens import Prompt as Prompt
+from lenstui.model.tokens import encode as encode
+from lenstui.readout.cells import Cells as Cells
+from lenstui.readout.cells import Tile as Tile
+from lenstui.readout.generation import generate as generate
+from lenstui.readout.pins import Pin as Pin
+from lenstui.readout.pins import find_pins as find_pins
+from lenstui.readout.sets.cases import CaseReadout as CaseReadout
+from lenstui.readout.sets.cases import FailedCase as FailedCase
+from lenstui.readout.sets.cases import read_set as read_set
+from lenstui.readout.sets.means import SetMeans as SetMeans
+from lenstui.readout.sets.means import mean_over as mean_over
+from lenstui.readout.sets.means import means_by_group as means_by_group
+from lenstui.readout.sets.prompts import Case as Case
+from lenstui.readout.sets.prompts import PromptFile as PromptFile
+from lenstui.readout.sets.prompts import PromptSet as PromptSet
+from lenstui.readout.sets.prompts import example_prompts as example_prompts
+from lenstui.readout.sets.prompts import open_prompts as open_prompts
+from lenstui.readout.tiles import Readout as Readout
+from lenstui.readout.tiles import read as read
+from lenstui.readout.tiles import read_tiles as read_tiles
+from lenstui.support.errors import LensError as LensError
+from lenstui.support.version import __version__ as __version__
