@@ -15,8 +15,8 @@ from lenstui.support.request import Start
 from lenstui.support.settings import Settings, trouble
 from lenstui.tui import keymap
 from lenstui.tui.app_base import FIRST_PROMPT
+from lenstui.tui.commands import Commands
 from lenstui.tui.ending import Ended, Ending
-from lenstui.tui.help.commands import Commands
 from lenstui.tui.model_switch import Switching
 from lenstui.tui.requests import Requesting
 from lenstui.tui.session.history import History

@@ -10,7 +10,7 @@ from lenstui.jobs.messages import LoadFailed, LoadStage
 from lenstui.jobs.model_messages import RevisionsListed
 from lenstui.support.request import Start
 from lenstui.tui.app_base import TAKEN
-from lenstui.tui.session.keeping import Remembering
+from lenstui.tui.keeper import Remembering
 
 if TYPE_CHECKING:
     from lenstui.tui.models.picker import Chosen
