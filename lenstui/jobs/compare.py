@@ -14,9 +14,9 @@ from textual.message import Message
 from lenstui.jobs.beside import Beside, give_back_memory
 from lenstui.jobs.failures import told
 from lenstui.jobs.messages import BesideChanged, LensRefused
-from lenstui.jobs.model import ModelWork
+from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import ModelThread, Stop
-from lenstui.jobs.read import ReadWork
+from lenstui.jobs.read import ReadJobs
 from lenstui.opening.opened import Opened
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
@@ -26,15 +26,15 @@ NO_LENS = "No tuned lens is in use to compare it with: Enter uses one."
 IN_USE = "This lens is in use: highlight another one to compare it with."
 
 
-class BesideWork:
+class CompareService:
     """Puts beside the open model what is asked for, at once for the caller; what becomes of it is posted."""
 
     def __init__(
         self,
         post: Callable[[Message], object],
         thread: ModelThread,
-        work: ModelWork,
-        reading: ReadWork,
+        work: ModelJobs,
+        reading: ReadJobs,
         recent: Callable[[], Sequence[str]],
     ) -> None:
         """Put nothing there yet.

@@ -17,11 +17,11 @@ import numpy as np
 from textual.message import Message
 
 from lenstui.export.shape import TOP_K, Shape
-from lenstui.jobs.export_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
+from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import THINGS
 from lenstui.jobs.failures import told
 from lenstui.jobs.model_thread import ModelThread, Stop
-from lenstui.jobs.read import ReadWork, Shown
+from lenstui.jobs.read import ReadJobs, Shown
 from lenstui.readout.cells import Tile
 from lenstui.support.errors import LensError
 from lenstui.support.paths import made
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
     from lenstui.readout.values import Value
 
-_KIND = "takeaway"  # of all its jobs: each stops the one before
+_KIND = "export"  # of all its jobs: each stops the one before
 _PERIOD = 0.1  # seconds between two messages of progress
 GONE = "The prompt has changed meanwhile: try again."
 IN_TRAINING = "in training"
@@ -67,13 +67,13 @@ class _Stopped(Exception):  # noqa: N818  it is no error
     """It was given up."""
 
 
-class Takeaway:
+class ExportService:
     """Does one order at a time. Its methods return at once; what becomes of them is posted."""
 
     def __init__(
         self,
         post: Callable[[Message], object],
-        reading: ReadWork,
+        reading: ReadJobs,
         thread: ModelThread,
         file_thread: ModelThread,
     ) -> None:
@@ -137,7 +137,7 @@ class Takeaway:
             tiles.append(tile)
             if time.monotonic() - posted > _PERIOD:
                 posted = time.monotonic()
-                self._post(TakeawayProgress(order.number, tile.stop, columns))
+                self._post(ExportProgress(order.number, tile.stop, columns))
             yield
         tokens = {*shown.prompt.ids, *request.pins}
         for tile in tiles:

@@ -1,4 +1,4 @@
-"""What is told of a takeaway: immutable, and numbered, so that one that was given up is passed over."""
+"""What is said of an export: immutable, and numbered, so that one that was given up is passed over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lenstui.jobs.export_things import Thing
 
 
 @dataclass
-class TakeawayProgress(Message):
+class ExportProgress(Message):
     """So many of all columns are read for it."""
 
     number: int
@@ -33,7 +33,7 @@ class TextTaken(Message):
     """It is a text for the clipboard.
 
     Attributes:
-        number: of the takeaway.
+        number: of the export.
         thing: which one it is.
         text: itself.
     """

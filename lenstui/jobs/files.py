@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class LensFiles:
+class FileJobs:
     """Looks at lens files and posts what is in them."""
 
     def __init__(self, post: Callable[[Message], object], opened: Callable[[], Opened | None]) -> None:

@@ -50,7 +50,7 @@ class _Running:
     written: float
 
 
-class FitWork:
+class FitJobs:
     """The fit under way and what is done with it. Touched by the model thread alone."""
 
     def __init__(self, post: Callable[[Message], object], put_to_use: PutToUse) -> None:

@@ -70,7 +70,7 @@ class _Text:
     remark: str | None
 
 
-class FitText:
+class FitTextJobs:
     """Reads texts and checkpoints. Touched by the text thread alone."""
 
     def __init__(self, post: Callable[[Message], object], opened: Callable[[], Opened | None]) -> None:

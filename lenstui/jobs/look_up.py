@@ -8,17 +8,17 @@ from textual.message import Message
 
 from lenstui.jobs.failures import told
 from lenstui.jobs.messages import CellNotRead, CellRead, PinsFound, PinsNotFound, WordFound, WordNotFound
-from lenstui.jobs.model import ModelWork
+from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import Stop
-from lenstui.jobs.read import ReadWork
+from lenstui.jobs.read import ReadJobs
 from lenstui.model.tokens import visible
 from lenstui.support.errors import LensError
 
 
-class LookUpWork:
+class LookUpJobs:
     """Looks up what is asked for. Touched by the model thread alone."""
 
-    def __init__(self, post: Callable[[Message], object], work: ModelWork, reading: ReadWork) -> None:
+    def __init__(self, post: Callable[[Message], object], work: ModelJobs, reading: ReadJobs) -> None:
         """Look nothing up yet.
 
         Args:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lenstui.lens.tuned import TunedLens
 
 
-class ModelWork:
+class ModelJobs:
     """The open model with its lens, and what is beside it. Touched by the model thread alone."""
 
     def __init__(self, post: Callable[[Message], object]) -> None:

@@ -24,7 +24,7 @@ from lenstui.jobs.messages import (
     SublayersRefused,
     TileRead,
 )
-from lenstui.jobs.model import ModelWork
+from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import Stop
 from lenstui.jobs.read_request import Generation, ReadRequest
 from lenstui.opening.opened import Opened
@@ -59,10 +59,10 @@ class Shown:
     request: ReadRequest
 
 
-class ReadWork:
+class ReadJobs:
     """The prompt that is on screen, and how its cells come. Touched by the model thread alone."""
 
-    def __init__(self, post: Callable[[Message], object], work: ModelWork) -> None:
+    def __init__(self, post: Callable[[Message], object], work: ModelJobs) -> None:
         """Read nothing yet.
 
         Args:

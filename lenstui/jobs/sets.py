@@ -91,7 +91,7 @@ class SetOrder:
     file: Path
 
 
-class SetWork:
+class SetService:
     """Reads one set at a time. Its methods return at once; what becomes of them is posted."""
 
     def __init__(

@@ -17,8 +17,8 @@ from lenstui.tui import keymap
 from lenstui.tui.app_base import FIRST_PROMPT
 from lenstui.tui.commands import Commands
 from lenstui.tui.ending import Ended, Ending
-from lenstui.tui.model_switch import Switching
-from lenstui.tui.requests import Requesting
+from lenstui.tui.model_switch import ModelSwitch
+from lenstui.tui.requests import Requests
 from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Look, Session, depth_of
 from lenstui.tui.training.quit import QuitTraining
@@ -29,7 +29,7 @@ __all__ = ["FIRST_PROMPT", "LenstuiApp", "run"]
 COLLECT = (5000, 20, 50)
 
 
-class LenstuiApp(Switching, Requesting, Commands):
+class LenstuiApp(ModelSwitch, Requests, Commands):
     """The full-screen program."""
 
     TITLE = "lenstui"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,28 +11,29 @@ from textual.filter import LineFilter
 from textual.message import Message
 from textual.notifications import SeverityLevel
 
-from lenstui.jobs.compare import BesideWork
-from lenstui.jobs.export import Takeaway
-from lenstui.jobs.files import LensFiles
+from lenstui.jobs.compare import CompareService
+from lenstui.jobs.export import ExportService
+from lenstui.jobs.files import FileJobs
 from lenstui.jobs.fit_messages import FitChanged
-from lenstui.jobs.look_up import LookUpWork
+from lenstui.jobs.look_up import LookUpJobs
 from lenstui.jobs.messages import LoadFailed
-from lenstui.jobs.model import ModelWork
+from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import ModelThread, Work
-from lenstui.jobs.read import ReadWork
+from lenstui.jobs.read import ReadJobs
 from lenstui.support.errors import named_line
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings
+from lenstui.tui import keymap
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Session
 from lenstui.tui.shared.shown import Unprintable
 from lenstui.tui.shared.type_ahead import TypeAheadApp
-from lenstui.tui.training.service import Training
+from lenstui.tui.training.service import FitService
 
 if TYPE_CHECKING:
-    from lenstui.jobs.sets import SetWork
+    from lenstui.jobs.sets import SetService
     from lenstui.tui.lenses.screen import Lenses
     from lenstui.tui.training.quit import QuitTraining
     from lenstui.tui.training.screen import Train
@@ -40,7 +42,7 @@ TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 FIRST_PROMPT = "The trees are green and the sky is"
 
 
-class ModelApp(TypeAheadApp):
+class AppBase(TypeAheadApp):
     """An app that does model work. Each thing that it does for its screens may be a class of its own."""
 
     def __init__(self, start: Start, settings: Settings, history: History, session: Session) -> None:
@@ -53,19 +55,21 @@ class ModelApp(TypeAheadApp):
             session: what is kept from one session to the next.
         """
         super().__init__()
-        self.settings = settings
+        self.settings = replace(settings, keys=keymap.by_todays_ids(settings.keys))
         self._start = start
         self._history = history
         self._session = session
-        self._work = ModelWork(self._hand_on)
-        self._reading = ReadWork(self._hand_on, self._work)
-        self._look_up = LookUpWork(self._hand_on, self._work, self._reading)
+        self._work = ModelJobs(self._hand_on)
+        self._reading = ReadJobs(self._hand_on, self._work)
+        self._look_up = LookUpJobs(self._hand_on, self._work, self._reading)
         self._thread = ModelThread(self._report)
-        self._files = LensFiles(self._hand_on, lambda: self._work.opened)
+        self._files = FileJobs(self._hand_on, lambda: self._work.opened)
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
-        self.training = Training(self._hand_on, self._thread, self._work)
-        self.takeaway = Takeaway(self._hand_on, self._reading, self._thread, self._file_thread)
-        self.beside = BesideWork(self._hand_on, self._thread, self._work, self._reading, self._session.recent)
+        self.training = FitService(self._hand_on, self._thread, self._work)
+        self.exports = ExportService(self._hand_on, self._reading, self._thread, self._file_thread)
+        self.beside = CompareService(
+            self._hand_on, self._thread, self._work, self._reading, self._session.recent
+        )
         self.last_words: str | None = None
         self._unprintable = Unprintable()
         self._lenses: Lenses | None = None  # while it is open
@@ -93,11 +97,11 @@ class ModelApp(TypeAheadApp):
         super().notify(said, title=head, severity=severity, timeout=timeout, markup=False)
 
     @cached_property
-    def sets(self) -> SetWork:
+    def sets(self) -> SetService:
         """What reads prompt sets."""
-        from lenstui.jobs.sets import SetWork  # the first paint can do without
+        from lenstui.jobs.sets import SetService  # the first paint can do without
 
-        return SetWork(lambda: self._work.opened, self._thread, self._file_thread)
+        return SetService(lambda: self._work.opened, self._thread, self._file_thread)
 
     @property
     def start(self) -> Start:

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.theme import ThemeProvider
 
 from lenstui.tui import keymap
-from lenstui.tui.app_base import ModelApp
+from lenstui.tui.app_base import AppBase
 from lenstui.tui.shared.lean_screen import LeanScreen
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ WORDS = (
 )
 
 
-class Commands(ModelApp):
+class Commands(AppBase):
     """An app that knows every key of its screens, the user's own in their place."""
 
     def action_show_keys(self) -> None:

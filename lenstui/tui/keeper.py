@@ -8,14 +8,14 @@ from textual.theme import Theme
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings
-from lenstui.tui.app_base import ModelApp
+from lenstui.tui.app_base import AppBase
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Look, Session, first_reading
 from lenstui.tui.shared.themes import THEMES
 
 
-class Remembering(ModelApp):
+class Keeper(AppBase):
     """An app that goes on where it was left."""
 
     def __init__(

@@ -13,6 +13,21 @@ from lenstui.support.settings import hint
 
 Keys = Mapping[str, tuple[str, ...]]
 
+# What bindings were called before: their ids are in users' settings.
+_EARLIER = {
+    "explore.take_away": "explore.export",
+    "prompts.take_away": "prompts.export",
+    "takeaway.close": "export.close",
+    "takeaway.down": "export.down",
+    "takeaway.to_file": "export.to_file",
+    "takeaway.up": "export.up",
+}
+
+
+def by_todays_ids(keys: Keys) -> Keys:
+    """The user's keys by the ids that bindings have now, where they name earlier ones."""
+    return {_EARLIER.get(name, name): own for name, own in keys.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -10,13 +10,13 @@ from lenstui.jobs.messages import LoadFailed, LoadStage
 from lenstui.jobs.model_messages import RevisionsListed
 from lenstui.support.request import Start
 from lenstui.tui.app_base import TAKEN
-from lenstui.tui.keeper import Remembering
+from lenstui.tui.keeper import Keeper
 
 if TYPE_CHECKING:
     from lenstui.tui.models.picker import Chosen
 
 
-class Switching(Remembering):
+class ModelSwitch(Keeper):
     """An app that opens one model after the other, each read as it was before."""
 
     # ── models ───────────────────────────────────────────────────────────────────────────────────────────

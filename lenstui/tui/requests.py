@@ -6,12 +6,12 @@ from pathlib import Path
 
 from lenstui.jobs.messages import LensRefused
 from lenstui.jobs.read_request import Generation, ReadRequest
-from lenstui.tui.app_base import TAKEN, ModelApp
+from lenstui.tui.app_base import TAKEN, AppBase
 from lenstui.tui.explore.cell import CELL_TOKENS
 from lenstui.tui.explore.screen import TOP_K
 
 
-class Requesting(ModelApp):
+class Requests(AppBase):
     """An app that its screens can ask. What comes of it is posted; whoever asks goes on at once."""
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────

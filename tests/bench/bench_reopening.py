@@ -58,7 +58,7 @@ def main() -> None:
         os.environ |= {f"XDG_{kind}_HOME": f"{work}/{kind}" for kind in ("DATA", "CONFIG", "STATE")}
         write(Path(work))
         from lenstui.jobs.messages import LoadFailed, ReadFailed
-        from lenstui.jobs.model import ModelWork, ReadRequest
+        from lenstui.jobs.model import ModelJobs, ReadRequest
         from lenstui.readout.reading import Reading
         from lenstui.support.request import Start
 
@@ -68,7 +68,7 @@ def main() -> None:
             if isinstance(message, LoadFailed | ReadFailed):
                 failures.append(message)
 
-        job = ModelWork(post)
+        job = ModelJobs(post)
         models: list[weakref.ref[Any]] = []
         base = 0.0
         for number in range(given.times):

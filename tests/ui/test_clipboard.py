@@ -13,10 +13,10 @@ import pytest
 from textual.widgets import Input
 
 from lenstui.support import paths
-from lenstui.tui.explore import export as taking_away
+from lenstui.tui.explore import export
 
 from .conftest import subtitle, until
-from .taking_away import TEXT, choose, copy, hint, id_of, pin, said, taken, write
+from .exporting import TEXT, choose, copy, hint, id_of, pin, said, taken, write
 
 
 async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
@@ -126,7 +126,7 @@ async def test_the_command_of_appended_tokens(opened: Any, tmp_path: Path) -> No
 async def test_what_is_too_much_for_a_clipboard_goes_to_a_file(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking_away, "CLIPBOARD_LIMIT", 100)
+    monkeypatch.setattr(export, "CLIPBOARD_LIMIT", 100)
     async with opened(TEXT) as (app, pilot):
         for thing in ("table", "markdown"):
             app.clear_notifications()

@@ -9,6 +9,7 @@ from textual.widgets import Footer, OptionList, Static
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.help.keys import Key, Keys, _line
 from lenstui.tui.keymap import bindings_of, check, places
 
@@ -34,6 +35,15 @@ async def search(pilot: Pilot[None], key: str, word: str) -> str:
     lines = [str(options.get_option_at_index(i).prompt) for i in range(options.option_count)]
     await pilot.press("escape")
     return "\n".join(lines)
+
+
+async def test_keys_by_earlier_ids_work() -> None:
+    app = Still(Start(prompt="x"), Settings(keys={"explore.take_away": ("f2",)}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("escape", "f2")
+        assert isinstance(app.screen, ExportDialog)
+        assert not app.query("Toast")  # of settings that cannot be had
 
 
 async def test_keys_work_and_are_shown_everywhere() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from lenstui.jobs.files import LensFiles
+from lenstui.jobs.files import FileJobs
 from lenstui.lens.card import Match
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -69,13 +69,13 @@ async def test_an_empty_list_says_how_to_get_one(
 
 async def test_it_says_that_it_reads(opened: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    list_lenses = LensFiles.list_lenses
+    list_lenses = FileJobs.list_lenses
 
-    def slowly(self: LensFiles, stop: Callable[[], bool]) -> None:
+    def slowly(self: FileJobs, stop: Callable[[], bool]) -> None:
         assert release.wait(60)
         list_lenses(self, stop)
 
-    monkeypatch.setattr(LensFiles, "list_lenses", slowly)
+    monkeypatch.setattr(FileJobs, "list_lenses", slowly)
     async with opened(TEXT) as (app, pilot):
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, Lenses) and "reading" in hint(app))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from textual.widgets import Input, Static
 
 from lenstui.jobs.messages import ReadStarted, TileRead
-from lenstui.jobs.model import ModelWork
-from lenstui.jobs.read import ReadWork
+from lenstui.jobs.model import ModelJobs
+from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.read_request import ReadRequest
 from lenstui.model.rows import Row, parse_rows
 from lenstui.readout.cells import Cells, row_labels
@@ -122,11 +122,11 @@ async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> N
     from lenstui.lens import open_lens
 
     posted: list[Any] = []
-    work = ModelWork(posted.append)
+    work = ModelJobs(posted.append)
     work.load(Start(model=str(tiny_model)), lambda: False)
     work.prefer(lambda: open_lens(tiny_model / "lens.pt"))
     request = ReadRequest(1, TEXT, 20, 3, Reading(rows=parse_rows("emb")))
-    reading = ReadWork(posted.append, work)
+    reading = ReadJobs(posted.append, work)
     reading.read(request, lambda: False)
     started = next(message for message in posted if isinstance(message, ReadStarted))
     assert started.rows == ("emb", "2")

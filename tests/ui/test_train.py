@@ -207,15 +207,15 @@ async def test_another_lens_is_refused_meanwhile(
 async def test_before_it_has_learned_there_is_nothing_to_keep(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.jobs.fit_text import FitText
+    from lenstui.jobs.fit_text import FitTextJobs
 
-    release, prepare = threading.Event(), FitText.prepare
+    release, prepare = threading.Event(), FitTextJobs.prepare
 
-    def slowly(self: FitText, request: Any, stop: Callable[[], bool]) -> Any:
+    def slowly(self: FitTextJobs, request: Any, stop: Callable[[], bool]) -> Any:
         release.wait(60)
         return prepare(self, request, stop)
 
-    monkeypatch.setattr(FitText, "prepare", slowly)
+    monkeypatch.setattr(FitTextJobs, "prepare", slowly)
     async with opened("Hello, you") as (app, pilot):
         await begin(app, pilot, text)
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "fit")

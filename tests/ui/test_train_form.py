@@ -37,16 +37,16 @@ async def test_the_text_is_counted(opened: Any, folder: Path, text: Path) -> Non
 async def test_the_counting_is_said_and_given_up_for_another(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.jobs.fit_text import FitText
+    from lenstui.jobs.fit_text import FitTextJobs
 
-    release, read = threading.Event(), FitText._read
+    release, read = threading.Event(), FitTextJobs._read
 
-    def slowly(self: FitText, request: Any, model: Any, stop: Callable[[], bool]) -> Any:
+    def slowly(self: FitTextJobs, request: Any, model: Any, stop: Callable[[], bool]) -> Any:
         while request.documents.max_samples == 9 and not stop():
             assert not release.wait(0.01)
         return read(self, request, model, stop)
 
-    monkeypatch.setattr(FitText, "_read", slowly)
+    monkeypatch.setattr(FitTextJobs, "_read", slowly)
     async with opened("Hello, you") as (app, pilot):
         await open_form(app, pilot, text, max_samples=9)
         await pilot.press("tab")

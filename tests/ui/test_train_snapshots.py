@@ -25,7 +25,7 @@ from lenstui.jobs.fit_messages import (
     Unfinished,
     UnfinishedFound,
 )
-from lenstui.tui.training.service import Training
+from lenstui.tui.training.service import FitService
 
 from .test_keymap import footer
 from .test_snapshots import SIZES, WORDS, Still, cells, show, still
@@ -61,7 +61,7 @@ def progress(step: int, **changes: Any) -> FitProgress:
 def training(still: Still, monkeypatch: pytest.MonkeyPatch) -> Still:
     """A program in which only what the test posts is fitted."""
     for job in ("count", "find_unfinished", "begin", "pause", "keep"):
-        monkeypatch.setattr(Training, job, lambda self, *arguments: None)
+        monkeypatch.setattr(FitService, job, lambda self, *arguments: None)
     still.request_tuned = lambda serial, seen: None  # type: ignore[method-assign]
     return still
 

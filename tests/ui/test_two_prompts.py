@@ -22,7 +22,7 @@ from lenstui.tui.explore.base import NO_COLUMN
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.models.picker import Chosen
@@ -206,7 +206,7 @@ async def test_two_sides_are_taken_as_a_picture(opened: Any, tmp_path: Path) -> 
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, OTHER)
         await pilot.press("x")
-        await until(pilot, lambda: isinstance(app.screen, TakeAway))
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         assert [option.id for option in app.screen.query_one(OptionList).options if option.id] == ["screen"]
         path = tmp_path / "two.svg"
         app.screen.query_one(Input).value = str(path)

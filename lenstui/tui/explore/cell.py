@@ -173,7 +173,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             self.set_class(name == lens, f"-{name}")
 
 
-class CellOpening(GridScreen):
+class ExploreCell(GridScreen):
     """The key that opens the cell under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,11 +11,11 @@ from lenstui.jobs.export_things import THINGS, Thing
 from lenstui.jobs.messages import BesideChanged, BesideTold, LoadStage, OpenModel
 from lenstui.jobs.slots import Comparison, beside_name
 from lenstui.tui.explore.ask_prompt import AskPrompt
-from lenstui.tui.explore.difference import Differing
-from lenstui.tui.explore.export import TakingAway
-from lenstui.tui.explore.growth import Continuing
-from lenstui.tui.explore.pins import Pinning
-from lenstui.tui.explore.reading import Rereading
+from lenstui.tui.explore.difference import ExploreDifference
+from lenstui.tui.explore.export import ExploreExport
+from lenstui.tui.explore.growth import ExploreGrowth
+from lenstui.tui.explore.pins import ExplorePins
+from lenstui.tui.explore.reading import ExploreReading
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.session.history import History
 
@@ -30,7 +30,7 @@ FIRST_PROMPT = "No prompt is read yet: a second one goes beside the first."
 NOT_LONGER = "Two prompts are on screen, and neither grows: M takes the second one away first."
 
 
-class Comparing(Differing, TakingAway, Continuing, Pinning, Rereading):
+class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, ExplorePins, ExploreReading):
     """Explore with something beside the open model."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

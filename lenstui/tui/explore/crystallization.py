@@ -12,7 +12,7 @@ from lenstui.tui.explore.base import GridScreen
 NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then “all”, reads them."
 
 
-class Crystallizing(GridScreen):
+class ExploreCrystallization(GridScreen):
     """Explore with a mark in each column, on the first cell from which its top-1 stays the final one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 
 from lenstui.jobs.messages import ReadDone, ReadStarted, SublayersRefused, TileRead
 from lenstui.model.rows import MID, MLP, Row
-from lenstui.tui.explore.reading import Rereading
+from lenstui.tui.explore.reading import ExploreReading
 
 SIDE_BY_SIDE = "This model's attention and MLP run side by side: there is no resid_mid between them."
 
 
-class TakingApart(Rereading):
+class ExploreDecompose(ExploreReading):
     """Explore with rows of sublayers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,7 +13,7 @@ NO_LENS = "No tuned lens for this model, so there is no difference: t trains one
 OF_BOTH = "The difference is of both lenses: d goes back to each of them."
 
 
-class Differing(GridScreen):
+class ExploreDifference(GridScreen):
     """Explore with the difference of the lenses."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,15 +14,15 @@ from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_t
 from lenstui.export.names import proposed_path, shown_path
 from lenstui.export.shape import ALL_VALUES, Shape
 from lenstui.jobs.export import Order
-from lenstui.jobs.export_messages import FileTaken, NotTaken, TakeawayProgress, TextTaken
+from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import COPIES, FILES, THINGS, Thing
 from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
-from lenstui.tui.explore.growth import Continuing
-from lenstui.tui.explore.pins import Pinning
+from lenstui.tui.explore.growth import ExploreGrowth
+from lenstui.tui.explore.pins import ExplorePins
 
 if TYPE_CHECKING:
-    from lenstui.tui.export.dialog import TakeAway
+    from lenstui.tui.export.dialog import ExportDialog
 
 NOTHING = "Nothing is read yet: there is nothing to take away."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
@@ -31,12 +31,12 @@ IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
 _SHOWN = 60  # characters of a copied text that are shown
 
 
-class TakingAway(Continuing, Pinning):
+class ExploreExport(ExploreGrowth, ExplorePins):
     """Explore with ways out for what it shows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "x", "take_away", "Export", show=False, id="explore.take_away",
+            "x", "export", "Export", show=False, id="explore.export",
             tooltip="Take it away: to a file, or to the clipboard",
         ),
         Binding(
@@ -51,24 +51,24 @@ class TakingAway(Continuing, Pinning):
 
     def __init__(self) -> None:
         super().__init__()
-        self._takeaway: TakeAway | None = None  # the dialog, while it is open
+        self._exports: ExportDialog | None = None  # the dialog, while it is open
         self._orders = 0
         self._copied = False  # anything: then it is known what it takes
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def action_take_away(self) -> None:
+    def action_export(self) -> None:
         """Ask what, and where to."""
         if not self.columns:
             self._tell(NOTHING)
             return
-        from lenstui.tui.export.dialog import TakeAway  # which the first paint can do without
+        from lenstui.tui.export.dialog import ExportDialog  # which the first paint can do without
 
         def closed(_: None) -> None:
-            self._takeaway = None
+            self._exports = None
 
-        self._takeaway = TakeAway(self, *self.things)
-        self.app.push_screen(self._takeaway, closed)
+        self._exports = ExportDialog(self, *self.things)
+        self.app.push_screen(self._exports, closed)
 
     def action_copy_cell(self) -> None:
         """Copy what the cell under the cursor shows."""
@@ -84,7 +84,7 @@ class TakingAway(Continuing, Pinning):
         if not self.columns:
             self._tell(NOTHING)
             return
-        self._app.takeaway.take_command(self._order(None))
+        self._app.exports.take_command(self._order(None))
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
@@ -101,25 +101,25 @@ class TakingAway(Continuing, Pinning):
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
         """Take a thing to a file, or to the clipboard for None; it is told what becomes of it."""
-        order, takeaway = replace(self._order(path), remark=remark), self._app.takeaway
+        order, exports = replace(self._order(path), remark=remark), self._app.exports
         if thing.key == "command":
-            takeaway.take_command(order)
+            exports.take_command(order)
         elif thing.key == "screen":
-            takeaway.take(replace(order, text=self.picture(), is_picture=True))
+            exports.take(replace(order, text=self.picture(), is_picture=True))
         elif thing.key == "markdown" or not thing.copies:
             form = "md" if thing.copies else thing.key
             diff = order.shape.diff and form not in ALL_VALUES  # which have the numbers of both lenses
-            takeaway.take(replace(order, shape=replace(order.shape, format=form, diff=diff)))
+            exports.take(replace(order, shape=replace(order.shape, format=form, diff=diff)))
         elif text := self._clip(thing.key):
             if path is not None:
-                takeaway.take(replace(order, text=text))
+                exports.take(replace(order, text=text))
             else:
                 self._copy(thing, text)
 
     def give_up(self) -> None:
         """Stop what is under way."""
         self._orders += 1
-        self._app.takeaway.stop()
+        self._app.exports.stop()
 
     def picture(self) -> str:
         """Explore as an SVG picture, without what is over it."""
@@ -167,10 +167,10 @@ class TakingAway(Continuing, Pinning):
 
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
 
-    def on_takeaway_progress(self, message: TakeawayProgress) -> None:
+    def on_export_progress(self, message: ExportProgress) -> None:
         """How far it is."""
-        if message.number == self._orders and self._takeaway is not None:
-            self._takeaway.say(f"reading … {message.done} of {message.columns} columns · esc gives it up")
+        if message.number == self._orders and self._exports is not None:
+            self._exports.say(f"reading … {message.done} of {message.columns} columns · esc gives it up")
 
     def on_file_taken(self, message: FileTaken) -> None:
         """Say where it is."""
@@ -189,15 +189,15 @@ class TakingAway(Continuing, Pinning):
             self._fail(message.text)
 
     def _fail(self, text: str) -> None:
-        if self._takeaway is not None:
-            self._takeaway.say(text, wrong=True)
+        if self._exports is not None:
+            self._exports.say(text, wrong=True)
         else:
             self.app.clear_notifications()
             self.notify(printable(text), severity="warning", timeout=8, markup=False)
 
     def _close(self, number: int) -> None:
-        if number == self._orders and self._takeaway is not None:
-            self._takeaway.finish()
+        if number == self._orders and self._exports is not None:
+            self._exports.finish()
 
     def _copy(self, thing: Thing, text: str) -> None:
         """To the clipboard by OSC 52; what is too much for that, to a file."""

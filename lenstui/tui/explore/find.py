@@ -24,7 +24,7 @@ _PLACE = re.compile(
 )
 
 
-class Finding(GridScreen):
+class ExploreFind(GridScreen):
     """Explore with a search among the columns."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

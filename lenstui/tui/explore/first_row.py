@@ -13,7 +13,7 @@ from lenstui.jobs.messages import WordFound, WordNotFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
 from lenstui.tui.explore.ask_word import AskWord
-from lenstui.tui.explore.find import NOTHING_READ, Finding
+from lenstui.tui.explore.find import NOTHING_READ, ExploreFind
 
 HINT = """\
 The cursor goes to the first row of its column, from emb on, where the word is the likeliest token in the \
@@ -21,7 +21,7 @@ lens that is shown: with or without a space before it; type it behind a space fo
 _NEAREST = 5  # columns that are named
 
 
-class FirstRow(Finding):
+class ExploreFirstRow(ExploreFind):
     """Explore with a search along the rows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

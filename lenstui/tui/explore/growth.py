@@ -24,7 +24,7 @@ AWAITED = "The prompt is being read anew: press it again."
 GENERATING = " · generating, esc stops"
 
 
-class Continuing(GridScreen):
+class ExploreGrowth(GridScreen):
     """Explore with a prompt that goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

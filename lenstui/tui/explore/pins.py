@@ -21,7 +21,7 @@ The tokens that are this word are pinned, with and without a space before it; ty
 that one alone. Of a word that is no token its first token is pinned."""
 
 
-class Pinning(GridScreen):
+class ExplorePins(GridScreen):
     """Explore with pins."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

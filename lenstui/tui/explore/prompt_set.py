@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from lenstui.tui.explore.pins import FULL, Pinning
+from lenstui.tui.explore.pins import FULL, ExplorePins
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.pins import MOST, with_tokens, without_token
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lenstui.tui.prompt_sets.screen import PromptSets
 
 
-class SetOpening(Pinning):
+class ExplorePromptSet(ExplorePins):
     """Explore with a screen of many prompts behind it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

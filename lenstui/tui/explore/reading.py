@@ -16,7 +16,7 @@ from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Cursor
 
 
-class Rereading(GridScreen):
+class ExploreReading(GridScreen):
     """Explore with a prompt that can be read in several ways."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

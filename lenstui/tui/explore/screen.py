@@ -27,16 +27,16 @@ from lenstui.jobs.messages import (
 from lenstui.jobs.slots import Slots
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.tui.explore.base import NO_COLUMN
-from lenstui.tui.explore.cell import CellOpening
+from lenstui.tui.explore.cell import ExploreCell
 from lenstui.tui.explore.cell_panel import CellPanel
-from lenstui.tui.explore.comparison import Comparing
-from lenstui.tui.explore.crystallization import Crystallizing
-from lenstui.tui.explore.decompose import TakingApart
+from lenstui.tui.explore.comparison import ExploreComparison
+from lenstui.tui.explore.crystallization import ExploreCrystallization
+from lenstui.tui.explore.decompose import ExploreDecompose
 from lenstui.tui.explore.difference import OF_BOTH
-from lenstui.tui.explore.first_row import FirstRow
+from lenstui.tui.explore.first_row import ExploreFirstRow
 from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.prompt_set import SetOpening
+from lenstui.tui.explore.prompt_set import ExplorePromptSet
 from lenstui.tui.explore.repaint import Repaint
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.panes import LENSES, Panes
@@ -56,7 +56,14 @@ t trains one,
 o opens one."""
 
 
-class Explore(CellOpening, Comparing, FirstRow, Crystallizing, SetOpening, TakingApart):
+class Explore(
+    ExploreCell,
+    ExploreComparison,
+    ExploreFirstRow,
+    ExploreCrystallization,
+    ExplorePromptSet,
+    ExploreDecompose,
+):
     """The first thing one sees.
 
     The screen knows what is shown; what is read comes in messages from the model thread, which the app hands

@@ -44,33 +44,33 @@ class Giver(Protocol):
         """Stop what is under way."""
 
 
-class TakeAway(BoxScreen[None]):
+class ExportDialog(BoxScreen[None]):
     """A list of what can be taken, and the file it goes to. It stays until that is done, or given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Close", id="takeaway.close"),
-        Binding("j", "list('cursor_down')", "Down", show=False, id="takeaway.down"),
-        Binding("k", "list('cursor_up')", "Up", show=False, id="takeaway.up"),
+        Binding("escape,q", "leave", "Close", id="export.close"),
+        Binding("j", "list('cursor_down')", "Down", show=False, id="export.down"),
+        Binding("k", "list('cursor_up')", "Up", show=False, id="export.up"),
         Binding("down", "list('cursor_down')", show=False),
         Binding("up", "list('cursor_up')", show=False),
         Binding(
             "f", "to_file", "To a file", tooltip="A text to a file, not to the clipboard, or back",
-            id="takeaway.to_file",
+            id="export.to_file",
         ),
     ]  # fmt: skip
     DEFAULT_CSS = """
-    TakeAway {
+    ExportDialog {
         Box { width: 90; max-width: 98%; max-height: 100%; border-subtitle-color: $text-muted; padding: 0 1; }
         OptionList, OptionList:focus {
             border: none; height: auto; max-height: 15; padding: 0; background: $surface; scrollbar-size: 1 1;
             background-tint: $surface;
         }
-        #takeaway-place { height: 1; margin: 1 0; padding: 0 1; }
-        #takeaway-to { width: 6; color: $text-muted; }
+        #export-place { height: 1; margin: 1 0; padding: 0 1; }
+        #export-to { width: 6; color: $text-muted; }
         Input { width: 1fr; }
-        #takeaway-clipboard { width: 1fr; }
-        #takeaway-said { width: 1fr; height: 2; padding: 0 1; color: $text-muted; }
-        #takeaway-said.-wrong { color: $error; }
+        #export-clipboard { width: 1fr; }
+        #export-said { width: 1fr; height: 2; padding: 0 1; color: $text-muted; }
+        #export-said.-wrong { color: $error; }
     }
     """
 
@@ -91,11 +91,11 @@ class TakeAway(BoxScreen[None]):
         """The list, where it goes, and what is to be said."""
         with Box("take away", "enter takes · tab file name · f file or clipboard · esc closes"):
             yield OptionList(*_options(self._files, self._copies), compact=True)
-            with Horizontal(id="takeaway-place"):
-                yield Label("to", id="takeaway-to")
+            with Horizontal(id="export-place"):
+                yield Label("to", id="export-to")
                 yield StillInput(select_on_focus=False, restrict=_ONE_LINE)
-                yield Label(Text("the clipboard"), id="takeaway-clipboard")
-            yield Label(id="takeaway-said")
+                yield Label(Text("the clipboard"), id="export-clipboard")
+            yield Label(id="export-said")
 
     def on_mount(self) -> None:
         """The first one is chosen."""
@@ -141,9 +141,9 @@ class TakeAway(BoxScreen[None]):
         if not to_file and name.has_focus:
             self.query_one(OptionList).focus()
         name.display = to_file
-        self.query_one("#takeaway-clipboard").display = not to_file
+        self.query_one("#export-clipboard").display = not to_file
         cut = " …" if name.scroll_x > 0 else ""  # right before the part of the name that is seen
-        self.query_one("#takeaway-to", Label).update(f"file{cut}" if to_file else "to")
+        self.query_one("#export-to", Label).update(f"file{cut}" if to_file else "to")
         if not self._busy:
             self.say(clipboard_remark() if not to_file else "")
 
@@ -194,7 +194,7 @@ class TakeAway(BoxScreen[None]):
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Something about what is chosen; if something is wrong, one may go on."""
-        said = self.query_one("#takeaway-said", Label)
+        said = self.query_one("#export-said", Label)
         said.set_class(wrong, "-wrong")
         said.update(shown(text))
         if wrong:

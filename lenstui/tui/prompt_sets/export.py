@@ -13,14 +13,14 @@ from lenstui.jobs.set_messages import SetNotWritten, SetSource, SetWritten
 from lenstui.jobs.sets import SetOrder
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
-from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.prompt_sets.reading import SetReading, SetRun
 
 NOTHING = "Nothing is read yet: there is nothing to take away."
 STILL = "It is still being read: s stops it, and what was read stays."
 
 
-class SetTakingAway(SetReading):
+class SetExport(SetReading):
     """The screen with ways out for what it shows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -32,22 +32,22 @@ class SetTakingAway(SetReading):
 
     def __init__(self) -> None:
         super().__init__()
-        self._takeaway: TakeAway | None = None  # the dialog, while it is open
+        self._exports: ExportDialog | None = None  # the dialog, while it is open
 
     @property
     def _value(self) -> str:
         """Key of the mean that is plotted."""
         return "prob"
 
-    def action_take_away(self) -> None:
+    def action_export(self) -> None:
         """Ask what, and where to."""
 
         def closed(_: None) -> None:
-            self._takeaway = None
+            self._exports = None
 
         if self._can_take():
-            self._takeaway = TakeAway(self, SET_FILES, SET_COPIES)
-            self.app.push_screen(self._takeaway, closed)
+            self._exports = ExportDialog(self, SET_FILES, SET_COPIES)
+            self.app.push_screen(self._exports, closed)
 
     def action_copy_command(self) -> None:
         """Put it into the clipboard."""
@@ -112,11 +112,11 @@ class SetTakingAway(SetReading):
         self._fail(message.text)
 
     def _finish(self) -> None:
-        if self._takeaway is not None:
-            self._takeaway.finish()
+        if self._exports is not None:
+            self._exports.finish()
 
     def _fail(self, text: str) -> None:
-        if self._takeaway is not None:
-            self._takeaway.say(text, wrong=True)
+        if self._exports is not None:
+            self._exports.say(text, wrong=True)
         else:
             self._tell(printable(text))

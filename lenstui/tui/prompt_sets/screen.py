@@ -16,7 +16,7 @@ from textual.widgets import Footer, Input, Label, Static
 from lenstui.jobs.set_messages import ReadCase
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.printable import printable
-from lenstui.tui.prompt_sets.export import SetTakingAway
+from lenstui.tui.prompt_sets.export import SetExport
 from lenstui.tui.prompt_sets.plot import PLOTTED_MEANS, SetPlot
 from lenstui.tui.prompt_sets.reading import SetRun
 from lenstui.tui.prompt_sets.table import SetTable
@@ -29,7 +29,7 @@ NO_GROUPS = "These prompts are in no groups."
 _ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"
 
 
-class PromptSets(SetTakingAway):
+class PromptSets(SetExport):
     """A file of prompts, what is read of it, and means over what is shown. It remembers what it was shown."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -70,7 +70,7 @@ class PromptSets(SetTakingAway):
             id="prompts.value_back",
         ),
         Binding(
-            "x", "take_away", "Export", id="prompts.take_away",
+            "x", "export", "Export", id="prompts.export",
             tooltip="Take all that was read away: to a file",
         ),
         Binding(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from textual.message import Message
 
-from lenstui.jobs.fit import FitWork
+from lenstui.jobs.fit import FitJobs
 from lenstui.jobs.fit_messages import (
     BUSY,
     UNDER_WAY,
@@ -20,17 +20,17 @@ from lenstui.jobs.fit_messages import (
     FitStatus,
     Phase,
 )
-from lenstui.jobs.fit_text import FitText, Prepared, told
-from lenstui.jobs.model import ModelWork
+from lenstui.jobs.fit_text import FitTextJobs, Prepared, told
+from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import ModelThread, Stop
 
 _FIT = "fit"  # the kind of all its jobs on the model thread: each stops the one before
 
 
-class Training:
+class FitService:
     """Begins, pauses and ends the one fit that there may be. Its methods return at once."""
 
-    def __init__(self, post: Callable[[Message], object], thread: ModelThread, work: ModelWork) -> None:
+    def __init__(self, post: Callable[[Message], object], thread: ModelThread, work: ModelJobs) -> None:
         """Fit nothing yet.
 
         Args:
@@ -41,8 +41,8 @@ class Training:
         self._post = post
         self._thread = thread
         self._text_thread = ModelThread(self._report)
-        self._text = FitText(post, lambda: work.opened)
-        self._work = FitWork(post, work.put_to_use)
+        self._text = FitTextJobs(post, lambda: work.opened)
+        self._work = FitJobs(post, work.put_to_use)
         self._lock = threading.Lock()
         self.status = FitStatus()
         work.prefer(self._work.lens)

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, OptionList
 from lenstui.cli import main
 from lenstui.jobs.set_messages import CaseLine, ReadCase
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.prompt_sets.table import end
 from lenstui.tui.prompt_sets.view import SetView
@@ -81,7 +81,7 @@ async def write(app: LenstuiApp, pilot: Pilot[None], thing: str, path: Path) -> 
     app.clear_notifications()
     await pilot.press("x")
     dialog = app.screen
-    assert isinstance(dialog, TakeAway)
+    assert isinstance(dialog, ExportDialog)
     things = dialog.query_one(OptionList)
     while things.highlighted_option is None or things.highlighted_option.id != thing:
         await pilot.press("down")
@@ -99,7 +99,7 @@ async def test_a_file_that_cannot_be_written_is_told(opened: Any, file: Path, tm
         await pilot.press("x")
         app.screen.query_one(Input).value = str(tmp_path / "out.csv")
         await pilot.press("enter")
-        said = app.screen.query_one("#takeaway-said", Label)
+        said = app.screen.query_one("#export-said", Label)
         await until(pilot, lambda: "No prompt could be read" in str(said.render()))
         assert not (tmp_path / "out.csv").exists()
 

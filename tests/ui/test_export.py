@@ -20,7 +20,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.question import Question
 
 from .conftest import subtitle, until
-from .taking_away import TEXT, choose, copy, hint, pin, said, taken, without_value, write
+from .exporting import TEXT, choose, copy, hint, pin, said, taken, without_value, write
 from .test_snapshots import SIZES, show, still
 
 __all__ = ["still"]
@@ -249,7 +249,7 @@ async def test_nothing_to_take_away(still: LenstuiApp) -> None:
             still.explore.grids["logit"].focus()
             await pilot.pause()
             await still.run_action(
-                {"x": "take_away", "y": "copy_cell", "Y": "copy_command"}[key],
+                {"x": "export", "y": "copy_cell", "Y": "copy_command"}[key],
                 default_namespace=still.explore,
             )
             await pilot.pause()
@@ -279,7 +279,7 @@ async def test_a_name_too_long_to_be_shown_says_so(still: LenstuiApp) -> None:
         await show(pilot)
         await pilot.press("escape")
         dialog = await choose(pilot, "csv")
-        to = dialog.query_one("#takeaway-to", Label)
+        to = dialog.query_one("#export-to", Label)
         dialog.query_one(Input).value = f"/{'folder/' * 20}x.csv"
         await until(pilot, lambda: str(to.render()) == "file …")
         dialog.query_one(Input).value = "x.csv"

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label, OptionList
 
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.export.dialog import TakeAway
+from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid import pins
 
 from .conftest import subtitle, until
@@ -21,14 +21,14 @@ def said(app: LenstuiApp) -> str:
 
 
 def hint(app: LenstuiApp) -> str:
-    return str(app.screen.query_one("#takeaway-said", Label).render())
+    return str(app.screen.query_one("#export-said", Label).render())
 
 
-async def choose(pilot: Pilot[None], thing: str) -> TakeAway:
+async def choose(pilot: Pilot[None], thing: str) -> ExportDialog:
     """Open the dialog and go down to a thing."""
     await pilot.press("x")
     dialog = pilot.app.screen
-    assert isinstance(dialog, TakeAway)
+    assert isinstance(dialog, ExportDialog)
     things = dialog.query_one(OptionList)
     while things.highlighted_option is None or things.highlighted_option.id != thing:
         await pilot.press("down")
