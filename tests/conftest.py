@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .forked import Forked, forked
-from .lens.byte_level import byte_level_tokenizer
+from tests.programs.forked import Forked, forked
+from tests.tiny.byte_level import byte_level_tokenizer
 
 if TYPE_CHECKING:
     from lenstui.lens import Model
@@ -87,6 +87,15 @@ def chat_tokenizer(byte_tokenizer: Any) -> Any:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=fast, bos_token="<bos>", eos_token="<eos>")
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny(byte_tokenizer: Any) -> Model:
+    """A random GPT-NeoX: 3 blocks, d 32, vocabulary 272."""
+    from lenstui.lens import wire
+    from tests.tiny.families import FAMILIES, random_model
+
+    return wire("tiny", random_model(FAMILIES["GPT-NeoX"].config), byte_tokenizer)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "lens"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 def resident() -> float:
@@ -32,8 +32,9 @@ def resident() -> float:
 
 def write(folder: Path) -> None:
     import torch
-    from byte_level import byte_level_tokenizer
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    from tests.tiny.byte_level import byte_level_tokenizer
 
     sizes: dict[str, Any] = {
         "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 4,
