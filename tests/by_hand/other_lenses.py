@@ -43,7 +43,7 @@ def state(weight: Tensor, bias: Tensor) -> OrderedDict[str, Tensor]:
     layers = torch.nn.ModuleList([torch.nn.Linear(D, D) for _ in range(BLOCKS)])
     for row, layer in enumerate(layers):
         layer.weight.data, layer.bias.data = weight[row].clone(), bias[row].clone()
-    return layers.state_dict()
+    return OrderedDict(layers.state_dict())
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def script(weight: Tensor, bias: Tensor, tmp_path: Path) -> Path:
 @pytest.fixture
 def mlxterp(weight: Tensor, bias: Tensor, tmp_path: Path) -> Path:
     """mlxterp's two files, with the same translators as `script`."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for n in range(BLOCKS):
         arrays[f"translators_{n}_weight"] = (weight[n] + torch.eye(D)).numpy()
         arrays[f"translators_{n}_bias"] = bias[n].numpy()

@@ -305,10 +305,11 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_in_memory_texts_for_notebooks(tiny_folder: Path, text: Path) -> None:
+    from lenstui.fitting.loop import FitProgress
     from lenstui.fitting.options import preset
     from lenstui.lens import fit, load
 
-    seen = []
+    seen: list[FitProgress] = []
     options = preset("quick", steps=3, tokens_per_step=128)
     lens = fit(load(str(tiny_folder)), text.read_text().split("\n\n"), options, on_progress=seen.append)
     assert seen[-1].stage == "done"

@@ -68,9 +68,9 @@ def assert_same(fit: Fit, undisturbed: Fit) -> None:
     assert torch.equal(ours.bias, theirs.bias)
     for name in ("steps", "tokens", "held_out_kl", "logit_lens_kl", "method", "seed", "data"):
         assert ours.fit[name] == theirs.fit[name], name
-    for loss in (fit.state.loss, undisturbed.state.loss):
-        assert loss is not None
-        assert torch.equal(loss, undisturbed.state.loss)
+    assert fit.state.loss is not None
+    assert undisturbed.state.loss is not None
+    assert torch.equal(fit.state.loss, undisturbed.state.loss)
 
 
 # to stop and to go on
@@ -387,7 +387,7 @@ def test_another_version_is_told(written: Path) -> None:
 
 def test_a_file_that_lacks_something_is_refused(tiny: Model, written: Path) -> None:
     whole = torch.load(written, weights_only=True)
-    paths = [(key,) for key in whole]
+    paths: list[tuple[str, ...]] = [(key,) for key in whole]
     paths += [(part, key) for part in ("options", "documents", "state") for key in whole[part]]
     assert len(paths) > 40
     for path in paths:

@@ -55,9 +55,13 @@ def test_the_lower_priority_number_goes_first() -> None:
         started.set()
         go.wait(LIMIT)
 
+    def fit(stop: Stop) -> None:
+        ran.append("fit")
+        done.set()
+
     thread.submit("load", hold)
     assert started.wait(LIMIT)
-    thread.submit("fit", lambda stop: (ran.append("fit"), done.set()), priority=1)
+    thread.submit("fit", fit, priority=1)
     thread.submit("read", lambda stop: ran.append("read"))
     go.set()
     assert done.wait(LIMIT)

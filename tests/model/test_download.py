@@ -21,6 +21,7 @@ from tests.programs.fake_hub import (
     NAME,
     NEEDED,
     WEIGHTS,
+    FakeHub,
     children,
     fake,
     index,
@@ -36,7 +37,9 @@ __all__ = ["children", "fake", "own_cache"]
 # Downloads
 
 
-def test_a_download_is_found_in_the_cache_when_the_hub_is_gone(fake, monkeypatch):
+def test_a_download_is_found_in_the_cache_when_the_hub_is_gone(
+    fake: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[hub.DownloadProgress] = []
     start = time.monotonic()
     folder = hub.resolve(NAME, on_progress=seen.append)
@@ -55,7 +58,7 @@ def test_a_download_is_found_in_the_cache_when_the_hub_is_gone(fake, monkeypatch
     assert theirs == str(folder / "config.json")
 
 
-def test_a_sharded_download_is_whole(fake):
+def test_a_sharded_download_is_whole(fake: FakeHub) -> None:
     weights = {f"model-0000{i}-of-00002.safetensors": bytes([i]) * 9 for i in (1, 2)}
     fake.files = {k: v for k, v in FILES.items() if k != "model.safetensors"} | weights
     fake.files[INDEX] = index(*weights)
@@ -67,7 +70,7 @@ def test_a_sharded_download_is_whole(fake):
     assert hub.find_local(NAME) == folder
 
 
-def test_without_safetensors_the_pickled_weights_are_taken(fake):
+def test_without_safetensors_the_pickled_weights_are_taken(fake: FakeHub) -> None:
     del fake.files["model.safetensors"]
     folder = hub.resolve(NAME)
     assert (folder / "pytorch_model.bin").exists()
@@ -75,13 +78,13 @@ def test_without_safetensors_the_pickled_weights_are_taken(fake):
 
 
 @pytest.mark.parametrize("revision", ["v1", "refs/pr/1", COMMIT])
-def test_a_revision_is_found_under_its_own_name_only(fake, revision):
+def test_a_revision_is_found_under_its_own_name_only(fake: FakeHub, revision: str) -> None:
     folder = hub.resolve(NAME, revision)
     assert hub.find_local(NAME, revision) == folder
     assert hub.find_local(NAME) is None
 
 
-def test_the_files_of_a_model():
+def test_the_files_of_a_model() -> None:
     wanted = ["tokenizer.model", "merges.txt", "chat_template.jinja", "additional_chat_templates/tools.jinja"]
     others = ["tokenizer.py", "original/tokenizer.model", "training_args.bin", "model.fp16.safetensors"]
     found = child.support_files([*FILES, *wanted, *others])
@@ -90,7 +93,7 @@ def test_the_files_of_a_model():
     assert set(child.support_files([*FILES, *wanted, *others], with_code=True)) == set(found) | code
 
 
-def test_code_is_fetched_only_where_it_is_wanted(fake):
+def test_code_is_fetched_only_where_it_is_wanted(fake: FakeHub) -> None:
     config = json.dumps(
         {"auto_map": {"AutoModelForCausalLM": "modeling_acme.Acme", "AutoConfig": "a/b--c.D"}}
     )
@@ -112,13 +115,13 @@ def test_code_is_fetched_only_where_it_is_wanted(fake):
         ("two words", None, "'two words' is no name of a model: names on the hub are OWNER/NAME"),
     ],
 )
-def test_what_the_hub_does_not_have(fake, name, revision, line):
+def test_what_the_hub_does_not_have(fake: FakeHub, name: str, revision: str | None, line: str) -> None:
     with pytest.raises(LensError, match=line) as caught:
         hub.resolve(name, revision)
     assert "\n" not in str(caught.value)
 
 
-def test_a_gated_model_says_where_to_ask(fake):
+def test_a_gated_model_says_where_to_ask(fake: FakeHub) -> None:
     fake.gated = True
     with pytest.raises(LensError) as caught:
         hub.resolve(NAME)
@@ -136,13 +139,13 @@ def test_a_gated_model_says_where_to_ask(fake):
         ({"config.json": b"{}", "weights.npz": b""}, r"has no config\.json with model\.safetensors"),
     ],
 )
-def test_a_repository_that_holds_no_model(fake, files, line):
+def test_a_repository_that_holds_no_model(fake: FakeHub, files: dict[str, bytes], line: str) -> None:
     fake.files = files
     with pytest.raises(LensError, match=line):
         hub.resolve(NAME)
 
 
-def test_a_line_that_breaks_is_taken_up_where_it_broke(fake):
+def test_a_line_that_breaks_is_taken_up_where_it_broke(fake: FakeHub) -> None:
     fake.cuts = 1
     seen: list[hub.DownloadProgress] = []
     folder = hub.resolve(NAME, on_progress=seen.append)
@@ -153,7 +156,7 @@ def test_a_line_that_breaks_is_taken_up_where_it_broke(fake):
     assert seen[-1].done == seen[-1].total
 
 
-def test_the_next_try_keeps_the_files_that_are_complete(fake):
+def test_the_next_try_keeps_the_files_that_are_complete(fake: FakeHub) -> None:
     fake.cuts, fake.after_cuts = 1, 403
     with pytest.raises(LensError, match=r"answered 403 .*complete files are kept"):
         hub.resolve(NAME)
@@ -168,7 +171,9 @@ def test_the_next_try_keeps_the_files_that_are_complete(fake):
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_a_stop_ends_the_child_and_leaves_nothing_half(fake, children, monkeypatch):
+def test_a_stop_ends_the_child_and_leaves_nothing_half(
+    fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub, "_GRACE", 10)  # a busy machine is no failure
     fake.hold = True
     half: list[int] = []
@@ -185,7 +190,9 @@ def test_a_stop_ends_the_child_and_leaves_nothing_half(fake, children, monkeypat
     assert hub.find_local(NAME) is None
 
 
-def test_a_child_that_hears_nothing_is_killed(fake, children, monkeypatch, tmp_path):
+def test_a_child_that_hears_nothing_is_killed(
+    fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     deaf = tmp_path / "deaf.py"
     deaf.write_text(
         'import time\nprint(\'{"done": 1, "total": 2, "file": "f"}\', flush=True)\ntime.sleep(60)'
@@ -200,7 +207,9 @@ def test_a_child_that_hears_nothing_is_killed(fake, children, monkeypatch, tmp_p
     assert children[0].poll() == -9
 
 
-def test_a_child_that_dies_without_a_word(fake, monkeypatch, tmp_path):
+def test_a_child_that_dies_without_a_word(
+    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit('out of luck')")
     monkeypatch.setattr(child, "__file__", str(broken))
@@ -208,7 +217,9 @@ def test_a_child_that_dies_without_a_word(fake, monkeypatch, tmp_path):
         hub.resolve(NAME)
 
 
-def test_modules_beside_the_program_do_not_get_into_the_child(fake, monkeypatch, tmp_path):
+def test_modules_beside_the_program_do_not_get_into_the_child(
+    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     copy = shutil.copy(child.__file__, tmp_path)
     monkeypatch.setattr(child, "__file__", copy)
     for folder in (tmp_path, Path.cwd()):
@@ -216,7 +227,7 @@ def test_modules_beside_the_program_do_not_get_into_the_child(fake, monkeypatch,
     assert hub.resolve(NAME).is_dir()
 
 
-def test_the_child_ends_with_its_parent(fake):
+def test_the_child_ends_with_its_parent(fake: FakeHub) -> None:
     fake.hold = True
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, child.__file__, NAME, str(hub.hub_cache())],
@@ -246,8 +257,10 @@ time.sleep(60)
 # What cannot be written
 
 
-def test_a_disk_without_room_is_said_before_the_download(fake, monkeypatch, tmp_path):
-    monkeypatch.setattr(child.shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
+def test_a_disk_without_room_is_said_before_the_download(
+    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
     with pytest.raises(child._RefusedError, match=r"needs 2\.5 GB more and .* has 0\.0 GB free: make room"):
         child._check_disk(NAME, tmp_path, 2_500_000_000)
 
@@ -261,13 +274,13 @@ def test_a_disk_without_room_is_said_before_the_download(fake, monkeypatch, tmp_
         (30, "cannot be written"),
     ],
 )
-def test_a_disk_that_fails_is_one_clear_line(tmp_path, number, line):
+def test_a_disk_that_fails_is_one_clear_line(tmp_path: Path, number: int, line: str) -> None:
     said = child.explain(OSError(number, "what the system says"), NAME, "main", tmp_path)
     assert line in said
     assert str(tmp_path) in said
 
 
-def test_an_unknown_failure_is_one_line(tmp_path):
+def test_an_unknown_failure_is_one_line(tmp_path: Path) -> None:
     said = child.explain(RuntimeError("first\nsecond"), NAME, "main", tmp_path)
     assert "failed (first): try again" in said
     assert "\n" not in said

@@ -16,7 +16,7 @@ __all__ = ["own_cache"]
 # Where the cache is
 
 
-def test_the_cache_is_where_huggingface_hub_has_it(monkeypatch, tmp_path):
+def test_the_cache_is_where_huggingface_hub_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ask = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     for variables in (
         {},
@@ -37,7 +37,7 @@ def test_the_cache_is_where_huggingface_hub_has_it(monkeypatch, tmp_path):
 # What is on this machine
 
 
-def test_a_folder_is_taken_as_it_is(monkeypatch, tmp_path):
+def test_a_folder_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -56,7 +56,7 @@ def test_a_folder_is_taken_as_it_is(monkeypatch, tmp_path):
         {"pytorch_model.bin.index.json": index("a.bin"), "a.bin": b""},
     ],
 )
-def test_a_complete_snapshot_is_found_without_the_network(weights):
+def test_a_complete_snapshot_is_found_without_the_network(weights: dict[str, bytes]) -> None:
     snapshot = cached(CONFIG | weights)
     assert hub.find_local(NAME) == snapshot
     assert hub.resolve(NAME) == snapshot
@@ -76,14 +76,14 @@ def test_a_complete_snapshot_is_found_without_the_network(weights):
         CONFIG | {INDEX: b"[]"},
     ],
 )
-def test_half_a_snapshot_is_none(files):
+def test_half_a_snapshot_is_none(files: dict[str, bytes]) -> None:
     cached(files)
     assert hub.find_local(NAME) is None
     with pytest.raises(LensError, match="is only partly in the cache"):
         hub.resolve(NAME)
 
 
-def test_a_link_to_a_missing_blob_is_a_missing_file():
+def test_a_link_to_a_missing_blob_is_a_missing_file() -> None:
     snapshot = cached({"config.json": b"{}", "model.safetensors": b"w"})
     (snapshot / "model.safetensors").resolve().unlink()
     assert hub.find_local(NAME) is None
@@ -107,25 +107,25 @@ def test_a_link_to_a_missing_blob_is_a_missing_file():
         ("https://huggingface.co/gpt2", "give only OWNER/NAME"),
     ],
 )
-def test_names_that_are_refused_at_once(monkeypatch, name, line):
+def test_names_that_are_refused_at_once(monkeypatch: pytest.MonkeyPatch, name: str, line: str) -> None:
     monkeypatch.setattr(hub, "reachable", lambda: pytest.fail("the network was asked"))
     with pytest.raises(LensError, match=line) as caught:
         hub.resolve(name)
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_is_no_model(tmp_path):
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(LensError, match=r"has no config\.json"):
         hub.resolve(str(tmp_path))
 
 
-def test_a_folder_has_no_revision(tmp_path):
+def test_a_folder_has_no_revision(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(LensError, match="leave --revision out"):
         hub.resolve(str(tmp_path), "v1")
 
 
-def test_the_module_is_light():
+def test_the_module_is_light() -> None:
     heavy = "'huggingface_hub', 'torch', 'textual'"
     code = f"import sys, lenstui.model.hub; print([m for m in ({heavy}) if m in sys.modules])"
     root = Path(hub.__file__).parents[2]

@@ -8,24 +8,24 @@ import pytest
 
 from lenstui.model import hub
 from lenstui.support.errors import LensError
-from tests.programs.fake_hub import NAME, Handler, fake, own_cache
+from tests.programs.fake_hub import NAME, FakeHub, Handler, fake, own_cache
 
 __all__ = ["fake", "own_cache"]
 
 
-def test_a_hub_that_answers_is_reachable(fake):
+def test_a_hub_that_answers_is_reachable(fake: FakeHub) -> None:
     assert hub.reachable()
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "http://127.0.0.1:99999", "nonsense"])
-def test_a_closed_door_is_known_at_once(monkeypatch, endpoint):
+def test_a_closed_door_is_known_at_once(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     start = time.monotonic()
     assert not hub.reachable()
     assert time.monotonic() - start < 1
 
 
-def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch):
+def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
@@ -34,7 +34,7 @@ def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch):
         assert 1.5 < time.monotonic() - start < 2.5
 
 
-def test_a_name_server_that_hangs_is_given_up_in_time(monkeypatch):
+def test_a_name_server_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     end = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
@@ -49,13 +49,17 @@ def test_a_name_server_that_hangs_is_given_up_in_time(monkeypatch):
     end.set()
 
 
-def test_a_hub_that_is_down_does_not_count_as_reachable(fake, monkeypatch):
+def test_a_hub_that_is_down_does_not_count_as_reachable(
+    fake: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Handler, "answer", lambda handler: handler.refuse(503, ""))
     assert not hub.reachable()
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
-def test_offline_variables_forbid_the_network(fake, monkeypatch, variable):
+def test_offline_variables_forbid_the_network(
+    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     monkeypatch.setenv(variable, "1")
     monkeypatch.setattr(hub, "_answers", lambda *_: pytest.fail("the network was asked"))
     assert not hub.reachable()

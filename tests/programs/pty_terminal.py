@@ -76,7 +76,7 @@ class Terminal:
         """What is on the screen now."""
         return "\n".join(line.rstrip() for line in self._screen.display)
 
-    def until(self, happened: bytes | str | Callable[[], bool]) -> None:
+    def until(self, happened: bytes | str | Callable[..., bool]) -> None:
         """Read until bytes have come since the last key, a text is on the screen, or something is true."""
 
         def is_there() -> bool:

@@ -82,8 +82,8 @@ def same_but_for(ours: Cells, theirs: Cells, cells: np.ndarray, *names: str) -> 
     """All numbers, or those named, but of some cells `[rows, cols]` are the same."""
     for field in fields(Cells):
         if not names or field.name in names:
-            of_each = (getattr(each, field.name)[~cells] for each in (ours, theirs))
-            np.testing.assert_array_equal(*of_each, field.name)
+            one, other = (getattr(each, field.name)[~cells] for each in (ours, theirs))
+            np.testing.assert_array_equal(one, other, field.name)
 
 
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)

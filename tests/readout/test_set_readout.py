@@ -56,7 +56,9 @@ def test_every_number_of_every_case(tiny: Model) -> None:
     lens = naive.random_lens(tiny)
     readouts = list(read_set(tiny, CASES, lens))
     # A byte a token: the first byte of a word stands for it.
-    targets = [first and tiny.tokenizer(first)["input_ids"][0] for first in ("a", "y", "b", None, "日", "c")]
+    targets = [
+        tiny.tokenizer(first)["input_ids"][0] if first else None for first in ("a", "y", "b", None, "日", "c")
+    ]
     for case, target, readout in zip(CASES, targets, readouts, strict=True):
         assert isinstance(readout, CaseReadout)
         assert readout.case is case

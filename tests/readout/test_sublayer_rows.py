@@ -23,7 +23,8 @@ from lenstui.readout.tiles import rows_to_read
 from tests.by_hand import naive
 from tests.by_hand.naive import Weights
 from tests.readout.test_readout import Widest, assert_cells
-from tests.tiny.families import FAMILIES, layer_norm, random_model
+from tests.tiny.families import FAMILIES
+from tests.tiny.family import layer_norm, random_model
 
 TEXT = "Call me Ishmael."
 PINS = (3, 71, 71, 270)

@@ -53,19 +53,24 @@ VISION = {
 QWEN_VISION = {
     "depth": 1, "hidden_size": 16, "out_hidden_size": D, "num_heads": 2, "intermediate_size": 16,
 }  # fmt: skip
-GPT2 = {"norm": "transformer.ln_f", "kind": "layer", "blocks": "transformer.h", "eps": 1e-5}
-NEOX = {"norm": "gpt_neox.final_layer_norm", "kind": "layer", "blocks": "gpt_neox.layers", "eps": 1e-5}
-IN_BACKBONE = {"norm": "backbone.norm_f", "blocks": "backbone.layers", "eps": 1e-5}
-OPT = {
+GPT2: dict[str, Any] = {"norm": "transformer.ln_f", "kind": "layer", "blocks": "transformer.h", "eps": 1e-5}
+NEOX: dict[str, Any] = {
+    "norm": "gpt_neox.final_layer_norm",
+    "kind": "layer",
+    "blocks": "gpt_neox.layers",
+    "eps": 1e-5,
+}
+IN_BACKBONE: dict[str, Any] = {"norm": "backbone.norm_f", "blocks": "backbone.layers", "eps": 1e-5}
+OPT: dict[str, Any] = {
     "norm": "model.decoder.final_layer_norm",
     "kind": "layer",
     "blocks": "model.decoder.layers",
     "eps": 1e-5,
 }
-LAYER = {"kind": "layer", "eps": 1e-5}
-WRAPPED = {"norm": "model.language_model.norm", "blocks": "model.language_model.layers"}
+LAYER: dict[str, Any] = {"kind": "layer", "eps": 1e-5}
+WRAPPED: dict[str, Any] = {"norm": "model.language_model.norm", "blocks": "model.language_model.layers"}
 ROPE_3D = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
-GEMMA = {"kind": "rms, 1 + w"}
+GEMMA: dict[str, Any] = {"kind": "rms, 1 + w"}
 
 
 def projected(p: Weights, h: Tensor) -> Tensor:

@@ -112,7 +112,8 @@ def unigram(*, scheme: str = "always") -> Any:
             vocab_size=90, special_tokens=["<unk>", "<s>", "</s>"], unk_token="<unk>", show_progress=False
         ),
     )
-    pieces = sorted(learned.get_vocab(), key=learned.token_to_id)
+    vocabulary_learned = learned.get_vocab()
+    pieces = sorted(vocabulary_learned, key=vocabulary_learned.__getitem__)
     pieces = [piece for piece in pieces if piece not in "日本😀"]
     vocabulary = [(piece, 0.0) for piece in pieces[:3]] + [(byte, 0.0) for byte in _BYTES]
     vocabulary += [(piece, -float(3 + i / 10)) for i, piece in enumerate(pieces[3:])]

@@ -97,7 +97,7 @@ def chat_model(tiny_model: Path, chat_tokenizer: Any) -> Path:
     return folder
 
 
-async def until(pilot: Pilot[None], happened: Callable[[], object], limit: float = LIMIT) -> None:
+async def until(pilot: Pilot[None], happened: Callable[..., object], limit: float = LIMIT) -> None:
     """Wait until something is true, or fail."""
     for _ in range(int(limit / 0.02)):
         if happened():

@@ -34,7 +34,7 @@ async def test_what_cannot_be_is_told_and_the_dialog_stays(
 ) -> None:
     async with opened(TEXT) as (app, pilot):
         serial = app.explore.serial
-        screen = await ask(pilot, rows, **words)
+        screen = await ask(pilot, rows, words=words)
         assert why in wrong(screen)
         assert app.screen is screen
         if rows is not None:
@@ -51,14 +51,14 @@ async def test_a_model_without_a_final_norm_says_so(opened: Any) -> None:
         model = app.explore.model
         app.explore._model = replace(model, allowed=replace(model.allowed, final_norm=False, bos=False))
         for words, why in (({"final_norm": "off"}, "no final norm"), ({"bos": "with"}, "no BOS token")):
-            assert why in wrong(await ask(pilot, **words))
+            assert why in wrong(await ask(pilot, words=words))
             await pilot.press("escape")
 
 
 async def test_escape_and_no_change_read_nothing(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         serial = app.explore.serial
-        await ask(pilot, "0", final_norm="off", apply=False)
+        await ask(pilot, "0", words={"final_norm": "off"}, apply=False)
         await pilot.press("escape")
         assert app.screen is app.explore
         await ask(pilot)

@@ -152,7 +152,7 @@ async def test_one_mark_a_column_also_under_the_cursor(
         assert marked(grid) == set()
 
 
-async def test_marks_come_with_the_columns_and_move_with_the_lens() -> None:
+async def test_marks_come_with_the_columns_and_move_with_the_lens(monkeypatch: pytest.MonkeyPatch) -> None:
     app = OneGrid()
     read = random_cells(5, 4)
     async with app.run_test(size=(80, 20)) as pilot:
@@ -164,7 +164,12 @@ async def test_marks_come_with_the_columns_and_move_with_the_lens() -> None:
         assert grid.settled.tolist()[:2] == [-1, -1]
         await pilot.pause()
         refreshed: list[Region] = []
-        grid.refresh = lambda *regions, **_: refreshed.extend(regions) or grid  # type: ignore[method-assign]
+
+        def refresh(*regions: Region, **_: Any) -> Grid:
+            refreshed.extend(regions)
+            return grid
+
+        monkeypatch.setattr(grid, "refresh", refresh)
         other = replace(read, top_ids=read.top_ids.copy())
         other.top_ids[:, 3] = read.top_ids[4, 3]  # settles in the first row; the last row stays as it is
         grid.add(0, other, TEXTS)

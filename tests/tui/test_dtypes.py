@@ -64,7 +64,7 @@ async def test_the_picker_goes_round_and_says_what_each_takes(opened: Any, tiny_
         await pilot.press("up")
         moved = table.highlighted
         await pilot.press("shift+tab")
-        await until(pilot, lambda: app.screen._listed.dtype == "auto")  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.screen._listed.dtype == "auto")
         await pilot.pause()
         assert table.highlighted == moved
         assert app.focused is app.screen.query_one(Input)
@@ -117,7 +117,7 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
             cells = explore.grids[slot].cells
             assert cells is not None
             module = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=dtype)
-            tops[slot] = explore.grids[slot].cells.top_logits[-1, :, 0]  # type: ignore[union-attr]
+            tops[slot] = explore.grids[slot].cells.top_logits[-1, :, 0]
             ids = torch.tensor([encode(app._work.opened.model.tokenizer, TEXT).ids])
             with torch.no_grad():
                 naive = module(ids).logits[0].float().max(-1).values.numpy()
@@ -140,10 +140,10 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
 def test_two_sides_are_told_apart(
     left: tuple[str, str | None, str], right: tuple[str, str | None, str], titles: tuple[str, str]
 ) -> None:
-    sides = [Side(*side, vocabulary=9, kind="logit", lens=None) for side in (left, right)]
-    shown = Slots.of(Comparison(*sides)).titles
+    one, other = (Side(*side, vocabulary=9, kind="logit", lens=None) for side in (left, right))
+    shown = Slots.of(Comparison(one, other)).titles
     assert tuple(shown[lens][-1] for lens in LENSES) == titles
-    assert beside_name(Comparison(*sides)) == titles[1]
+    assert beside_name(Comparison(one, other)) == titles[1]
 
 
 def test_what_is_kept_of_what_was_asked_for() -> None:

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Input, OptionList, Static
 
+from lenstui.readout.cells import Cells
 from lenstui.readout.values import NO_LEVEL, VALUES, values_for
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -30,6 +31,12 @@ TEXT = "Hello, you"
 
 def grid(app: LenstuiApp, lens: str = "logit") -> Grid:
     return app.explore.query_one(f"#grid-{lens}", Grid)
+
+
+def cells_of(app: LenstuiApp, lens: str = "logit") -> Cells:
+    cells = grid(app, lens).cells
+    assert cells is not None
+    return cells
 
 
 def message(app: LenstuiApp, lens: str) -> str:
@@ -90,7 +97,7 @@ async def test_value_key_goes_round_and_shares_one_scale(opened: Any) -> None:
 async def test_values_of_the_next_token_and_of_agreement(opened: Any) -> None:
     async with opened(TEXT, top_k=2) as (app, pilot):
         legend = app.explore.query_one(Legend)
-        cells = {lens: grid(app, lens).cells for lens in ("logit", "tuned")}
+        cells = {lens: cells_of(app, lens) for lens in ("logit", "tuned")}
         await pilot.press("v", "v", "v", "v")
         shares = []
         for lens, of in cells.items():
@@ -109,7 +116,9 @@ async def test_values_of_the_next_token_and_of_agreement(opened: Any) -> None:
                 shown.values[:, :-1], getattr(cells["tuned"], f"next_{key}")[:, :-1]
             )
             assert (shown._cells.levels[:, -1] == NO_LEVEL).all()
-            assert shown._cells.line(2, slice(9, 10), 0, 2, 14)[0].endswith("     –")
+            (last, *_) = shown._cells.line(2, slice(9, 10), 0, 2, 14)
+            assert last is not None
+            assert last.endswith("     –")
             await pilot.press("v")
 
 
@@ -121,7 +130,7 @@ async def test_the_detail_has_the_next_token_whatever_the_room(
         await pilot.press("down", "left", "left")
         for lens in ("logit", "tuned"):
             view = app.explore.query_one(f"#detail-{lens}", CellView)
-            cells = grid(app, lens).cells
+            cells = cells_of(app, lens)
             logprob, rank = cells.next_logprob[2, -3], cells.next_rank[2, -3]
             await pilot.pause(0.2)
             text = view.render().plain.splitlines()
@@ -318,7 +327,7 @@ async def test_every_action_is_in_the_command_palette(opened: Any) -> None:
         await pilot.pause()
         assert grid(app).value == VALUES[1]
         for binding in app.explore.BINDINGS:
-            assert binding.description in commands  # type: ignore[union-attr]
+            assert binding.description in commands
 
 
 async def test_typing_goes_on_while_the_model_opens(tiny_model: Path) -> None:
@@ -354,7 +363,7 @@ async def test_nothing_of_the_model_before_stays_on_screen(opened: Any, shared: 
         app.screen.query_one(Input).value = str(shared / "models" / "stories260K")
         await pilot.press("enter")
         await until(pilot, lambda: "5 blocks" in str(app.explore.query_one(StatusBar).render()))
-        await until(pilot, lambda: grid(app).cells is not None and len(grid(app).cells.entropy) == 6)
+        await until(pilot, lambda: grid(app).cells is not None and len(cells_of(app).entropy) == 6)
         assert app.explore.query_one("#detail-tuned", CellView).facts is None
         assert "No tuned lens" in message(app, "tuned")
 

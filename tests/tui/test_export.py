@@ -146,7 +146,7 @@ async def test_a_file_that_is_there_is_overwritten_after_a_yes_alone(opened: Any
         await pilot.press("enter")
         assert isinstance(app.screen, Question)
         await pilot.press("n")
-        assert app.screen is dialog
+        await until(pilot, lambda: app.screen is dialog)
         assert path.read_text() == "mine"
         await pilot.press("enter", "y")
         await taken(app, pilot)

@@ -32,7 +32,8 @@ displayable = st.text(
 def look(mode: Mode) -> Look:
     plain = Style()
     levels = {**dict(enumerate(palette.styles(mode))), NO_LEVEL: plain}
-    return Look(mode, *[plain] * 6, Style(bold=True), Style(underline=True), levels)
+    bold, underlined = Style(bold=True), Style(underline=True)
+    return Look(mode, plain, plain, plain, plain, plain, plain, bold, underlined, levels)
 
 
 @settings(max_examples=150, deadline=None)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from textual.geometry import Region
+from textual.strip import Strip
 
 from lenstui.readout.cells import row_labels
 from lenstui.readout.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
@@ -203,13 +204,16 @@ async def test_the_cursor_stands_out() -> None:
         assert cursor.bold and not beside.bold
         assert cursor.bgcolor not in {style.bgcolor for style in app.left._look.levels.values()}
         header = app.left.render_line(0)
-        assert [bool(header.crop(x, x + 10)._segments[0].style.bold) for x in (5, 15, 25)] == [
-            False,
-            True,
-            False,
-        ]
-        assert app.left.render_line(1).crop(0, 5)._segments[0].style.bold
-        assert not app.left.render_line(2).crop(0, 5)._segments[0].style.bold
+        assert [is_bold(header.crop(x, x + 10)) for x in (5, 15, 25)] == [False, True, False]
+        assert is_bold(app.left.render_line(1).crop(0, 5))
+        assert not is_bold(app.left.render_line(2).crop(0, 5))
+
+
+def is_bold(strip: Strip) -> bool:
+    """Whether it begins in bold."""
+    style = strip._segments[0].style
+    assert style is not None
+    return bool(style.bold)
 
 
 async def test_a_light_theme_is_followed() -> None:

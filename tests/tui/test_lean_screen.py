@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rich.color import ColorSystem
 from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
 from textual.strip import Strip
 
 from lenstui.readout.cells import Cells, row_labels
@@ -71,7 +73,7 @@ class Recorder(App[None]):
     def on_mount(self) -> None:
         self.push_screen(Panes())
 
-    def _display(self, screen, renderable) -> None:
+    def _display(self, screen: Screen[object], renderable: Any) -> None:
         if renderable is not None and self.screen is screen:
             self.sent += renderable.render_segments(self.console)
         super()._display(screen, renderable)

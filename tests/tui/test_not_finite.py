@@ -158,7 +158,7 @@ async def test_the_difference_has_neither_number_nor_mark(opened: Any, loud: Pat
     async with opened(PROMPT, folder=loud, dtype="float16") as (app, pilot):
         await pilot.press("d")
         grid = app.explore.panes.shown_grid
-        cells = grid._cells  # type: ignore[attr-defined]
+        cells = grid._cells
         assert np.isnan(cells.values[2, AT])
         assert not cells.differs[2, AT]
         assert cells.absent(2, slice(AT, AT + 1)) == [True]

@@ -39,7 +39,7 @@ async def test_enter_uses_a_lens_and_only_the_tuned_grid_changes(opened: Any, fo
         np.testing.assert_allclose(tuned.cells.kl, wanted.kl, atol=1e-5)
         await go(app, pilot)
         assert chosen(app) == "ours"
-        assert app.screen.query_one(LensTable).chosen.in_use  # type: ignore[union-attr]
+        assert app.screen.query_one(LensTable).chosen.in_use
 
 
 async def test_where_there_was_none_the_tuned_grid_appears(opened: Any, folder: Path) -> None:
@@ -104,7 +104,7 @@ async def test_a_part_of_a_library_folder_means_the_folder(
         await until(pilot, lambda: app.screen is app.explore)
         assert "tuned lens: library" in status(app)
         await go(app, pilot)
-        assert app.screen.query_one(LensTable).chosen.card.path == tmp_path / "library"  # type: ignore[union-attr]
+        assert app.screen.query_one(LensTable).chosen.card.path == tmp_path / "library"
 
 
 async def test_browse_begins_in_the_data_folder_and_escape_leads_back(opened: Any, folder: Path) -> None:

@@ -67,6 +67,8 @@ async def test_a_key_goes_round_what_is_plotted(opened: Any) -> None:
         assert labels(app)[-1] == "0"
         await pilot.press("R")
         assert plot(app).border_title == "probability by row"
+        read = grid(app, "tuned").cells
+        assert read is not None
         np.testing.assert_allclose(heights(app, "tuned"), np.exp(read.pin_logprobs[:, column, 0]))
 
 

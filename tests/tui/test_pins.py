@@ -199,7 +199,7 @@ async def test_the_list_unpins_and_puts_first(opened: Any) -> None:
         await pilot.press("down", "p")
         assert shown(app) == ["z", "y"]
         await pilot.press("escape")
-        assert app.focused is grid(app)
+        await until(pilot, lambda: app.focused is grid(app))
         assert app.explore.query_one(Detail).display
         await pilot.press("u", "delete", "x")
         await until(pilot, lambda: app.focused is grid(app))
@@ -381,7 +381,7 @@ async def show_pins(pilot: Pilot[None]) -> None:
     for lens, sharpness in (("logit", 1.0), ("tuned", 2.0)):
         of_lens = cells(sharpness)
         logprobs = np.log(of_lens.top_probs[..., [0, 1, 4]])
-        ranks = np.broadcast_to(np.int32([0, 1, 4]), logprobs.shape)
+        ranks = np.broadcast_to(np.array([0, 1, 4], np.int32), logprobs.shape)
         lenses[lens] = replace(of_lens, pin_logits=logprobs, pin_logprobs=logprobs, pin_ranks=ranks)
     explore.post_message(TileRead(explore.serial, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     await pilot.pause(0.3)

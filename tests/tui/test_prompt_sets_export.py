@@ -50,7 +50,7 @@ async def test_enter_reads_the_prompt_in_explore(opened: Any, file: Path) -> Non
             pilot, lambda: explore.grids["logit"].cells.pin_ranks[-1, -1].tolist() == [line.target_rank]
         )
         await pilot.press("i", "up")  # it is among the prompts that were read before
-        assert app.explore.query_one("PromptBox").prompt == "Hello, you "  # type: ignore[attr-defined]
+        assert app.explore.query_one("PromptBox").prompt == "Hello, you "
 
 
 async def test_files_are_those_of_the_command(opened: Any, file: Path, tmp_path: Path) -> None:
@@ -156,5 +156,5 @@ async def test_the_keys_are_listed(still: LenstuiApp) -> None:
         lines = [str(options.get_option_at_index(i).prompt) for i in range(options.option_count)]
         assert any(line.startswith("e ") and "Read a file of prompts" in line for line in lines)
         assert sum(line.rstrip().endswith("prompts") for line in lines) > 15
-    commands = {command.title for command in still.get_system_commands(still.explore)}
+    commands = {command.title for command in still.get_system_commands(still.screen)}
     assert "Prompt set" in commands

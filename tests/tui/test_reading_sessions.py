@@ -37,7 +37,7 @@ async def test_a_session_goes_on_as_far_as_the_tokenizer_lets_it(
     app = again(folder, path)
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
-        await reread(app, pilot, "0", final_norm="off", chat="on")
+        await reread(app, pilot, "0", words={"final_norm": "off", "chat": "on"})
         assert app.explore.rows == ("0", "2")
         await pilot.press("q")
     wanted = Reading(parse_rows("0"), final_norm=False, chat=True)
@@ -85,7 +85,7 @@ async def test_each_model_has_its_own(tmp_path: Path, chat_model: Path, tiny_mod
         await begun(pilot, app)
         assert mark(app) == "prompt · chat"
         assert "".join(app.explore.columns) == "<bos><user>hi<assistant>"
-        await reread(app, pilot, final_norm="off", chat="off")
+        await reread(app, pilot, words={"final_norm": "off", "chat": "off"})
         await open_model(pilot, tiny_model)
         assert mark(app) == "prompt"
         assert "This tokenizer has no chat template." in told(app)

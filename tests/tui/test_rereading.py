@@ -96,7 +96,7 @@ async def test_a_row_among_few_goes_on(opened: Any, tiny_model: Path) -> None:
 
     async with opened(TEXT) as (app, pilot):
         ids = ids_of(tiny_model)
-        await reread(app, pilot, "0", final_norm="off")
+        await reread(app, pilot, "0", words={"final_norm": "off"})
         await pilot.press("down", "G")
         assert isinstance(app.screen, AskGeneration)
         assert "Row 0 goes on by the logit lens" in str(app.screen.query_one("#generation-what").render())
@@ -163,7 +163,7 @@ async def test_without_the_final_norm(opened: Any, tiny_model: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         ids = ids_of(tiny_model)
         await pilot.press("down", "left")
-        await reread(app, pilot, final_norm="off")
+        await reread(app, pilot, words={"final_norm": "off"})
         assert mark(app) == "prompt · no final norm"
         assert app.explore.panes.cursor == Cursor(2, len(ids) - 2)
         bare = probs(tiny_model, ids, final_norm=False)
@@ -189,7 +189,7 @@ async def test_bos(opened: Any, tiny_model: Path) -> None:
         ids = ids_of(tiny_model)
         await pilot.press("left", "left", "left")
         token = app.explore.columns[app.explore.panes.cursor.column]
-        await reread(app, pilot, bos="with")
+        await reread(app, pilot, words={"bos": "with"})
         assert app.explore.columns == (
             "<bos>",
             *(chr(letter) if letter != 32 else "·" for letter in TEXT.encode()),
@@ -197,7 +197,7 @@ async def test_bos(opened: Any, tiny_model: Path) -> None:
         assert mark(app) == "prompt · with BOS"
         assert app.explore.columns[app.explore.panes.cursor.column] == token
         check(cells(app), probs(tiny_model, [0, *ids]))
-        await reread(app, pilot, bos="without")
+        await reread(app, pilot, words={"bos": "without"})
         assert mark(app) == "prompt · no BOS"
         check(cells(app), probs(tiny_model, ids))
 
@@ -207,7 +207,7 @@ async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
     theirs = chat_tokenizer.apply_chat_template(said, add_generation_prompt=True, return_dict=False)
     async with opened(TEXT, folder=chat_model) as (app, pilot):
         await pilot.press("left")
-        await reread(app, pilot, chat="on")
+        await reread(app, pilot, words={"chat": "on"})
         assert mark(app) == "prompt · chat"
         assert "".join(app.explore.columns) == "<bos><user>Hello,·you<assistant>"
         assert app.explore.panes.cursor.column == len(theirs) - 1
@@ -218,7 +218,7 @@ async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
         await until(pilot, lambda: app.explore.grids["logit"].read_columns == len(theirs) + 1)
         check(cells(app), probs(chat_model, [*theirs, token]))
 
-        screen = await ask(pilot, bos="with")  # which is the template's matter
+        screen = await ask(pilot, words={"bos": "with"})  # which is the template's matter
         assert "BOS is as the template has it" in wrong(screen)
         await pilot.press("escape")
         assert app.explore.reading == Reading(chat=True)
@@ -231,7 +231,7 @@ async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
 async def test_a_reading_that_fails_leaves_all_as_it_was(opened: Any, chat_model: Path) -> None:
     async with opened("I refuse", folder=chat_model) as (app, pilot):
         before = cells(app)
-        await ask(pilot, chat="on")
+        await ask(pilot, words={"chat": "on"})
         await until(pilot, lambda: "cannot be applied" in told(app))
         assert mark(app) == "prompt"
         assert app.explore.reading == Reading()

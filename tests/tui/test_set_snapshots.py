@@ -71,7 +71,9 @@ def readouts() -> list[CaseReadout | FailedCase]:
         lenses = {"logit": column(number, 1.0), "tuned": column(number, 2.0)}
         probability = float(lenses["logit"].top1_prob[-1])
         cases.append(
-            CaseReadout(case, 5, 0, number, WORDS[-number], probability, target, target and word, lenses)
+            CaseReadout(
+                case, 5, 0, number, WORDS[-number], probability, target, word if target else None, lenses
+            )
         )
     return cases
 

@@ -8,7 +8,6 @@ from rich.color import ColorSystem
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Region
-from textual.message import Message
 from textual.pilot import Pilot
 
 from lenstui.readout.cells import Cells, row_labels
@@ -60,7 +59,7 @@ class Panes(ColourApp):
     def __init__(self, rows: int = ROWS, columns: int = COLUMNS, filled: bool = True) -> None:
         super().__init__()
         self.rows, self.columns, self.filled = rows, columns, filled
-        self.heard: list[Message] = []
+        self.heard: list[Grid.CursorMoved | Grid.Scrolled] = []
 
     def compose(self) -> ComposeResult:
         with Horizontal():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lenstui.tui.shared.choice import Choice
 from tests.tui.conftest import subtitle, until
 
 TEXT = "Hello, you"
+NONE: Mapping[str, str] = {}
 
 
 def told(app: LenstuiApp) -> str:
@@ -74,7 +75,9 @@ def check(shown: Cells, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(shown.kl, (wanted[-1] * (log[-1] - log)).sum(-1), atol=1e-4)
 
 
-async def ask(pilot: Pilot[None], rows: str | None = None, *, apply: bool = True, **words: str) -> AskReading:
+async def ask(
+    pilot: Pilot[None], rows: str | None = None, *, words: Mapping[str, str] = NONE, apply: bool = True
+) -> AskReading:
     """Type the rows, and choose the words with the arrow keys."""
     await pilot.press("b")
     screen = pilot.app.screen
@@ -96,9 +99,11 @@ async def ask(pilot: Pilot[None], rows: str | None = None, *, apply: bool = True
     return screen
 
 
-async def reread(app: LenstuiApp, pilot: Pilot[None], rows: str | None = None, **words: str) -> None:
+async def reread(
+    app: LenstuiApp, pilot: Pilot[None], rows: str | None = None, *, words: Mapping[str, str] = NONE
+) -> None:
     serial = app.explore.serial
-    await ask(pilot, rows, **words)
+    await ask(pilot, rows, words=words)
     await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
 
 
