@@ -16,7 +16,8 @@ from lenstui import __version__
 from lenstui.cli import screen
 from lenstui.support import paths
 from lenstui.support.request import Start
-from tests.programs.calls import ROOT, run, status
+from tests.programs import ROOT
+from tests.programs.calls import run, status
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -11,22 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from lenstui.cli import main
 from lenstui.lens import TunedLens, load, open_lens, save_lens
 from lenstui.lens.formats.unembed_hash import unembed_hash
 from lenstui.opening.opened import open_model
 from lenstui.support.request import Start
+from tests.programs import ROOT
+from tests.programs.calls import status
+from tests.tiny.folders import neox_in
 
-ROOT = Path(__file__).parents[2]
 BLOCKS, D = 2, 32
-
-
-def status(*words: str | Path) -> int:
-    """`lenstui` in this process; what it printed is for capsys."""
-    try:
-        return main([str(word) for word in words])
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -39,35 +32,11 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
-    """Folder of a random GPT-NeoX of two blocks that reads bytes."""
-    return random_model(tmp_path_factory.mktemp("models") / "tiny", byte_tokenizer, seed=0)
-
-
-@pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
-    """The same with other weights."""
-    return random_model(tmp_path_factory.mktemp("models") / "other", byte_tokenizer, seed=1)
-
-
-def random_model(folder: Path, tokenizer: Any, seed: int) -> Path:
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-
-    torch.manual_seed(seed)
-    config = GPTNeoXConfig(
-        vocab_size=258,
-        hidden_size=D,
-        num_hidden_layers=BLOCKS,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-        bos_token_id=0,
-        eos_token_id=1,
+    """The model of `neox_folder` with other weights."""
+    return neox_in(
+        tmp_path_factory.mktemp("models") / "other", byte_tokenizer, seed=1, blocks=BLOCKS, heads=2
     )
-    GPTNeoXForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -149,7 +118,7 @@ def test_a_folder_that_is_there_is_a_folder(own: Path, tmp_path: Path) -> None:
 
 
 def test_a_scripts_file_and_what_is_said_of_it(
-    script: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: Path, neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status("convert", script, tmp_path / "own.pt") == 0
     line = said(capsys)
@@ -157,37 +126,44 @@ def test_a_scripts_file_and_what_is_said_of_it(
     assert "translator 1 has no row here" in line
     same(script, tmp_path / "own.pt")
     for lens in (script, tmp_path / "own.pt"):  # when it is used, both the terminal and the screen say it
-        assert status("read", "A story", "--model", tiny, "--lens", lens) == 0
+        assert status("read", "A story", "--model", neox_folder, "--lens", lens) == 0
         assert "row emb stays the logit lens" in capsys.readouterr().err
-        assert "row emb stays the logit lens" in open_model(Start(model=str(tiny), lens=lens)).remarks[0]
+        (remark, *_) = open_model(Start(model=str(neox_folder), lens=lens)).remarks
+        assert "row emb stays the logit lens" in remark
 
 
 def test_the_model_is_written_down(
-    script: Path, tiny: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: Path, neox_folder: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert status("convert", script, tmp_path / "lens", "--model", tiny) == 0
+    assert status("convert", script, tmp_path / "lens", "--model", neox_folder) == 0
     line = said(capsys)
-    assert f"a lens for {tiny}" in line
+    assert f"a lens for {neox_folder}" in line
     assert "unembed_hash" not in line
     config = json.loads((tmp_path / "lens" / "config.json").read_text())
-    assert config["unembed_hash"] == unembed_hash(load(str(tiny), device="cpu"))
-    assert config["base_model_name_or_path"] == str(tiny)
+    assert config["unembed_hash"] == unembed_hash(load(str(neox_folder), device="cpu"))
+    assert config["base_model_name_or_path"] == str(neox_folder)
     assert len(config) == 7
 
-    assert status("convert", script, tmp_path / "own.pt", "--model", tiny) == 0
+    assert status("convert", script, tmp_path / "own.pt", "--model", neox_folder) == 0
     assert len(open_lens(tmp_path / "own.pt").config["unembed_sample"]) == 64
     capsys.readouterr()
-    assert "by the head alone" in (open_model(Start(model=str(tiny), lens=tmp_path / "lens")).warning or "")
-    assert open_model(Start(model=str(tiny), lens=tmp_path / "own.pt")).warning is None
+    warning = open_model(Start(model=str(neox_folder), lens=tmp_path / "lens")).warning
+    assert "by the head alone" in (warning or "")
+    assert open_model(Start(model=str(neox_folder), lens=tmp_path / "own.pt")).warning is None
     for lens in (tmp_path / "lens", tmp_path / "own.pt"):
         assert "made for other weights" in (open_model(Start(model=str(other), lens=lens)).warning or "")
 
 
 @pytest.mark.parametrize("between", ["lens", "own.pt"])
 def test_a_lens_for_other_weights_keeps_its_own_mark(
-    script: Path, tiny: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], between: str
+    script: Path,
+    neox_folder: Path,
+    other: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    between: str,
 ) -> None:
-    assert status("convert", script, tmp_path / between, "--model", tiny) == 0
+    assert status("convert", script, tmp_path / between, "--model", neox_folder) == 0
     capsys.readouterr()
     assert status("convert", tmp_path / between, tmp_path / "second.pt", "--model", other) == 0
     line = said(capsys)
@@ -206,16 +182,16 @@ def test_a_model_of_another_shape(own: Path, shared: Path, tmp_path: Path, capsy
 
 
 def test_what_cannot_be_done(
-    own: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own: Path, neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = own.read_bytes()
     assert status("convert", own, own) == 1
     assert "are the same" in said(capsys)
     assert status("convert", tmp_path / "none.pt", tmp_path / "a.pt") == 1
     assert "There is no lens file" in said(capsys)
-    assert status("convert", own, tiny) == 1
+    assert status("convert", own, neox_folder) == 1
     assert "already holds the config.json of something else" in said(capsys)
-    assert status("convert", tiny, tmp_path / "a.pt") == 1
+    assert status("convert", neox_folder, tmp_path / "a.pt") == 1
     assert "there is no params.pt in it" in said(capsys)
     (tmp_path / "torn.pt").write_bytes(before[: len(before) // 2])
     assert status("convert", tmp_path / "torn.pt", tmp_path / "a.pt") == 1

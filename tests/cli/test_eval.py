@@ -15,22 +15,14 @@ import pytest
 import torch
 
 from lenstui import __version__
-from lenstui.cli import main
 from lenstui.lens import Quality, TunedLens, evaluate, load, save_lens
-from tests.conftest import CONTEXT
+from tests.programs import ROOT
+from tests.programs.calls import status
 from tests.programs.forked import Forked
+from tests.tiny.folders import CONTEXT
 
-ROOT = Path(__file__).parents[2]
 LENGTH = 32
 WORDS = [f"The {i}th dog ran after {i * i} cats and a bird." for i in range(40)]
-
-
-def status(*words: str) -> int:
-    """`lenstui` in this process; what it printed is for capsys."""
-    try:
-        return main(words)
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
 
 
 @pytest.fixture

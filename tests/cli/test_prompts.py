@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from lenstui import __version__
-from lenstui.cli import main
 from lenstui.lens import TunedLens, save_lens
+from tests.programs.calls import status
 from tests.programs.forked import Forked
 
 HOSTILE = "\x1b[2J|`<b>\u202e and\n"
@@ -30,14 +30,6 @@ CASES: list[dict[str, Any]] = [
     {"prompt": "", "target": "x"},
     {"promt": "typo"},
 ]
-
-
-def status(*words: object) -> int:
-    """`lenstui` in this process; what it printed is for capsys."""
-    try:
-        return main([str(word) for word in words])
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from rich.cells import cell_len
 
 from lenstui.cli import read
 from lenstui.readout.values import VALUES
-from tests.conftest import CONTEXT
 from tests.programs.calls import run, status
+from tests.tiny.folders import CONTEXT
 
 HOSTILE = "\x1b[31m[bold]red[/]\n\t\r😀👩\u200d👧 日本語 שלום\u202e e\u0301 \x9b2J"
 

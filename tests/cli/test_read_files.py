@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import CONTEXT
 from tests.programs.calls import run, status
 from tests.programs.forked import Forked
+from tests.tiny.folders import CONTEXT
 
 
 def test_csv_and_parquet_say_what_json_says(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from lenstui.cli import main
-
-ROOT = Path(__file__).parents[2]
+from tests.programs import ROOT
 
 
 def run(*words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
@@ -26,9 +24,9 @@ def run(*words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-def status(*words: str) -> int:
+def status(*words: object) -> int:
     """`lenstui` in this process; what it printed is for capsys."""
     try:
-        return main(words)
+        return main([str(word) for word in words])
     except SystemExit as leaving:
         return int(leaving.code or 0)

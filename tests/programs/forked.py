@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.programs import ROOT
+
 PATIENCE = 60.0  # seconds; nothing here needs more than a few
 RUNNING = 256  # instead of an exit status
 

@@ -16,7 +16,8 @@ import torch
 
 from lenstui.lens import LensError, TunedLens, open_lens, save_lens, save_library_folder
 from lenstui.support.atomic_file import check_place, replaced, written
-from tests.programs.calls import ROOT, run, status
+from tests.programs import ROOT
+from tests.programs.calls import run, status
 
 READ = ("read", "x", "--format", "csv")
 

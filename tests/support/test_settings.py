@@ -14,9 +14,8 @@ from textual.keys import _character_to_key
 
 from lenstui.support import paths, settings
 from lenstui.support.settings import Settings, key_name, load, read
+from tests.programs import ROOT
 from tests.programs.forked import Forked
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore import screen as explore
 from lenstui.tui.explore.prompt_box import PromptBox
+from tests.tiny.folders import neox_in
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 
@@ -64,25 +65,10 @@ def forget_app(mortal_threads: None, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
     """The folder of a random GPT-NeoX: 3 blocks, one token per byte, 64 columns; its lens is `lens.pt`."""
     import torch
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     from lenstui.lens import TunedLens, save_lens
 
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    torch.manual_seed(0)
-    config = GPTNeoXConfig(
-        vocab_size=300,
-        hidden_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    GPTNeoXForCausalLM(config).save_pretrained(folder)
-    byte_tokenizer.save_pretrained(folder)
+    folder = neox_in(tmp_path_factory.mktemp("models") / "tiny", byte_tokenizer, vocabulary=300)
     lens = TunedLens(0.1 * torch.randn(3, 32, 32), torch.zeros(3, 32), fit={"held_out_kl": [3.0, 2.0, 1.0]})
     save_lens(lens, folder / "lens.pt")
     return folder

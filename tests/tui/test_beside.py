@@ -26,6 +26,7 @@ from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.models.picker import Chosen, ModelPicker
 from lenstui.tui.session.session import Look
+from tests.tiny.folders import neox_in
 from tests.tui.conftest import subtitle, until
 from tests.tui.test_difference import naive_logits, naive_values, said
 
@@ -35,24 +36,10 @@ TEXT = "Hello, you"
 def make(folder: Path, tokenizer: Any, *, seed: int, blocks: int = 3, vocabulary: int = 300) -> Path:
     """A random GPT-NeoX with a random lens, `lens.pt`, in a folder."""
     import torch
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     from lenstui.lens import TunedLens, save_lens
 
-    torch.manual_seed(seed)
-    config = GPTNeoXConfig(
-        vocab_size=vocabulary,
-        hidden_size=24,
-        num_hidden_layers=blocks,
-        num_attention_heads=4,
-        intermediate_size=48,
-        max_position_embeddings=40,
-        initializer_range=0.3,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    GPTNeoXForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    neox_in(folder, tokenizer, seed=seed, blocks=blocks, width=24, vocabulary=vocabulary, context=40)
     save_lens(TunedLens(0.1 * torch.randn(blocks, 24, 24), torch.zeros(blocks, 24)), folder / "lens.pt")
     return folder
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from lenstui.fitting.checkpoint import open_checkpoint
-from tests.programs.forked import ROOT, Forked
+from tests.programs import ROOT
+from tests.programs.forked import Forked
 from tests.programs.pty_terminal import Terminal
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
