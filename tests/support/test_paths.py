@@ -34,7 +34,7 @@ def test_the_bundled_model_of_a_checkout_and_of_an_installed_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     package = tmp_path / "site" / "lenstui"
-    monkeypatch.setattr(paths, "__file__", str(package / "paths.py"))
+    monkeypatch.setattr(paths, "__file__", str(package / "support" / "paths.py"))
     assert paths.bundled_model() == tmp_path / "site" / "assets" / "demo"
     (package / "assets" / "demo").mkdir(parents=True)
     assert paths.bundled_model() == package / "assets" / "demo"
