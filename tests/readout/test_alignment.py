@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lenstui.readout.alignment import gaps, in_prompt, on_screen, spread
 from lenstui.readout.cells import Tile
-from tests.tui.test_snapshots import cells
+from tests.by_hand.made_up import cells
 
 NONE = -1
 IDS = st.lists(st.integers(0, 2), min_size=1, max_size=9)

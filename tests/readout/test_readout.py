@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,7 +12,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, wire
 from lenstui.lens.tuned import untrained_lens
@@ -22,11 +21,12 @@ from lenstui.readout import tiles as readout
 from lenstui.readout.cells import crystallization_rows, row_labels
 from lenstui.readout.reduction import top_tokens
 from tests.by_hand import naive
+from tests.by_hand.checked_cells import PINS, assert_cells
+from tests.by_hand.widest import Widest
 from tests.tiny.families import FAMILIES, random_model, rms_norm
 
 TEXT = "Call me Ishmael. Some years ago"
 STORY = "Once upon a time there was a little girl named"
-PINS = (3, 71, 71, 270)
 NORM = FAMILIES["GPT-NeoX"].h_last
 
 Formula = Callable[[Tensor], Tensor]
@@ -40,22 +40,6 @@ same_model = settings(
 def tiny_formula(tiny: Model) -> Formula:
     weights = naive.weights(tiny.module)
     return lambda h: FAMILIES["GPT-NeoX"].logits(weights, h)
-
-
-def assert_cells(
-    cells: Cells, logits: Tensor, ids: Sequence[int], top_k: int = 3, tolerance: float = 2e-5
-) -> None:
-    """Every field, from logits `[rows, cols, vocabulary]`. A rank may be off by near ties."""
-    wanted = naive.numbers(logits, ids, PINS, top_k)
-    lowest, highest = (naive.numbers(logits, ids, PINS, top_k, margin=m) for m in (tolerance, -tolerance))
-    for field in fields(Cells):
-        name, ours, value = field.name, getattr(cells, field.name), wanted[field.name]
-        assert ours.shape == value.shape, name
-        assert ours.dtype == (np.int32 if name.endswith(("ids", "rank", "ranks")) else np.float32), name
-        if name.endswith(("rank", "ranks")):
-            assert ((lowest[name] <= ours) & (ours <= highest[name])).all(), name
-        else:
-            np.testing.assert_allclose(ours, value, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 @pytest.mark.parametrize("lens_name", ["logit", "tuned"])
@@ -239,23 +223,6 @@ def test_tiles_of_any_width_and_order_make_the_same_readout(
             np.testing.assert_allclose(
                 getattr(joined, field.name), getattr(cells, field.name), rtol=1e-5, atol=1e-5
             )
-
-
-class Widest(TorchDispatchMode):
-    """Remembers the most elements of any tensor made, and of any that has a vocabulary in its shape."""
-
-    def __init__(self, vocabulary: int) -> None:
-        super().__init__()
-        self.vocabulary = vocabulary
-        self.any = self.logits = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor):
-            self.any = max(self.any, result.numel())
-            if self.vocabulary in result.shape and func is not torch.ops.aten.t.default:
-                self.logits = max(self.logits, result.numel())
-        return result
 
 
 def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,9 @@ from lenstui.readout.cells import crystallization_rows
 from lenstui.readout.ranking import rank_cell
 from lenstui.readout.tiles import rows_to_read
 from tests.by_hand import naive
+from tests.by_hand.checked_cells import assert_cells
 from tests.by_hand.naive import Weights
-from tests.readout.test_readout import Widest, assert_cells
+from tests.by_hand.widest import Widest
 from tests.tiny.families import FAMILIES
 from tests.tiny.family import layer_norm, random_model
 

@@ -16,14 +16,8 @@ from lenstui.jobs.model_thread import ModelThread, Stop
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore import screen as explore
-from lenstui.tui.explore.prompt_box import PromptBox
 from tests.tiny.folders import neox_in
-
-LIMIT = 60.0  # seconds that anything may take on a busy machine
-
-
-class Over(BaseException):
-    """Ends a thread that works for an app whose test has ended."""
+from tests.tui.pilots.looking import Over, subtitle, until
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,21 +75,6 @@ def chat_model(tiny_model: Path, chat_tokenizer: Any) -> Path:
     shutil.copytree(tiny_model, folder)
     chat_tokenizer.save_pretrained(folder)
     return folder
-
-
-async def until(pilot: Pilot[None], happened: Callable[..., object], limit: float = LIMIT) -> None:
-    """Wait until something is true, or fail."""
-    for _ in range(int(limit / 0.02)):
-        if happened():
-            await pilot.pause()
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it never happened")
-
-
-def subtitle(app: LenstuiApp) -> str:
-    """What the prompt's frame says about the reading."""
-    return str(app.explore.query_one(PromptBox).border_subtitle or "")
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from textual.widgets import Input
 from lenstui.model.rows import parse_rows
 from lenstui.readout.reading import Reading
 from lenstui.tui.app import LenstuiApp
-from tests.tui.conftest import subtitle, until
-from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, told, wrong
-from tests.tui.test_snapshots import SIZES, show, still
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, wrong
+from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
 
@@ -81,7 +81,7 @@ async def test_without_a_model_it_says_so(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
         await pilot.press("escape", "b")
         await pilot.pause()
-        assert "No model is open yet" in told(still)
+        assert "No model is open yet" in said(still)
 
 
 async def test_nothing_is_appended_while_the_columns_are_not_known(opened: Any) -> None:
@@ -91,7 +91,7 @@ async def test_nothing_is_appended_while_the_columns_are_not_known(opened: Any) 
         for key in ("a", "G", "backspace"):
             await pilot.press(key)
             await pilot.pause()
-            assert "is being read anew" in told(app)
+            assert "is being read anew" in said(app)
             app.clear_notifications()
 
 

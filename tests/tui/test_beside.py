@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -21,14 +20,14 @@ from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
-from lenstui.tui.grid.pane import Pane
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.models.picker import Chosen, ModelPicker
 from lenstui.tui.session.session import Look
+from tests.by_hand.naive_values import naive_logits, naive_values
 from tests.tiny.folders import neox_in
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_difference import naive_logits, naive_values, said
+from tests.tui.pilots.beside_pilot import title, titles
+from tests.tui.pilots.looking import said, subtitle, until
 
 TEXT = "Hello, you"
 
@@ -89,14 +88,6 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
     app.beside.open(Start(model=str(folder), lens=folder / "lens.pt", **options))
     await until(pilot, lambda: app.explore.comparison is not None and subtitle(app).endswith(" s"))
-
-
-def title(app: LenstuiApp, lens: str) -> str:
-    return Text.from_markup(str(app.explore.query_one(f"#pane-{lens}", Pane).border_title)).plain
-
-
-def titles(app: LenstuiApp) -> list[str]:
-    return [title(app, lens) for lens in ("logit", "tuned")]
 
 
 def assert_shows(app: LenstuiApp, left: np.ndarray, right: np.ndarray) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import subtitle, until
 
 
 async def test_spaces_are_read(opened: Any) -> None:

@@ -18,17 +18,12 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.grid.grid import Cursor
-from tests.tui.conftest import until
-from tests.tui.test_snapshots import SIZES, WORDS, Still, show
+from tests.by_hand.made_up import WORDS
+from tests.tui.pilots.cell_pilot import lines
+from tests.tui.pilots.looking import until
+from tests.tui.pilots.still import SIZES, Still, show
 
 TEXT = "Hello, you"
-
-
-def lines(app: LenstuiApp, lens: str) -> list[list[str]]:
-    """What a list shows under its heading, word by word."""
-    tokens = app.screen.query_one(f"#tokens-{lens}", TokenList)
-    drawn = ["".join(segment.text for segment in tokens.render_line(y)) for y in range(1, tokens.size.height)]
-    return [line.split() for line in drawn if line.strip()]
 
 
 def title(app: LenstuiApp) -> str:

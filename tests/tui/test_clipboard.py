@@ -14,8 +14,8 @@ from textual.widgets import Input
 
 from lenstui.support import paths
 from lenstui.tui.explore import export
-from tests.tui.conftest import subtitle, until
-from tests.tui.pilots.export_pilot import TEXT, choose, copy, hint, id_of, pin, said, taken, write
+from tests.tui.pilots.export_pilot import TEXT, choose, copy, hint, id_of, pin, taken, write
+from tests.tui.pilots.looking import said, subtitle, until
 
 
 async def test_the_cell_the_row_and_the_column(opened: Any) -> None:

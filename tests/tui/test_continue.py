@@ -15,19 +15,15 @@ from lenstui.jobs.messages import ReadFailed
 from lenstui.jobs.read_request import Generation
 from lenstui.readout.cells import Cells
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.ask_generation import AskGeneration
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Cursor
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_snapshots import SIZES, show, still
+from tests.tui.pilots.generate_pilot import generate
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
 
 TEXT = "Hello, you"
-
-
-def told(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
 
 
 def cells(app: LenstuiApp, lens: str = "logit") -> Cells:
@@ -65,15 +61,6 @@ async def grown(pilot: Pilot[None], app: LenstuiApp, columns: int) -> None:
         pilot,
         lambda: len(app.explore.columns) == columns and app.explore.grids["logit"].read_columns == columns,
     )
-
-
-async def generate(pilot: Pilot[None], count: str, temperature: str = "0") -> None:
-    await pilot.press("G")
-    assert isinstance(pilot.app.screen, AskGeneration)
-    pilot.app.screen.query_one("#generation-count", Input).value = count
-    pilot.app.screen.query_one("#generation-temperature", Input).value = temperature
-    await pilot.press("enter")
-    await pilot.pause()
 
 
 async def test_append_takes_the_shown_lenss_top_token(opened: Any, tiny_model: Path) -> None:
@@ -120,7 +107,7 @@ async def test_step_back_and_no_further_than_the_text(opened: Any, tiny_model: P
         assert app.explore.query_one(PromptBox).prompt == TEXT
         await pilot.press("backspace")
         await pilot.pause()
-        assert "No token was appended" in told(app)
+        assert "No token was appended" in said(app)
 
 
 async def test_quick_keys_lose_nothing(opened: Any, tiny_model: Path) -> None:
@@ -216,7 +203,7 @@ async def test_the_context_is_told(opened: Any, tiny_model: Path) -> None:
         for key in ("a", "G"):
             await pilot.press(key)
             await pilot.pause()
-            assert "The context of 64 columns is full." in told(app)
+            assert "The context of 64 columns is full." in said(app)
         assert len(app.explore.columns) == 64
 
 
@@ -288,7 +275,7 @@ async def test_a_token_that_cannot_be_read_leaves_the_tail_as_it_was(
 
         monkeypatch.setattr(lenstui.readout.tiles, "read_tiles", fails)
         await pilot.press("a")
-        await until(pilot, lambda: "out of memory" in told(app))
+        await until(pilot, lambda: "out of memory" in said(app))
         monkeypatch.setattr(lenstui.readout.tiles, "read_tiles", whole)
         await pilot.press("i", "z", "enter")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
@@ -305,7 +292,7 @@ async def test_nothing_read_cannot_go_on(opened: Any) -> None:
         ):
             await app.explore.run_action(action)
             await pilot.pause()
-            assert why in told(app)
+            assert why in said(app)
 
 
 @pytest.mark.parametrize("size", SIZES)

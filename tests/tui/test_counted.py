@@ -9,7 +9,7 @@ import pytest
 
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.legend import Legend
-from tests.tui.test_two_prompts import ONE, OTHER, put_beside
+from tests.tui.pilots.beside_pilot import ONE, OTHER, put_beside
 
 
 @pytest.mark.parametrize(

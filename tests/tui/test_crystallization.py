@@ -30,9 +30,10 @@ from lenstui.tui.grid.cell import BAR, PLAIN_BAR
 from lenstui.tui.grid.grid import HEADER, Cursor, Grid
 from lenstui.tui.grid.settling import of_column, summary
 from lenstui.tui.help.keys import Keys
-from tests.tui.conftest import subtitle, until
+from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.grid_app import TEXTS, ColourApp, lines, random_cells
-from tests.tui.test_snapshots import COLUMNS, MODEL, SIZES, WORDS, cells, show, still
+from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.still import MODEL, SIZES, show, still
 
 __all__ = ["still"]
 
@@ -405,7 +406,7 @@ async def test_tiles_and_a_lens_in_training_change_the_summary(still: LenstuiApp
 
 async def test_it_is_kept_for_the_next_session(tiny_model: Path, tmp_path: Path) -> None:
     from lenstui.support.request import Start
-    from tests.tui.test_session import begun, read
+    from tests.tui.pilots.session_pilot import begun, read
 
     path = tmp_path / "state" / "session.json"
     for keys in (["c", "q"], ["q"]):

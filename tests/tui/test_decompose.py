@@ -28,11 +28,12 @@ from lenstui.tui.explore.pin_plot import PinPlot
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.shared.choice import Choice
-from tests.tui.conftest import subtitle, until
-from tests.tui.pilots.reread_pilot import cells, ids_of, mark, told
-from tests.tui.test_cell_screen import lines
-from tests.tui.test_snapshots import COLUMNS, MODEL, SIZES, WORDS, show, still
-from tests.tui.test_snapshots import cells as made_up
+from tests.by_hand.made_up import COLUMNS, WORDS
+from tests.by_hand.made_up import cells as made_up
+from tests.tui.pilots.cell_pilot import lines
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.reread_pilot import cells, ids_of, mark
+from tests.tui.pilots.still import MODEL, SIZES, show, still
 
 __all__ = ["still"]
 
@@ -112,7 +113,7 @@ async def test_s_shows_what_the_parts_add_and_back(opened: Any, tiny_model: Path
         await toggle(app, pilot)
         assert (explore.rows, mark(app)) == (ROWS, "prompt · sublayers")
         assert explore.rows[explore.panes.cursor.row] == "1"  # where it was
-        assert "side by side: there is no resid_mid" in told(app)
+        assert "side by side: there is no resid_mid" in said(app)
         check(app, tiny_model)
         places = [ROWS.index(label) for label in STREAM]
         parts = [row for row in range(len(ROWS)) if row not in places]
@@ -132,7 +133,7 @@ async def test_where_the_mlp_comes_second_there_is_the_stream_between(opened: An
     async with opened(TEXT, folder=sequential) as (app, pilot):
         await toggle(app, pilot)
         assert app.explore.rows == ("emb", *WITH_MID)
-        assert "resid_mid" not in told(app)
+        assert "resid_mid" not in said(app)
         check(app, sequential)
         await go_to(pilot, "1.mid")
         assert app.explore.rows[app.explore.panes.cursor.row] == "1.mid"
@@ -147,11 +148,11 @@ async def test_a_model_that_cannot_be_taken_apart_is_read_as_before(
     monkeypatch.setattr("lenstui.model.sublayers.parts_of", refused)
     async with opened(TEXT) as (app, pilot):
         await toggle(app, pilot)
-        assert told(app) == "What block 1 adds is not the sum of two parts."
+        assert said(app) == "What block 1 adds is not the sum of two parts."
         assert (app.explore.rows, mark(app)) == (STREAM, "prompt")
         assert app.explore.reading == app.explore.shown_reading == Reading()
         await toggle(app, pilot)  # asks again
-        assert told(app) == "What block 1 adds is not the sum of two parts."
+        assert said(app) == "What block 1 adds is not the sum of two parts."
 
 
 async def test_the_dialog_has_it_too(opened: Any) -> None:
@@ -175,7 +176,7 @@ async def test_before_a_model_is_open_there_is_nothing_to_take_apart(still: Lens
         still.explore.panes.grids["logit"].display = True
         still.explore.panes.focus_grid()
         await pilot.press("s")
-        assert told(still) == "No model is open yet: there is nothing to take apart."
+        assert said(still) == "No model is open yet: there is nothing to take apart."
 
 
 async def test_what_a_cell_of_a_part_says(opened: Any) -> None:
@@ -192,9 +193,9 @@ async def test_what_a_cell_of_a_part_says(opened: Any) -> None:
         await pilot.press("tab")
         for key in ("p", "a"):
             await pilot.press(key)
-            assert told(app) == NO_LENS_FOR
+            assert said(app) == NO_LENS_FOR
         await pilot.press("G")
-        assert told(app).startswith("A part of a block is no place to stop at")
+        assert said(app).startswith("A part of a block is no place to stop at")
         await pilot.press("enter")
         screen = app.screen
         assert isinstance(screen, CellScreen)
@@ -244,7 +245,7 @@ async def test_generation_goes_on_from_a_row_of_the_stream(opened: Any) -> None:
 async def test_a_row_that_is_not_read_is_said(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await go_to(pilot, "1.attn")
-        assert told(app) == "Row 1.attn is not among those that are read: s reads parts of blocks."
+        assert said(app) == "Row 1.attn is not among those that are read: s reads parts of blocks."
 
 
 async def test_the_keys_tell_of_it(opened: Any) -> None:

@@ -22,8 +22,10 @@ from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.session.session import Look
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_snapshots import COLUMNS, MODEL, SIZES, WORDS, cells, show, still
+from tests.by_hand.made_up import COLUMNS, WORDS, cells
+from tests.by_hand.naive_values import naive_logits, naive_values
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.still import MODEL, SIZES, show, still
 
 __all__ = ["still"]
 
@@ -56,42 +58,6 @@ def legend(app: LenstuiApp) -> str:
 def shown(app: LenstuiApp) -> list[str]:
     """The panes on screen."""
     return [pane.lens for pane in app.explore.query(Pane) if pane.region]
-
-
-def said(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
-
-
-def naive_logits(folder: Path, text: str) -> dict[str, np.ndarray]:
-    """`[rows, columns, vocabulary]` of each lens, float64."""
-    import torch
-
-    from lenstui.lens import load, open_lens
-    from lenstui.model.residual import residual_stream
-    from lenstui.model.tokens import encode
-
-    model, lens = load(str(folder)), open_lens(folder / "lens.pt")
-    ids = torch.tensor([encode(model.tokenizer, text).ids])
-    h = residual_stream(model.module, model.anatomy, ids)[:, 0]
-    with torch.no_grad():
-        logit = torch.stack([model.head(x) for x in h])
-        moved = [x + x @ a.T + b for x, a, b in zip(h, lens.weight, lens.bias, strict=False)]
-        tuned = torch.stack([model.head(x) for x in (*moved, h[-1])])
-    return {"logit": logit.double().numpy(), "tuned": tuned.double().numpy()}
-
-
-def naive_values(logits: np.ndarray) -> dict[str, np.ndarray]:
-    """Some values by key, `[rows, columns]`."""
-    p = np.exp(logits - logits.max(-1, keepdims=True))
-    p /= p.sum(-1, keepdims=True)
-    final = p[-1]
-    of_top1 = np.take_along_axis(logits, np.broadcast_to(final.argmax(-1), p.shape[:2])[..., None], -1)
-    return {
-        "prob": p.max(-1),
-        "entropy": -(p * np.log(p)).sum(-1),
-        "kl": (final * np.log(final / p)).sum(-1),
-        "rank": (logits > of_top1).sum(-1).astype(float),
-    }
 
 
 async def test_numbers_are_tuned_minus_logit(opened: Any, tiny_model: Path) -> None:

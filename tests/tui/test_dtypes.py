@@ -20,9 +20,9 @@ from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.lenses.table import size_text
 from lenstui.tui.models.picker import Chosen, ModelPicker
 from lenstui.tui.models.table import ModelTable
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_model_picker import detail, names
-from tests.tui.test_snapshots import MODEL
+from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.models_pilot import detail, names
+from tests.tui.pilots.still import MODEL
 
 TEXT = "Hello, you"
 

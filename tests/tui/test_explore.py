@@ -24,7 +24,7 @@ from lenstui.tui.help.keys import Keys
 from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.status_bar import StatusBar
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import subtitle, until
 
 TEXT = "Hello, you"
 

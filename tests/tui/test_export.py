@@ -18,9 +18,9 @@ from lenstui.readout.reading import Reading
 from lenstui.support import paths
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.question import Question
-from tests.tui.conftest import subtitle, until
-from tests.tui.pilots.export_pilot import TEXT, choose, copy, hint, pin, said, taken, without_value, write
-from tests.tui.test_snapshots import SIZES, show, still
+from tests.tui.pilots.export_pilot import TEXT, choose, copy, hint, pin, taken, without_value, write
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
 

@@ -9,29 +9,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.grid.grid import Cursor
-from tests.tui.test_snapshots import SIZES, show, still
+from tests.tui.pilots.find_pilot import ask, cursor
+from tests.tui.pilots.looking import said
+from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
 
 TEXT = "Hello, yellow bell"
-
-
-def told(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
-
-
-def cursor(app: LenstuiApp) -> Cursor:
-    return app.explore.panes.cursor
-
-
-async def ask(pilot: Pilot[None], key: str, word: str) -> None:
-    await pilot.press(key)
-    assert isinstance(pilot.app.screen, AskWord)
-    names = {" ": "space", ",": "comma", "'": "apostrophe"}
-    await pilot.press(*[names.get(letter, letter) for letter in word], "enter")
-    await pilot.pause()
 
 
 async def test_go_to_says_what_it_wants(opened: Any) -> None:
@@ -46,13 +31,13 @@ async def test_find_goes_round_both_ways_and_says_how_many(opened: Any) -> None:
         assert expected == [1, 8, 15]
         await ask(pilot, "slash", "E")  # case does not matter; from the last column it begins anew
         assert cursor(app) == Cursor(3, 1)
-        assert '"E" is in 3 of 18 columns; this is number 1.' in told(app)
+        assert '"E" is in 3 of 18 columns; this is number 1.' in said(app)
         seen = []
         for key in ("n", "n", "n", "N", "N"):
             await pilot.press(key)
             seen.append(cursor(app).column)
         assert seen == [8, 15, 1, 15, 8]
-        assert "this is number 2." in told(app)
+        assert "this is number 2." in said(app)
         await ask(pilot, "slash", "y")  # where the cursor is counts when it is new
         assert cursor(app).column == 7
         await ask(pilot, "slash", "y")
@@ -63,19 +48,19 @@ async def test_a_space_is_found_as_it_is_shown(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await ask(pilot, "slash", " ")
         assert TEXT[cursor(app).column] == " "
-        assert '"·" is in 2 of 18 columns' in told(app)
+        assert '"·" is in 2 of 18 columns' in said(app)
 
 
 async def test_what_is_not_there_is_said(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await pilot.press("n")
-        assert "Nothing is being looked for" in told(app)
+        assert "Nothing is being looked for" in said(app)
         before = cursor(app)
         await ask(pilot, "slash", "[z]")
-        assert 'No column has "[z]".' in told(app)
+        assert 'No column has "[z]".' in said(app)
         assert cursor(app) == before
         await pilot.press("slash", "e", "escape", "n")
-        assert 'No column has "[z]".' in told(app)  # what was not entered was not looked for
+        assert 'No column has "[z]".' in said(app)  # what was not entered was not looked for
 
 
 @pytest.mark.parametrize(
@@ -112,7 +97,7 @@ async def test_go_to(opened: Any, word: str, row: int, column: int) -> None:
 async def test_nowhere_to_go_is_said(opened: Any, word: str, why: str) -> None:
     async with opened(TEXT) as (app, pilot):
         await ask(pilot, "g", word)
-        assert why in told(app)
+        assert why in said(app)
         assert cursor(app) == Cursor(3, 17)
 
 
@@ -121,7 +106,7 @@ async def test_with_nothing_read_there_is_nowhere_to_go(opened: Any) -> None:
         for action in ("find", "find_next(1)", "go_to"):
             await app.explore.run_action(action)
             await pilot.pause()
-            assert "Nothing is read yet" in told(app)
+            assert "Nothing is read yet" in said(app)
             assert app.screen is app.explore
 
 

@@ -14,9 +14,10 @@ from lenstui.jobs.messages import WordFound, WordNotFound
 from lenstui.readout.cells import first_rows
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.grid.grid import Cursor, Grid
-from tests.tui.conftest import until
-from tests.tui.test_find import ask, cursor, told
-from tests.tui.test_snapshots import WORDS, cells, show, still
+from tests.by_hand.made_up import WORDS, cells
+from tests.tui.pilots.find_pilot import ask, cursor
+from tests.tui.pilots.looking import said, until
+from tests.tui.pilots.still import show, still
 
 __all__ = ["still"]
 
@@ -49,8 +50,8 @@ async def answer(app: LenstuiApp, pilot: Pilot[None], tokens: list[int], *, whol
     texts = app.explore._texts
     pairs = tuple((token, texts.get(token, f"t{token}")) for token in tokens)
     app.explore.post_message(WordFound("word", pairs, whole))
-    await until(pilot, lambda: told(app))
-    return told(app)
+    await until(pilot, lambda: said(app))
+    return said(app)
 
 
 @pytest.mark.parametrize("shown", ["logit", "tuned"])
@@ -154,9 +155,9 @@ async def test_the_word_is_looked_up_and_nothing_is_pinned(opened: Any) -> None:
         for word, what in (("q", '"q": '), ("zebra", 'No token is "zebra", its first one is "z": ')):
             app.clear_notifications()
             await ask(pilot, "F", word)
-            await until(pilot, lambda: told(app))
-            assert told(app).startswith(what)
-            assert "top-1" in told(app)
+            await until(pilot, lambda: said(app))
+            assert said(app).startswith(what)
+            assert "top-1" in said(app)
         assert app.explore.panel.pins == ()
         await pilot.press("F", "q", "escape")
         assert app.screen is app.explore
@@ -166,10 +167,10 @@ async def test_why_it_can_not_be_found(opened: Any) -> None:
     async with opened("") as (app, pilot):
         await app.explore.run_action("first_row")
         await pilot.pause()
-        assert "Nothing is read yet" in told(app)
+        assert "Nothing is read yet" in said(app)
     async with opened(TEXT) as (app, pilot):
         app.explore.post_message(WordNotFound("The model has no logit for it."))
-        await until(pilot, lambda: "no logit" in told(app))
+        await until(pilot, lambda: "no logit" in said(app))
         for grid in app.explore.grids.values():
             grid.start(LABELS, TEXT, 300)
         assert await answer(app, pilot, [5]) == "This column is not read yet."

@@ -12,7 +12,6 @@ from lenstui.fitting.names import claim
 from lenstui.jobs.fit_messages import Phase
 from lenstui.lens import open_lens
 from lenstui.tui.app import LenstuiApp
-from tests.tui.conftest import until
 from tests.tui.pilots.fit_pilot import (
     begin,
     endless,
@@ -24,6 +23,7 @@ from tests.tui.pilots.fit_pilot import (
     until_phase,
     until_steps,
 )
+from tests.tui.pilots.looking import until
 
 __all__ = ["endless", "few_stories", "folder", "text"]
 

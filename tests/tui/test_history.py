@@ -16,7 +16,7 @@ from lenstui.support.request import Start
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.screen import EMPTY
 from lenstui.tui.session.history import LONGEST, MOST, History, Walk
-from tests.tui.test_snapshots import Still, show
+from tests.tui.pilots.still import Still, show
 
 
 @pytest.fixture

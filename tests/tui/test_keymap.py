@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings
@@ -12,15 +12,12 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.help.keys import Key, Keys, _line
 from lenstui.tui.keymap import bindings_of, check, places
-from tests.tui.test_snapshots import Still, show
+from tests.tui.pilots.looking import footer
+from tests.tui.pilots.still import Still, show
 
 
 def notice(app: LenstuiApp) -> str:
     return str(app.explore.query_one("#notice", Static).render())
-
-
-def footer(app: LenstuiApp) -> str:
-    return " ".join(str(key.render()) for key in app.screen.query_one(Footer).query("FooterKey"))
 
 
 async def search(pilot: Pilot[None], key: str, word: str) -> str:

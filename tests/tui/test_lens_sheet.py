@@ -16,8 +16,8 @@ from lenstui.lens.card import TranslatorSize
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.sheet import LensSheet, _number
 from lenstui.tui.lenses.table import LensTable, size_text
-from tests.tui.conftest import until
 from tests.tui.pilots.lenses_pilot import TEXT, choose, folder, go, sizes
+from tests.tui.pilots.looking import until
 
 __all__ = ["folder"]
 

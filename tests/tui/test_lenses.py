@@ -17,8 +17,8 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
-from tests.tui.conftest import until
 from tests.tui.pilots.lenses_pilot import TEXT, chosen, folder, go, hint, names, notes
+from tests.tui.pilots.looking import until
 
 __all__ = ["folder"]
 

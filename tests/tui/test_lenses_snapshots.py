@@ -19,7 +19,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.file_dialogs import SaveLens
 from lenstui.tui.shared.question import Question
-from tests.tui.test_snapshots import MODEL, SIZES, Still, show
+from tests.tui.pilots.still import MODEL, SIZES, Still, show
 
 HOME = Path("/home/ada/.local/share/lenstui/lenses")
 FIT = {

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from lenstui.jobs import models as model_list
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
@@ -26,7 +26,8 @@ from lenstui.tui.models.picker import Chosen, ModelPicker
 from lenstui.tui.models.search import suiting
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.status_bar import StatusBar
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.models_pilot import detail, names
 
 PYTHIA = ListedModel("EleutherAI/pythia-14m", "cache", "gpt_neox", revisions=("step1", "step2", "main"))
 LONGER = ListedModel("EleutherAI/pythia-14m-deduped", "cache", "gpt_neox")
@@ -45,14 +46,6 @@ def cache(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / ref).write_text(commit)
     return tmp_path / "hub"
-
-
-def names(app: LenstuiApp) -> list[str]:
-    return [model.name for model in app.screen.query_one(ModelTable)._models]
-
-
-def detail(app: LenstuiApp) -> str:
-    return str(app.screen.query_one("#model-detail", Static).render())
 
 
 def typed(app: LenstuiApp, text: str) -> None:

@@ -19,9 +19,9 @@ from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.grid.grid import Cursor
 from tests.tiny.overflowing import EARLY, LATE, LOUD, overflowing
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.generate_pilot import generate
+from tests.tui.pilots.looking import subtitle, until
 from tests.tui.pilots.prompt_sets_pilot import go, notes, table
-from tests.tui.test_continue import generate
 
 PROMPT, AT = f"one {LOUD}two", 4  # the column of `~`, whose last row overflows
 

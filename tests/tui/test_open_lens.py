@@ -13,8 +13,8 @@ from lenstui.tui.grid.grid import Cursor, Grid
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.shared.file_dialogs import OpenLens
-from tests.tui.conftest import subtitle, until
 from tests.tui.pilots.lenses_pilot import TEXT, choose, chosen, folder, go, notes, pick, status
+from tests.tui.pilots.looking import subtitle, until
 
 __all__ = ["folder"]
 

@@ -20,8 +20,10 @@ from lenstui.tui.explore.pins import NOTHING_PINNED
 from lenstui.tui.grid import pins
 from lenstui.tui.session.session import Look
 from lenstui.tui.shared.axis import even_axis_down, rank_axis
-from tests.tui.test_pins import TEXT, coloured_by, grid, pin_word, said
-from tests.tui.test_snapshots import COLUMNS, WORDS, cells, show, still
+from tests.by_hand.made_up import COLUMNS, WORDS, cells
+from tests.tui.pilots.looking import said
+from tests.tui.pilots.pins_pilot import TEXT, coloured_by, grid, pin_word
+from tests.tui.pilots.still import show, still
 
 __all__ = ["still"]
 

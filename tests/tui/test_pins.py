@@ -16,29 +16,19 @@ from lenstui.jobs.slots import Slots
 from lenstui.readout.cells import Tile
 from lenstui.readout.values import NEUTRAL, NO_LEVEL, Scale, nats_text
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.ask_word import AskWord
-from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.explore.pin_plot import PinPlot, percent_text
 from lenstui.tui.grid import pins
-from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_snapshots import COLUMNS, SIZES, WORDS, cells, show, still
+from tests.by_hand.made_up import COLUMNS, WORDS, cells
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.pins_pilot import TEXT, coloured_by, grid, panel, pin_word, settled
+from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
-
-TEXT = "Hello, you"
-
-
-def grid(app: LenstuiApp, lens: str = "logit") -> Grid:
-    return app.explore.query_one(f"#grid-{lens}", Grid)
-
-
-def panel(app: LenstuiApp) -> CellPanel:
-    return app.explore.query_one(CellPanel)
 
 
 def shown(app: LenstuiApp) -> list[str]:
@@ -47,32 +37,6 @@ def shown(app: LenstuiApp) -> list[str]:
 
 def line(app: LenstuiApp) -> str:
     return app.explore.query_one(PinLine).render().plain
-
-
-def said(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
-
-
-async def settled(app: LenstuiApp, pilot: Any) -> None:
-    """Until the numbers of all pins are read."""
-    count = len(panel(app).pins)
-
-    def done() -> bool:
-        cells = grid(app).cells
-        read = cells is not None and cells.pin_ranks.shape[2] == count and (cells.pin_ranks >= 0).all()
-        return bool(read) and subtitle(app).endswith(" s")
-
-    await until(pilot, done)
-    await pilot.pause(0.1)
-
-
-async def pin_word(app: LenstuiApp, pilot: Any, word: str) -> None:
-    await pilot.press("P")
-    assert isinstance(app.screen, AskWord)
-    app.screen.query_one(Input).value = word
-    await pilot.press("enter")
-    await until(pilot, lambda: app.screen is app.explore and (app._notifications or panel(app).pins))
-    await settled(app, pilot)
 
 
 async def test_the_numbers_of_a_pin_are_those_of_the_whole_distribution(
@@ -291,15 +255,6 @@ async def test_a_word_that_is_found_late_finds_the_cursor_where_it_is(opened: An
         await until(pilot, lambda: shown(app) == ["q"])
         await settled(app, pilot)
         assert grid(app).cursor == Cursor(2, len(TEXT) - 3)
-
-
-async def coloured_by(app: LenstuiApp, pilot: Any, key: str) -> None:
-    """Go round the values to this one."""
-    for _ in range(12):
-        if app.explore.panes.value.key == key:
-            return
-        await pilot.press("v")
-    raise AssertionError(f"{key} is not among them")
 
 
 async def test_the_values_of_pins_are_there_where_there_are_pins(opened: Any) -> None:

@@ -16,7 +16,7 @@ from lenstui.readout.reading import Reading
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.prompt_sets.view import SORT_COLUMNS, SetView
-from tests.tui.conftest import until
+from tests.tui.pilots.looking import until
 from tests.tui.pilots.prompt_sets_pilot import (
     CASES,
     READ,

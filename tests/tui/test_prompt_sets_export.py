@@ -19,9 +19,9 @@ from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.prompt_sets.table import end
 from lenstui.tui.prompt_sets.view import SetView
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import subtitle, until
 from tests.tui.pilots.prompt_sets_pilot import CASES, file, go, table
-from tests.tui.test_snapshots import show, still
+from tests.tui.pilots.still import show, still
 
 __all__ = ["file", "still"]
 

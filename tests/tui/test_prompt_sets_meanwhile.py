@@ -14,7 +14,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.shared.file_dialogs import OpenPrompts
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import subtitle, until
 from tests.tui.pilots.prompt_sets_pilot import (
     file,
     go,

@@ -15,8 +15,8 @@ from lenstui.readout.reading import Reading
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.session.session import Session
-from tests.tui.conftest import subtitle, until
-from tests.tui.pilots.reread_pilot import mark, reread, told
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.reread_pilot import mark, reread
 
 
 async def begun(pilot: Pilot[None], app: LenstuiApp) -> None:
@@ -68,7 +68,7 @@ async def test_a_session_goes_on_as_far_as_the_tokenizer_lets_it(
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
         assert app.explore.shown_reading == replace(wanted, chat=False)
-        assert "This tokenizer has no chat template." in told(app)
+        assert "This tokenizer has no chat template." in said(app)
 
 
 async def test_each_model_has_its_own(tmp_path: Path, chat_model: Path, tiny_model: Path) -> None:
@@ -88,6 +88,6 @@ async def test_each_model_has_its_own(tmp_path: Path, chat_model: Path, tiny_mod
         await reread(app, pilot, words={"final_norm": "off", "chat": "off"})
         await open_model(pilot, tiny_model)
         assert mark(app) == "prompt"
-        assert "This tokenizer has no chat template." in told(app)
+        assert "This tokenizer has no chat template." in said(app)
         await open_model(pilot, chat_model)
         assert mark(app) == "prompt · no final norm"

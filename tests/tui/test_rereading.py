@@ -24,9 +24,9 @@ from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.reading import nearest
 from lenstui.tui.grid.grid import Cursor
-from tests.tui.conftest import subtitle, until
-from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, told, wrong
-from tests.tui.test_cell_screen import lines
+from tests.tui.pilots.cell_pilot import lines
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, wrong
 
 # rows
 
@@ -79,7 +79,7 @@ async def test_rows_and_all_that_goes_by_them(opened: Any, tiny_model: Path) -> 
             await pilot.press("g", *["space" if letter == " " else letter for letter in word], "enter")
             await pilot.pause()
             assert explore.panes.cursor.row == row
-            assert why is None or why in told(app)
+            assert why is None or why in said(app)
 
         await reread(app, pilot, "every 2")
         assert explore.rows == ("emb", "1", "2")
@@ -203,8 +203,8 @@ async def test_bos(opened: Any, tiny_model: Path) -> None:
 
 
 async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
-    said = [{"role": "user", "content": TEXT}]
-    theirs = chat_tokenizer.apply_chat_template(said, add_generation_prompt=True, return_dict=False)
+    messages = [{"role": "user", "content": TEXT}]
+    theirs = chat_tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     async with opened(TEXT, folder=chat_model) as (app, pilot):
         await pilot.press("left")
         await reread(app, pilot, words={"chat": "on"})
@@ -224,7 +224,7 @@ async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
         assert app.explore.reading == Reading(chat=True)
 
         await pilot.press("i", "ctrl+u", *"refuse", "enter")  # a text that the template does not take
-        await until(pilot, lambda: "cannot be applied: I will not." in told(app))
+        await until(pilot, lambda: "cannot be applied: I will not." in said(app))
         assert mark(app) == "prompt · chat"
 
 
@@ -232,7 +232,7 @@ async def test_a_reading_that_fails_leaves_all_as_it_was(opened: Any, chat_model
     async with opened("I refuse", folder=chat_model) as (app, pilot):
         before = cells(app)
         await ask(pilot, words={"chat": "on"})
-        await until(pilot, lambda: "cannot be applied" in told(app))
+        await until(pilot, lambda: "cannot be applied" in said(app))
         assert mark(app) == "prompt"
         assert app.explore.reading == Reading()
         token = int(before.top_ids[3, -1, 0])

@@ -12,8 +12,8 @@ from textual.widgets import Input
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.shared.file_dialogs import SaveLens, SaveLensFolder
 from lenstui.tui.shared.question import Question
-from tests.tui.conftest import until
 from tests.tui.pilots.lenses_pilot import TEXT, folder, go, names, notes, pick, read_only, status
+from tests.tui.pilots.looking import until
 
 __all__ = ["folder", "read_only"]
 

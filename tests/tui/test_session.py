@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +15,18 @@ from textual.widgets import Static
 from lenstui.opening.opened import open_model
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import Settings
-from lenstui.tui.app import FIRST_PROMPT, LenstuiApp
+from lenstui.tui.app import FIRST_PROMPT
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.session.session import Look, Session, depth_of
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_snapshots import Still, show
+from tests.tui.pilots.looking import until
+from tests.tui.pilots.session_pilot import begun, read
+from tests.tui.pilots.still import Still, show
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "session.json"
-
-
-def begun(start: Start, path: Path, settings: Settings | None = None) -> LenstuiApp:
-    """The program as it starts where the last session ended."""
-    session = Session(path)
-    start, look = session.resume(start)
-    start = replace(start, top_k=depth_of(look) or start.top_k)
-    app = LenstuiApp(start, settings, session=session, look=look)
-    app.show_theme(session.theme(settings or Settings()))
-    return app
-
-
-async def read(app: LenstuiApp, pilot: Any) -> None:
-    await until(pilot, lambda: subtitle(app).endswith(" s"))
 
 
 async def test_everything_is_as_it_was(path: Path, tiny_model: Path) -> None:

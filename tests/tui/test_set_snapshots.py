@@ -19,7 +19,8 @@ from lenstui.readout.sets.prompts import Case
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.prompt_sets.screen import PromptSets
-from tests.tui.test_snapshots import MODEL, ROWS, SIZES, WORDS, show, still
+from tests.by_hand.made_up import ROWS, WORDS
+from tests.tui.pilots.still import MODEL, SIZES, show, still
 
 __all__ = ["still"]
 

@@ -25,8 +25,8 @@ from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.shared.shown import Unprintable, shown
 from tests.programs.forked import Forked
 from tests.programs.pty_terminal import Terminal
-from tests.tui.conftest import until
 from tests.tui.pilots.lenses_pilot import TEXT, folder, go, hint, notes, status
+from tests.tui.pilots.looking import until
 
 __all__ = ["folder"]
 

@@ -15,7 +15,7 @@ from lenstui.support.settings import Settings
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode
 from lenstui.tui.shared.themes import DARK, LIGHT, THEMES, rich_colour
-from tests.tui.test_snapshots import Still, show
+from tests.tui.pilots.still import Still, show
 
 
 @pytest.fixture(autouse=True)

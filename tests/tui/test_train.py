@@ -20,7 +20,6 @@ from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.training import fields as fit_fields
 from lenstui.tui.training.loss_curve import LossCurve
 from lenstui.tui.training.screen import Train
-from tests.tui.conftest import until
 from tests.tui.pilots.fit_pilot import (
     begin,
     endless,
@@ -33,6 +32,7 @@ from tests.tui.pilots.fit_pilot import (
     until_phase,
     until_steps,
 )
+from tests.tui.pilots.looking import until
 
 __all__ = ["endless", "few_stories", "folder", "text"]
 

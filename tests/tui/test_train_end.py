@@ -13,7 +13,6 @@ from lenstui.tui.grid.pane import Pane
 from lenstui.tui.shared.question import Question
 from lenstui.tui.training.quit import QuitTraining
 from lenstui.tui.training.screen import Train
-from tests.tui.conftest import until
 from tests.tui.pilots.fit_pilot import (
     begin,
     endless,
@@ -26,6 +25,7 @@ from tests.tui.pilots.fit_pilot import (
     until_phase,
     until_steps,
 )
+from tests.tui.pilots.looking import until
 
 __all__ = ["endless", "few_stories", "folder", "text"]
 

@@ -13,7 +13,6 @@ from lenstui.fitting.options import PRESETS
 from lenstui.jobs.fit_messages import Phase
 from lenstui.support.errors import LensError
 from lenstui.tui.shared.status_bar import StatusBar
-from tests.tui.conftest import until
 from tests.tui.pilots.fit_pilot import (
     STORY,
     begin,
@@ -28,6 +27,7 @@ from tests.tui.pilots.fit_pilot import (
     until_phase,
     until_steps,
 )
+from tests.tui.pilots.looking import until
 
 __all__ = ["endless", "few_stories", "folder", "text"]
 

@@ -14,7 +14,6 @@ from lenstui.jobs.fit_messages import Phase
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.training.form import TrainForm
 from lenstui.tui.training.screen import Train
-from tests.tui.conftest import until
 from tests.tui.pilots.fit_pilot import (
     DOCUMENTS,
     few_stories,
@@ -25,6 +24,7 @@ from tests.tui.pilots.fit_pilot import (
     status,
     text,
 )
+from tests.tui.pilots.looking import until
 
 __all__ = ["few_stories", "folder", "text"]
 

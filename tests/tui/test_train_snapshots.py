@@ -26,8 +26,9 @@ from lenstui.jobs.fit_messages import (
     UnfinishedFound,
 )
 from lenstui.tui.training.service import FitService
-from tests.tui.test_keymap import footer
-from tests.tui.test_snapshots import SIZES, WORDS, Still, cells, show, still
+from tests.by_hand.made_up import WORDS, cells
+from tests.tui.pilots.looking import footer
+from tests.tui.pilots.still import SIZES, Still, show, still
 
 __all__ = ["still"]  # the fixture
 

@@ -27,26 +27,16 @@ from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.models.picker import Chosen
 from lenstui.tui.prompt_sets.screen import PromptSets
-from tests.tui.conftest import subtitle, until
-from tests.tui.test_beside import titles
-from tests.tui.test_difference import naive_logits, naive_values, said
-from tests.tui.test_snapshots import COLUMNS, MODEL, SIZES, WORDS, cells, show, still
+from tests.by_hand.made_up import COLUMNS, WORDS, cells
+from tests.by_hand.naive_values import naive_logits, naive_values
+from tests.tui.pilots.beside_pilot import ONE, OTHER, put_beside, titles
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.still import MODEL, SIZES, show, still
 
 __all__ = ["still"]  # a fixture
 
-ONE, OTHER = "Hello, you", "Hello and you"
 GAP = range(6, 9)  # "Hello," and "Hello " + "an" + "d", then both end with " you"
 KEPT = [*range(6), *range(9, len(OTHER))]
-
-
-async def put_beside(app: LenstuiApp, pilot: Pilot[None], text: str) -> None:
-    await pilot.press("B")
-    await until(pilot, lambda: isinstance(app.screen, AskPrompt))
-    app.screen.query_one(PromptBox).show(text)
-    await pilot.press("enter")
-    await until(pilot, lambda: app.screen is app.explore)
-    await until(pilot, lambda: app.explore.comparison is not None and " and " in subtitle(app))
-    await until(pilot, lambda: subtitle(app).endswith(" s"))
 
 
 def assert_shows(app: LenstuiApp, lens: str, logits: np.ndarray, gap: range = range(0)) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.tui.conftest import subtitle, until
 from tests.tui.pilots.fit_pilot import notes
+from tests.tui.pilots.looking import subtitle, until
 
 
 @pytest.fixture(scope="module")

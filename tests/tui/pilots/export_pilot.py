@@ -10,13 +10,9 @@ from textual.widgets import Input, Label, OptionList
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid import pins
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import said, subtitle, until
 
 TEXT = "Hello, you"
-
-
-def said(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
 
 
 def hint(app: LenstuiApp) -> str:

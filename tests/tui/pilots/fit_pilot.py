@@ -19,7 +19,7 @@ from lenstui.tui.training import fields as fit_fields
 from lenstui.tui.training.fields import BUNDLED_TEXT
 from lenstui.tui.training.form import TrainForm
 from lenstui.tui.training.screen import Train
-from tests.tui.conftest import Over, until
+from tests.tui.pilots.looking import Over, until
 
 STORY = "Once upon a time there was a little fox number {}. It ran over the hills and far away, all day long."
 DOCUMENTS = 20  # three of them are held out

@@ -17,7 +17,7 @@ from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.sheet import LensSheet
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.shared.status_bar import StatusBar
-from tests.tui.conftest import until
+from tests.tui.pilots.looking import until
 
 TEXT = "Hello, you"
 

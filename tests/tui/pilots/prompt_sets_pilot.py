@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.prompt_sets.table import SetTable
-from tests.tui.conftest import until
+from tests.tui.pilots.looking import until
 
 CASES = [
     {"prompt": "Hello, you ", "target": "q", "group": "greetings"},

@@ -16,14 +16,10 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_reading import AskReading
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.shared.choice import Choice
-from tests.tui.conftest import subtitle, until
+from tests.tui.pilots.looking import subtitle, until
 
 TEXT = "Hello, you"
 NONE: Mapping[str, str] = {}
-
-
-def told(app: LenstuiApp) -> str:
-    return " ".join(str(note.message) for note in app._notifications)
 
 
 def mark(app: LenstuiApp) -> str:
