@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .forked import Forked, forked
-from .lens.byte_level import byte_level_tokenizer
+from tests.programs.forked import Forked, forked
+from tests.tiny.byte_level import byte_level_tokenizer
+from tests.tiny.folders import CONTEXT, llama_in, neox_in
 
 if TYPE_CHECKING:
     from lenstui.lens import Model
 
 ROOT = Path(__file__).parents[1]
-CONTEXT = 96  # tokens that the model of `neox_folder` takes
 
 # Tests run side by side, and most of their models are tiny: one thread each, in child processes too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -90,52 +90,29 @@ def chat_tokenizer(byte_tokenizer: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
+def tiny(byte_tokenizer: Any) -> Model:
+    """A random GPT-NeoX: 3 blocks, d 32, vocabulary 272."""
+    from lenstui.lens import wire
+    from tests.tiny.families import FAMILIES, random_model
+
+    return wire("tiny", random_model(FAMILIES["GPT-NeoX"].config), byte_tokenizer)
+
+
+@pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
     """A random Llama with one token per byte, 64 columns."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=258,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    byte_tokenizer.save_pretrained(folder)
-    return folder
+    return llama_in(tmp_path_factory.mktemp("models") / "tiny", byte_tokenizer)
 
 
 @pytest.fixture(scope="session")
 def neox_folder(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> Path:
     """Folder of a random GPT-NeoX of two blocks that reads bytes, with a random tuned lens beside it."""
     import torch
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     from lenstui.lens import TunedLens, save_lens
 
-    torch.manual_seed(0)
-    config = GPTNeoXConfig(
-        vocab_size=258,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=CONTEXT,
-        initializer_range=0.3,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    GPTNeoXForCausalLM(config).save_pretrained(folder)
-    byte_tokenizer.save_pretrained(folder)
+    neox_in(folder, byte_tokenizer, blocks=2, heads=2, context=CONTEXT)
     save_lens(TunedLens(torch.randn(2, 32, 32) / 20, torch.randn(2, 32) / 20), folder.parent / "mine.pt")
     return folder
 

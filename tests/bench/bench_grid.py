@@ -23,9 +23,12 @@ import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Cells
 
 QUIET = 0.08  # seconds without a byte after which an answer is over
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
@@ -42,7 +45,7 @@ STEPS = [
 SCROLLS = STEPS[2][0], STEPS[3][0]
 
 
-def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5):
+def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5) -> Cells:
     """Cells that no two of are alike: the worst case for what is sent."""
     from lenstui.readout.cells import Cells
 

@@ -24,8 +24,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "lens"))
-from byte_level import byte_level_tokenizer
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.tiny.byte_level import byte_level_tokenizer
 
 D, VOCABULARY, TEXT = 2048, 32000, "The trees are green and the sky is blue."
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}

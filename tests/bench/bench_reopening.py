@@ -19,7 +19,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "lens"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 def resident() -> float:
@@ -32,8 +32,9 @@ def resident() -> float:
 
 def write(folder: Path) -> None:
     import torch
-    from byte_level import byte_level_tokenizer
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    from tests.tiny.byte_level import byte_level_tokenizer
 
     sizes: dict[str, Any] = {
         "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 4,
@@ -58,7 +59,9 @@ def main() -> None:
         os.environ |= {f"XDG_{kind}_HOME": f"{work}/{kind}" for kind in ("DATA", "CONFIG", "STATE")}
         write(Path(work))
         from lenstui.jobs.messages import LoadFailed, ReadFailed
-        from lenstui.jobs.model import ModelJobs, ReadRequest
+        from lenstui.jobs.model import ModelJobs
+        from lenstui.jobs.read import ReadJobs
+        from lenstui.jobs.read_request import ReadRequest
         from lenstui.readout.reading import Reading
         from lenstui.support.request import Start
 
@@ -69,13 +72,14 @@ def main() -> None:
                 failures.append(message)
 
         job = ModelJobs(post)
+        reading = ReadJobs(post, job)
         models: list[weakref.ref[Any]] = []
         base = 0.0
         for number in range(given.times):
             job.load(Start(model=f"{work}/{('llama', 'neox')[number % 2]}", device="cpu"), lambda: False)
             assert job.opened is not None
             models.append(weakref.ref(job.opened.model.module))
-            job.read(ReadRequest(number, "The trees are green.", 20, 3, Reading()), lambda: False)
+            reading.read(ReadRequest(number, "The trees are green.", 20, 3, Reading()), lambda: False)
             assert not failures, failures
             if number + 1 == given.skip:
                 base = resident()

@@ -74,7 +74,8 @@ def times(words: list[str], *marks: bytes) -> list[float]:
         os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         os.execv(sys.executable, [sys.executable, *words])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-    seen, found = b"", []
+    seen = b""
+    found: list[float] = []
     try:
         while time.perf_counter() - began < 120:
             if select.select([terminal], [], [], 1)[0]:

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from lenstui.lens import Model, TunedLens, load, open_lens, wire
-from lenstui.lens.compatibility import lens_config
+from lenstui.lens.compatibility import fit_warning, lens_config
 from lenstui.lens.formats.library import save_library_folder
-from lenstui.lens.formats.unembed_hash import hash_warning, unembed_hash
+from lenstui.lens.formats.unembed_hash import unembed_hash
 from lenstui.model.residual import residual_stream
 
 TOLERANCE = 1e-5  # of the row's largest logit, or of 1 where that is smaller: rounding grows with it
@@ -122,7 +122,7 @@ def compare(peer_python: str, folder: str | None, work: Path) -> int:
         "our folder comes back bit for bit": exact,
         "the hash is the library's": unembed_hash(model) == peer["hash"],
         "the library warns of nothing": not peer["warnings"],
-        "we warn of nothing": hash_warning(theirs, model) is None,
+        "we warn of nothing": fit_warning(theirs, model) is None,
     }
     for check, passed in checks.items():
         print(f"{'ok  ' if passed else 'FAIL'} {check}")

@@ -39,10 +39,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer
@@ -108,10 +109,10 @@ report(
 
 OURS = f"""
 {STAMPS}
-from lenstui import opening
+from lenstui.opening import opened
 from lenstui.cli import main
 
-stamp("load", opening, "open_model")
+stamp("load", opened, "open_model")
 if main(words):
     sys.exit(1)
 report(loaded=time.perf_counter() - times["load"][1])
@@ -192,7 +193,8 @@ def take_cores(count: int) -> str:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     os.environ |= {"OMP_NUM_THREADS": str(count), "CUDA_VISIBLE_DEVICES": ""}
     about = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    fields = dict(map(str.strip, line.split(":", 1)) for line in about.splitlines() if ":" in line)
+    parts = (line.partition(":") for line in about.splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, _, value in parts}
     known = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in about.split()]
     name = fields.get("model name") or platform.machine()
     return f"{name}, {count} cores, {' '.join(known)}, torch {torch.__version__}"
@@ -215,7 +217,7 @@ def enough(model: Path, data: Path) -> tuple[int, int]:
     wanted = STEPS * TOKENS_PER_STEP // context + SPARE_BLOCKS
     read = 0
 
-    def counted():
+    def counted() -> Iterator[str]:
         nonlocal read
         for text in read_documents(Documents((str(data),))):
             read += 1
@@ -271,7 +273,7 @@ def peer_side(race: Race, python: str, rounds: int, keep: Path | None, machine: 
     return Seconds(**record["seconds"]), folder
 
 
-def run_peer(race: Race, python: str, folder: Path, steps: int) -> tuple[Seconds, dict]:
+def run_peer(race: Race, python: str, folder: Path, steps: int) -> tuple[Seconds, dict[str, Any]]:
     """Run the peer's command, all caches empty."""
     with tempfile.TemporaryDirectory(dir=race.work) as temporary:
         work = Path(temporary)
@@ -339,7 +341,9 @@ def judge(race: Race, text: Path, lens: Path) -> tuple[float, float]:
 def report(peer: Seconds, ours: Sequence[Seconds], kl: dict[str, float]) -> int:
     """Print the table and the verdict."""
     runs = [(run.fitting, run.loaded, run.command, run.others) for run in ours]
-    median, least = (Seconds(*map(pick, zip(*runs, strict=True))) for pick in (statistics.median, min))
+    columns = [*zip(*runs, strict=True)]
+    median = Seconds(*(statistics.median(column) for column in columns))
+    least = Seconds(*(min(column) for column in columns))
     print(f"\n{'seconds':32}{'fitting':>10}{'loaded':>10}{'command':>10}{'others':>8}{'mean KL':>10}")
     print(f"{'logit lens':32}{'':38}{kl['logit']:10.3f}")
     for name, run, which in (

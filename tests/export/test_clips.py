@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, PINS, hostile_readout
 
 from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_text, top_line
 from lenstui.readout.values import ENTROPY, KL, PROBABILITY, RANK, Value
+from tests.by_hand.known_readouts import HOSTILE, PINS, hostile_readout
 
 READOUT = hostile_readout(columns=6, rows=3)
 HEADS = tuple(HOSTILE[token] for token in READOUT.prompt.ids)

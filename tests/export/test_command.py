@@ -6,13 +6,13 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from readouts import SOURCE
 
 from lenstui.export.command import _model_words, _reading_words, command_text
 from lenstui.export.shape import Shape
 from lenstui.model.rows import parse_rows
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Start
+from tests.by_hand.known_readouts import SOURCE
 
 WORDS = [
     *("lenstui", "read", "-p", "", "--rows=emb,0-3"),

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, HOSTILE_SOURCE, PINS, hostile_readout, settled
 
 from lenstui.export.colours import DIVERGING_COLOURS
 from lenstui.export.difference import Difference
@@ -21,6 +20,7 @@ from lenstui.export.markdown import markdown
 from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
 from lenstui.readout.values import AGREEMENT, ENTROPY, KL, PROBABILITY, RANK, Value
+from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, hostile_readout, settled
 
 COMMAND = "lenstui read --diff"
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, hostile_readout
 
 from lenstui import __version__
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS
@@ -21,6 +20,14 @@ from lenstui.export.html_page import html_page
 from lenstui.lens import Readout
 from lenstui.readout.values import KL, PROBABILITY, VALUES
 from lenstui.support.printable import printable
+from tests.by_hand.known_readouts import (
+    HOSTILE,
+    HOSTILE_PROMPT,
+    HOSTILE_SOURCE,
+    PINS,
+    SOURCE,
+    hostile_readout,
+)
 
 READOUT = hostile_readout()
 COMMAND = "lenstui read -p '</code><script>alert(3)</script>' -o page.html"

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
 
 from lenstui import __version__
 from lenstui.export.json_contract import json_text
 from lenstui.lens import Prompt, Readout
+from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
 
 TEXTS = {1: "·a", 2: "\\x1b", 3: "日", 4: "⏎"}
 LOGIT = cells([[[4, 3], [1, 2]], [[2, 1], [1, 2]], [[2, 3], [4, 1]]])

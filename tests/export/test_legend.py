@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from readouts import HOSTILE, SOURCE, hostile_readout
 
 from lenstui.export.difference import Difference
 from lenstui.export.html_page import _data
@@ -18,6 +17,7 @@ from lenstui.export.legend import beyond, end_texts, shares_note, shares_text
 from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
 from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, VALUES, Scale
+from tests.by_hand.known_readouts import HOSTILE, SOURCE, hostile_readout
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(-20, 20, width=32)), min_size=1, max_size=8)
 

@@ -7,13 +7,22 @@ from dataclasses import replace
 import numpy as np
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, SOURCE, cells, hostile_readout, settled
 
 from lenstui import __version__
 from lenstui.export.markdown import markdown
 from lenstui.lens import Prompt, Readout
 from lenstui.readout.values import KL, PROBABILITY, probability_text
 from lenstui.support.printable import printable
+from tests.by_hand.known_readouts import (
+    HOSTILE,
+    HOSTILE_PROMPT,
+    HOSTILE_SOURCE,
+    PINS,
+    SOURCE,
+    cells,
+    hostile_readout,
+    settled,
+)
 
 READOUT = hostile_readout()
 COMMAND = "lenstui read -p '```|' --format md"

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 from lenstui.export.csv_text import csv_text
 from lenstui.export.first_row import Sought, first_row_text
@@ -23,6 +22,7 @@ from lenstui.export.parquet_file import write_parquet
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
 from lenstui.readout.values import PROBABILITY
+from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 WHOLE = hostile_readout()
 SOME = replace(WHOLE, rows=("emb", "0", "2", "3"))

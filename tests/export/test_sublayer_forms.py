@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 from lenstui.export.csv_text import csv_text
 from lenstui.export.html_page import html_page
@@ -25,6 +24,7 @@ from lenstui.export.table import table
 from lenstui.lens import Readout
 from lenstui.readout.cells import Cells
 from lenstui.readout.values import KL, PROBABILITY
+from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 ROWS = ("emb", "0.attn", "0.mid", "0.mlp", "0", "1.attn", "1.mid", "1.mlp", "1")
 STREAM = [0, 4, 8]

@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, SOURCE, hostile_readout, settled
 
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, contrast, readable
 from lenstui.export.svg_figure import svg_figure
@@ -17,6 +16,14 @@ from lenstui.export.table import clip
 from lenstui.lens import Readout
 from lenstui.readout.values import AGREEMENT, KL, NO_LEVEL, PIN_DIFFERENCE, PROBABILITY, VALUES, Value
 from lenstui.support.printable import printable
+from tests.by_hand.known_readouts import (
+    HOSTILE,
+    HOSTILE_PROMPT,
+    HOSTILE_SOURCE,
+    SOURCE,
+    hostile_readout,
+    settled,
+)
 
 NS = "{http://www.w3.org/2000/svg}"
 COMMAND = "lenstui read -p '<&>' --format svg"

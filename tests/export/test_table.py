@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout, settled
 from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
@@ -21,6 +20,7 @@ from lenstui.readout.values import (
     rank_text,
     values_for,
 )
+from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout, settled
 
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}
 

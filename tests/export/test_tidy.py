@@ -13,13 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from readouts import HOSTILE, HOSTILE_PROMPT, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 from lenstui import __version__
 from lenstui.export.csv_text import csv_text
 from lenstui.export.parquet_file import write_parquet
 from lenstui.lens import Readout
 from lenstui.support.printable import printable
+from tests.by_hand.known_readouts import (
+    HOSTILE,
+    HOSTILE_PROMPT,
+    HOSTILE_SOURCE,
+    PINS,
+    heading,
+    hostile_readout,
+    tiles,
+)
 
 READOUT = hostile_readout()
 INTEGERS = {"row_index", "column", "token_id", "final_rank", "next_rank"}

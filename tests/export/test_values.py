@@ -90,7 +90,8 @@ def test_good_is_bright_and_bad_is_dark(value: Value) -> None:
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
 def test_numbers_are_float32_by_row_and_column(value: Value) -> None:
     numbers = value.of(GOOD)
-    assert (numbers.dtype, numbers.shape) == (np.float32, (1, 1))
+    assert numbers.dtype == np.float32
+    assert numbers.shape == (1, 1)
 
 
 def test_values_have_keys_and_labels_of_their_own() -> None:

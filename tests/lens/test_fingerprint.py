@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, random_model
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -25,6 +24,7 @@ from lenstui.lens.fingerprint import compare, fingerprint, spoken
 from lenstui.lens.tuned import untrained_lens
 from lenstui.opening.opened import open_model
 from lenstui.support.request import Start
+from tests.tiny.families import FAMILIES, random_model
 
 PARTS = ("embedding", "block 0", "block 1", "block 2", "final norm", "head")
 

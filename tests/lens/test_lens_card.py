@@ -93,7 +93,8 @@ def test_what_is_no_lens_is_not_mapped(tmp_path: Path) -> None:
 
 
 def card_of(lens: TunedLens) -> LensCard:
-    return LensCard(Path("a.pt"), lens.config, lens.fit, *lens.bias.shape, 1, 0.0)
+    blocks, d_model = lens.bias.shape
+    return LensCard(Path("a.pt"), lens.config, lens.fit, blocks, d_model, 1, 0.0)
 
 
 def test_how_far_a_lens_belongs_to_a_model(tiny: Model) -> None:

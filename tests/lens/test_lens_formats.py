@@ -13,7 +13,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from other_lenses import (
+from torch import Tensor
+
+from lenstui.lens import LensError, Model, open_lens, read, save_lens
+from lenstui.model.residual import residual_stream
+from tests.by_hand.other_lenses import (
     BLOCKS,
     D,
     bias,
@@ -26,10 +30,6 @@ from other_lenses import (
     state,
     weight,
 )
-from torch import Tensor
-
-from lenstui.lens import LensError, Model, open_lens, read, save_lens
-from lenstui.model.residual import residual_stream
 
 __all__ = ["bias", "folder", "mlxterp", "script", "state", "weight"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, random_model
 
 from lenstui.lens import Model, TunedLens, save_lens, wire
 from lenstui.lens.catalog import list_lenses, newest_fitting
 from lenstui.lens.compatibility import lens_config
 from lenstui.lens.tuned import untrained_lens
+from tests.tiny.families import FAMILIES, random_model
 
 
 def lens_for(model: Model, **fit: Any) -> TunedLens:

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from other_lenses import (
+from torch import Tensor
+
+from lenstui.lens import LensError, Model, TunedLens, open_lens, save_lens
+from lenstui.lens.compatibility import fit_warning, lens_config
+from lenstui.lens.formats.library import save_library_folder
+from lenstui.lens.formats.unembed_hash import matrix_hash, unembed_hash
+from tests.by_hand.other_lenses import (
     BLOCKS,
     HASH,
     LIBRARY_CONFIG,
@@ -25,12 +31,6 @@ from other_lenses import (
     weight,
     write_config,
 )
-from torch import Tensor
-
-from lenstui.lens import LensError, Model, TunedLens, open_lens, save_lens
-from lenstui.lens.compatibility import fit_warning, lens_config
-from lenstui.lens.formats.library import save_library_folder
-from lenstui.lens.formats.unembed_hash import matrix_hash, unembed_hash
 
 __all__ = ["bias", "folder", "state", "weight"]
 

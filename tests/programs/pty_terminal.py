@@ -1,0 +1,150 @@
+"""The program in a pseudo-terminal of its own, for what only shows there: bursts of keys, signals, its end.
+
+A burst is bytes in one write: the program has them all before it has acted on the first. `Pilot.press` waits
+after each key, so that its keys never race.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyte
+
+from tests.programs.forked import Forked
+
+LIMIT = 60.0  # seconds that anything may take on a busy machine
+CALM = 0.4  # seconds without a byte after which nothing more is expected
+SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+ESC, ENTER, TAB, QUIT = "\x1b", "\r", "\t", "\x11"
+
+
+class Terminal:
+    """The program, what it is sent, and what it shows. It is told when the line drops."""
+
+    def __init__(
+        self, programs: Forked, arguments: list[str], data: Path, *, width: int = 80, height: int = 24
+    ) -> None:
+        """Start the program.
+
+        Args:
+            programs: where it is forked from.
+            arguments: of its command line.
+            data: the folder of what it keeps.
+            width: columns of the screen.
+            height: lines of it.
+        """
+        self.received = b""
+        self._screen = pyte.Screen(width, height)
+        self._stream = pyte.ByteStream(self._screen)
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.before = termios.tcgetattr(theirs)
+        folders = {f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE")}
+        self._theirs = theirs
+        self._status: int | None = None
+        self.program = programs.start(
+            *arguments,
+            terminal=os.ttyname(theirs),
+            keyboard=True,
+            environment={**folders, "TERM": "xterm-256color", "COLUMNS": str(width), "LINES": str(height)},
+        )
+
+    # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, patience: float = 0.05) -> bytes:
+        """Take what has come."""
+        if not select.select([self.ours], [], [], patience)[0]:
+            return b""
+        got = os.read(self.ours, 1 << 20)
+        if SYNC_QUERY in got:
+            os.write(self.ours, SYNC_REPLY)
+        self.received += got
+        self._stream.feed(got)
+        return got
+
+    @property
+    def text(self) -> str:
+        """What is on the screen now."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def until(self, happened: bytes | str | Callable[..., bool]) -> None:
+        """Read until bytes have come since the last key, a text is on the screen, or something is true."""
+
+        def is_there() -> bool:
+            if callable(happened):
+                return happened()
+            return happened in self.received if isinstance(happened, bytes) else happened in self.text
+
+        end = time.monotonic() + LIMIT
+        while not is_there():
+            assert time.monotonic() < end, f"{happened!r} never came:\n{self.text}"
+            self.assert_alive()
+            self.read()
+
+    def calm(self) -> str:
+        """Read until nothing more comes; what is on the screen then."""
+        end = time.monotonic() + LIMIT
+        while self.read(CALM):
+            assert time.monotonic() < end, f"it never rests:\n{self.text}"
+        self.assert_alive()
+        return self.text
+
+    def assert_alive(self) -> None:
+        """Fail, with what it said, if it has ended."""
+        assert self.status() is None, self.received[-4000:].decode(errors="replace")
+
+    # ── what it is sent ──────────────────────────────────────────────────────────────────────────────────
+
+    def press(self, keys: bytes | str) -> None:
+        """Send keys in one write."""
+        self.received = b""
+        os.write(self.ours, keys.encode() if isinstance(keys, str) else keys)
+
+    def click(self, column: int, line: int, times: int = 1) -> None:
+        """Press and release the left button, `times` in one write."""
+        place = f"0;{column + 1};{line + 1}"
+        self.press(f"\x1b[<{place}M\x1b[<{place}m" * times)
+
+    def settings(self) -> list[object]:
+        """How the terminal is set."""
+        return termios.tcgetattr(self._theirs)
+
+    # ── its end ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def status(self) -> int | None:
+        """The exit status, once it has ended."""
+        if self._status is None:
+            self._status = self.program.ended()
+        return self._status
+
+    def hang_up(self) -> int:
+        """The line drops; the exit status."""
+        os.close(self._theirs)
+        os.close(self.ours)
+        self._status = self.program.status()
+        return self._status
+
+    def end(self) -> int:
+        """Wait for the end, reading what is said; the exit status."""
+        end = time.monotonic() + LIMIT
+        while (status := self.status()) is None:
+            assert time.monotonic() < end, "it hangs"
+            self.read()
+        while self.read():
+            pass
+        return status
+
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        if self.status() is None:
+            self.program.send(signal.SIGKILL)
+            self._status = self.program.status()

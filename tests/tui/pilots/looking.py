@@ -1,0 +1,40 @@
+"""What can be read off any screen, and waiting until it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.pilot import Pilot
+from textual.widgets import Footer
+
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.prompt_box import PromptBox
+
+LIMIT = 60.0  # seconds that anything may take on a busy machine
+
+
+class Over(BaseException):
+    """Ends a thread that works for an app whose test has ended."""
+
+
+async def until(pilot: Pilot[None], happened: Callable[..., object], limit: float = LIMIT) -> None:
+    """Wait until something is true, or fail."""
+    for _ in range(int(limit / 0.02)):
+        if happened():
+            await pilot.pause()
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never happened")
+
+
+def subtitle(app: LenstuiApp) -> str:
+    """What the prompt's frame says about the reading."""
+    return str(app.explore.query_one(PromptBox).border_subtitle or "")
+
+
+def said(app: LenstuiApp) -> str:
+    return " ".join(str(note.message) for note in app._notifications)
+
+
+def footer(app: LenstuiApp) -> str:
+    return " ".join(str(key.render()) for key in app.screen.query_one(Footer).query("FooterKey"))

@@ -1,0 +1,209 @@
+"""The cell screen, key by key: what it lists is what naive arithmetic says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from textual import constants
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from lenstui.jobs.messages import CellNotRead, CellRead
+from lenstui.readout.cells import Ranking
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.token_list import TokenList
+from lenstui.tui.grid.grid import Cursor
+from tests.by_hand.made_up import WORDS
+from tests.tui.pilots.cell_pilot import lines
+from tests.tui.pilots.looking import until
+from tests.tui.pilots.still import SIZES, Still, show
+
+TEXT = "Hello, you"
+
+
+def title(app: LenstuiApp) -> str:
+    return str(app.screen.query_one("#cell-title", Static).render())
+
+
+def top(app: LenstuiApp, lens: str = "logit") -> int:
+    return app.screen.query_one(f"#tokens-{lens}", TokenList).scroll_offset.y
+
+
+def naive(folder: Path, row: int, column: int, *, tuned: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and probabilities of a cell, in float64, by the weights themselves."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from lenstui.lens import open_lens
+
+    module = AutoModelForCausalLM.from_pretrained(folder)
+    lens = open_lens(folder / "lens.pt")
+    ids = torch.tensor([[2 + sorted_byte(byte) for byte in TEXT.encode()]])
+    with torch.no_grad():
+        states = module(ids, output_hidden_states=True).hidden_states
+        h = states[row][0, column]
+        if row < 3:
+            if tuned:
+                h = h + lens.weight[row] @ h + lens.bias[row]
+            h = module.gpt_neox.final_layer_norm(h)  # the last of transformers' states is normed already
+        logits = module.lm_head(h).double()
+    return logits.numpy(), logits.softmax(-1).numpy()
+
+
+def sorted_byte(byte: int) -> int:
+    """The place of a byte in the tokenizer's alphabet."""
+    from tokenizers import pre_tokenizers
+
+    return sorted(pre_tokenizers.ByteLevel.alphabet()).index(chr(byte) if byte != 0x20 else "Ġ")
+
+
+async def opened_cell(pilot: Pilot[None]) -> None:
+    await pilot.press("enter")
+    await until(pilot, lambda: "column" in title(pilot.app))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("row", [0, 2, 3])
+async def test_the_lists_are_what_the_weights_say(opened: Any, tiny_model: Path, row: int) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pilot.press("left", "left", *["down"] * (3 - row))
+        await opened_cell(pilot)
+        column = len(TEXT) - 3
+        label = ("emb", "0", "1", "2")[row]
+        assert title(app) == f'row {label} · column {column} "y" → next "o"'
+        for lens in ("logit", "tuned"):
+            logits, probs = naive(tiny_model, row, column, tuned=lens == "tuned")
+            order = np.argsort(-logits, kind="stable")
+            shown = lines(app, lens)
+            assert len(shown) > 20
+            for place, (rank, *_, token, prob, logit, cumulative) in enumerate(shown[:20]):
+                assert int(rank) == (logits > logits[int(token)] + 1e-4).sum()
+                assert logits[int(token)] == pytest.approx(logits[order[place]], abs=1e-4)
+                assert float(logit) == pytest.approx(logits[int(token)], abs=2e-3)
+                assert float(prob) == pytest.approx(probs[int(token)], rel=1e-2, abs=1e-5)
+                assert float(cumulative) == pytest.approx(probs[order[: place + 1]].sum(), abs=1e-4)
+
+
+async def test_the_whole_vocabulary_can_be_scrolled(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await opened_cell(pilot)
+        await pilot.press("down", "down")
+        assert top(app) == top(app, "tuned") == 2
+        await pilot.press("up", "pagedown")
+        height = app.screen.query_one("#tokens-logit", TokenList).size.height
+        assert top(app) == top(app, "tuned") == height
+        await pilot.press("end")
+        rank, *_, cumulative = lines(app, "logit")[-1]
+        assert int(rank) == 299
+        assert float(cumulative) == pytest.approx(1, abs=1e-4)
+        await pilot.press("home")
+        assert top(app) == top(app, "tuned") == 0
+
+
+async def test_neighbouring_cells_are_a_letter_away_and_explore_goes_along(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await opened_cell(pilot)
+        await pilot.press("j", "h", "h", "l")
+        await until(pilot, lambda: title(app) == 'row 1 · column 8 "o" → next "u"')
+        assert app.explore.panes.cursor == Cursor(2, 8)
+        await pilot.press("k", "k")
+        assert any("ends here" in str(note.message) for note in app._notifications)
+        await pilot.press("escape")
+        assert app.screen is app.explore
+        assert app.explore.panes.cursor == Cursor(3, 8)
+
+
+async def test_without_a_lens_the_right_side_says_so(opened: Any) -> None:
+    async with opened(TEXT, lens=False) as (app, pilot):
+        await opened_cell(pilot)
+        message = app.screen.query_one("#ranking-tuned .ranking--message", Static)
+        assert message.display
+        assert "No tuned lens" in str(message.render())
+        await pilot.press("pagedown")
+        assert top(app) > 0
+
+
+async def test_narrow_lists_are_tabs(opened: Any) -> None:
+    async with opened(TEXT, size=(80, 24)) as (app, pilot):
+        await pilot.press("tab")
+        await opened_cell(pilot)
+        assert app.screen.query_one("#tokens-tuned").size.width > 70
+        assert not app.screen.query_one("#tokens-logit").size
+        await pilot.press("pagedown", "tab")
+        await pilot.pause()
+        assert app.screen.query_one("#tokens-logit").size.width > 70
+        assert top(app) == top(app, "tuned") > 0
+
+
+async def test_nothing_read_has_no_cell(opened: Any) -> None:
+    async with opened("") as (app, pilot):
+        await pilot.press("escape")
+        await app.explore.run_action("open_cell")
+        await pilot.pause()
+        assert app.screen is app.explore
+        assert any("Nothing is read yet" in str(note.message) for note in app._notifications)
+
+
+async def test_a_cell_that_cannot_be_read_says_why(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await opened_cell(pilot)
+        app.explore.post_message(CellNotRead(app.explore.serial, "out of memory"))
+        await pilot.pause()
+        assert "out of memory" in str(app.screen.query_one(".ranking--message", Static).render())
+        await pilot.press("j")
+        await until(pilot, lambda: title(app).startswith("row 1 "))
+        assert len(lines(app, "logit")) > 20
+
+
+async def test_an_answer_for_another_cell_is_passed_over(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await opened_cell(pilot)
+        before = title(app)
+        app.explore.post_message(CellRead(app.explore.serial, 0, 0, {}, {}))
+        await pilot.pause()
+        assert title(app) == before
+
+
+class StillCell(Still):
+    """The program without its model thread, a made-up cell in it."""
+
+    def request_cell(self, serial: int, row: int, column: int) -> None:
+        rankings = {}
+        for lens, sharpness in (("logit", 0.1), ("tuned", 0.3)):
+            logits = (12 - sharpness * np.arange(300)).astype(np.float32)
+            logits[4] = logits[3]
+            probs = np.exp(logits.astype(float))
+            rankings[lens] = Ranking(np.arange(300, dtype=np.int32), logits, probs / probs.sum())
+        texts = {token: WORDS[token % len(WORDS)] for token in range(300)}
+        self.explore.post_message(CellRead(serial, row, column, rankings, texts))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_how_it_looks(monkeypatch: pytest.MonkeyPatch, snap_compare: Any, size: tuple[int, int]) -> None:
+    monkeypatch.setattr(constants, "COLOR_SYSTEM", "truecolor")
+
+    async def open_cell(pilot: Pilot[None]) -> None:
+        await show(pilot)
+        await pilot.press("left", "down", "enter")
+        await pilot.pause(0.2)
+        await pilot.press("down", "down")
+        await pilot.pause()
+
+    app = StillCell(Start(prompt="The trees are green and the sky is"))
+    assert snap_compare(app, terminal_size=size, run_before=open_cell)
+
+
+async def test_its_keys_are_listed(opened: Any) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await opened_cell(pilot)
+        assert isinstance(app.screen, CellScreen)
+        keys = {(key.place, key.keys) for key in app._keys()}
+        assert {("", "enter"), ("cell", "j"), ("cell", "hjkl")} <= keys
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        await commands["Page down"].callback()
+        await pilot.pause()
+        assert top(app) > 0

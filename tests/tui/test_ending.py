@@ -1,0 +1,144 @@
+"""The end of the program while a lens is in training: signals and dropped lines, under a real terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lenstui.fitting.checkpoint import open_checkpoint
+from tests.programs import ROOT
+from tests.programs.forked import Forked
+from tests.programs.pty_terminal import Terminal
+
+LIMIT = 60.0  # seconds that anything may take on a busy machine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _screen_is_imported(programs: Forked) -> None:
+    programs.imports("lenstui.tui.app")
+
+
+@pytest.fixture
+def terminal(programs: Forked, tiny_model: Path, tmp_path: Path) -> Iterator[Terminal]:
+    """The program, with a long fit under way."""
+    text = tmp_path / "stories.txt"
+    text.write_text(
+        "\n\n".join(f"Once upon a time there were {n} little foxes, far away." for n in range(24))
+    )
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
+    try:
+        terminal.until(b"tokens \xc2\xb7 0.")
+        terminal.press(b"t")
+        terminal.until(b"to fit on")
+        terminal.press(b"\x1b[Z\x1b[C")  # standard: long enough
+        terminal.until(b"eight times")
+        terminal.press(b"\t\r")
+        terminal.until(b"tokens/s")
+        yield terminal
+    finally:
+        terminal.kill()
+
+
+def checkpoint_in(tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "lenstui" / "lenses").iterdir()
+    assert path.name == "tiny-standard-1.checkpoint"
+    assert open_checkpoint(path).state["tokens"] > 0
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_writes_a_checkpoint_and_leaves_the_terminal_sane(
+    terminal: Terminal, tmp_path: Path, number: signal.Signals
+) -> None:
+    assert terminal.settings() != terminal.before  # raw
+    terminal.program.send(number)
+    assert terminal.end() == 128 + number
+    path = checkpoint_in(tmp_path)
+    assert f"lenstui train --resume {path}".encode() in terminal.received.replace(b"\r\n", b"\n")
+    assert b"\x1b[?1049l" in terminal.received  # the screen that was there before
+    assert terminal.settings() == terminal.before
+
+
+def test_a_dropped_line_loses_nothing(terminal: Terminal, tmp_path: Path) -> None:
+    assert terminal.hang_up() == 128 + signal.SIGHUP
+    checkpoint_in(tmp_path)
+
+
+def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Path, tmp_path: Path) -> None:
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
+    terminal.until(b"tokens \xc2\xb7 0.")
+    terminal.program.send(signal.SIGTERM)
+    assert terminal.end() == 128 + signal.SIGTERM
+    assert terminal.settings() == terminal.before
+    assert b"checkpoint" not in terminal.received
+
+
+STUCK = """
+import sys, time
+sys.path[:0] = [{root!r}]
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.ending import Ending
+
+class Stuck(LenstuiApp):
+    def on_ready(self):
+        print("stuck", file=open({mark!r}, "w"), flush=True)
+        while True:
+            time.sleep(1)
+
+Ending(Stuck(Start(prompt="a"))).run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_screen_that_is_stuck_leaves_the_terminal_sane_too(tmp_path: Path, number: signal.Signals) -> None:
+    """As one is that shows at length how it failed."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before, mark, received = termios.tcgetattr(theirs), tmp_path / "stuck", b""
+    code = STUCK.format(root=str(ROOT), mark=str(mark))
+    environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as program:
+        try:
+            end = time.monotonic() + LIMIT
+            while program.poll() is None:
+                assert time.monotonic() < end, "it hangs"
+                if select.select([ours], [], [], 0.05)[0]:
+                    received += os.read(ours, 1 << 20)
+                if mark.exists() and mark.read_text() and termios.tcgetattr(theirs) != before:
+                    program.send_signal(number)
+                    mark.write_text("")
+        finally:
+            program.kill()
+    while select.select([ours], [], [], 0.05)[0]:
+        received += os.read(ours, 1 << 20)
+    assert program.returncode == 128 + number
+    assert termios.tcgetattr(theirs) == before
+    for on, off in (
+        (b"\x1b[?1049h", b"\x1b[?1049l"),
+        (b"\x1b[?25l", b"\x1b[?25h"),
+        (b"\x1b[?1003h", b"\x1b[?1003l"),
+    ):
+        assert 0 <= received.rindex(on) < received.rindex(off)
+
+
+def test_quitting_with_a_checkpoint_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.press("qq")  # out of the screen of the training, then out of Explore
+    terminal.until(b"save a checkpoint")
+    terminal.press(b"c")
+    assert terminal.end() == 0
+    assert f"lenstui train --resume {checkpoint_in(tmp_path)}".encode() in terminal.received

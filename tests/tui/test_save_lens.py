@@ -1,0 +1,145 @@
+"""A lens is saved, and what cannot be written is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from textual.widgets import Input
+
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.shared.file_dialogs import SaveLens, SaveLensFolder
+from lenstui.tui.shared.question import Question
+from tests.tui.pilots.lenses_pilot import TEXT, folder, go, names, notes, pick, read_only, status
+from tests.tui.pilots.looking import until
+
+__all__ = ["folder", "read_only"]
+
+
+async def test_save_writes_our_own_format(opened: Any, folder: Path, tiny_model: Path) -> None:
+    from lenstui.lens import open_lens
+
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, SaveLens))
+        assert Path(app.screen._location) == folder
+        assert app.screen.query_one(Input).value == "lens.pt"
+        await pick(app, pilot, SaveLens, "mine")
+        await until(pilot, lambda: "mine" in names(app))
+        assert str(folder / "mine.pt") in notes(app)
+        np.testing.assert_array_equal(
+            open_lens(folder / "mine.pt").weight, open_lens(tiny_model / "lens.pt").weight
+        )
+
+
+async def test_overwriting_asks_first(opened: Any, folder: Path) -> None:
+    before = (folder / "ours.pt").read_bytes()
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        for answer in ("n", "escape"):
+            await pilot.press("s")
+            await pick(app, pilot, SaveLens, "ours")
+            await until(pilot, lambda: isinstance(app.screen, Question))
+            await pilot.press(answer)
+            await until(pilot, lambda: isinstance(app.screen, Lenses))
+            assert (folder / "ours.pt").read_bytes() == before
+        await pilot.press("s")
+        await pick(app, pilot, SaveLens, "ours.pt")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: "ours.pt" in notes(app))
+        assert (folder / "ours.pt").read_bytes() != before
+
+
+async def test_save_folder_writes_what_the_library_reads(opened: Any, folder: Path) -> None:
+    import json
+
+    from lenstui.lens import load, open_lens
+    from lenstui.lens.formats.unembed_hash import unembed_hash
+
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        await pilot.press("S")
+        await pick(app, pilot, SaveLensFolder, "library")
+        await until(pilot, lambda: "library" in names(app))
+        table = json.loads((folder / "library" / "config.json").read_text())
+        assert table["unembed_hash"] == unembed_hash(load(app._start.model or ""))
+        assert open_lens(folder / "library").bias.shape == (3, 32)
+        await pilot.press("S")  # the folder again, by one of its files
+        await pick(app, pilot, SaveLensFolder, "library/config.json")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        app.clear_notifications()
+        await pilot.press("y")
+        await until(pilot, lambda: str(folder / "library") in notes(app))
+        assert not (folder / "library" / "config.json").is_dir()
+
+
+async def test_names_that_would_spoil_something_are_refused(opened: Any, folder: Path) -> None:
+    from lenstui.lens import open_lens, save_library_folder
+
+    save_library_folder(open_lens(folder / "ours.pt"), folder / "library")
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        await pilot.press("s")
+        await pick(app, pilot, SaveLens, "library/params.pt")
+        assert "part of a folder" in str(app.screen.query_one("Dialog").border_subtitle)
+        await pilot.press("escape", "S")
+        await pick(app, pilot, SaveLensFolder, "ours.pt")
+        assert "A file has this name" in str(app.screen.query_one("Dialog").border_subtitle)
+
+
+async def test_without_a_lens_there_is_nothing_to_save(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    async with opened(TEXT, lens=False) as (app, pilot):
+        await go(app, pilot)
+        for key in ("s", "S"):
+            app.clear_notifications()
+            await pilot.press(key)
+            await until(pilot, lambda: "No lens is in use" in notes(app))
+            assert isinstance(app.screen, Lenses)
+
+
+@pytest.mark.parametrize("key", ["s", "S"])
+async def test_a_full_disk_is_said_and_nothing_is_lost(
+    opened: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        monkeypatch.setattr("lenstui.lens.formats.tensor_file.torch.save", full)
+        await pilot.press(key)
+        await pick(app, pilot, SaveLens if key == "s" else SaveLensFolder, "mine")
+        await until(pilot, lambda: "No space left on device" in notes(app))
+        assert isinstance(app.screen, Lenses)
+        assert "tuned lens: lens" in status(app)
+        monkeypatch.undo()
+        monkeypatch.setenv("XDG_DATA_HOME", str(folder.parents[1]))
+        await pilot.press(key)
+        await pick(app, pilot, SaveLens if key == "s" else SaveLensFolder, "mine-2")
+        await until(pilot, lambda: "mine-2" in names(app))
+        assert "mine" not in names(app)
+
+
+async def test_a_read_only_folder_is_said(opened: Any, read_only: Path) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        await pilot.press("s")
+        await pick(app, pilot, SaveLens, "mine")
+        await until(pilot, lambda: "Permission denied" in notes(app))
+        assert isinstance(app.screen, Lenses)
+
+
+async def test_a_folder_that_cannot_be_made_is_said(opened: Any, folder: Path) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await go(app, pilot)
+        await pilot.press("s")
+        await pick(app, pilot, SaveLens, "ours.pt/mine.pt")
+        await until(pilot, lambda: "Could not write" in notes(app))
+        assert isinstance(app.screen, Lenses)

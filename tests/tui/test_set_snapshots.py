@@ -1,0 +1,140 @@
+"""How prompt sets look, at three sizes, on numbers that are the same on every machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from lenstui.export.set_tidy import SetHeading
+from lenstui.jobs.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
+from lenstui.jobs.sets import SetRequest, case_line
+from lenstui.opening.source import Source
+from lenstui.readout.pins import Pin
+from lenstui.readout.reading import Reading
+from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.prompts import Case
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.prompt_sets.screen import PromptSets
+from tests.by_hand.made_up import ROWS, WORDS
+from tests.tui.pilots.still import MODEL, SIZES, show, still
+
+__all__ = ["still"]
+
+TEXTS = {
+    "facts": (
+        "The capital of France is the city of",
+        "A week has seven",
+        "空 is the\tsky\x1b[2J and the sky is",
+    ),
+    "grammar": ("The keys to the cabinet", "The woman who saw the dogs", ""),
+    "arithmetic": ("1 + 1 =", "Two plus two is", "One, two, three, " * 12),
+}
+SOURCE = SetSource(
+    SetHeading("facts.jsonl", MODEL.rows, Source("EleutherAI/pythia-14m", None, "float32", "lens.pt", ())),
+    ("logit", "tuned"),
+    Reading(chat=True),
+    Start(),
+    ("--prompts=facts.jsonl",),
+    None,
+)
+
+
+def column(seed: int, sharpness: float) -> LastColumn:
+    """Made-up numbers: the later the row, the surer."""
+    row = np.arange(ROWS)
+    far = (ROWS - 1 - row) * (1 + seed % 4) / sharpness
+    logprob = (-0.4 - far - seed / 3).astype(np.float32)
+    return LastColumn(
+        top1=np.where(far > 2, 3, seed % len(WORDS)).astype(np.int32),
+        top1_prob=np.exp(-0.3 - far).astype(np.float32),
+        entropy=(1 + far).astype(np.float32),
+        kl=far.astype(np.float32),
+        final_rank=(far**2).astype(np.int32),
+        target_logprob=logprob,
+        target_rank=(seed + far**3).astype(np.int32),
+        crystallization=int(np.argmax(far <= 2)),
+    )
+
+
+def readouts() -> list[CaseReadout | FailedCase]:
+    cases: list[CaseReadout | FailedCase] = []
+    for number, (group, text) in enumerate(((g, text) for g, texts in TEXTS.items() for text in texts), 1):
+        case = Case(number, text, "x", group)
+        if not text:
+            cases.append(FailedCase(case, "The prompt is empty."))
+            continue
+        word = WORDS[number % len(WORDS)]
+        target = None if number == 5 else Pin("x", number, whole=number != 4)
+        lenses = {"logit": column(number, 1.0), "tuned": column(number, 2.0)}
+        probability = float(lenses["logit"].top1_prob[-1])
+        cases.append(
+            CaseReadout(
+                case, 5, 0, number, WORDS[-number], probability, target, word if target else None, lenses
+            )
+        )
+    return cases
+
+
+async def read(pilot: Pilot[None], *, count: int | None = None) -> None:
+    """Open the screen and post what the model thread would, of so many cases."""
+    await show(pilot)
+    await pilot.press("escape", "e")
+    await pilot.pause()
+    screen = pilot.app.screen
+    assert isinstance(screen, PromptSets)
+    screen._asked = SetRequest(1, "facts.jsonl", Start())
+    cases = readouts()
+    screen.post_message(SetOpened(1, "/home/me/facts.jsonl", len(cases), tuple(TEXTS), 2, "Skipped 2 lines."))
+    screen.post_message(SetStarted(1, SOURCE))
+    lines = tuple(ReadCase(case_line(case, SOURCE), case) for case in cases[:count])
+    screen.post_message(CasesRead(1, lines, dict(enumerate(WORDS)), 4.2))
+    if count is None:
+        screen.post_message(SetEnded(1, SetEnd.DONE))
+    await pilot.pause(0.4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_set(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def sort(pilot: Pilot[None]) -> None:
+        await read(pilot)
+        await pilot.press("C", "C", "C", "down", "down")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=size, run_before=sort)
+
+
+def test_nothing_is_read_yet(still: LenstuiApp, snap_compare: Any) -> None:
+    async def go(pilot: Pilot[None]) -> None:
+        await show(pilot)
+        await pilot.press("escape", "e")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=(80, 24), run_before=go)
+
+
+def test_the_plot_where_it_is_small(still: LenstuiApp, snap_compare: Any) -> None:
+    async def plot(pilot: Pilot[None]) -> None:
+        await read(pilot)
+        await pilot.press("v", "tab")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=(80, 24), run_before=plot)
+
+
+def test_while_it_is_read_and_filtered(still: LenstuiApp, snap_compare: Any) -> None:
+    async def find(pilot: Pilot[None]) -> None:
+        await read(pilot, count=4)
+        await pilot.press("slash", *"the")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=(120, 40), run_before=find)
+
+
+def test_no_raw_control_character_reaches_the_screen() -> None:
+    for case in readouts():
+        line = case_line(case, SOURCE)
+        assert all(text.isprintable() for text in (line.prompt, line.final, line.target, line.reason or ""))

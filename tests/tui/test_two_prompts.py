@@ -1,0 +1,248 @@
+"""Two prompts side by side: their numbers, where they meet, and what cannot be done with two."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from lenstui.jobs.messages import BesideChanged, ReadDone, ReadStarted, TileRead
+from lenstui.jobs.slots import Comparison, Side
+from lenstui.readout.alignment import on_screen
+from lenstui.readout.cells import Tile
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.ask_prompt import AskPrompt
+from lenstui.tui.explore.base import NO_COLUMN
+from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.detail import CellView
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.export.dialog import ExportDialog
+from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.models.picker import Chosen
+from lenstui.tui.prompt_sets.screen import PromptSets
+from tests.by_hand.made_up import COLUMNS, WORDS, cells
+from tests.by_hand.naive_values import naive_logits, naive_values
+from tests.tui.pilots.beside_pilot import ONE, OTHER, put_beside, titles
+from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.still import MODEL, SIZES, show, still
+
+__all__ = ["still"]  # a fixture
+
+GAP = range(6, 9)  # "Hello," and "Hello " + "an" + "d", then both end with " you"
+KEPT = [*range(6), *range(9, len(OTHER))]
+
+
+def assert_shows(app: LenstuiApp, lens: str, logits: np.ndarray, gap: range = range(0)) -> None:
+    """A pane has the numbers of these logits, `[rows, columns, vocabulary]`, and none in the gap."""
+    naive, cells = naive_values(logits), app.explore.grids[lens].cells
+    assert cells is not None and cells.columns == len(gap) + logits.shape[1]
+    kept = [column for column in range(cells.columns) if column not in gap]
+    assert (cells.top_ids[:, gap] == -1).all() and np.isnan(cells.entropy[:, gap]).all()
+    np.testing.assert_allclose(cells.top_probs[:, kept, 0], naive["prob"], atol=1e-4)
+    np.testing.assert_allclose(cells.entropy[:, kept], naive["entropy"], atol=1e-3)
+    np.testing.assert_allclose(cells.kl[:, kept], naive["kl"], atol=1e-3)
+    np.testing.assert_array_equal(cells.final_rank[:, kept], naive["rank"])
+
+
+async def test_each_pane_is_a_plain_reading_of_its_prompt(opened: Any, tiny_model: Path) -> None:
+    ours, others = naive_logits(tiny_model, ONE), naive_logits(tiny_model, OTHER)
+    async with opened(ONE, size=(180, 40)) as (app, pilot):
+        await pilot.press("left", "left", "up")
+        place = app.explore.panes.cursor
+        await put_beside(app, pilot, OTHER)
+        assert subtitle(app).startswith(f"{len(ONE)} and {len(OTHER)} tokens")
+        assert titles(app) == [
+            "prompt · tuned lens · probability",
+            f"“{OTHER}” · tuned lens · probability",
+        ]
+        assert app.explore.panes.cursor == Cursor(place.row, place.column + len(GAP))  # as far from the end
+        assert_shows(app, "logit", ours["tuned"], GAP)
+        assert_shows(app, "tuned", others["tuned"])
+        await pilot.press("L")
+        await until(pilot, lambda: "logit" in titles(app)[0] and subtitle(app).endswith(" s"))
+        assert_shows(app, "logit", ours["logit"], GAP)
+        assert_shows(app, "tuned", others["logit"])
+        await pilot.press("v", "v", "d")
+        naive = naive_values(others["logit"])["kl"][:, KEPT] - naive_values(ours["logit"])["kl"]
+        values = app.explore.query_one(DifferenceGrid).values
+        np.testing.assert_allclose(values[:, KEPT], naive, atol=1e-3)
+        assert np.isnan(values[:, GAP]).all()
+        await pilot.press("M")
+        await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
+        assert app.explore.panes.cursor == place
+        assert_shows(app, "logit", ours["logit"])
+        assert_shows(app, "tuned", ours["tuned"])
+
+
+async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path) -> None:
+    short = naive_logits(tiny_model, "you")["tuned"]
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, "you")
+        blank = len(ONE) - len("you")
+        assert_shows(app, "tuned", short, range(blank))
+        assert app.explore.columns_of("tuned") == ("",) * blank + tuple("you")
+        await pilot.press("home")
+        column = app.explore.panes.cursor.column
+        assert column == 0 and app.explore.place_text(0, 0) == 'row emb · column 0 "H" │ – → next "e" │ –'
+        view = app.explore.query_one("#detail-tuned", CellView)
+        await until(pilot, lambda: view.facts is None and str(view.render()) == NO_COLUMN)
+        assert app.explore.query_one("#detail-logit", CellView).facts is not None
+        app.explore.panes.shown_lens = "tuned"
+        await pilot.press("p")
+        assert said(app).endswith(NO_COLUMN)
+        assert "–" in app.explore.grids["tuned"].render_line(1).text
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
+        await until(pilot, lambda: app.screen.list_of("logit")._lines)
+        assert not app.screen.list_of("tuned").display
+        await pilot.press("l", *["l"] * blank)
+        await until(pilot, lambda: app.screen.list_of("tuned")._lines and app.screen.list_of("tuned").display)
+        row = app.explore.panes.cursor.row
+        here = app.explore.panes.cursor.column - blank
+        await until(
+            pilot,
+            lambda: int(app.screen.list_of("tuned")._lines[0][2].split()[0]) == short[row, here].argmax(),
+        )
+        shown = [int(numbers.split()[0]) for _, _, numbers in app.screen.list_of("tuned")._lines]
+        assert shown[:20] == np.argsort(-short[row, here], kind="stable")[:20].tolist()
+
+
+async def test_pins_and_finds_are_of_both(opened: Any, tiny_model: Path) -> None:
+    ours, others = (naive_logits(tiny_model, text)["tuned"] for text in (ONE, OTHER))
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        await pilot.press("up", "p")
+        await until(pilot, lambda: app.explore.panel.pins)
+        token = app.explore.panel.pins[0].id
+        for lens, logits, kept in (("logit", ours, KEPT), ("tuned", others, range(len(OTHER)))):
+            ranks = (logits > logits[:, :, token, None]).sum(-1)
+            grid = app.explore.grids[lens]
+            await until(pilot, lambda grid=grid, kept=kept: (grid.cells.pin_ranks[:, kept] >= 0).all())
+            np.testing.assert_array_equal(grid.cells.pin_ranks[:, kept, 0], ranks)
+        await pilot.press("slash", "d", "enter")  # which is in the second prompt alone
+        assert app.explore.panes.cursor.column == OTHER.index("d")
+
+
+async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, tiny_model: Path) -> None:
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        await pilot.press("i", "end", "!", "enter")
+        await until(pilot, lambda: subtitle(app).startswith("11 and 13") and subtitle(app).endswith(" s"))
+        assert_shows(app, "logit", naive_logits(tiny_model, ONE + "!")["tuned"], range(10, 12))
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(app.screen, AskPrompt))
+        assert app.screen.query_one(PromptBox).prompt == OTHER
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.explore)
+        await put_beside(app, pilot, "Hm")
+        await until(pilot, lambda: subtitle(app).startswith("11 and 2 ") and subtitle(app).endswith(" s"))
+        assert_shows(app, "tuned", naive_logits(tiny_model, "Hm")["tuned"], range(1, 10))
+
+
+async def test_without_a_lens_only_the_logit_lens_compares(opened: Any, tiny_model: Path) -> None:
+    async with opened(ONE, lens=False) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        assert_shows(app, "tuned", naive_logits(tiny_model, OTHER)["logit"])
+        await pilot.press("L")
+        assert "No tuned lens for" in said(app)
+
+
+async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import GPTNeoXForCausalLM
+
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    module = GPTNeoXForCausalLM.from_pretrained(tiny_model)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(1.3)
+    module.save_pretrained(other)
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        app._open(Chosen(str(other)))
+        await until(pilot, lambda: app.explore.model.name == str(other) and subtitle(app).endswith(" s"))
+        assert app.explore.comparison.prompt == OTHER
+        assert_shows(app, "logit", naive_logits(other, ONE)["logit"], GAP)
+        assert_shows(app, "tuned", naive_logits(other, OTHER)["logit"])
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("a", "neither grows"),
+        ("G", "neither grows"),
+        ("backspace", "neither grows"),
+        ("Y", "M takes a second prompt away first"),
+    ],
+)
+async def test_what_is_of_one_prompt_says_so(opened: Any, key: str, reason: str) -> None:
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        await pilot.press(key)
+        assert app.screen is app.explore
+        assert reason in said(app)
+
+
+async def test_two_sides_are_taken_as_a_picture(opened: Any, tmp_path: Path) -> None:
+    async with opened(ONE) as (app, pilot):
+        await put_beside(app, pilot, OTHER)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        assert [option.id for option in app.screen.query_one(OptionList).options if option.id] == ["screen"]
+        path = tmp_path / "two.svg"
+        app.screen.query_one(Input).value = str(path)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.explore and path.exists())
+        text = path.read_text().replace("&#160;", " ")
+        assert ONE in text and f"“{OTHER}” · tuned" in text
+
+
+async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("One two\nThree\n")
+    async with opened(ONE) as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, PromptSets))
+        app.screen.query_one("#set-file", Input).value = str(file)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen._run is not None and len(app.screen._run.cases) == 2)
+        await pilot.press("down", "B")
+        await until(pilot, lambda: app.explore.comparison is not None and " and 5 " in subtitle(app))
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        assert_shows(app, "tuned", naive_logits(tiny_model, "Three")["tuned"], range(4, 9))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    side = Side(MODEL.name, None, MODEL.dtype, MODEL.vocabulary, "tuned", MODEL.lens)
+    second = "The leaves of the trees are yellow, and the sky above them is"
+
+    async def two(pilot: Pilot[None]) -> None:
+        await show(pilot)
+        still.explore.post_message(
+            BesideChanged(replace(MODEL, comparison=Comparison(side, side, prompt=second)))
+        )
+        await pilot.pause()
+        columns = (*COLUMNS[:2], "", "", *COLUMNS[4:])
+        serial = still.explore.serial
+        still.explore.post_message(
+            ReadStarted(serial, columns, 0, MODEL.rows, COLUMNS, (range(2, 4), range(0)))
+        )
+        texts = dict(enumerate(WORDS))
+        for part in on_screen(
+            Tile(0, len(COLUMNS) - 2, {"logit": cells(1.0).columns_in(range(2, 8))}), range(2, 4)
+        ):
+            still.explore.post_message(TileRead(serial, part, texts))
+        still.explore.post_message(TileRead(serial, Tile(0, len(COLUMNS), {"tuned": cells(2.0)}), texts))
+        still.explore.post_message(ReadDone(serial, 0.2))
+        await pilot.pause(0.2)
+
+    assert snap_compare(still, terminal_size=size, run_before=two)
