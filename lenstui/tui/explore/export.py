@@ -20,6 +20,7 @@ from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
 from lenstui.tui.explore.growth import ExploreGrowth
 from lenstui.tui.explore.pins import ExplorePins
+from lenstui.tui.shared.textual_hacks import painted
 
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
@@ -132,7 +133,7 @@ class ExploreExport(ExploreGrowth, ExplorePins):
             width=width, height=height, file=StringIO(), force_terminal=True, color_system="truecolor",
             record=True, legacy_windows=False, safe_box=False,
         )  # fmt: skip  # as Textual's `export_screenshot` has it
-        console.print(self._compositor.render_update(full=True))
+        console.print(painted(self))
         return console.export_svg(title="lenstui")
 
     def _order(self, path: Path | None) -> Order:
