@@ -1,8 +1,8 @@
 """Every private name of Textual that lenstui uses, behind a plain one.
 
 Textual promises nothing about these. Each says why it is used, and which test fails once it is gone or means
-something else. `tests/test_private_names.py` holds that they are used here alone; those of textual-fspicker are
-in `fspicker_hacks`, because the start of the program need not wait for that library.
+something else. `tests/test_private_names.py` holds that they are used here alone. Those of textual-fspicker
+are in `fspicker_hacks`: the start of the program need not wait for that library.
 """
 
 from __future__ import annotations
