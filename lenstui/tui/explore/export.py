@@ -101,7 +101,7 @@ class ExploreExport(ExploreGrowth, ExplorePins):
         return proposed_path(self._model.name, self._prompt, thing.ending, part)
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
-        """Take a thing to a file, or to the clipboard for None; it is told what becomes of it."""
+        """Export a thing to a file, or to the clipboard if `path` is None; a message reports the outcome."""
         order, exports = replace(self._order(path), remark=remark), self._app.exports
         if thing.key == "command":
             exports.take_command(order)
