@@ -19,6 +19,7 @@ from lenstui.fitting.options import Loss, Products
 from lenstui.model.head import LinearHead
 from lenstui.model.load import Model
 from lenstui.model.product import product
+from lenstui.model.torch_hacks import cpu_is_fast_in_bfloat16
 
 _LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
@@ -137,7 +138,7 @@ def _with_products(head: LinearHead, dtype: torch.dtype) -> LinearHead:
 
 def _bfloat16_is_fast(device: torch.device) -> bool:
     if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported())
+        return cpu_is_fast_in_bfloat16()
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 

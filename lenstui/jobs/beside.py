@@ -197,7 +197,7 @@ def beside_no_longer(before: Beside, opened: Opened) -> tuple[Beside | None, str
 
 
 def give_back_memory() -> None:
-    """Give back what a model took that nobody reads any more."""
+    """Free the memory of a model that was closed."""
     import torch
 
     gc.unfreeze()  # Explore has the collector pass over all that was there when a model was opened

@@ -107,7 +107,7 @@ class ExportService:
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
 
     def _guarded(self, steps: Iterator[None], order: Order) -> Iterator[None]:
-        """The steps of a job; what goes wrong is told."""
+        """Run the steps of a job; an error is posted as `NotTaken`."""
         told_of_it = told(lambda text: self._post(NotTaken(order.number, text)), "It was not taken away")
         with told_of_it, suppress(_Stopped):
             yield from steps

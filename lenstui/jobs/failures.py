@@ -10,7 +10,7 @@ from lenstui.support.errors import LensError, named_line
 
 @contextmanager
 def told(tell: Callable[[str], object], what: str) -> Iterator[None]:
-    """Tell what is raised meanwhile: as it is, if it is ours, and else behind `what`.
+    """Report an exception raised in the block: a `LensError` by its own text, any other after `what`.
 
     Args:
         tell: takes the text.

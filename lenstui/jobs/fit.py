@@ -108,7 +108,7 @@ class FitJobs:
         self._keep()
 
     def pause(self, stop: Stop) -> None:
-        """Leave it as it is: the thread has nothing to do."""
+        """Pause the fit."""
         self._say(Phase.PAUSED)
 
     def keep(self, stop: Stop) -> Iterator[None]:
@@ -138,7 +138,7 @@ class FitJobs:
             self._running = None
 
     def write_checkpoint(self) -> CheckpointWritten:
-        """Write one because somebody asks for it, and say how that went; the fit goes no further."""
+        """Write a checkpoint, pause the fit, and return where the checkpoint is or why there is none."""
         if self._running is None:
             return CheckpointWritten(None, "Nothing is being fitted.")
         trouble = self._write_checkpoint()

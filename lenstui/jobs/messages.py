@@ -236,7 +236,7 @@ class BesideChanged(Message):
 
 @dataclass
 class BesideTold(Message):
-    """What became of what was beside the open model, where nobody asked for that."""
+    """A remark about what is beside the open model, after a change that the user did not ask for."""
 
     text: str
 

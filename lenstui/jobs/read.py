@@ -110,7 +110,7 @@ class ReadJobs:
             self._post(ReadDone(serial, time.monotonic() - began))
 
     def _told(self, serial: int, what: str) -> AbstractContextManager[None]:
-        """What fails meanwhile is told as of that reading."""
+        """Post an exception raised in the block as `ReadFailed` of that reading."""
         return told(lambda text: self._post(ReadFailed(serial, text)), f"{what} failed")
 
     def _started(self, request: ReadRequest, prompts: tuple[Prompt, Prompt]) -> ReadStarted:

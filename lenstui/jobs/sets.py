@@ -143,7 +143,7 @@ class SetService:
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
 
     def _guarded(self, steps: Iterator[None], number: int, post: Post) -> Iterator[None]:
-        """The steps of a job; what goes wrong is told."""
+        """Run the steps of a job; an error is posted as `SetEnded`."""
         with told(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
             yield from steps
 

@@ -100,7 +100,7 @@ class Slots:
 
 
 def beside_name(comparison: Comparison) -> str:
-    """What is beside: a model, as short as tells it from the open one; a lens; or a prompt."""
+    """Return a name for the right side: a model's, as short as is unique, a lens, or a prompt."""
     left, right = comparison.left, comparison.right
     if comparison.prompt is not None:
         return "a second prompt"

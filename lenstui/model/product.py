@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from lenstui.model.torch_hacks import has_onednn_linear, onednn_linear
+
 # On ARM it would not be faster.
-_ONEDNN = (
-    torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    and platform.machine() in {"x86_64", "AMD64"}
-    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-)
+_ONEDNN = platform.machine() in {"x86_64", "AMD64"} and has_onednn_linear()
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -31,8 +29,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: `[out]`.
     """
     if _suits(x, weight):
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return result
+        return onednn_linear(x, weight, bias)
     return nn.functional.linear(x, weight, bias)
 
 
@@ -58,7 +55,5 @@ class FastProducts(TorchFunctionMode):
     ) -> Any:
         """Take `linear` alone, where it would do."""
         if func is nn.functional.linear and not kwargs and _suits(args[0], args[1]):
-            return torch.ops.mkldnn._linear_pointwise(
-                *args[:2], args[2] if len(args) > 2 else None, "none", [], ""
-            )
+            return onednn_linear(args[0], args[1], args[2] if len(args) > 2 else None)
         return func(*args, **(kwargs or {}))

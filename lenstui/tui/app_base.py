@@ -80,7 +80,7 @@ class AppBase(TypeAheadApp):
         self.explore = Explore(prompt, depth=start.top_k, history=self._history)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Behind whatever else there is, so that nothing painted can do more than be seen."""
+        """Return the line filters, the last of which removes control characters from all that is painted."""
         return [*super().get_line_filters(), self._unprintable]
 
     def notify(

@@ -76,7 +76,7 @@ class Ending:
         self._leave()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        """In a thread of its own: where the line was dropped, the screen may be stuck writing to nobody."""
+        """Handle a signal in a new thread: after a hangup the main one may be stuck in writing."""
         if self._rescue is None:
             self._signal = number
             self._rescue = threading.Thread(target=self._end, name="lenstui-ending", daemon=True)

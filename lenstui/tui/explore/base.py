@@ -51,7 +51,7 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
 
     @property
     def serial(self) -> int:
-        """Of the reading that is shown."""
+        """Display texts of the prompt's tokens in the reading that is shown."""
         return self._serial
 
     @property
@@ -70,7 +70,7 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         return self._columns
 
     def columns_of(self, lens: str) -> tuple[str, ...]:
-        """The same of one pane: of a second prompt, where there is one, in the right one."""
+        """Return the display texts of one pane's input tokens; the right pane may show a second prompt."""
         return self._right if lens == "tuned" and self._right is not None else self._columns
 
     def place_text(self, row: int, column: int) -> str:

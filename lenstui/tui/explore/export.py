@@ -20,6 +20,7 @@ from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
 from lenstui.tui.explore.growth import ExploreGrowth
 from lenstui.tui.explore.pins import ExplorePins
+from lenstui.tui.shared.textual_hacks import painted
 
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
@@ -100,7 +101,7 @@ class ExploreExport(ExploreGrowth, ExplorePins):
         return proposed_path(self._model.name, self._prompt, thing.ending, part)
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
-        """Take a thing to a file, or to the clipboard for None; it is told what becomes of it."""
+        """Export a thing to a file, or to the clipboard if `path` is None; a message reports the outcome."""
         order, exports = replace(self._order(path), remark=remark), self._app.exports
         if thing.key == "command":
             exports.take_command(order)
@@ -132,7 +133,7 @@ class ExploreExport(ExploreGrowth, ExplorePins):
             width=width, height=height, file=StringIO(), force_terminal=True, color_system="truecolor",
             record=True, legacy_windows=False, safe_box=False,
         )  # fmt: skip  # as Textual's `export_screenshot` has it
-        console.print(self._compositor.render_update(full=True))
+        console.print(painted(self))
         return console.export_svg(title="lenstui")
 
     def _order(self, path: Path | None) -> Order:

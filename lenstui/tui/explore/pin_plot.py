@@ -69,7 +69,7 @@ PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
 
 
 class PinPlot(Plot):
-    """A plot that nobody can get caught in: the logit lens as the pins' numbers, the tuned lens as lines."""
+    """The pins' values by row: a digit per pin for the logit lens, a line per pin for the tuned lens."""
 
     DEFAULT_CSS = """
     PinPlot {

@@ -112,6 +112,6 @@ class PromptBox(TextArea):
         if not event.from_app_focus:
             self.post_message(self.Entered())
 
-    async def _on_paste(self, event: events.Paste) -> None:
+    def on_paste(self, event: events.Paste) -> None:
+        """Put stand-ins into what is pasted, before Textual's own handler, which comes next, inserts it."""
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))
-        await super()._on_paste(event)

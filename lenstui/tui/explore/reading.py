@@ -105,7 +105,7 @@ class ExploreReading(GridScreen):
             self._reading = self._shown_reading
 
     def _mark(self, reading: Reading) -> None:
-        """What is not as it goes without saying stands over the prompt."""
+        """Write over the prompt how it is read, if not by default."""
         self._shown_reading = reading
         mark = f" · {reading.mark}" if reading.mark else ""
         self.query_one(PromptBox).border_title = Text.assemble("prompt", (mark, "bold"))

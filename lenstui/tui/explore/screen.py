@@ -188,12 +188,12 @@ class Explore(
 
     @on(PromptBox.Entered)
     def enter_prompt(self) -> None:
-        """It has the focus: at first of itself, later because somebody wants it so."""
+        """Note that the prompt has the focus: from the second time on because the user went there."""
         self._is_asked_for = self._is_asked_for is not None
 
     @property
     def _is_at_prompt(self) -> bool:
-        """Whether somebody has gone to the prompt, or types: then nothing but that somebody ends it."""
+        """Whether the user has gone to the prompt, in which case only the user leaves it."""
         return bool(self._is_asked_for) and isinstance(self.focused, PromptBox)
 
     @on(PromptBox.Left)

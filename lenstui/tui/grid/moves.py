@@ -51,7 +51,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             super().__init__()
 
     class Scrolled(Message, namespace="grid"):
-        """The grid shows another part of itself, for whatever reason but `follow_scroll` and `move_to`."""
+        """The grid was scrolled, by anything but `follow_scroll` and `move_to`."""
 
         def __init__(self, grid: GridMoves, offset: Offset) -> None:
             self.grid = grid
@@ -97,7 +97,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
 
     @contextmanager
     def _led(self) -> Iterator[None]:
-        """What changes meanwhile was wanted elsewhere, and is told to nobody."""
+        """Post no messages about changes of cursor and scroll in the meantime: another grid caused them."""
         self._is_led = True
         try:
             yield

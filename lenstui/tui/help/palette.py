@@ -23,7 +23,8 @@ class Palette(CommandPalette, AppScreen[None]):
             except WorkerCancelled:
                 continue  # another text was typed
 
-    def _action_command_list(self, action: str) -> None:
-        """Where nothing is found, the list has a line that says so, and nothing to move to."""
-        if any(not option.disabled for option in self.query_one(CommandList).options):
-            super()._action_command_list(action)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out the keys of the list while it holds one line alone, which says that nothing is found."""
+        if action == "command_list":
+            return any(not option.disabled for found in self.query(CommandList) for option in found.options)
+        return super().check_action(action, parameters)

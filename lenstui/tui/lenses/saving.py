@@ -45,11 +45,11 @@ class LensSaving(AppScreen[None]):
             answered(True)
 
     def _say_saving(self, path: Path) -> None:
-        """It begins; a screen may have a place to say so."""
+        """Show that saving has begun; a screen with a place for that overrides it."""
 
 
 def made_or_home(folder: Path) -> Path:
-    """`folder`; where it cannot be made the home folder, or what there is."""
+    """Return `folder`, created if need be; the home folder, or `/`, if it cannot be created."""
     try:
         return made(folder)
     except LensError:

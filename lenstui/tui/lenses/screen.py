@@ -96,12 +96,12 @@ class Lenses(LeanScreen[None], LensSaving):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Look what there is."""
+        """List the lens files."""
         self.query_one(StatusBar).model = self._model
         self._list()
 
     def on_unmount(self) -> None:
-        """Nobody looks any more."""
+        """Stop measuring translators when the screen is closed."""
         self._app.request_translators(None)
 
     def _list(self) -> None:
@@ -152,7 +152,7 @@ class Lenses(LeanScreen[None], LensSaving):
         self._show_card()
 
     def on_lens_not_measured(self, message: LensNotMeasured) -> None:
-        """The rest of the card stays."""
+        """Say on the card why the translators could not be measured."""
         self._trouble[message.path] = message.text
         self._show_card()
 
@@ -195,7 +195,7 @@ class Lenses(LeanScreen[None], LensSaving):
             self._app.beside.compare(self._chosen.card.path)
 
     def on_beside_changed(self) -> None:
-        """Back to where both are seen."""
+        """Return to Explore, which shows both lenses."""
         self.on_lens_opened()
 
     def action_browse(self) -> None:

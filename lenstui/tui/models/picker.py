@@ -150,7 +150,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
             yield Static(id="model-detail")
 
     def on_mount(self) -> None:
-        """Look what there is."""
+        """Look for models on this machine."""
         self._say("looking what is on this machine …")
         self._look()
 

@@ -77,7 +77,7 @@ class SetExport(SetReading):
         return proposed_path(source.heading.source.model, f"prompts {Path(run.name).stem}", thing.ending)
 
     def take(self, thing: Thing, path: Path | None) -> None:
-        """Take a thing to a file, or to the clipboard for None; it is told what becomes of it."""
+        """Export a thing to a file, or to the clipboard if `path` is None; a message reports the outcome."""
         if path is None:
             self._copy_command()
             return

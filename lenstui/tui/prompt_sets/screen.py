@@ -30,7 +30,7 @@ _ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"
 
 
 class PromptSets(SetExport):
-    """A file of prompts, what is read of it, and means over what is shown. It remembers what it was shown."""
+    """A file of prompts, the cases read from it, and means over those shown. The screen keeps its state."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]  # noqa: RUF012  as Textual declares them
@@ -135,7 +135,7 @@ class PromptSets(SetExport):
     # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, run: SetRun) -> None:
-        """Sorting and filter stay; a group that there is none of does not."""
+        """Show a new run, sorted and filtered as before; a group that it does not have is dropped."""
         if self._view.group not in run.groups:
             self._view = replace(self._view, group=None)
         if not self._is_naming:
@@ -164,7 +164,7 @@ class PromptSets(SetExport):
         ]
 
     def _title(self, run: SetRun | None) -> None:
-        """Which prompts these are, and what about them is not as it goes without saying."""
+        """Write the title: file, filter, and how the prompts are read if not by default."""
         parts = ["prompts" if run is None else printable(Path(run.name).name)]
         parts += self._about()
         mark = ""
@@ -257,7 +257,7 @@ class PromptSets(SetExport):
             self.call_after_refresh(self._keep_focus)
 
     def _keep_focus(self) -> None:
-        """A table that is hidden loses it to nobody."""
+        """Give the table the focus if no widget has it, as after a widget with the focus was hidden."""
         if self.focused is None:
             self._table.focus()
 

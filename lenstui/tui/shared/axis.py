@@ -88,11 +88,11 @@ class RowLabels(NumericAxisFormatter):
 
 
 class Numbers(NumericAxisFormatter):
-    """Numbers as everywhere else on screen."""
+    """Labels of ticks, formatted as numbers are elsewhere on screen."""
 
     def __init__(self, text: Callable[[float], str]) -> None:
         self._text = text
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """The text of each."""
+        """Return the label of each tick."""
         return [self._text(tick) for tick in ticks]

@@ -44,7 +44,7 @@ class Choice(Widget, can_focus=True):
 
         @property
         def control(self) -> Choice:
-            """Whose it is."""
+            """The widget whose word was chosen, for `on`'s selectors."""
             return self.choice
 
     def __init__(self, words: Sequence[str], value: str, *, id: str | None = None) -> None:
@@ -65,7 +65,7 @@ class Choice(Widget, can_focus=True):
         return Text(" " * _GAP, no_wrap=True).join(words)
 
     def watch_value(self) -> None:
-        """Say so."""
+        """Post `Changed`."""
         self.post_message(self.Changed(self, self.value))
 
     def action_step(self, step: int) -> None:

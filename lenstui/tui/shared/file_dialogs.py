@@ -7,17 +7,15 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Button, Input
 from textual_fspicker import FileOpen, FileSave, Filters, Icons
-from textual_fspicker.base_dialog import Dialog
-from textual_fspicker.file_dialog import BaseFileDialog
-from textual_fspicker.parts import CurrentDirectory, DirectoryNavigation
+from textual_fspicker.parts import DirectoryNavigation
 from textual_fspicker.safe_tests import is_dir
 from textual_fspicker.suggest_path import SuggestPath
 
 from lenstui.texts.files import JSON_LINES, PARQUET
+from lenstui.tui.shared.fspicker_hacks import PickerBase
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
@@ -65,29 +63,26 @@ class Completion(SuggestPath):
             return None
 
 
-class LensPicker(BaseFileDialog, AppScreen[Path | None]):
+class LensPicker(PickerBase, AppScreen[Path | None]):
     """What opening and saving have in common."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "dismiss(None)", "Close", show=False)]
 
-    def compose(self) -> ComposeResult:
-        """With our own list of files."""
-        self._suggest_path = Completion()
-        for widget in super().compose():
-            yield ShownNames(self._location) if isinstance(widget, DirectoryNavigation) else widget
+    def file_list(self, folder: Path) -> DirectoryNavigation:
+        """Return a list without the names that a terminal would act on."""
+        return ShownNames(folder)
 
-    def _header_area(self) -> ComposeResult:
-        yield CurrentDirectory(markup=False)  # brackets in a folder's name are no markup
+    def completion(self) -> SuggestPath:
+        """Return what completes a name that is being typed, whatever that is."""
+        return Completion()
+
+    def remark(self, message: str) -> Text:
+        """Return what is wrong, or else which keys there are."""
+        return shown(message or _KEYS)
 
     def on_mount(self) -> None:
         """A blinking cursor costs bytes over SSH."""
         self.query_one(Input).cursor_blink = False
-
-    def _set_error(self, message: str = "") -> None:
-        """Say what is wrong, or else which keys there are."""
-        dialog = self.query_one(Dialog)
-        dialog.set_class(bool(message), "-wrong")
-        dialog.border_subtitle = shown(message or _KEYS)
 
     def _completed(self, name: str) -> str:
         """What is meant by the name of a file that was typed."""
@@ -106,9 +101,7 @@ class LensPicker(BaseFileDialog, AppScreen[Path | None]):
         except (OSError, ValueError) as error:
             event.stop()
             event.prevent_default()
-            self._set_error(
-                f"No such name is possible: {getattr(error, 'strerror', None) or 'odd characters'}"
-            )
+            self.say(f"No such name is possible: {getattr(error, 'strerror', None) or 'odd characters'}")
 
 
 class OpenLens(LensPicker, FileOpen):
@@ -131,11 +124,11 @@ class SaveLens(LensPicker, FileSave):
     def _completed(self, name: str) -> str:
         return name if name.endswith(".pt") else f"{name}.pt"
 
-    def _should_return(self, candidate: Path) -> bool:
-        if candidate.name == _PARAMS and (candidate.parent / _CONFIG).exists():
-            self._set_error("This is a part of a folder of the tuned-lens library: choose another name")
-            return False
-        return super()._should_return(candidate)
+    def objection(self, chosen: Path) -> str | None:
+        """Return that the library's tensors are no place for our own file."""
+        if chosen.name == _PARAMS and (chosen.parent / _CONFIG).exists():
+            return "This is a part of a folder of the tuned-lens library: choose another name"
+        return None
 
 
 class SaveLensFolder(LensPicker, FileSave):
@@ -150,11 +143,11 @@ class SaveLensFolder(LensPicker, FileSave):
         """The name may be just right."""
         self.call_later(self.query_one(Input).focus)  # behind the dialog's own, which goes to the list
 
-    def _should_return(self, candidate: Path) -> bool:
-        if candidate.exists() and candidate.name not in {_PARAMS, _CONFIG}:
-            self._set_error("A file has this name: give the name of a folder")
-            return False
-        return super()._should_return(candidate)
+    def objection(self, chosen: Path) -> str | None:
+        """Return that a file is no folder."""
+        if chosen.exists() and chosen.name not in {_PARAMS, _CONFIG}:
+            return "A file has this name: give the name of a folder"
+        return None
 
 
 def whole_folder(path: Path) -> Path:

@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def mean(kl: FloatArray | None) -> float | None:
-    """Over the rows; None where it is not measured, or a row has no number."""
+    """Return the mean KL over the rows; None if it is not measured or not finite in some row."""
     return None if kl is None or not np.isfinite(kl).all() else float(np.mean(kl))
 
 

@@ -6,82 +6,29 @@ reset after it. For two grids of coloured cells over SSH that is several times t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 
 from rich.color import ColorSystem
-from rich.console import Console
+from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
-from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
-from textual.screen import Screen, ScreenResultType
+from textual.screen import ScreenResultType
 from textual.strip import Strip
 
-# Where a piece of a line begins, and what it holds.
-Piece = tuple[int, int, Strip]
+from lenstui.tui.shared.textual_hacks import Piece, PieceScreen
 
 
-class LeanScreen(Screen[ScreenResultType]):
+class LeanScreen(PieceScreen[ScreenResultType]):
     """A screen whose updates are lean."""
 
-    def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(name, id, classes)
-        self._compositor = _LeanCompositor()
-
-    def take_size(self) -> None:
-        """Have the classes of its size before there is anything on it: else all is styled a second time."""
-        width, height = self.app.size
-        classes = [
-            *self._get_breakpoint_classes(width, self.HORIZONTAL_BREAKPOINTS or []),
-            *self._get_breakpoint_classes(height, self.VERTICAL_BREAKPOINTS or []),
-        ]
-        self.update_classes(dict.fromkeys(classes, True), update=False)
-
-    def _compositor_refresh(self) -> None:
-        """Paint, unless another screen covers this one: Textual would paint that for each change here."""
-        top = self.app.screen
-        if top is self or top.styles.background.a < 1:
-            super()._compositor_refresh()
-        else:  # it is painted as a whole when it comes back
-            self._compositor._dirty_regions.clear()
-            self._dirty_widgets.clear()
-
-
-class _LeanCompositor(Compositor):
-    """Textual's, but for how its updates are written."""
-
-    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
-        update = super().render_full_update(simplify)
-        return _LeanLayout(update.strips, update.region)
-
-    def render_partial_update(self) -> ChopsUpdate | None:
-        update = super().render_partial_update()
-        return _LeanChops(update.chops, update.spans, update.chop_ends) if update else None
-
-
-class _LeanLayout(LayoutUpdate):
-    def render_segments(self, console: Console) -> str:
-        return _written(self._pieces(), console)
-
-    def _pieces(self) -> Iterator[Piece]:
-        for y, line in enumerate(self.strips, self.region.y):
-            yield self.region.x, y, Strip.join(line)
-
-
-class _LeanChops(ChopsUpdate):
-    def render_segments(self, console: Console) -> str:
-        return _written(self._pieces(), console)
-
-    def _pieces(self) -> Iterator[Piece]:
-        for y, start, stop in self.spans:
-            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
-                if strip is not None and x < stop and end > start:
-                    left = max(x, start)
-                    yield left, y, strip.crop(left - x, min(end, stop) - x)
+    def written(self, pieces: Iterable[Piece], console: Console) -> str:
+        """Return the escape sequences and the text that show these pieces, no longer than need be."""
+        return _written(pieces, console)
 
 
 def _written(pieces: Iterable[Piece], console: Console) -> str:
-    """Pieces of lines as what the terminal is to receive."""
-    system = console._color_system or ColorSystem.TRUECOLOR
+    """Return what the terminal is to receive for pieces of lines."""
+    system = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
     sequences: list[str] = []
     position: tuple[int, int] | None = None
     current: Style | None = None
@@ -100,7 +47,7 @@ def _written(pieces: Iterable[Piece], console: Console) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def _change(old: Style | None, new: Style | None, system: ColorSystem) -> str:
-    """From one style to another."""
+    """Return the escape sequences that change one style to another."""
     before, after = _codes(old, system), _codes(new, system)
     links = (old.link if old else None, new.link if new else None)
     link = "" if links[0] == links[1] else f"\x1b]8;;{links[1] or ''}\x1b\\"
@@ -114,7 +61,7 @@ def _change(old: Style | None, new: Style | None, system: ColorSystem) -> str:
 
 
 def _codes(style: Style | None, system: ColorSystem) -> tuple[str, str, str]:
-    """The codes of a style's attributes, its colour and its background, each empty where there is none."""
+    """Return the codes of a style's attributes, colour and background, each empty where there is none."""
     if style is None:
         return "", "", ""
     colour, background = (

@@ -15,7 +15,7 @@ _FRAME = 3  # lines of a plot that are none of its canvas: the frame, and the la
 
 
 class Plot(PlotWidget, can_focus=False):
-    """A plot that nobody can get caught in."""
+    """A plot that takes no focus and has no keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
     DEFAULT_CSS = """
@@ -38,11 +38,11 @@ class Plot(PlotWidget, can_focus=False):
 
     @property
     def _lines(self) -> int:
-        """Of the canvas."""
+        """Number of lines of the canvas."""
         return max(self.size.height - _FRAME, 1)
 
     def on_resize(self) -> None:
-        """In fewer lines there are fewer ticks."""
+        """Choose the ticks that fit into the new height."""
         if self._axis is not None:
             self.set_yticks(self._axis.ticks_in(self._lines))
             self.refresh(layout=True)

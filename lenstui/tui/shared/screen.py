@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AppScreen(Screen[ScreenResultType]):
-    """A screen that knows whose it is. Every screen of ours is one, those of libraries too."""
+    """A screen of this app; the base class of every screen, also of those derived from a library's."""
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Leave this screen, if it is the one in front.
@@ -37,6 +37,6 @@ class AppScreen(Screen[ScreenResultType]):
         return cast("LenstuiApp", self.app)
 
     def _tell(self, text: str, *, seconds: float = 4) -> None:
-        """Why a key did nothing, or what it found; only the last such message stays."""
+        """Notify the user why a key did nothing, or what it found, in place of earlier notifications."""
         self.app.clear_notifications()
         self.notify(text, timeout=seconds, markup=False)

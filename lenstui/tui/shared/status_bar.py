@@ -95,7 +95,7 @@ class StatusBar(Widget):
 
 
 def short_name(name: str) -> str:
-    """A hub id as it is; of a folder its own name alone."""
+    """Return a Hub id unchanged, and the last part of a folder's path."""
     return printable(
         name if name.count("/") <= 1 and name[:1] not in "./~" else name.rstrip("/").rpartition("/")[2]
     )

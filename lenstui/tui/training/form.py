@@ -38,7 +38,7 @@ class FieldLine(Horizontal):
         self._complaint: str | None = None
 
     def compose(self) -> ComposeResult:
-        """The three."""
+        """Label, input and note of the field."""
         first = first_text(self._field.name, PRESETS["quick"])
         yield Label(self._field.label)
         if self._field.words:
@@ -167,13 +167,13 @@ class TrainForm(VerticalScroll):
         return self.query_one("#start", Button)
 
     def watch_model(self, model: OpenModel | None) -> None:
-        """What was counted was for another one."""
+        """Name the model in the title, and forget the text size counted for another model."""
         name = "" if model is None else f" for {short_name(model.name)}"
         self.border_title = shown(f"train a tuned lens{name}")
         self._counted = None
 
     def start(self) -> None:
-        """It is on screen: count."""
+        """Clear the complaint and count the text, once the form is on screen."""
         self.complain(None)
         self._count()
 
@@ -198,7 +198,7 @@ class TrainForm(VerticalScroll):
         return self.query_one("#preset", Choice)
 
     def _complain_at(self, field: str, text: str) -> None:
-        """Beside the field."""
+        """Show a complaint beside the field that it is about."""
         if field == "data":
             self._say_size(text, wrong=True)
         elif field:
@@ -219,7 +219,7 @@ class TrainForm(VerticalScroll):
 
     @on(Choice.Changed, "#preset")
     def change_preset(self, message: Choice.Changed) -> None:
-        """What nobody has edited follows."""
+        """Fill the fields that the user has not edited with the values of the chosen preset."""
         old = self._old_preset
         self._old_preset = message.value
         for field in FIELDS:

@@ -101,7 +101,7 @@ def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[
 
 
 def _bar(share: float, width: int, styles: tuple[Style, Style, Style]) -> Text:
-    """The share that is left of a KL; a lens that is worse than none fills the bar."""
+    """Draw the lens's KL as a share of the logit lens's KL; a share of 1 or more fills the bar."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, part = divmod(eighths, 8)
     left = "█" * full + (_EIGHTHS[part] if part else "")

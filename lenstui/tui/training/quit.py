@@ -71,7 +71,7 @@ class QuitTraining(BoxScreen[None]):
         self._app.leave("lenstui: the fit was discarded")
 
     def on_checkpoint_written(self, message: CheckpointWritten) -> None:
-        """Now nothing can be lost."""
+        """Leave the program if the checkpoint was written; if not, say why and ask again."""
         if self._discards:
             return
         if message.path is not None:
@@ -80,7 +80,7 @@ class QuitTraining(BoxScreen[None]):
             self._say(f"No checkpoint: {message.trouble}\n\nThe fit is paused. d quits without, esc stays.")
 
     def on_fit_changed(self, message: FitChanged) -> None:
-        """It is gone; or it came to its end while nobody answered."""
+        """Leave once the fit is discarded; close the question if the fit has finished meanwhile."""
         if message.status.phase is Phase.DISCARDED and self._discards:
             self._quit_without()
         elif message.status.phase is Phase.KEPT:

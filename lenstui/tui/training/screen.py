@@ -63,7 +63,7 @@ class Train(LeanScreen[None], LensSaving):
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """One of the two."""
+        """The form or the fit, between the status bar and the footer."""
         yield StatusBar()
         with ContentSwitcher(initial="form"):
             yield TrainForm()
@@ -71,11 +71,11 @@ class Train(LeanScreen[None], LensSaving):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Look what there is."""
+        """Show the open model."""
         self._show_model()
 
     def on_screen_resume(self) -> None:
-        """What was not finished may have changed meanwhile."""
+        """Look for unfinished fits again, which may have changed in the meantime."""
         if self._switcher.current == "form" and self._model is not None:
             self._app.training.find_unfinished()
             self.query_one(TrainForm).start()
@@ -99,7 +99,7 @@ class Train(LeanScreen[None], LensSaving):
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys, called what they do to the fit as it is now. The others still say why they do nothing."""
+        """The active bindings, labelled by what they do in the current phase of the fit."""
         return {
             key: active._replace(binding=in_footer(active.binding, self._phase))
             for key, active in super().active_bindings.items()
@@ -118,7 +118,7 @@ class Train(LeanScreen[None], LensSaving):
 
     @on(TrainForm.Edited)
     def count(self, message: TrainForm.Edited) -> None:
-        """How much text that comes to is found out elsewhere."""
+        """Have the text counted for the request in the form."""
         self._app.training.count(message.request)
 
     def on_text_counted(self, message: TextCounted) -> None:
@@ -312,6 +312,6 @@ class Train(LeanScreen[None], LensSaving):
             self.on_screen_resume()
 
     def on_lens_opened(self, message: LensOpened) -> None:
-        """The top line names it."""
+        """Name the lens in the status bar."""
         self._model = message.model
         self.query_one(StatusBar).model = message.model

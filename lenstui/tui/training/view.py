@@ -34,7 +34,7 @@ _KEYS_OF_A_FIT = frozenset(key for keys in _FOOTER.values() for key in keys)
 
 
 def in_footer(binding: Binding, phase: Phase) -> Binding:
-    """A binding as the footer is to have it; one that is not of a fit is as it was."""
+    """Return a binding as the footer shows it in this phase; one that is not about the fit is unchanged."""
     if binding.id not in _KEYS_OF_A_FIT:
         return binding
     label = _FOOTER.get(phase, {}).get(binding.id)

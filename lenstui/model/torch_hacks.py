@@ -1,0 +1,47 @@
+"""Every private name of PyTorch that lenstui uses, behind a plain one.
+
+PyTorch promises nothing about these. Each function says why it is used, and which test fails once it is gone;
+without it lenstui is slower, never wrong. `tests/test_private_names.py` holds that they are used here alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def has_onednn_linear() -> bool:
+    """Whether this PyTorch has `onednn_linear`.
+
+    Noticed by `test_the_fast_product_is_there` in `tests/test_torch_hacks.py`.
+    """
+    return torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
+        torch.ops.mkldnn, "_linear_pointwise"
+    )
+
+
+def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return `x Wᵀ + bias` by oneDNN, `[..., out]`, for float32 tensors on the CPU without gradients.
+
+    Why: `torch.nn.functional.linear` gives float32 to MKL, which takes twice as long on processors that are
+    not Intel's, and no public call chooses oneDNN.
+
+    Noticed by `test_the_fast_product_is_linear` in `tests/test_torch_hacks.py`.
+
+    Args:
+        x: `[..., in]`.
+        weight: `[out, in]`.
+        bias: `[out]`.
+    """
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return result
+
+
+def cpu_is_fast_in_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16).
+
+    Why: without such instructions bfloat16 is slower than float32, and PyTorch has no public question for it.
+
+    Noticed by `test_the_cpu_can_be_asked_for_bfloat16` in `tests/test_torch_hacks.py`.
+    """
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,133 @@
+"""Every private name of Textual that lenstui uses, behind a plain one.
+
+Textual promises nothing about these. Each says why it is used, and which test fails once it is gone or means
+something else. `tests/test_private_names.py` holds that they are used here alone. Those of textual-fspicker
+are in `fspicker_hacks`: the start of the program need not wait for that library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.console import Console, RenderableType
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual.screen import Screen, ScreenResultType
+from textual.strip import Strip
+
+# Where a piece of a line begins (x, y), and what it holds.
+Piece = tuple[int, int, Strip]
+# Turns pieces of lines into what the terminal receives.
+Write = Callable[[Iterable[Piece], Console], str]
+
+
+def painted(screen: Screen[Any]) -> RenderableType:
+    """Return all that a screen shows, without the dialogs and notifications over it.
+
+    Why: `App.export_screenshot` takes the screen in front, which is the dialog that asks for the picture.
+
+    Uses: `Screen._compositor` and its `render_update`.
+
+    Noticed by `test_the_picture_of_the_screen_is_of_explore` in `test_export.py`.
+    """
+    picture = screen._compositor.render_update(full=True)
+    assert picture is not None  # which only a partial one may be
+    return picture
+
+
+class PieceScreen(Screen[ScreenResultType]):
+    """A screen that writes its updates itself, piece by piece, and writes none while another one covers it.
+
+    Why: Textual sends the whole style of every segment, and a changed span from the left edge of its widget
+    on; it also paints all of the upper screen for each change of the lower one. Nothing public changes that.
+
+    Uses: `Screen._compositor` (set after `Screen.__init__`); `Compositor.render_full_update` and
+    `render_partial_update`, which make a `LayoutUpdate` and a `ChopsUpdate`, and their `render_segments`;
+    `Screen._compositor_refresh` (overridden), `Compositor._dirty_regions` and `Screen._dirty_widgets`.
+
+    Noticed by `test_lean_screen.py`: `test_what_is_sent_adds_up_to_the_screen`,
+    `test_a_cursor_step_over_two_grids_is_at_most_500_bytes` and
+    `test_a_covered_screen_sends_nothing_and_comes_back_as_it_is_by_then`.
+    """
+
+    def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(name, id, classes)
+        self._compositor = _PieceCompositor(self.written)
+
+    def written(self, pieces: Iterable[Piece], console: Console) -> str:
+        """Return what the terminal is to receive for pieces of lines."""
+        raise NotImplementedError
+
+    def take_size(self) -> None:
+        """Set the classes that belong to the terminal's size, before the screen has any widget.
+
+        Why: Textual sets them at the first `Resize`, when everything has been styled without them, and styles
+        everything again.
+
+        Uses: `Screen._get_breakpoint_classes`.
+
+        Noticed by `test_a_screen_has_the_classes_of_its_size_at_once` in `tests/test_textual_hacks.py`.
+        """
+        width, height = self.app.size
+        classes = [
+            *self._get_breakpoint_classes(width, self.HORIZONTAL_BREAKPOINTS or []),
+            *self._get_breakpoint_classes(height, self.VERTICAL_BREAKPOINTS or []),
+        ]
+        self.update_classes(dict.fromkeys(classes, True), update=False)
+
+    def _compositor_refresh(self) -> None:
+        top = self.app.screen
+        if top is self or top.styles.background.a < 1:
+            super()._compositor_refresh()
+        else:  # it is painted as a whole when it comes back
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
+
+
+class _PieceCompositor(Compositor):
+    """Textual's, but for how its updates are written."""
+
+    def __init__(self, write: Write) -> None:
+        super().__init__()
+        self._write = write
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        update = super().render_full_update(simplify)
+        return _PieceLayout(update, self._write)
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        update = super().render_partial_update()
+        return _PieceChops(update, self._write) if update else None
+
+
+class _PieceLayout(LayoutUpdate):
+    """All of a region."""
+
+    def __init__(self, update: LayoutUpdate, write: Write) -> None:
+        super().__init__(update.strips, update.region)
+        self._write = write
+
+    def render_segments(self, console: Console) -> str:
+        return self._write(self._pieces(), console)
+
+    def _pieces(self) -> Iterator[Piece]:
+        for y, line in enumerate(self.strips, self.region.y):
+            yield self.region.x, y, Strip.join(line)
+
+
+class _PieceChops(ChopsUpdate):
+    """The spans that changed."""
+
+    def __init__(self, update: ChopsUpdate, write: Write) -> None:
+        super().__init__(update.chops, update.spans, update.chop_ends)
+        self._write = write
+
+    def render_segments(self, console: Console) -> str:
+        return self._write(self._pieces(), console)
+
+    def _pieces(self) -> Iterator[Piece]:
+        for y, start, stop in self.spans:
+            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                if strip is not None and x < stop and end > start:
+                    left = max(x, start)
+                    yield left, y, strip.crop(left - x, min(end, stop) - x)

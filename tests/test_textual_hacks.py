@@ -1,0 +1,63 @@
+"""What `lenstui.tui.shared.textual_hacks` makes of Textual, apart from any screen of lenstui."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from rich.console import Console
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+from lenstui.tui.shared.textual_hacks import Piece, PieceScreen
+
+
+class Sized(PieceScreen[None]):
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (40, "-high")]  # noqa: RUF012
+
+    def compose(self) -> ComposeResult:
+        self.take_size()
+        self.at_once = set(self.classes)
+        yield Static("text")
+
+    def written(self, pieces: Iterable[Piece], console: Console) -> str:
+        return "".join(f"{x},{y}:{strip.text}\n" for x, y, strip in pieces)
+
+
+class Recorder(App[None]):
+    """Keeps what a screen would send."""
+
+    def on_mount(self) -> None:
+        self.sent = ""
+        self.push_screen(Sized())
+
+    def _display(self, screen: object, renderable: object) -> None:
+        if isinstance(self.screen, Sized) and screen is self.screen and renderable is not None:
+            self.sent += renderable.render_segments(self.console)  # type: ignore[attr-defined]
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "classes"),
+    [((80, 24), {"-narrow", "-low"}), ((120, 24), {"-wide", "-low"}), ((120, 50), {"-wide", "-high"})],
+)
+async def test_a_screen_has_the_classes_of_its_size_at_once(size: tuple[int, int], classes: set[str]) -> None:
+    """And they are those that Textual gives it later."""
+    app = Recorder()
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Sized)
+        assert app.screen.at_once == classes
+        assert classes <= set(app.screen.classes)
+
+
+async def test_a_screen_writes_its_pieces_itself() -> None:
+    app = Recorder()
+    async with app.run_test(size=(20, 3)) as pilot:
+        await pilot.pause()
+        assert f"0,0:{'text':20}\n" in app.sent
+        app.sent = ""
+        app.screen.query_one(Static).update("other")
+        await pilot.pause()
+        assert app.sent == f"0,0:{'other':20}\n"
