@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pyte
 
 from tests.programs.forked import Forked
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
-CALM = 0.4  # seconds without a byte after which nothing more is expected
+CALM = 0.3  # seconds without a byte, and without work, after which nothing more is expected
+BUSY = 0.02  # seconds of work that do not count: timers tick
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 ESC, ENTER, TAB, QUIT = "\x1b", "\r", "\t", "\x11"
 
@@ -91,12 +93,19 @@ class Terminal:
             self.read()
 
     def calm(self) -> str:
-        """Read until nothing more comes; what is on the screen then."""
+        """Read until nothing more comes, and nothing is being done; what is on the screen then."""
         end = time.monotonic() + LIMIT
-        while self.read(CALM):
+        before = self._worked()
+        while self.read(CALM) or self._worked() > before + BUSY:
+            before = self._worked()
             assert time.monotonic() < end, f"it never rests:\n{self.text}"
-        self.assert_alive()
         return self.text
+
+    def _worked(self) -> float:
+        """Seconds that the program has worked."""
+        self.assert_alive()
+        times = psutil.Process(self.program.pid).cpu_times()
+        return times.user + times.system
 
     def assert_alive(self) -> None:
         """Fail, with what it said, if it has ended."""

@@ -151,6 +151,13 @@ def test_the_palette_without_a_match_has_no_pages(terminal: Terminal) -> None:
     assert "No matches found" in terminal.calm()
 
 
+@pytest.mark.parametrize("key", ["?", "m", "o", "x", ":", "ob", "\r", "e", "t"])
+def test_a_list_that_is_not_there_yet_has_no_pages(terminal: Terminal, key: str) -> None:
+    terminal.press(f"{key}{PAGE_DOWN}\x1b[5~{PAGE_DOWN}")
+    terminal.calm()
+    to_grid(terminal)
+
+
 # ── what is typed goes into what was asked for ───────────────────────────────────────────────────────────
 
 

@@ -118,7 +118,9 @@ class TypeAheadApp(App[None]):
         """Go once more where there is more to wait for, else go on with what was typed next."""
         if turn != self._turn or not self.screen_stack:
             return
-        if self._front != front:  # a screen has to be mounted, and may give the focus to one of its widgets
+        if self.screen is not front[0]:  # it has to be mounted and laid out, and to give somebody the focus
+            self.screen.call_after_refresh(self._climb, self.screen, turn, rounds, self._front)
+        elif self._front != front:
             self._follow(self.focused or self.screen, turn, rounds)
         elif rounds > 1 and self._has_messages:
             self._follow(self.focused or self.screen, turn, rounds - 1)
