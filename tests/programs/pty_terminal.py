@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -26,6 +27,7 @@ LIMIT = 60.0  # seconds that anything may take on a busy machine
 CALM = 0.3  # seconds without a byte, and without work, after which nothing more is expected
 BUSY = 0.02  # seconds of work that do not count: timers tick
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+_ESCAPES = re.compile(r"\x1b\[[0-9;?<>]*[a-zA-Z]")
 ESC, ENTER, TAB, QUIT = "\x1b", "\r", "\t", "\x11"
 
 
@@ -108,8 +110,13 @@ class Terminal:
         return times.user + times.system
 
     def assert_alive(self) -> None:
-        """Fail, with what it said, if it has ended."""
-        assert self.status() is None, self.received[-4000:].decode(errors="replace")
+        """Fail, with where and why, if it has ended."""
+        if self.status() is not None:
+            while self.read():  # what it said last
+                pass
+            said = _ESCAPES.sub("", self.received.decode(errors="replace")).splitlines()
+            places = [line.strip("│ ") for line in said if re.search(r"\.py:\d|❱|Error", line)]
+            raise AssertionError("\n".join([f"it has ended: {self.status()}", *places[-60:]]))
 
     # ── what it is sent ──────────────────────────────────────────────────────────────────────────────────
 
