@@ -24,7 +24,7 @@ class Palette(CommandPalette, AppScreen[None]):
                 continue  # another text was typed
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave out the keys of the list while it is not laid out yet, or one line says that nothing is found."""
+        """Leave out the keys of the list while it has no room yet, or one line says that nothing is found."""
         if action == "command_list":
             return any(
                 found.scrollable_content_region and any(not option.disabled for option in found.options)
