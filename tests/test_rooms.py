@@ -180,3 +180,9 @@ def test_the_old_door_leads_to_the_same() -> None:
     door = importlib.import_module("lenstui.lens")
     for name in sorted({*LIBRARY.__all__} - {"__version__"}):
         assert getattr(door, name) is getattr(LIBRARY, name)
+
+
+@pytest.mark.parametrize("door", ["lenstui", "lenstui.lens"])
+def test_no_module_takes_the_place_of_a_name_of_the_library(door: str) -> None:
+    """A module becomes an attribute of its package once anything has imported it."""
+    assert [name for name in LIBRARY.__all__ if is_module(f"{door}.{name}")] == []
