@@ -13,7 +13,9 @@ from lenstui.jobs.messages import (
     LoadStage,
 )
 from lenstui.tui.app import LenstuiApp
-from tests.tui.pilots.still import MODEL, SIZES, show
+from tests.tui.pilots.still import MODEL, SIZES, show, still
+
+__all__ = ["still"]  # a fixture
 
 
 @pytest.mark.parametrize("size", SIZES)
