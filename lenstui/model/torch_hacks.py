@@ -13,7 +13,7 @@ from torch import Tensor
 def has_onednn_linear() -> bool:
     """Whether this PyTorch has `onednn_linear`.
 
-    Noticed by `test_the_fast_product_is_there` in `tests/test_torch_hacks.py`.
+    Noticed by `test_the_fast_product_is_there` in `tests/model/test_torch_hacks.py`.
     """
     return torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
         torch.ops.mkldnn, "_linear_pointwise"
@@ -26,7 +26,7 @@ def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     Why: `torch.nn.functional.linear` gives float32 to MKL, which takes twice as long on processors that are
     not Intel's, and no public call chooses oneDNN.
 
-    Noticed by `test_the_fast_product_is_linear` in `tests/test_torch_hacks.py`.
+    Noticed by `test_the_fast_product_is_linear` in `tests/model/test_torch_hacks.py`.
 
     Args:
         x: `[..., in]`.
@@ -42,6 +42,6 @@ def cpu_is_fast_in_bfloat16() -> bool:
 
     Why: without such instructions bfloat16 is slower than float32, and PyTorch has no public question for it.
 
-    Noticed by `test_the_cpu_can_be_asked_for_bfloat16` in `tests/test_torch_hacks.py`.
+    Noticed by `test_the_cpu_can_be_asked_for_bfloat16` in `tests/model/test_torch_hacks.py`.
     """
     return bool(torch.cpu._is_avx512_bf16_supported())

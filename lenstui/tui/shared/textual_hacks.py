@@ -66,7 +66,7 @@ class PieceScreen(Screen[ScreenResultType]):
 
         Uses: `Screen._get_breakpoint_classes`.
 
-        Noticed by `test_a_screen_has_the_classes_of_its_size_at_once` in `tests/test_textual_hacks.py`.
+        Noticed by `test_a_screen_has_the_classes_of_its_size_at_once` in `tests/tui/test_textual_hacks.py`.
         """
         width, height = self.app.size
         classes = [
