@@ -153,7 +153,7 @@ class Terminal:
         """Wait for the end, reading what is said; the exit status."""
         end = time.monotonic() + LIMIT
         while (status := self.status()) is None:
-            assert time.monotonic() < end, "it hangs"
+            assert time.monotonic() < end, f"it does not end:\n{self.text}"
             self.read()
         while self.read():
             pass
