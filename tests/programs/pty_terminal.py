@@ -134,6 +134,10 @@ class Terminal:
         """How the terminal is set."""
         return termios.tcgetattr(self._theirs)
 
+    def is_taken(self) -> bool:
+        """Whether the program has taken the terminal: before, this acts on some keys by itself."""
+        return self.settings() != self.before
+
     # ── its end ──────────────────────────────────────────────────────────────────────────────────────────
 
     def status(self) -> int | None:
