@@ -134,6 +134,10 @@ class Terminal:
         """How the terminal is set."""
         return termios.tcgetattr(self._theirs)
 
+    def is_taken(self) -> bool:
+        """Whether the program has taken the terminal: before, this acts on some keys by itself."""
+        return self.settings() != self.before
+
     # ── its end ──────────────────────────────────────────────────────────────────────────────────────────
 
     def status(self) -> int | None:
@@ -153,7 +157,7 @@ class Terminal:
         """Wait for the end, reading what is said; the exit status."""
         end = time.monotonic() + LIMIT
         while (status := self.status()) is None:
-            assert time.monotonic() < end, "it hangs"
+            assert time.monotonic() < end, f"it does not end:\n{self.text}"
             self.read()
         while self.read():
             pass

@@ -226,7 +226,7 @@ def test_what_is_typed_before_the_first_paint_is_in_the_prompt(
     begin: Callable[..., Terminal], tiny_model: Path
 ) -> None:
     terminal = begin("Hello", "--model", str(tiny_model))
-    terminal.until(b"\x1b[?1049h")
+    terminal.until(terminal.is_taken)
     terminal.press(" to otters")
     terminal.until("Hello to otters")
     terminal.until("wiring ok")
@@ -285,8 +285,7 @@ def test_no_burst_of_keys_ends_the_program(
     pick = random.Random(seed)
     terminal = begin(width=width, height=height)
     keys = [key for key in KEYS if key != "q"]
-    if seed:  # else while the model loads
-        terminal.until("wiring ok")
+    terminal.until("wiring ok" if seed else terminal.is_taken)  # or while the model loads
     for _ in range(25):
         burst = "".join(pick.choices(keys, k=pick.choice([1, 2, 4, 8, 12])))
         terminal.press(burst)
