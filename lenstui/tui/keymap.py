@@ -15,12 +15,16 @@ Keys = Mapping[str, tuple[str, ...]]
 
 # What bindings were called before: their ids are in users' settings.
 _EARLIER = {
+    "cell.quit": "cell.back",
     "explore.take_away": "explore.export",
+    "lenses.quit": "lenses.back",
+    "prompts.quit": "prompts.leave",
     "prompts.take_away": "prompts.export",
     "takeaway.close": "export.close",
     "takeaway.down": "export.down",
     "takeaway.to_file": "export.to_file",
     "takeaway.up": "export.up",
+    "train.quit": "train.back",
 }
 
 

@@ -262,7 +262,7 @@ class Explore(
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
             if lens == "tuned" and not model.has_two_sides and not panes.in_training:
-                panes.pane(lens).say(NO_LENS)
+                panes.empty(lens, message.rows, model.vocabulary, NO_LENS)
             elif lens not in kept or not panes.grids[lens].display:
                 columns = self.columns_of(lens)
                 panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, gap=gaps[lens])
@@ -278,7 +278,9 @@ class Explore(
         self._texts.update(message.texts)
         grids = self.grids
         for lens, cells in message.tile.lenses.items():
-            grids[lens].add(message.tile.start, cells, message.texts)
+            # A fit has a lens before the screen hears of it: there is no grid for its cells yet.
+            if message.tile.stop <= len(grids[lens].columns):
+                grids[lens].add(message.tile.start, cells, message.texts)
         self.panes.rescale()
         self._show_detail()
 
