@@ -262,7 +262,9 @@ class Explore(
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for lens in LENSES:
             if lens == "tuned" and not model.has_two_sides and not panes.in_training:
-                panes.empty(lens, message.rows, model.vocabulary, NO_LENS)
+                if panes.grids[lens].columns:  # of a prompt before, through a lens that is no more
+                    panes.empty(lens, message.rows, model.vocabulary, NO_LENS)
+                panes.pane(lens).say(NO_LENS)
             elif lens not in kept or not panes.grids[lens].display:
                 columns = self.columns_of(lens)
                 panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, gap=gaps[lens])
