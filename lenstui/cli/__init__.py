@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lenstui.cli import convert, eval, places, read, screen, train
+from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status. A wrong call and `--help` raise `SystemExit`, as argparse does.
     """
     words = sys.argv[1:] if argv is None else argv
+    interrupt_again()
     # Display text is Unicode; a terminal that is not shows escapes rather than a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN = 0.02  # seconds after which a swallowed Ctrl+C comes once more
+
+
+def interrupt_again() -> None:
+    """From now on a Ctrl+C that Python swallows, as within a `__del__`, comes once more a moment later."""
+
+    def swallowed(what: UnraisableHookArgs) -> None:
+        if what.exc_type is KeyboardInterrupt:
+            threading.Timer(_AGAIN, _thread.interrupt_main).start()
+        else:
+            sys.__unraisablehook__(what)
+
+    sys.unraisablehook = swallowed
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import pty
 import select
 import shlex
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.programs import ROOT
 from tests.programs.forked import PATIENCE, Forked
 from tests.programs.train_calls import text, train
 
@@ -221,3 +224,28 @@ def test_ctrl_c_twice_keeps_a_checkpoint_and_does_not_measure(
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+SWALLOWING = """
+import signal, time
+from lenstui.cli.ending import interrupt_again
+
+class Slow:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+interrupt_again()
+try:
+    slow = Slow()
+    del slow
+    time.sleep(30)
+    print("lost")
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_ctrl_c_within_a_del_is_not_lost() -> None:
+    command = [sys.executable, "-c", SWALLOWING]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("heard\n", "")

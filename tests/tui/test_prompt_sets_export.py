@@ -156,5 +156,5 @@ async def test_the_keys_are_listed(still: LenstuiApp) -> None:
         lines = [str(options.get_option_at_index(i).prompt) for i in range(options.option_count)]
         assert any(line.startswith("e ") and "Read a file of prompts" in line for line in lines)
         assert sum(line.rstrip().endswith("prompts") for line in lines) > 15
-    commands = {command.title for command in still.get_system_commands(still.screen)}
+        commands = {command.title for command in still.get_system_commands(still.screen)}
     assert "Prompt set" in commands
