@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _thread
+import os
 import signal
 import sys
 import threading
@@ -23,7 +23,7 @@ def interrupt_again() -> None:
 
     def swallowed(what: UnraisableHookArgs) -> None:
         if what.exc_type is KeyboardInterrupt:
-            threading.Timer(_AGAIN, _thread.interrupt_main).start()
+            threading.Timer(_AGAIN, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
             sys.__unraisablehook__(what)
 

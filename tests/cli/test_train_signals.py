@@ -247,5 +247,5 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_within_a_del_is_not_lost() -> None:
     command = [sys.executable, "-c", SWALLOWING]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=25)
     assert (done.stdout, done.stderr) == ("heard\n", "")
