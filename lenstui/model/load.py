@@ -191,7 +191,7 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         )
     if not hasattr(text_config, "vocab_size"):
         raise LensError(f"{name} has no vocabulary ({type(module).__name__}): it is no language model.")
-    ids = _wiring_ids(tokenizer, int(text_config.vocab_size)).to(device)
+    ids = wiring_ids(tokenizer, int(text_config.vocab_size)).to(device)
     try:
         anatomy = find_anatomy(
             module,
@@ -253,8 +253,8 @@ def _quiet() -> None:
     logging.disable_progress_bar()
 
 
-def _wiring_ids(tokenizer: Any, vocabulary: int) -> Tensor:
-    """A short text, `[1, cols]`, with at least two columns and no id that the model lacks."""
+def wiring_ids(tokenizer: Any, vocabulary: int) -> Tensor:
+    """Token ids of a short text, `[1, cols]`: at least two columns, and no id that the model lacks."""
     ids = [token for token in tokenizer(WIRING_TEXT)["input_ids"] if token < vocabulary][:32]
     return torch.tensor([ids if len(ids) > 1 else [0, 1]])
 

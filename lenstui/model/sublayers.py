@@ -11,17 +11,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from lenstui.model.contribution import find_contribution
-from lenstui.model.load import WIRING_TEXT, Model
+from lenstui.model.load import Model, wiring_ids
 from lenstui.model.rows import ATTENTION, MID, MLP, Row
 from lenstui.model.summands import BlockSum, Summand, find_summands
 from lenstui.support.errors import LensError
 
 _ROUNDINGS = 4  # of each entry: two products with a factor, two sums
+
+_known_parts: WeakKeyDictionary[nn.Module, tuple[tuple[str, ...], ...]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +73,16 @@ def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
     Raises:
         LensError: if a block cannot be taken apart, or what its parts add not be given in logits.
     """
-    sums = find_summands(model)
-    ids = [token for token in model.tokenizer(WIRING_TEXT)["input_ids"] if token < model.vocabulary]
-    find_contribution(model.head, model.stream(torch.tensor([ids[:32] or [0, 1]]))[-1, 0])
-    pair = (ATTENTION, MID, MLP) if _is_sequential(sums) else (ATTENTION, MLP)
-    return tuple(
-        pair if block.attention and block.mlp else (ATTENTION,) if block.attention else (MLP,)
-        for block in sums
-    )
+    if model.module not in _known_parts:
+        sums = find_summands(model)
+        h = model.stream(wiring_ids(model.tokenizer, model.vocabulary))
+        find_contribution(model.head, h[-1, 0])
+        pair = (ATTENTION, MID, MLP) if _is_sequential(sums) else (ATTENTION, MLP)
+        _known_parts[model.module] = tuple(
+            pair if block.attention and block.mlp else (ATTENTION,) if block.attention else (MLP,)
+            for block in sums
+        )
+    return _known_parts[model.module]
 
 
 def _is_sequential(sums: Sequence[BlockSum]) -> bool:

@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from lenstui.model.load import WIRING_TEXT, Model
+from lenstui.model.load import Model, wiring_ids
 from lenstui.support.errors import LensError
 
 _COLUMNS = 16
@@ -87,8 +87,7 @@ def find_summands(model: Model) -> tuple[BlockSum, ...]:
 
 
 def _found(model: Model) -> tuple[BlockSum, ...]:
-    ids = [token for token in model.tokenizer(WIRING_TEXT)["input_ids"] if token < model.vocabulary]
-    columns = torch.tensor([ids[:_COLUMNS] if len(ids) > 1 else [0, 1]])
+    columns = wiring_ids(model.tokenizer, model.vocabulary)[:, :_COLUMNS]
     found: dict[int, BlockSum] = {}
     # Per block, the sets of calls to leave running that are still to be tried.
     untried: list[list[frozenset[_Call]]] = [[frozenset()] for _ in model.anatomy.blocks]
@@ -129,7 +128,6 @@ class _Trial:
         given: the stream that it was given, `[cols, d]`, float64.
         modules: its submodules by path.
         put: what was put in place of each call's output, `[cols, d]`, float64.
-        kinds: the class of the submodule of each call.
         entered: the hidden states that its submodules were given, `[cols, d]`, float64.
         inside: paths of all submodules that hand on a hidden state.
         handed_on: what came out, `[cols, d]`, float64.
