@@ -59,7 +59,7 @@ def show(asked: Start, shape: Shape) -> int:
 
 
 def _noting(tiles: Iterator[Tile], not_numbers: list[int]) -> Iterator[Tile]:
-    """The same; the columns that have a cell which is not a number are noted."""
+    """Yield the tiles, and note in `not_numbers` the columns with a cell that is not a number."""
     for tile in tiles:
         not_numbers += tile.not_numbers
         yield tile

@@ -140,7 +140,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
 def _watched(
     readouts: Iterator[CaseReadout | FailedCase], tally: _Tally, on_stage: Callable[[str], None], total: int
 ) -> Iterator[CaseReadout | FailedCase]:
-    """The same, counted, and reported now and then."""
+    """Yield the prompts as they are read, count them, and report now and then how many there are."""
     reported = 0.0
     for readout in readouts:
         tally.add(readout)
@@ -153,7 +153,7 @@ def _watched(
 def _some(
     readouts: Iterator[CaseReadout | FailedCase], prompts: PromptSet
 ) -> Iterator[CaseReadout | FailedCase]:
-    """The same, unless none of them could be read."""
+    """Yield the prompts as they are read; raise `LensError` if none of them could be."""
     from lenstui.readout.sets.cases import CaseReadout
 
     failed: list[FailedCase] = []

@@ -81,7 +81,7 @@ def evaluate(model: Model, blocks: Iterable[Tensor], lens: TunedLens | None = No
 
 
 def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
-    """Of a tile, `[5, rows]`: KL, agreement and the positions that count, then cross-entropy and its own."""
+    """Sums over a tile, `[5, rows]`: KL, agreement, their positions; cross-entropy, its positions."""
     agreed = agreement(cells.top_ids[:, :, 0])  # NaN where either has no number
     counted = ~np.isnan(agreed)
     followed = counted & has_next

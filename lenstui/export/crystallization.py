@@ -26,7 +26,7 @@ def settled_labels(readout: Readout, lens: str) -> list[str | None] | None:
 
 
 def settled_texts(readout: Readout, lens: str) -> list[str] | None:
-    """The same for the eye."""
+    """Return the label of the row where each column settles, as text; None where no row can be named."""
     settled = settled_rows(readout, lens)
     return None if settled is None else [settled_text(readout.rows, row) for row in settled]
 

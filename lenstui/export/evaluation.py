@@ -51,7 +51,7 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
 
 
 def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
-    """The same as text, the top of the network first, standard errors behind the KL."""
+    """Return how well the lenses predict, as text: the last row first, standard errors behind KL."""
     logit = qualities["logit"]
     columns = [["row", *_rows(logit)]]
     for name, quality in qualities.items():

@@ -30,7 +30,7 @@ class Sought:
 
     @property
     def ids(self) -> list[int]:
-        """Of its tokens."""
+        """Ids of the tokens that stand for the word."""
         return [token for token, _ in self.tokens]
 
 

@@ -83,7 +83,11 @@ def fit_warning(lens: TunedLens, model: Model) -> str | None:
         LensError: if it does not even fit in shape.
     """
     lens.check_fits(model.num_blocks, model.d_model)
-    found = compare_weights(lens.config, model)
+    return _warning(lens, compare_weights(lens.config, model))
+
+
+def _warning(lens: TunedLens, found: Comparison) -> str | None:
+    """What to say of a lens by what comparing the weights found."""
     if found.different:
         made_for = lens.config.get("base_model_name_or_path") or "another model"
         differ = "differs" if len(found.different) == 1 else "differ"
@@ -118,9 +122,10 @@ def marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
     Raises:
         LensError: if it does not even fit in shape.
     """
-    warning = fit_warning(lens, model)
-    if warning is not None and compare_weights(lens.config, model).different:
-        return lens, f"{warning}; what it says of its own model was kept"
+    lens.check_fits(model.num_blocks, model.d_model)
+    found = compare_weights(lens.config, model)
+    if found.different:
+        return lens, f"{_warning(lens, found)}; what it says of its own model was kept"
     config = lens_config(model) | {"unembed_hash": unembed_hash(model)}
     if lens.config.get("base_model_name_or_path"):  # rather than a path that holds on this machine alone
         config |= {key: lens.config.get(key) for key in ("base_model_name_or_path", "base_model_revision")}
