@@ -74,8 +74,8 @@ def run(words: Sequence[str]) -> int:
     from lenstui.opening.opened import source_of
 
     if left_out := [count for quality in qualities.values() for count in quality.left_out]:
-        say(tokens_left_out_remark(left_out, qualities["logit"].tokens, opened.model.dtype_name))
-    source = source_of(opened, tuned="tuned" in qualities)
+        say(tokens_left_out_remark(left_out, next(iter(qualities.values())).tokens, opened.model.dtype_name))
+    source = source_of(opened, opened.lenses)
     shown = (
         evaluation_json(qualities, source, documents.paths)
         if form == "json"
@@ -131,7 +131,7 @@ def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
     blocks = token_blocks(model.tokenizer, read_documents(text.documents, skipped), length)
     try:
         with _bar(most * length) as on_tokens:
-            qualities = evaluate(model, _watched(islice(blocks, most), on_tokens), opened.lens)
+            qualities = evaluate(model, _watched(islice(blocks, most), on_tokens), opened.lenses)
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Evaluating failed: {first_line(error)} Try a smaller --seq-len.") from error
     if skipped.count:

@@ -11,7 +11,8 @@ from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
 from lenstui.cli.stderr import say
-from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
+from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
+from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
@@ -23,7 +24,6 @@ _VALUES = (
 )
 _PIN_VALUES = {"pin-logprob": 1, "pin-rank": 1, "pin-diff": 2}  # how many words each needs
 _MOST_PINS = 8
-_USELESS_LENS = "--lens is of no use with --lenses logit: leave one out"
 
 # Options of prompt sets alone, and what these have.
 _OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
@@ -38,8 +38,7 @@ def run(words: Sequence[str]) -> int:
     shape = _shape(parser, given)
     if given.prompts is not None:
         asked_set = _set(parser, given, shape)
-        if shape.lenses == ("logit",) and given.lens is not None:
-            parser.error(_USELESS_LENS)
+        _check_lens_is_of_use(parser, given, shape)
         _note_value(given, shape)
         return show_set(model_start(parser, given), shape, asked_set)
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
@@ -48,10 +47,15 @@ def run(words: Sequence[str]) -> int:
     if asked.prompt is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
-    if shape.lenses == ("logit",) and asked.lens is not None:
-        parser.error(_USELESS_LENS)
+    _check_lens_is_of_use(parser, given, shape)
     _note_value(given, shape)
     return show(asked, shape)
+
+
+def _check_lens_is_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
+    """Refuse a file of a lens where only lenses that need none are read."""
+    if given.lens is not None and shape.lenses and all(made_lens(kind) is not None for kind in shape.lenses):
+        parser.error(f"--lens is of no use with --lenses {','.join(shape.lenses)}: leave one out")
 
 
 def _note_value(given: argparse.Namespace, shape: Shape) -> None:
@@ -71,7 +75,10 @@ def _parser() -> Parser:
     _add_prompts(parser)
     output = add_output(parser, FORMATS)
     output.add_argument(
-        "--lenses", type=_lenses, metavar="LENS,…", help="logit, tuned or both (default: all there are)"
+        "--lenses",
+        type=_lenses,
+        metavar="LENS,…",
+        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are)",
     )
     rows = output.add_mutually_exclusive_group()
     rows.add_argument(
@@ -221,9 +228,10 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of both lenses")
     if given.diff and given.lenses is not None:
         parser.error("--diff is of both lenses: leave --lenses out")
-    if given.sublayers and (given.diff or given.lenses == ("tuned",)):
+    only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)
+    if given.sublayers and (given.diff or only_fitted):
         parser.error("--sublayers is of the logit lens, as no tuned lens is fitted for them: leave one out")
-    if not given.final_norm and given.lenses == ("tuned",):
+    if not given.final_norm and only_fitted:
         parser.error("--no-final-norm is of the logit lens: leave one out")
     if form == "parquet" and given.output is None and sys.stdout.isatty():
         parser.error("parquet is nothing for a terminal: name a file with -o")
@@ -243,10 +251,10 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
 
 
 def _lenses(text: str) -> tuple[str, ...]:
-    names = text.split(",")
-    if unknown := [name for name in names if name not in LENSES]:
-        raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(LENSES)}")
-    return tuple(name for name in LENSES if name in names)
+    names, kinds = text.split(","), [kind.key for kind in lens_kinds()]
+    if unknown := [name for name in names if name not in kinds]:
+        raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
+    return tuple(kind for kind in kinds if kind in names)
 
 
 def _rows(text: str) -> Runs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lenstui.cli.output import deliver, show_text
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
-from lenstui.export.shape import LENSES, Shape
+from lenstui.export.shape import Shape
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError, first_line
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lenstui.export.first_row import Sought
     from lenstui.export.tidy import Heading
-    from lenstui.lens.tuned import TunedLens
+    from lenstui.lens.lens import Lens
     from lenstui.model.load import Model
     from lenstui.model.tokens import Prompt
     from lenstui.opening.opened import Opened
@@ -42,10 +42,10 @@ def show(asked: Start, shape: Shape) -> int:
         from lenstui.opening.opened import open_model
 
         opened = open_model(asked, on_stage)
-        lens = _lens(opened, shape)
+        lenses = _lenses(opened, shape)
         on_stage("reading the prompt")
-        heading = _heading(opened, asked, shape, tuned=lens is not None)
-        tiles = _tiles(opened, lens, heading, asked, shape)
+        heading = _heading(opened, lenses, asked, shape)
+        tiles = _tiles(opened, lenses, heading, asked, shape)
         # What does not need all of it at once is read on while it is written.
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
@@ -65,23 +65,18 @@ def _noting(tiles: Iterator[Tile], not_numbers: list[int]) -> Iterator[Tile]:
         yield tile
 
 
-def no_lens(model: str) -> LensError:
-    """The complaint where a tuned lens is asked for and there is none."""
-    return LensError(
-        f"There is no tuned lens for {model}: name one with --lens FILE, or fit one with lenstui train."
-    )
+def _lenses(opened: Opened, shape: Shape) -> Sequence[Lens]:
+    """The lenses that are to be read; of a difference there are two, the second minus the first."""
+    from lenstui.lens.kinds import lens_kinds
+    from lenstui.opening.opened import lenses_to_read
+
+    kinds = shape.lenses
+    if shape.diff and kinds is None:
+        kinds = tuple(kind.key for kind in lens_kinds()[:2])
+    return lenses_to_read(opened, kinds, all_of_them=shape.diff)
 
 
-def _lens(opened: Opened, shape: Shape) -> TunedLens | None:
-    """The tuned lens, if it is to be read and there is one."""
-    if shape.lenses == ("logit",):
-        return None
-    if opened.lens is None and (shape.lenses == ("tuned",) or shape.diff):
-        raise no_lens(opened.model.name)
-    return opened.lens
-
-
-def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Heading:
+def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:
     from lenstui.export.tidy import Heading
     from lenstui.model.tokens import encode
     from lenstui.opening.opened import source_of
@@ -102,7 +97,7 @@ def _heading(opened: Opened, asked: Start, shape: Shape, *, tuned: bool) -> Head
         said = tuple(generate(model, prompt.ids, count=shape.append))
         prompt = replace(encoded(tail=said), text=asked.prompt + model.texts.join(said))
     rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
-    source = source_of(opened, tuned=tuned)
+    source = source_of(opened, lenses)
     pins = find_pins(
         model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary
     )
@@ -129,7 +124,7 @@ def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...
 
 
 def _tiles(
-    opened: Opened, lens: TunedLens | None, heading: Heading, asked: Start, shape: Shape
+    opened: Opened, lenses: Sequence[Lens], heading: Heading, asked: Start, shape: Shape
 ) -> Iterator[Tile]:
     from lenstui.readout.tiles import read_tiles
 
@@ -137,11 +132,10 @@ def _tiles(
         yield from read_tiles(
             opened.model,
             heading.prompt,
-            lens,
+            lenses,
             top_k=asked.top_k,
             pins=[pin.id for pin in heading.pins],
             rows=shape.reading.rows.of(opened.model.num_blocks),
-            lenses=shape.lenses or LENSES,
             final_norm=shape.reading.final_norm,
             sublayers=shape.reading.sublayers,
         )
@@ -150,14 +144,15 @@ def _tiles(
 
 
 def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
+    from lenstui.opening.opened import missing_lenses
+
     yield from opened.remarks
     if heading.prompt.dropped:
         read, cut = len(heading.prompt.ids), heading.prompt.dropped
         yield f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut."
     if heading.prompt.appended < shape.append:
         yield _fewer(opened.model, heading.prompt, shape.append)
-    if shape.lenses == LENSES and opened.lens is None:
-        yield f"There is no tuned lens for {opened.model.name}: only the logit lens is shown."
+    yield from missing_lenses(opened, shape.lenses)
     for pin in heading.pins:
         if not pin.whole:
             text = opened.model.texts[pin.id]

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.output import deliver, show_text
-from lenstui.cli.readout import no_lens
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.place import replacing
-from lenstui.export.shape import LENSES, Shape
+from lenstui.export.shape import Shape
 from lenstui.model.not_finite import case_not_numbers_remark
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError
@@ -188,16 +187,15 @@ def _open(asked: AskedSet, output: Path | None) -> PromptSet:
 
 def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) -> SetHeading:
     from lenstui.export.set_tidy import SetHeading
-    from lenstui.opening.opened import source_of
+    from lenstui.opening.opened import lenses_to_read, source_of
     from lenstui.readout.cells import row_labels
 
     model, reading = opened.model, shape.reading
-    if opened.lens is None and shape.lenses == ("tuned",):
-        raise no_lens(model.name)
+    lenses = lenses_to_read(opened, shape.lenses)
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     labels = row_labels(model.num_blocks)
-    source = source_of(opened, tuned=opened.lens is not None and shape.lenses != ("logit",))
+    source = source_of(opened, lenses)
     return SetHeading(
         prompts=prompts.name,
         rows=tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
@@ -210,24 +208,25 @@ def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) 
 def _read(
     opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet
 ) -> Iterator[CaseReadout | FailedCase]:
+    from lenstui.opening.opened import lenses_to_read
     from lenstui.readout.sets.cases import read_set
 
     return read_set(
         opened.model,
         prompts.cases,
-        opened.lens,
-        lenses=shape.lenses or LENSES,
+        lenses_to_read(opened, shape.lenses),
         reading=shape.reading,
         exact_targets=asked.exact_targets,
     )
 
 
 def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) -> Iterator[str]:
+    from lenstui.opening.opened import missing_lenses
+
     yield from opened.remarks
     if prompts.skipped.count:
         yield str(prompts.skipped)
-    if shape.lenses == LENSES and opened.lens is None:
-        yield f"There is no tuned lens for {opened.model.name}: only the logit lens is shown."
+    yield from missing_lenses(opened, shape.lenses)
     if tally.failed:
         unit = prompts.skipped.unit
         why = [f"{unit} {failed.case.number}: {failed.reason}" for failed in tally.first_failed]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from lenstui.lens.tuned import TunedLens
+from lenstui.lens.lens import Lens
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
 from lenstui.readout.cells import Cells, agreement
@@ -49,17 +49,19 @@ class Quality:
         return sum(self.kl[:-1]) / len(self.kl[:-1])
 
 
-def evaluate(model: Model, blocks: Iterable[Tensor], lens: TunedLens | None = None) -> Mapping[str, Quality]:
-    """Judge the logit lens and, where there is one, a tuned lens.
+def evaluate(
+    model: Model, blocks: Iterable[Tensor], lens: Lens | Sequence[Lens] | None = None
+) -> Mapping[str, Quality]:
+    """Judge the logit lens and another lens, or any number of lenses, in one pass of the model.
 
     Args:
         model: from `load`.
         blocks: token ids `[cols]`, on the CPU.
-        lens: a tuned lens for this model.
+        lens: a lens for this model, beside the logit lens; several for exactly these.
 
     Returns:
-        By lens name, `"logit"` and `"tuned"`. KL and agreement are over all columns that count,
-        cross-entropy over those that have a next token.
+        By lens, under the keys of `lens_keys`: `"logit"`, `"tuned"`, … KL and agreement are over all columns
+        that count, cross-entropy over those that have a next token.
 
     Raises:
         LensError: if there is no block at all.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
+from lenstui.lens.kinds import LOGIT
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
@@ -72,12 +73,13 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words += ["--revision", source.revision]
     if asked.trust_remote_code:
         words.append("--trust-remote-code")
-    if source.lens is None:
-        words += ["--lenses", "logit"]
-    elif lens_file is not None:
+    is_fitted = bool(source.lens_files) or source.lens is not None
+    if is_fitted and lens_file is not None:
         words += ["--lens", str(lens_file)]
-    if shape.lenses == ("tuned",):
-        words += ["--lenses", "tuned"]
+    if shape.lenses is not None:
+        words += ["--lenses", ",".join(shape.lenses)]
+    elif not is_fitted:
+        words += ["--lenses", LOGIT]
     words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
     words += ["--device", asked.device] if asked.device != "auto" else []
     words += ["--device-map", asked.device_map] if asked.device_map else []

@@ -29,9 +29,9 @@ class Difference:
     left: str = "logit"
     right: str = "tuned"
 
-    def of(self, logit: Cells, tuned: Cells) -> FloatArray:
-        """The tuned lens's value minus the logit lens's, `[rows, cols]`, NaN where either has none."""
-        return self.value.of(tuned) - self.value.of(logit)
+    def of(self, left: Cells, right: Cells) -> FloatArray:
+        """Return the right side's value minus the left one's, `[rows, cols]`, NaN where either has none."""
+        return self.value.of(right) - self.value.of(left)
 
     def scale(self, differences: FloatArray, vocabulary: int) -> Scale:
         """A scale that diverges about 0. That of ranks is logarithmic, though it shows plain differences.
@@ -80,8 +80,8 @@ class Difference:
         return f"blue: {below}, orange: {above}{', log scale' if scale.log else ''}"
 
 
-def differing(logit: Cells, tuned: Cells) -> npt.NDArray[np.bool_]:
-    """Where another token leads by the one lens than by the other, `[rows, cols]`."""
-    ours, theirs = tuned.top_ids[..., 0], logit.top_ids[..., 0]
+def differing(left: Cells, right: Cells) -> npt.NDArray[np.bool_]:
+    """Return where another token leads on the one side than on the other, `[rows, cols]`."""
+    ours, theirs = right.top_ids[..., 0], left.top_ids[..., 0]
     differs: npt.NDArray[np.bool_] = (ours >= 0) & (theirs >= 0) & (ours != theirs)
     return differs

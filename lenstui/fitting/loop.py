@@ -169,7 +169,7 @@ def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, Non
         h = model.stream(block[None])[:, 0]  # [L+1, cols, d]
         h = h[:, number % one_in :: one_in]  # other columns in each block
         with torch.inference_mode():
-            x = torch.stack([model.head.norm(lens.translate(h[row], row)) for row in range(len(h) - 1)])
+            x = torch.stack([lens.normed(model, h[row], row) for row in range(len(h) - 1)])
         yield number / len(blocks)
         sums, counts = yield from _shared(summed_kl(model, h[-1], x), number / len(blocks))
         total += sums.double().cpu()

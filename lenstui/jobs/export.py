@@ -22,6 +22,7 @@ from lenstui.jobs.export_things import THINGS
 from lenstui.jobs.failures import told
 from lenstui.jobs.model_thread import ModelThread, Stop
 from lenstui.jobs.read import ReadJobs, Shown
+from lenstui.lens.kinds import made_lens
 from lenstui.readout.cells import Tile
 from lenstui.support.errors import LensError
 from lenstui.support.paths import made
@@ -51,6 +52,7 @@ class Order:
         text: what it is, where that need not be read any more; where it comes from is added to it.
         is_picture: that text is a picture of the screen.
         remark: said of it once it is written.
+        places: of the sides that are taken; empty for all.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Order:
     text: str | None = None
     is_picture: bool = False
     remark: str | None = None
+    places: tuple[int, ...] = ()
 
 
 class _Stopped(Exception):  # noqa: N818  it is no error
@@ -125,7 +128,7 @@ class ExportService:
         for tile in read_tiles(
             model,
             shown.prompt,
-            shown.lens,
+            shown.lenses,
             top_k=start.top_k,
             pins=request.pins,
             rows=reading.rows.of(model.num_blocks),
@@ -174,7 +177,7 @@ class ExportService:
         yield
 
     def _shown(self, order: Order) -> Shown:
-        shown = self._reading.shown(order.serial)
+        shown = self._reading.shown(order.serial, order.places)
         if shown is None:
             raise LensError(GONE)
         return shown
@@ -234,10 +237,13 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     pins = pins_of(model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1)
     if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
         pins = ()
-    source = source_of(shown.opened, tuned=shown.lens is not None)
+    source = source_of(shown.opened, shown.lenses)
     source = replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers)
     if shown.in_training:
-        source = replace(source, lens=IN_TRAINING)
+        files = tuple(
+            replace(each, file=IN_TRAINING) if each.file is None else each for each in source.lens_files
+        )
+        source = replace(source, lens=IN_TRAINING, lens_files=files)
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
     words = tuple(dict.fromkeys(pin.word for pin in pins))
     shape = replace(shape, reading=reading, pins=words, diff=_shows_difference(shown, order))
@@ -273,7 +279,10 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
 
     if reason := _no_command(shown):
         return f"# {reason}"
-    lens = lens_to_name(shown.opened) if shown.lens is not None else None
+    kinds = tuple(lens.kind for lens in shown.lenses)
+    if set(kinds) != {lens.kind for lens in shown.opened.lenses}:
+        shape = replace(shape, lenses=kinds)
+    lens = lens_to_name(shown.opened) if heading.source.lens_files else None
     source = heading.source
     if Path(source.model).is_dir():  # so that it is found from everywhere
         heading = replace(heading, source=replace(source, model=str(Path(source.model).absolute())))
@@ -286,7 +295,10 @@ def _no_command(shown: Shown) -> str | None:
     opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
     if shown.in_training:
         return "No command reads the same: the lens is still in training, and in no file."
-    if shown.lens is not None and (opened.lens_file is None or not opened.lens_file.exists()):
+    fitted = [lens for lens in shown.lenses if made_lens(lens.kind) is None]
+    if len({lens.kind for lens in shown.lenses}) < len(shown.lenses):
+        return "No command reads the same: two lenses of one kind are on screen."
+    if any(lens.file is None or not lens.file.exists() for lens in fitted):
         return "No command reads the same: the lens in use is in no file. o lists it, s saves it."
     if text == "-" or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
         return "No command reads the same: a command line cannot hold this prompt."

@@ -86,13 +86,12 @@ def _translators(path: Path) -> Iterable[tuple[Tensor, Tensor]]:
 
 def _card_in_use(opened: Opened, path: Path) -> list[LensCard]:
     """The card of a lens from elsewhere; none where its file is gone."""
-    assert opened.lens is not None
+    lens = opened.fitted[0]
     try:
         status = path.stat()
     except OSError:
         return []
-    lens = opened.lens
-    blocks, d_model = lens.bias.shape
+    blocks, d_model = lens.shape or (opened.model.num_blocks, opened.model.d_model)
     return [LensCard(path, lens.config, lens.fit, blocks, d_model, status.st_size, status.st_mtime)]
 
 

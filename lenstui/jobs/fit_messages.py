@@ -160,11 +160,12 @@ class CheckpointWritten(Message, bubble=False):
 
 
 @dataclass
-class TunedRead(Message, bubble=False):
+class TrainingRead(Message, bubble=False):
     """Some columns of the current prompt, through the lens as the fit has it now.
 
     Attributes:
         serial: of the reading whose cells these replace.
+        kind: of the lens: its sides are the ones of that kind.
         start: first column.
         cells: all rows of the columns.
         texts: display texts of every token in them.
@@ -172,6 +173,7 @@ class TunedRead(Message, bubble=False):
     """
 
     serial: int
+    kind: str
     start: int
     cells: Cells
     texts: Mapping[int, str]

@@ -12,6 +12,7 @@ from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import Stop
 from lenstui.jobs.read import ReadJobs
 from lenstui.model.tokens import visible
+from lenstui.opening.side_reading import side_rankings
 from lenstui.support.errors import LensError
 
 
@@ -52,7 +53,7 @@ class LookUpJobs:
 
         model = self._work.opened.model
         try:
-            vocabulary = model.vocabulary if self._work.beside is None else self._work.beside.vocabulary
+            vocabulary = model.vocabulary if self._work.sides is None else self._work.sides.vocabulary
             pins = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=vocabulary)
         except LensError as error:
             self._post(not_found(str(error)))
@@ -64,17 +65,13 @@ class LookUpJobs:
     def read_cell(self, serial: int, row: int, column: int, count: int) -> None:
         """Rank the likeliest tokens of one cell of the current prompt, its row counted among those read."""
         request = self._reading.request
-        if self._work.opened is None or request is None or request.serial != serial:
+        sides = self._work.sides
+        if sides is None or request is None or request.serial != serial:
             return
-        from lenstui.readout.ranking import rank_cell
-
-        model, final_norm = self._work.opened.model, request.reading.final_norm
+        model = sides.first.model
         with told(lambda text: self._post(CellNotRead(serial, text)), "Reading failed"):
-            prompt, of_row = self._reading.prompt(request), self._reading.rows(request)[row]
-            if self._work.beside is not None:
-                rankings = self._work.beside.rankings(request, of_row, column, count)
-            else:
-                lens = self._work.lens_on_screen
-                rankings = rank_cell(model, prompt, of_row, column, lens, count=count, final_norm=final_norm)
+            of_row = self._reading.rows(request)[row]
+            lenses = self._work.lenses
+            rankings = side_rankings(sides, request.of_sides, of_row, column, lenses, count=count)
             tokens = {int(token) for ranking in rankings.values() for token in ranking.ids}
             self._post(CellRead(serial, row, column, rankings, model.texts.of(tokens)))

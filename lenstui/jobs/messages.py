@@ -8,11 +8,12 @@ from pathlib import Path
 
 from textual.message import Message
 
-from lenstui.jobs.slots import Comparison
 from lenstui.lens.card import LensCard, Match, TranslatorSize
 from lenstui.model.capabilities import Allowed
+from lenstui.opening.side_facts import SideFacts
+from lenstui.opening.side_reading import SideTile
 from lenstui.readout.alignment import NO_GAP
-from lenstui.readout.cells import Ranking, Tile
+from lenstui.readout.cells import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class OpenModel:
         lens_file: where that lens came from, or None.
         allowed: how its prompts can be read.
         revision: of the hub, where one was named.
-        comparison: it and what is beside it, where that is on screen instead of its two lenses.
+        sides: what the panes show, in their order.
     """
 
     name: str
@@ -51,12 +52,17 @@ class OpenModel:
     lens_file: Path | None = None
     allowed: Allowed = field(default=Allowed())
     revision: str | None = None
-    comparison: Comparison | None = None
+    sides: tuple[SideFacts, ...] = ()
 
     @property
-    def has_two_sides(self) -> bool:
-        """Whether there is something for both panes."""
-        return self.lens is not None or self.comparison is not None
+    def is_alone(self) -> bool:
+        """Whether its own lenses are on all sides, on the prompt that is typed."""
+        return all(side.is_own for side in self.sides)
+
+    @property
+    def common_vocabulary(self) -> int:
+        """Ids below it are tokens of all models on screen."""
+        return min((side.vocabulary for side in self.sides), default=self.vocabulary)
 
 
 @dataclass
@@ -91,16 +97,24 @@ class ReadStarted(Message):
         columns: display text of the input tokens.
         dropped: how many tokens were cut from the front.
         rows: labels of the rows that are read.
-        right: the same as `columns` of a second prompt, for the right pane; None where there is none.
-        gaps: columns of either pane that hold no token, where two prompts are of different lengths.
+        others: the same as `columns`, by place, of the sides that read a prompt of their own.
+        gaps: by place, the columns that hold no token, where prompts are of different lengths.
     """
 
     serial: int
     columns: tuple[str, ...]
     dropped: int
     rows: tuple[str, ...]
-    right: tuple[str, ...] | None = None
-    gaps: tuple[range, range] = (NO_GAP, NO_GAP)
+    others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    gaps: tuple[range, ...] = ()
+
+    def columns_of(self, place: int) -> tuple[str, ...]:
+        """Display text of a side's input tokens."""
+        return self.others.get(place, self.columns)
+
+    def gap_of(self, place: int) -> range:
+        """The columns in which a side has no token."""
+        return self.gaps[place] if place < len(self.gaps) else NO_GAP
 
 
 @dataclass
@@ -116,7 +130,7 @@ class TileRead(Message):
     """Some columns of a reading, and the display text of every token in them."""
 
     serial: int
-    tile: Tile
+    tile: SideTile
     texts: Mapping[int, str]
 
 
@@ -203,12 +217,12 @@ class WordNotFound(Message):
 
 @dataclass
 class CellRead(Message):
-    """The likeliest tokens of one cell by lens name, and their display texts."""
+    """The likeliest tokens of one cell by the place of the side, and their display texts."""
 
     serial: int
     row: int
     column: int
-    rankings: Mapping[str, Ranking]
+    rankings: Mapping[int, Ranking]
     texts: Mapping[int, str]
 
 
@@ -228,15 +242,22 @@ class LensOpened(Message):
 
 
 @dataclass
-class BesideChanged(Message):
-    """Something else is beside the open model, or is read through another lens; or nothing is any more."""
+class SidesChanged(Message):
+    """Other sides are on screen, or one is read through another lens."""
 
     model: OpenModel
 
 
 @dataclass
-class BesideTold(Message):
-    """A remark about what is beside the open model, after a change that the user did not ask for."""
+class SidesTold(Message):
+    """Something about the sides, after a change that the user did not ask for."""
+
+    text: str
+
+
+@dataclass
+class SidesRefused(Message):
+    """The sides stay as they are, and why."""
 
     text: str
 

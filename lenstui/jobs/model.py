@@ -5,6 +5,7 @@ Torch is imported here, inside them.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
@@ -13,10 +14,8 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from lenstui.jobs.beside import Beside, beside_no_longer, give_back_memory
 from lenstui.jobs.failures import told
 from lenstui.jobs.messages import (
-    BesideTold,
     LensNotSaved,
     LensOpened,
     LensRefused,
@@ -25,19 +24,23 @@ from lenstui.jobs.messages import (
     LoadStage,
     ModelLoaded,
     OpenModel,
+    SidesTold,
 )
 from lenstui.jobs.model_thread import Stop
+from lenstui.lens.kinds import TUNED
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
+from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
 from lenstui.support.errors import LensError, NoDeviceError, named_line
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.lens.lens import Lens
     from lenstui.lens.tuned import TunedLens
 
 
 class ModelJobs:
-    """The open model with its lens, and what is beside it. Touched by the model thread alone."""
+    """The open model with its lenses, and the sides. Touched by the model thread alone."""
 
     def __init__(self, post: Callable[[Message], object]) -> None:
         """Open nothing yet.
@@ -47,7 +50,7 @@ class ModelJobs:
         """
         self._post = post
         self._opened: Opened | None = None
-        self.beside: Beside | None = None  # what else is on screen, in the tuned lens's place
+        self.sides: Sides | None = None  # what the panes show; None while no model is open
         self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
 
     @property
@@ -57,16 +60,14 @@ class ModelJobs:
 
     @property
     def described(self) -> OpenModel:
-        """The open model, with what is beside it."""
-        assert self._opened is not None
+        """The open model, with what is on the sides."""
+        assert self._opened is not None and self.sides is not None
         described = _describe(self._opened)
-        if self.beside is None:
-            return described
         return replace(
             described,
-            comparison=self.beside.described,
-            context=self.beside.context,
-            remarks=(*described.remarks, *self.beside.remarks),
+            sides=self.sides.facts,
+            context=self.sides.context,
+            remarks=(*described.remarks, *self.sides.remarks),
         )
 
     def load(self, start: Start, stop: Stop) -> None:
@@ -86,16 +87,16 @@ class ModelJobs:
             self._post(LoadFailed(f"Opening failed: {named_line(error)}"))
 
     def _change(self, opened: Opened) -> None:
-        """Have another model open. What is beside it stays there if it can."""
-        is_first, remark = self._opened is None, None
-        self._opened = opened
-        if self.beside is not None:
-            self.beside, remark = beside_no_longer(self.beside, opened)
-        if not is_first:
+        """Have another model open. What is on the other sides stays there if it can."""
+        self._opened, remarks = opened, list[str]()
+        if self.sides is None:
+            self.sides = Sides.of(opened)
+        else:
+            self.sides, remarks = self.sides.of_another(opened)
             give_back_memory()
         self._post(ModelLoaded(self.described))
-        if remark is not None:
-            self._post(BesideTold(remark))
+        for remark in remarks:
+            self._post(SidesTold(remark))
 
     def _say_stage(self, stage: str) -> None:
         self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
@@ -110,21 +111,29 @@ class ModelJobs:
         return self._lens_in_training()
 
     @property
-    def lens_on_screen(self) -> TunedLens | None:
-        """The open model's: the one in training, if any, but in a comparison always the one in use."""
-        assert self._opened is not None
-        return (self.lens_in_training if self.beside is None else None) or self._opened.lens
+    def lenses(self) -> tuple[Lens | None, ...]:
+        """What each side is read through: the lens in training in the place of the one in use.
+
+        In a comparison it is always the one in use. None where a side has no lens.
+        """
+        assert self.sides is not None
+        training = self.lens_in_training if self.sides.are_own else None
+
+        def of(side: Side) -> Lens | None:
+            return training if training is not None and training.kind == side.kind else side.lens
+
+        return tuple(map(of, self.sides.sides))
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""
         assert self._opened is not None
-        self._use(replace(self._opened, lens=lens, lens_file=file, warning=None))
+        self._use(self._opened.using(replace(lens, file=file)))
 
     def _use(self, opened: Opened) -> None:
-        """Have another lens with the open model, on its side of a comparison too."""
+        """Have another lens in use, on all sides that are read through the one in use."""
+        assert self.sides is not None
         self._opened = opened
-        if self.beside is not None:
-            self.beside = self.beside.with_left(opened)
+        self.sides = self.sides.using(opened)
         self._post(LensOpened(self.described))
 
     def open_lens(self, path: Path, stop: Stop) -> None:
@@ -133,27 +142,28 @@ class ModelJobs:
             self._post(LensRefused("No model is open: a lens needs one."))
             return
         from lenstui.lens.compatibility import fit_warning
-        from lenstui.lens.formats.library import meant_folder
         from lenstui.lens.formats.own import open_lens
 
         with told(lambda text: self._post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
             warning = fit_warning(lens, self._opened.model)
             if not stop():
-                file = meant_folder(path) or path
-                self._use(replace(self._opened, lens=lens, lens_file=file, warning=warning))
+                self._use(self._opened.using(lens, warning))
 
     def save_lens(self, path: Path, as_folder: bool) -> None:
         """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""
-        if self._opened is None or self._opened.lens is None:
+        lens = None if self._opened is None else self._opened.lens(TUNED)
+        if self._opened is None or lens is None:
             self._post(LensNotSaved("No lens is in use: there is nothing to save."))
             return
         from lenstui.lens.compatibility import marked
         from lenstui.lens.formats.library import save_library_folder
         from lenstui.lens.formats.own import save_lens
+        from lenstui.lens.tuned import TunedLens
 
         with told(lambda text: self._post(LensNotSaved(text)), f"{path} was not written"):
-            lens, remark = self._opened.lens, None
+            assert isinstance(lens, TunedLens)
+            remark = None
             if as_folder:
                 lens, remark = marked(lens, self._opened.model)
                 save_library_folder(lens, path)
@@ -163,7 +173,7 @@ class ModelJobs:
 
 
 def _describe(opened: Opened) -> OpenModel:
-    model, lens = opened.model, opened.lens
+    model, lens = opened.model, opened.lens(TUNED)
     held_out = lens.fit.get("held_out_kl") if lens is not None else None
     return OpenModel(
         name=model.name,
@@ -177,7 +187,18 @@ def _describe(opened: Opened) -> OpenModel:
         wiring=tuple(f"{check.name}: off by {check.worst:.1e}" for check in model.wiring),
         lens=None if lens is None else lens.name,
         lens_kl=sum(held_out) / len(held_out) if held_out and all(map(isfinite, held_out)) else None,
-        lens_file=opened.lens_file,
+        lens_file=None if lens is None else lens.file,
         allowed=model.allowed,
         revision=model.revision,
     )
+
+
+def give_back_memory() -> None:
+    """Free the memory of a model that was closed."""
+    import torch
+
+    gc.unfreeze()  # Explore has the collector pass over all that was there when a model was opened
+    gc.collect()
+    gc.freeze()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -6,7 +6,7 @@ Torch is imported here, inside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from lenstui.jobs.failures import told
-from lenstui.jobs.fit_messages import TunedRead
+from lenstui.jobs.fit_messages import TrainingRead
 from lenstui.jobs.messages import (
     GenerationEnded,
     Grown,
@@ -28,12 +28,13 @@ from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import Stop
 from lenstui.jobs.read_request import Generation, ReadRequest
 from lenstui.opening.opened import Opened
+from lenstui.opening.side_reading import SideTile, side_gaps, side_prompts, side_tiles
+from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import spread
-from lenstui.readout.cells import Tile
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
-    from lenstui.lens.tuned import TunedLens
+    from lenstui.lens.lens import Lens
     from lenstui.model.rows import Row
     from lenstui.model.tokens import Prompt
 
@@ -46,14 +47,14 @@ class Shown:
 
     Attributes:
         opened: the open model.
-        lens: what the tuned side is read through, or None.
-        in_training: that lens is the one in training.
+        lenses: what the sides are read through.
+        in_training: one of these lenses is the one in training.
         prompt: as the model reads it.
         request: what was asked for.
     """
 
     opened: Opened
-    lens: TunedLens | None
+    lenses: tuple[Lens, ...]
     in_training: bool
     prompt: Prompt
     request: ReadRequest
@@ -78,8 +79,12 @@ class ReadJobs:
         """What was read last."""
         return self._request
 
-    def shown(self, serial: int) -> Shown | None:
-        """What is on screen; None if it is not that reading any more.
+    def shown(self, serial: int, places: Sequence[int] = ()) -> Shown | None:
+        """Return what is on screen; None if it is not that reading any more.
+
+        Args:
+            serial: of the reading.
+            places: of the sides; all of them if there are none.
 
         Raises:
             LensError: if its prompt cannot be read.
@@ -87,8 +92,17 @@ class ReadJobs:
         opened, request = self._work.opened, self._request
         if opened is None or request is None or request.serial != serial:
             return None
-        in_training = self._work.beside is None and self._work.lens_in_training is not None
-        return Shown(opened, self._work.lens_on_screen, in_training, self.prompt(request), request)
+        sides = self._work.sides
+        assert sides is not None
+        training = self._work.lens_in_training if sides.are_own else None
+        of_sides = [
+            lens if side.model is opened.model else None
+            for side, lens in zip(sides.sides, self._work.lenses, strict=True)
+        ]
+        chosen = [of_sides[place] for place in (places or range(len(of_sides)))]
+        lenses = tuple(lens for lens in chosen if lens is not None)
+        in_training = training is not None and any(lens.kind == training.kind for lens in lenses)
+        return Shown(opened, lenses, in_training, self.prompt(request), request)
 
     def read(self, request: ReadRequest, stop: Stop) -> None:
         """Read a prompt and post its tiles, the visible columns first."""
@@ -103,32 +117,30 @@ class ReadJobs:
             self._post(started)
             count = len(started.columns)
             visible = range(max(0, count - request.page_columns), count)
-            for tile in self._tiles_of_both(request, prompts, first=visible):
+            for tile in self._tiles(request, prompts, first=visible):
                 if stop():
                     return
-                self._post(TileRead(serial, tile, model.texts.of(_tokens(tile))))
+                self._post(TileRead(serial, tile, model.texts.of(tile.tokens)))
             self._post(ReadDone(serial, time.monotonic() - began))
 
     def _told(self, serial: int, what: str) -> AbstractContextManager[None]:
         """Post an exception raised in the block as `ReadFailed` of that reading."""
         return told(lambda text: self._post(ReadFailed(serial, text)), f"{what} failed")
 
-    def _started(self, request: ReadRequest, prompts: tuple[Prompt, Prompt]) -> ReadStarted:
-        """The columns that are about to come, of a second prompt too."""
-        assert self._work.opened is not None
+    def _started(self, request: ReadRequest, prompts: Sequence[Prompt]) -> ReadStarted:
+        """The columns that are about to come, on every side."""
+        assert self._work.opened is not None and self._work.sides is not None
         texts = self._work.opened.model.texts
         rows = tuple(row.label for row in self.rows(request))
-        if self._work.beside is None or self._work.beside.text is None:
-            prompt, _ = prompts
-            columns = tuple(texts[token] for token in prompt.ids)
-            return ReadStarted(request.serial, columns, prompt.dropped, rows)
-        gaps = self._work.beside.gaps(prompts)
-        left, right = (
-            spread([texts[token] for token in side.ids], gap, "")
-            for side, gap in zip(prompts, gaps, strict=True)
-        )
-        dropped = sum(side.dropped for side in prompts)
-        return ReadStarted(request.serial, left, dropped, rows, right, gaps)
+        gaps = side_gaps(self._work.sides, prompts)
+        columns = [
+            spread([texts[token] for token in prompt.ids], gap, "")
+            for prompt, gap in zip(prompts, gaps, strict=True)
+        ]
+        of_sides = enumerate(self._work.sides.sides)
+        own = {place: columns[place] for place, side in of_sides if side.text is not None}
+        dropped = prompts[0].dropped + sum(prompts[place].dropped for place in own)
+        return ReadStarted(request.serial, columns[0], dropped, rows, own, gaps)
 
     def grow(self, request: ReadRequest, known: int) -> None:
         """Read the columns from `known` on; those before are on screen, of the prompt as it was."""
@@ -142,13 +154,13 @@ class ReadJobs:
         if self._work.opened is None:
             return 0
         model, prompts = self._work.opened.model, self._prompts(request)
-        prompt, _ = prompts
+        prompt = prompts[0]
         self._request = request
         columns = tuple(model.texts[token] for token in prompt.ids)
         self._post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
         new = range(max(0, min(known, len(columns) - 1)), len(columns))
-        for tile in self._tiles_of_both(request, prompts, columns=new):
-            self._post(TileRead(request.serial, tile, model.texts.of(_tokens(tile))))
+        for tile in self._tiles(request, prompts, columns=new):
+            self._post(TileRead(request.serial, tile, model.texts.of(tile.tokens)))
         return len(columns)
 
     def generate(self, request: ReadRequest, known: int, how: Generation, stop: Stop) -> Iterator[None]:
@@ -160,7 +172,7 @@ class ReadJobs:
 
         with self._told(request.serial, "Generating"):
             model = opened.model
-            lens = self._work.lens_on_screen if how.tuned else None
+            lens = self._speaking(how.kind)
             context = self._work.described.context
             said = generate(
                 model,
@@ -192,37 +204,41 @@ class ReadJobs:
                 reason = f"{appended} of {how.count}: {reason or f'the context of {context} columns is full'}"
         self._post(GenerationEnded(request.serial, reason))
 
-    def read_tuned(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
+    def _speaking(self, kind: str) -> Lens | None:
+        """The lens of a kind that a row of the open model speaks by: as it is on screen, or in use."""
+        assert self._work.opened is not None and self._work.sides is not None
+        shown = zip(self._work.sides.sides, self._work.lenses, strict=True)
+        own = (lens for side, lens in shown if self._work.sides.is_own(side) and side.kind == kind)
+        return next(own, None) or self._work.opened.lens(kind)
+
+    def read_in_training(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
         """Read some columns of the current prompt anew, through the lens in training alone.
 
         Nothing is posted where that fails: the fit must not end because somebody watches.
         """
-        request, lens = self._request, self._work.lens_in_training
-        if self._work.opened is None or request is None or request.serial != serial or lens is None:
+        request, lens, opened = self._request, self._work.lens_in_training, self._work.opened
+        if opened is None or request is None or request.serial != serial or lens is None:
             return
-        model, began = self._work.opened.model, time.monotonic()
+        alone, began = Sides((Side(opened, lens.kind),)), time.monotonic()
         with suppress(Exception):
             prompt = self.prompt(request)
-            for tile in self._tiles(request, prompt, lens, first=seen, lenses=["tuned"]):
+            for tile in side_tiles(alone, request.of_sides, [prompt], [lens], first=seen):
                 if stop() or tile.start not in seen:
                     return
-                texts, seconds = model.texts.of(_tokens(tile)), time.monotonic() - began
-                self._post(TunedRead(serial, tile.start, tile.lenses["tuned"], texts, seconds))
+                texts, seconds = opened.model.texts.of(tile.tokens), time.monotonic() - began
+                self._post(TrainingRead(serial, lens.kind, tile.start, tile.sides[0], texts, seconds))
                 yield
 
     def prompt(self, request: ReadRequest) -> Prompt:
-        """The prompt that is asked for, as the open model reads it, and what is beside it."""
+        """The prompt that is asked for, as all models on screen read it."""
         return self._prompts(request)[0]
 
-    def _prompts(self, request: ReadRequest) -> tuple[Prompt, Prompt]:
-        """The same with what the right pane reads: another one, where a second prompt is on screen."""
-        assert self._work.opened is not None
-        model = self._work.opened.model
-        if self._work.beside is not None:
-            left, right = self._work.beside.prompts(request)
-        else:
-            left = right = request.reading.prompt(model, request.text, tail=request.tail)
-        return replace(left, text=request.text + model.texts.join(request.tail)), right
+    def _prompts(self, request: ReadRequest) -> tuple[Prompt, ...]:
+        """What every side reads; of the first, which may have grown, with its whole text."""
+        assert self._work.opened is not None and self._work.sides is not None
+        first, *others = side_prompts(self._work.sides, request.of_sides)
+        text = request.text + self._work.opened.model.texts.join(request.tail)
+        return replace(first, text=text), *others
 
     def rows(self, request: ReadRequest) -> tuple[Row, ...]:
         """The rows that are asked for, as they are on screen."""
@@ -232,47 +248,18 @@ class ReadJobs:
         model, reading = self._work.opened.model, request.reading
         return rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
 
-    def _tiles_of_both(
-        self,
-        request: ReadRequest,
-        prompts: tuple[Prompt, Prompt],
-        *,
-        first: range | None = None,
-        columns: range | None = None,
-    ) -> Iterator[Tile]:
-        """What both panes show: the open model's two lenses, or it and what is beside it."""
-        if self._work.beside is not None:
-            return self._work.beside.tiles(request, prompts, first=first, columns=columns)
-        return self._tiles(request, prompts[0], self._work.lens_on_screen, first=first, columns=columns)
-
     def _tiles(
         self,
         request: ReadRequest,
-        prompt: Prompt,
-        lens: TunedLens | None,
+        prompts: Sequence[Prompt],
         *,
         first: range | None = None,
         columns: range | None = None,
-        lenses: Collection[str] = ("logit", "tuned"),
-    ) -> Iterator[Tile]:
-        """Read what is asked for, the columns `first` before the others."""
-        from lenstui.readout.tiles import read_tiles
-
-        assert self._work.opened is not None
-        model, reading = self._work.opened.model, request.reading
-        return read_tiles(
-            model,
-            prompt,
-            lens,
-            top_k=request.top_k,
-            pins=request.pins,
-            rows=reading.rows.of(model.num_blocks),
-            first=first,
-            columns=columns,
-            lenses=lenses,
-            final_norm=reading.final_norm,
-            sublayers=reading.sublayers,
-        )
+    ) -> Iterator[SideTile]:
+        """Read what is asked for on every side, the columns `first` before the others."""
+        assert self._work.sides is not None
+        sides, lenses = self._work.sides, self._work.lenses
+        return side_tiles(sides, request.of_sides, prompts, lenses, first=first, columns=columns)
 
     def _as_far_as_can_be(self, request: ReadRequest) -> ReadRequest:
         """The same without sublayers, which is said, where the model cannot be taken apart."""
@@ -287,8 +274,3 @@ class ReadJobs:
             self._post(SublayersRefused(request.serial, str(error)))
             return replace(request, reading=replace(request.reading, sublayers=False))
         return request
-
-
-def _tokens(tile: Tile) -> set[int]:
-    """Every token in a tile."""
-    return {int(token) for cells in tile.lenses.values() for token in cells.top_ids.flat if token >= 0}

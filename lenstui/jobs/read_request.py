@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lenstui.opening.side_reading import SideReading
 from lenstui.readout.reading import Reading
 
 
@@ -29,6 +30,11 @@ class ReadRequest:
     pins: tuple[int, ...] = ()
     tail: tuple[int, ...] = ()
 
+    @property
+    def of_sides(self) -> SideReading:
+        """How every side is to be read."""
+        return SideReading(self.text, self.reading, self.tail, self.top_k, self.pins)
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -37,13 +43,13 @@ class Generation:
     Attributes:
         count: how many tokens at most.
         row: index among the rows that are read of the one that speaks; None for the last, the model itself.
-        tuned: read that row by the tuned lens, else by the logit lens.
+        kind: of lens that reads that row.
         temperature: 0 takes the likeliest token.
         seed: of the draws.
     """
 
     count: int
     row: int | None
-    tuned: bool
+    kind: str
     temperature: float
     seed: int

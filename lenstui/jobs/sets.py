@@ -175,7 +175,7 @@ class SetService:
                 batch.clear()
                 texts.clear()
 
-        for readout in read_set(opened.model, prompts.cases, opened.lens, reading=request.reading):
+        for readout in read_set(opened.model, prompts.cases, opened.lenses, reading=request.reading):
             batch.append(ReadCase(case_line(readout, source), readout))
             texts |= _tokens(readout)
             if time.monotonic() - posted >= PERIOD:
@@ -245,6 +245,7 @@ def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
 
 def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tuple[str, ...]) -> SetSource:
     from lenstui.export.set_tidy import SetHeading
+    from lenstui.lens.lens import lens_keys
     from lenstui.opening.opened import lens_to_name, source_of
     from lenstui.readout.cells import row_labels
 
@@ -252,7 +253,7 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     labels = row_labels(model.num_blocks)
-    source = source_of(opened, tuned=opened.lens is not None)
+    source = source_of(opened, opened.lenses)
     named = source.model
     if Path(named).is_dir():  # so that it is found from everywhere
         named = str(Path(named).absolute())
@@ -263,10 +264,10 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
         skipped=prompts.skipped.count,
     )
     no_command = None
-    if opened.lens is not None and (opened.lens_file is None or not opened.lens_file.exists()):
+    if opened.fitted and (opened.lens_file is None or not opened.lens_file.exists()):
         no_command = "No command reads the same: the lens in use is in no file. o lists it, s saves it."
-    lens = None if opened.lens is None or no_command else lens_to_name(opened)
-    lenses = ("logit",) if opened.lens is None else ("logit", "tuned")
+    lens = None if not opened.fitted or no_command else lens_to_name(opened)
+    lenses = lens_keys(opened.lenses)
     file = None if lens is None else lens.absolute()
     return SetSource(heading, lenses, reading, request.start, options, file, no_command)
 

@@ -1,4 +1,4 @@
-"""Whether a tuned lens belongs to a model, and what a lens file says about the model it is for."""
+"""Whether a lens belongs to a model, and what a lens file says about the model it is for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from lenstui.lens.card import Match
 from lenstui.lens.fingerprint import HEAD, Comparison, compare, fingerprint, spoken
 from lenstui.lens.formats.unembed_hash import unembed_hash
+from lenstui.lens.lens import Lens
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 
@@ -76,7 +77,7 @@ def match_weights(found: Comparison) -> Match:
     return Match.WEIGHTS if found.is_whole else Match.PARTLY
 
 
-def fit_warning(lens: TunedLens, model: Model) -> str | None:
+def fit_warning(lens: Lens, model: Model) -> str | None:
     """What to say of a lens that fits the model in shape but may be for other weights; None if it is not.
 
     Raises:
@@ -86,17 +87,17 @@ def fit_warning(lens: TunedLens, model: Model) -> str | None:
     return _warning(lens, compare_weights(lens.config, model))
 
 
-def _warning(lens: TunedLens, found: Comparison) -> str | None:
+def _warning(lens: Lens, found: Comparison) -> str | None:
     """What to say of a lens by what comparing the weights found."""
     if found.different:
         made_for = lens.config.get("base_model_name_or_path") or "another model"
         differ = "differs" if len(found.different) == 1 else "differ"
         return (
-            f"The tuned lens {lens.name} was made for other weights ({made_for}): "
+            f"The {lens.kind} lens {lens.name} was made for other weights ({made_for}): "
             f"{spoken(found.different)} {differ}, so read its rows with care"
         )
     doubt = unproven(found)
-    return None if doubt is None else f"The tuned lens {lens.name} {doubt}"
+    return None if doubt is None else f"The {lens.kind} lens {lens.name} {doubt}"
 
 
 def unproven(found: Comparison) -> str | None:

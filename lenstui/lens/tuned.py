@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from lenstui.support.errors import LensError
+from lenstui.lens.lens import Lens
 
 
 @dataclass(frozen=True, eq=False)
-class TunedLens:
-    """Translators in residual form: row `i` reads `head(final_norm(h_i + A_i h_i + b_i))`.
+class TunedLens(Lens):
+    """Translators in residual form: `T_i(h) = h + A_i h + b_i`.
 
     Attributes:
         weight: `A`, `[L, d, d]`, float32, in `nn.Linear` orientation (`A_i h` is `h @ A[i].T`).
@@ -26,32 +27,32 @@ class TunedLens:
         fit: how it was fitted, and what it reached.
         name: what to call it on screen.
         remarks: what has to be said of it, each a sentence without its full stop.
+        file: where it came from, or None.
     """
 
+    kind: ClassVar[str] = "tuned"
     weight: Tensor
     bias: Tensor
     config: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
     name: str = "untrained"
     remarks: tuple[str, ...] = ()
+    file: Path | None = None
 
-    def translate(self, h: Tensor, row: int) -> Tensor:
-        """`h + A h + b` of row `row`, `[cols, d]`; computed in float32, handed back in `h`'s dtype."""
+    def transport(self, h: Tensor, row: int) -> Tensor:
+        """Return `h + A h + b` of row `row`, `[cols, d]`, computed in float32, in `h`'s dtype."""
         wide = h.float()
         return torch.addmm(wide + self.bias[row], wide, self.weight[row].T).to(h.dtype)
 
     def to(self, device: torch.device) -> TunedLens:
-        """The same lens with its translators on `device`."""
+        """Return this lens with its translators on `device`."""
         return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
 
-    def check_fits(self, num_blocks: int, d_model: int) -> None:
-        """Raise `LensError`, naming both shapes, unless this lens is for a model of that shape."""
-        blocks, d = self.bias.shape
-        if (blocks, d) != (num_blocks, d_model):
-            raise LensError(
-                f"This lens is for a model of {blocks} blocks and width {d}; the open model has {num_blocks} "
-                f"blocks and width {d_model}. Choose a lens for this model, or fit one."
-            )
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many blocks the model has that it is for, and how wide it is."""
+        blocks, d_model = self.bias.shape
+        return blocks, d_model
 
 
 def untrained_lens(num_blocks: int, d_model: int) -> TunedLens:

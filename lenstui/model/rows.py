@@ -116,11 +116,6 @@ def says_part(label: str) -> str:
     return _PARTS_IN_WORDS.get(Row.of(label).part or "", "")
 
 
-def no_translator(label: str) -> str:
-    """Why the tuned lens has no number of a sublayer's row."""
-    return f"No tuned lens is fitted for row {label}."
-
-
 def is_sublayer(label: str) -> bool:
     """Whether a row is one between two of the residual stream."""
     return "." in label

@@ -35,7 +35,13 @@ def check_agreement(one: Model, other: Model) -> None:
 
 
 def shared_prompt(
-    one: Model, other: Model, text: str, reading: Reading, *, tail: tuple[int, ...] = ()
+    one: Model,
+    other: Model,
+    text: str,
+    reading: Reading,
+    *,
+    tail: tuple[int, ...] = (),
+    context: int | None = None,
 ) -> Prompt:
     """A prompt as both models read it, no longer than either can.
 
@@ -45,12 +51,13 @@ def shared_prompt(
         text: the prompt.
         reading: how it is read.
         tail: token ids to put behind those of the text.
+        context: the most columns, where these are fewer than both can read.
 
     Raises:
         LensError: if it cannot be read so, or not by both in the same tokens and rows; both are named.
     """
     names = both_names(one, other)
-    context = shared_context(one, other)
+    context = shared_context(one, other) if context is None else context
     prompts = []
     for model, name in zip((one, other), names, strict=True):
         if refused := reading.refused(model.allowed, model.num_blocks):

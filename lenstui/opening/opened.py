@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
-    from lenstui.lens.tuned import TunedLens
+    from lenstui.lens.lens import Lens
     from lenstui.model.hub import Choice, DownloadProgress
     from lenstui.model.load import Model
     from lenstui.opening.source import Source
@@ -28,24 +29,51 @@ class Opened:
 
     Attributes:
         model: it passed the wiring check.
-        lens: a tuned lens that fits it: the one that was asked for, else the newest in the lenses folder that
-            was made for these weights, else the one that the bundled model brings, else None.
-        lens_file: where that came from.
+        fitted: the fitted lenses in use, at most one of a kind. At first that is the one that was asked for,
+            else the newest in the lenses folder that was made for these weights, else the one that the
+            bundled model brings, else none.
         reason: why this model, where the user named none and it is not the default one.
-        warning: what is odd about the lens on this model.
+        warnings: what is odd about a lens on this model, by its kind.
     """
 
     model: Model
-    lens: TunedLens | None
-    lens_file: Path | None
-    reason: str | None
-    warning: str | None = None
+    fitted: tuple[Lens, ...] = ()
+    reason: str | None = None
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """All that has to be said, the most important first."""
-        own = () if self.lens is None else self.lens.remarks
-        return tuple(remark for remark in (self.reason, self.warning, *own) if remark is not None)
+        own = (remark for lens in self.fitted for remark in lens.remarks)
+        reason = () if self.reason is None else (self.reason,)
+        return (*reason, *self.warnings.values(), *own)
+
+    def lens(self, kind: str) -> Lens | None:
+        """Return the lens of a kind: the fitted one in use, or one that needs no fit; None for none."""
+        return next((lens for lens in self.fitted if lens.kind == kind), None) or made_lens(kind)
+
+    @property
+    def lenses(self) -> tuple[Lens, ...]:
+        """All that its prompts can be read through: one of each kind that there is."""
+        return tuple(lens for kind in lens_kinds() if (lens := self.lens(kind.key)) is not None)
+
+    @property
+    def lens_file(self) -> Path | None:
+        """The file of the fitted lens in use, the first where there are several."""
+        return self.fitted[0].file if self.fitted else None
+
+    def using(self, lens: Lens, warning: str | None = None) -> Opened:
+        """Return the model with a fitted lens in use, in the place of the one of its kind.
+
+        Args:
+            lens: it fits the model.
+            warning: what is odd about it.
+        """
+        others = tuple(other for other in self.fitted if other.kind != lens.kind)
+        warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
+        if warning is not None:
+            warnings[lens.kind] = warning
+        return replace(self, fitted=(lens, *others), warnings=warnings)
 
 
 def open_model(
@@ -111,34 +139,70 @@ def open_model(
         try:
             lens = open_lens(before)
             fit_warning(lens, model)
-            file = before
         except LensError:  # it has changed since
             lens = None
     if lens is None and file is not None:
         lens = open_lens(file)
-    warning = None if lens is None else fit_warning(lens, model)
-    return Opened(model, lens, file, choice.reason, warning)
+    opened = Opened(model, reason=choice.reason)
+    return opened if lens is None else opened.using(lens, fit_warning(lens, model))
 
 
-def source_of(opened: Opened, *, tuned: bool) -> Source:
-    """Where numbers come from.
+def lenses_to_read(
+    opened: Opened, kinds: Sequence[str] | None = None, *, all_of_them: bool = False
+) -> tuple[Lens, ...]:
+    """Return the lenses that a readout is asked for.
+
+    Args:
+        opened: the model and the fitted lenses in use.
+        kinds: of which kinds, as far as there are such lenses; None for one of each that there is.
+        all_of_them: every kind must be there.
+
+    Raises:
+        LensError: where there is none of them, or one that must be there is not.
+    """
+    if kinds is None:
+        return opened.lenses
+    found = tuple(lens for kind in kinds if (lens := opened.lens(kind)) is not None)
+    missing = [kind for kind in kinds if opened.lens(kind) is None]
+    if missing and (all_of_them or not found):
+        none = f"There is no {missing[0]} lens for {opened.model.name}"
+        raise LensError(f"{none}: name one with --lens FILE, or fit one with lenstui train.")
+    return found
+
+
+def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]:
+    """Yield what to say of kinds that were asked for, and of which there is no lens for the model."""
+    shown = " and ".join(lens.kind for lens in opened.lenses if lens.kind in (kinds or ()))
+    for kind in kinds or ():
+        if opened.lens(kind) is None:
+            yield f"There is no {kind} lens for {opened.model.name}: only the {shown} lens is shown."
+
+
+def source_of(opened: Opened, lenses: Sequence[Lens]) -> Source:
+    """Return where numbers come from.
 
     Args:
         opened: the model they were read from.
-        tuned: whether a tuned lens had part in them.
+        lenses: through which.
     """
     import torch
     import transformers
 
-    from lenstui.opening.source import Source
+    from lenstui.lens.lens import lens_keys
+    from lenstui.opening.source import LensSource, Source
 
     model = opened.model
-    lens = None if opened.lens_file is None else opened.lens_file.name
+    files = tuple(
+        LensSource.of(key, lens)
+        for key, lens in zip(lens_keys(lenses), lenses, strict=True)
+        if made_lens(lens.kind) is None
+    )
     return Source(
         model=model.name,
         revision=model.revision,
         dtype=model.dtype_name,
-        lens=lens if tuned else None,
+        lens=next((each.file for each in files if each.kind == TUNED), None),
+        lens_files=files,
         wiring=tuple(check.worst for check in model.wiring),
         device=str(model.device),
         versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),
@@ -146,7 +210,7 @@ def source_of(opened: Opened, *, tuned: bool) -> Source:
 
 
 def lens_to_name(opened: Opened) -> Path | None:
-    """The file of the lens in use, to be named in a command; None if it is the one that is opened unnamed.
+    """The file of the fitted lens in use, to be named in a command; None if it is opened unnamed.
 
     That is the bundled model's own lens, as long as no other was fitted for it.
     """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +12,50 @@ import numpy as np
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
+    from lenstui.lens.lens import Lens
     from lenstui.model.tokens import Prompt
     from lenstui.readout.cells import FloatArray
+
+
+_OF_A_FIT = ("method", "preset", "steps", "tokens", "seed", "data", "held_out_kl", "time")
+
+
+@dataclass(frozen=True, slots=True)
+class LensSource:
+    """Which fitted lens numbers were read through.
+
+    Attributes:
+        key: what the readout calls it.
+        kind: of lens.
+        name: what to call it.
+        file: name of its file; None where it is in none.
+        card: what it was fitted on, as plain values.
+    """
+
+    key: str
+    kind: str
+    name: str
+    file: str | None
+    card: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, key: str, lens: Lens) -> LensSource:
+        """Return what there is to say of a lens, under its key in a readout."""
+        said = {"model": lens.config.get("base_model_name_or_path")}
+        said |= {name: _without_nan(lens.fit[name]) for name in _OF_A_FIT if name in lens.fit}
+        return cls(key, lens.kind, lens.name, None if lens.file is None else lens.file.name, said)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """It as plain values by name."""
+        return {"kind": self.kind, "name": self.name, "file": self.file, "card": dict(self.card)}
+
+
+def _without_nan(value: Any) -> Any:
+    """A plain value, null where a number is not finite: JSON knows no other."""
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +73,7 @@ class Source:
         final_norm: whether the logit lens applied the model's final norm, as it is defined to.
         chat: whether the prompt was put into the tokenizer's chat template.
         sublayers: whether there are rows of what attention and MLP add.
+        lens_files: the fitted lenses that were read, the tuned one among them.
     """
 
     model: str
@@ -41,6 +86,7 @@ class Source:
     final_norm: bool = True
     chat: bool = False
     sublayers: bool = False
+    lens_files: tuple[LensSource, ...] = ()
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
@@ -60,6 +106,7 @@ def source_facts(source: Source) -> dict[str, Any]:
         "revision": source.revision,
         "dtype": source.dtype,
         "lens": source.lens,
+        "lens_files": {each.key: each.facts for each in source.lens_files},
         "device": source.device,
         "versions": dict(source.versions),
         "final_norm": source.final_norm,

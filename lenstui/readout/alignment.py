@@ -1,6 +1,6 @@
-"""Two prompts column by column: what they begin and end with alike stands in the same columns.
+"""Prompts side by side, column by column: what they begin and end with alike stands in the same columns.
 
-The shorter one has a gap, columns without a token, before what both end with; and that is one token at the
+A shorter one has a gap, columns without a token, before what both end with; and that is one token at the
 least, for there the model speaks.
 """
 
@@ -17,15 +17,20 @@ NO_GAP = range(0)
 _Item = TypeVar("_Item")
 
 
-def gaps(left: Sequence[int], right: Sequence[int]) -> tuple[range, range]:
-    """The columns on screen in which either prompt, of token ids, has none; one of the two has them all."""
-    short, long = sorted((left, right), key=len)
+def gaps(*prompts: Sequence[int]) -> tuple[range, ...]:
+    """Return the columns on screen in which each prompt, of token ids, has none; the longest has them all."""
+    longest = max(prompts, key=len)
+    return tuple(_gap(prompt, longest) for prompt in prompts)
+
+
+def _gap(short: Sequence[int], long: Sequence[int]) -> range:
     missing = len(long) - len(short)
+    if not missing:
+        return NO_GAP
     begins = sum(1 for _ in takewhile(_same, zip(short, long, strict=False)))
     ends = sum(1 for _ in takewhile(_same, zip(reversed(short), reversed(long), strict=False)))
     start = len(short) - max(1, min(ends, len(short) - begins))
-    gap = range(start, start + missing)
-    return (gap, NO_GAP) if short is left else (NO_GAP, gap)
+    return range(start, start + missing)
 
 
 def _same(pair: tuple[int, int]) -> bool:

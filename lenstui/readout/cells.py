@@ -125,7 +125,7 @@ class Tile:
     Attributes:
         start: first column.
         stop: one past the last column.
-        lenses: cells by lens name, `"logit"` and, where there is one, `"tuned"`.
+        lenses: cells by lens, under the keys of `lens_keys`: `"logit"`, `"tuned"`, …
         left_over: what the parts of the blocks, the embedding and the biases leave over of the final logits,
             the largest over the vocabulary, nats, `[cols]`; None without rows of sublayers.
     """

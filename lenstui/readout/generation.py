@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lenstui.lens.tuned import TunedLens
+from lenstui.lens.lens import Lens, fitting
+from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.not_finite import no_logits
+from lenstui.model.rows import Row
 from lenstui.readout.reduction import is_number
 from lenstui.support.errors import LensError
 
@@ -20,7 +22,7 @@ def generate(
     *,
     count: int,
     row: int | None = None,
-    lens: TunedLens | None = None,
+    lens: Lens | None = None,
     final_norm: bool = True,
     temperature: float = 0.0,
     seed: int = 0,
@@ -35,7 +37,7 @@ def generate(
         ids: the prompt's token ids, one per column.
         count: how many tokens at most; fewer where the text ends or the context is full.
         row: index of the row that speaks, 0 for `emb`; None for the last, which is the model itself.
-        lens: a tuned lens to read that row with; None for the logit lens.
+        lens: the lens to read that row with; None for the logit lens.
         final_norm: False has the logit lens pass over the final norm, but for the last row.
         temperature: 0 takes the likeliest token, 1 draws from the distribution as it is.
         seed: of the draws.
@@ -53,19 +55,16 @@ def generate(
         raise LensError(f"There is no row {row}: the rows are 0 … {last}.")
     if temperature < 0:
         raise LensError(f"The temperature must not be negative, as {temperature} is.")
-    if lens is not None:
-        lens.check_fits(model.num_blocks, model.d_model)
-        lens = lens.to(model.device)
+    (speaking,) = fitting(with_logit_lens(None if lens is None else [lens], final_norm=final_norm), model)
+    if not (row == last or speaking.reads(Row(row))):
+        raise LensError(f"The {speaking.kind} lens has no row {Row(row).label}: nothing follows from it.")
     generator = torch.Generator().manual_seed(seed)
     end = model.tokenizer.eos_token_id
     read = list(ids)
     while count and (model.context is None or len(read) < model.context):
         h = model.stream(torch.tensor([read]))[row, 0, -1:]  # [1, d]
         with torch.inference_mode():
-            if lens is not None and row < last:
-                logits = model.head(lens.translate(h, row))
-            else:
-                logits = model.head(h) if final_norm or row == last else model.head.logits(h)
+            logits = speaking.logits(model, h, row)
             if not bool(is_number(logits).all()):
                 raise LensError(no_logits(len(read) - 1, model.dtype_name))
             token = _chosen(logits[0], temperature, generator)

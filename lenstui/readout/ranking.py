@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from lenstui.lens.tuned import TunedLens
+from lenstui.lens.lens import Lens, fitting, lens_keys
+from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.model.tokens import Prompt
@@ -21,40 +22,38 @@ def rank_cell(
     prompt: Prompt,
     row: Row,
     column: int,
-    lens: TunedLens | None = None,
+    lens: Lens | Sequence[Lens] | None = None,
     *,
     count: int,
     final_norm: bool = True,
 ) -> Mapping[str, Ranking]:
-    """The `count` likeliest tokens of a cell by lens name, the tuned lens only where it reads that row.
+    """Return the `count` likeliest tokens of a cell by lens, under the keys of `lens_keys`.
 
-    There are none in a cell that is not a number.
+    A lens that does not read that row is left out. There are no tokens in a cell that is not a number.
 
     Args:
         model: from `load`.
         prompt: from `encode`.
         row: which row.
         column: index of the column.
-        lens: a tuned lens for this model.
+        lens: a lens for this model, beside the logit lens; several for exactly these.
         count: how many tokens; fewer where the vocabulary is smaller.
         final_norm: False has the logit lens pass over the final norm, but for the last row.
 
     Raises:
         LensError: for a lens that does not fit the model, or blocks that cannot be taken apart.
     """
-    if lens is not None:
-        lens.check_fits(model.num_blocks, model.d_model)
-        lens = lens.to(model.device)
-    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=row.part is not None)
+    lenses = fitting(with_logit_lens(lens, final_norm=final_norm), model)
+    apart = row.part is not None and any(each.reads(row) for each in lenses)
+    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=apart)
     columns = slice(column, column + 1)
+    is_last = row.part is None and row.h == model.num_blocks
     with torch.inference_mode():
-        rankings = {"logit": _ranking(streams.logits(row, columns), count)}
-        if lens is not None and row.h == model.num_blocks and row.part is None:
-            rankings["tuned"] = rankings["logit"]
-        elif lens is not None and row.part is None:
-            h = lens.translate(streams.h[row.h, columns], row.h)
-            rankings["tuned"] = _ranking(model.head(h), count)
-    return rankings
+        return {
+            key: _ranking(streams.logits(each, row, columns), count)
+            for key, each in zip(lens_keys(lenses), lenses, strict=True)
+            if is_last or each.reads(row)
+        }
 
 
 def _ranking(logits: Tensor, count: int) -> Ranking:

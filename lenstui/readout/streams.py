@@ -1,4 +1,4 @@
-"""What the rows of a prompt are made of, and the logit lens of each."""
+"""What the rows of a prompt are made of, and what a lens makes of each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lenstui.lens.lens import Lens
 from lenstui.model.contribution import Contribution, find_contribution
-from lenstui.model.head import Head
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.model.sublayers import Sublayers, read_sublayers
@@ -23,14 +23,14 @@ class Streams:
     """One prompt, run through a model.
 
     Attributes:
-        head: of the model.
+        model: which one.
         h: `h_0 … h_L`, `[L + 1, cols, d]`.
         parts: what the parts of each block add, where that is wanted.
         contribution: what makes logits of them.
-        final_norm: whether the logit lens applies the final norm, as it always does in the last row.
+        final_norm: whether it does so through the final norm.
     """
 
-    head: Head
+    model: Model
     h: Tensor
     parts: Sublayers | None
     contribution: Contribution | None
@@ -45,7 +45,7 @@ class Streams:
         Args:
             model: from `load`.
             ids: token ids, one per column.
-            final_norm: False has the logit lens pass over the final norm.
+            final_norm: False has contributions pass over the final norm.
             sublayers: take the blocks apart.
 
         Raises:
@@ -54,26 +54,32 @@ class Streams:
         """
         if not sublayers:
             h = model.stream(torch.tensor([list(ids)]))[:, 0]
-            return cls(model.head, h, None, None, final_norm)
+            return cls(model, h, None, None, final_norm)
         parts = read_sublayers(model, ids)
         last = parts.stream[-1]
         sound = last[last.isfinite().all(-1)][:_PROOF_COLUMNS]  # [cols, d]
         if not len(sound):
             raise LensError("No column of this prompt has finite numbers: there is nothing to take apart.")
         contribution = find_contribution(model.head, sound, final_norm=final_norm)
-        return cls(model.head, parts.stream, parts, contribution, final_norm)
+        return cls(model, parts.stream, parts, contribution, final_norm)
 
-    def logits(self, row: Row, columns: slice) -> Tensor:
-        """The logit lens of a row, `[cols, vocabulary]`, float32. In inference mode."""
+    def normed(self, lens: Lens, row: Row, columns: slice) -> Tensor:
+        """Return what the head's matrix is applied to in a row of the residual stream, `[cols, d]`."""
+        return lens.normed(self.model, self.h[row.h, columns], row.h)
+
+    def logits(self, lens: Lens, row: Row, columns: slice) -> Tensor:
+        """Return the logits of a row by a lens that reads it, `[cols, vocabulary]`, float32.
+
+        In inference mode.
+        """
         if row.part is None:
-            h = self.h[row.h, columns]
-        else:
-            assert self.parts is not None and self.contribution is not None
-            h = self.parts.of(row, columns)
-            if row.is_contribution:
-                return self.contribution(h, self.h[-1, columns])
-        is_last = row.part is None and row.h == len(self.h) - 1
-        return self.head(h) if self.final_norm or is_last else self.head.logits(h)
+            return self.model.head.logits(self.normed(lens, row, columns))
+        assert self.parts is not None and self.contribution is not None
+        h = self.parts.of(row, columns)
+        if row.is_contribution:
+            return self.contribution(h, self.h[-1, columns])
+        # The stream between attention and MLP is before the last row, even in the last block.
+        return lens.logits(self.model, h, row.h - 1)
 
     def left_over(self, columns: slice, final_logits: Tensor) -> Tensor | None:
         """What the parts of every block, the embedding and the biases do not account for, nats, `[cols]`.

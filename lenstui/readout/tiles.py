@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenstui.lens.tuned import TunedLens
+from lenstui.lens.lens import Lens, fitting, lens_keys
+from lenstui.lens.logit import with_logit_lens
 from lenstui.model.head import Head
 from lenstui.model.load import Model
 from lenstui.model.rows import Row, choose_rows, is_whole_stream, stream_places, with_parts
@@ -20,8 +21,6 @@ from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystalliza
 from lenstui.readout.reduction import Final, nothing, reduce_row, stack
 from lenstui.readout.streams import Streams
 from lenstui.support.errors import LensError
-
-LENSES = ("logit", "tuned")
 
 # One row of a tile's logits, float32: enough columns for an efficient product, and little memory.
 _TILE_BYTES = {"cpu": 32 << 20}
@@ -35,7 +34,7 @@ class Readout:
     Attributes:
         prompt: what was read.
         rows: labels of the rows that were read, top of the network last.
-        lenses: cells by lens name.
+        lenses: cells by lens, under the keys of `lens_keys`: its kind, unless there are several of that.
         pins: pinned token ids, in the order of the cells' last axis.
         left_over: as a tile's, of all columns.
     """
@@ -56,7 +55,7 @@ class Readout:
         return crystallization_rows(self.lenses[lens].top_ids[:, :, 0], self.rows)
 
     def rows_of(self, lens: str) -> tuple[tuple[str, ...], Cells]:
-        """Labels and cells of the rows that a lens has numbers of: the tuned lens reads no sublayer."""
+        """Labels and cells of the rows that a lens has numbers of: a fitted lens reads no sublayer."""
         cells = self.lenses[lens]
         has = cells.has_rows
         return tuple(label for label, there in zip(self.rows, has, strict=True) if there), cells.take(has)
@@ -79,7 +78,7 @@ class Readout:
 def read(
     model: Model,
     text: str,
-    lens: TunedLens | None = None,
+    lens: Lens | Sequence[Lens] | None = None,
     *,
     top_k: int = 3,
     pins: Sequence[int] = (),
@@ -89,12 +88,13 @@ def read(
     chat: bool = False,
     sublayers: bool = False,
 ) -> Readout:
-    """Read one prompt through the logit lens and, where there is one, the tuned lens.
+    """Read one prompt through the logit lens and another lens, or through any number of lenses.
 
     Args:
         model: from `load`.
         text: the prompt.
-        lens: a tuned lens for this model.
+        lens: a lens for this model, beside the logit lens; several for exactly these; None for the logit
+            lens alone.
         top_k: how many of the likeliest tokens each cell keeps.
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read (0 is `emb`); the last row is always among them. None: all.
@@ -134,14 +134,13 @@ def rows_to_read(
 def read_tiles(
     model: Model,
     prompt: Prompt,
-    lens: TunedLens | None = None,
+    lens: Lens | Sequence[Lens] | None = None,
     *,
     top_k: int = 3,
     pins: Sequence[int] = (),
     rows: Sequence[int] | None = None,
     first: range | None = None,
     columns: range | None = None,
-    lenses: Collection[str] = LENSES,
     final_norm: bool = True,
     sublayers: bool = False,
 ) -> Iterator[Tile]:
@@ -152,50 +151,41 @@ def read_tiles(
     With `sublayers` there are rows between those of the residual stream: before row `k` come `k.attn` and
     `k.mlp`, what attention and MLP of block `k` add to the logits (`lenstui.model.contribution`), their
     numbers those of the distribution that these logits alone would give; and `k.mid`, the stream between the
-    two, read as any row, where the MLP reads what attention added. A tuned lens has no translator for any of
-    them: its cells there are NaN and -1.
+    two, read as any row, where the MLP reads what attention added. A fitted lens reads none of them: its
+    cells there are NaN and -1.
 
     Args:
         model: from `load`.
         prompt: from `encode`.
-        lens: a tuned lens for this model.
+        lens: a lens for this model, beside the logit lens; several for exactly these; None for the logit
+            lens alone.
         top_k: how many of the likeliest tokens each cell keeps.
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read; None: all.
         first: the columns that are on screen.
         columns: a run of the prompt's columns, to read no others; None: all.
-        lenses: which lenses to read; the tuned one only where there is one.
         final_norm: False has the logit lens pass over the final norm, but for the last row.
         sublayers: read what attention and MLP of each block add, too.
 
     Yields:
         Tiles that together cover those columns once; in column order if `first` is None.
     """
-    if lens is not None:
-        lens.check_fits(model.num_blocks, model.d_model)
-        lens = lens.to(model.device)
+    lenses = fitting(with_logit_lens(lens, final_norm=final_norm), model)
     if top_k < 1:
         raise LensError(f"A cell keeps at least one token, not {top_k}.")
     if wrong := [pin for pin in pins if not 0 <= pin < model.vocabulary]:
         raise LensError(f"There is no token {wrong[0]}: the vocabulary has ids 0 … {model.vocabulary - 1}.")
     chosen = rows_to_read(model, rows, sublayers=sublayers)
     ids = torch.tensor(prompt.ids, device=model.device)
-    apart = sublayers and "logit" in lenses  # for the tuned lens there is nothing in it
+    # Nobody is there to read the parts where all lenses are fitted to the residual stream.
+    apart = any(each.reads(row) for each in lenses for row in chosen if row.part is not None)
     streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=apart)
     wanted = range(len(prompt.ids)) if columns is None else columns
     for start, stop in _tile_bounds(wanted, _tile_width(model), first):
         next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile
         with torch.inference_mode():
             tile = _read_tile(
-                model,
-                lens,
-                streams,
-                slice(start, stop),
-                next_ids,
-                rows=chosen,
-                top_k=top_k,
-                pins=tuple(pins),
-                lenses=lenses,
+                streams, lenses, slice(start, stop), next_ids, rows=chosen, top_k=top_k, pins=tuple(pins)
             )
         yield tile  # out here, so that what the caller does next is not in inference mode
 
@@ -218,26 +208,22 @@ def _tile_bounds(columns: range, width: int, first: range | None) -> Iterator[tu
 
 
 def _read_tile(
-    model: Model,
-    lens: TunedLens | None,
     streams: Streams,
+    lenses: Sequence[Lens],
     columns: slice,
     next_ids: Tensor,
     *,
     rows: Sequence[Row],
     top_k: int,
     pins: tuple[int, ...],
-    lenses: Collection[str],
 ) -> Tile:
-    """All chosen rows of one run of columns."""
-    head, h, last = model.head, streams.h[:, columns], Row(model.num_blocks)
-    plain = [row.h for row in rows if row.part is None and row != last]
-    lens = lens if "tuned" in lenses else None
-    logit_norm = head.norm if streams.final_norm else lambda x: x
-    logit_rows = (logit_norm(h[i]) for i in plain if "logit" in lenses)
-    tuned_rows = (head.norm(lens.translate(h[i], i)) for i in plain if lens is not None)
-    # In this order they are taken below.
-    logits = _logits_of_each(head, chain([head.norm(h[-1])], logit_rows, tuned_rows), _tile_width(model))
+    """Read all chosen rows of one run of columns, through one lens after the other."""
+    head, last = streams.model.head, Row(streams.model.num_blocks)
+    plain = [row for row in rows if row.part is None and row != last]
+    lens_rows = ((lens, row) for lens in lenses for row in plain if lens.reads(row))
+    normed = (streams.normed(lens, row, columns) for lens, row in lens_rows)
+    own = streams.normed(lenses[0], last, columns)  # which is the same for every lens
+    logits = _logits_of_each(head, chain([own], normed), _tile_width(streams.model))
 
     final_logits = next(logits)  # [cols, vocabulary]
     left_over = streams.left_over(columns, final_logits)  # before the logits are written over
@@ -246,18 +232,19 @@ def _read_tile(
     # Of a distribution from itself; what was summed is rounding.
     last_cells["kl"] = last_cells["kl"].masked_fill(final.is_number, 0.0)
 
-    def logit_row(row: Row) -> Mapping[str, Tensor]:
-        own = next(logits) if row.part is None else streams.logits(row, columns)
+    def read_row(lens: Lens, row: Row) -> Mapping[str, Tensor]:
+        if row == last:
+            return last_cells
+        if not lens.reads(row):
+            return nothing(last_cells)
+        # Those of the stream come in the order in which they are made above.
+        own = next(logits) if row.part is None else streams.logits(lens, row, columns)
         return reduce_row(own, final, top_k, pins)
 
-    def tuned_row(row: Row) -> Mapping[str, Tensor]:
-        return nothing(last_cells) if row.part is not None else reduce_row(next(logits), final, top_k, pins)
-
-    read: dict[str, Cells] = {}
-    if "logit" in lenses:
-        read["logit"] = stack([last_cells if row == last else logit_row(row) for row in rows])
-    if lens is not None:
-        read["tuned"] = stack([last_cells if row == last else tuned_row(row) for row in rows])
+    read = {
+        key: stack([read_row(lens, row) for row in rows])
+        for key, lens in zip(lens_keys(lenses), lenses, strict=True)
+    }
     return Tile(columns.start, columns.stop, read, None if left_over is None else left_over.cpu().numpy())
 
 

@@ -11,7 +11,6 @@ from textual.filter import LineFilter
 from textual.message import Message
 from textual.notifications import SeverityLevel
 
-from lenstui.jobs.compare import CompareService
 from lenstui.jobs.export import ExportService
 from lenstui.jobs.files import FileJobs
 from lenstui.jobs.fit_messages import FitChanged
@@ -20,6 +19,7 @@ from lenstui.jobs.messages import LoadFailed
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import ModelThread, Work
 from lenstui.jobs.read import ReadJobs
+from lenstui.jobs.sides import SideService
 from lenstui.support.errors import named_line
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
@@ -67,9 +67,7 @@ class AppBase(TypeAheadApp):
         self._file_thread = ModelThread(self._report)  # files are looked at while the model works
         self.training = FitService(self._hand_on, self._thread, self._work)
         self.exports = ExportService(self._hand_on, self._reading, self._thread, self._file_thread)
-        self.beside = CompareService(
-            self._hand_on, self._thread, self._work, self._reading, self._session.recent
-        )
+        self.sides = SideService(self._hand_on, self._thread, self._work, self._reading, self._session.recent)
         self.last_words: str | None = None
         self._unprintable = Unprintable()
         self._lenses: Lenses | None = None  # while it is open

@@ -51,11 +51,11 @@ class Requests(AppBase):
         """Rank the tokens of one cell on the model thread; those of the one before are given up."""
         self._thread.submit("cell", lambda stop: self._look_up.read_cell(serial, row, column, CELL_TOKENS))
 
-    def request_tuned(self, serial: int, seen: range) -> None:
+    def request_in_training(self, serial: int, seen: range) -> None:
         """Read the columns on screen anew, through the lens in training."""
         if self._train is not None and self._train.is_current:
             seen = range(max(0, seen.stop - max(len(seen), self._train.page_columns)), seen.stop)
-        self._thread.submit("tuned", lambda stop: self._reading.read_tuned(serial, seen, stop))
+        self._thread.submit("in training", lambda stop: self._reading.read_in_training(serial, seen, stop))
 
     # ── lenses ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -136,7 +136,7 @@ def config(model: Model) -> dict[str, object]:
 
 def rows(model: Model, lens: TunedLens, h: Tensor) -> Tensor:
     """The lens's logits, `[L, columns, vocabulary]`."""
-    return torch.stack([model.head(lens.translate(h[row, 0], row)) for row in range(len(lens.weight))])
+    return torch.stack([model.head(lens.transport(h[row, 0], row)) for row in range(len(lens.weight))])
 
 
 def off(name: str, ours: Tensor, theirs: Tensor) -> float:

@@ -147,11 +147,11 @@ def test_the_model_is_written_down(
     assert status("convert", script, tmp_path / "own.pt", "--model", neox_folder) == 0
     assert len(open_lens(tmp_path / "own.pt").config["unembed_sample"]) == 64
     capsys.readouterr()
-    warning = open_model(Start(model=str(neox_folder), lens=tmp_path / "lens")).warning
+    warning = open_model(Start(model=str(neox_folder), lens=tmp_path / "lens")).warnings.get("tuned")
     assert "by the head alone" in (warning or "")
-    assert open_model(Start(model=str(neox_folder), lens=tmp_path / "own.pt")).warning is None
+    assert open_model(Start(model=str(neox_folder), lens=tmp_path / "own.pt")).warnings == {}
     for lens in (tmp_path / "lens", tmp_path / "own.pt"):
-        assert "made for other weights" in (open_model(Start(model=str(other), lens=lens)).warning or "")
+        assert "made for other weights" in (open_model(Start(model=str(other), lens=lens)).warnings["tuned"])
 
 
 @pytest.mark.parametrize("between", ["lens", "own.pt"])

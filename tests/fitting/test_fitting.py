@@ -208,7 +208,7 @@ def kl_of_some_columns(model: Model, held_out: Sequence[Tensor], lens: TunedLens
     for number, block in enumerate(held_out):
         h = residual_stream(model.module, model.anatomy, block[None])[:, 0]
         final = model.head(h[-1]).double().log_softmax(-1)
-        rows = [model.head(lens.translate(h[row], row)).double().log_softmax(-1) for row in range(len(h) - 1)]
+        rows = [model.head(lens.transport(h[row], row)).double().log_softmax(-1) for row in range(len(h) - 1)]
         kl = torch.stack([(final.exp() * (final - row)).sum(-1) for row in rows])  # [rows, cols]
         found.append(kl[:, [column for column in range(len(block)) if column % 4 == number % 4]])
     return torch.cat(found, dim=1).mean(1).detach().numpy()

@@ -93,7 +93,7 @@ def test_a_file_made_by_hand_is_read(content: dict[str, Any], tmp_path: Path) ->
     h = torch.randn(4, D)
     for row in range(BLOCKS):
         wanted = h + row * h.sum(-1, keepdim=True) + 0.5 + row
-        torch.testing.assert_close(lens.translate(h, row), wanted)
+        torch.testing.assert_close(lens.transport(h, row), wanted)
 
 
 def test_a_file_holds_its_own_rows_alone(lens: TunedLens, tmp_path: Path) -> None:

@@ -96,10 +96,10 @@ def test_full_matrices_read_the_outputs_of_blocks(
     for hook in hooks:
         hook.remove()
     torch.testing.assert_close(h[0], embedded)
-    torch.testing.assert_close(lens.translate(h[0], 0), embedded, rtol=0, atol=0)
+    torch.testing.assert_close(lens.transport(h[0], 0), embedded, rtol=0, atol=0)
     for n in range(BLOCKS - 1):
         wanted = torch.nn.functional.linear(outputs[n], weight[n] + torch.eye(D), bias[n])
-        torch.testing.assert_close(lens.translate(h[n + 1], n + 1), wanted, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(lens.transport(h[n + 1], n + 1), wanted, rtol=1e-5, atol=1e-5)
     assert len(lens.weight) == BLOCKS
     assert "row emb stays the logit lens" in lens.remarks[0]
     assert "translator 2 has no row here" in lens.remarks[0]

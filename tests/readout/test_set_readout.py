@@ -97,7 +97,7 @@ def test_every_number_of_every_case(tiny: Model) -> None:
 def test_it_is_the_last_column_of_a_readout(tiny: Model) -> None:
     lens = naive.random_lens(tiny)
     reading = Reading(RowChoice((("0", "0"),)), bos=True)
-    for readout in read_set(tiny, CASES, lens, lenses=["tuned"], reading=reading):
+    for readout in read_set(tiny, CASES, [lens], reading=reading):
         assert isinstance(readout, CaseReadout)
         pins = [readout.target.id] if readout.target else []
         cells = read(tiny, readout.case.text, lens, rows=[1], pins=pins, bos=True).lenses["tuned"]

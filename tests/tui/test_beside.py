@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lenstui.jobs.fit_messages import FitChanged, FitStatus, Phase, TunedRead
+from lenstui.jobs.fit_messages import FitChanged, FitStatus, Phase, TrainingRead
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
@@ -86,13 +86,13 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
-    app.beside.open(Start(model=str(folder), lens=folder / "lens.pt", **options))
-    await until(pilot, lambda: app.explore.comparison is not None and subtitle(app).endswith(" s"))
+    app.sides.open(0, Start(model=str(folder), lens=folder / "lens.pt", **options))
+    await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
 
 
 def assert_shows(app: LenstuiApp, left: np.ndarray, right: np.ndarray) -> None:
     """Both grids have the numbers of these logits, `[rows, columns, vocabulary]`."""
-    for grid, logits in zip(app.explore.grids.values(), (left, right), strict=True):
+    for grid, logits in zip(app.explore.grids, (left, right), strict=True):
         naive, cells = naive_values(logits), grid.cells
         assert cells is not None
         np.testing.assert_allclose(cells.top_probs[:, :, 0], naive["prob"], atol=1e-4)
@@ -112,8 +112,12 @@ async def test_each_pane_is_a_plain_reading_of_its_model(
         assert app.explore.panes.cursor == cursor
         assert titles(app) == ["tiny · logit lens · probability", "other · logit lens · probability"]
         assert_shows(app, ours["logit"], others["logit"])
-        await pilot.press("L")
+        await pilot.press("L")  # on the active side alone
         await until(pilot, lambda: "tuned" in titles(app)[0] and subtitle(app).endswith(" s"))
+        assert titles(app)[1] == "other · logit lens · probability"
+        assert_shows(app, ours["tuned"], others["logit"])
+        await pilot.press("tab", "L")
+        await until(pilot, lambda: "tuned" in titles(app)[1] and subtitle(app).endswith(" s"))
         assert titles(app) == [
             "tiny · tuned lens lens · probability",
             "other · tuned lens lens · probability",
@@ -127,8 +131,8 @@ async def test_each_pane_is_a_plain_reading_of_its_model(
         assert not Look.at(app.explore).difference
         await pilot.press("L", "L")  # and what is open now is the same
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        await pilot.press("M")
-        await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
+        await pilot.press("minus")
+        await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
         assert titles(app) == ["logit lens · KL from final", "tuned lens · KL from final"]
         assert_shows(app, ours["logit"], ours["tuned"])
 
@@ -146,19 +150,21 @@ async def test_the_picker_puts_beside_and_m_takes_away_and_frees_the_memory(
         app.screen.query_one(Input).value = str(other_model)
         await until(pilot, lambda: app.screen._answered == str(other_model))
         await pilot.press("enter")
-        await until(pilot, lambda: app.explore.comparison is not None and subtitle(app).endswith(" s"))
-        model = weakref.ref(app._work.beside.right.model.module)
+        await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
+        model = weakref.ref(app._work.sides.sides[1].model.module)
         await pilot.press("L")
-        assert "No tuned lens for" in said(app)
-        await pilot.press("d")
+        await until(pilot, lambda: "No tuned lens for" in said(app))
+        await pilot.press("minus")
+        await until(pilot, lambda: "first side is the open model" in said(app))
+        await pilot.press("tab", "d")
         assert app.explore.panes.difference
-        await pilot.press("M")
-        await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
+        await pilot.press("minus")
+        await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
         assert not app.explore.panes.difference
-        assert app.explore.grids["tuned"].cells is None
+        assert app.explore.grids[1].cells is None
         await until(pilot, lambda: model() is None, 5)
         await pilot.press("L")
-        assert "Nothing is beside" in said(app)
+        await until(pilot, lambda: "only the logit lens reads it" in said(app))
 
 
 async def test_what_does_not_agree_is_refused_and_what_was_open_stays(
@@ -172,7 +178,7 @@ async def test_what_does_not_agree_is_refused_and_what_was_open_stays(
             (swapped_model, f"{tiny_model} and {swapped_model} do not agree: 2 of 258 tokens"),
             (lower_model, f"{tiny_model} and {lower_model} cut this prompt into other tokens"),
         ):
-            app.beside.open(Start(model=str(folder)))
+            app.sides.open(0, Start(model=str(folder)))
             await until(pilot, lambda complaint=complaint: complaint in said(app))
             assert titles(app)[1].startswith("other")
             assert_shows(app, ours["logit"], others["logit"])
@@ -211,19 +217,21 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
             table.highlighted = names.index("second.pt")
             await pilot.press("c")
             await until(pilot, lambda: app.screen is app.explore and subtitle(app).endswith(" s"))
-            await until(pilot, lambda: app.explore.comparison is not None and subtitle(app).endswith(" s"))
-            assert app._work.beside.right.model is app._work.opened.model
+            await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
+            assert app._work.sides.sides[1].model is app._work.opened.model
             assert titles(app) == [
                 "tiny · tuned lens lens · probability",
                 "tiny · tuned lens second · probability",
             ]
             assert_shows(app, naive_logits(tiny_model, TEXT)["tuned"], naive_logits(folder, TEXT)["tuned"])
-            await pilot.press("L")
-            assert "one model" in said(app)
             await pilot.press("Y")
-            assert "M takes second away first" in said(app)
-            await pilot.press("M")
-            await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
+            await until(pilot, lambda: "two lenses of one kind" in said(app))
+            await pilot.press("tab", "L")  # from the second tuned lens to the logit lens
+            await until(pilot, lambda: "logit" in titles(app)[1] and subtitle(app).endswith(" s"))
+            ours = naive_logits(tiny_model, TEXT)
+            assert_shows(app, ours["tuned"], ours["logit"])
+            await pilot.press("minus")
+            await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
     finally:
         path.unlink()
 
@@ -233,30 +241,30 @@ async def test_keys_of_one_cell_are_of_both_sides(opened: Any, tiny_model: Path,
     async with opened(TEXT) as (app, pilot):
         await put_beside(app, pilot, other_model)
         row, column = np.argwhere(others.argmax(-1) >= 300)[0]  # which the open model has no logit for
-        for lens, logits in (("tuned", others), ("logit", ours)):
-            app.explore.panes.shown_lens = lens
-            app.explore.grids["logit"].go_to(Cursor(int(row), int(column)))
+        for side, logits in ((1, others), (0, ours)):
+            app.explore.panes.active = side
+            app.explore.grids[0].go_to(Cursor(int(row), int(column)))
             await pilot.press("enter")
             await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
             screen = app.screen
-            await until(pilot, lambda: app.screen.list_of("tuned")._lines)
-            shown = [int(numbers.split()[0]) for _, _, numbers in screen.list_of(lens)._lines]
+            await until(pilot, lambda: app.screen.list_of(1)._lines)
+            shown = [int(numbers.split()[0]) for _, _, numbers in screen.list_of(side)._lines]
             assert shown[:20] == np.argsort(-logits[row, column], kind="stable")[:20].tolist()
-            frame = screen.query_one(f"#ranking-{lens}")
+            frame = screen.query_one(f"#ranking-{side}")
             assert str(frame.border_subtitle).endswith(f"of {logits.shape[-1]}")
-            assert str(frame.border_title) == f"{'other' if lens == 'tuned' else 'tiny'} · logit lens"
+            assert str(frame.border_title) == f"{'other' if side else 'tiny'} · logit lens"
             await pilot.press("escape")
-        app.explore.panes.shown_lens = "tuned"
+        app.explore.panes.active = 1
         await pilot.press("p")
         assert "Only one of the models" in said(app)
         await pilot.press("a")
         assert app.explore.tail == ()
-        app.explore.panes.shown_lens = "logit"
+        app.explore.panes.active = 0
         await pilot.press("p")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         token = int(ours[row, column].argmax())
-        for lens, logits in (("logit", ours), ("tuned", others)):
-            cells = app.explore.grids[lens].cells
+        for side, logits in ((0, ours), (1, others)):
+            cells = app.explore.grids[side].cells
             ranks = (logits > logits[:, :, token, None]).sum(-1)
             await until(pilot, lambda cells=cells: (cells.pin_ranks >= 0).all())
             np.testing.assert_array_equal(cells.pin_ranks[:, :, 0], ranks)
@@ -269,23 +277,21 @@ async def test_the_prompt_goes_on_by_the_open_model(opened: Any, tiny_model: Pat
         await until(pilot, lambda: len(app.explore.tail) == 1 and subtitle(app).endswith(" s"))
         await pilot.press("G", "enter")
         await until(pilot, lambda: not app.explore.is_generating and len(app.explore.columns) > 12)
-        await until(
-            pilot, lambda: all(g.read_columns == len(app.explore.columns) for g in app.explore.grids.values())
-        )
+        await until(pilot, lambda: all(g.read_columns == len(app.explore.columns) for g in app.explore.grids))
         import torch
 
         from lenstui.lens import load
 
-        for lens, folder in (("logit", tiny_model), ("tuned", other_model)):
+        for side, folder in enumerate((tiny_model, other_model)):
             model = load(str(folder))
             ids = [*model.tokenizer(TEXT)["input_ids"], *app.explore.tail]
             with torch.no_grad():
                 final = model.module(torch.tensor([ids])).logits[0]
-            cells = app.explore.grids[lens].cells
+            cells = app.explore.grids[side].cells
             np.testing.assert_allclose(
                 cells.top_probs[-1, :, 0], final.softmax(-1).max(-1).values.numpy(), atol=1e-4
             )
-            if lens == "logit":
+            if not side:
                 assert final[len(TEXT) - 1 : -1].argmax(-1).tolist() == list(app.explore.tail)
 
 
@@ -297,13 +303,13 @@ async def test_a_lens_in_training_repaints_no_comparison(
         await put_beside(app, pilot, other_model)
         app.explore.post_message(FitChanged(FitStatus(Phase.RUNNING, "quick")))
         await pilot.pause()
-        cells = app.explore.grids["logit"].cells
-        app.explore.post_message(TunedRead(app.explore.serial, 0, cells, {}, 0.0))
+        cells = app.explore.grids[0].cells
+        app.explore.post_message(TrainingRead(app.explore.serial, "tuned", 0, cells, {}, 0.0))
         await pilot.pause()
         assert "training" not in titles(app)[1]
         assert_shows(app, naive_logits(tiny_model, TEXT)["logit"], logits)
-        await pilot.press("M")
-        await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
+        await pilot.press("tab", "minus")
+        await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
         assert "tuned lens in training" in titles(app)[1]
         await put_beside(app, pilot, other_model)
         app.explore.post_message(FitChanged(FitStatus(Phase.DISCARDED, "quick")))
@@ -317,7 +323,7 @@ async def test_what_is_of_one_model_says_so(opened: Any, other_model: Path) -> N
         await put_beside(app, pilot, other_model)
         await pilot.press("Y")
         assert app.screen is app.explore
-        assert "M takes other away first" in said(app)
+        assert "- takes other away first" in said(app)
 
 
 async def test_revisions_are_stepped_beside_a_fixed_one(
@@ -334,8 +340,8 @@ async def test_revisions_are_stepped_beside_a_fixed_one(
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         app._open(Chosen("owner/pair", "step1"))
         await until(pilot, lambda: app.explore.model.revision == "step1" and subtitle(app).endswith(" s"))
-        app.beside.open(Start(model="owner/pair", revision="step2"))
-        await until(pilot, lambda: app.explore.comparison is not None and subtitle(app).endswith(" s"))
+        app.sides.open(0, Start(model="owner/pair", revision="step2"))
+        await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
         assert titles(app)[0].startswith("pair@step1 · logit") and titles(app)[1].startswith("pair@step2")
         assert_shows(app, ours, others)
         await pilot.press("greater_than_sign")
@@ -351,5 +357,5 @@ async def test_another_model_takes_away_what_does_not_agree(
         await put_beside(app, pilot, other_model)
         app._open(Chosen(str(deep_model)))
         await until(pilot, lambda: len(app.explore.rows) == 5 and subtitle(app).endswith(" s"))
-        assert app.explore.comparison is None
+        assert not app.explore.is_compared
         assert "is beside no longer" in said(app)

@@ -20,7 +20,7 @@ from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.grid.grid import Cursor
 from tests.by_hand.made_up import WORDS
 from tests.tui.pilots.cell_pilot import lines
-from tests.tui.pilots.looking import until
+from tests.tui.pilots.looking import place, until
 from tests.tui.pilots.still import SIZES, Still, show
 
 TEXT = "Hello, you"
@@ -31,7 +31,7 @@ def title(app: LenstuiApp) -> str:
 
 
 def top(app: LenstuiApp, lens: str = "logit") -> int:
-    return app.screen.query_one(f"#tokens-{lens}", TokenList).scroll_offset.y
+    return app.screen.query_one(f"#tokens-{place(lens)}", TokenList).scroll_offset.y
 
 
 def naive(folder: Path, row: int, column: int, *, tuned: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +94,7 @@ async def test_the_whole_vocabulary_can_be_scrolled(opened: Any) -> None:
         await pilot.press("down", "down")
         assert top(app) == top(app, "tuned") == 2
         await pilot.press("up", "pagedown")
-        height = app.screen.query_one("#tokens-logit", TokenList).size.height
+        height = app.screen.query_one("#tokens-0", TokenList).size.height
         assert top(app) == top(app, "tuned") == height
         await pilot.press("end")
         rank, *_, cumulative = lines(app, "logit")[-1]
@@ -120,7 +120,7 @@ async def test_neighbouring_cells_are_a_letter_away_and_explore_goes_along(opene
 async def test_without_a_lens_the_right_side_says_so(opened: Any) -> None:
     async with opened(TEXT, lens=False) as (app, pilot):
         await opened_cell(pilot)
-        message = app.screen.query_one("#ranking-tuned .ranking--message", Static)
+        message = app.screen.query_one("#ranking-1 .ranking--message", Static)
         assert message.display
         assert "No tuned lens" in str(message.render())
         await pilot.press("pagedown")
@@ -131,11 +131,11 @@ async def test_narrow_lists_are_tabs(opened: Any) -> None:
     async with opened(TEXT, size=(80, 24)) as (app, pilot):
         await pilot.press("tab")
         await opened_cell(pilot)
-        assert app.screen.query_one("#tokens-tuned").size.width > 70
-        assert not app.screen.query_one("#tokens-logit").size
+        assert app.screen.query_one("#tokens-1").size.width > 70
+        assert not app.screen.query_one("#tokens-0").size
         await pilot.press("pagedown", "tab")
         await pilot.pause()
-        assert app.screen.query_one("#tokens-logit").size.width > 70
+        assert app.screen.query_one("#tokens-0").size.width > 70
         assert top(app) == top(app, "tuned") > 0
 
 
@@ -177,7 +177,7 @@ class StillCell(Still):
             logits = (12 - sharpness * np.arange(300)).astype(np.float32)
             logits[4] = logits[3]
             probs = np.exp(logits.astype(float))
-            rankings[lens] = Ranking(np.arange(300, dtype=np.int32), logits, probs / probs.sum())
+            rankings[place(lens)] = Ranking(np.arange(300, dtype=np.int32), logits, probs / probs.sum())
         texts = {token: WORDS[token % len(WORDS)] for token in range(300)}
         self.explore.post_message(CellRead(serial, row, column, rankings, texts))
 

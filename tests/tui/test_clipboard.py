@@ -15,7 +15,7 @@ from textual.widgets import Input
 from lenstui.support import paths
 from lenstui.tui.explore import export
 from tests.tui.pilots.export_pilot import TEXT, choose, copy, hint, id_of, pin, taken, write
-from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.looking import place, said, subtitle, until
 
 
 async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
@@ -23,7 +23,7 @@ async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
         await pin(app, pilot, "q")
         await pilot.press("left", "v")  # entropy
         cursor = app.explore.panes.cursor
-        logit, tuned = (app.explore.grids[lens].cells for lens in ("logit", "tuned"))
+        logit, tuned = (app.explore.grids[place(lens)].cells for lens in ("logit", "tuned"))
         assert logit is not None
         assert tuned is not None
         texts = app.explore._texts
@@ -56,7 +56,7 @@ async def test_the_whole_table(opened: Any) -> None:
         assert [line[:2] for line in lines[1:]] == [
             [lens, row] for lens in ("logit", "tuned") for row in ("2", "1", "0", "emb")
         ]
-        cells = app.explore.grids["tuned"].cells
+        cells = app.explore.grids[1].cells
         assert cells is not None
         top = app.explore._texts[int(cells.top_ids[0, 3, 0])]
         assert lines[-1][5].startswith(f"{top} ")
@@ -87,7 +87,7 @@ async def test_a_text_goes_to_a_file_too_and_says_where_it_is_from(opened: Any, 
 async def test_y_copies_as_many_tokens_as_the_cell_shows(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await pilot.press("down", "tab", "right_square_bracket", "y")
-        cells, cursor = app.explore.grids["tuned"].cells, app.explore.panes.cursor
+        cells, cursor = app.explore.grids[1].cells, app.explore.panes.cursor
         assert cells is not None
         ids = cells.top_ids[cursor.row, cursor.column]
         probs = cells.top_probs[cursor.row, cursor.column]

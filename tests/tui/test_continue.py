@@ -18,7 +18,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Cursor
 from tests.tui.pilots.generate_pilot import generate
-from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.looking import place, said, subtitle, until
 from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
@@ -27,7 +27,7 @@ TEXT = "Hello, you"
 
 
 def cells(app: LenstuiApp, lens: str = "logit") -> Cells:
-    read = app.explore.grids[lens].cells
+    read = app.explore.grids[place(lens)].cells
     assert read is not None
     return read
 
@@ -59,7 +59,7 @@ def check(app: LenstuiApp, folder: Path, ids: list[int]) -> None:
 async def grown(pilot: Pilot[None], app: LenstuiApp, columns: int) -> None:
     await until(
         pilot,
-        lambda: len(app.explore.columns) == columns and app.explore.grids["logit"].read_columns == columns,
+        lambda: len(app.explore.columns) == columns and app.explore.grids[0].read_columns == columns,
     )
 
 
@@ -244,7 +244,7 @@ async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch)
 
 async def test_fewer_than_were_asked_for_are_told(opened: Any) -> None:
     async with opened("x" * 62) as (app, pilot):
-        app.explore._generate(Generation(5, None, tuned=False, temperature=0.0, seed=0))
+        app.explore._generate(Generation(5, None, "logit", temperature=0.0, seed=0))
         await until(pilot, lambda: "2 of 5: the context of 64 columns is full" in subtitle(app))
         assert len(app.explore.tail) == 2
 

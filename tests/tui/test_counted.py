@@ -10,6 +10,7 @@ import pytest
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.legend import Legend
 from tests.tui.pilots.beside_pilot import ONE, OTHER, put_beside
+from tests.tui.pilots.looking import place
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ async def test_the_first_token_of_a_second_prompt_does_not_count(opened: Any, te
         await put_beside(app, pilot, text)
         await pilot.press("v", "v", "v", "v")
         assert panes.value.key == "agree"
-        left, right = (panes.grids[lens] for lens in ("logit", "tuned"))
+        left, right = (panes.grids[place(lens)] for lens in ("logit", "tuned"))
         top1 = [grid.cells.top_ids[:, :, 0] for grid in (left, right)]
         assert (top1[1] < 0).any(axis=0).nonzero()[0].tolist() == [*range(len(OTHER))][gap]
         of_prompts = [top1[0], np.delete(top1[1], gap, axis=1)]

@@ -19,9 +19,9 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from lenstui.export.difference import DIFFERENT
-from lenstui.jobs.fit_messages import TunedRead
+from lenstui.jobs.fit_messages import TrainingRead
 from lenstui.jobs.messages import ReadStarted, TileRead
-from lenstui.readout.cells import Cells, Tile, row_labels
+from lenstui.readout.cells import Cells, row_labels
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_reading import AskReading
 from lenstui.tui.explore.cell_panel import CellPanel
@@ -32,8 +32,8 @@ from lenstui.tui.grid.settling import of_column, summary
 from lenstui.tui.help.keys import Keys
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.grid_app import TEXTS, ColourApp, lines, random_cells
-from tests.tui.pilots.looking import subtitle, until
-from tests.tui.pilots.still import MODEL, SIZES, show, still
+from tests.tui.pilots.looking import place, subtitle, until
+from tests.tui.pilots.still import MODEL, SIZES, show, side_tile, still
 
 __all__ = ["still"]
 
@@ -92,7 +92,7 @@ def detail(app: LenstuiApp) -> str:
 
 
 def frame(app: LenstuiApp, lens: str) -> str:
-    return str(app.explore.panes.pane(lens).border_subtitle or "")
+    return str(app.explore.panes.pane(place(lens)).border_subtitle or "")
 
 
 # In the grid
@@ -323,11 +323,11 @@ async def test_c_marks_both_panes_and_no_longer(opened: Any) -> None:
         await pilot.press("left")
         await pilot.pause(0.1)
         column = len(TEXT) - 2
-        told = [("emb", *"012")[settled(grid.cells)[column]] for grid in app.explore.grids.values()]
+        told = [("emb", *"012")[settled(grid.cells)[column]] for grid in app.explore.grids]
         assert detail(app) == f"settles at row {told[0]} (logit) · row {told[1]} (tuned)"
         await pilot.press("c")
         await pilot.pause()
-        assert all(marked(grid) == set() for grid in app.explore.grids.values())
+        assert all(marked(grid) == set() for grid in app.explore.grids)
         assert (frame(app, "logit"), frame(app, "tuned")) == ("", "")
         assert detail(app).startswith("settles at")
 
@@ -336,7 +336,7 @@ async def test_an_appended_column_has_a_mark_too(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await pilot.press("c", "a")
         await until(pilot, lambda: "1 appended" in subtitle(app) and subtitle(app).endswith(" s"))
-        for grid in app.explore.grids.values():
+        for grid in app.explore.grids:
             assert {at.column for at in marked(grid)} >= {len(TEXT)}
             assert marked(grid) == expected(grid)
         assert f"of {len(TEXT)}" in frame(app, "logit")
@@ -350,7 +350,7 @@ async def test_the_difference_marks_where_the_tuned_lens_settles(opened: Any) ->
     async with opened(TEXT) as (app, pilot):
         await pilot.press("c", "d")
         await pilot.pause()
-        compared, tuned = app.explore.panes.shown_grid, app.explore.grids["tuned"]
+        compared, tuned = app.explore.panes.shown_grid, app.explore.grids[1]
         assert compared is not tuned
         assert marked(compared) == expected(tuned, compared) != set()
         assert frame(app, "difference").endswith("· ▌ the tuned lens settles")
@@ -392,13 +392,13 @@ async def test_tiles_and_a_lens_in_training_change_the_summary(still: LenstuiApp
         part = cells(1.0)
         part = Cells(*(getattr(part, name)[:, 4:] for name in Cells.__slots__))
         texts = dict(enumerate(WORDS))
-        explore.post_message(TileRead(1, Tile(4, len(COLUMNS), {"logit": part, "tuned": part}), texts))
+        explore.post_message(TileRead(1, side_tile(4, len(COLUMNS), {"logit": part, "tuned": part}), texts))
         await pilot.pause(0.1)
         assert "of 4 columns" in frame(still, "logit")
-        assert {at.column for at in marked(explore.grids["logit"])} == {4, 5, 6, 7}
-        explore.panes.in_training = True
+        assert {at.column for at in marked(explore.grids[0])} == {4, 5, 6, 7}
+        explore.panes.training = 1
         part.top_ids[:] = 3
-        explore.post_message(TunedRead(1, 4, part, texts, 0.1))
+        explore.post_message(TrainingRead(1, "tuned", 4, part, texts, 0.1))
         await pilot.pause(0.1)
         assert frame(still, "tuned").startswith("crystallization: median row emb · 4 of 4 columns")
         assert "row emb (tuned)" in detail(still)
@@ -416,7 +416,7 @@ async def test_it_is_kept_for_the_next_session(tiny_model: Path, tmp_path: Path)
             await pilot.press(*keys[:-1])
             await pilot.pause()
             assert app.explore.panes.crystallization
-            grid = app.explore.grids["logit"]
+            grid = app.explore.grids[0]
             assert marked(grid) == expected(grid) != set()
             await pilot.press("q")
 

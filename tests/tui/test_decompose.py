@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from lenstui.jobs.messages import ReadDone, ReadStarted, TileRead
 from lenstui.lens import LensError
-from lenstui.readout.cells import Cells, Tile
+from lenstui.readout.cells import Cells
 from lenstui.readout.reading import Reading
 from lenstui.readout.values import KL
 from lenstui.tui.app import LenstuiApp
@@ -33,7 +33,7 @@ from tests.by_hand.made_up import cells as made_up
 from tests.tui.pilots.cell_pilot import lines
 from tests.tui.pilots.looking import said, subtitle, until
 from tests.tui.pilots.reread_pilot import cells, ids_of, mark
-from tests.tui.pilots.still import MODEL, SIZES, show, still
+from tests.tui.pilots.still import MODEL, SIZES, show, side_tile, still
 
 __all__ = ["still"]
 
@@ -168,12 +168,12 @@ async def test_the_dialog_has_it_too(opened: Any) -> None:
         assert app.explore.rows == ("1.attn", "1.mlp", "1", "2.attn", "2.mlp", "2")
         assert mark(app) == "prompt · rows 1 · sublayers"
         # A tuned lens does not read the first of these rows, and its columns are known to be read.
-        assert app.explore.grids["tuned"].read_columns == len(app.explore.columns)
+        assert app.explore.grids[1].read_columns == len(app.explore.columns)
 
 
 async def test_before_a_model_is_open_there_is_nothing_to_take_apart(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
-        still.explore.panes.grids["logit"].display = True
+        still.explore.panes.grids[0].display = True
         still.explore.panes.focus_grid()
         await pilot.press("s")
         assert said(still) == "No model is open yet: there is nothing to take apart."
@@ -186,9 +186,9 @@ async def test_what_a_cell_of_a_part_says(opened: Any) -> None:
         detail = app.explore.query_one(Detail)
         await until(pilot, lambda: "1.attn" in str(detail.border_title))
         assert str(detail.border_title).startswith("row 1.attn, the logits that attention adds · column 9")
-        tuned = detail.query_one("#detail-tuned", CellView)
+        tuned = detail.query_one("#detail-1", CellView)
         assert (tuned.facts, str(tuned.render())) == (None, NO_LENS_FOR)
-        assert detail.query_one("#detail-logit", CellView).facts is not None
+        assert detail.query_one("#detail-0", CellView).facts is not None
         # Its token can be pinned and appended where there is one.
         await pilot.press("tab")
         for key in ("p", "a"):
@@ -203,7 +203,7 @@ async def test_what_a_cell_of_a_part_says(opened: Any) -> None:
         await until(pilot, lambda: "1.attn" in str(title.render()))
         ids = cells(app).top_ids[app.explore.rows.index("1.attn"), -1].tolist()
         assert [int(words[-4]) for words in lines(app, "logit")[: len(ids)]] == ids
-        message = screen.query_one("#ranking-tuned .ranking--message", Static)
+        message = screen.query_one("#ranking-1 .ranking--message", Static)
         assert str(message.render()) == NO_LENS_FOR
         await pilot.press("j")  # to emb's side of it: row 0
         await until(pilot, lambda: str(title.render()).startswith("row 0 ·"))
@@ -273,7 +273,8 @@ async def show_parts(app: LenstuiApp, pilot: Pilot[None]) -> dict[str, Cells]:
     explore._reading = replace(Reading(), sublayers=True)
     explore._serial += 1
     explore.post_message(ReadStarted(explore._serial, COLUMNS, 0, LABELS))
-    explore.post_message(TileRead(explore._serial, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    tile = side_tile(0, len(COLUMNS), lenses)
+    explore.post_message(TileRead(explore._serial, tile, dict(enumerate(WORDS))))
     explore.post_message(ReadDone(explore._serial, 0.12))
     await pilot.pause()
     return lenses
@@ -292,7 +293,7 @@ async def test_what_is_far_off_does_not_stretch_the_scale(still: LenstuiApp) -> 
 def test_how_it_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[None]) -> None:
         await show_parts(still, pilot)
-        still.explore.grids["logit"].go_to(Cursor(3, 7))
+        still.explore.grids[0].go_to(Cursor(3, 7))
         still.explore._show_detail()
         await pilot.pause(0.2)
 

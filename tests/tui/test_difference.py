@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lenstui.jobs.fit_messages import TunedRead
+from lenstui.jobs.fit_messages import TrainingRead
 from lenstui.jobs.messages import ModelLoaded, ReadStarted
 from lenstui.readout.values import values_for
 from lenstui.tui.app import LenstuiApp
@@ -25,7 +25,7 @@ from lenstui.tui.session.session import Look
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.by_hand.naive_values import naive_logits, naive_values
 from tests.tui.pilots.looking import said, subtitle, until
-from tests.tui.pilots.still import MODEL, SIZES, show, still
+from tests.tui.pilots.still import MODEL, SIZES, WITHOUT_LENS, show, side_tile, still
 
 __all__ = ["still"]
 
@@ -57,7 +57,8 @@ def legend(app: LenstuiApp) -> str:
 
 def shown(app: LenstuiApp) -> list[str]:
     """The panes on screen."""
-    return [pane.lens for pane in app.explore.query(Pane) if pane.region]
+    names = ("logit", "tuned", "third", "difference")
+    return [names[pane.place] for pane in app.explore.query(Pane) if pane.region]
 
 
 async def test_numbers_are_tuned_minus_logit(opened: Any, tiny_model: Path) -> None:
@@ -110,7 +111,7 @@ async def test_the_texts_of_tall_rows(opened: Any, tiny_model: Path) -> None:
         await pilot.press("right_square_bracket")
         assert "1 to 3 lines" in said(app)
         await pilot.press("d")
-        assert app.explore.grids["logit"].depth == 3
+        assert app.explore.grids[0].depth == 3
 
 
 async def test_d_goes_back_to_where_one_was(opened: Any) -> None:
@@ -118,7 +119,7 @@ async def test_d_goes_back_to_where_one_was(opened: Any) -> None:
         grids = app.explore.grids
         for keys in (["pageup"], ["home", "right"], ["w", "w", "left", "right_square_bracket", "down"]):
             await pilot.press(*keys)
-            before = [(g.cursor, g.scroll_offset, g.depth) for g in grids.values()]
+            before = [(g.cursor, g.scroll_offset, g.depth) for g in grids]
             await pilot.press("d")
             await pilot.pause()
             cell = grid(app)._region(grid(app).cursor)
@@ -126,14 +127,14 @@ async def test_d_goes_back_to_where_one_was(opened: Any) -> None:
             assert app.focused is grid(app)
             await pilot.press("d")
             await pilot.pause()
-            assert [(g.cursor, g.scroll_offset, g.depth) for g in grids.values()] == before
-            assert app.focused in grids.values()
+            assert [(g.cursor, g.scroll_offset, g.depth) for g in grids] == before
+            assert app.focused in grids
 
 
 async def test_one_cursor_for_all(opened: Any) -> None:
     async with opened(TEXT * 6, size=(80, 24)) as (app, pilot):
         await pilot.press("d", "home", "down", "l", "l")
-        assert {g.cursor for g in (*app.explore.grids.values(), grid(app))} == {Cursor(2, 2)}
+        assert {g.cursor for g in (*app.explore.grids, grid(app))} == {Cursor(2, 2)}
         await pilot.press("g", *"row emb", "enter")
         await pilot.press("slash", "o", "enter", "n")
         assert grid(app).cursor == Cursor(0, 8)
@@ -145,7 +146,7 @@ async def test_one_cursor_for_all(opened: Any) -> None:
         assert shown(app) == ["difference"]
         await pilot.press("d")
         assert shown(app) == ["logit"]
-        logit = app.explore.grids["logit"]
+        logit = app.explore.grids[0]
         assert logit.cursor == Cursor(0, 8)
         assert not logit.bottom_up
         assert Region(0, 0, *logit.size).contains_region(logit._region(logit.cursor))
@@ -155,7 +156,7 @@ async def test_keys_take_the_tuned_lenss_token(opened: Any, tiny_model: Path) ->
     async with opened(TEXT) as (app, pilot):
         differs = [*zip(*np.nonzero(grid_differs(tiny_model)), strict=True)]
         row, column = map(int, differs[0])
-        app.explore.grids["logit"].go_to(Cursor(row, column))
+        app.explore.grids[0].go_to(Cursor(row, column))
         await pilot.press("d")
         token = int(naive_logits(tiny_model, TEXT)["tuned"][row, column].argmax())
         await pilot.press("p")
@@ -167,7 +168,7 @@ async def test_keys_take_the_tuned_lenss_token(opened: Any, tiny_model: Path) ->
         assert app.explore.tail == (token,)
         await pilot.press("G")
         assert isinstance(app.screen, AskGeneration)
-        assert app.screen._tuned
+        assert app.screen._kind == "tuned"
         app.screen.query_one("#generation-count", Input).value = "2"
         await pilot.press("enter")
         await until(pilot, lambda: read_by_both(app) == 3 * (len(TEXT) + 2))
@@ -215,7 +216,6 @@ async def test_without_a_tuned_lens_it_says_why(opened: Any) -> None:
 
 
 async def test_a_model_without_a_lens_ends_it(still: LenstuiApp) -> None:
-    from dataclasses import replace
 
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
@@ -223,7 +223,7 @@ async def test_a_model_without_a_lens_ends_it(still: LenstuiApp) -> None:
         still.explore.post_message(ModelLoaded(MODEL))  # another one that has a lens
         await pilot.pause(0.1)
         assert shown(still) == ["difference"]
-        still.explore.post_message(ModelLoaded(replace(MODEL, lens=None, lens_kl=None)))
+        still.explore.post_message(ModelLoaded(WITHOUT_LENS))
         await pilot.pause(0.1)
         still.explore.post_message(ReadStarted(still.explore.serial, COLUMNS, 0, MODEL.rows))
         await pilot.pause(0.1)
@@ -235,10 +235,10 @@ async def test_it_follows_a_lens_in_training(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("v", "v", "d")
-        still.explore.panes.in_training = True
+        still.explore.panes.training = 1
         before = cells(2.0).kl - cells(1.0).kl
         np.testing.assert_allclose(grid(still).values, before, atol=1e-6)
-        still.explore.post_message(TunedRead(1, 0, cells(4.0), dict(enumerate(WORDS)), 0.1))
+        still.explore.post_message(TrainingRead(1, "tuned", 0, cells(4.0), dict(enumerate(WORDS)), 0.1))
         await pilot.pause(0.1)
         np.testing.assert_allclose(grid(still).values, cells(4.0).kl - cells(1.0).kl, atol=1e-6)
         title = str(app_title(still))
@@ -254,12 +254,12 @@ async def test_what_only_one_lens_has_read_is_pending(still: LenstuiApp) -> None
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         panes = still.explore.panes
-        panes.in_training = True
-        panes.lay_out("tuned", MODEL.rows, COLUMNS, MODEL.vocabulary, panes.cursor)
+        panes.training = 1
+        panes.lay_out(1, MODEL.rows, COLUMNS, MODEL.vocabulary, panes.cursor)
         await pilot.press("d")
         part = cells(2.0)
         part = type(part)(*(getattr(part, name)[:, 2:5] for name in type(part).__slots__))
-        still.explore.post_message(TunedRead(1, 2, part, dict(enumerate(WORDS)), 0.1))
+        still.explore.post_message(TrainingRead(1, "tuned", 2, part, dict(enumerate(WORDS)), 0.1))
         await pilot.pause(0.1)
         assert np.isnan(grid(still).values).all(axis=0).tolist() == [not 2 <= i < 5 for i in range(8)]
         assert read_by_both(still) == 3 * (len(MODEL.rows) - 1)
@@ -326,7 +326,6 @@ async def show_other_tokens(pilot: Pilot[None]) -> None:
     from dataclasses import replace
 
     from lenstui.jobs.messages import TileRead
-    from lenstui.readout.cells import Tile
 
     await show(pilot)
     tuned = cells(2.0)
@@ -335,5 +334,5 @@ async def show_other_tokens(pilot: Pilot[None]) -> None:
     kl[:, 3] *= 5
     lenses = {"logit": cells(1.0), "tuned": replace(tuned, top_ids=ids, kl=kl)}
     explore = pilot.app.explore  # type: ignore[attr-defined]
-    explore.post_message(TileRead(1, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    explore.post_message(TileRead(1, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     await pilot.pause(0.1)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from lenstui.jobs.slots import LENSES, Comparison, Side, Slots, beside_name
 from lenstui.model.memory import READOUT
 from lenstui.model.tokens import encode
+from lenstui.opening.side_facts import SideFacts
 from lenstui.support.device_names import DTYPES
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -20,7 +20,8 @@ from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.lenses.table import size_text
 from lenstui.tui.models.picker import Chosen, ModelPicker
 from lenstui.tui.models.table import ModelTable
-from tests.tui.pilots.looking import subtitle, until
+from lenstui.tui.shared.side_names import SideNames, side_name
+from tests.tui.pilots.looking import place, subtitle, until
 from tests.tui.pilots.models_pilot import detail, names
 from tests.tui.pilots.still import MODEL
 
@@ -87,7 +88,7 @@ async def test_m_opens_it_in_another_dtype_with_prompt_cursor_lens_and_pins(
         assert explore._prompt == TEXT
         assert (explore.panes.cursor, explore.panel.pins) == (cursor, pins)
         assert explore.panes.value.key == "entropy"
-        cells = explore.grids["logit"].cells
+        cells = explore.grids[0].cells
         assert cells is not None and (cells.pin_ranks >= 0).all()
         await pilot.press("Y")
         await until(pilot, lambda: "--dtype bfloat16" in app.clipboard)
@@ -105,19 +106,16 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
         await pick(app, pilot, "M", 2)
         assert "more as bfloat16" in detail(app) or "as bfloat16 more" in detail(app)
         await pilot.press("enter")
-        await until(pilot, lambda: explore.comparison is not None and read(app))
-        sides = explore.comparison
-        assert sides is not None
-        assert (sides.left.dtype, sides.right.dtype) == ("float32", "bfloat16")
-        assert sides.one_kind is None  # the lens in use is on both sides
-        titles = [pane.border_title for pane in map(explore.panes.pane, ("logit", "tuned"))]
+        await until(pilot, lambda: explore.is_compared and read(app))
+        assert [side.dtype for side in explore.sides] == ["float32", "bfloat16"]
+        titles = [pane.border_title for pane in map(explore.panes.pane, (0, 1))]
         assert "tiny float32" in str(titles[0]) and "tiny bfloat16" in str(titles[1])
         tops = {}
         for slot, dtype in (("logit", torch.float32), ("tuned", torch.bfloat16)):
-            cells = explore.grids[slot].cells
+            cells = explore.grids[place(slot)].cells
             assert cells is not None
             module = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=dtype)
-            tops[slot] = explore.grids[slot].cells.top_logits[-1, :, 0]
+            tops[slot] = explore.grids[place(slot)].cells.top_logits[-1, :, 0]
             ids = torch.tensor([encode(app._work.opened.model.tokenizer, TEXT).ids])
             with torch.no_grad():
                 naive = module(ids).logits[0].float().max(-1).values.numpy()
@@ -140,10 +138,12 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
 def test_two_sides_are_told_apart(
     left: tuple[str, str | None, str], right: tuple[str, str | None, str], titles: tuple[str, str]
 ) -> None:
-    one, other = (Side(*side, vocabulary=9, kind="logit", lens=None) for side in (left, right))
-    shown = Slots.of(Comparison(one, other)).titles
-    assert tuple(shown[lens][-1] for lens in LENSES) == titles
-    assert beside_name(Comparison(one, other)) == titles[1]
+    sides = [
+        SideFacts(*side, vocabulary=9, kind="logit", is_own=not number, model_number=number)
+        for number, side in enumerate((left, right))
+    ]
+    assert tuple(forms[-1] for forms in SideNames.of(sides).titles) == titles
+    assert side_name(sides[1], sides) == titles[1]
 
 
 def test_what_is_kept_of_what_was_asked_for() -> None:

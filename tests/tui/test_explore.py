@@ -24,13 +24,13 @@ from lenstui.tui.help.keys import Keys
 from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.status_bar import StatusBar
-from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.looking import place, subtitle, until
 
 TEXT = "Hello, you"
 
 
 def grid(app: LenstuiApp, lens: str = "logit") -> Grid:
-    return app.explore.query_one(f"#grid-{lens}", Grid)
+    return app.explore.query_one(f"#grid-{place(lens)}", Grid)
 
 
 def cells_of(app: LenstuiApp, lens: str = "logit") -> Cells:
@@ -40,7 +40,7 @@ def cells_of(app: LenstuiApp, lens: str = "logit") -> Cells:
 
 
 def message(app: LenstuiApp, lens: str) -> str:
-    return str(app.explore.query_one(f"#pane-{lens} .pane--message", Static).render())
+    return str(app.explore.query_one(f"#pane-{place(lens)} .pane--message", Static).render())
 
 
 async def test_both_lenses_are_what_the_library_reads(opened: Any, tiny_model: Path) -> None:
@@ -72,7 +72,7 @@ async def test_one_cursor_for_both_panes_and_the_detail_follows(opened: Any) -> 
         assert grid(app).cursor == grid(app, "tuned").cursor == Cursor(1, len(TEXT) - 3)
         cells = grid(app, "tuned").cells
         assert cells is not None
-        tuned = app.explore.query_one("#detail-tuned", CellView)
+        tuned = app.explore.query_one("#detail-1", CellView)
         await until(pilot, lambda: tuned.facts and tuned.facts.kl == float(cells.kl[1, len(TEXT) - 3]))
         title = str(app.explore.query_one("Detail").border_title)
         assert title == 'row 0 · column 7 "y" → next "o"'
@@ -88,7 +88,7 @@ async def test_value_key_goes_round_and_shares_one_scale(opened: Any) -> None:
             seen.append(grid(app).value)
             assert grid(app, "tuned").value == grid(app).value == app.explore.query_one(Legend).value
             assert grid(app, "tuned").scale == grid(app).scale == app.explore.query_one(Legend).scale
-            assert grid(app).value.label in str(app.explore.query_one("#pane-logit", Pane).border_title)
+            assert grid(app).value.label in str(app.explore.query_one("#pane-0", Pane).border_title)
         assert seen == [*values[1:], values[0]]
         await pilot.press("V")
         assert grid(app).value == values[-1]
@@ -129,7 +129,7 @@ async def test_the_detail_has_the_next_token_whatever_the_room(
     async with opened(TEXT, size=size) as (app, pilot):
         await pilot.press("down", "left", "left")
         for lens in ("logit", "tuned"):
-            view = app.explore.query_one(f"#detail-{lens}", CellView)
+            view = app.explore.query_one(f"#detail-{place(lens)}", CellView)
             cells = cells_of(app, lens)
             logprob, rank = cells.next_logprob[2, -3], cells.next_rank[2, -3]
             await pilot.pause(0.2)
@@ -221,7 +221,7 @@ async def test_without_a_lens_the_tuned_pane_says_so(opened: Any) -> None:
 
 async def test_narrow_panes_are_tabs(opened: Any) -> None:
     async with opened(TEXT, size=(80, 24)) as (app, pilot):
-        logit, tuned = (app.explore.query_one(f"#pane-{lens}", Pane) for lens in ("logit", "tuned"))
+        logit, tuned = (app.explore.query_one(f"#pane-{place(lens)}", Pane) for lens in ("logit", "tuned"))
         assert logit.size.width > 70
         assert not tuned.display or not tuned.size
         await pilot.press("tab")
@@ -235,7 +235,7 @@ async def test_narrow_panes_are_tabs(opened: Any) -> None:
 @pytest.mark.parametrize("size", [(200, 50), (120, 40), (80, 24)])
 async def test_everything_is_on_screen_at_every_size(opened: Any, size: tuple[int, int]) -> None:
     async with opened(TEXT, size=size) as (app, _):
-        for selector in ("StatusBar", "PromptBox", "#pane-logit", "Legend", "Detail", "Footer"):
+        for selector in ("StatusBar", "PromptBox", "#pane-0", "Legend", "Detail", "Footer"):
             region = app.explore.query_one(selector).region
             assert region.height > 0
             assert region.bottom <= size[1]
@@ -364,7 +364,7 @@ async def test_nothing_of_the_model_before_stays_on_screen(opened: Any, shared: 
         await pilot.press("enter")
         await until(pilot, lambda: "5 blocks" in str(app.explore.query_one(StatusBar).render()))
         await until(pilot, lambda: grid(app).cells is not None and len(cells_of(app).entropy) == 6)
-        assert app.explore.query_one("#detail-tuned", CellView).facts is None
+        assert app.explore.query_one("#detail-1", CellView).facts is None
         assert "No tuned lens" in message(app, "tuned")
 
 

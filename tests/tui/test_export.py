@@ -229,7 +229,7 @@ async def test_a_lens_that_is_in_no_file_has_no_command(
 
 async def test_what_is_not_read_yet(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
-        for grid in app.explore.grids.values():
+        for grid in app.explore.grids:
             assert grid.cells is not None
             grid.cells.top_ids[:, 3] = -1
         dialog = await choose(pilot, "table")
@@ -245,7 +245,7 @@ async def test_nothing_to_take_away(still: LenstuiApp) -> None:
         still.explore.panes.focus_grid()
         for key in ("x", "y", "Y"):
             still.clear_notifications()
-            still.explore.grids["logit"].focus()
+            still.explore.grids[0].focus()
             await pilot.pause()
             await still.run_action(
                 {"x": "export", "y": "copy_cell", "Y": "copy_command"}[key],

@@ -82,7 +82,7 @@ async def test_go_to(opened: Any, word: str, row: int, column: int) -> None:
     async with opened(TEXT) as (app, pilot):
         await ask(pilot, "g", word)
         assert cursor(app) == Cursor(row, column)
-        assert app.focused is app.explore.grids["logit"]
+        assert app.focused is app.explore.grids[0]
 
 
 @pytest.mark.parametrize(

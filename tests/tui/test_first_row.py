@@ -16,7 +16,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.grid.grid import Cursor, Grid
 from tests.by_hand.made_up import WORDS, cells
 from tests.tui.pilots.find_pilot import ask, cursor
-from tests.tui.pilots.looking import said, until
+from tests.tui.pilots.looking import place, said, until
 from tests.tui.pilots.still import show, still
 
 __all__ = ["still"]
@@ -63,7 +63,7 @@ async def test_the_cursor_goes_up_to_it_and_both_lenses_are_told(opened: Any, sh
         heard = set()
         for column in (2, 5, 9):
             for token in set(tops[shown][column]):
-                app.explore.grids["logit"].move_to(Cursor(3, column))
+                app.explore.grids[0].move_to(Cursor(3, column))
                 told = await answer(app, pilot, [token])
                 row = tops[shown][column].index(token)
                 assert cursor(app) == Cursor(row, column)
@@ -77,12 +77,12 @@ async def test_the_cursor_goes_up_to_it_and_both_lenses_are_told(opened: Any, sh
                 )
                 heard.add(there)
         assert {"never", "at row 2"} <= heard
-        assert app.focused is app.explore.grids[shown]
+        assert app.focused is app.explore.grids[place(shown)]
 
 
 async def test_a_word_that_is_elsewhere_is_told_with_the_nearest_columns_first(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
-        tops = top1(app.explore.grids["logit"])
+        tops = top1(app.explore.grids[0])
         seen = set()
         tokens = {token for column in tops for token in column}
         everywhere = {token: [i for i, column in enumerate(tops) if token in column] for token in tokens}
@@ -90,7 +90,7 @@ async def test_a_word_that_is_elsewhere_is_told_with_the_nearest_columns_first(o
         for token in (*several[:3], several[-1]):
             columns = everywhere[token]
             for here in sorted({0, len(TEXT) - 1} - set(columns)):
-                app.explore.grids["logit"].move_to(Cursor(1, here))
+                app.explore.grids[0].move_to(Cursor(1, here))
                 told = await answer(app, pilot, [token])
                 assert cursor(app) == Cursor(1, here)
                 assert f"never top-1 in column {here} in the logit lens, " in told
@@ -105,9 +105,7 @@ async def test_a_word_that_is_elsewhere_is_told_with_the_nearest_columns_first(o
 
 async def test_a_word_that_is_nowhere(opened: Any) -> None:
     async with opened(TEXT, lens=False) as (app, pilot):
-        absent = next(
-            t for t in range(300) if all(t not in column for column in top1(app.explore.grids["logit"]))
-        )
+        absent = next(t for t in range(300) if all(t not in column for column in top1(app.explore.grids[0])))
         told = await answer(app, pilot, [absent], whole=False)
         text = app.explore._texts.get(absent, f"t{absent}")
         assert told == (
@@ -119,7 +117,7 @@ async def test_a_word_that_is_nowhere(opened: Any) -> None:
 async def test_in_the_difference_it_is_the_tuned_lens_that_is_asked(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await pilot.press("d")
-        tops = top1(app.explore.grids["tuned"])[-1]
+        tops = top1(app.explore.grids[1])[-1]
         told = await answer(app, pilot, [tops[2]])
         row = tops.index(tops[2])
         assert f": first top-1 at row {LABELS[row]} in the tuned lens, " in told
@@ -131,7 +129,7 @@ async def test_rows_of_sublayers_are_passed_over(still: LenstuiApp) -> None:
         await show(pilot)
         explore = still.explore
         explore._rows = ("emb", "0.attn", "0", "1.attn", "1", "2.attn", "2")
-        grid = explore.grids["logit"]
+        grid = explore.grids[0]
         grid.start(explore._rows, explore.columns, 50)
         read = cells(1.0)
         read.top_ids[:, :, 0] = np.array([5, 3, 5, 3, 3, 5, 3])[:, None]
@@ -143,7 +141,7 @@ async def test_rows_of_sublayers_are_passed_over(still: LenstuiApp) -> None:
 
 async def test_of_several_tokens_the_one_that_is_found_is_named(opened: Any) -> None:
     async with opened(TEXT, lens=False) as (app, pilot):
-        last = top1(app.explore.grids["logit"])[-1]
+        last = top1(app.explore.grids[0])[-1]
         absent = next(t for t in range(300) if t not in last)
         told = await answer(app, pilot, [absent, last[2]])
         row = LABELS[last.index(last[2])]
@@ -171,7 +169,7 @@ async def test_why_it_can_not_be_found(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         app.explore.post_message(WordNotFound("The model has no logit for it."))
         await until(pilot, lambda: "no logit" in said(app))
-        for grid in app.explore.grids.values():
+        for grid in app.explore.grids:
             grid.start(LABELS, TEXT, 300)
         assert await answer(app, pilot, [5]) == "This column is not read yet."
 

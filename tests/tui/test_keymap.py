@@ -56,10 +56,10 @@ async def test_keys_work_and_are_shown_everywhere() -> None:
         for count, key in enumerate(("space", "ctrl+v"), 1):
             await pilot.press(key)
             assert app.explore.panes.value_index == count
-        assert app.explore.grids["logit"].bottom_up
+        assert app.explore.grids[0].bottom_up
         await pilot.press("v")
         assert app.explore.panes.value_index == 2
-        assert not app.explore.grids["logit"].bottom_up
+        assert not app.explore.grids[0].bottom_up
         row = app.explore.panes.cursor.row
         await pilot.press("v", "r")
         assert app.explore.panes.cursor.row != row or row == 6

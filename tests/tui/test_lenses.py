@@ -86,7 +86,7 @@ async def test_it_says_that_it_reads(opened: Any, folder: Path, monkeypatch: pyt
 async def test_before_a_model_is_open_the_keys_say_so(tmp_path: Path, folder: Path) -> None:
     app = LenstuiApp(Start(prompt="a", model=str(tmp_path)))
     async with app.run_test(size=(120, 40)) as pilot:
-        pane = app.explore.query_one("#pane-logit .pane--message", Static)
+        pane = app.explore.query_one("#pane-0 .pane--message", Static)
         await until(pilot, lambda: "config.json" in str(pane.render()))
         await go(app, pilot)
         assert all(lens.match is None for lens in app.screen.query_one(LensTable)._lenses)

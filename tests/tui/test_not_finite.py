@@ -20,7 +20,7 @@ from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.grid.grid import Cursor
 from tests.tiny.overflowing import EARLY, LATE, LOUD, overflowing
 from tests.tui.pilots.generate_pilot import generate
-from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.looking import place, subtitle, until
 from tests.tui.pilots.prompt_sets_pilot import go, notes, table
 
 PROMPT, AT = f"one {LOUD}two", 4  # the column of `~`, whose last row overflows
@@ -43,7 +43,7 @@ def shown(app: LenstuiApp) -> list[str]:
 
 def cell_text(app: LenstuiApp, row: int, column: int, lens: str = "logit") -> str:
     """What one cell of a grid shows in its first line, without the space around."""
-    grid = app.explore.grids[lens]
+    grid = app.explore.grids[place(lens)]
     (text,) = grid._cells.line(row, slice(column, column + 1), 0, grid.depth, 20)
     (absent,) = grid._cells.absent(row, slice(column, column + 1))
     if text is None:
@@ -61,12 +61,12 @@ async def value(app: LenstuiApp, pilot: Pilot[None], key: str) -> None:
 
 
 async def at(app: LenstuiApp, pilot: Pilot[None], row: int, column: int) -> None:
-    app.explore.grids["logit"].go_to(Cursor(row, column))
+    app.explore.grids[0].go_to(Cursor(row, column))
     await pilot.pause(0.3)
 
 
 def facts(app: LenstuiApp, lens: str = "logit") -> str:
-    return str(app.explore.query_one(f"#detail-{lens}", CellView).render())
+    return str(app.explore.query_one(f"#detail-{place(lens)}", CellView).render())
 
 
 async def test_cells_show_dashes_and_the_columns_are_named(opened: Any, loud: Path) -> None:
@@ -77,7 +77,7 @@ async def test_cells_show_dashes_and_the_columns_are_named(opened: Any, loud: Pa
         assert cell_text(app, 2, AT + 1) not in {"–", "·"}
         last_row = next(line for line in shown(app) if line.lstrip("│ ").startswith("1 "))
         assert last_row.count("–") == 2
-        assert app.explore.grids["logit"].read_columns == len(PROMPT)  # it is read all the same
+        assert app.explore.grids[0].read_columns == len(PROMPT)  # it is read all the same
 
 
 @pytest.mark.parametrize("key", ["kl", "rank", "agree"])
@@ -118,10 +118,10 @@ async def test_the_detail_says_so(opened: Any, loud: Path) -> None:
 async def test_it_settles_nowhere_and_is_in_no_median(opened: Any, loud: Path) -> None:
     async with opened(PROMPT, folder=loud, dtype="float16") as (app, pilot):
         await pilot.press("c")
-        for grid in app.explore.grids.values():
+        for grid in app.explore.grids:
             assert grid.settled[AT] == -1
             assert (np.delete(grid.settled, AT) >= 0).all()
-        assert "of 6 before the last" in str(app.explore.panes.pane("logit").border_subtitle)
+        assert "of 6 before the last" in str(app.explore.panes.pane(0).border_subtitle)
 
 
 async def test_keys_on_it_say_why_not(opened: Any, loud: Path) -> None:
@@ -134,7 +134,7 @@ async def test_keys_on_it_say_why_not(opened: Any, loud: Path) -> None:
             assert notes(app) == IN_CELL, key
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, CellScreen))
-        message = app.screen.query_one("#ranking-logit .ranking--message", Static)
+        message = app.screen.query_one("#ranking-0 .ranking--message", Static)
         await until(pilot, lambda: str(message.render()))
         assert str(message.render()) == IN_CELL
         await pilot.press("j")  # the row below has numbers
@@ -167,7 +167,7 @@ async def test_the_difference_has_neither_number_nor_mark(opened: Any, loud: Pat
             (column, row)
             for column in range(1, len(PROMPT))
             for row in range(2)
-            if all(each.cells.top_ids[row, column, 0] >= 0 for each in app.explore.grids.values())
+            if all(each.cells.top_ids[row, column, 0] >= 0 for each in app.explore.grids)
         ]
         assert of == len(has) < 2 * (len(PROMPT) - 1)
         assert counted <= of

@@ -14,7 +14,7 @@ from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.shared.file_dialogs import OpenLens
 from tests.tui.pilots.lenses_pilot import TEXT, choose, chosen, folder, go, notes, pick, status
-from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.looking import place, subtitle, until
 
 __all__ = ["folder"]
 
@@ -23,7 +23,7 @@ async def test_enter_uses_a_lens_and_only_the_tuned_grid_changes(opened: Any, fo
     from lenstui.lens import load, open_lens, read
 
     async with opened(TEXT) as (app, pilot):
-        logit, tuned = (app.explore.query_one(f"#grid-{lens}", Grid) for lens in ("logit", "tuned"))
+        logit, tuned = (app.explore.query_one(f"#grid-{place(lens)}", Grid) for lens in ("logit", "tuned"))
         await pilot.press("down", "left", "left")
         cursor, before, old = logit.cursor, logit.cells, tuned.cells
         await go(app, pilot)
@@ -45,7 +45,7 @@ async def test_enter_uses_a_lens_and_only_the_tuned_grid_changes(opened: Any, fo
 async def test_where_there_was_none_the_tuned_grid_appears(opened: Any, folder: Path) -> None:
     (folder / "ours.pt").rename(folder.parent / "ours.pt")  # else it is opened by itself
     async with opened(TEXT, lens=False) as (app, pilot):
-        tuned = app.explore.query_one("#grid-tuned", Grid)
+        tuned = app.explore.query_one("#grid-1", Grid)
         assert not tuned.display
         await pilot.press("left")
         await go(app, pilot)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from lenstui.jobs.messages import TileRead
-from lenstui.readout.cells import Tile
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.pin_plot import PinPlot
 from lenstui.tui.explore.pins import NOTHING_PINNED
@@ -23,7 +22,7 @@ from lenstui.tui.shared.axis import even_axis_down, rank_axis
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.looking import said
 from tests.tui.pilots.pins_pilot import TEXT, coloured_by, grid, pin_word
-from tests.tui.pilots.still import show, still
+from tests.tui.pilots.still import show, side_tile, still
 
 __all__ = ["still"]
 
@@ -162,7 +161,7 @@ async def show_ranks(pilot: Pilot[None]) -> None:
         lenses[lens] = replace(
             of_lens, pin_logits=logprobs, pin_logprobs=logprobs, pin_ranks=ranks.astype(np.int32)
         )
-    explore.post_message(TileRead(explore.serial, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    explore.post_message(TileRead(explore.serial, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     await pilot.pause(0.3)
 
 

@@ -12,8 +12,6 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lenstui.jobs.messages import TileRead
-from lenstui.jobs.slots import Slots
-from lenstui.readout.cells import Tile
 from lenstui.readout.values import NEUTRAL, NO_LEVEL, Scale, nats_text
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.detail import Detail
@@ -26,7 +24,7 @@ from lenstui.tui.grid.legend import Legend
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.looking import said, subtitle, until
 from tests.tui.pilots.pins_pilot import TEXT, coloured_by, grid, panel, pin_word, settled
-from tests.tui.pilots.still import SIZES, show, still
+from tests.tui.pilots.still import SIZES, show, side_tile, still
 
 __all__ = ["still"]
 
@@ -59,7 +57,7 @@ async def test_the_numbers_of_a_pin_are_those_of_the_whole_distribution(
             cells = grid(app, name).cells
             assert cells is not None
             for row in range(len(h)):
-                x = h[row] if name == "logit" or row == len(h) - 1 else lens.translate(h[row], row)
+                x = h[row] if name == "logit" or row == len(h) - 1 else lens.transport(h[row], row)
                 logits = model.head(x).float().detach()
                 naive = logits.log_softmax(-1)[:, pin.id].numpy()
                 np.testing.assert_allclose(cells.pin_logprobs[row, :, 0], naive, atol=1e-4)
@@ -220,8 +218,8 @@ async def test_the_plot_shows_the_column_of_the_cursor(opened: Any) -> None:
             (1e-9, 1e-5, "0.001%"),
         ):
             logprobs = np.full_like(cells.pin_logprobs, np.log(probability))
-            faint = {"logit": replace(cells, pin_logprobs=logprobs)}
-            plot.show(app.explore.panel.pins, faint, app.explore.rows, 0, Slots())
+            faint = [replace(cells, pin_logprobs=logprobs)]
+            plot.show(app.explore.panel.pins, faint, app.explore.rows, 0, ["logit"])
             assert plot._y_max == pytest.approx(top)
             assert percent_text(plot._y_max) == label
         await pilot.resize_terminal(110, 40)
@@ -338,7 +336,7 @@ async def show_pins(pilot: Pilot[None]) -> None:
         logprobs = np.log(of_lens.top_probs[..., [0, 1, 4]])
         ranks = np.broadcast_to(np.array([0, 1, 4], np.int32), logprobs.shape)
         lenses[lens] = replace(of_lens, pin_logits=logprobs, pin_logprobs=logprobs, pin_ranks=ranks)
-    explore.post_message(TileRead(explore.serial, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    explore.post_message(TileRead(explore.serial, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     await pilot.pause(0.3)
 
 

@@ -44,11 +44,9 @@ async def test_enter_reads_the_prompt_in_explore(opened: Any, file: Path) -> Non
         explore = app.explore
         assert [pin.text for pin in explore.panel.pins] == ["!"]  # in place of the other
         assert explore.panes.cursor.column == len(explore.columns) - 1
-        assert app.focused in explore.grids.values()
+        assert app.focused in explore.grids
         line = table(app).shown[-1].line
-        await until(
-            pilot, lambda: explore.grids["logit"].cells.pin_ranks[-1, -1].tolist() == [line.target_rank]
-        )
+        await until(pilot, lambda: explore.grids[0].cells.pin_ranks[-1, -1].tolist() == [line.target_rank])
         await pilot.press("i", "up")  # it is among the prompts that were read before
         assert app.explore.query_one("PromptBox").prompt == "Hello, you "
 

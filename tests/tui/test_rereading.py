@@ -25,7 +25,7 @@ from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.reading import nearest
 from lenstui.tui.grid.grid import Cursor
 from tests.tui.pilots.cell_pilot import lines
-from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.looking import place, said, subtitle, until
 from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, wrong
 
 # rows
@@ -47,7 +47,7 @@ async def test_rows_and_all_that_goes_by_them(opened: Any, tiny_model: Path) -> 
         assert mark(app) == "prompt · rows 0"
         for lens, tuned in (("logit", False), ("tuned", True)):
             check(cells(app, lens), wanted[tuned][[1, 3]])
-            assert explore.grids[lens]._rows == ("0", "2")
+            assert explore.grids[place(lens)]._rows == ("0", "2")
             pin = explore.panel.pins[0].id
             np.testing.assert_allclose(
                 np.exp(cells(app, lens).pin_logprobs[..., 0]), wanted[tuned][[1, 3], :, pin], atol=1e-5
@@ -103,7 +103,7 @@ async def test_a_row_among_few_goes_on(opened: Any, tiny_model: Path) -> None:
         app.screen.query_one("#generation-count", Input).value = "4"
         await pilot.press("enter")
         await until(pilot, lambda: len(app.explore.tail) == 4 and not app.explore.is_generating)
-        await until(pilot, lambda: app.explore.grids["logit"].read_columns == len(ids) + 4)
+        await until(pilot, lambda: app.explore.grids[0].read_columns == len(ids) + 4)
         expected = [*generate(load(str(tiny_model)), ids, count=4, row=1, final_norm=False)]
         assert [*app.explore.tail] == expected
         bare = probs(tiny_model, [*ids, *expected], final_norm=False)
@@ -117,7 +117,7 @@ async def test_a_row_among_few_goes_on(opened: Any, tiny_model: Path) -> None:
 
 
 async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> None:
-    from lenstui.jobs.fit_messages import TunedRead
+    from lenstui.jobs.fit_messages import TrainingRead
     from lenstui.lens import open_lens
 
     posted: list[Any] = []
@@ -129,10 +129,10 @@ async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> N
     reading.read(request, lambda: False)
     started = next(message for message in posted if isinstance(message, ReadStarted))
     assert started.rows == ("emb", "2")
-    assert all(len(m.tile.lenses["tuned"].kl) == 2 for m in posted if isinstance(m, TileRead))
-    for _ in reading.read_tuned(1, range(3), lambda: False):
+    assert all(len(m.tile.sides[1].kl) == 2 for m in posted if isinstance(m, TileRead))
+    for _ in reading.read_in_training(1, range(3), lambda: False):
         pass
-    read = next(message for message in posted if isinstance(message, TunedRead))
+    read = next(message for message in posted if isinstance(message, TrainingRead))
     wanted = probs(tiny_model, ids_of(tiny_model), tuned=True)[[0, 3]]
     np.testing.assert_allclose(
         read.cells.top_probs[..., 0], wanted[:, : read.cells.columns].max(-1), atol=1e-5
@@ -177,7 +177,7 @@ async def test_without_the_final_norm(opened: Any, tiny_model: Path) -> None:
         assert [int(line[-4]) for line in lines(app, "logit")][:9] == order[:9].tolist()
         await pilot.press("escape")
         await pilot.press("a")
-        await until(pilot, lambda: app.explore.grids["logit"].read_columns == len(ids) + 1)
+        await until(pilot, lambda: app.explore.grids[0].read_columns == len(ids) + 1)
         check(cells(app), probs(tiny_model, [*ids, int(bare[2, -2].argmax())], final_norm=False))
 
 
@@ -215,7 +215,7 @@ async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
         assert app.explore.query_one(PromptBox).prompt == TEXT
         token = int(cells(app).top_ids[3, -1, 0])
         await pilot.press("a")
-        await until(pilot, lambda: app.explore.grids["logit"].read_columns == len(theirs) + 1)
+        await until(pilot, lambda: app.explore.grids[0].read_columns == len(theirs) + 1)
         check(cells(app), probs(chat_model, [*theirs, token]))
 
         screen = await ask(pilot, words={"bos": "with"})  # which is the template's matter
@@ -238,7 +238,7 @@ async def test_a_reading_that_fails_leaves_all_as_it_was(opened: Any, chat_model
         token = int(before.top_ids[3, -1, 0])
         columns = len(app.explore.columns)
         await pilot.press("a")
-        await until(pilot, lambda: app.explore.grids["logit"].read_columns == columns + 1)
+        await until(pilot, lambda: app.explore.grids[0].read_columns == columns + 1)
         check(cells(app), probs(chat_model, [*ids_of(chat_model, "I refuse"), token]))
 
 

@@ -53,8 +53,8 @@ async def test_everything_is_as_it_was(path: Path, tiny_model: Path) -> None:
         panes = app.explore.panes
         assert app.explore.query_one(PromptBox).prompt == FIRST_PROMPT + " so"
         assert panes.cursor == cursor != Cursor(3, len(app.explore.columns) - 1)
-        assert (panes.value.key, panes.grids["tuned"].depth, panes.shown_lens) == ("kl", 2, "tuned")
-        assert not panes.grids["logit"].bottom_up
+        assert (panes.value.key, panes.grids[1].depth, panes.active) == ("kl", 2, 1)
+        assert not panes.grids[0].bottom_up
         assert app.explore.model is not None
         assert app.explore.model.lens_file == tiny_model / "lens.pt"
         assert app.theme == "light"

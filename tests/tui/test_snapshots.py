@@ -13,7 +13,7 @@ from lenstui.jobs.messages import (
     LoadStage,
 )
 from lenstui.tui.app import LenstuiApp
-from tests.tui.pilots.still import MODEL, SIZES, show, still
+from tests.tui.pilots.still import SIZES, WITHOUT_LENS, show, still
 
 __all__ = ["still"]  # a fixture
 
@@ -40,7 +40,7 @@ def test_no_lens_and_a_reason(still: LenstuiApp, snap_compare: Any, size: tuple[
             "This is the bundled model: EleutherAI/pythia-14m is not in the cache "
             "and huggingface.co did not answer"
         )
-        model = replace(MODEL, name="bundled model", remarks=(reason,), lens=None, lens_kl=None)
+        model = replace(WITHOUT_LENS, name="bundled model", remarks=(reason,))
         await show(pilot, model)
         await pilot.press("r")
 

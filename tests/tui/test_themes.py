@@ -45,7 +45,7 @@ async def test_every_level_and_the_cursor_read_as_they_are_drawn(theme: str) -> 
     app = started(theme)
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot)
-        look = app.explore.grids["logit"]._look
+        look = app.explore.grids[0]._look
         if theme.startswith("ansi"):
             assert look.mode is Mode.PLAIN
             assert not any(style.bgcolor for style in palette.styles(look.mode))
@@ -87,7 +87,7 @@ async def test_chosen_in_the_palette() -> None:
         await show(pilot)
         await pilot.press("escape")
         assert app.theme == "dark"
-        grid = app.explore.grids["logit"]
+        grid = app.explore.grids[0]
         assert grid._look.mode is Mode.TRUE
         for theme, mode in (("light", Mode.LIGHT_TRUE), ("ansi-dark", Mode.PLAIN), ("dark", Mode.TRUE)):
             await pilot.press("colon", *"theme")

@@ -32,7 +32,7 @@ from tests.tui.pilots.fit_pilot import (
     until_phase,
     until_steps,
 )
-from tests.tui.pilots.looking import until
+from tests.tui.pilots.looking import place, until
 
 __all__ = ["endless", "few_stories", "folder", "text"]
 
@@ -48,7 +48,7 @@ async def test_t_then_enter_is_all_it_takes(
 
     monkeypatch.setattr(fit_fields, "bundled_model", bundled_model)
     async with opened("Hello, you", lens=False) as (app, pilot):
-        assert "t trains one" in str(app.explore.query_one("#pane-tuned .pane--message", Static).render())
+        assert "t trains one" in str(app.explore.query_one("#pane-1 .pane--message", Static).render())
         await pilot.press("escape", "t", "enter")
         await until_phase(app, pilot, Phase.KEPT)
         path = folder / "tiny-quick-1.pt"
@@ -58,7 +58,7 @@ async def test_t_then_enter_is_all_it_takes(
         assert lens.config["base_model_name_or_path"] == app.explore.model.name
         await until(pilot, lambda: app.explore.model.lens == "tiny-quick-1")
         assert app.explore.model.lens_file == path
-        await until(pilot, lambda: app.explore.grids["tuned"].display)
+        await until(pilot, lambda: app.explore.grids[1].display)
         after = sum(lens.fit["held_out_kl"]) / 3
         before = sum(lens.fit["logit_lens_kl"]) / 3
         assert f"{before:.3f} → {after:.3f}" in notes(app)
@@ -96,10 +96,10 @@ async def test_explore_shows_it_and_its_grid_learns(
         await pilot.press("escape")
         assert app.screen is app.explore
         explore = app.explore
-        await until(pilot, lambda: explore.grids["tuned"].display)
-        assert "in training" in str(explore.query_one("#pane-tuned", Pane).border_title)
+        await until(pilot, lambda: explore.grids[1].display)
+        assert "in training" in str(explore.query_one("#pane-1", Pane).border_title)
         assert "training" in str(explore.query_one(StatusBar).render())
-        tuned, logit = (explore.grids[name] for name in ("tuned", "logit"))
+        tuned, logit = (explore.grids[place(name)] for name in ("tuned", "logit"))
         # After the last step: what is shown is what the lens is now.
         await until(pilot, lambda: not np.allclose(tuned.cells.kl[0], logit.cells.kl[0]))
         assert np.allclose(tuned.cells.kl[-1], 0)
@@ -118,9 +118,9 @@ async def test_a_prompt_is_read_while_training_through_the_lens_as_it_is(
         app.explore.query_one(PromptBox).text = "Another one"
         await pilot.press("enter")
         await until(pilot, lambda: app.explore.columns == (*tuple("Another"), "·", *tuple("one")))
-        await until(pilot, lambda: app.explore.grids["tuned"].cells is not None)
+        await until(pilot, lambda: app.explore.grids[1].cells is not None)
         assert status(app).phase is Phase.RUNNING
-        assert "in training" in str(app.explore.query_one("#pane-tuned", Pane).border_title)
+        assert "in training" in str(app.explore.query_one("#pane-1", Pane).border_title)
 
 
 # ── pause ────────────────────────────────────────────────────────────────────────────────────────────────

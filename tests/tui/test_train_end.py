@@ -64,7 +64,7 @@ async def test_discard_asks_and_leaves_nothing(opened: Any, folder: Path, text: 
         assert app._work.opened.lens.name == "lens"
         assert app.training._work.lens() is None
         await pilot.press("escape")
-        assert "in training" not in str(app.explore.query_one("#pane-tuned", Pane).border_title)
+        assert "in training" not in str(app.explore.query_one("#pane-1", Pane).border_title)
 
 
 async def test_discard_without_a_lens_brings_the_message_back(
@@ -72,11 +72,11 @@ async def test_discard_without_a_lens_brings_the_message_back(
 ) -> None:
     async with opened("Hello, you", lens=False) as (app, pilot):
         await begin(app, pilot, text)
-        await until(pilot, lambda: app.explore.grids["tuned"].display)
+        await until(pilot, lambda: app.explore.grids[1].display)
         await pilot.press("x", "y")
         await until_phase(app, pilot, Phase.DISCARDED)
-        await until(pilot, lambda: not app.explore.grids["tuned"].display)
-        assert app.explore.grids["tuned"].cells is None
+        await until(pilot, lambda: not app.explore.grids[1].display)
+        assert app.explore.grids[1].cells is None
 
 
 # ── the end of the program ───────────────────────────────────────────────────────────────────────────────

@@ -21,7 +21,7 @@ from lenstui.jobs.fit_messages import (
     Phase,
     TextCounted,
     TextSize,
-    TunedRead,
+    TrainingRead,
     Unfinished,
     UnfinishedFound,
 )
@@ -62,7 +62,7 @@ def training(still: Still, monkeypatch: pytest.MonkeyPatch) -> Still:
     """A program in which only what the test posts is fitted."""
     for job in ("count", "find_unfinished", "begin", "pause", "keep"):
         monkeypatch.setattr(FitService, job, lambda self, *arguments: None)
-    still.request_tuned = lambda serial, seen: None  # type: ignore[method-assign]
+    still.request_in_training = lambda serial, seen: None  # type: ignore[method-assign]
     return still
 
 
@@ -80,7 +80,7 @@ async def fit(pilot: Pilot[None], steps: int, **changes: Any) -> None:
         await pilot.pause()
     if changes:
         app._hand_on(FitChanged(replace(STATUS, progress=progress(steps), **changes)))
-    app._hand_on(TunedRead(1, 0, cells(1.5), dict(enumerate(WORDS)), 0.1))
+    app._hand_on(TrainingRead(1, "tuned", 0, cells(1.5), dict(enumerate(WORDS)), 0.1))
     await pilot.pause(0.2)
 
 

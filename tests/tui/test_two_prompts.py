@@ -12,8 +12,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from lenstui.jobs.messages import BesideChanged, ReadDone, ReadStarted, TileRead
-from lenstui.jobs.slots import Comparison, Side
+from lenstui.jobs.messages import ReadDone, ReadStarted, SidesChanged, TileRead
+from lenstui.opening.side_reading import SideTile
 from lenstui.readout.alignment import on_screen
 from lenstui.readout.cells import Tile
 from lenstui.tui.app import LenstuiApp
@@ -39,9 +39,9 @@ GAP = range(6, 9)  # "Hello," and "Hello " + "an" + "d", then both end with " yo
 KEPT = [*range(6), *range(9, len(OTHER))]
 
 
-def assert_shows(app: LenstuiApp, lens: str, logits: np.ndarray, gap: range = range(0)) -> None:
+def assert_shows(app: LenstuiApp, side: int, logits: np.ndarray, gap: range = range(0)) -> None:
     """A pane has the numbers of these logits, `[rows, columns, vocabulary]`, and none in the gap."""
-    naive, cells = naive_values(logits), app.explore.grids[lens].cells
+    naive, cells = naive_values(logits), app.explore.grids[side].cells
     assert cells is not None and cells.columns == len(gap) + logits.shape[1]
     kept = [column for column in range(cells.columns) if column not in gap]
     assert (cells.top_ids[:, gap] == -1).all() and np.isnan(cells.entropy[:, gap]).all()
@@ -55,30 +55,30 @@ async def test_each_pane_is_a_plain_reading_of_its_prompt(opened: Any, tiny_mode
     ours, others = naive_logits(tiny_model, ONE), naive_logits(tiny_model, OTHER)
     async with opened(ONE, size=(180, 40)) as (app, pilot):
         await pilot.press("left", "left", "up")
-        place = app.explore.panes.cursor
+        here = app.explore.panes.cursor
         await put_beside(app, pilot, OTHER)
         assert subtitle(app).startswith(f"{len(ONE)} and {len(OTHER)} tokens")
         assert titles(app) == [
             "prompt · tuned lens · probability",
             f"“{OTHER}” · tuned lens · probability",
         ]
-        assert app.explore.panes.cursor == Cursor(place.row, place.column + len(GAP))  # as far from the end
-        assert_shows(app, "logit", ours["tuned"], GAP)
-        assert_shows(app, "tuned", others["tuned"])
-        await pilot.press("L")
-        await until(pilot, lambda: "logit" in titles(app)[0] and subtitle(app).endswith(" s"))
-        assert_shows(app, "logit", ours["logit"], GAP)
-        assert_shows(app, "tuned", others["logit"])
+        assert app.explore.panes.cursor == Cursor(here.row, here.column + len(GAP))  # as far from the end
+        assert_shows(app, 0, ours["tuned"], GAP)
+        assert_shows(app, 1, others["tuned"])
+        await pilot.press("L", "tab", "L")
+        await until(pilot, lambda: "logit" in titles(app)[1] and subtitle(app).endswith(" s"))
+        assert_shows(app, 0, ours["logit"], GAP)
+        assert_shows(app, 1, others["logit"])
         await pilot.press("v", "v", "d")
         naive = naive_values(others["logit"])["kl"][:, KEPT] - naive_values(ours["logit"])["kl"]
         values = app.explore.query_one(DifferenceGrid).values
         np.testing.assert_allclose(values[:, KEPT], naive, atol=1e-3)
         assert np.isnan(values[:, GAP]).all()
-        await pilot.press("M")
-        await until(pilot, lambda: app.explore.comparison is None and subtitle(app).endswith(" s"))
-        assert app.explore.panes.cursor == place
-        assert_shows(app, "logit", ours["logit"])
-        assert_shows(app, "tuned", ours["tuned"])
+        await pilot.press("minus")
+        await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
+        assert app.explore.panes.cursor == here
+        assert_shows(app, 0, ours["logit"])
+        assert_shows(app, 1, ours["tuned"])
 
 
 async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path) -> None:
@@ -86,31 +86,31 @@ async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path)
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, "you")
         blank = len(ONE) - len("you")
-        assert_shows(app, "tuned", short, range(blank))
-        assert app.explore.columns_of("tuned") == ("",) * blank + tuple("you")
+        assert_shows(app, 1, short, range(blank))
+        assert app.explore.columns_of(1) == ("",) * blank + tuple("you")
         await pilot.press("home")
         column = app.explore.panes.cursor.column
         assert column == 0 and app.explore.place_text(0, 0) == 'row emb · column 0 "H" │ – → next "e" │ –'
-        view = app.explore.query_one("#detail-tuned", CellView)
+        view = app.explore.query_one("#detail-1", CellView)
         await until(pilot, lambda: view.facts is None and str(view.render()) == NO_COLUMN)
-        assert app.explore.query_one("#detail-logit", CellView).facts is not None
-        app.explore.panes.shown_lens = "tuned"
+        assert app.explore.query_one("#detail-0", CellView).facts is not None
+        app.explore.panes.active = 1
         await pilot.press("p")
         assert said(app).endswith(NO_COLUMN)
-        assert "–" in app.explore.grids["tuned"].render_line(1).text
+        assert "–" in app.explore.grids[1].render_line(1).text
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
-        await until(pilot, lambda: app.screen.list_of("logit")._lines)
-        assert not app.screen.list_of("tuned").display
+        await until(pilot, lambda: app.screen.list_of(0)._lines)
+        assert not app.screen.list_of(1).display
         await pilot.press("l", *["l"] * blank)
-        await until(pilot, lambda: app.screen.list_of("tuned")._lines and app.screen.list_of("tuned").display)
+        await until(pilot, lambda: app.screen.list_of(1)._lines and app.screen.list_of(1).display)
         row = app.explore.panes.cursor.row
         here = app.explore.panes.cursor.column - blank
         await until(
             pilot,
-            lambda: int(app.screen.list_of("tuned")._lines[0][2].split()[0]) == short[row, here].argmax(),
+            lambda: int(app.screen.list_of(1)._lines[0][2].split()[0]) == short[row, here].argmax(),
         )
-        shown = [int(numbers.split()[0]) for _, _, numbers in app.screen.list_of("tuned")._lines]
+        shown = [int(numbers.split()[0]) for _, _, numbers in app.screen.list_of(1)._lines]
         assert shown[:20] == np.argsort(-short[row, here], kind="stable")[:20].tolist()
 
 
@@ -121,9 +121,9 @@ async def test_pins_and_finds_are_of_both(opened: Any, tiny_model: Path) -> None
         await pilot.press("up", "p")
         await until(pilot, lambda: app.explore.panel.pins)
         token = app.explore.panel.pins[0].id
-        for lens, logits, kept in (("logit", ours, KEPT), ("tuned", others, range(len(OTHER)))):
+        for side, logits, kept in ((0, ours, KEPT), (1, others, range(len(OTHER)))):
             ranks = (logits > logits[:, :, token, None]).sum(-1)
-            grid = app.explore.grids[lens]
+            grid = app.explore.grids[side]
             await until(pilot, lambda grid=grid, kept=kept: (grid.cells.pin_ranks[:, kept] >= 0).all())
             np.testing.assert_array_equal(grid.cells.pin_ranks[:, kept, 0], ranks)
         await pilot.press("slash", "d", "enter")  # which is in the second prompt alone
@@ -135,7 +135,7 @@ async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, t
         await put_beside(app, pilot, OTHER)
         await pilot.press("i", "end", "!", "enter")
         await until(pilot, lambda: subtitle(app).startswith("11 and 13") and subtitle(app).endswith(" s"))
-        assert_shows(app, "logit", naive_logits(tiny_model, ONE + "!")["tuned"], range(10, 12))
+        assert_shows(app, 0, naive_logits(tiny_model, ONE + "!")["tuned"], range(10, 12))
         await pilot.press("B")
         await until(pilot, lambda: isinstance(app.screen, AskPrompt))
         assert app.screen.query_one(PromptBox).prompt == OTHER
@@ -143,15 +143,15 @@ async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, t
         await until(pilot, lambda: app.screen is app.explore)
         await put_beside(app, pilot, "Hm")
         await until(pilot, lambda: subtitle(app).startswith("11 and 2 ") and subtitle(app).endswith(" s"))
-        assert_shows(app, "tuned", naive_logits(tiny_model, "Hm")["tuned"], range(1, 10))
+        assert_shows(app, 1, naive_logits(tiny_model, "Hm")["tuned"], range(1, 10))
 
 
 async def test_without_a_lens_only_the_logit_lens_compares(opened: Any, tiny_model: Path) -> None:
     async with opened(ONE, lens=False) as (app, pilot):
         await put_beside(app, pilot, OTHER)
-        assert_shows(app, "tuned", naive_logits(tiny_model, OTHER)["logit"])
+        assert_shows(app, 1, naive_logits(tiny_model, OTHER)["logit"])
         await pilot.press("L")
-        assert "No tuned lens for" in said(app)
+        await until(pilot, lambda: "No tuned lens for" in said(app))
 
 
 async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path: Path) -> None:
@@ -169,18 +169,18 @@ async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path:
         await put_beside(app, pilot, OTHER)
         app._open(Chosen(str(other)))
         await until(pilot, lambda: app.explore.model.name == str(other) and subtitle(app).endswith(" s"))
-        assert app.explore.comparison.prompt == OTHER
-        assert_shows(app, "logit", naive_logits(other, ONE)["logit"], GAP)
-        assert_shows(app, "tuned", naive_logits(other, OTHER)["logit"])
+        assert app.explore.sides[1].prompt == OTHER
+        assert_shows(app, 0, naive_logits(other, ONE)["logit"], GAP)
+        assert_shows(app, 1, naive_logits(other, OTHER)["logit"])
 
 
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("a", "neither grows"),
-        ("G", "neither grows"),
-        ("backspace", "neither grows"),
-        ("Y", "M takes a second prompt away first"),
+        ("a", "none grows"),
+        ("G", "none grows"),
+        ("backspace", "none grows"),
+        ("Y", "- takes a second prompt away first"),
     ],
 )
 async def test_what_is_of_one_prompt_says_so(opened: Any, key: str, reason: str) -> None:
@@ -215,33 +215,33 @@ async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_
         await pilot.press("enter")
         await until(pilot, lambda: app.screen._run is not None and len(app.screen._run.cases) == 2)
         await pilot.press("down", "B")
-        await until(pilot, lambda: app.explore.comparison is not None and " and 5 " in subtitle(app))
+        await until(pilot, lambda: app.explore.is_compared and " and 5 " in subtitle(app))
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        assert_shows(app, "tuned", naive_logits(tiny_model, "Three")["tuned"], range(4, 9))
+        assert_shows(app, 1, naive_logits(tiny_model, "Three")["tuned"], range(4, 9))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
-    side = Side(MODEL.name, None, MODEL.dtype, MODEL.vocabulary, "tuned", MODEL.lens)
-    second = "The leaves of the trees are yellow, and the sky above them is"
+    side = replace(MODEL.sides[1], is_own=False)
+    text = "The leaves of the trees are yellow, and the sky above them is"
 
     async def two(pilot: Pilot[None]) -> None:
         await show(pilot)
-        still.explore.post_message(
-            BesideChanged(replace(MODEL, comparison=Comparison(side, side, prompt=second)))
-        )
+        sides = (MODEL.sides[1], replace(side, prompt=text))
+        still.explore.post_message(SidesChanged(replace(MODEL, sides=sides)))
         await pilot.pause()
         columns = (*COLUMNS[:2], "", "", *COLUMNS[4:])
         serial = still.explore.serial
         still.explore.post_message(
-            ReadStarted(serial, columns, 0, MODEL.rows, COLUMNS, (range(2, 4), range(0)))
+            ReadStarted(serial, columns, 0, MODEL.rows, {1: COLUMNS}, (range(2, 4), range(0)))
         )
         texts = dict(enumerate(WORDS))
         for part in on_screen(
             Tile(0, len(COLUMNS) - 2, {"logit": cells(1.0).columns_in(range(2, 8))}), range(2, 4)
         ):
-            still.explore.post_message(TileRead(serial, part, texts))
-        still.explore.post_message(TileRead(serial, Tile(0, len(COLUMNS), {"tuned": cells(2.0)}), texts))
+            tile = SideTile(part.start, part.stop, {0: part.lenses["logit"]})
+            still.explore.post_message(TileRead(serial, tile, texts))
+        still.explore.post_message(TileRead(serial, SideTile(0, len(COLUMNS), {1: cells(2.0)}), texts))
         still.explore.post_message(ReadDone(serial, 0.2))
         await pilot.pause(0.2)
 

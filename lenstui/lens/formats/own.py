@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def save_lens(lens: TunedLens, path: Path) -> None:
 
 
 def open_lens(path: Path) -> TunedLens:
-    """Read a lens, whichever program wrote it.
+    """Read a lens, whichever program wrote it; it knows where it came from.
 
     Args:
         path: our own file, a folder of the `tuned-lens` library or a file in it, a bare state dict of
@@ -47,6 +48,10 @@ def open_lens(path: Path) -> TunedLens:
     Raises:
         LensError: if there is none, it is damaged, or it is something else.
     """
+    return replace(_read(path), file=meant_folder(path) or path)
+
+
+def _read(path: Path) -> TunedLens:
     try:
         if folder := meant_folder(path):
             return read_library_folder(folder)

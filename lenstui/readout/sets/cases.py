@@ -1,13 +1,14 @@
-"""A prompt set read case by case: the last column of each prompt, all rows, both lenses."""
+"""A prompt set read case by case: the last column of each prompt, all rows, every lens."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lenstui.lens.tuned import TunedLens
+from lenstui.lens.lens import Lens, fitting
+from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.readout.cells import (
     NOT_A_NUMBER,
@@ -20,7 +21,7 @@ from lenstui.readout.cells import (
 from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import Case
-from lenstui.readout.tiles import LENSES, read_tiles
+from lenstui.readout.tiles import read_tiles
 from lenstui.support.errors import LensError, first_line
 
 
@@ -76,7 +77,7 @@ class CaseReadout:
         target: the token that stands for the target; its `whole` says whether it is all of that word. None
             without a target.
         target_text: its display text.
-        lenses: by lens name, the tuned one only where there is one.
+        lenses: by lens, under the keys of `lens_keys`.
     """
 
     case: Case
@@ -111,9 +112,8 @@ class FailedCase:
 def read_set(
     model: Model,
     cases: Iterable[Case],
-    lens: TunedLens | None = None,
+    lens: Lens | Sequence[Lens] | None = None,
     *,
-    lenses: Collection[str] = LENSES,
     reading: Reading | None = None,
     exact_targets: bool = False,
 ) -> Iterator[CaseReadout | FailedCase]:
@@ -122,8 +122,8 @@ def read_set(
     Args:
         model: from `load`.
         cases: from `open_prompts` or `read_cases`.
-        lens: a tuned lens for this model.
-        lenses: which lenses to read; the tuned one only where there is one.
+        lens: a lens for this model, beside the logit lens; several for exactly these; None for the logit
+            lens alone.
         reading: rows, final norm, BOS and chat template; None for what goes without saying.
         exact_targets: take targets as they are written, with no space put before them.
 
@@ -138,12 +138,10 @@ def read_set(
         raise LensError(reason)
     if reading.sublayers:
         raise LensError("Prompt sets are read without sublayers.")
-    if lens is not None:
-        lens.check_fits(model.num_blocks, model.d_model)
-        lens = lens.to(model.device)  # once, not for each case
+    lenses = fitting(with_logit_lens(lens, final_norm=reading.final_norm), model)  # once, not for each case
     for case in cases:
         try:
-            yield _read_case(model, case, lens, lenses, reading, exact_targets=exact_targets)
+            yield _read_case(model, case, lenses, reading, exact_targets=exact_targets)
         except LensError as error:
             yield FailedCase(case, str(error))
         except (
@@ -157,8 +155,7 @@ def read_set(
 def _read_case(
     model: Model,
     case: Case,
-    lens: TunedLens | None,
-    lenses: Collection[str],
+    lenses: Sequence[Lens],
     reading: Reading,
     *,
     exact_targets: bool,
@@ -182,13 +179,11 @@ def _read_case(
     (tile,) = read_tiles(
         model,
         prompt,
-        lens,
+        lenses,
         top_k=1,
         pins=[] if target is None else [target.id],
         rows=rows,
         columns=range(columns - 1, columns),
-        lenses=lenses,
-        final_norm=reading.final_norm,
     )
     whole = len(rows) == model.num_blocks + 1
     read = {name: _last_column(cells, whole=whole) for name, cells in tile.lenses.items()}

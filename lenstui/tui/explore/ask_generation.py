@@ -39,28 +39,26 @@ class AskGeneration(BoxScreen[Generation | None]):
     }
     """
 
-    def __init__(self, *, row: int | None, label: str, tuned: bool, seed: int, room: int | None) -> None:
+    def __init__(self, *, row: int | None, label: str, kind: str, seed: int, room: int | None) -> None:
         """Prepare the question.
 
         Args:
             row: index of the row that speaks; None for the last.
             label: of that row.
-            tuned: whether the tuned lens reads it.
+            kind: of lens that reads it.
             seed: of the draws, unless another is typed.
             room: how many tokens the context still takes, or None.
         """
         super().__init__()
-        self._row, self._label, self._tuned, self._seed, self._room = row, label, tuned, seed, room
+        self._row, self._label, self._kind, self._seed, self._room = row, label, kind, seed, room
 
     def compose(self) -> ComposeResult:
         """What will speak, and the numbers."""
         count = _COUNT if self._room is None else min(_COUNT, self._room)
-        lens = "tuned" if self._tuned else "logit"
         what = "The model goes on."
         if self._row is not None:
-            what = (
-                f"Row {self._label} goes on by the {lens} lens: what the model would say if it stopped there."
-            )
+            said = f"Row {self._label} goes on by the {self._kind} lens"
+            what = f"{said}: what the model would say if it stopped there."
         room = "" if self._room is None else f", at most {self._room}"
         with Box("generate", "enter generates · up down · esc closes"):
             yield Label(Text(what), id="generation-what")
@@ -91,7 +89,7 @@ class AskGeneration(BoxScreen[Generation | None]):
         elif seed is None:
             self._say("seed: a whole number")
         else:
-            self.dismiss(Generation(count, self._row, self._tuned, temperature, seed))
+            self.dismiss(Generation(count, self._row, self._kind, temperature, seed))
 
     def _say(self, text: str) -> None:
         wrong = self.query_one("#generation-wrong", Label)

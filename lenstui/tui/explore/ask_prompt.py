@@ -12,8 +12,8 @@ from lenstui.tui.session.history import History
 from lenstui.tui.shared.box import Box, BoxScreen
 
 HINT = """\
-The same lens reads both prompts (L: the other kind), the second one in the right pane. What both \
-begin and end with stands in the same columns. M takes the second one away."""
+The active side reads it (L: another lens), or from the first side the second one. What prompts \
+begin and end with alike stands in the same columns. - takes it away."""
 
 
 class AskPrompt(BoxScreen[str | None]):

@@ -1,15 +1,17 @@
-"""What every key of Explore works on: the open model, the columns that are read, and both panes."""
+"""What every key of Explore works on: the open model, the columns that are read, and the panes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from lenstui.jobs.messages import OpenModel
+from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer, no_translator, says_part
+from lenstui.model.rows import is_sublayer, says_part
+from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
 from lenstui.tui.grid.grid import Grid
-from lenstui.tui.grid.panes import LENSES, Panes
+from lenstui.tui.grid.panes import Panes
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 
@@ -29,20 +31,25 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         self._shown_reading = Reading()
         self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
-        self._right: tuple[str, ...] | None = None  # the same of a second prompt, in the right pane
+        self._others: Mapping[int, tuple[str, ...]] = {}  # the same of sides with a prompt of their own
         self._prompt = ""
         self._counted = ""  # how many columns the prompt has, in words
         self._texts: dict[int, str] = {}  # display texts of tokens
 
     @property
     def panes(self) -> Panes:
-        """Both lenses."""
+        """The sides."""
         return self.query_one(Panes)
 
     @property
-    def grids(self) -> Mapping[str, Grid]:
-        """The grids by lens name."""
+    def grids(self) -> tuple[Grid, ...]:
+        """The grids of the sides, in their order."""
         return self.panes.grids
+
+    @property
+    def sides(self) -> tuple[SideFacts, ...]:
+        """What is on the sides; nothing while no model is open."""
+        return () if self._model is None else self._model.sides
 
     @property
     def model(self) -> OpenModel | None:
@@ -69,9 +76,9 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         """Display texts of its input tokens."""
         return self._columns
 
-    def columns_of(self, lens: str) -> tuple[str, ...]:
-        """Return the display texts of one pane's input tokens; the right pane may show a second prompt."""
-        return self._right if lens == "tuned" and self._right is not None else self._columns
+    def columns_of(self, place: int) -> tuple[str, ...]:
+        """Return the display texts of a side's input tokens: it may read a prompt of its own."""
+        return self._others.get(place, self._columns)
 
     def place_text(self, row: int, column: int) -> str:
         """Which cell this is: its row, and the token of its column in either prompt; then what comes next."""
@@ -81,7 +88,7 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         return f"row {label}{said} · column {column} {self._tokens_at(column)}{follows}"
 
     def _tokens_at(self, column: int) -> str:
-        tokens = dict.fromkeys(self.columns_of(lens)[column] for lens in LENSES)
+        tokens = dict.fromkeys(self.columns_of(place)[column] for place in range(self.panes.count))
         return " │ ".join(f'"{token}"' if token else "–" for token in tokens)
 
     @property
@@ -89,11 +96,11 @@ class GridScreen(LeanScreen[None], AppScreen[None]):
         """Why the cell under the cursor has no token."""
         panes = self.panes
         label = self._rows[panes.cursor.row] if self._rows else ""
-        if panes.cursor.column in panes.grids[panes.lens].gap:
+        if panes.cursor.column in panes.grids[panes.shown].gap:
             return NO_COLUMN
-        cells = panes.grids[panes.lens].cells
+        cells = panes.grids[panes.shown].cells
         if cells is not None and cells.not_numbers[panes.cursor.row, panes.cursor.column]:
             return IN_CELL
         if is_sublayer(label) and panes.shown_grid.is_absent(panes.cursor):
-            return no_translator(label)
+            return no_row(self.sides[panes.shown].kind, label)
         return NOT_READ

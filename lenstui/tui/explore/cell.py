@@ -1,4 +1,4 @@
-"""One cell in full: its likeliest tokens by both lenses, side by side."""
+"""One cell in full: its likeliest tokens on every side."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
 from lenstui.jobs.messages import CellNotRead, CellRead, ReadDone
-from lenstui.jobs.slots import LENSES
+from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer, no_translator
+from lenstui.model.rows import is_sublayer
 from lenstui.tui.explore.base import NO_COLUMN, GridScreen
 from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.shared.lean_screen import LeanScreen
@@ -24,7 +24,7 @@ from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
 CELL_TOKENS = 1000  # tokens that are listed at most
-NO_LENS = "No tuned lens for this model: t trains one, o opens one."
+NO_LENS = "No {} lens for this model: t trains one, o opens one."
 
 
 class CellScreen(LeanScreen[None], AppScreen[None]):
@@ -57,8 +57,8 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             id="cell.right",
         ),
         Binding(
-            "tab", "other_lens", "Other lens", show=False, id="cell.other",
-            tooltip="The other lens, where only one has room",
+            "tab", "next_side", "Next side", show=False, id="cell.other",
+            tooltip="The next side, where only one has room",
         ),
         Binding(
             "colon", "app.command_palette", "Commands", key_display=":", show=False,
@@ -70,33 +70,38 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     def __init__(self, explore: GridScreen) -> None:
         super().__init__()
         self._explore = explore
+        self._places = range(explore.panes.count)
+        self._active = 0
 
     def compose(self) -> ComposeResult:
-        """Which cell, then a list for each lens."""
+        """Which cell, then a list for each side."""
         yield Static(id="cell-title")
         with Horizontal(id="rankings"):
-            for lens in LENSES:
-                with Vertical(id=f"ranking-{lens}", classes="ranking"):
-                    yield TokenList(id=f"tokens-{lens}")
+            for place in self._places:
+                with Vertical(id=f"ranking-{place}", classes="ranking"):
+                    yield TokenList(id=f"tokens-{place}")
                     yield Static(classes="ranking--message")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Read the cell under the cursor."""
-        self.list_of("logit").pair(self.list_of("tuned"))
-        self._show_lens(self._explore.panes.shown_lens)
+        first, *others = map(self.list_of, self._places)
+        first.pair(*others)
+        self._active = self._explore.panes.active
+        self._arrange()
         self.read()
 
     def on_resize(self) -> None:
         """Titles say as much as there is room for."""
-        room = self.size.width // (1 if self.has_class("-narrow") else len(LENSES)) - 6
-        names = self._explore.panes.slots.fitting(lambda names: max(map(cell_len, names.values())) <= room)
-        for lens in LENSES:
-            self.query_one(f"#ranking-{lens}").border_title = Text(names[lens])
+        room = self.size.width // (1 if self.has_class("-narrow") else len(self._places)) - 6
+        titles = self._explore.panes.names.fitting(lambda titles: max(map(cell_len, titles)) <= room)
+        for place in self._places:
+            self.query_one(f"#ranking-{place}").border_title = Text(titles[place])
+        self._arrange()
 
-    def list_of(self, lens: str) -> TokenList:
-        """The list of a lens."""
-        return self.query_one(f"#tokens-{lens}", TokenList)
+    def list_of(self, place: int) -> TokenList:
+        """The list of a side."""
+        return self.query_one(f"#tokens-{place}", TokenList)
 
     def read(self) -> None:
         """Ask for the cell under the cursor; what is shown stays until it comes."""
@@ -114,48 +119,47 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         title = explore.place_text(message.row, message.column)
         shown = Text.assemble(title, (f" · {mark}" if mark else "", "bold"))
         self.query_one("#cell-title", Static).update(shown)
-        for lens in LENSES:
-            ranking = message.rankings.get(lens)
-            missing = no_translator(label) if model.has_two_sides and is_sublayer(label) else NO_LENS
-            if message.column in explore.grids[lens].gap:
+        for place, side in zip(self._places, model.sides, strict=False):
+            ranking = message.rankings.get(place)
+            missing = NO_LENS.format(side.kind)
+            if side.has_lens and is_sublayer(label):
+                missing = no_row(side.kind, label)
+            if message.column in explore.grids[place].gap:
                 missing = NO_COLUMN
             if ranking is not None and not ranking.ids.size:
                 missing = IN_CELL
-            self._say(lens, "" if ranking is not None and ranking.ids.size else missing)
+            self._say(place, "" if ranking is not None and ranking.ids.size else missing)
             if ranking is not None:
-                self.list_of(lens).show(ranking, message.texts)
-                frame = self.query_one(f"#ranking-{lens}")
-                vocabulary = model.vocabulary
-                if model.comparison is not None and lens == "tuned":
-                    vocabulary = model.comparison.right.vocabulary
-                frame.border_subtitle = f"top {len(ranking.ids)} of {vocabulary}"
+                self.list_of(place).show(ranking, message.texts)
+                frame = self.query_one(f"#ranking-{place}")
+                frame.border_subtitle = f"top {len(ranking.ids)} of {side.vocabulary}"
 
     def say(self, text: str) -> None:
         """Why there is no cell."""
-        for lens in LENSES:
-            self._say(lens, text)
+        for place in self._places:
+            self._say(place, text)
 
-    def _say(self, lens: str, text: str) -> None:
-        message = self.query_one(f"#ranking-{lens} .ranking--message", Static)
+    def _say(self, place: int, text: str) -> None:
+        message = self.query_one(f"#ranking-{place} .ranking--message", Static)
         message.update(shown(text))
-        message.display, self.list_of(lens).display = bool(text), not text
+        message.display, self.list_of(place).display = bool(text), not text
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll both lists."""
+        """Scroll all lists."""
         self._leader.scroll_by(lines)
 
     def action_page(self, pages: int) -> None:
-        """Scroll both lists by pages."""
+        """Scroll all lists by pages."""
         self._leader.scroll_by(pages * self._leader.page)
 
     @property
     def _leader(self) -> TokenList:
-        """The one that leads: the lists of both lenses are of one length, but one may not be shown."""
-        return self.list_of("tuned" if self.list_of("tuned").size else "logit")
+        """The one that leads: the lists of all sides are of one length, but one may not be shown."""
+        return self.list_of(next(place for place in (*reversed(self._places), 0) if self.list_of(place).size))
 
     def action_move(self, down: int, right: int) -> None:
         """Go to a neighbouring cell."""
-        grid = self._explore.grids["logit"]
+        grid = self._explore.grids[0]
         before = grid.cursor
         grid.action_move(down, right)
         if grid.cursor == before:
@@ -164,13 +168,16 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         else:
             self.read()
 
-    def action_other_lens(self) -> None:
-        """Show the other lens, where there is room for one."""
-        self._show_lens("tuned" if self.has_class("-logit") else "logit")
+    def action_next_side(self) -> None:
+        """Show the next side, where there is room for one."""
+        self._active = (self._active + 1) % len(self._places)
+        self._arrange()
 
-    def _show_lens(self, lens: str) -> None:
-        for name in LENSES:
-            self.set_class(name == lens, f"-{name}")
+    def _arrange(self) -> None:
+        """Show all sides, or where they have no room the active one."""
+        for place in self._places:
+            shows = not self.has_class("-narrow") or place == self._active
+            self.query_one(f"#ranking-{place}").display = shows
 
 
 class ExploreCell(GridScreen):
@@ -179,7 +186,7 @@ class ExploreCell(GridScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter", "open_cell", "Top tokens", show=False, key_display="enter", id="explore.open_cell",
-            tooltip="The cell's likeliest tokens, by both lenses, in full",
+            tooltip="The cell's likeliest tokens, on every side, in full",
         ),
     ]  # fmt: skip
 

@@ -11,9 +11,9 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
 
-from lenstui.jobs.slots import Slots
+from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer, no_translator
+from lenstui.model.rows import is_sublayer
 from lenstui.readout.cells import Cells
 from lenstui.tui.explore.detail import CellFacts, Detail
 from lenstui.tui.explore.pin_line import PinLine
@@ -21,6 +21,7 @@ from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.pins import PLOTTED, Pinned, numbers_at, without_token
 from lenstui.tui.grid.settling import of_column
+from lenstui.tui.shared.side_names import SideNames
 
 if TYPE_CHECKING:
     from lenstui.tui.explore.pin_plot import PinPlot
@@ -55,11 +56,12 @@ class CellPanel(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._plot: PinPlot | None = None
-        self.slots = Slots()
-        self._cells: Mapping[str, Cells | None] = {}
+        self.names = SideNames()
+        self.kinds: Sequence[str] = ()  # of lens, on each side
+        self._cells: Sequence[Cells | None] = ()
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
-        self.missing: Mapping[str, str] = {}  # why a lens has no cell here at all
+        self.missing: Mapping[int, str] = {}  # why a side has no cell here at all
 
     def compose(self) -> ComposeResult:
         """The pins above, the rest side by side."""
@@ -78,14 +80,14 @@ class CellPanel(Vertical):
 
     def forget(self) -> None:
         """There is no cell."""
-        self._cells = {}
-        self.query_one(Detail).show("", None, None)
+        self._cells = ()
+        self.query_one(Detail).show("", [None] * len(self.names.brief))
         self._show_pins()
 
     def show(
         self,
         title: str,
-        cells: Mapping[str, Cells | None],
+        cells: Sequence[Cells | None],
         cursor: Cursor,
         rows: Sequence[str],
         texts: Mapping[int, str],
@@ -94,31 +96,28 @@ class CellPanel(Vertical):
 
         Args:
             title: which cell it is.
-            cells: all cells of each lens, None where nothing is read.
+            cells: all cells of each side, None where nothing is read.
             cursor: the cell.
             rows: labels of the rows.
             texts: display texts, at least of the top tokens.
         """
         self._cells, self._cursor, self._rows = cells, cursor, rows
-        brief, row, column = self.slots.brief, cursor.row, cursor.column
-        facts = {
-            lens: None if of_lens is None else CellFacts.of(brief[lens], of_lens, row, column, texts)
-            for lens, of_lens in cells.items()
-        }
-        not_tuned = {"tuned": no_translator(rows[row])} if is_sublayer(rows[row]) and cells["tuned"] else {}
-        no_numbers = {
-            lens: IN_CELL
-            for lens, of_lens in cells.items()
-            if of_lens is not None and of_lens.not_numbers[row, column]
-        }
-        named = {brief[lens]: of_lens for lens, of_lens in cells.items()}
-        self.query_one(Detail).show(
-            title,
-            facts["logit"],
-            facts["tuned"],
-            settled=of_column(named, rows, column),
-            nothing={**not_tuned, **self.missing, **no_numbers},
-        )
+        row, column, label = cursor.row, cursor.column, rows[cursor.row]
+        sides = list(zip(self.names.brief, cells, strict=True))
+        facts = [
+            None if of_side is None else CellFacts.of(name, of_side, row, column, texts)
+            for name, of_side in sides
+        ]
+        nothing: dict[int, str] = {}
+        for place, (fact, of_side) in enumerate(zip(facts, cells, strict=True)):
+            if fact is None and of_side is not None and is_sublayer(label):
+                nothing[place] = no_row(self.kinds[place], label)
+            if place in self.missing:
+                nothing[place] = self.missing[place]
+            if of_side is not None and of_side.not_numbers[row, column]:
+                nothing[place] = IN_CELL
+        settled = of_column(dict(sides), rows, column)
+        self.query_one(Detail).show(title, facts, settled=settled, nothing=nothing)
         self._show_pins()
 
     # ── pins ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,16 +169,17 @@ class CellPanel(Vertical):
         if not self.pins:
             return
         row, column = self._cursor.row, self._cursor.column
-        read = {lens: cells for lens, cells in self._cells.items() if cells is not None}
         numbers = {
-            self.slots.brief[lens]: numbers_at(cells, len(self.pins), row, column)
-            for lens, cells in read.items()
+            name: numbers_at(cells, len(self.pins), row, column)
+            for name, cells in zip(self.names.brief, self._cells, strict=False)
+            if cells is not None
         }
         line = self.query_one(PinLine)
         line.pins, line.numbers = self.pins, numbers
         self.query_one(PinList).show(self.pins, numbers)
-        if self._plot is not None and self._plot.display and read:
-            self._plot.show(self.pins, read, self._rows, column, self.slots, plotted=self.plotted)
+        if self._plot is not None and self._plot.display and numbers:
+            names = self.names.brief
+            self._plot.show(self.pins, self._cells, self._rows, column, names, plotted=self.plotted)
 
     @on(PinList.Unpinned)
     def unpin(self, message: PinList.Unpinned) -> None:

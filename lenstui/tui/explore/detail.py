@@ -1,9 +1,9 @@
-"""The cell under the cursor, in full, for both lenses."""
+"""The cell under the cursor, in full, for every side."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +14,8 @@ from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from lenstui.lens.kinds import lens_kinds
+from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.cells import Cells
 from lenstui.readout.values import nats_text, rank_text
 from lenstui.support.cell_width import fit
@@ -24,10 +26,10 @@ _ONE_LINE = 64  # cells that all numbers take at the most, in short
 
 @dataclass(frozen=True, slots=True)
 class CellFacts:
-    """One cell of one lens.
+    """One cell of one side.
 
     Attributes:
-        lens: name of the lens.
+        lens: what the side is called.
         tokens: display text and probability of its likeliest tokens, best first.
         entropy: nats.
         kl: KL(final ‖ lens), nats.
@@ -102,7 +104,7 @@ class CellView(Widget):
 
 
 class Detail(Horizontal):
-    """The cell under the cursor, for the logit lens on the left and the tuned lens on the right."""
+    """The cell under the cursor, for the sides from left to right."""
 
     DEFAULT_CSS = """
     Detail {
@@ -114,25 +116,34 @@ class Detail(Horizontal):
     """
 
     def compose(self) -> ComposeResult:
-        """One view a lens."""
-        yield CellView(id="detail-logit")
-        yield CellView(id="detail-tuned")
+        """One view a side."""
+        for place in range(MOST_SIDES):
+            view = CellView(id=f"detail-{place}")
+            view.display = place < len(lens_kinds()[:2])
+            yield view
 
     def show(
         self,
         title: str,
-        logit: CellFacts | None,
-        tuned: CellFacts | None,
+        sides: Sequence[CellFacts | None],
         *,
         settled: str = "",
-        nothing: Mapping[str, str] | None = None,
+        nothing: Mapping[int, str] | None = None,
     ) -> None:
-        """Show a cell, where its column is settled, and why a lens has no facts of it."""
+        """Show a cell.
+
+        Args:
+            title: which one.
+            sides: its facts on each side, None where there are none.
+            settled: where its column settles.
+            nothing: why a side has no facts of it, by place.
+        """
         self.border_title, self.border_subtitle = Text(title), settled
-        for lens, facts in (("logit", logit), ("tuned", tuned)):
-            view = self.query_one(f"#detail-{lens}", CellView)
-            view.nothing = (nothing or {}).get(lens, "")
-            view.facts = facts
+        for place, view in enumerate(self.query(CellView)):
+            view.display = place < len(sides)
+            if view.display:
+                view.nothing = (nothing or {}).get(place, "")
+                view.facts = sides[place]
 
 
 def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> list[Text]:

@@ -1,4 +1,4 @@
-"""What Explore does to show the difference of the lenses in place of both."""
+"""What Explore does to show the difference of two sides in place of all."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from lenstui.tui.explore.base import GridScreen
 
 NOTHING_READ = "Nothing is read yet: there is no difference to show."
 NO_LENS = "No tuned lens for this model, so there is no difference: t trains one, o opens one."
-OF_BOTH = "The difference is of both lenses: d goes back to each of them."
+ONE_SIDE = "There is one side, and so no difference: + adds another."
+OF_BOTH = "The difference is of both sides: d goes back to each of them."
 
 
 class ExploreDifference(GridScreen):
-    """Explore with the difference of the lenses."""
+    """Explore with the difference of two sides."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "d", "difference", "Difference", show=False, id="explore.difference",
-            tooltip="The right pane minus the left one, and back",
+            tooltip="The active side minus the first, or the second minus it; and back",
         ),
     ]  # fmt: skip
 
     def action_difference(self) -> None:
-        """The difference in place of both lenses, or the other way round."""
+        """The difference in place of the sides, or the other way round."""
         panes = self.panes
-        if panes.difference or panes.grids["tuned"].display:
+        second = panes.pair[1]
+        if panes.difference or (second < panes.count and panes.grids[second].display):
             panes.difference = not panes.difference
         elif self.model is None or not self.columns:
             self._tell(NOTHING_READ)
+        elif panes.count == 1:
+            self._tell(ONE_SIDE)
         else:
             self._tell(NO_LENS)

@@ -16,15 +16,19 @@ from lenstui.export.shape import ALL_VALUES, Shape
 from lenstui.jobs.export import Order
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import COPIES, FILES, THINGS, Thing
+from lenstui.lens.names import keys_of
+from lenstui.opening.side_facts import are_of_one_prompt
 from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
 from lenstui.tui.explore.growth import ExploreGrowth
 from lenstui.tui.explore.pins import ExplorePins
+from lenstui.tui.shared.side_names import side_name
 from lenstui.tui.shared.textual_hacks import painted
 
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
+ALONE = "A command is of one model and prompt, and other sides are on screen: - takes {} away first."
 NOTHING = "Nothing is read yet: there is nothing to take away."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
@@ -73,7 +77,7 @@ class ExploreExport(ExploreGrowth, ExplorePins):
 
     def action_copy_cell(self) -> None:
         """Copy what the cell under the cursor shows."""
-        cursor, cells = self.panes.cursor, self.grids[self.panes.lens].cells
+        cursor, cells = self.panes.cursor, self.grids[self.panes.shown].cells
         if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
             self._tell(self._why_no_token if self.columns else NOTHING)
             return
@@ -84,13 +88,19 @@ class ExploreExport(ExploreGrowth, ExplorePins):
         """Copy the command that reads the same."""
         if not self.columns:
             self._tell(NOTHING)
-            return
-        self._app.exports.take_command(self._order(None))
+        elif not are_of_one_prompt(self.sides):
+            other = next(side for side in self.sides if not side.is_own)
+            self._tell(ALONE.format(side_name(other, self.sides)))
+        else:
+            self._app.exports.take_command(self._order(None))
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
-        """What can be taken: to files, and to the clipboard."""
-        return FILES, COPIES
+        """What can be taken: to files, and to the clipboard.
+
+        Of several models or prompts there is a picture: every other file is of one model and one prompt.
+        """
+        return (FILES, COPIES) if are_of_one_prompt(self.sides) else ([THINGS["screen"]], [])
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
@@ -139,18 +149,27 @@ class ExploreExport(ExploreGrowth, ExplorePins):
     def _order(self, path: Path | None) -> Order:
         self._orders += 1
         shape = Shape(output=path, value=self.panes.value.key, diff=self.panes.difference)
-        return Order(self._orders, self.serial, shape, self._app.start, self._depth_shown)
+        return Order(
+            self._orders, self.serial, shape, self._app.start, self._depth_shown, places=self._places
+        )
+
+    @property
+    def _places(self) -> tuple[int, ...]:
+        """The sides that are taken: of a difference its two; empty for all."""
+        return self.panes.pair if self.panes.difference else ()
 
     @property
     def _depth_shown(self) -> int:
-        return max(self.panes.grids["logit"].depth, 1)
+        return max(self.grids[0].depth, 1)
 
     def _clip(self, part: str) -> str | None:
         """A part of what is on screen as text; None if it is not read yet, which is said."""
         lenses: dict[str, Cells] = {}
-        for lens, grid in self.grids.items():
+        keys = keys_of([(side.kind, side.lens) for side in self.sides])
+        for place in self._places or range(len(keys)):
+            grid = self.grids[place]
             if grid.display and grid.cells is not None:
-                lenses[lens] = grid.cells
+                lenses[keys[place]] = grid.cells
         pins = tuple(pin.text for pin in self.panel.pins)
         clip = Clip(self.rows, self._columns, lenses, self._texts, self.panes.value, pins)
         cursor = self.panes.cursor

@@ -12,7 +12,6 @@ from lenstui.model.tokens import visible
 from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.base import GridScreen
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.grid.panes import LENSES
 
 NOTHING_READ = "Nothing is read yet: there is no column to go to."
 FIND_HINT = """\
@@ -72,8 +71,8 @@ class ExploreFind(GridScreen):
     def _go_on(self, step: int, *, stay: bool = False) -> None:
         """From the cursor on, round and round; `stay` where that very column will do."""
         sought = visible(self._sought)
-        both = zip(*(self.columns_of(lens) for lens in LENSES), strict=True)
-        found = [i for i, texts in enumerate(both) if any(sought.casefold() in t.casefold() for t in texts)]
+        sides = zip(*(self.columns_of(place) for place in range(self.panes.count)), strict=True)
+        found = [i for i, texts in enumerate(sides) if any(sought.casefold() in t.casefold() for t in texts)]
         if not found:
             self._tell(f'No column has "{sought}".')
             return
@@ -123,4 +122,4 @@ class ExploreFind(GridScreen):
 
     def _go_to_cell(self, row: int, column: int) -> None:
         self.panes.focus_grid()
-        self.grids["logit"].go_to(Cursor(row, column))
+        self.grids[0].go_to(Cursor(row, column))

@@ -47,20 +47,20 @@ class ExploreFirstRow(ExploreFind):
         self._tell(message.text)
 
     def on_word_found(self, message: WordFound) -> None:
-        """Go there by the lens that is shown, and say what each lens has."""
+        """Go there on the active side, and say what each side has."""
         column, stream = self.panes.cursor.column, stream_places(self.rows)
         read = {
-            lens: grid.cells.top_ids[stream, :, 0]
-            for lens, grid in self.grids.items()
+            place: grid.cells.top_ids[stream, :, 0]
+            for place, grid in enumerate(self.grids)
             if grid.display and grid.cells is not None and grid.cells.top_ids[-1, column, 0] != NOT_READ
         }
-        lenses = sorted(read, key=lambda lens: lens != self.panes.lens)
-        if not lenses:
+        sides = sorted(read, key=lambda place: place != self.panes.shown)
+        if not sides:
             self._tell("This column is not read yet.")
             return
-        spoken, labels = self.panes.slots.spoken, [self.rows[place] for place in stream]
-        sought, shown = Sought(message.word, message.tokens, message.whole), lenses[0]
-        said = first_row_text(sought, {spoken[lens]: read[lens] for lens in lenses}, labels, column) + "."
+        spoken, labels = self.panes.names.spoken, [self.rows[place] for place in stream]
+        sought, shown = Sought(message.word, message.tokens, message.whole), sides[0]
+        said = first_row_text(sought, {spoken[place]: read[place] for place in sides}, labels, column) + "."
         rows = first_rows(read[shown], sought.ids)
         if rows[column] >= 0:
             self._go_to_cell(stream[rows[column]], column)
@@ -69,9 +69,9 @@ class ExploreFirstRow(ExploreFind):
             said += f" The {spoken[shown]} has it in {self._named(shown, elsewhere, column)}."
         self._tell(said, seconds=8)
 
-    def _named(self, lens: str, columns: Sequence[int], column: int) -> str:
-        """Some of the columns of a pane, the nearest to one of them first."""
+    def _named(self, place: int, columns: Sequence[int], column: int) -> str:
+        """Some of the columns of a side, the nearest to one of them first."""
         ordered = sorted(columns, key=lambda other: abs(other - column))
-        named = ", ".join(f'{other} "{self.columns_of(lens)[other]}"' for other in ordered[:_NEAREST])
+        named = ", ".join(f'{other} "{self.columns_of(place)[other]}"' for other in ordered[:_NEAREST])
         more = f" and {len(ordered) - _NEAREST} more" if len(ordered) > _NEAREST else ""
         return f"column{'s' * (len(ordered) > 1)} {named}{more}" if columns else "no column that is read"

@@ -76,12 +76,12 @@ class ExploreGrowth(GridScreen):
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def action_append(self) -> None:
-        """Append the likeliest token of the cell under the cursor, by the lens that is shown."""
+        """Append the likeliest token of the cell under the cursor, on the active side."""
         token = self.panes.token
         if token is None:
             self._tell(self._why_no_token)
         elif self._can_grow():
-            self.panes.grids["logit"].move_to(Cursor(self.panes.cursor.row, len(self.columns) - 1))
+            self.grids[0].move_to(Cursor(self.panes.cursor.row, len(self.columns) - 1))
             self._grow((*self._tail, token))
 
     def action_step_back(self) -> None:
@@ -106,17 +106,17 @@ class ExploreGrowth(GridScreen):
             screen = AskGeneration(
                 row=None if last else row,
                 label=self.rows[row],
-                tuned=self._speaks_tuned and not last,
+                kind=self._speaking_kind,
                 seed=self._seed,
                 room=room,
             )
             self.app.push_screen(screen, self._generate)
 
     @property
-    def _speaks_tuned(self) -> bool:
-        """Whether a row of the open model speaks by its tuned lens."""
-        comparison = None if self.model is None else self.model.comparison
-        return (self.panes.lens if comparison is None else comparison.left.kind) == "tuned"
+    def _speaking_kind(self) -> str:
+        """The kind of lens by which a row of the open model speaks: the active side's, if it is of that."""
+        side = self.sides[self.panes.shown]
+        return (side if side.is_own else self.sides[0]).kind
 
     def _generate(self, how: Generation | None) -> None:
         if how is None:
@@ -146,7 +146,7 @@ class ExploreGrowth(GridScreen):
         return False
 
     def _grow(self, tail: tuple[int, ...], how: Generation | None = None) -> None:
-        read = [grid.read_columns for grid in self.grids.values() if grid.display]
+        read = [grid.read_columns for grid in self.grids if grid.display]
         self._stem, self._tail = self.stem, tail
         self._serial += 1
         self._generating = None if how is None else self._serial
@@ -167,7 +167,7 @@ class ExploreGrowth(GridScreen):
         last = len(self._columns) - 1
         panes.resize_to(self._columns)
         if at_end:
-            self.grids["logit"].move_to(Cursor(panes.cursor.row, last))
+            self.grids[0].move_to(Cursor(panes.cursor.row, last))
         self._counted = f"{last + 1} token{'s' * (last > 0)}"
         if message.tail:
             self._counted += f" · {len(message.tail)} appended"

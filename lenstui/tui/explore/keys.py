@@ -23,7 +23,7 @@ KEYS: list[BindingType] = [
     ),
     Binding("r", "flip", "Flip", show=False, tooltip="Last row on top, or at the bottom", id="explore.flip"),
     Binding(
-        "tab", "other_pane", "Other lens", show=False, tooltip="Go to the other lens",
+        "tab", "other_pane", "Next side", show=False, tooltip="Go to the next side",
         id="explore.other",
     ),
     Binding("t", "app.train", "Train", tooltip="Train a tuned lens for the open model", id="app.train"),

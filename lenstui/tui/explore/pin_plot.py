@@ -1,4 +1,4 @@
-"""The pins' probability, rank or log-probability by row, at the cursor's column, for both lenses."""
+"""The pins' probability, rank or log-probability by row, at the cursor's column, for every side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from textual_hires_canvas import HiResMode
 
-from lenstui.jobs.slots import Slots
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.values import nats_text
@@ -16,6 +15,8 @@ from lenstui.tui.grid.pins import PLOTTED, Pinned
 from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.tui.shared.plot import Plot
 
+# How the curves of the sides after the first are drawn.
+_LINES = {1: ("lines", HiResMode.BRAILLE), 2: ("blocks", HiResMode.QUADRANT)}
 _LEAST_TOP = 1e-5  # below that a curve of probabilities may lie flat
 
 
@@ -69,7 +70,7 @@ PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
 
 
 class PinPlot(Plot):
-    """The pins' values by row: a digit per pin for the logit lens, a line per pin for the tuned lens."""
+    """The pins' values by row: a digit per pin for the first side, a line per pin for each other side."""
 
     DEFAULT_CSS = """
     PinPlot {
@@ -87,10 +88,10 @@ class PinPlot(Plot):
     def show(
         self,
         pins: Sequence[Pinned],
-        cells: Mapping[str, Cells],
+        cells: Sequence[Cells | None],
         rows: Sequence[str],
         column: int,
-        slots: Slots,
+        names: Sequence[str],
         *,
         plotted: str = PLOTTED[0],
     ) -> None:
@@ -98,48 +99,39 @@ class PinPlot(Plot):
 
         Args:
             pins: what is pinned.
-            cells: of each lens that is read.
+            cells: of each side, None where nothing is read.
             rows: labels of all rows.
             column: of the cursor.
-            slots: what the lenses are called.
+            names: what the sides are called.
             plotted: which of the pins' numbers, one of `PLOTTED`.
         """
         places = stream_places(rows)
         rows = [rows[place] for place in places]
         number = PLOTTED_NUMBERS[plotted]
         curves = {
-            lens: number.of(of_lens)[places, column]
-            for lens, of_lens in cells.items()
-            if of_lens.pin_logprobs.shape[2] == len(pins)
+            place: number.of(of_side)[places, column]
+            for place, of_side in enumerate(cells)
+            if of_side is not None and of_side.pin_logprobs.shape[2] == len(pins)
         }
         self.border_title = number.title
-        self.border_subtitle = f"digits: {slots.brief['logit']}"
-        if "tuned" in curves:
-            self.border_subtitle += f" · lines: {slots.brief['tuned']}"
-        by_lens = ((lens, curve.tobytes()) for lens, curve in curves.items())
-        drawn = (tuple(pins), tuple(rows), plotted, *by_lens)
+        marks = [f"digits: {names[0]}", *(f"{_LINES[place][0]}: {names[place]}" for place in curves if place)]
+        self.border_subtitle = " · ".join(marks)
+        by_side = ((place, curve.tobytes()) for place, curve in curves.items())
+        drawn = (tuple(pins), tuple(rows), plotted, *by_side)
         if drawn == self.drawn:
             return
         self.drawn = drawn
         self.clear()
         axis = number.axis(list(curves.values()))
         self.scale(rows, axis)
-        heights = {lens: axis.height(curve) for lens, curve in curves.items()}
-        for place, pin in enumerate(pins):
-            if "tuned" in heights:
-                self.plot(
-                    range(len(rows)),
-                    heights["tuned"][:, place],
-                    line_style=pin.colour,
-                    hires_mode=HiResMode.BRAILLE,
-                )
-        for place, pin in enumerate(pins):
-            if "logit" in heights:
-                self.scatter(
-                    range(len(rows)),
-                    heights["logit"][:, place],
-                    marker=str(place + 1),
-                    marker_style=pin.colour,
-                )
+        heights = {place: axis.height(curve) for place, curve in curves.items()}
+        for place, of_side in heights.items():
+            for index, pin in enumerate(pins) if place else ():
+                _, mode = _LINES[place]
+                self.plot(range(len(rows)), of_side[:, index], line_style=pin.colour, hires_mode=mode)
+        for index, pin in enumerate(pins) if 0 in heights else ():
+            self.scatter(
+                range(len(rows)), heights[0][:, index], marker=str(index + 1), marker_style=pin.colour
+            )
         if self.size:
             self.render()  # now: while it is painted would have it painted twice

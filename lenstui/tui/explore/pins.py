@@ -119,7 +119,7 @@ class ExplorePins(GridScreen):
         """The numbers of the pins that stay are there still; the others are to be read."""
         before = [pin.id for pin in message.before]
         places = [before.index(pin.id) if pin.id in before else -1 for pin in message.after]
-        for grid in self.grids.values():
+        for grid in self.grids:
             grid.repin(places)
         value = self.panes.value
         self.panes.pins = tuple(pin.text for pin in message.after)

@@ -1,9 +1,9 @@
-"""Explore: the prompt, both lenses side by side, and the cell under the cursor."""
+"""Explore: the prompt, its sides beside each other, and the cell under the cursor."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
-from lenstui.jobs.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TunedRead
+from lenstui.jobs.fit_messages import BUSY, UNDER_WAY, FitChanged, Phase, TrainingRead
 from lenstui.jobs.messages import (
     LensOpened,
     LoadFailed,
@@ -24,25 +24,28 @@ from lenstui.jobs.messages import (
     ReadStarted,
     TileRead,
 )
-from lenstui.jobs.slots import Slots
+from lenstui.lens.kinds import TUNED
 from lenstui.model.not_finite import not_numbers_remark
+from lenstui.opening.side_facts import SideFacts
+from lenstui.opening.sides import MOST_SIDES
 from lenstui.tui.explore.base import NO_COLUMN
 from lenstui.tui.explore.cell import ExploreCell
 from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.comparison import ExploreComparison
 from lenstui.tui.explore.crystallization import ExploreCrystallization
 from lenstui.tui.explore.decompose import ExploreDecompose
-from lenstui.tui.explore.difference import OF_BOTH
+from lenstui.tui.explore.difference import OF_BOTH, ONE_SIDE
 from lenstui.tui.explore.first_row import ExploreFirstRow
 from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.prompt_set import ExplorePromptSet
 from lenstui.tui.explore.repaint import Repaint
 from lenstui.tui.grid.grid import Grid
-from lenstui.tui.grid.panes import LENSES, Panes
+from lenstui.tui.grid.panes import Panes
 from lenstui.tui.session.history import History
 from lenstui.tui.shared.fit_words import outcome
 from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.side_names import SideNames
 from lenstui.tui.shared.status_bar import StatusBar
 
 TOP_K = 10  # tokens that each cell keeps, for the detail
@@ -50,10 +53,15 @@ REST = 0.05  # seconds that the cursor must rest before the detail follows
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"
 NO_LENS = """\
-No tuned lens for this model.
+No {} lens for this model.
 
 t trains one,
 o opens one."""
+
+
+def no_lens(side: SideFacts) -> str:
+    """Return what a side says that has no lens of its kind."""
+    return NO_LENS.format(side.kind)
 
 
 class Explore(
@@ -85,7 +93,7 @@ class Explore(
         self._rest: Timer | None = None
         self._leave_prompt = True  # for the grid, once the columns are known
         self._is_asked_for: bool | None = None  # the prompt, by the user; None: it has the focus at first
-        self._kept: Collection[str] = ()  # lenses whose cells stay, and the cursor with them
+        self._kept: Collection[int] = ()  # sides whose cells stay, and the cursor with them
         self._repaint = Repaint()
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -156,9 +164,10 @@ class Explore(
         if before is None or (before.name, before.vocabulary) != (model.name, model.vocabulary):
             self.panel.pins = ()  # they are tokens of another model
         self.fold()
-        self.panes.empty("logit", model.rows, model.vocabulary, "")
-        self.panes.empty("tuned", model.rows, model.vocabulary, "" if model.has_two_sides else NO_LENS)
-        self._rows, self._columns, self._right = model.rows, (), None
+        for place, side in enumerate(model.sides):
+            message_there = "" if side.has_lens else no_lens(side)
+            self.panes.empty(place, model.rows, model.vocabulary, message_there)
+        self._rows, self._columns, self._others = model.rows, (), {}
         self.panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
         self._read(self._prompt)
@@ -167,12 +176,18 @@ class Explore(
         """Read the prompt again, with the cursor where it is; of the grids only one changes."""
         self._describe(message.model)
         if self._columns:
-            self._read(self._prompt, leave_prompt=False, kept=["tuned" if self.comparison else "logit"])
+            self._read(self._prompt, leave_prompt=False, kept=self._not_through_lens_in_use)
+
+    @property
+    def _not_through_lens_in_use(self) -> Sequence[int]:
+        """The sides whose cells stay as they are where the open model gets another fitted lens."""
+        return [place for place, side in enumerate(self.sides) if not side.is_own or side.lens is None]
 
     def _describe(self, model: OpenModel) -> None:
         """What the lines above the prompt say of the model and its lens."""
         self._model = model
-        self.panes.slots = self.panel.slots = Slots.of(model.comparison)
+        self.panes.names = self.panel.names = SideNames.of(model.sides)
+        self.panel.kinds = [side.kind for side in model.sides]
         self.app.clear_notifications()
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
@@ -210,7 +225,7 @@ class Explore(
         if self._awaited and self._columns:
             self.panes.focus_grid()
 
-    def _read(self, text: str, *, leave_prompt: bool = True, kept: Collection[str] = ()) -> None:
+    def _read(self, text: str, *, leave_prompt: bool = True, kept: Collection[int] = ()) -> None:
         self._leave_prompt = leave_prompt
         self._kept = () if self._awaited else kept  # cells that are about to go are not kept
         if not text:
@@ -244,30 +259,31 @@ class Explore(
         """Lay out the columns, and go to the last one: there the model speaks."""
         if message.serial != self._serial or self._model is None:
             return
-        panes, model, gaps = self.panes, self._model, dict(zip(LENSES, message.gaps, strict=True))
+        panes, model = self.panes, self._model
         self._awaited = False
-        as_before = (self._rows, self._columns, self._right) == (message.rows, message.columns, message.right)
+        now = (message.rows, message.columns, message.others)
+        as_before = (self._rows, self._columns, self._others) == now
         kept = self._kept if panes.has_cells and as_before else ()
         cursor = panes.cursor if kept else self.place_in(message)
-        self._rows, self._columns, self._right = message.rows, message.columns, message.right
+        self._rows, self._columns, self._others = now
         self._repaint = Repaint()
         box = self.query_one(PromptBox)
-        counts = [len(self.columns_of(lens)) - len(gap) for lens, gap in gaps.items()]
-        count = " and ".join(map(str, counts if message.right else counts[:1]))
+        counts = [len(message.columns_of(i)) - len(message.gap_of(i)) for i in (0, *message.others)]
+        count = " and ".join(map(str, counts))
         count += f" token{'s' * (count != '1')}"
         if message.dropped:
             count += f" · {message.dropped} dropped from the front: the context is {self._model.context}"
         self._counted = count
         box.border_subtitle = f"{count} · reading …"
         cursor, self.first_cursor = self.first_cursor or cursor, None
-        for lens in LENSES:
-            if lens == "tuned" and not model.has_two_sides and not panes.in_training:
-                if panes.grids[lens].columns:  # of a prompt before, through a lens that is no more
-                    panes.empty(lens, message.rows, model.vocabulary, NO_LENS)
-                panes.pane(lens).say(NO_LENS)
-            elif lens not in kept or not panes.grids[lens].display:
-                columns = self.columns_of(lens)
-                panes.lay_out(lens, message.rows, columns, model.vocabulary, cursor, gap=gaps[lens])
+        for place, side in enumerate(self.sides):
+            if not side.has_lens and panes.training != place:
+                if panes.grids[place].columns:  # of a prompt before, through a lens that is no more
+                    panes.empty(place, message.rows, model.vocabulary, no_lens(side))
+                panes.pane(place).say(no_lens(side))
+            elif place not in kept or not panes.grids[place].display:
+                columns, gap = message.columns_of(place), message.gap_of(place)
+                panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
         if not kept:
             panes.rescale()
         if self._leave_prompt and not self._is_at_prompt:
@@ -279,10 +295,10 @@ class Explore(
             return
         self._texts.update(message.texts)
         grids = self.grids
-        for lens, cells in message.tile.lenses.items():
+        for place, cells in message.tile.sides.items():
             # A fit has a lens before the screen hears of it: there is no grid for its cells yet.
-            if message.tile.stop <= len(grids[lens].columns):
-                grids[lens].add(message.tile.start, cells, message.texts)
+            if place < len(grids) and message.tile.stop <= len(grids[place].columns):
+                grids[place].add(message.tile.start, cells, message.texts)
         self.panes.rescale()
         self._show_detail()
 
@@ -302,10 +318,10 @@ class Explore(
             self.notify(remark, title="Not a number", severity="warning", timeout=15, markup=False)
 
     def _read_pins(self) -> None:
-        self._read(self._prompt, leave_prompt=False, kept=LENSES)
+        self._read(self._prompt, leave_prompt=False, kept=range(len(self.sides)))
 
     def _read_again(self) -> None:
-        self._read(self._prompt, leave_prompt=False, kept=["tuned"])
+        self._read(self._prompt, leave_prompt=False, kept=[])
 
     def _read_anew(self) -> None:
         self._read(self._prompt, leave_prompt=False)
@@ -324,7 +340,7 @@ class Explore(
         status = message.status
         bar = self.query_one(StatusBar)
         bar.fit = status if status.phase in BUSY else None
-        in_training = status.phase in UNDER_WAY
+        in_training = TUNED if status.phase in UNDER_WAY else None
         if in_training != self._in_training:
             self._in_training = in_training
             self._mark_training()
@@ -336,30 +352,32 @@ class Explore(
         elif in_training and status.progress is not None and self._columns:
             self._repaint.changed((status.progress.stage, status.progress.step))
             if self._repaint.is_due():
-                self._app.request_tuned(self._serial, self.panes.columns_on_screen)
+                self._app.request_in_training(self._serial, self.panes.columns_on_screen)
 
-    def on_tuned_read(self, message: TunedRead) -> None:
+    def on_training_read(self, message: TrainingRead) -> None:
         """Put the cells in, as the lens in training has them."""
         self._repaint.answered(message.seconds)
-        panes, model = self.panes, self._model
-        if message.serial != self._serial or not panes.in_training or model is None:
+        panes, model, place = self.panes, self._model, self.panes.training
+        if message.serial != self._serial or place is None or model is None:
             return
-        if not panes.grids["tuned"].display:
-            panes.lay_out("tuned", self._rows, self._columns, model.vocabulary, panes.cursor)
+        if not panes.grids[place].display:
+            panes.lay_out(place, self._rows, self._columns, model.vocabulary, panes.cursor)
         self._texts.update(message.texts)
-        panes.grids["tuned"].add(message.start, message.cells, message.texts)
+        panes.grids[place].add(message.start, message.cells, message.texts)
         panes.rescale()
         self._show_detail()
 
     def _show_lens_in_use(self) -> None:
         """After a fit that came to nothing."""
         assert self._model is not None
-        if self.comparison is not None:
+        if self.is_compared:
             return
-        if self._model.lens is not None:
-            self._read(self._prompt, leave_prompt=False, kept=["logit"])
+        if all(side.has_lens for side in self.sides):
+            self._read(self._prompt, leave_prompt=False, kept=self._not_through_lens_in_use)
             return
-        self.panes.empty("tuned", self._rows, self._model.vocabulary, NO_LENS)
+        for place, side in enumerate(self.sides):
+            if not side.has_lens:
+                self.panes.empty(place, self._rows, self._model.vocabulary, no_lens(side))
         self.panes.rescale()
         self._show_detail()
         if isinstance(self.focused, Grid):
@@ -378,20 +396,23 @@ class Explore(
         if self._model is None or not self._columns:
             return
         row, column = self.panes.cursor.row, self.panes.cursor.column
-        cells = {lens: grid.cells for lens, grid in self.grids.items()}
-        self.panel.missing = {lens: NO_COLUMN for lens, grid in self.grids.items() if column in grid.gap}
+        cells = [grid.cells for grid in self.grids]
+        self.panel.missing = {place: NO_COLUMN for place, grid in enumerate(self.grids) if column in grid.gap}
         self.panel.show(self.place_text(row, column), cells, self.panes.cursor, self._rows, self._texts)
 
     def action_other_pane(self) -> None:
-        """Go to the other lens."""
+        """Go to the next side."""
         panes = self.panes
-        if panes.difference:
+        if panes.difference and panes.count < MOST_SIDES:
             self._tell(OF_BOTH)
             return
-        other = "tuned" if panes.shown_lens == "logit" else "logit"
-        if not panes.grids[other].display:
-            self._tell(" ".join(NO_LENS.split()))
-        panes.shown_lens = other
+        if panes.count == 1:
+            self._tell(ONE_SIDE)
+            return
+        other = (panes.active + 1) % panes.count
+        if not panes.grids[other].display and self.sides:
+            self._tell(" ".join(no_lens(self.sides[other]).split()))
+        panes.active = other
         if isinstance(self.focused, Grid | None):
             panes.focus_grid()
 

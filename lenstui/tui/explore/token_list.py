@@ -18,7 +18,7 @@ _NUMBERS = 43  # cells that all else takes
 
 
 class TokenList(StepScroll, can_focus=False):
-    """One lens's ranking. Two that are `pair`ed share one scroll."""
+    """The ranking of one side. Those that are `pair`ed share one scroll."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"token-list--heading", "token-list--quiet"}
@@ -34,11 +34,13 @@ class TokenList(StepScroll, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[tuple[str, str, str]] = []
-        self._twin: TokenList | None = None
+        self._twins: tuple[TokenList, ...] = ()
 
-    def pair(self, other: TokenList) -> None:
+    def pair(self, *others: TokenList) -> None:
         """Share one scroll."""
-        self._twin, other._twin = other, self
+        group = (self, *others)
+        for one in group:
+            one._twins = tuple(other for other in group if other is not one)
 
     def show(self, ranking: Ranking, texts: Mapping[int, str]) -> None:
         """Show a ranking from its top."""
@@ -62,10 +64,11 @@ class TokenList(StepScroll, can_focus=False):
         self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Take the other one along."""
+        """Take the others along."""
         super().watch_scroll_y(old_value, new_value)
-        if self._twin is not None and self._twin.scroll_offset.y != self.scroll_offset.y:
-            self._twin.scroll_now(0, self.scroll_offset.y)
+        for twin in self._twins:
+            if twin.scroll_offset.y != self.scroll_offset.y:
+                twin.scroll_now(0, self.scroll_offset.y)
 
     def scroll_by(self, lines: int) -> None:
         """Scroll down by some lines, or up."""

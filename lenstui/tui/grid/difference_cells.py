@@ -1,4 +1,4 @@
-"""What the grid of the difference shows: both lenses' tokens, and a value of the one minus the other's."""
+"""What the grid of the difference shows: the tokens of two sides, and a value of one minus the other's."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.grid.cell import with_number
 from lenstui.tui.grid.cells import GridCells
 
-MOST_LINES = 3  # of a cell: the tuned lens, the logit lens, and the one minus the other
-_TUNED, _LOGIT = 0, 1
+MOST_LINES = 3  # of a cell: the right side, the left side, and the one minus the other
+_RIGHT, _LEFT = 0, 1  # whose lines come first
 
 
 def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
@@ -29,15 +29,15 @@ def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
 
 
 class DifferenceCells(GridCells):
-    """The cells of both lenses, compared.
+    """The cells of two sides, compared.
 
     What is drawn is copied from them, for they go on being filled in.
 
     Attributes:
-        values: the difference, `[rows, columns]`, NaN where a lens is not yet read.
-        differs: where another token leads by the one lens than by the other, `[rows, columns]`.
-        cells: those of the tuned lens, whose token a cell shows first; None until both lenses have some.
-        settled: by the tuned lens.
+        values: the difference, `[rows, columns]`, NaN where a side is not yet read.
+        differs: where another token leads on the one side than on the other, `[rows, columns]`.
+        cells: those of the right side, whose token a cell shows first; None until both sides have some.
+        settled: of the right side.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -56,33 +56,33 @@ class DifferenceCells(GridCells):
         self._numbers: FloatArray = np.full(both, np.nan, np.float32)
         self._compare_tokens()
 
-    def compare(self, logit: GridCells, tuned: GridCells, difference: Difference, vocabulary: int) -> Scale:
-        """Show the difference of what two lenses have read by now.
+    def compare(self, left: GridCells, right: GridCells, difference: Difference, vocabulary: int) -> Scale:
+        """Show the difference of what two sides have read by now.
 
         Returns:
             The scale that shows it.
         """
         self._difference = difference
-        if logit.cells is not None and tuned.cells is not None:
-            both = tuned.cells, logit.cells
-            self.cells = tuned.cells
-            self.settled = tuned.settled.copy()
-            self.texts = ChainMap(tuned.texts, logit.texts)
+        if left.cells is not None and right.cells is not None:
+            both = right.cells, left.cells
+            self.cells = right.cells
+            self.settled = right.settled.copy()
+            self.texts = ChainMap(right.texts, left.texts)
             self._top1 = np.stack([cells.top_ids[:, :, 0] for cells in both])
             self._numbers = np.stack([difference.value.of(cells) for cells in both])
             self._compare_tokens()
-            self.values = difference.of(logit.cells, tuned.cells)
+            self.values = difference.of(left.cells, right.cells)
         scale = difference.scale(self.values[:, self.first_column :], vocabulary)
         self.rescale(scale)
         return scale
 
     def _compare_tokens(self) -> None:
-        # By both lenses, and a number.
+        # On both sides, and a number.
         self._is_read: npt.NDArray[np.bool_] = np.all(self._top1 >= 0, axis=0)
-        self.differs: npt.NDArray[np.bool_] = self._is_read & (self._top1[_TUNED] != self._top1[_LOGIT])
+        self.differs: npt.NDArray[np.bool_] = self._is_read & (self._top1[_RIGHT] != self._top1[_LEFT])
 
     def counted(self, *, last: bool) -> tuple[int, int]:
-        """In how many cells another token leads, of how many that both lenses have read.
+        """In how many cells another token leads, of how many that both sides have read.
 
         The first token's column, often an attention sink, does not count.
 
@@ -111,14 +111,14 @@ class DifferenceCells(GridCells):
         return differs if line == (0 if depth < 2 else 1) else [False] * len(differs)
 
     def absent(self, row: int, columns: slice) -> list[bool]:
-        """Which cells of a row have no number and will have none, by either lens."""
+        """Which cells of a row have no number and will have none, on either side."""
         of_either = (self._top1[:, row, columns] == NOT_A_NUMBER).any(axis=0).tolist()
         return [any(pair) for pair in zip(super().absent(row, columns), of_either, strict=True)]
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
 
-        In rows of two lines the logit lens's token is below the tuned one's, with the difference behind the
+        In rows of two lines the left side's token is below the right one's, with the difference behind the
         first; in rows of three each has its own number, and the difference is below them.
         """
         is_read = self._is_read[row, columns].tolist()
@@ -130,7 +130,7 @@ class DifferenceCells(GridCells):
         else:
             tokens = self._top1[line, row, columns].tolist()
             texts = [self.texts.get(token, f"#{token}") for token in tokens]
-            if depth == 1 or (depth == 2 and line == _LOGIT):
+            if depth == 1 or (depth == 2 and line == _LEFT):
                 texts = [fit(text, width) for text in texts]
             elif depth == 2:
                 numbers = map(self._difference.format, differences)

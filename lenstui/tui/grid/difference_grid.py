@@ -1,4 +1,4 @@
-"""The grid of the difference: the tuned lens minus the logit lens, as a heat map that diverges about 0."""
+"""The grid of the difference: a side minus another, as a heat map that diverges about 0."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class DifferenceGrid(Grid):
         """No more lines than there is to say."""
         return min(super().validate_depth(depth), MOST_LINES)
 
-    def compare(self, logit: Grid, tuned: Grid, difference: Difference, vocabulary: int) -> None:
+    def compare(self, left: Grid, right: Grid, difference: Difference, vocabulary: int) -> None:
         """Show the difference of what two grids have by now. What changes and is on screen is drawn anew."""
         seen = self.visible_columns()
         with self._repainting(slice(seen.start, seen.stop)):
-            scale = self._cells.compare(logit._cells, tuned._cells, difference, vocabulary)
+            scale = self._cells.compare(left._cells, right._cells, difference, vocabulary)
         self.scale = scale
 
     def counted(self, *, last: bool) -> tuple[int, int]:

@@ -20,8 +20,8 @@ from lenstui.tui.grid.places import GridPlaces
 class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     """A grid that the user moves through.
 
-    Two that are `pair`ed share one cursor and one scroll, those that are `join`ed the cursor alone; only the
-    one that the user moves sends messages.
+    Those that are `pair`ed share one cursor and one scroll, those that are `join`ed the cursor alone; only
+    the one that the user moves sends messages.
     """
 
     ALLOW_SELECT = False
@@ -62,20 +62,23 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             """Of several in a row only the last counts."""
             return isinstance(message, GridMoves.Scrolled)
 
-    _twin: GridMoves | None = None  # which shares the scroll
+    _twins: tuple[GridMoves, ...] = ()  # which share the scroll
     _joined: tuple[GridMoves, ...] = ()  # which share the cursor
     _is_led = False
 
     # ── with other grids ─────────────────────────────────────────────────────────────────────────────────
 
-    def pair(self, other: GridMoves) -> None:
-        """Share one cursor and one scroll with another grid, which at first follows this one.
+    def pair(self, *others: GridMoves) -> None:
+        """Share one cursor and one scroll with other grids, which at first follow this one.
 
-        Both are then painted in the same frame, which messages are too slow for.
+        All are then painted in the same frame, which messages are too slow for.
         """
-        self._twin, other._twin = other, self
-        self.join(other)
-        other.follow_scroll(*self.scroll_offset)
+        group = (self, *others)
+        for grid in group:
+            grid._twins = tuple(one for one in group if one is not grid)
+        for other in others:
+            self.join(other)
+            other.follow_scroll(*self.scroll_offset)
 
     def join(self, other: GridMoves) -> None:
         """Share one cursor with another grid, and with all that do so with either of them."""
@@ -163,8 +166,8 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         if self._is_led:
             return
         self.post_message(GridMoves.Scrolled(self, self.scroll_offset))
-        if self._twin is not None:
-            self._twin.follow_scroll(*self.scroll_offset)
+        for twin in self._twins:
+            twin.follow_scroll(*self.scroll_offset)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""

@@ -1,4 +1,4 @@
-"""A pane: one lens's grid in a frame, or what there is to say while there is no grid."""
+"""A pane: the grid of a side in a frame, or what there is to say while there is no grid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lenstui.tui.shared.shown import shown
 
 
 class Pane(Vertical):
-    """A frame around the grid of one lens."""
+    """A frame around the grid of one side."""
 
     DEFAULT_CSS = """
     Pane {
@@ -27,14 +27,21 @@ class Pane(Vertical):
     }
     """
 
-    def __init__(self, lens: str, grid: type[Grid] = Grid) -> None:
-        super().__init__(id=f"pane-{lens}")
-        self.lens = lens
-        self._grid = grid
+    def __init__(self, place: int, grid: type[Grid] = Grid, *, name: str | None = None) -> None:
+        """Frame a grid.
+
+        Args:
+            place: of the side among the sides.
+            grid: what shows it.
+            name: stands in the ids, in place of `place`.
+        """
+        super().__init__(id=f"pane-{name or place}")
+        self.place = place
+        self._grid, self._grid_id = grid, f"grid-{name or place}"
 
     def compose(self) -> ComposeResult:
         """The grid, and under it the message that takes its place."""
-        yield self._grid(id=f"grid-{self.lens}")
+        yield self._grid(id=self._grid_id)
         yield Static(classes="pane--message")
 
     def on_mount(self) -> None:

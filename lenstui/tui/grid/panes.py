@@ -1,11 +1,11 @@
-"""Both lenses side by side: one cursor, one scroll, one value on one scale. Tabs where it is narrow.
+"""The sides beside each other: one cursor, one scroll, one value on one scale. Tabs where it is narrow.
 
-Or, in place of both, the one minus the other. The lenses' own grids are what is read into all the same.
+Or, in place of all, one of them minus another. The sides' own grids are what is read into all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich.text import Text
@@ -16,8 +16,10 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
-from lenstui.jobs.slots import LENSES, Slots
+from lenstui.lens.kinds import lens_kinds
 from lenstui.model.rows import is_whole_stream
+from lenstui.opening.side_facts import SideFacts
+from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
@@ -28,35 +30,34 @@ from lenstui.tui.grid.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.settling import summary
-
-__all__ = ["LENSES", "Panes"]
+from lenstui.tui.shared.side_names import SideNames
 
 DIFFERENCE = "difference"
+_NO_PLACE = -1  # of the difference among the sides
 _TEXT_WIDTH = 12  # of a pin, in the name of a value
 
 
+def first_names() -> SideNames:
+    """Return what the sides are called while no model is open: the first two kinds of lens."""
+    return SideNames.of([SideFacts("", None, "", 0, kind.key) for kind in lens_kinds()[:2]])
+
+
 class Panes(Vertical):
-    """The two panes, and the legend of what they show."""
+    """A pane for each side, one for a difference of two, and the legend of what they show."""
 
     DEFAULT_CSS = """
     Panes {
         height: 1fr;
         Horizontal { height: 1fr; }
         Legend { padding: 0 2; }
-        /* Too narrow for two: they become tabs. */
-        &.-tabs Pane { display: none; }
-        &.-tabs Pane.-shown { display: block; }
-        #pane-difference { display: none; }
-        &.-difference #pane-logit, &.-difference #pane-tuned { display: none; }
-        &.-difference #pane-difference { display: block; }
     }
     """
 
     value_index: reactive[int] = reactive(0, init=False)
-    slots: reactive[Slots] = reactive(Slots(), init=False)
+    names: reactive[SideNames] = reactive(first_names, init=False)
     pins: reactive[tuple[str, ...]] = reactive((), init=False)
-    shown_lens: reactive[str] = reactive("logit", init=False)
-    in_training: reactive[bool] = reactive(False, init=False)
+    active: reactive[int] = reactive(0, init=False)  # the side that keys are about
+    training: reactive[int | None] = reactive(None, init=False)  # the side of the lens in training
     crystallization: reactive[bool] = reactive(False, init=False)
     tabs: reactive[bool] = reactive(False, init=False)
     difference: reactive[bool] = reactive(False, init=False)
@@ -65,30 +66,42 @@ class Panes(Vertical):
         super().__init__()
         self._depth = depth
         self._vocabulary = 0
+        self._pair = (0, 1)  # of the sides, whose difference its grid is laid out for
 
     def compose(self) -> ComposeResult:
-        """Logit lens on the left, tuned lens on the right, or what else the slots hold; or the difference."""
+        """The sides from left to right; or the difference."""
         with Horizontal():
-            for lens in LENSES:
-                yield Pane(lens)
-            yield Pane(DIFFERENCE, DifferenceGrid)
+            for place in range(MOST_SIDES):
+                yield Pane(place)
+            yield Pane(_NO_PLACE, DifferenceGrid, name=DIFFERENCE)
         yield Legend()
 
     def on_mount(self) -> None:
         """Nothing is read yet."""
-        self._title()
+        self._arrange()
         for pane in self.query(Pane):
             pane.grid.depth = self._depth
             pane.say("starting …")
-        self.grids["logit"].pair(self.grids["tuned"])
-        self.grids["logit"].join(self._compared)
+        first, *others = (self.pane(place).grid for place in range(MOST_SIDES))
+        first.pair(*others)
+        first.join(self._compared)
 
     # ── what is in them ──────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def grids(self) -> Mapping[str, Grid]:
-        """The grids by lens name."""
-        return {lens: self.pane(lens).grid for lens in LENSES}
+    def count(self) -> int:
+        """How many sides there are."""
+        return len(self.names.brief)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The grids of the sides, in their order."""
+        return tuple(self.pane(place).grid for place in range(self.count))
+
+    @property
+    def grids_of_all_sides(self) -> tuple[Grid, ...]:
+        """The grids of the sides there are, and of those that there may be."""
+        return tuple(self.pane(place).grid for place in range(MOST_SIDES))
 
     @property
     def _compared(self) -> DifferenceGrid:
@@ -97,11 +110,16 @@ class Panes(Vertical):
 
     @property
     def _all_grids(self) -> tuple[Grid, ...]:
-        return (*self.grids.values(), self._compared)
+        return tuple(pane.grid for pane in self.query(Pane))
 
-    def pane(self, lens: str) -> Pane:
-        """The pane of one lens, or of the difference."""
-        return self.query_one(f"#pane-{lens}", Pane)
+    def pane(self, place: int | str) -> Pane:
+        """The pane of a side, or `DIFFERENCE`."""
+        return self.query_one(f"#pane-{place}", Pane)
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The sides whose difference there is: the first is subtracted from the active one, or the second."""
+        return (0, self.active or 1)
 
     @property
     def value(self) -> Value:
@@ -115,36 +133,36 @@ class Panes(Vertical):
 
     @property
     def cursor(self) -> Cursor:
-        """The cell that is looked at, in both panes."""
-        return self.grids["logit"].cursor
+        """The cell that is looked at, on all sides."""
+        return self.grids[0].cursor
 
     @property
     def has_cells(self) -> bool:
         """Whether anything is read."""
-        return self.grids["logit"].cells is not None
+        return self.grids[0].cells is not None
 
     @property
-    def lens(self) -> str:
-        """The lens that is shown and has a grid. The cells of the difference have the tuned lens's token."""
-        shown = "tuned" if self.difference else self.shown_lens
-        return shown if self.grids[shown].display else "logit"
+    def shown(self) -> int:
+        """The active side, if it has a grid, else the first; of a difference its second side."""
+        place = self.pair[1] if self.difference else self.active
+        return place if self.grids[place].display else 0
 
     @property
     def shown_grid(self) -> Grid:
         """The grid that the keys move in."""
-        return self._compared if self.difference else self.grids[self.lens]
+        return self._compared if self.difference else self.grids[self.shown]
 
     @property
     def token(self) -> int | None:
-        """The likeliest token of the cell under the cursor, by the lens that is shown; None if not read."""
-        cells = self.grids[self.lens].cells
+        """The likeliest token of the cell under the cursor, on the active side; None if not read."""
+        cells = self.grids[self.shown].cells
         token = -1 if cells is None else int(cells.top_ids[self.cursor.row, self.cursor.column, 0])
         return None if token < 0 else token
 
     @property
     def not_numbers(self) -> list[int]:
-        """The columns that have a cell which is not a number, in either pane."""
-        found = [grid.cells.not_numbers.any(axis=0) for grid in self.grids.values() if grid.cells is not None]
+        """The columns that have a cell which is not a number, on any side."""
+        found = [grid.cells.not_numbers.any(axis=0) for grid in self.grids if grid.cells is not None]
         return sorted({column for each in found for column in np.flatnonzero(each).tolist()})
 
     @property
@@ -155,7 +173,7 @@ class Panes(Vertical):
     @property
     def page_columns(self) -> int:
         """How many columns fit in a pane."""
-        panes = 1 if self.tabs or self.difference else 2
+        panes = 1 if self.tabs or self.difference else self.count
         return max(1, self.size.width // panes // self.shown_grid.column_width)
 
     def say(self, text: str) -> None:
@@ -165,7 +183,7 @@ class Panes(Vertical):
 
     def lay_out(
         self,
-        lens: str,
+        place: int,
         rows: tuple[str, ...],
         columns: tuple[str, ...],
         vocabulary: int,
@@ -173,33 +191,41 @@ class Panes(Vertical):
         *,
         gap: range = NO_GAP,
     ) -> None:
-        """Show the grid of a lens, with no cells in it yet, and in the columns of its `gap` never any."""
+        """Show the grid of a side, with no cells in it yet, and in the columns of its `gap` never any."""
         self._vocabulary = vocabulary
-        for pane in self._panes_with(lens):
-            missing, shown = gap, columns
-            if pane.lens == DIFFERENCE:
-                left = self.grids["logit"]
-                missing, shown = gap or left.gap, marked(left.columns, columns)
-            pane.grid.start(rows, shown, vocabulary, gap=missing)
-            pane.show_grid()
-            pane.grid.move_to(cursor)
+        pane = self.pane(place)
+        pane.grid.start(rows, columns, vocabulary, gap=gap)
+        pane.show_grid()
+        pane.grid.move_to(cursor)
+        if place == self.pair[1]:
+            self._lay_out_difference()
 
-    def empty(self, lens: str, rows: tuple[str, ...], vocabulary: int, message: str) -> None:
-        """Forget the cells of a lens, and show a message in their place.
+    def _lay_out_difference(self) -> None:
+        """Show the grid of the difference, with the columns of its second side."""
+        self._pair = self.pair
+        left, right = (self.grids[place] for place in self.pair)
+        pane, cursor = self.pane(DIFFERENCE), right.cursor
+        shown = marked(left.columns, right.columns)
+        pane.grid.start(right.rows, shown, self._vocabulary, gap=right.gap or left.gap)
+        pane.show_grid()
+        pane.grid.move_to(cursor)
 
-        Without the tuned lens there is no difference: both panes show again.
+    def empty(self, place: int, rows: tuple[str, ...], vocabulary: int, message: str) -> None:
+        """Forget the cells of a side, and show a message in their place.
+
+        Without its second side there is no difference: the sides show again.
         """
         self._vocabulary = vocabulary
-        for pane in self._panes_with(lens):
+        for pane in self._panes_with(place):
             pane.grid.start(rows, (), vocabulary)
             pane.say(message)
-        if lens == "tuned" and message:
+        if place == self.pair[1] and message:
             self.difference = False
 
-    def _panes_with(self, lens: str) -> Iterator[Pane]:
-        """That of a lens; with that of the tuned one goes the difference."""
-        yield self.pane(lens)
-        if lens == "tuned":
+    def _panes_with(self, place: int) -> Iterator[Pane]:
+        """That of a side; with that of the second one goes the difference."""
+        yield self.pane(place)
+        if place == self.pair[1]:
             yield self.pane(DIFFERENCE)
 
     def resize_to(self, columns: Sequence[str]) -> None:
@@ -220,44 +246,59 @@ class Panes(Vertical):
         self.shown_grid.focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """The focused pane is the shown one."""
-        if isinstance(event.widget, Grid) and event.widget is not self._compared:
-            self.shown_lens = "tuned" if event.widget.id == "grid-tuned" else "logit"
+        """The side that is focused is the active one."""
+        if event.widget in self.grids:
+            self.active = self.grids.index(event.widget)
 
     # ── how they look ────────────────────────────────────────────────────────────────────────────────────
 
-    def watch_shown_lens(self) -> None:
-        """Of tabs one shows."""
-        self._title()
+    def watch_active(self) -> None:
+        """Of tabs one shows; the difference is that of the active side."""
+        self._arrange()
+        if self._pair != self.pair and self.pair[1] < self.count and self.grids[self.pair[1]].display:
+            self._lay_out_difference()
+            if self.difference:
+                self.rescale()
 
-    def watch_slots(self) -> None:
-        """They hold something else."""
-        self._title()
+    def watch_names(self) -> None:
+        """There are other sides."""
+        self.active = min(self.active, self.count - 1)
+        if self.count < 2:
+            self.difference = False
+        self._arrange()
         self.rescale()
 
-    def watch_in_training(self) -> None:
-        """The tuned pane says whose lens it shows."""
+    def watch_training(self) -> None:
+        """A title says whose lens it shows."""
         self._title()
 
     def watch_tabs(self) -> None:
         """Titles say more where the panes are tabs."""
-        self.set_class(self.tabs, "-tabs")
-        self._title()
+        self._arrange()
         self._say_where_settled()
 
     def watch_difference(self) -> None:
-        """The difference in place of the lenses, or the other way round; the cursor stays in sight."""
+        """The difference in place of the sides, or the other way round; the cursor stays in sight."""
         compared, here = self._compared, self.screen.focused
         if self.difference:
-            compared.show_place_of(self.grids["logit"])
+            compared.show_place_of(self.grids[0])
         if isinstance(here, Grid) and here in self._all_grids:
             self.focus_grid()  # before it is hidden
-        self.set_class(self.difference, "-difference")
+        self._arrange()
         self.rescale()
+
+    def _arrange(self) -> None:
+        """Show the panes that there are, of tabs the active one, or the difference alone."""
+        for pane in self.query(Pane):
+            if self.difference or pane.place == _NO_PLACE:
+                pane.display = self.difference and pane.place == _NO_PLACE
+            else:
+                pane.display = pane.place < self.count and (not self.tabs or pane.place == self.active)
+        self._title()
 
     def watch_value_index(self) -> None:
         """All panes show the same value on the same scale."""
-        for grid in self.grids.values():
+        for grid in self.grids_of_all_sides:
             grid.value = self.value
         self._title()
         self.rescale()
@@ -271,34 +312,39 @@ class Panes(Vertical):
             self.watch_value_index()
 
     def rescale(self) -> None:
-        """One scale for both panes, from what has been read so far."""
-        read = {lens: grid for lens, grid in self.grids.items() if grid.cells is not None}
-        scaled = {self.slots.brief[lens]: grid.scaled_values for lens, grid in read.items()}
+        """One scale for all sides, from what has been read so far."""
+        read = [
+            (name, grid)
+            for name, grid in zip(self.names.brief, self.grids, strict=True)
+            if grid.cells is not None
+        ]
+        scaled = {name: grid.scaled_values for name, grid in read}
         scale = self.value.scale(list(scaled.values()), self._vocabulary)
-        for grid in self.grids.values():
+        for grid in self.grids:
             grid.scale = scale
         legend = self.query_one(Legend)
         if self.difference:
             self._compare()
             legend.show(self._difference, self._compared.scale, [self._compared.values])
         else:
-            shown, note = [grid.values for grid in read.values()], shares_text(self.value, scaled)
+            shown, note = [grid.values for _, grid in read], shares_text(self.value, scaled)
             legend.show(self.value, scale, shown, note)
         self._say_where_settled()
 
     @property
     def _difference(self) -> Difference:
         """What is compared, and of what."""
-        return Difference(self.value, *(self.slots.brief[lens] for lens in LENSES))
+        return Difference(self.value, *(self.names.brief[place] for place in self.pair))
 
     def _compare(self) -> None:
         """What is not seen is not compared."""
         if not self.difference:
             return
-        self._compared.compare(self.grids["logit"], self.grids["tuned"], self._difference, self._vocabulary)
+        left, right = (self.grids[place] for place in self.pair)
+        self._compared.compare(left, right, self._difference, self._vocabulary)
         has_marks = self.crystallization and is_whole_stream(self._compared.rows)
-        marks = f" · {BAR} the {self.slots.spoken['tuned']} settles" if has_marks else ""
-        room, last = self.size.width - 6 - len(marks), not self.slots.one_output
+        marks = f" · {BAR} the {self.names.spoken[self.pair[1]]} settles" if has_marks else ""
+        room, last = self.size.width - 6 - len(marks), not self.names.one_output
         told = self._compared.counted_text(room, last=last)
         told += marks if told else ""
         self.pane(DIFFERENCE).border_subtitle = told
@@ -316,12 +362,12 @@ class Panes(Vertical):
         self._say_where_settled()
 
     def _say_where_settled(self) -> None:
-        room = self.size.width // (1 if self.tabs else len(LENSES)) - 6
-        for lens, grid in self.grids.items():
+        room = self.size.width // (1 if self.tabs else self.count) - 6
+        for place, grid in enumerate(self.grids):
             told = ""
             if self.crystallization and grid.display:
                 told = summary(grid.settled, grid.rows, room, gap=grid.gap)
-            self.pane(lens).border_subtitle = told
+            self.pane(place).border_subtitle = told
 
     def next_value(self, step: int) -> None:
         """Colour by another value."""
@@ -347,22 +393,24 @@ class Panes(Vertical):
             grid.bottom_up = not grid.bottom_up
 
     def _title(self) -> None:
-        """Where the panes are tabs, each names both."""
+        """Where the panes are tabs, each names all."""
         for pane in self.query(Pane):
-            pane.set_class(pane.lens == self.shown_lens, "-shown")
-            wide = self.tabs or pane.lens == DIFFERENCE
-            room = self.size.width // (1 if wide else len(LENSES)) - 6  # without corners and spaces
-            fits = lambda names: self._title_of(pane.lens, names).cell_len <= room  # noqa: B023, E731
-            pane.border_title = self._title_of(pane.lens, self.slots.fitting(fits))
+            if pane.place >= self.count:
+                continue
+            wide = self.tabs or pane.place == _NO_PLACE
+            room = self.size.width // (1 if wide else self.count) - 6  # without corners and spaces
+            fits = lambda titles: self._title_of(pane.place, titles).cell_len <= room  # noqa: B023, E731
+            pane.border_title = self._title_of(pane.place, self.names.fitting(fits))
 
-    def _title_of(self, lens: str, names: Mapping[str, str]) -> Text:
-        """The title of a pane, by some names of what the slots hold."""
-        shown = LENSES if self.tabs or lens == DIFFERENCE else (lens,)
-        if lens == DIFFERENCE:
-            title = Text.assemble((f"{names['tuned']} − {names['logit']}", "bold"))
+    def _title_of(self, place: int, titles: Sequence[str]) -> Text:
+        """The title of a pane, by some titles of the sides."""
+        shown: Sequence[int] = range(self.count) if self.tabs else (place,)
+        if place == _NO_PLACE:
+            shown = [side for side in self.pair if side < self.count]
+            title = Text.assemble((" − ".join(titles[side] for side in reversed(shown)), "bold"))
         else:
-            parts = [Text(names[name], style="bold" if name == lens else "dim") for name in shown]
+            parts = [Text(titles[side], style="bold" if side == place else "dim") for side in shown]
             title = Text(" │ ").join(parts)
-        if self.in_training and "tuned" in shown:
+        if self.training in shown:
             title.append(" in training", style="italic")
         return title.append(f" · {self.value.label}")

@@ -192,10 +192,10 @@ class Lenses(LeanScreen[None], LensSaving):
             self._tell("No model is open yet: a lens needs one.")
         else:
             self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
-            self._app.beside.compare(self._chosen.card.path)
+            self._app.sides.compare(self._app.explore.panes.active, self._chosen.card.path)
 
-    def on_beside_changed(self) -> None:
-        """Return to Explore, which shows both lenses."""
+    def on_sides_changed(self) -> None:
+        """Return to Explore, which shows the lens beside the one in use."""
         self.on_lens_opened()
 
     def action_browse(self) -> None:

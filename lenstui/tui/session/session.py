@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenstui.lens.kinds import LOGIT, lens_kinds
 from lenstui.readout.reading import Reading
 from lenstui.readout.values import VALUES
 from lenstui.support.request import Again, Start
@@ -14,7 +15,6 @@ from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import MAX_DEPTH, Cursor
-from lenstui.tui.grid.panes import LENSES
 from lenstui.tui.grid.pins import PLOTTED
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Look:
         depth: tokens of a cell.
         bottom_up: the last row was on top.
         crystallization: the rows where columns settle were marked.
-        lens: name of the lens that was shown, or had the focus.
+        lens: kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: the one minus the other was shown in place of both.
         lens_file: of its tuned lens.
@@ -52,7 +52,7 @@ class Look:
     depth: int = 0
     bottom_up: bool = True
     crystallization: bool = False
-    lens: str = LENSES[0]
+    lens: str = LOGIT
     plotted: str = PLOTTED[0]
     difference: bool = False
     lens_file: str = ""
@@ -77,7 +77,7 @@ class Look:
         """How the open model is looked at now."""
         panes, model = explore.panes, explore.model
         prompt = explore.query_one(PromptBox).prompt
-        grid = panes.grids["logit"]
+        grid = panes.grids[0]
         return cls(
             prompt=prompt if len(prompt) <= _LONGEST else "",
             row=panes.cursor.row,
@@ -86,9 +86,9 @@ class Look:
             depth=grid.depth,
             bottom_up=grid.bottom_up,
             crystallization=panes.crystallization,
-            lens=panes.shown_lens,
+            lens=_kinds(explore)[panes.active],
             plotted=explore.panel.plotted,
-            difference=panes.difference and (model is None or model.comparison is None),
+            difference=panes.difference and (model is None or model.is_alone),
             lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
             reading=explore.reading.plain(),
             when=time.time(),
@@ -98,11 +98,11 @@ class Look:
         """Look at the model in this way again, once it is read."""
         panes = explore.panes
         panes.value_index = next((i for i, value in enumerate(panes.values) if value.key == self.value), 0)
-        if panes.grids["logit"].bottom_up != self.bottom_up:
+        if panes.grids[0].bottom_up != self.bottom_up:
             panes.flip()
         panes.crystallization = self.crystallization
-        if self.lens in LENSES:
-            panes.shown_lens = self.lens
+        if self.lens in (kinds := _kinds(explore)):
+            panes.active = kinds.index(self.lens)
         if self.plotted in PLOTTED:
             explore.panel.plotted = self.plotted
         panes.difference = self.difference
@@ -199,6 +199,11 @@ def first_reading(start: Start, kept: Reading) -> Reading:
 def depth_of(look: Look | None) -> int | None:
     """How many tokens a cell had, if that is known."""
     return look.depth if look is not None and 1 <= look.depth <= MAX_DEPTH else None
+
+
+def _kinds(explore: Explore) -> list[str]:
+    """The kinds of lens on the sides; before a model is open, on those that it will have."""
+    return [side.kind for side in explore.sides] or [kind.key for kind in lens_kinds()[:2]]
 
 
 def _key(name: str) -> str:

@@ -11,10 +11,10 @@ from textual.widget import Widget
 
 from lenstui.jobs.fit_messages import FitStatus
 from lenstui.jobs.messages import OpenModel
-from lenstui.jobs.slots import beside_name
 from lenstui.support.printable import printable
 from lenstui.tui.shared.fit_words import glances
 from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.side_names import side_name
 
 
 class StatusBar(Widget):
@@ -68,8 +68,8 @@ class StatusBar(Widget):
         lens = "none" if model.lens is None else printable(model.lens)
         kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
         read_through = f"tuned lens: {lens}"
-        if model.comparison is not None:
-            read_through, kl = f"beside: {beside_name(model.comparison)}", ""
+        if others := [side_name(side, model.sides) for side in model.sides if not side.is_own]:
+            read_through, kl = f"beside: {', '.join(others)}", ""
         brief = stage or Text(read_through)
         if self.fit is not None:
             return self._lines_in_training(everything, brandless, Text.assemble(name, wiring), self.fit)

@@ -17,7 +17,7 @@ from lenstui.jobs.fit_messages import (
     Phase,
     TextCounted,
     TextRefused,
-    TunedRead,
+    TrainingRead,
     UnfinishedFound,
 )
 from lenstui.jobs.messages import (
@@ -29,6 +29,7 @@ from lenstui.jobs.messages import (
     OpenModel,
     TileRead,
 )
+from lenstui.lens.kinds import TUNED
 from lenstui.readout.cells import Cells
 from lenstui.tui.lenses.saving import LensSaving
 from lenstui.tui.shared.file_dialogs import OpenText
@@ -201,23 +202,26 @@ class Train(LeanScreen[None], LensSaving):
             mark = explore.shown_reading.mark
             self._view.lay_out(explore.rows, explore.columns, self._model.vocabulary, mark)
 
-    def on_tuned_read(self, message: TunedRead) -> None:
+    def on_training_read(self, message: TrainingRead) -> None:
         """The prompt as the lens has it now."""
         if message.serial == self._app.explore.serial:
             self._show_cells(message.start, message.cells, message.texts)
 
     def on_tile_read(self, message: TileRead) -> None:
         """The prompt, as it was read for Explore."""
-        explore, lenses = self._app.explore, message.tile.lenses
-        if message.serial == explore.serial and "tuned" in lenses and explore.comparison is None:
-            self._show_cells(message.tile.start, message.tile.lenses["tuned"], message.texts)
+        explore, tile = self._app.explore, message.tile
+        if message.serial != explore.serial or explore.is_compared:
+            return
+        for place, side in enumerate(explore.sides):
+            if side.kind == TUNED and place in tile.sides:
+                self._show_cells(tile.start, tile.sides[place], message.texts)
 
     def _show_cells(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
         explore = self._app.explore
         fits = len(cells.entropy) == len(explore.rows) and start + cells.columns <= len(explore.columns)
         if fits:  # else Explore is about to show another prompt, or the same in another way
             self._lay_out()
-            grid = explore.grids["tuned"]
+            grid = explore.grids[0]  # of one value and scale with the others
             self._view.show_cells(start, cells, texts, grid.value, grid.scale)
 
     # ── its keys ─────────────────────────────────────────────────────────────────────────────────────────

@@ -76,7 +76,7 @@ class FitView(Vertical):
             with Vertical(id="fit-loss") as part:
                 part.border_title = "loss by step · ● KL held out"
                 yield LossCurve()
-        yield Pane("tuned")
+        yield Pane(0)
 
     def on_mount(self) -> None:
         """The grid is to be looked at, not to be moved in."""

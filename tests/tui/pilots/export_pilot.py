@@ -58,7 +58,7 @@ async def pin(app: LenstuiApp, pilot: Pilot[None], *words: str) -> None:
     await pilot.pause()
 
     def done() -> bool:
-        cells = app.explore.grids["logit"].cells
+        cells = app.explore.grids[0].cells
         return bool(cells is not None and (cells.pin_ranks >= 0).all() and subtitle(app).endswith(" s"))
 
     await until(pilot, done)

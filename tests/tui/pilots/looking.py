@@ -38,3 +38,8 @@ def said(app: LenstuiApp) -> str:
 
 def footer(app: LenstuiApp) -> str:
     return " ".join(str(key.render()) for key in app.screen.query_one(Footer).query("FooterKey"))
+
+
+def place(lens: str) -> int:
+    """The side on which a lens is at first; the left side, or the right one."""
+    return ("logit", "tuned").index(lens)

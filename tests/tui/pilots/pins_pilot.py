@@ -10,13 +10,13 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.grid.grid import Grid
-from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.looking import place, subtitle, until
 
 TEXT = "Hello, you"
 
 
 def grid(app: LenstuiApp, lens: str = "logit") -> Grid:
-    return app.explore.query_one(f"#grid-{lens}", Grid)
+    return app.explore.query_one(f"#grid-{place(lens)}", Grid)
 
 
 def panel(app: LenstuiApp) -> CellPanel:

@@ -16,7 +16,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_reading import AskReading
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.shared.choice import Choice
-from tests.tui.pilots.looking import subtitle, until
+from tests.tui.pilots.looking import place, subtitle, until
 
 TEXT = "Hello, you"
 NONE: Mapping[str, str] = {}
@@ -27,7 +27,7 @@ def mark(app: LenstuiApp) -> str:
 
 
 def cells(app: LenstuiApp, lens: str = "logit") -> Cells:
-    read = app.explore.grids[lens].cells
+    read = app.explore.grids[place(lens)].cells
     assert read is not None
     return read
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 from textual import constants
 from textual.pilot import Pilot
@@ -13,12 +16,16 @@ from lenstui.jobs.messages import (
     ReadStarted,
     TileRead,
 )
-from lenstui.readout.cells import Tile
+from lenstui.opening.side_facts import SideFacts
+from lenstui.opening.side_reading import SideTile
+from lenstui.readout.cells import Cells
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
+from tests.tui.pilots.looking import place
 
 SIZES = [(200, 50), (120, 40), (80, 24)]
+SIDE = SideFacts("EleutherAI/pythia-14m", None, "float32", 50304, "logit")
 MODEL = OpenModel(
     name="EleutherAI/pythia-14m",
     remarks=(),
@@ -31,6 +38,10 @@ MODEL = OpenModel(
     wiring=("head(final_norm(h_L)) = the model's logits: off by 0.0e+00",),
     lens="quick-1",
     lens_kl=1.63,
+    sides=(SIDE, replace(SIDE, kind="tuned", lens="quick-1")),
+)
+WITHOUT_LENS = replace(
+    MODEL, lens=None, lens_kl=None, sides=(SIDE, replace(SIDE, kind="tuned", has_lens=False))
 )
 
 
@@ -57,6 +68,11 @@ async def show(pilot: Pilot[None], model: OpenModel = MODEL) -> None:
     await pilot.pause()
     explore.post_message(ReadStarted(1, COLUMNS, 0, model.rows))
     lenses = {"logit": cells(1.0)} | ({"tuned": cells(2.0)} if model.lens else {})
-    explore.post_message(TileRead(1, Tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    explore.post_message(TileRead(1, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     explore.post_message(ReadDone(1, 0.12))
     await pilot.pause(0.2)
+
+
+def side_tile(start: int, stop: int, lenses: Mapping[str, Cells]) -> SideTile:
+    """Cells of some columns, by the lens that is on a side at first."""
+    return SideTile(start, stop, {place(lens): of_lens for lens, of_lens in lenses.items()})

@@ -1,0 +1,32 @@
+"""What lenses are called: in files, in titles, and in rows that one does not read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+
+def keys_of(lenses: Sequence[tuple[str, str | None]]) -> tuple[str, ...]:
+    """Return a key for each of some lenses, no two the same: its kind, or `kind:name` from the second one on.
+
+    Args:
+        lenses: kind and name of each.
+    """
+    seen: Counter[str] = Counter()
+    keys: list[str] = []
+    for kind, name in lenses:
+        seen[kind] += 1
+        key = kind if seen[kind] == 1 else f"{kind}:{name or seen[kind]}"
+        keys.append(key if key not in keys else f"{key}:{seen[kind]}")
+    return tuple(keys)
+
+
+def lens_title(key: str) -> str:
+    """Return what a lens is called in a title, by its key: `tuned lens`, `tuned lens quick-1`."""
+    kind, _, name = key.partition(":")
+    return f"{kind} lens {name}".rstrip()
+
+
+def no_row(kind: str, label: str) -> str:
+    """Return why a lens of a kind has no number in a row that it does not read, as a sentence."""
+    return f"No {kind} lens is fitted for row {label}."

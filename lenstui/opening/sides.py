@@ -1,0 +1,251 @@
+"""Sides: what the panes show, each a model, a prompt and a lens, in order, with one cursor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lenstui.lens.kinds import LOGIT, TUNED, lens_kinds
+from lenstui.opening.opened import Opened
+from lenstui.opening.side_facts import SideFacts
+from lenstui.support.errors import LensError
+
+if TYPE_CHECKING:
+    from lenstui.lens.lens import Lens
+    from lenstui.model.load import Model
+
+MOST_SIDES = 3
+NO_MORE = f"{MOST_SIDES} sides are on screen, and there is no room for more: - takes one away."
+ONE_STAYS = "One side stays: there is nothing else to look at."
+FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to take away."
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What one pane shows.
+
+    Attributes:
+        opened: the model, with the lenses that are in use for this side.
+        kind: of the lens that it is read through.
+        text: a prompt that this side alone reads; None for the one that is typed.
+    """
+
+    opened: Opened
+    kind: str
+    text: str | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model that reads the prompt."""
+        return self.opened.model
+
+    @property
+    def lens(self) -> Lens | None:
+        """The lens that the prompt is read through; None where there is none of that kind."""
+        return self.opened.lens(self.kind)
+
+    def is_as(self, other: Side) -> bool:
+        """Return whether two sides show the same."""
+        mine, theirs = (self.opened, self.kind, self.text), (other.opened, other.kind, other.text)
+        return mine == theirs
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Some sides in order. The first is of the open model; it reads the prompt that is typed.
+
+    Attributes:
+        sides: at least one, at most `MOST_SIDES`.
+    """
+
+    sides: tuple[Side, ...]
+
+    @classmethod
+    def of(cls, opened: Opened) -> Sides:
+        """Return what is shown of a model at first: its first two kinds of lens, even if it has but one."""
+        return cls(tuple(Side(opened, kind.key) for kind in lens_kinds()[:2]))
+
+    @property
+    def first(self) -> Side:
+        """The first one."""
+        return self.sides[0]
+
+    @property
+    def opened(self) -> Opened:
+        """The open model, with the lenses in use."""
+        return self.first.opened
+
+    def is_own(self, side: Side) -> bool:
+        """Return whether a side is of the open model, the prompt that is typed, and a lens in use."""
+        return side.opened is self.opened and side.text is None
+
+    @property
+    def are_own(self) -> bool:
+        """Whether all are: they are the lenses of one model on one prompt."""
+        return all(map(self.is_own, self.sides))
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models in memory, each once."""
+        return tuple({id(side.model): side.model for side in self.sides}.values())
+
+    @property
+    def context(self) -> int | None:
+        """The most columns that all can read, or None."""
+        return min((model.context for model in self.models if model.context is not None), default=None)
+
+    @property
+    def vocabulary(self) -> int:
+        """Ids below it are tokens of all models."""
+        return min(model.vocabulary for model in self.models)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What has to be said of the models and lenses beside the open one."""
+        said = {*(side.opened.reason for side in self.sides), *self.opened.remarks}
+        others = dict.fromkeys(remark for side in self.sides for remark in side.opened.remarks)
+        return tuple(remark for remark in others if remark not in said)
+
+    @property
+    def facts(self) -> tuple[SideFacts, ...]:
+        """The sides as the screen describes them."""
+        numbers = {id(model): number for number, model in enumerate(self.models)}
+        return tuple(
+            SideFacts(
+                side.model.name,
+                side.model.revision,
+                side.model.dtype_name,
+                side.model.vocabulary,
+                side.kind,
+                None if side.lens is None or not side.lens.name else side.lens.name,
+                side.lens is not None,
+                side.text,
+                self.is_own(side),
+                numbers[id(side.model)],
+            )
+            for side in self.sides
+        )
+
+    # ── other sides ──────────────────────────────────────────────────────────────────────────────────────
+
+    def with_model(self, place: int, opened: Opened) -> Sides:
+        """Return these with another model on a side, read through the first side's kind of lens.
+
+        The first side is the open model: in its place the second one gets the other model. Where the other
+        model has no lens of that kind, both are read through the logit lens.
+
+        Raises:
+            LensError: if the models cannot be read side by side; it names both.
+        """
+        from lenstui.opening.agreement import check_agreement
+
+        if opened.model is not self.first.model:
+            check_agreement(self.first.model, opened.model)
+        first = self.first if opened.lens(self.first.kind) is not None else replace(self.first, kind=LOGIT)
+        return self._with(place, first, Side(opened, first.kind))
+
+    def with_prompt(self, place: int, text: str) -> Sides:
+        """Return these with a second prompt on a side, read by the model and the lens that are there.
+
+        Where all sides were of one prompt, the first one is read through that lens too.
+        """
+        before = self.sides[max(place, 1)] if len(self.sides) > 1 else Side(self.opened, TUNED)
+        side = replace(before, kind=before.kind if before.lens is not None else LOGIT, text=text)
+        first = replace(self.first, kind=side.kind) if self.are_own else self.first
+        return self._with(place, first, side)
+
+    def with_lens(self, place: int, lens: Lens, warning: str | None) -> Sides:
+        """Return these with another lens of the open model on a side, beside the one of its kind in use."""
+        first = replace(self.first, kind=lens.kind)
+        return self._with(place, first, Side(self.opened.using(lens, warning), lens.kind))
+
+    def _with(self, place: int, first: Side, side: Side) -> Sides:
+        rest = list(self.sides[1:])
+        rest[max(place, 1) - 1 : max(place, 1)] = [side]
+        return Sides((first, *rest))
+
+    def with_next_lens(self, place: int) -> Sides:
+        """Return these with the next kind of lens on a side, that no other side shows.
+
+        Raises:
+            LensError: if there is none, and why.
+        """
+        side = self.sides[place]
+        kinds = [kind.key for kind in lens_kinds()]
+        here = kinds.index(side.kind)
+        others = [one for i, one in enumerate(self.sides) if i != place]
+        for kind in (*kinds[here + 1 :], *kinds[:here]):
+            new = replace(side, kind=kind)
+            if new.lens is not None and not any(map(new.is_as, others)):
+                return Sides((*self.sides[:place], new, *self.sides[place + 1 :]))
+        if missing := [kind for kind in kinds if side.opened.lens(kind) is None]:
+            only = " and ".join(lens.kind for lens in side.opened.lenses)
+            raise LensError(f"No {missing[0]} lens for {side.model.name}: only the {only} lens reads it.")
+        raise LensError("Every lens of this model is on screen.")
+
+    def with_one_more(self) -> Sides:
+        """Return these and one more: a lens of the open model that no side shows, else as the last one.
+
+        Raises:
+            LensError: if there are as many as there may be.
+        """
+        if len(self.sides) >= MOST_SIDES:
+            raise LensError(NO_MORE)
+        offered = (Side(self.opened, kind.key) for kind in lens_kinds())
+        new = next(
+            (side for side in offered if side.lens is not None and not any(map(side.is_as, self.sides))),
+            self.sides[-1],
+        )
+        return Sides((*self.sides, new))
+
+    def without(self, place: int) -> Sides:
+        """Return these less one; where that leaves the open model alone, its own lenses.
+
+        Raises:
+            LensError: if it has to stay.
+        """
+        if len(self.sides) == 1:
+            raise LensError(ONE_STAYS)
+        if place == 0 and not self.are_own:
+            raise LensError(FIRST_STAYS)
+        left = Sides((*self.sides[:place], *self.sides[place + 1 :]))
+        return Sides.of(self.opened) if left.are_own and not self.are_own else left
+
+    def using(self, opened: Opened) -> Sides:
+        """Return the same sides after the open model has got another lens in use."""
+        before = self.opened
+        return Sides(
+            tuple(replace(side, opened=opened) if side.opened is before else side for side in self.sides)
+        )
+
+    def of_another(self, opened: Opened) -> tuple[Sides, list[str]]:
+        """Return the same sides as far as they agree with another open model, and what became of others.
+
+        A lens that was compared is of the model before, and goes with it.
+        """
+        from lenstui.opening.agreement import check_agreement
+
+        kept, remarks = [], []
+        for side in self.sides:
+            if side.opened is self.opened:  # of another prompt too
+                kept.append(replace(side, opened=opened))
+            elif side.model is self.first.model:
+                remarks.append("The lens that was beside is of the model before: it is taken away.")
+            else:
+                try:
+                    check_agreement(opened.model, side.model)
+                    kept.append(side)
+                except LensError as error:
+                    remarks.append(f"{side.model.name} is beside no longer. {error}")
+        sides = Sides(tuple(kept))
+        if sides.are_own:
+            return (Sides.of(opened) if not self.are_own else sides), remarks
+        if missing := sides.lacking():
+            names = " and ".join(dict.fromkeys(side.model.name for side in missing))
+            remarks.append(f"No {missing[0].kind} lens for {names}: only the logit lens compares them.")
+            sides = Sides(tuple(replace(side, kind=LOGIT) for side in kept))
+        return sides, remarks
+
+    def lacking(self) -> list[Side]:
+        """Return the sides that have no lens of their kind."""
+        return [side for side in self.sides if side.lens is None]

@@ -1,0 +1,105 @@
+"""What sides are called: every title, legend and line of numbers has its words from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from lenstui.opening.side_facts import SideFacts, are_of_one_model
+from lenstui.support.cell_width import clip
+from lenstui.support.printable import printable
+
+_PROMPT_WIDTHS = range(120, 8, -4)  # of a prompt, in a title
+_PLACES = {1: ("pane",), 2: ("left", "right"), 3: ("left", "middle", "right")}
+
+
+@dataclass(frozen=True, slots=True)
+class SideNames:
+    """What some sides are called, in their order.
+
+    Attributes:
+        brief: a word for each, where numbers stand side by side.
+        spoken: the same in a sentence, behind "the".
+        titles: what each is in full, then shorter and shorter, as many for the one as for the other.
+        one_output: all end in the same last row: they are lenses of one model, on one prompt.
+    """
+
+    brief: tuple[str, ...] = ()
+    spoken: tuple[str, ...] = ()
+    titles: tuple[tuple[str, ...], ...] = field(default=())
+    one_output: bool = True
+
+    @classmethod
+    def of(cls, sides: Sequence[SideFacts]) -> SideNames:
+        """Return names by which the sides are told apart: their lenses', or else their places'."""
+        one_prompt = all(side.prompt is None for side in sides)
+        one_model = are_of_one_model(sides)
+        if all(side.is_own for side in sides):
+            lenses = tuple(f"{side.kind} lens" for side in sides)
+            return cls(tuple(side.kind for side in sides), lenses, tuple((lens,) for lens in lenses))
+        names = told_apart(sides)
+        if one_prompt:
+            titles = [
+                _titles(side, name, one_model=one_model) for side, name in zip(sides, names, strict=True)
+            ]
+        else:
+            titles = [
+                _prompt_titles(side, "" if one_model else f"{name} ")
+                for side, name in zip(sides, names, strict=True)
+            ]
+        places = _PLACES[len(sides)]
+        panes = tuple(f"{place} pane" for place in places)
+        return cls(places, panes, tuple(titles), one_output=one_prompt and one_model)
+
+    def fitting(self, fits: Callable[[Sequence[str]], bool]) -> Sequence[str]:
+        """Return the fullest titles for which there is room, or else the shortest."""
+        forms = list(zip(*self.titles, strict=True))
+        return next((form for form in forms if fits(form)), forms[-1])
+
+
+def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
+    """Return a name for one of some sides: a model's, as short as is unique, a lens's, or a prompt."""
+    if side.prompt is not None:
+        return "a second prompt"
+    if are_of_one_model(sides):
+        return printable(side.lens or f"the {side.kind} lens")
+    return told_apart(sides)[sides.index(side)]
+
+
+def told_apart(sides: Sequence[SideFacts]) -> tuple[str, ...]:
+    """Return a short name of each side's model; where two are the same, with the owner or the folder.
+
+    A dtype is named where models are called the same, whatever their revisions, and it is not.
+    """
+    names = tuple(_name(side, 1) for side in sides)
+    unnumbered = {_name(replace(side, revision=None), 1) for side in sides}
+    if len(set(names)) < len({(side.model, side.revision) for side in sides}):
+        longer = tuple(_name(side, 2) for side in sides)
+        names = longer if len(set(longer)) > len(set(names)) else names
+    if len(unnumbered) == 1 and len({side.dtype for side in sides}) > 1:
+        return tuple(f"{name} {side.dtype}" for name, side in zip(names, sides, strict=True))
+    return names
+
+
+def _name(side: SideFacts, parts: int) -> str:
+    name = "/".join(side.model.rstrip("/").split("/")[-parts:])
+    return printable(f"{name}@{side.revision}" if side.revision else name)
+
+
+def _titles(side: SideFacts, name: str, *, one_model: bool) -> tuple[str, ...]:
+    lens = f"{side.kind} lens"
+    full = f"{lens} {printable(side.lens)}" if side.lens else lens
+    if one_model:  # the model says nothing about which is which
+        brief = printable(side.lens or side.kind)
+        return f"{name} · {full}", full, brief
+    return f"{name} · {full}", f"{name} · {lens}", f"{name} {side.kind}", name
+
+
+def _prompt_titles(side: SideFacts, name: str) -> tuple[str, ...]:
+    """The titles of a side among several prompts: as much of its own as there is room for."""
+    lens = f"{name}{side.kind} lens"
+    if side.prompt is None:
+        return (*(f"prompt · {lens}" for _ in _PROMPT_WIDTHS), "prompt")
+    text = printable(side.prompt)
+    quoted = [f"“{clip(text, width)}”" for width in _PROMPT_WIDTHS]
+    return (*(f"{short} · {lens}" for short in quoted), quoted[-1])
