@@ -5,30 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
 from lenstui.cli.stderr import say
-from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
+from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
 
-# Those of lenstui.readout.values, which is too heavy to be imported here.
-_VALUES = (
-    *("prob", "entropy", "kl", "rank", "agree", "next-logprob", "next-rank"),
-    *("pin-logprob", "pin-rank", "pin-diff"),
-)
-_PIN_VALUES = {"pin-logprob": 1, "pin-rank": 1, "pin-diff": 2}  # how many words each needs
 _MOST_PINS = 8
 
 # Options of prompt sets alone, and what these have.
 _OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
 _SET_FORMATS = ("table", "json", "csv", "parquet", "md")
-_SET_VALUES = ("prob", "rank", "entropy", "kl")
 
 
 def run(words: Sequence[str]) -> int:
@@ -65,6 +59,8 @@ def _note_value(given: argparse.Namespace, shape: Shape) -> None:
 
 
 def _parser() -> Parser:
+    from lenstui.readout.values import all_values  # late: it needs NumPy, and `lenstui --help` does not
+
     parser = Parser(
         "lenstui read",
         "Read a prompt layer by layer and write the readout.",
@@ -92,12 +88,10 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--value",
-        choices=_VALUES,
+        choices=[value.key for value in all_values()],
         metavar="VALUE",
-        help="what a table or Markdown shows behind a token, and what colours HTML and SVG: prob (default), "
-        "entropy, kl, rank (of the final top-1), agree (with the final top-1), next-logprob, next-rank (of "
-        "the token that follows), pin-logprob, pin-rank (of the first --pin), pin-diff (logit of the first "
-        "word minus that of the second)",
+        help="what a table or Markdown shows behind a token, and what colours HTML and SVG: "
+        + _values_text(),
     )
     output.add_argument(
         "--top-k",
@@ -149,6 +143,17 @@ def _parser() -> Parser:
     return parser
 
 
+def _values_text() -> str:
+    """Return the keys of all values and what `--help` says of them: once of neighbours that share it."""
+    from lenstui.readout.values import all_values
+
+    texts = []
+    for option, alike in groupby(all_values(), lambda value: value.option):
+        keys = ", ".join(value.key for value in alike)
+        texts.append(f"{keys} ({option})" if option else keys)
+    return ", ".join(texts).replace("%", "%%")
+
+
 def _add_prompts(parser: Parser) -> None:
     prompts = parser.add_argument_group("many prompts, each read at its end")
     prompts.add_argument(
@@ -179,6 +184,8 @@ def _add_prompts(parser: Parser) -> None:
 
 def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     """What is asked of a prompt set; what makes no sense with one is refused."""
+    from lenstui.readout.sets.mean_values import shown_means
+
     if given.word is not None or given.prompt is not None:
         parser.error("a PROMPT and --prompts are given: leave one out")
     if given.pin:
@@ -195,8 +202,9 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--top-k is not for --prompts, which shows the likeliest token")
     if shape.format not in _SET_FORMATS:
         parser.error(f"{shape.format} is not for --prompts: add --format {' or '.join(_SET_FORMATS)}")
-    if shape.value not in _SET_VALUES:
-        parser.error(f"--value {shape.value} is not for --prompts: {', '.join(_SET_VALUES)}")
+    means = [mean.key for mean in shown_means()]
+    if shape.value not in means:
+        parser.error(f"--value {shape.value} is not for --prompts: {', '.join(means)}")
     if not given.prompts:
         parser.error("--prompts names no file")
     columns = (given.prompt_column, given.target_column, given.group_column)
@@ -207,10 +215,12 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
+    from lenstui.readout.values import value_named
+
     form = output_format(parser, given, FORMATS)
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
-    needed = _PIN_VALUES.get(given.value, 0)
+    needed = value_named(given.value or DEFAULT_VALUE).pins
     if len(given.pin) < needed:
         words = "a word: name it" if needed == 1 else "two words: name both"
         parser.error(f"--value {given.value} is of {words} with --pin")
@@ -242,7 +252,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         reading=Reading(
             RowChoice(given.rows, given.stride), given.final_norm, given.bos, given.chat, given.sublayers
         ),
-        value="prob" if given.value is None or form in ALL_VALUES else given.value,
+        value=DEFAULT_VALUE if given.value is None or form in ALL_VALUES else given.value,
         pins=tuple(given.pin),
         first=tuple(given.first),
         diff=given.diff,

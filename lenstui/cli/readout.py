@@ -83,6 +83,7 @@ def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape)
     from lenstui.readout.generation import generate
     from lenstui.readout.pins import find_pins, words_first
     from lenstui.readout.tiles import rows_to_read
+    from lenstui.readout.values import value_named
 
     model = opened.model
     assert asked.prompt is not None
@@ -105,7 +106,7 @@ def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape)
         prompt,
         tuple(row.label for row in rows),
         replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers),
-        words_first(pins) if shape.value == "pin-diff" else pins,
+        words_first(pins) if value_named(shape.value).pins > 1 else pins,
         _first(model, asked.prompt, shape.first),
     )
 

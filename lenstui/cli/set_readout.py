@@ -25,10 +25,10 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.export.set_tidy import SetHeading
-    from lenstui.export.set_values import MeanValue
     from lenstui.model.tokens import TokenTexts
     from lenstui.opening.opened import Opened
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
+    from lenstui.readout.sets.mean_values import MeanValue
     from lenstui.readout.sets.prompts import PromptSet
 
 EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./examples`

@@ -15,7 +15,8 @@ from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.model.not_finite import IN_CELL
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
-from lenstui.readout.values import Value, nats_text, probability_text, rank_text
+from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.readout.values import Value, cell_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
             lines.append(f"{name} lens: {IN_CELL}")
             continue
         numbers = (
-            f"entropy {nats_text(float(cells.entropy[row, column]))} nats",
-            f"KL from final {nats_text(float(cells.kl[row, column]))} nats",
-            f"final top-1 at rank {rank_text(int(cells.final_rank[row, column]))}",
+            f"{value.name} {value.amount(number)}"
+            for value, number in cell_numbers(cells, row, column)
+            if not value.of_next
         )
         tokens = top_line(cells, clip.texts, row, column, cells.top_ids.shape[2])
         lines += [f"{name} lens: {tokens}", f"{name} lens: {', '.join(numbers)}"]

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.readout.cells import Cells, FloatArray
-from lenstui.readout.values import AGREEMENT, Scale, Value, around_zero, rank_text
+from lenstui.readout.scales import Scale, around_zero
+from lenstui.readout.values import Value
 
 TITLE = "tuned lens − logit lens"
 DIFFERENT = "≠"  # marks a cell in which another token leads by the one lens than by the other
@@ -34,28 +35,24 @@ class Difference:
         return self.value.of(right) - self.value.of(left)
 
     def scale(self, differences: FloatArray, vocabulary: int) -> Scale:
-        """A scale that diverges about 0. That of ranks is logarithmic, though it shows plain differences.
+        """A scale that diverges about 0. Of ranks it is logarithmic, though it shows plain differences.
 
         Args:
             differences: of a whole prompt, column 0 first, NaN where not yet read.
             vocabulary: number of token ids.
         """
-        if self._is_yes_or_no:
+        if self.value.is_yes_or_no:
             return Scale.around_zero(1)
-        return around_zero([differences], log=self.value.format is rank_text)
+        return around_zero([differences], log=self.value.log_difference)
 
     def format(self, number: float) -> str:
         """A difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`."""
-        text = f"{abs(number):.0f}" if self._is_yes_or_no else self.value.format(abs(number))
+        text = f"{abs(number):.0f}" if self.value.is_yes_or_no else self.value.format(abs(number))
         if text.startswith("<"):  # too small for more than its sign
             text = "0.0%" if text.endswith("%") else "0.00"
         if math.isnan(number):
             return self.value.format(number)
         return f"{'+' if number > 0 else '−' if number < 0 else ''}{text}"
-
-    @property
-    def _is_yes_or_no(self) -> bool:
-        return self.value is AGREEMENT
 
     @property
     def label(self) -> str:
@@ -70,7 +67,7 @@ class Difference:
     @property
     def sides(self) -> tuple[str, str]:
         """What the colours below 0 mean, and those above it."""
-        if self._is_yes_or_no:
+        if self.value.is_yes_or_no:
             return f"only {self.left}", f"only {self.right}"
         return f"{self.right} lower", f"{self.right} higher"
 

@@ -29,9 +29,10 @@ from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.model.not_finite import IN_CELL
 from lenstui.opening.source import Source, sublayers_text, versions_text
-from lenstui.readout.cells import Cells
+from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
-from lenstui.readout.values import PIN_DIFFERENCE, PROBABILITY, Scale, Value, values_for
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import PROBABILITY, Value, values_for
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
@@ -122,7 +123,8 @@ def _data(
         numbers: list[int] = np.searchsorted(ids, tokens).ravel().tolist()
         return numbers
 
-    values = (*values_for(named), *(_probability_of(*pin) for pin in enumerate(named)))
+    probabilities = [_probability_of(*pin) for pin in enumerate(named)]
+    values = (*values_for(named), *probabilities)
     return {
         "rows": list(readout.rows),
         "tokens": numbers_of(readout.prompt.ids),
@@ -136,28 +138,16 @@ def _data(
         "difference": {"title": TITLE, "mark": DIFFERENT} if diff else None,
         "not_a_number": IN_CELL,
         "pins": [
-            {"word": pin.word, "id": pin.id, "text": number}
-            for pin, number in zip(pins, numbers_of(pinned), strict=True)
+            {"word": pin.word, "id": pin.id, "text": number, "probability": probability.key}
+            for pin, number, probability in zip(pins, numbers_of(pinned), probabilities, strict=True)
         ],
         "lenses": {
             name: {
                 "top": numbers_of(cells.top_ids),
                 "probs": _short(cells.top_probs),
-                "entropy": _short(cells.entropy),
-                "kl": _short(cells.kl),
-                "rank": _ranks(cells.final_rank),
-                "next_logprob": _short(cells.next_logprob),
-                "next_rank": _ranks(cells.next_rank),
+                "values": {one.key: _short(one.numbers(cells)) for one in values},
+                "pin_ranks": [_short(cells.pin_ranks[:, :, place]) for place in range(len(pins))],
                 "crystallization": settled_rows(readout, name),
-                "pins": [
-                    {
-                        "probs": _short(np.exp(cells.pin_logprobs[:, :, place])),
-                        "logprobs": _short(cells.pin_logprobs[:, :, place]),
-                        "ranks": _ranks(cells.pin_ranks[:, :, place]),
-                    }
-                    for place in range(len(pins))
-                ],
-                "pin_diff": _short(PIN_DIFFERENCE.of(cells)) if len(pins) > 1 else None,
             }
             for name, cells in readout.lenses.items()
         },
@@ -170,7 +160,7 @@ def _probability_of(place: int, text: str) -> Value:
         PROBABILITY,
         key=f"pin{place}",
         label=f"probability of {text}",
-        of=lambda cells: np.exp(cells.pin_logprobs[:, :, place]),
+        numbers=lambda cells: np.exp(cells.pin_logprobs[:, :, place]),
     )
 
 
@@ -181,11 +171,7 @@ def _value(
     scale: Scale = value.scale(list(numbers.values()), vocabulary)
     first, last = end_texts(value.format, scale, beyond(scale, map(value.of, shown)))
     return {
-        "key": value.key,
-        "label": value.label,
-        "unit": value.unit,
-        "scale": asdict(scale),
-        "steps": list(scale.steps),
+        **_about(value, scale),
         "legend": [first, value.format(scale.at(0.5)), last],
         "note": shares_note(value, numbers),
     }
@@ -198,22 +184,28 @@ def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> d
     scale = shown.scale(differences, vocabulary)
     first, last = end_texts(shown.format, scale, beyond(scale, [differences]))
     return {
-        "key": value.key,
-        "label": value.label,
-        "unit": shown.unit,
-        "scale": asdict(scale),
-        "steps": list(scale.steps),
+        **_about(value, scale),
         "legend": [first, shown.format(scale.at(0.5)), last],
         "note": shown.note(scale),
         "differences": _short(differences),
     }
 
 
-def _ranks(values: npt.NDArray[np.int32]) -> list[int | None]:
-    """Flat, None where there is none."""
-    return [rank if rank >= 0 else None for rank in values.ravel().tolist()]
+def _about(value: Value, scale: Scale) -> dict[str, Any]:
+    """A value and its scale; where the numbers of the chosen cell have it, its name among them too."""
+    return {
+        "key": value.key,
+        "label": value.label,
+        "unit": value.unit,
+        "brief": value.brief,
+        "of_next": value.of_next,
+        "scale": asdict(scale),
+        "steps": list(scale.steps),
+    }
 
 
-def _short(values: npt.NDArray[np.float32]) -> list[float | None]:
-    """Flat, in four significant digits, None where there is no number."""
+def _short(values: FloatArray | IntArray) -> list[float | None]:
+    """The numbers flat, ranks as they are, others in four significant digits; None where there is none."""
+    if values.dtype.kind == "i":
+        return [rank if rank >= 0 else None for rank in values.ravel().tolist()]
     return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values.ravel().tolist()]

@@ -15,6 +15,7 @@ from lenstui.export.tidy import TokenText
 from lenstui.opening.source import Source, facts
 from lenstui.readout.cells import Cells
 from lenstui.readout.pins import Pin
+from lenstui.readout.values import all_values
 
 if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
@@ -101,13 +102,14 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
         ],
         "top_logits": numbers(cells.top_logits),
         "top_probs": numbers(cells.top_probs),
-        "entropy": numbers(cells.entropy),
-        "kl": numbers(cells.kl),
-        "final_rank": counts(cells.final_rank),
-        "next_logprob": numbers(cells.next_logprob),
-        "next_rank": counts(cells.next_rank),
+        **{value.stored: plain(value.numbers(cells)) for value in all_values() if value.stored},
         "crystallization": settled_labels(readout, name),
     }
+
+
+def plain(values: npt.NDArray[Any]) -> list[Any]:
+    """Nested lists of numbers or of ranks, null where there is none."""
+    return numbers(values) if values.dtype.kind == "f" else counts(values)
 
 
 def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from lenstui.readout.cells import FloatArray
-from lenstui.readout.values import AGREEMENT, Scale, Value
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import Value
 
 NOT_COUNTED = "without the last row and the first column"
 
@@ -51,7 +52,7 @@ def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
         value: whose numbers these are.
         lenses: by lens name, `[rows, cols]`, the first token's column first, NaN where not yet read.
     """
-    if value is not AGREEMENT:
+    if not value.is_yes_or_no:
         return ""
     counted = {name: numbers[:-1, 1:] for name, numbers in lenses.items()}
     shares = {name: of[np.isfinite(of)] for name, of in counted.items()}

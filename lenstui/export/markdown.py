@@ -12,8 +12,9 @@ from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
 from lenstui.export.tidy import TokenText
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells
+from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
-from lenstui.readout.values import Value, probability_text, rank_text
+from lenstui.readout.values import Value
 from lenstui.support.fixed_text import NONE
 from lenstui.support.printable import printable
 

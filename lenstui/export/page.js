@@ -18,27 +18,7 @@ function element(tag, properties = {}, ...children) {
 
 // The values that colours may show
 
-const numbersOf = {
-  prob: (lens) => lens.probs.filter((_, place) => place % data.k === 0),
-  agree: (lens) => {
-    const top1 = lens.top.filter((_, place) => place % data.k === 0);
-    const final = (at) => (rows - 1) * columns + (at % columns);
-    const known = (at) => lens.probs[at * data.k] !== null;
-    return top1.map((token, at) => (known(at) && known(final(at)) ? Number(token === top1[final(at)]) : null));
-  },
-  "next-logprob": (lens) => lens.next_logprob,
-  "next-rank": (lens) => lens.next_rank,
-  "pin-logprob": (lens) => lens.pins[0].logprobs,
-  "pin-rank": (lens) => lens.pins[0].ranks,
-  "pin-diff": (lens) => lens.pin_diff,
-};
-
-function numbers(lens, key) {
-  if (key in numbersOf) return numbersOf[key](lens);
-  return key.startsWith("pin") ? lens.pins[Number(key.slice(3))].probs : lens[key];
-}
-
-// As lenstui/export/values.py has it.
+// As lenstui/readout/scales.py has it.
 function level(number, { scale, steps }) {
   if (number === null) return "none";
   const share = (distance, farthest) => {
@@ -57,7 +37,7 @@ function level(number, { scale, steps }) {
 function colour(key) {
   const value = data.values.find((value) => value.key === key);
   for (const pane of panes) {
-    const shown = value.differences ?? numbers(data.lenses[pane], key);
+    const shown = value.differences ?? data.lenses[pane].values[key];
     grids.get(pane).forEach((line, row) =>
       line.forEach((cell, column) => {
         const chosen = cell.classList.contains("here");
@@ -269,6 +249,15 @@ function differenceAt(place) {
 function tell([row, column]) {
   const sides = element("div", { className: "sides" });
   const text = (number) => (number === null ? "–" : String(number));
+  const listed = data.values.filter((value) => value.brief);
+  const amount = (lens, value) =>
+    [text(lens.values[value.key][row * columns + column]), value.unit].filter(Boolean).join(" ");
+  // All on one line: the name of the first is that of the line.
+  const ofNext = (lens) =>
+    listed
+      .filter((value) => value.of_next)
+      .map((value, place) => (place ? `${value.brief} ` : "") + amount(lens, value))
+      .join(", ");
   const next = data.tokens.slice(column + 1, column + 2).map((token) => data.texts[token]); // none in the last column
   for (const name of names) {
     const lens = data.lenses[name];
@@ -297,15 +286,14 @@ function tell([row, column]) {
     const facts = element(
       "tbody",
       {},
-      fact("entropy", `${text(lens.entropy[at])} nats`),
-      fact("KL from final", `${text(lens.kl[at])} nats`),
-      fact("rank of final top-1", text(lens.rank[at])),
-      ...next.map((token) =>
-        fact(`next: ${token}`, `${text(lens.next_logprob[at])} nats, rank ${text(lens.next_rank[at])}`),
-      ),
+      ...listed.filter((value) => !value.of_next).map((value) => fact(value.label, amount(lens, value))),
+      ...next.map((token) => fact(`next: ${token}`, ofNext(lens))),
       ...(lens.crystallization ? [fact("settles in row", data.rows[lens.crystallization[column]] ?? "–")] : []),
       ...data.pins.map((pin, place) =>
-        fact(data.texts[pin.text], `${percent(lens.pins[place].probs[at])}, rank ${text(lens.pins[place].ranks[at])}`),
+        fact(
+          data.texts[pin.text],
+          `${percent(lens.values[pin.probability][at])}, rank ${text(lens.pin_ranks[place][at])}`,
+        ),
       ),
     );
     const side = element("div", { className: "side" }, element("table", {}, likeliest), element("table", {}, facts));

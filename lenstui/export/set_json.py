@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lenstui.export.json_contract import LENSES, counts, numbers
+from lenstui.export.json_contract import LENSES, counts, numbers, plain
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
-from lenstui.readout.sets.means import LensMeans, Mean, SetMeans, mean_over, means_by_group
+from lenstui.readout.sets.mean_values import all_means
+from lenstui.readout.sets.means import LensMeans, SetMeans, mean_over, means_by_group
 
 VERSION = 1
-
-_MEANS = ("target_prob", "target_logprob", "target_rank", "target_top1", "entropy", "kl")
 
 
 def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, texts: TokenText) -> str:
@@ -70,9 +69,7 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         "top1_ids": counts(column.top1),
         "top1_tokens": [texts[token] if token >= 0 else None for token in column.top1.tolist()],
         "top1_probs": numbers(column.top1_prob),
-        "entropy": numbers(column.entropy),
-        "kl": numbers(column.kl),
-        "final_rank": counts(column.final_rank),
+        **{name: plain(of_value) for name, of_value in column.values.items()},
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),
         "target_rank": counts(column.target_rank),
@@ -89,7 +86,11 @@ def _lens(means: LensMeans | None) -> dict[str, Any] | None:
     if means is None:
         return None
     found: dict[str, Any] = {}
-    for name in _MEANS:
-        mean: Mean = getattr(means, name)
-        found[name] = {"mean": numbers(mean.mean), "sem": numbers(mean.sem)}
-    return {**found, "target_median_rank": numbers(means.target_median_rank)}
+    medians: dict[str, Any] = {}  # behind the means
+    for value in all_means():
+        mean, error = value.of(means)
+        if error is None:
+            medians[value.stored] = numbers(mean)
+        else:
+            found[value.stored] = {"mean": numbers(mean), "sem": numbers(error)}
+    return found | medians

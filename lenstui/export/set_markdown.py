@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from lenstui.export.crystallization import settled_text
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
-from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
+from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
+from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
-from lenstui.readout.values import probability_text
+from lenstui.readout.sets.mean_values import MeanValue
 from lenstui.support.fixed_text import NONE
 
 
@@ -35,7 +36,7 @@ def set_markdown(
         lines += [*title, *markdown_table(heads, labels, rows), ""]
     columns = columns_of(readouts, value)
     for name in lenses:
-        texts = [value.texts(means.lenses[name]) for means in columns.values()]
+        texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
         rows = [
             [number_text(" ".join(filter(None, column[row]))) for column in texts]
             for row in reversed(range(len(heading.rows)))

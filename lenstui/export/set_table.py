@@ -9,12 +9,13 @@ from rich.text import Text
 
 from lenstui.export.crystallization import settled_text
 from lenstui.export.set_tidy import SetHeading
-from lenstui.export.set_values import MeanValue, by_group, columns_of, target_numbers, target_text
+from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
 from lenstui.export.table import clip, grid, summary
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.source import Source
+from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
-from lenstui.readout.values import probability_text
+from lenstui.readout.sets.mean_values import MeanValue
 from lenstui.support.fixed_text import NONE
 from lenstui.support.printable import printable
 
@@ -45,7 +46,7 @@ def set_table(
     columns = columns_of(readouts, value)
     for name in lenses:
         parts.append(Text(f"{name} lens · {value.label}", style="bold"))
-        texts = [value.texts(means.lenses[name]) for means in columns.values()]
+        texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
         entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
         parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width)
     parts.append(Text(set_summary(heading.source, heading.prompts), style="dim"))

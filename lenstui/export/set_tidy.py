@@ -90,6 +90,9 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         """Numbers of each case and lens, `[rows]`."""
         return np.stack([value(each.lenses[lens]) for each in group for lens in lenses]).ravel()
 
+    def of_value(name: str) -> Column:
+        return of(lambda column: column.values[name])
+
     def settled(column: LastColumn) -> Column:
         row = column.crystallization  # not known where not all rows are read
         return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
@@ -115,9 +118,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "target_logprob": of(lambda column: column.target_logprob),
         "target_prob": of(lambda column: column.target_prob),
         "target_rank": of(lambda column: column.target_rank),
-        "entropy": of(lambda column: column.entropy),
-        "kl": of(lambda column: column.kl),
-        "final_rank": of(lambda column: column.final_rank),
+        **{name: of_value(name) for name in group[0].lenses[lenses[0]].values},
         "top_1_id": top1,
         "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top1.tolist()], object),
         "top_1_prob": of(lambda column: column.top1_prob),

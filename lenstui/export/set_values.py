@@ -1,74 +1,24 @@
-"""What the means over a prompt set may show, as text."""
+"""What a prompt set shows as text: its means, its groups, its targets."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
+from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
-from lenstui.readout.sets.means import LensMeans, Mean, SetMeans, mean_over, means_by_group
-from lenstui.readout.values import nats_text, probability_text, rank_text
-
-_Texts = list[tuple[str, str]]  # by row: a mean, and its standard error where there is one
+from lenstui.readout.sets.mean_values import MeanValue, shown_means
+from lenstui.readout.sets.means import LensMeans, SetMeans, mean_over, means_by_group
 
 
-@dataclass(frozen=True, slots=True)
-class MeanValue:
-    """One of the means that a table may show.
-
-    Attributes:
-        key: short name, as the command line spells it.
-        label: what it is.
-        of_target: whether it is one of the target, and so over the cases that have one.
-        texts: it and its standard error, or nothing, for every row, `emb` first.
-    """
-
-    key: str
-    label: str
-    of_target: bool
-    texts: Callable[[LensMeans], _Texts]
-
-
-def _with_error(mean: Mean, text: Callable[[float], str], error_text: Callable[[float], str]) -> _Texts:
-    errors = ("" if math.isnan(error) else f"±{error_text(error)}" for error in mean.sem.tolist())
-    return list(zip(map(text, mean.mean.tolist()), errors, strict=True))
-
-
-def _percent_error(error: float) -> str:
-    return f"{100 * error:.1f}" if error >= 0.0005 else "<0.1" if error else "0"
-
-
-def _nats_error(error: float) -> str:
-    return f"{error:.2f}" if error >= 0.005 else "<0.01" if error else "0"
-
-
-MEAN_VALUES = (
-    MeanValue(
-        "prob",
-        "probability of the target, mean ± standard error in percent",
-        True,
-        lambda means: _with_error(means.target_prob, probability_text, _percent_error),
-    ),
-    MeanValue(
-        "rank",
-        "rank of the target, median",
-        True,
-        lambda means: [(rank_text(rank), "") for rank in means.target_median_rank.tolist()],
-    ),
-    MeanValue(
-        "entropy",
-        "entropy, mean ± standard error in nats",
-        False,
-        lambda means: _with_error(means.entropy, nats_text, _nats_error),
-    ),
-    MeanValue(
-        "kl",
-        "KL from final, mean ± standard error in nats",
-        False,
-        lambda means: _with_error(means.kl, nats_text, _nats_error),
-    ),
-)
+def mean_texts(value: MeanValue, means: LensMeans) -> list[tuple[str, str]]:
+    """Return a mean and its standard error, or nothing where there is none, as text by row, `emb` first."""
+    numbers, errors = value.of(means)
+    texts = [value.format(number) for number in numbers.tolist()]
+    if errors is None or value.error_format is None:
+        return [(text, "") for text in texts]
+    shown = ("" if math.isnan(error) else f"±{value.error_format(error)}" for error in errors.tolist())
+    return list(zip(texts, shown, strict=True))
 
 
 def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) -> MeanValue:
@@ -76,7 +26,7 @@ def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) ->
     if key is None:
         has_target = any(isinstance(each, CaseReadout) and each.target for each in readouts)
         key = "prob" if has_target else "kl"
-    return next(value for value in MEAN_VALUES if value.key == key)
+    return next(value for value in shown_means() if value.key == key)
 
 
 def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -> Mapping[str, SetMeans]:

@@ -13,6 +13,7 @@ TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md
 # Forms that hold every value, and those that show the likeliest token of a cell alone.
 ALL_VALUES = ("json", "csv", "parquet")
 ONE_TOKEN = ("svg", "md")
+DEFAULT_VALUE = "prob"  # which a form shows that shows one
 WITH_FIRST = ("table", "json")  # that say where a word first comes out on top
 
 
@@ -36,7 +37,7 @@ class Shape:
     output: Path | None = None
     lenses: tuple[str, ...] | None = None
     reading: Reading = field(default=Reading())
-    value: str = "prob"
+    value: str = DEFAULT_VALUE
     pins: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     diff: bool = False

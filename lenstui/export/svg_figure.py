@@ -18,7 +18,8 @@ from lenstui.export.tidy import TokenText, top_text
 from lenstui.model.rows import is_sublayer, is_whole_stream
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, IntArray
-from lenstui.readout.values import NO_LEVEL, Scale, Value
+from lenstui.readout.scales import NO_LEVEL, Scale
+from lenstui.readout.values import Value
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:

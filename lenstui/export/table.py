@@ -17,8 +17,9 @@ from lenstui.export.first_row import Sought, first_labels, first_row_text, strea
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.opening.source import Source, sublayers_text
 from lenstui.readout.cells import Cells
+from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
-from lenstui.readout.values import Value, probability_text, rank_text
+from lenstui.readout.values import Value
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
@@ -122,11 +123,11 @@ def summary(source: Source) -> str:
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:
     """`[rows][cols]`, the top of the network first."""
     of_cells = value.of(cells)
-    probs = value.key == "prob"
+    of_tokens = value.of_tokens(cells) if value.of_tokens else of_cells[..., None]
 
     def entry(row: int, column: int) -> _Entry:
         tokens = [top_text(texts, int(token)) for token in cells.top_ids[row, column, :lines]]
-        numbers = cells.top_probs[row, column, :lines] if probs else of_cells[row, column : column + 1]
+        numbers = of_tokens[row, column, :lines]
         return list(zip_longest(tokens, (value.format(float(number)) for number in numbers), fillvalue=""))
 
     rows, columns = of_cells.shape

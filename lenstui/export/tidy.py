@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from lenstui.model.tokens import Prompt
 from lenstui.opening.source import Source
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells, Tile, crystallization_rows
 from lenstui.readout.pins import Pin
+from lenstui.readout.values import all_values
 from lenstui.support.fixed_text import NONE
 
 # Of `str`, int32 or float32; None, a negative int and NaN mean that there is none.
@@ -80,8 +81,8 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
         stacked = np.moveaxis(np.stack(list(arrays)), 2, 0)
         return stacked.reshape(prod(shape), *stacked.shape[3:])
 
-    def of(field: str) -> Column:
-        return in_order(getattr(cells, field) for cells in tile.lenses.values())
+    def of(numbers: Callable[[Cells], Column]) -> Column:
+        return in_order(map(numbers, tile.lenses.values()))
 
     def display(ids: Column) -> Column:
         return np.array([texts[token] if token >= 0 else "" for token in ids.tolist()], object)
@@ -94,10 +95,11 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
         "column": everywhere(list(range(tile.start, tile.stop)), 0, np.int32),
         "token": display(ids),
         "token_id": ids,
-        **{name: of(name) for name in ("entropy", "kl", "final_rank", "next_logprob", "next_rank")},
-        "crystallization": in_order(_settled(cells, rows) for cells in tile.lenses.values()),
+        **{value.stored: of(value.numbers) for value in all_values() if value.stored},
+        "crystallization": of(lambda cells: _settled(cells, rows)),
     }
-    top_ids, top_logits, top_probs = of("top_ids"), of("top_logits"), of("top_probs")
+    top_ids, top_logits = of(lambda cells: cells.top_ids), of(lambda cells: cells.top_logits)
+    top_probs = of(lambda cells: cells.top_probs)
     for k in range(top_ids.shape[1]):
         columns |= {
             f"top_{k + 1}_id": top_ids[:, k],
@@ -105,7 +107,7 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
             f"top_{k + 1}_logit": top_logits[:, k],
             f"top_{k + 1}_prob": top_probs[:, k],
         }
-    logprobs, ranks = of("pin_logprobs"), of("pin_ranks")
+    logprobs, ranks = of(lambda cells: cells.pin_logprobs), of(lambda cells: cells.pin_ranks)
     for p, pin in enumerate(heading.pins):
         columns |= {
             f"pin_{p + 1}_word": everywhere([pin.word], 0),

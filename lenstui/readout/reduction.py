@@ -16,6 +16,8 @@ _SLICE_BYTES = {"cpu": 3 << 20}
 _SLICE_BYTES_ACCELERATOR = 256 << 20
 _LOWEST = torch.finfo(torch.float32).min
 _ENDLESS = 1e20  # nats of KL: no logits but those that forbid a token are so far apart
+DIVERGENCES = ("kl",)  # from the final distribution: 0 in the last row, which is that itself
+_AGAINST_FINAL = {*DIVERGENCES, "final_rank"}  # that a column without a final distribution has not
 _TOP_BLOCK = 64  # logits per block in the first stage of the top-k search
 
 
@@ -104,7 +106,7 @@ def _without_what_is_none(
     against_final = is_number & has_final
     kept: dict[str, Tensor] = {}
     for name, of_row in numbers.items():
-        known = against_final if name in {"kl", "final_rank"} else is_number
+        known = against_final if name in _AGAINST_FINAL else is_number
         none = float("nan") if of_row.is_floating_point() else NOT_A_NUMBER
         kept[name] = of_row.masked_fill(~known.view(-1, *[1] * (of_row.ndim - 1)), none)
     return kept

@@ -18,7 +18,7 @@ from lenstui.model.rows import Row, choose_rows, is_whole_stream, stream_places,
 from lenstui.model.sublayers import parts_of
 from lenstui.model.tokens import Prompt, encode
 from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystallization_rows
-from lenstui.readout.reduction import Final, nothing, reduce_row, stack
+from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, stack
 from lenstui.readout.streams import Streams
 from lenstui.support.errors import LensError
 
@@ -230,7 +230,8 @@ def _read_tile(
     final = Final.of(final_logits, next_ids)
     last_cells = reduce_row(final_logits, final, top_k, pins)
     # Of a distribution from itself; what was summed is rounding.
-    last_cells["kl"] = last_cells["kl"].masked_fill(final.is_number, 0.0)
+    for name in DIVERGENCES:
+        last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
 
     def read_row(lens: Lens, row: Row) -> Mapping[str, Tensor]:
         if row == last:

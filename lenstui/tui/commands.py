@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
@@ -11,6 +11,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 
+from lenstui.readout.values import all_values
 from lenstui.tui import keymap
 from lenstui.tui.app_base import AppBase
 from lenstui.tui.shared.lean_screen import LeanScreen
@@ -19,15 +20,14 @@ if TYPE_CHECKING:
     from lenstui.tui.help.keys import Key
 
 # What the screen's words and signs mean, for the list of keys.
-WORDS = (
+_LONGEST = 16  # cells of a word there
+_WORDS_OF_ROWS = (
     ("row k", "what block k hands on; emb: the embedding"),
     ("last row", "the model's own output, for every lens"),
     ("k.attn k.mlp", "the logits that each of block k adds (s)"),
     ("k.mid", "the stream between block k's two (s)"),
-    ("probability", "of the cell's likeliest token"),
-    ("entropy", "of the cell's distribution, nats"),
-    ("KL from final", "KL(final ‖ lens), nats"),
-    ("rank", "tokens likelier than the final top-1; 0: none"),
+)
+_OTHER_WORDS = (
     ("left, right", "KL, ranks: of each against its own final"),
     ("≠", "of the difference: the lenses' tokens differ"),
     ("% yes, in … cells", "without the last row and the first column"),
@@ -37,6 +37,15 @@ WORDS = (
     ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),
     ("\\x1b  \\u200b", "a byte or character that cannot be shown"),
 )
+
+
+def words() -> Iterator[tuple[str, str]]:
+    """Yield the words and signs of the screen, the names of values among them, with what they mean."""
+    yield from _WORDS_OF_ROWS
+    for value in all_values():
+        if value.keys_line:
+            yield value.label if len(value.label) <= _LONGEST else value.brief, value.keys_line
+    yield from _OTHER_WORDS
 
 
 class Commands(AppBase):
@@ -59,7 +68,7 @@ class Commands(AppBase):
                     keys[binding.id or binding.key] = Key(
                         place.name, self._shown(binding), binding.tooltip or binding.description
                     )
-        return [*keys.values(), *(Key("word", word, meaning) for word, meaning in WORDS)]
+        return [*keys.values(), *(Key("word", word, meaning) for word, meaning in words())]
 
     def _shown(self, binding: Binding) -> str:
         """The keys of a binding, as the user knows them."""

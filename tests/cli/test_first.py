@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lenstui.export.first_row import Sought, first_row_text
-from lenstui.readout.values import VALUES
+from lenstui.readout.values import all_values
 from tests.programs.calls import status
 
 PROMPT = "hi you there "
@@ -107,7 +107,7 @@ def test_what_is_said_names_the_tokens_that_are_there() -> None:
 @pytest.mark.parametrize("form", ["json", "csv"])
 def test_a_value_is_noted_where_all_are_written(neox_folder: Path, capsys: Any, form: str) -> None:
     plain, quiet = read(neox_folder, capsys, "--format", form)
-    out, err = read(neox_folder, capsys, "--format", form, "--value", VALUES[2].key)
+    out, err = read(neox_folder, capsys, "--format", form, "--value", all_values()[2].key)
     assert out == plain
     assert err == quiet + f"lenstui: {form} holds every value: --value kl changes nothing in it.\n"
 

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from lenstui.cli import read
-from lenstui.readout.values import VALUES
+from lenstui.readout.values import all_values
 from tests.programs.calls import run, status
 from tests.tiny.folders import CONTEXT
 
@@ -85,9 +84,15 @@ def test_lenses_and_values(neox_folder: Path, capsys: pytest.CaptureFixture[str]
     assert "name one with --lens FILE, or fit one with lenstui train" in capsys.readouterr().err
 
 
-def test_the_values_are_those_of_the_screen() -> None:
-    assert [value.key for value in VALUES] == list(read._VALUES)
-    assert {value.key: value.pins for value in VALUES if value.pins} == read._PIN_VALUES
+def test_the_values_are_those_of_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("read", "hi", "--value", "nothing") == 2
+    keys = re.findall(r"'([a-z-]+)'", capsys.readouterr().err.partition("choose from")[2])
+    assert keys == [value.key for value in all_values()]
+    for value in all_values():
+        if value.pins:
+            too_few = ["--pin", *["x"] * (value.pins - 1)] if value.pins > 1 else []
+            assert status("read", "hi", "--value", value.key, *too_few) == 2
+            assert f"--value {value.key} is of " in capsys.readouterr().err
 
 
 def test_the_difference_of_two_words(neox_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from lenstui import __version__
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS
 from lenstui.export.html_page import html_page
 from lenstui.lens import Readout
-from lenstui.readout.values import KL, PROBABILITY, VALUES
+from lenstui.readout.values import KL, PROBABILITY, all_values
 from lenstui.support.printable import printable
 from tests.by_hand.known_readouts import (
     HOSTILE,
@@ -87,17 +87,21 @@ def test_every_number_comes_back() -> None:
             HOSTILE[i] for i in cells.top_ids.ravel().tolist()
         ]
         close(lens["probs"], cells.top_probs)
-        close(lens["entropy"], cells.entropy)
-        close(lens["kl"], cells.kl)
-        close(lens["next_logprob"], cells.next_logprob)
-        assert lens["rank"] == cells.final_rank.ravel().tolist()
-        assert lens["next_rank"] == [None if r < 0 else r for r in cells.next_rank.ravel().tolist()]
-        close(lens["pin_diff"], cells.pin_logits[:, :, 0] - cells.pin_logits[:, :, 1])
+        values = lens["values"]
+        close(values["prob"], cells.top_probs[:, :, 0])
+        close(values["entropy"], cells.entropy)
+        close(values["kl"], cells.kl)
+        close(values["next-logprob"], cells.next_logprob)
+        assert values["rank"] == cells.final_rank.ravel().tolist()
+        assert values["agree"] == (cells.top_ids == cells.top_ids[-1])[:, :, 0].ravel().tolist()
+        assert values["next-rank"] == [None if r < 0 else r for r in cells.next_rank.ravel().tolist()]
+        close(values["pin-logprob"], cells.pin_logprobs[:, :, 0])
+        assert values["pin-rank"] == cells.pin_ranks[:, :, 0].ravel().tolist()
+        close(values["pin-diff"], cells.pin_logits[:, :, 0] - cells.pin_logits[:, :, 1])
         assert lens["crystallization"] == READOUT.crystallization(name).tolist()
         for place in range(2):
-            close(lens["pins"][place]["probs"], np.exp(cells.pin_logprobs[:, :, place]))
-            close(lens["pins"][place]["logprobs"], cells.pin_logprobs[:, :, place])
-            assert lens["pins"][place]["ranks"] == cells.pin_ranks[:, :, place].ravel().tolist()
+            close(values[data["pins"][place]["probability"]], np.exp(cells.pin_logprobs[:, :, place]))
+            assert lens["pin_ranks"][place] == cells.pin_ranks[:, :, place].ravel().tolist()
     assert [(pin["word"], pin["id"], data["texts"][pin["text"]]) for pin in data["pins"]] == [
         (pin.word, pin.id, HOSTILE[pin.id]) for pin in PINS
     ]
@@ -105,7 +109,8 @@ def test_every_number_comes_back() -> None:
 
 def test_the_switch_has_all_values_and_the_pins_on_the_scales_of_the_screen() -> None:
     data = data_of(written())
-    assert [value["key"] for value in data["values"]] == [*(value.key for value in VALUES), "pin0", "pin1"]
+    keys = [value.key for value in all_values()]
+    assert [value["key"] for value in data["values"]] == [*keys, "pin0", "pin1"]
     assert data["value"] == "prob"
     scale = KL.scale([cells.kl for cells in READOUT.lenses.values()], 16)
     kl = data["values"][2]
@@ -145,8 +150,10 @@ def test_values_of_pins_are_there_where_there_are_pins() -> None:
         for name, cells in READOUT.lenses.items()
     }
     data = data_of(written(replace(READOUT, lenses=bare, pins=()), pins=()))
-    assert [value["key"] for value in data["values"]] == [value.key for value in VALUES if not value.pins]
-    assert data["lenses"]["logit"]["pin_diff"] is None
+    keys = [value.key for value in all_values() if not value.pins]
+    assert [value["key"] for value in data["values"]] == keys
+    assert list(data["lenses"]["logit"]["values"]) == [value["key"] for value in data["values"]]
+    assert data["lenses"]["logit"]["pin_ranks"] == []
 
 
 def test_every_step_has_a_colour() -> None:
@@ -159,7 +166,7 @@ def test_every_step_has_a_colour() -> None:
 def test_numbers_that_are_none_are_null() -> None:
     odd = replace(READOUT.lenses["logit"], kl=np.full((4, 9), np.inf, np.float32))
     data = data_of(written(replace(READOUT, lenses={"logit": odd})))
-    assert set(data["lenses"]["logit"]["kl"]) == {None}
+    assert set(data["lenses"]["logit"]["values"]["kl"]) == {None}
     assert list(data["lenses"]) == ["logit"]
 
 

@@ -16,7 +16,8 @@ from lenstui.export.html_page import _data
 from lenstui.export.legend import beyond, end_texts, shares_note, shares_text
 from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
-from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, VALUES, Scale
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, all_values
 from tests.by_hand.known_readouts import HOSTILE, SOURCE, hostile_readout
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(-20, 20, width=32)), min_size=1, max_size=8)
@@ -104,4 +105,4 @@ def test_the_share_of_agreement_leaves_out_the_last_row_the_first_column_and_wha
     )
     assert shares_text(AGREEMENT, {"logit": numbers[:, :1]}) == ""
     assert shares_note(PROBABILITY, lenses) == ""
-    assert {value.key for value in VALUES if shares_text(value, lenses)} == {"agree"}
+    assert {value.key for value in all_values() if shares_text(value, lenses)} == {"agree"}

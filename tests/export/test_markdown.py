@@ -11,7 +11,8 @@ from markdown_it.token import Token
 from lenstui import __version__
 from lenstui.export.markdown import markdown
 from lenstui.lens import Prompt, Readout
-from lenstui.readout.values import KL, PROBABILITY, probability_text
+from lenstui.readout.number_texts import probability_text
+from lenstui.readout.values import KL, PROBABILITY
 from lenstui.support.printable import printable
 from tests.by_hand.known_readouts import (
     HOSTILE,

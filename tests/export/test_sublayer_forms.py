@@ -139,8 +139,8 @@ def test_html_has_null_where_the_tuned_lens_has_no_number() -> None:
     assert SAID in page
     assert data["rows"] == list(ROWS)
     tuned = data["lenses"]["tuned"]
-    for name in ("entropy", "kl", "rank", "next_logprob", "next_rank"):
-        numbers = np.array(tuned[name], object).reshape(len(ROWS), COLUMNS)
+    for name in ("entropy", "kl", "rank", "next-logprob", "next-rank"):
+        numbers = np.array(tuned["values"][name], object).reshape(len(ROWS), COLUMNS)
         assert (numbers[PARTS] == None).all(), name  # noqa: E711 - element by element
     assert all(data["texts"][tuned["top"][2 * COLUMNS * row]] == "" for row in PARTS)
     assert all(data["rows"][row] in {"emb", "0", "1"} for row in tuned["crystallization"])

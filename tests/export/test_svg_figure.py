@@ -14,7 +14,8 @@ from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, contrast, readabl
 from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import clip
 from lenstui.lens import Readout
-from lenstui.readout.values import AGREEMENT, KL, NO_LEVEL, PIN_DIFFERENCE, PROBABILITY, VALUES, Value
+from lenstui.readout.scales import NO_LEVEL
+from lenstui.readout.values import AGREEMENT, KL, PIN_DIFFERENCE, PROBABILITY, Value, all_values
 from lenstui.support.printable import printable
 from tests.by_hand.known_readouts import (
     HOSTILE,
@@ -45,7 +46,7 @@ def cells_of(svg: ET.Element) -> list[tuple[str, str, str]]:
     return pairs[1:-1]  # without the ground and the legend
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.key)
+@pytest.mark.parametrize("value", all_values(), ids=lambda value: value.key)
 def test_every_cell_has_its_token_and_colour(value: Value) -> None:
     readout = hostile_readout(5, 4)
     scale = value.scale([value.of(cells) for cells in readout.lenses.values()], 16)

@@ -10,16 +10,8 @@ from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
 from lenstui.lens import Prompt, Readout
-from lenstui.readout.values import (
-    AGREEMENT,
-    ENTROPY,
-    NEXT_LOGPROB,
-    PROBABILITY,
-    RANK,
-    probability_text,
-    rank_text,
-    values_for,
-)
+from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.readout.values import AGREEMENT, ENTROPY, NEXT_LOGPROB, PROBABILITY, RANK, values_for
 from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout, settled
 
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}

@@ -331,9 +331,9 @@ def test_a_set_is_averaged_over_what_has_numbers(loud: Model) -> None:
     assert np.isnan(lost.final_prob)
     for column in lost.lenses.values():
         assert column.crystallization is None
-        assert np.isnan(column.kl).all()
+        assert np.isnan(column.values["kl"]).all()
         assert column.target_rank[-1] == NOT_A_NUMBER
-        assert column.final_rank.tolist() == [NOT_A_NUMBER] * 3
+        assert column.values["final_rank"].tolist() == [NOT_A_NUMBER] * 3
         assert np.isnan(column.target_prob[-1])
     assert lost.lenses["logit"].target_rank[0] >= 0
     means = mean_over(read_cases)
@@ -341,21 +341,26 @@ def test_a_set_is_averaged_over_what_has_numbers(loud: Model) -> None:
     for name, of_lens in means.lenses.items():
         here = [case.lenses[name] for case in kept]
         for key, values in {
-            "kl": [column.kl for column in here],
-            "entropy": [column.entropy for column in here],
+            "kl": [column.values["kl"] for column in here],
+            "entropy": [column.values["entropy"] for column in here],
             "target_rank": [column.target_rank for column in here],
             "target_logprob": [column.target_logprob for column in here],
         }.items():
-            mean, wanted = getattr(of_lens, key), np.array(values, np.float64)
+            mean = of_lens.values[key] if key in of_lens.values else getattr(of_lens, key)
+            wanted = np.array(values, np.float64)
             rows = slice(None) if key == "kl" else slice(-1, None)  # of the lost case other rows have numbers
             np.testing.assert_allclose(mean.mean[rows], wanted.mean(0)[rows], rtol=1e-6, err_msg=key)
             np.testing.assert_allclose(mean.sem[rows], wanted.std(0, ddof=1)[rows] / 2**0.5, rtol=1e-6)
         assert of_lens.target_median_rank[-1] == np.median([column.target_rank[-1] for column in here])
         assert of_lens.target_top1.mean[-1] in {0.0, 0.5, 1.0}
-    three = [case.lenses["logit"].entropy[0] for case in read_cases]
-    np.testing.assert_allclose(means.lenses["logit"].entropy.mean[0], np.mean(three, dtype=float), rtol=1e-6)
+    three = [case.lenses["logit"].values["entropy"][0] for case in read_cases]
+    np.testing.assert_allclose(
+        means.lenses["logit"].values["entropy"].mean[0], np.mean(three, dtype=float), rtol=1e-6
+    )
     alone = mean_over([lost]).lenses["logit"]
-    assert np.isnan([*alone.kl.mean, alone.target_rank.mean[-1], alone.target_median_rank[-1]]).all()
+    assert np.isnan(
+        [*alone.values["kl"].mean, alone.target_rank.mean[-1], alone.target_median_rank[-1]]
+    ).all()
 
 
 # the wiring check

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from lenstui.readout.values import NO_LEVEL, PROBABILITY, Scale
+from lenstui.readout.scales import NO_LEVEL, Scale
+from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cell import Look

@@ -10,7 +10,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from lenstui.readout.cells import row_labels
-from lenstui.readout.values import ENTROPY, KL, NO_LEVEL, PROBABILITY, RANK, Scale
+from lenstui.readout.scales import NO_LEVEL, Scale
+from lenstui.readout.values import ENTROPY, KL, PROBABILITY, RANK
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cells import GridCells

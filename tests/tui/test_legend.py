@@ -6,7 +6,8 @@ import pytest
 from rich.cells import cell_len
 from textual.app import ComposeResult
 
-from lenstui.readout.values import KL, RANK, Scale
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import KL, RANK
 from lenstui.tui.grid.legend import Legend
 from tests.tui.pilots.grid_app import VOCABULARY, ColourApp
 

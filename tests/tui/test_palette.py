@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 
 from lenstui.export.colours import contrast, readable
-from lenstui.readout.values import ARM, LEVELS, NEUTRAL, NO_LEVEL, STEPS
+from lenstui.readout.scales import ARM, LEVELS, NEUTRAL, NO_LEVEL, STEPS
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode
 

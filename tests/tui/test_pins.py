@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lenstui.jobs.messages import TileRead
-from lenstui.readout.values import NEUTRAL, NO_LEVEL, Scale, nats_text
+from lenstui.readout.number_texts import nats_text
+from lenstui.readout.scales import NEUTRAL, NO_LEVEL, Scale
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.pin_line import PinLine

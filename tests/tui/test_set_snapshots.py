@@ -51,9 +51,11 @@ def column(seed: int, sharpness: float) -> LastColumn:
     return LastColumn(
         top1=np.where(far > 2, 3, seed % len(WORDS)).astype(np.int32),
         top1_prob=np.exp(-0.3 - far).astype(np.float32),
-        entropy=(1 + far).astype(np.float32),
-        kl=far.astype(np.float32),
-        final_rank=(far**2).astype(np.int32),
+        values={
+            "entropy": (1 + far).astype(np.float32),
+            "kl": far.astype(np.float32),
+            "final_rank": (far**2).astype(np.int32),
+        },
         target_logprob=logprob,
         target_rank=(seed + far**3).astype(np.int32),
         crystallization=int(np.argmax(far <= 2)),

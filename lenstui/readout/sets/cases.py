@@ -22,6 +22,7 @@ from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import Case
 from lenstui.readout.tiles import read_tiles
+from lenstui.readout.values import all_values
 from lenstui.support.errors import LensError, first_line
 
 
@@ -34,9 +35,8 @@ class LastColumn:
     Attributes:
         top1: the likeliest token, `[rows]`.
         top1_prob: its probability, `[rows]`.
-        entropy: of the lens's distribution, `[rows]`.
-        kl: KL(final ‖ lens), `[rows]`.
-        final_rank: rank of the final distribution's top-1 token, `[rows]`.
+        values: the values that need no pin and no next token, by the name under which files hold them
+            (`entropy`, `kl`, …), each `[rows]`.
         target_logprob: log-probability of the target, `[rows]`; NaN without a target.
         target_rank: its rank, `[rows]`; -1 without a target.
         crystallization: index of the row where the top-1 settles; None where not all rows were read, or the
@@ -45,9 +45,7 @@ class LastColumn:
 
     top1: IntArray
     top1_prob: FloatArray
-    entropy: FloatArray
-    kl: FloatArray
-    final_rank: IntArray
+    values: Mapping[str, FloatArray | IntArray]
     target_logprob: FloatArray
     target_rank: IntArray
     crystallization: int | None
@@ -210,9 +208,11 @@ def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
     return LastColumn(
         top1=cells.top_ids[:, 0, 0],
         top1_prob=cells.top_probs[:, 0, 0],
-        entropy=cells.entropy[:, 0],
-        kl=cells.kl[:, 0],
-        final_rank=cells.final_rank[:, 0],
+        values={
+            value.stored: value.numbers(cells)[:, 0]
+            for value in all_values()
+            if value.stored and not value.pins and not value.of_next
+        },
         target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
         target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, NOT_READ, np.int32),
         crystallization=None if settled < 0 else settled,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.values import all_values
 
 Numbers = npt.NDArray[np.float64]
 
@@ -32,8 +33,7 @@ class LensMeans:
     """Means of one lens over the last columns of a set, nats. Of the target: over cases that have one.
 
     Attributes:
-        entropy: of the lens's distribution.
-        kl: KL(final ‖ lens).
+        values: of the values that have a mean, by the name under which files hold them (`entropy`, `kl`, …).
         target_prob: probability of the target.
         target_logprob: its log-probability.
         target_rank: its rank.
@@ -41,8 +41,7 @@ class LensMeans:
         target_top1: share of cases whose top-1 is the target.
     """
 
-    entropy: Mean
-    kl: Mean
+    values: Mapping[str, Mean]
     target_prob: Mean
     target_logprob: Mean
     target_rank: Mean
@@ -90,7 +89,7 @@ def means_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str,
 
 def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> LensMeans:
     pairs = [(column, r.target.id) for column, r in zip(columns, read, strict=True) if r.target is not None]
-    rows = len(columns[0].entropy)
+    rows = len(columns[0].top1)
 
     def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
         """`[cases, rows]`, also of no case."""
@@ -98,8 +97,11 @@ def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> L
 
     ranks = _known(stacked(column.target_rank for column, _ in pairs))
     return LensMeans(
-        entropy=_mean(stacked(column.entropy for column in columns)),
-        kl=_mean(stacked(column.kl for column in columns)),
+        values={
+            value.stored: _mean(stacked(column.values[value.stored] for column in columns))
+            for value in all_values()
+            if value.stored and value.error_format
+        },
         target_prob=_mean(stacked(column.target_prob for column, _ in pairs)),
         target_logprob=_mean(stacked(column.target_logprob for column, _ in pairs)),
         target_rank=_mean(ranks),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,9 +16,8 @@ from textual.widget import Widget
 from lenstui.lens.kinds import lens_kinds
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.cells import Cells
-from lenstui.readout.values import nats_text, rank_text
+from lenstui.readout.values import Value, cell_numbers
 from lenstui.support.cell_width import fit
-from lenstui.support.fixed_text import fixed_text
 
 _ONE_LINE = 64  # cells that all numbers take at the most, in short
 
@@ -31,20 +29,13 @@ class CellFacts:
     Attributes:
         lens: what the side is called.
         tokens: display text and probability of its likeliest tokens, best first.
-        entropy: nats.
-        kl: KL(final ‖ lens), nats.
-        final_rank: rank of the final top-1 token.
-        next_logprob: log-probability of the token that really follows, nats; None in the last column.
-        next_rank: its rank; None in the last column.
+        numbers: its other numbers with the values that they are of; those of the next token are left out in
+            the last column.
     """
 
     lens: str
     tokens: tuple[tuple[str, float], ...]
-    entropy: float
-    kl: float
-    final_rank: int
-    next_logprob: float | None
-    next_rank: int | None
+    numbers: tuple[tuple[Value, float], ...]
 
     @classmethod
     def of(cls, lens: str, cells: Cells, row: int, column: int, texts: Mapping[int, str]) -> CellFacts | None:
@@ -52,18 +43,13 @@ class CellFacts:
         ids = cells.top_ids[row, column]
         if ids[0] < 0:
             return None
-        last = cells.next_rank[row, column] < 0
         return cls(
             lens=lens,
             tokens=tuple(
                 (texts.get(int(token), f"[id {token}]"), float(probability))
                 for token, probability in zip(ids, cells.top_probs[row, column], strict=True)
             ),
-            entropy=float(cells.entropy[row, column]),
-            kl=float(cells.kl[row, column]),
-            final_rank=int(cells.final_rank[row, column]),
-            next_logprob=None if last else float(cells.next_logprob[row, column]),
-            next_rank=None if last else int(cells.next_rank[row, column]),
+            numbers=tuple(cell_numbers(cells, row, column)),
         )
 
 
@@ -148,20 +134,26 @@ class Detail(Horizontal):
 
 def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> list[Text]:
     """The lens's name and its numbers, in full words where there is room for them, else on two lines."""
-    entropy, kl, rank = nats_text(facts.entropy), nats_text(facts.kl), rank_text(facts.final_rank)
-    short = [("entropy", entropy), ("KL", kl), ("rank", rank)]
-    full = [("entropy", f"{entropy} nats"), ("KL from final", f"{kl} nats"), ("final top-1 at rank", rank)]
-    following: list[tuple[str, str]] = []
-    if facts.next_logprob is not None and facts.next_rank is not None and not math.isnan(facts.next_logprob):
-        log_prob = fixed_text(facts.next_logprob, 2)
-        next_rank = rank_text(facts.next_rank)
-        following = [("log p(next)", log_prob), ("rank", next_rank)]
-        short.append(("next", f"{log_prob}, rank {next_rank}"))
-        full.append(("log p(next)", f"{log_prob} nats, rank {next_rank}"))
-    if following and width < _ONE_LINE:  # always, so that nothing jumps from column to column
-        return [_line(f"{facts.lens:<5}", short[:3], lens, quiet), _line(" " * 5, following, lens, quiet)]
-    line = _line(f"{facts.lens:<5}", full, lens, quiet)
-    return [line if line.cell_len <= width else _line(f"{facts.lens:<5}", short, lens, quiet)]
+    head = f"{facts.lens:<5}"
+    of_cell = [(value, number) for value, number in facts.numbers if not value.of_next]
+    of_next = [(value, number) for value, number in facts.numbers if value.of_next]
+    short = [(value.brief, value.amount(number, unit=False)) for value, number in of_cell]
+    if of_next and width < _ONE_LINE:  # always, so that nothing jumps from column to column
+        following = [(value.brief, value.amount(number, unit=False)) for value, number in of_next]
+        return [_line(head, short, lens, quiet), _line(" " * len(head), following, lens, quiet)]
+    full = [(value.name, value.amount(number)) for value, number in of_cell]
+    if of_next:
+        full.append((of_next[0][0].name, _following(of_next, unit=True)))
+        short.append(("next", _following(of_next, unit=False)))
+    line = _line(head, full, lens, quiet)
+    return [line if line.cell_len <= width else _line(head, short, lens, quiet)]
+
+
+def _following(numbers: Sequence[tuple[Value, float]], *, unit: bool) -> str:
+    """The numbers of the next token behind one name: `-2.31 nats, rank 12`."""
+    (value, number), *others = numbers
+    named = (f"{value.brief} {value.amount(number, unit=unit)}" for value, number in others)
+    return ", ".join([value.amount(number, unit=unit), *named])
 
 
 def _line(head: str, parts: Iterable[tuple[str, str]], lens: Style, quiet: Style) -> Text:

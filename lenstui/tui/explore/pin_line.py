@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.readout.values import probability_text, rank_text
+from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.pins import Pinned, PinNumbers
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import OptionList
 
-from lenstui.readout.values import probability_text, rank_text
+from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.fixed_text import fixed_text
 from lenstui.tui.explore.pin_line import Numbers, pin_name
 from lenstui.tui.grid.pins import Pinned, PinNumbers

@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.widget import Widget
 
 from lenstui.export.difference import DIFFERENT
-from lenstui.readout.values import NO_LEVEL
+from lenstui.readout.scales import NO_LEVEL
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode

@@ -18,7 +18,8 @@ from lenstui.readout.cells import (
     IntArray,
     crystallization_rows,
 )
-from lenstui.readout.values import NO_LEVEL, PROBABILITY, LevelArray, Scale, Value
+from lenstui.readout.scales import NO_LEVEL, LevelArray, Scale
+from lenstui.readout.values import PROBABILITY, Value
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.cell import with_number
 

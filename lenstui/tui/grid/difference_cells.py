@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, FloatArray, IntArray
-from lenstui.readout.values import PROBABILITY, Scale
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.cell import with_number
 from lenstui.tui.grid.cells import GridCells

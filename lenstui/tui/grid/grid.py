@@ -15,7 +15,8 @@ from textual.strip import Strip
 from lenstui.model.rows import stream_places
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import NOT_READ, Cells, FloatArray, IntArray
-from lenstui.readout.values import PROBABILITY, Scale, Value
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import PROBABILITY, Value
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cell import Look
 from lenstui.tui.grid.cells import Cursor, GridCells

@@ -14,7 +14,8 @@ from textual.widget import Widget
 from lenstui.export.difference import Difference
 from lenstui.export.legend import NOT_COUNTED, beyond, end_texts
 from lenstui.readout.cells import FloatArray
-from lenstui.readout.values import PROBABILITY, Scale, Value
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import PROBABILITY, Value
 from lenstui.tui.grid import palette
 
 _STEP_WIDTH = 2

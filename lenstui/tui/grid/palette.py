@@ -17,7 +17,7 @@ from lenstui.export.colours import (
     bar_colour,
     readable,
 )
-from lenstui.readout.values import ARM, LEVELS, NO_LEVEL, STEPS
+from lenstui.readout.scales import ARM, LEVELS, NO_LEVEL, STEPS
 
 
 class Mode(Enum):

@@ -21,7 +21,7 @@ from textual.widgets import Static
 from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import LEADING, Match, TranslatorSize
 from lenstui.readout.cells import row_labels
-from lenstui.readout.values import nats_text
+from lenstui.readout.number_texts import nats_text
 from lenstui.tui.lenses.table import size_text
 from lenstui.tui.shared.shown import shown
 

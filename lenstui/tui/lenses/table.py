@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import Match
-from lenstui.readout.values import nats_text
+from lenstui.readout.number_texts import nats_text
 from lenstui.support.printable import printable
 from lenstui.tui.shared.status_bar import short_name
 

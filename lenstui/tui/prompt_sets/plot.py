@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,57 +10,18 @@ import numpy.typing as npt
 from rich.text import Text
 from textual_hires_canvas import HiResMode
 
-from lenstui.readout.values import nats_text, probability_text, rank_text
+from lenstui.readout.sets.mean_values import MeanValue
 from lenstui.tui.shared.axis import Axis, even_axis, highest_of, rank_axis
 from lenstui.tui.shared.plot import Plot
 from lenstui.tui.shared.themes import rich_colour
 
 if TYPE_CHECKING:
-    from lenstui.readout.sets.means import LensMeans, Mean, SetMeans
+    from lenstui.readout.sets.means import SetMeans
 
 _Array = npt.NDArray[np.float64]
 _COLOURS = {"logit": "accent", "tuned": "primary"}  # of the theme
 _BESIDE = {"logit": -0.04, "tuned": 0.04}  # of a row, so that no bar hides another
 _MARKS = {"logit": "○", "tuned": "●"}
-
-
-@dataclass(frozen=True, slots=True)
-class PlottedMean:
-    """One of the means that may be plotted.
-
-    Attributes:
-        key: as the command line spells it.
-        label: what it is.
-        of_target: whether it is over the prompts that have a target.
-        of: its numbers and their standard errors, by row; None where there are none.
-        format: one number as text.
-        is_rank: the axis is that of ranks.
-    """
-
-    key: str
-    label: str
-    of_target: bool
-    of: Callable[[LensMeans], tuple[_Array, _Array | None]]
-    format: Callable[[float], str]
-    is_rank: bool = False
-
-
-def _with_error(mean: Mean) -> tuple[_Array, _Array]:
-    return mean.mean, mean.sem
-
-
-PLOTTED_MEANS = (
-    PlottedMean(
-        "prob", "mean probability of the target", True,
-        lambda means: _with_error(means.target_prob), probability_text,
-    ),
-    PlottedMean(
-        "rank", "median rank of the target", True,
-        lambda means: (means.target_median_rank, None), rank_text, is_rank=True,
-    ),
-    PlottedMean("entropy", "mean entropy, nats", False, lambda means: _with_error(means.entropy), nats_text),
-    PlottedMean("kl", "mean KL from final, nats", False, lambda means: _with_error(means.kl), nats_text),
-)  # fmt: skip
 
 
 class SetPlot(Plot):
@@ -81,7 +41,7 @@ class SetPlot(Plot):
         self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # as they are drawn
 
     def show(
-        self, means: SetMeans | None, value: PlottedMean, rows: Sequence[str], about: Sequence[str]
+        self, means: SetMeans | None, value: MeanValue, rows: Sequence[str], about: Sequence[str]
     ) -> None:
         """Draw anew.
 
@@ -92,7 +52,7 @@ class SetPlot(Plot):
             about: which prompts these are, if they are not all.
         """
         n = 0 if means is None else means.n_target if value.of_target else means.n
-        self.border_title = Text(" · ".join([value.label, f"n = {n}", *about]))
+        self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *about]))
         self.curves = {name: value.of(lens) for name, lens in means.lenses.items()} if means and n else {}
         keys = [f"{_MARKS[name]} {name}" for name in self.curves]
         if any(error is not None and np.isfinite(error).any() for _, error in self.curves.values()):
@@ -100,7 +60,7 @@ class SetPlot(Plot):
         self.border_subtitle = " · ".join(keys)
         self._draw(value, rows)
 
-    def _draw(self, value: PlottedMean, rows: Sequence[str]) -> None:
+    def _draw(self, value: MeanValue, rows: Sequence[str]) -> None:
         self.clear()
         axis = self._axis_of(value)
         self.scale(rows, axis if self.curves else None)
@@ -117,7 +77,7 @@ class SetPlot(Plot):
         if self.size:
             self.render()  # now: while it is painted would have it painted twice
 
-    def _axis_of(self, value: PlottedMean) -> Axis:
+    def _axis_of(self, value: MeanValue) -> Axis:
         """One that all the means are on, and the ends of their bars."""
         curves = self.curves.values()
         tops = [mean if error is None else mean + np.nan_to_num(error) for mean, error in curves]

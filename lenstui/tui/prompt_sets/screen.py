@@ -14,10 +14,11 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Footer, Input, Label, Static
 
 from lenstui.jobs.set_messages import ReadCase
+from lenstui.readout.sets.mean_values import shown_means
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.printable import printable
 from lenstui.tui.prompt_sets.export import SetExport
-from lenstui.tui.prompt_sets.plot import PLOTTED_MEANS, SetPlot
+from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.reading import SetRun
 from lenstui.tui.prompt_sets.table import SetTable
 from lenstui.tui.prompt_sets.view import SORT_COLUMNS, SetView
@@ -152,7 +153,7 @@ class PromptSets(SetExport):
             from lenstui.readout.sets.means import mean_over  # the model thread has imported torch by now
 
             means = mean_over([case.readout for case in shown])
-        self.query_one(SetPlot).show(means, PLOTTED_MEANS[self._plotted], rows, self._about())
+        self.query_one(SetPlot).show(means, shown_means()[self._plotted], rows, self._about())
         self._title(run)
 
     def _about(self) -> list[str]:
@@ -236,14 +237,14 @@ class PromptSets(SetExport):
 
     def action_value(self, step: int) -> None:
         """Plot other means."""
-        self._plotted = (self._plotted + step) % len(PLOTTED_MEANS)
+        self._plotted = (self._plotted + step) % len(shown_means())
         self._draw()
         if not self.query_one(SetPlot).size:
-            self._tell(f"{PLOTTED_MEANS[self._plotted].label}: tab shows the plot.")
+            self._tell(f"{shown_means()[self._plotted].plotted}: tab shows the plot.")
 
     @property
     def _value(self) -> str:
-        return PLOTTED_MEANS[self._plotted].key
+        return shown_means()[self._plotted].key
 
     def action_other_part(self) -> None:
         """The plot instead of the table, where there is room for one; from a line to the table."""

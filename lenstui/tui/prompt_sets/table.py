@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from lenstui.export.crystallization import settled_text
 from lenstui.jobs.set_messages import CaseLine, ReadCase
-from lenstui.readout.values import probability_text, rank_text
+from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
 from lenstui.tui.prompt_sets.view import SetView

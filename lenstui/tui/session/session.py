@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.lens.kinds import LOGIT, lens_kinds
 from lenstui.readout.reading import Reading
-from lenstui.readout.values import VALUES
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
@@ -48,7 +47,7 @@ class Look:
     prompt: str = ""
     row: int = -1
     column: int = -1
-    value: str = VALUES[0].key
+    value: str = ""
     depth: int = 0
     bottom_up: bool = True
     crystallization: bool = False

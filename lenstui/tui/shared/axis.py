@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from textual_plot import NumericAxisFormatter
 
-from lenstui.readout.values import rank_text, round_top
+from lenstui.readout.number_texts import rank_text
+from lenstui.readout.scales import round_top
 
 _Heights = npt.NDArray[np.floating]
 _EDGE = 0.01  # of the axis; what lies on the very edge would be under the frame

@@ -14,7 +14,8 @@ from textual.widgets import Static
 
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.readout.cells import Cells
-from lenstui.readout.values import Scale, Value
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import Value
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.shared.shown import shown

@@ -1,0 +1,61 @@
+"""Numbers as short texts, one function for each kind of number."""
+
+from __future__ import annotations
+
+import math
+
+from lenstui.support.fixed_text import NONE, fixed_text
+
+
+def probability_text(number: float) -> str:
+    """A probability in at most five characters: `31%`, `0.4%`, `<0.1%`; `–` where there is none."""
+    if math.isnan(number):
+        return NONE
+    percent = 100 * number
+    if 0 < percent < 0.05:
+        return "<0.1%"
+    return f"{percent:.1f}%" if 0 < percent < 0.95 else f"{percent:.0f}%"
+
+
+def nats_text(number: float) -> str:
+    """Nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`; `-0.00` is just below 0.
+
+    `-∞` is the log-probability of a token that the head forbids, `–` a number that there is not.
+    """
+    if not math.isfinite(number):
+        return fixed_text(number, 0)
+    if 0 < number < 0.005:
+        return "<0.01"
+    size = abs(number)
+    return f"{number:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}" if size else "0"
+
+
+def rank_text(number: float) -> str:
+    """A rank in at most four characters: `0`, `12`, `3.4k`, `34k`; `–` for NaN or a negative number: none."""
+    if math.isnan(number) or number < 0:
+        return NONE
+    for limit, divisor, suffix in ((999.5, 1, ""), (999.5e3, 1e3, "k"), (math.inf, 1e6, "M")):
+        if number < limit:
+            digits = 1 if suffix and number / divisor < 9.95 else 0
+            return f"{number / divisor:.{digits}f}{suffix}"
+    return "∞"
+
+
+def agreement_text(number: float) -> str:
+    """Whether, in a word."""
+    return NONE if math.isnan(number) else "yes" if number else "no"
+
+
+def logprob_text(number: float) -> str:
+    """A log-probability with two decimals, where there is room for them: `-10.84`."""
+    return fixed_text(number, 2)
+
+
+def percent_error_text(error: float) -> str:
+    """The standard error of a mean probability, in percent without the sign: `1.3`, `<0.1`, `0`."""
+    return f"{100 * error:.1f}" if error >= 0.0005 else "<0.1" if error else "0"
+
+
+def nats_error_text(error: float) -> str:
+    """The standard error of a mean in nats: `0.12`, `<0.01`, `0`."""
+    return f"{error:.2f}" if error >= 0.005 else "<0.01" if error else "0"

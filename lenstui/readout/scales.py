@@ -1,0 +1,121 @@
+"""Scales: which step of the palette a number takes, and where the ends of a scale are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lenstui.readout.cells import FloatArray
+
+LevelArray = npt.NDArray[np.uint8]
+
+STEPS = 12  # from dark to bright: levels 0 to 11
+ARM = 5  # steps on either side of 0, where a scale diverges
+NEUTRAL = STEPS + ARM  # the level of 0 there; below and above it are the arms, levels 12 to 22
+LEVELS = NEUTRAL + ARM + 1
+NO_LEVEL = 255  # the level of a cell that has no number
+
+_ROUND_TOPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Which numbers the steps of a palette stand for. Both panes share one.
+
+    Attributes:
+        lo: smallest number told apart.
+        hi: largest number told apart.
+        log: steps are even in `log(1 + distance)`, from the bright end or, where it diverges, from 0.
+        low_is_bright: small numbers are the good ones and take the bright end.
+        diverging: the neutral step is exactly at 0, those of negative and of positive numbers have a hue of
+            their own; `lo` is `-hi`.
+        two: there are no numbers but `lo` and `hi`, and so no steps but the end ones.
+    """
+
+    lo: float
+    hi: float
+    log: bool = False
+    low_is_bright: bool = False
+    diverging: bool = False
+    two: bool = False
+
+    @classmethod
+    def around_zero(cls, top: float, *, log: bool = False) -> Scale:
+        """One that diverges, and tells numbers apart up to `top` on either side."""
+        return cls(-top, top, log, diverging=True)
+
+    @property
+    def steps(self) -> Sequence[int]:
+        """The levels that it uses, from the end that `at(0)` is the number of."""
+        if self.two:
+            return (0, STEPS - 1)
+        return range(STEPS, LEVELS) if self.diverging else range(STEPS)
+
+    def levels(self, values: FloatArray) -> LevelArray:
+        """Steps of the palette; `NO_LEVEL` where the value is NaN.
+
+        They are 0 (dark) to 11 (bright), or where the scale diverges 12 (`lo`) to 22 (`hi`) with 0 at 17. The
+        two end steps are half as wide as the others, so that rank 0 has one of its own.
+        """
+        if self.diverging:
+            sizes = self._shares(np.clip(np.abs(values), 0, self.hi), self.hi)
+            levels = NEUTRAL + np.sign(values) * np.rint(ARM * sizes)
+        else:
+            away = values - np.float32(self.lo) if self.low_is_bright else np.float32(self.hi) - values
+            span = self.hi - self.lo
+            levels = np.rint((STEPS - 1) * (1 - self._shares(np.clip(away, 0, span), span)))
+        return np.where(np.isnan(levels), NO_LEVEL, levels).astype(np.uint8)
+
+    def _shares(self, distances: FloatArray, farthest: float) -> FloatArray:
+        """How far along the steps distances are, 0 to 1."""
+        if self.log:
+            distances, farthest = np.log1p(distances), math.log1p(farthest)
+        return distances * np.float32(1 / farthest if farthest else 0)
+
+    def at(self, fraction: float) -> float:
+        """The number at a point of the palette, 0 its first step (the dark end, or `lo`) and 1 its last."""
+        if self.diverging:
+            side = 2 * fraction - 1
+            return math.copysign(self._distance(abs(side), self.hi), side)
+        away = self._distance(1 - fraction, self.hi - self.lo)
+        return self.lo + away if self.low_is_bright else self.hi - away
+
+    def _distance(self, share: float, farthest: float) -> float:
+        """The distance that is `share` of the way along the steps, of those up to `farthest`."""
+        return math.expm1(share * math.log1p(farthest)) if self.log else share * farthest
+
+
+def around_zero(arrays: Sequence[FloatArray], *, log: bool = False) -> Scale:
+    """A scale that diverges, for numbers of either sign: symmetrical, and robust as `robust_top` is.
+
+    Args:
+        arrays: the numbers, column 0 first, NaN where there is none.
+        log: have steps even in `log(1 + distance from 0)`.
+    """
+    return Scale.around_zero(robust_top([np.abs(array) for array in arrays]), log=log)
+
+
+def robust_top(arrays: Sequence[FloatArray]) -> float:
+    """Return a round number that 95 % of the numbers do not exceed.
+
+    Column 0, often an attention sink, does not count if there is anything else.
+
+    Args:
+        arrays: the numbers, `[rows, cols]`, column 0 first, NaN where there is none.
+    """
+    for first in (1, 0):
+        numbers = np.concatenate([a[:, first:].ravel() for a in arrays]) if arrays else np.empty(0)
+        numbers = numbers[np.isfinite(numbers)]
+        if numbers.size:
+            return round_top(max(float(np.percentile(numbers, 95)), 0.01))
+    return 1.0
+
+
+def round_top(top: float) -> float:
+    """A round number that is no smaller, for the end of a scale."""
+    unit = 10.0 ** math.floor(math.log10(top))
+    return next(unit * step for step in _ROUND_TOPS if unit * step >= top * (1 - 1e-6))

@@ -1,0 +1,97 @@
+"""The registry of means over a prompt set: those of the target, and of every value that has a mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lenstui.readout.number_texts import nats_text, percent_error_text, probability_text, rank_text
+from lenstui.readout.values import Value, all_values
+
+if TYPE_CHECKING:  # these need torch
+    from lenstui.readout.sets.means import LensMeans, Mean, Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanValue:
+    """One of the means over a prompt set: what it is, and how it is shown.
+
+    Attributes:
+        key: short name, as the command line spells it; empty for a mean that JSON alone has.
+        stored: the name under which JSON holds it.
+        of: the means by row and their standard errors, `[rows]` each; None for the errors of a median.
+        label: what it is, over a table.
+        plotted: what it is, over a plot.
+        of_target: it is over the cases that have a target.
+        is_rank: its axis in a plot is that of ranks.
+        format: one mean as text.
+        error_format: one standard error as text.
+    """
+
+    key: str = ""
+    stored: str
+    of: Callable[[LensMeans], tuple[Numbers, Numbers | None]]
+    label: str = ""
+    plotted: str = ""
+    of_target: bool = False
+    is_rank: bool = False
+    format: Callable[[float], str] = nats_text
+    error_format: Callable[[float], str] | None = None
+
+
+def _with_error(mean: Mean) -> tuple[Numbers, Numbers]:
+    return mean.mean, mean.sem
+
+
+_OF_TARGET = (
+    MeanValue(
+        key="prob",
+        stored="target_prob",
+        of=lambda means: _with_error(means.target_prob),
+        label="probability of the target, mean ± standard error in percent",
+        plotted="mean probability of the target",
+        of_target=True,
+        format=probability_text,
+        error_format=percent_error_text,
+    ),
+    MeanValue(
+        key="rank",
+        stored="target_median_rank",
+        of=lambda means: (means.target_median_rank, None),
+        label="rank of the target, median",
+        plotted="median rank of the target",
+        of_target=True,
+        is_rank=True,
+        format=rank_text,
+    ),
+    MeanValue(stored="target_logprob", of=lambda means: _with_error(means.target_logprob), of_target=True),
+    MeanValue(stored="target_rank", of=lambda means: _with_error(means.target_rank), of_target=True),
+    MeanValue(stored="target_top1", of=lambda means: _with_error(means.target_top1), of_target=True),
+)
+
+
+def _mean_of(value: Value, stored: str) -> MeanValue:
+    unit = value.unit
+    return MeanValue(
+        key=value.key,
+        stored=stored,
+        of=lambda means: _with_error(means.values[stored]),
+        label=f"{value.label}, mean ± standard error{f' in {unit}' if unit else ''}",
+        plotted=f"mean {value.label}{f', {unit}' if unit else ''}",
+        format=value.format,
+        error_format=value.error_format,
+    )
+
+
+def all_means() -> tuple[MeanValue, ...]:
+    """Return every mean: those of the target, then those of the registry of values, in its order."""
+    of_values = (
+        _mean_of(value, value.stored) for value in all_values() if value.stored and value.error_format
+    )
+    return (*_OF_TARGET, *of_values)
+
+
+def shown_means() -> tuple[MeanValue, ...]:
+    """Return the means that tables and plots may show, in the order of all lists."""
+    return tuple(mean for mean in all_means() if mean.key)
