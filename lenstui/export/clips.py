@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
+from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText, top_text
+from lenstui.lens.names import lens_title
 from lenstui.model.not_finite import IN_CELL
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
 from lenstui.readout.number_texts import probability_text, rank_text
@@ -67,10 +68,10 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
     lines = [f'row {clip.rows[row]} · column {column} "{clip.tokens[column]}"{follows}']
     for name, cells in clip.lenses.items():
-        if cells.top_ids[row, column, 0] == NOT_READ:  # the tuned lens reads no sublayer
+        if cells.top_ids[row, column, 0] == NOT_READ:  # a fitted lens reads no sublayer
             continue
         if cells.top_ids[row, column, 0] == NOT_A_NUMBER:
-            lines.append(f"{name} lens: {IN_CELL}")
+            lines.append(f"{lens_title(name)}: {IN_CELL}")
             continue
         numbers = (
             f"{value.name} {value.amount(number)}"
@@ -78,11 +79,11 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
             if not value.of_next
         )
         tokens = top_line(cells, clip.texts, row, column, cells.top_ids.shape[2])
-        lines += [f"{name} lens: {tokens}", f"{name} lens: {', '.join(numbers)}"]
+        lines += [f"{lens_title(name)}: {tokens}", f"{lens_title(name)}: {', '.join(numbers)}"]
         for place, pin in enumerate(clip.pins):
             prob = probability_text(float(np.exp(cells.pin_logprobs[row, column, place])))
             rank = rank_text(int(cells.pin_ranks[row, column, place]))
-            lines.append(f'{name} lens: pinned "{pin}" {prob}, rank {rank}')
+            lines.append(f'{lens_title(name)}: pinned "{pin}" {prob}, rank {rank}')
     return "\n".join(lines) + "\n"
 
 
@@ -104,7 +105,7 @@ def table_text(clip: Clip, *, diff: bool = False) -> str:
 
     Args:
         clip: what is shown.
-        diff: the tuned lens minus the logit lens in place of both.
+        diff: the second lens minus the first in place of both.
     """
     lines = _differences(clip) if diff else _both(clip)
     return _lines(["lens", "row", *clip.tokens], lines)
@@ -124,9 +125,10 @@ def _both(clip: Clip) -> Iterator[list[str]]:
 
 
 def _differences(clip: Clip) -> Iterator[list[str]]:
-    """The tuned lens's tokens; where another leads by the logit lens, that is marked."""
-    logit, tuned, difference = clip.lenses["logit"], clip.lenses["tuned"], Difference(clip.value)
-    ids, numbers, marked = tuned.top_ids[:, :, 0], difference.of(logit, tuned), differing(logit, tuned)
+    """The second lens's tokens; where another leads by the first, that is marked."""
+    difference = Difference.of_two(clip.value, clip.lenses)
+    left, right = difference.pair(clip.lenses)
+    ids, numbers, marked = right.top_ids[:, :, 0], difference.of(left, right), differing(left, right)
     for row in reversed(range(len(clip.rows))):
         shown = (
             f"{clip.texts[token]} {difference.format(number)}{f' {DIFFERENT}' if mark else ''}"
@@ -136,7 +138,7 @@ def _differences(clip: Clip) -> Iterator[list[str]]:
                 ids[row].tolist(), numbers[row].tolist(), marked[row].tolist(), strict=True
             )
         )
-        yield [TITLE, clip.rows[row], *shown]
+        yield [difference.title, clip.rows[row], *shown]
 
 
 def _heads(clip: Clip) -> list[str]:

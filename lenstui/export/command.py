@@ -73,12 +73,11 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words += ["--revision", source.revision]
     if asked.trust_remote_code:
         words.append("--trust-remote-code")
-    is_fitted = bool(source.lens_files) or source.lens is not None
-    if is_fitted and lens_file is not None:
+    if source.lenses and lens_file is not None:
         words += ["--lens", str(lens_file)]
     if shape.lenses is not None:
         words += ["--lenses", ",".join(shape.lenses)]
-    elif not is_fitted:
+    elif not source.lenses:
         words += ["--lenses", LOGIT]
     words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
     words += ["--device", asked.device] if asked.device != "auto" else []

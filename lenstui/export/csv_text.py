@@ -65,7 +65,7 @@ def csv_pieces(
         "revision": source.revision or "",
         "dtype": source.dtype,
         "device": source.device,
-        "lens_file": source.lens or "",
+        "lens_file": ", ".join(each.file or each.name for each in source.lenses),
         "final_norm": str(source.final_norm).lower(),
         "chat": str(source.chat).lower(),
         "sublayers": str(source.sublayers).lower(),

@@ -1,19 +1,21 @@
-"""The difference of the lenses: a value of the tuned lens minus that of the logit lens, cell by cell."""
+"""The difference of two lenses, or sides: a value of the one minus that of the other, cell by cell."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from lenstui.lens.names import lens_title
 from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import Value
 
-TITLE = "tuned lens − logit lens"
-DIFFERENT = "≠"  # marks a cell in which another token leads by the one lens than by the other
+DIFFERENT = "≠"  # marks a cell in which another token leads by the one than by the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,23 @@ class Difference:
     """
 
     value: Value
-    left: str = "logit"
-    right: str = "tuned"
+    left: str
+    right: str
+
+    @classmethod
+    def of_two(cls, value: Value, lenses: Iterable[str]) -> Difference:
+        """Return that of the first two lenses of a readout, by their keys: the second minus the first."""
+        left, right = islice(lenses, 2)
+        return cls(value, left, right)
+
+    @property
+    def title(self) -> str:
+        """What is subtracted from what, of two lenses: `tuned lens − logit lens`."""
+        return f"{lens_title(self.right)} − {lens_title(self.left)}"
+
+    def pair(self, lenses: Mapping[str, Cells]) -> tuple[Cells, Cells]:
+        """Return the cells of the two, left and right."""
+        return lenses[self.left], lenses[self.right]
 
     def of(self, left: Cells, right: Cells) -> FloatArray:
         """Return the right side's value minus the left one's, `[rows, cols]`, NaN where either has none."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lenstui.export.json_contract import keys_with
 from lenstui.export.table import summary
 from lenstui.model.not_finite import LEFT_OUT
 from lenstui.opening.source import Source
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lenstui.evaluation.evaluate import Quality
 
 VERSION = 1
-LENSES = ("logit", "tuned")
 
 _GAP = "   "  # between the columns of a table
 
@@ -34,7 +34,7 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
         source: which model and lens.
         data: the files that were read, as they were named.
     """
-    logit = qualities["logit"]
+    first = next(iter(qualities.values()))  # of the same tokens and rows as the others
     content = {
         "version": VERSION,
         "lenstui": __version__,
@@ -43,17 +43,17 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
         "dtype": source.dtype,
         "lens": source.lens,
         "data": list(data),
-        "tokens": logit.tokens,
-        "rows": _rows(logit),
-        **{name: _numbers(qualities.get(name)) for name in LENSES},
+        "tokens": first.tokens,
+        "rows": _rows(first),
+        **{name: _numbers(qualities.get(name)) for name in keys_with(qualities)},
     }
     return json.dumps(content, allow_nan=False) + "\n"
 
 
 def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
     """Return how well the lenses predict, as text: the last row first, standard errors behind KL."""
-    logit = qualities["logit"]
-    columns = [["row", *_rows(logit)]]
+    first = next(iter(qualities.values()))  # of the same tokens and rows as the others
+    columns = [["row", *_rows(first)]]
     for name, quality in qualities.items():
         errors = [f" ± {fixed_text(error, 3)}" for error in quality.kl_sem] or [""] * len(quality.kl)
         kl = [f"{fixed_text(value, 3)}{error}" for value, error in zip(quality.kl, errors, strict=True)]
@@ -71,7 +71,7 @@ def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
             *lines,
             "",
             f"mean KL, the last row left out: {means}",
-            f"{logit.tokens} tokens · nats; top-1: how often it is the final top-1",
+            f"{first.tokens} tokens · nats; top-1: how often it is the final top-1",
             *([LEFT_OUT] if any(quality.left_out for quality in qualities.values()) else []),
             summary(source),
             "",

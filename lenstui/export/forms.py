@@ -25,7 +25,7 @@ class Manner:
         texts: display text of every token in the readout.
         vocabulary: how many tokens there are, for the scales of the values.
         value: what is shown by a form that shows one value.
-        diff: show the tuned lens minus the logit lens, in a form that can.
+        diff: show the second lens minus the first, in a form that can.
         command: makes the readout again.
     """
 

@@ -23,11 +23,13 @@ import numpy.typing as npt
 
 from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.crystallization import settled_rows
-from lenstui.export.difference import DIFFERENT, TITLE, Difference
+from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText, top_text
+from lenstui.lens.names import lens_title
 from lenstui.model.not_finite import IN_CELL
+from lenstui.model.rows import is_sublayer
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
@@ -62,7 +64,7 @@ def html_page(
         source: where it comes from.
         value: what the colours show at first.
         pins: the words of its pinned tokens.
-        diff: show the tuned lens minus the logit lens in place of both; one cell shows in full by both.
+        diff: show the second lens minus the first in place of both; one cell shows in full by both.
         vocabulary: how many tokens there are, for the scales of the values.
         command: makes this page again.
     """
@@ -75,7 +77,7 @@ def html_page(
         script_hash=_hash(script),
         generator=f"lenstui {__version__}",
         title=_safe(f"{source.model} · {readout.prompt.text}"),
-        lenses=(TITLE if diff else " and ".join(f"{name} lens" for name in readout.lenses)).capitalize(),
+        lenses=_safe(_lenses_in_words(readout, value, diff=diff).capitalize()),
         summary=_safe(summary(source)),
         versions=_safe(versions_text(source)),
         sublayers=f"<p>{_safe(sublayers_text(source, readout.left_over))}</p>" if source.sublayers else "",
@@ -135,7 +137,7 @@ def _data(
             _difference(one, readout.lenses, vocabulary) if diff else _value(one, streams, lenses, vocabulary)
             for one in values
         ],
-        "difference": {"title": TITLE, "mark": DIFFERENT} if diff else None,
+        "difference": _sides(Difference.of_two(value, readout.lenses)) if diff else None,
         "not_a_number": IN_CELL,
         "pins": [
             {"word": pin.word, "id": pin.id, "text": number, "probability": probability.key}
@@ -143,6 +145,8 @@ def _data(
         ],
         "lenses": {
             name: {
+                "title": lens_title(name),
+                "no_part": _why_no_part(readout, name),
                 "top": numbers_of(cells.top_ids),
                 "probs": _short(cells.top_probs),
                 "values": {one.key: _short(one.numbers(cells)) for one in values},
@@ -151,6 +155,31 @@ def _data(
             }
             for name, cells in readout.lenses.items()
         },
+    }
+
+
+def _why_no_part(readout: Readout, name: str) -> str | None:
+    """Why a lens has no numbers between two rows; None where it has some, or there is no such row."""
+    parts = [place for place, label in enumerate(readout.rows) if is_sublayer(label)]
+    if not parts or readout.lenses[name].has_rows[parts].any():
+        return None
+    return f"No {name} lens is fitted for what is between two rows."
+
+
+def _lenses_in_words(readout: Readout, value: Value, *, diff: bool) -> str:
+    if diff:
+        return Difference.of_two(value, readout.lenses).title
+    return " and ".join(map(lens_title, readout.lenses))
+
+
+def _sides(difference: Difference) -> dict[str, str]:
+    """What is subtracted from what, for the script."""
+    return {
+        "title": difference.title,
+        "mark": DIFFERENT,
+        "left": difference.left,
+        "right": difference.right,
+        "brief": f"{difference.right} − {difference.left}",
     }
 
 
@@ -179,8 +208,8 @@ def _value(
 
 def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> dict[str, Any]:
     """As `_value`, with the differences themselves, which the rounded numbers of the lenses do not give."""
-    shown = Difference(value)
-    differences = shown.of(lenses["logit"], lenses["tuned"])
+    shown = Difference.of_two(value, lenses)
+    differences = shown.of(*shown.pair(lenses))
     scale = shown.scale(differences, vocabulary)
     first, last = end_texts(shown.format, scale, beyond(scale, [differences]))
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lenstui.export.crystallization import settled_labels
 from lenstui.export.first_row import Sought, first_labels
 from lenstui.export.tidy import TokenText
+from lenstui.lens.kinds import lens_kinds
 from lenstui.opening.source import Source, facts
 from lenstui.readout.cells import Cells
 from lenstui.readout.pins import Pin
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
 
 VERSION = 1
-LENSES = ("logit", "tuned")
 
 
 def json_text(
@@ -34,7 +34,7 @@ def json_text(
     """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
     A lens that was not read is null, and so is a number that there is not: of the next token in the last
-    column, of the tuned lens in rows of sublayers, of a cell whose logits are not finite, and what is held
+    column, of a fitted lens in rows of sublayers, of a cell whose logits are not finite, and what is held
     against a last row whose logits are not. The log-probability -inf of a token that the head forbids is null
     too; its rank is there. `crystallization`, the label of the row from which on
     the top-1 of each column stays the final one, is null where not all rows of the residual stream were read:
@@ -49,18 +49,19 @@ def json_text(
         pins: the words of its pinned tokens.
         first: words of which it says where they first come out on top; without any there is no such key.
     """
+    keys = keys_with(readout.lenses)
     content = {
         "version": VERSION,
         **facts(source, readout.prompt),
         "tokens": [texts[token] for token in readout.prompt.ids],
         "token_ids": list(readout.prompt.ids),
         "rows": list(readout.rows),
-        "lenses": {name: _lens(readout, name, texts) for name in LENSES},
+        "lenses": {name: _lens(readout, name, texts) for name in keys},
         "pins": [
             {
                 "word": pin.word,
                 "id": pin.id,
-                **{name: _pin(readout.lenses.get(name), index) for name in LENSES},
+                **{name: _pin(readout.lenses.get(name), index) for name in keys},
             }
             for index, pin in enumerate(pins)
         ],
@@ -74,12 +75,17 @@ def json_text(
                 "ids": sought.ids,
                 **{
                     name: first_labels(readout, name, sought) if name in readout.lenses else None
-                    for name in LENSES
+                    for name in keys
                 },
             }
             for sought in first
         ]
     return json.dumps(content, allow_nan=False) + "\n"
+
+
+def keys_with(lenses: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys of lenses that JSON has: of every kind, though it was not read, and those that were."""
+    return tuple(dict.fromkeys((*(kind.key for kind in lens_kinds()), *lenses)))
 
 
 def _pin(cells: Cells | None, index: int) -> dict[str, Any] | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
-from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
+from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText
+from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells
 from lenstui.readout.number_texts import probability_text, rank_text
@@ -40,22 +41,24 @@ def markdown(
         source: where it comes from.
         value: what to show behind the tokens.
         pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
-        diff: show the tuned lens's tokens, and the value of the tuned lens minus that of the logit lens.
+        diff: show the second lens's tokens, and its value minus that of the first.
         command: makes this readout again.
     """
     heads = [code_span(texts[token]) for token in readout.prompt.ids]
     lines: list[str] = []
     if diff:
-        title = f"**{TITLE}** · {value.label} · {DIFFERENT} another token leads by the logit lens"
+        shown = Difference.of_two(value, readout.lenses)
+        other = lens_title(shown.left)
+        title = f"**{shown.title}** · {value.label} · {DIFFERENT} another token leads by the {other}"
         settled = settled_by_lens(readout)
-        labels, rows = list(readout.rows[::-1]), list(_differences(readout.lenses, texts, value))
+        labels, rows = list(readout.rows[::-1]), list(_differences(readout.lenses, texts, shown))
         if settled is not None:
             labels.append(SETTLES)
             rows.append([", ".join(column) for column in settled])
         lines += [title, "", *markdown_table(heads, labels, rows), ""]
     for name in readout.lenses if not diff else ():
         of_lens, cells = readout.rows_of(name)
-        title = f"**{name} lens** · {value.label}"
+        title = f"**{lens_title(name)}** · {value.label}"
         labels, rows = list(of_lens[::-1]), list(_cells(cells, texts, value))
         if (where := settled_texts(readout, name)) is not None:
             labels.append(SETTLES)
@@ -64,7 +67,7 @@ def markdown(
     for name in readout.lenses if pins else ():
         of_lens, cells = readout.rows_of(name)
         words = [code_span(texts[pin.id]) for pin in pins]
-        title = f"**{name} lens** · pinned, in the last column: probability, rank"
+        title = f"**{lens_title(name)}** · pinned, in the last column: probability, rank"
         lines += [title, "", *markdown_table(words, of_lens[::-1], _pinned(cells)), ""]
     lines += [sublayers_text(source, readout.left_over), ""] if source.sublayers else []
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
@@ -94,12 +97,14 @@ def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
         ]
 
 
-def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) -> Iterator[list[str]]:
-    """Top of the network first; where another token leads by the logit lens, that too."""
-    difference = Difference(value)
-    numbers = difference.of(lenses["logit"], lenses["tuned"])[::-1].tolist()
-    tokens, others = (lenses[name].top_ids[::-1, :, 0].tolist() for name in ("tuned", "logit"))
-    marks = differing(lenses["logit"], lenses["tuned"])[::-1].tolist()
+def _differences(
+    lenses: Mapping[str, Cells], texts: TokenText, difference: Difference
+) -> Iterator[list[str]]:
+    """Top of the network first; where another token leads by the first lens, that too."""
+    left, right = difference.pair(lenses)
+    numbers = difference.of(left, right)[::-1].tolist()
+    tokens, others = (cells.top_ids[::-1, :, 0].tolist() for cells in (right, left))
+    marks = differing(left, right)[::-1].tolist()
     for row in zip(tokens, others, marks, numbers, strict=True):
         yield [
             f"{_token(texts, token)} {difference.format(number)}"
@@ -130,7 +135,8 @@ def _said(readout: Readout, source: Source) -> str:
 def said(source: Source, what: str) -> str:
     """Where the numbers come from; `what` was read."""
     at = f" at {code_span(source.revision)}" if source.revision else ""
-    lens = f"tuned lens {code_span(source.lens)}" if source.lens else "without a tuned lens"
+    lenses = [f"{each.kind} lens {code_span(each.file or each.name)}" for each in source.lenses]
+    lens = ", ".join(lenses) or source.read_through
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
     return f"{code_span(source.model)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"

@@ -92,21 +92,21 @@ function isPart(row) {
 }
 
 function titleOf(pane) {
-  return data.difference ? data.difference.title : `${pane} lens`;
+  return data.difference ? data.difference.title : data.lenses[pane].title;
 }
 
-// Of the difference it is the tuned lens's, with a mark where another one leads by the logit lens.
+// Of the difference it is the second lens's, with a mark where another one leads by the first.
 function shownToken(pane, row, column) {
   if (!data.difference) return top1(data.lenses[pane], row, column);
-  const token = top1(data.lenses.tuned, row, column);
+  const token = top1(data.lenses[data.difference.right], row, column);
   return differs(row, column) ? `${data.difference.mark} ${token}` : token;
 }
 
 function differs(row, column) {
   const place = (row * columns + column) * data.k;
-  const { logit, tuned } = data.lenses;
-  if (logit.probs[place] === null || tuned.probs[place] === null) return false;
-  return logit.top[place] !== tuned.top[place];
+  const [left, right] = [data.lenses[data.difference.left], data.lenses[data.difference.right]];
+  if (left.probs[place] === null || right.probs[place] === null) return false;
+  return left.top[place] !== right.top[place];
 }
 
 function drawGrid(pane) {
@@ -150,15 +150,17 @@ function drawGrid(pane) {
 }
 
 function legendOfMarks() {
-  const settles = data.difference ? "▌ the column settles, by the tuned lens" : "▌ the column settles";
-  const differs = `${data.difference?.mark} another token leads by the logit lens`;
-  const marks = [...(data.difference ? [differs] : []), ...(settling(panes[0]) ? [settles] : [])];
+  const difference = data.difference;
+  const titles = difference && [difference.left, difference.right].map((name) => data.lenses[name].title);
+  const settles = difference ? `▌ the column settles, by the ${titles[1]}` : "▌ the column settles";
+  const differs = difference && `${difference.mark} another token leads by the ${titles[0]}`;
+  const marks = [...(difference ? [differs] : []), ...(settling(panes[0]) ? [settles] : [])];
   return [element("span", { className: "faint" }, marks.join(" · "))];
 }
 
 // From which row on the likeliest token stays the final one, by column; null where not all rows were read.
 function settling(pane) {
-  return data.lenses[data.difference ? "tuned" : pane].crystallization;
+  return data.lenses[data.difference ? data.difference.right : pane].crystallization;
 }
 
 // Null too where the last row is not a number.
@@ -243,7 +245,7 @@ function differenceAt(place) {
   const value = data.values.find(({ key }) => key === chosen);
   const number = value.differences[place];
   const text = number === null ? "–" : `${number > 0 ? "+" : ""}${number} ${value.unit}`.replace("-", "−");
-  return [` · ${value.label}, tuned − logit: ${text}`];
+  return [` · ${value.label}, ${data.difference.brief}: ${text}`];
 }
 
 function tell([row, column]) {
@@ -263,10 +265,9 @@ function tell([row, column]) {
     const lens = data.lenses[name];
     const at = row * columns + column;
     if (lens.probs[at * data.k] === null) {
-      const unread = isPart(row) && name === "tuned";
-      const why = unread ? "No tuned lens is fitted for what is between two rows." : data.not_a_number;
+      const why = (isPart(row) && lens.no_part) || data.not_a_number;
       const none = element("p", {}, why);
-      sides.append(element("div", {}, element("h2", {}, `${name} lens`), none));
+      sides.append(element("div", {}, element("h2", {}, lens.title), none));
       continue;
     }
     const likeliest = element("tbody");
@@ -297,7 +298,7 @@ function tell([row, column]) {
       ),
     );
     const side = element("div", { className: "side" }, element("table", {}, likeliest), element("table", {}, facts));
-    sides.append(element("div", {}, element("h2", {}, `${name} lens`), side));
+    sides.append(element("div", {}, element("h2", {}, lens.title), side));
   }
   const where = element(
     "h2",

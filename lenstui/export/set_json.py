@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lenstui.export.json_contract import LENSES, counts, numbers, plain
+from lenstui.export.json_contract import counts, keys_with, numbers, plain
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
@@ -57,7 +57,9 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "target_id": None if target is None else target.id,
         "target_token": readout.target_text,
         "target_whole": None if target is None else target.whole,
-        "lenses": {name: _column(readout.lenses.get(name), heading, texts) for name in LENSES},
+        "lenses": {
+            name: _column(readout.lenses.get(name), heading, texts) for name in keys_with(readout.lenses)
+        },
     }
 
 
@@ -78,7 +80,7 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
 
 
 def _means(means: SetMeans) -> dict[str, Any]:
-    lenses = {name: _lens(means.lenses.get(name)) for name in LENSES}
+    lenses = {name: _lens(means.lenses.get(name)) for name in keys_with(means.lenses)}
     return {"n": means.n, "n_target": means.n_target, "lenses": lenses}
 
 

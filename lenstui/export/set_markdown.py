@@ -8,6 +8,7 @@ from lenstui.export.crystallization import settled_text
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
+from lenstui.lens.names import lens_title
 from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue
@@ -26,7 +27,7 @@ def set_markdown(
         command: makes this again.
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
-    heads = ["prompt", "final top-1", "target, final", *(f"settles, {name} lens" for name in lenses)]
+    heads = ["prompt", "final top-1", "target, final", *(f"settles, {lens_title(name)}" for name in lenses)]
     lines: list[str] = []
     for group, members in by_group(readouts):
         rows = [_row(each, heading) for each in members]
@@ -41,7 +42,7 @@ def set_markdown(
             [number_text(" ".join(filter(None, column[row]))) for column in texts]
             for row in reversed(range(len(heading.rows)))
         ]
-        lines += [f"**{name} lens** · {value.label}", ""]
+        lines += [f"**{lens_title(name)}** · {value.label}", ""]
         lines += [*markdown_table(list(map(code_span, columns)), heading.rows[::-1], rows), ""]
     lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from lenstui.export.crystallization import settled_text
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
 from lenstui.export.table import clip, grid, summary
+from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.source import Source
 from lenstui.readout.number_texts import probability_text
@@ -45,7 +46,7 @@ def set_table(
     parts = [*_cases(readouts, heading, lenses, width), Text(caption, "dim"), Text()]
     columns = columns_of(readouts, value)
     for name in lenses:
-        parts.append(Text(f"{name} lens · {value.label}", style="bold"))
+        parts.append(Text(f"{lens_title(name)} · {value.label}", style="bold"))
         texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
         entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
         parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width)

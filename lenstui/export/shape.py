@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lenstui.readout.reading import Reading
 
-LENSES = ("logit", "tuned")
 # How many tokens a cell has by default, in each form.
 TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md": 1}
 # Forms that hold every value, and those that show the likeliest token of a cell alone.
@@ -29,7 +28,7 @@ class Shape:
         value: the value that is shown by a form that shows one.
         pins: words to pin.
         first: words whose first row on top is looked for.
-        diff: show the tuned lens minus the logit lens.
+        diff: show the second lens minus the first.
         append: how many tokens the model says first, each its likeliest, which are then read as well.
     """
 

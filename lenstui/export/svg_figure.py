@@ -11,10 +11,11 @@ from xml.sax.saxutils import escape
 from rich.cells import cell_len
 
 from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
-from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
+from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.table import clip, summary
 from lenstui.export.tidy import TokenText, top_text
+from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_sublayer, is_whole_stream
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, IntArray
@@ -87,24 +88,28 @@ def svg_figure(
         texts: display text of every token in it.
         source: where it comes from.
         value: what the colours show.
-        diff: show the tuned lens minus the logit lens in place of both.
+        diff: show the second lens minus the first in place of both.
         vocabulary: how many tokens there are, for the value's scale.
         command: makes this figure again.
     """
     shown: Value | Difference = value
-    tokens = {f"{name} lens": _tokens(cells, texts) for name, cells in readout.lenses.items()}
-    numbers = {f"{name} lens": value.of(cells) for name, cells in readout.lenses.items()}
-    settled = {f"{name} lens": readout.crystallization(name) for name in readout.lenses}
+    tokens = {lens_title(name): _tokens(cells, texts) for name, cells in readout.lenses.items()}
+    numbers = {lens_title(name): value.of(cells) for name, cells in readout.lenses.items()}
+    settled = {lens_title(name): readout.crystallization(name) for name in readout.lenses}
+    bars = "Bar: from this row on the likeliest token stays the final one"
+    mark = ""
     # What is between two rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
     scale, note = value.scale(list(streams.values()), vocabulary), shares_note(value, streams)
     if diff:
-        logit, tuned = readout.lenses["logit"], readout.lenses["tuned"]
-        shown = Difference(value)
-        settled = {TITLE: settled["tuned lens"]}
-        tokens = {TITLE: _marked(_tokens(tuned, texts), differing(logit, tuned)[::-1].tolist())}
-        numbers = {TITLE: shown.of(logit, tuned)}
-        scale = shown.scale(numbers[TITLE], vocabulary)
+        shown = Difference.of_two(value, readout.lenses)
+        both = shown.pair(readout.lenses)
+        settled = {shown.title: readout.crystallization(shown.right)}
+        tokens = {shown.title: _marked(_tokens(both[1], texts), differing(*both)[::-1].tolist())}
+        numbers = {shown.title: shown.of(*both)}
+        scale = shown.scale(numbers[shown.title], vocabulary)
+        bars += f" ({lens_title(shown.right)})"
+        mark = f" · {DIFFERENT} another token leads by the {lens_title(shown.left)}"
         note = shown.note(scale)
     frame = _frame(readout, texts, tokens.values())
     bands = _bands(frame, len(tokens))
@@ -113,7 +118,7 @@ def svg_figure(
     top = _MARGIN
     for band in bands:
         for place, name in enumerate(tokens):
-            title = f"{name} · {DIFFERENT} another token leads by the logit lens" if diff else name
+            title = f"{name}{mark}"
             if len(bands) > 1:
                 title += f" · columns {band.start}–{band.stop - 1} of {len(frame.heads)}"
             left = _MARGIN + place * (widest + _GAP)
@@ -124,9 +129,8 @@ def svg_figure(
     legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
     ends = end_texts(shown.format, scale, beyond(scale, numbers.values()))
     parts += _legend(legend, ends, "" if scale.two else shown.format(scale.at(0.5)), scale, top)
-    bars = f"Bar: from this row on the likeliest token stays the final one{' (tuned lens)' if diff else ''}."
     footer = [
-        *([bars] if is_whole_stream(readout.rows) else []),
+        *([f"{bars}."] if is_whole_stream(readout.rows) else []),
         *([sublayers_text(source, readout.left_over)] if source.sublayers else []),
         summary(source),
     ]
@@ -137,7 +141,7 @@ def svg_figure(
     for line, text in enumerate(reversed(footer)):
         parts.append(_text(_MARGIN, height - _MARGIN - line * _ROW, text, fill=_FAINT, size=_FONT - 1))
     opening = _opening(width, height)
-    said = _said(TITLE if diff else " and ".join(tokens), readout, source, value, command)
+    said = _said(" and ".join(tokens), readout, source, value, command)
     return "\n".join([opening, *said, _rectangle(0, 0, width, height, "#ffffff"), *parts, "</svg>", ""])
 
 

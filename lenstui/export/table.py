@@ -12,9 +12,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
-from lenstui.export.difference import DIFFERENT, TITLE, Difference, differing
+from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.first_row import Sought, first_labels, first_row_text, stream_of
 from lenstui.export.tidy import TokenText, top_text
+from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source, sublayers_text
 from lenstui.readout.cells import Cells
 from lenstui.readout.number_texts import probability_text, rank_text
@@ -75,15 +76,16 @@ def table(
         value: what to show behind the tokens.
         pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
         first: words of which it shows, by lens, the first row of each column that has them on top.
-        diff: show the tuned lens's tokens, and the value of the tuned lens minus that of the logit lens.
+        diff: show the second lens's tokens, and its value minus that of the first.
         width: terminal cells of a line.
         lines: how many of the likeliest tokens a cell shows.
     """
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
     if diff:
-        parts.append(Text(f"{TITLE} · {value.label} · {DIFFERENT} another token leads", style="bold"))
-        labels, entries = list(readout.rows[::-1]), _differences(readout.lenses, texts, value)
+        shown = Difference.of_two(value, readout.lenses)
+        parts.append(Text(f"{shown.title} · {value.label} · {DIFFERENT} another token leads", style="bold"))
+        labels, entries = list(readout.rows[::-1]), _differences(readout.lenses, texts, shown)
         if (settled := settled_by_lens(readout)) is not None:
             labels.append(SETTLES)
             entries.append([[(text, "") for text in column] for column in settled])
@@ -91,7 +93,7 @@ def table(
     else:
         for name in readout.lenses:
             of_lens, cells = readout.rows_of(name)
-            parts.append(Text(f"{name} lens · {value.label}", style="bold"))
+            parts.append(Text(f"{lens_title(name)} · {value.label}", style="bold"))
             labels, entries = list(of_lens[::-1]), _entries(cells, texts, value, lines)
             if (where := settled_texts(readout, name)) is not None:
                 labels.append(SETTLES)
@@ -100,7 +102,8 @@ def table(
     if pins:
         for name in readout.lenses:
             of_lens, cells = readout.rows_of(name)
-            parts.append(Text(f"{name} lens · pinned, in the last column: probability, rank", style="bold"))
+            title = f"{lens_title(name)} · pinned, in the last column: probability, rank"
+            parts.append(Text(title, style="bold"))
             parts += grid(of_lens[::-1], [texts[pin.id] for pin in pins], _pinned(cells), width)
     for sought in first:
         parts += _first(readout, heads, sought, width)
@@ -114,10 +117,9 @@ def summary(source: Source) -> str:
     """Where a readout comes from, on one line."""
     at = f" at {source.revision}" if source.revision else ""
     checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
-    lens = f"tuned lens {source.lens}" if source.lens else "without a tuned lens"
     norm = "" if source.final_norm else " · logit lens without the final norm"
     chat = " · prompt in the chat template" if source.chat else ""
-    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {lens}{norm}{chat}")
+    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {source.read_through}{norm}{chat}")
 
 
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:
@@ -134,12 +136,12 @@ def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[l
     return [[entry(row, column) for column in range(columns)] for row in reversed(range(rows))]
 
 
-def _differences(lenses: Mapping[str, Cells], texts: TokenText, value: Value) -> list[list[_Entry]]:
-    """As `_entries`: the tuned lens's likeliest token, and the difference of the lenses' values."""
-    difference = Difference(value)
-    numbers = difference.of(lenses["logit"], lenses["tuned"])[::-1].tolist()
-    tokens = lenses["tuned"].top_ids[::-1, :, 0].tolist()
-    marks = differing(lenses["logit"], lenses["tuned"])[::-1].tolist()
+def _differences(lenses: Mapping[str, Cells], texts: TokenText, difference: Difference) -> list[list[_Entry]]:
+    """As `_entries`: the second lens's likeliest token, and the difference of the lenses' values."""
+    left, right = difference.pair(lenses)
+    numbers = difference.of(left, right)[::-1].tolist()
+    tokens = right.top_ids[::-1, :, 0].tolist()
+    marks = differing(left, right)[::-1].tolist()
     return [
         [
             [(top_text(texts, token), f"{difference.format(number)} {DIFFERENT if mark else ' '}")]
@@ -164,7 +166,7 @@ def _pinned(cells: Cells) -> list[list[_Entry]]:
 def _first(readout: Readout, heads: Sequence[str], sought: Sought, width: int) -> Iterator[Text]:
     """What there is to say of a word in the last column, and in each column its first row by lens."""
     labels, _ = stream_of(readout, next(iter(readout.lenses)))
-    read = {f"{name} lens": stream_of(readout, name)[1] for name in readout.lenses}
+    read = {lens_title(name): stream_of(readout, name)[1] for name in readout.lenses}
     said = first_row_text(sought, read, labels, len(heads) - 1)
     yield Text(f"first row, in the last column · {said}", style="bold")
     by_lens = [

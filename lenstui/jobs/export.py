@@ -240,10 +240,8 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     source = source_of(shown.opened, shown.lenses)
     source = replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers)
     if shown.in_training:
-        files = tuple(
-            replace(each, file=IN_TRAINING) if each.file is None else each for each in source.lens_files
-        )
-        source = replace(source, lens=IN_TRAINING, lens_files=files)
+        lenses = tuple(replace(each, file=each.file or IN_TRAINING) for each in source.lenses)
+        source = replace(source, lenses=lenses)
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
     words = tuple(dict.fromkeys(pin.word for pin in pins))
     shape = replace(shape, reading=reading, pins=words, diff=_shows_difference(shown, order))
@@ -282,7 +280,7 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     kinds = tuple(lens.kind for lens in shown.lenses)
     if set(kinds) != {lens.kind for lens in shown.opened.lenses}:
         shape = replace(shape, lenses=kinds)
-    lens = lens_to_name(shown.opened) if heading.source.lens_files else None
+    lens = lens_to_name(shown.opened) if heading.source.lenses else None
     source = heading.source
     if Path(source.model).is_dir():  # so that it is found from everywhere
         heading = replace(heading, source=replace(source, model=str(Path(source.model).absolute())))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
+from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 from lenstui.support.request import Start
@@ -201,8 +201,7 @@ def source_of(opened: Opened, lenses: Sequence[Lens]) -> Source:
         model=model.name,
         revision=model.revision,
         dtype=model.dtype_name,
-        lens=next((each.file for each in files if each.kind == TUNED), None),
-        lens_files=files,
+        lenses=files,
         wiring=tuple(check.worst for check in model.wiring),
         device=str(model.device),
         versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),

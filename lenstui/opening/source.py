@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lenstui.lens.kinds import TUNED
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
@@ -66,27 +67,36 @@ class Source:
         model: what the user called it: a hub id, a folder, or the bundled model.
         revision: the hub revision that was asked for, if any.
         dtype: of the weights, as PyTorch calls it.
-        lens: file name of the tuned lens that was read, or None.
         wiring: the worst difference that each wiring check found, all of them passed.
         device: where it ran.
         versions: of torch and transformers, by name.
         final_norm: whether the logit lens applied the model's final norm, as it is defined to.
         chat: whether the prompt was put into the tokenizer's chat template.
         sublayers: whether there are rows of what attention and MLP add.
-        lens_files: the fitted lenses that were read, the tuned one among them.
+        lenses: the fitted lenses that were read.
     """
 
     model: str
     revision: str | None
     dtype: str
-    lens: str | None
     wiring: tuple[float, ...]
     device: str = "cpu"
     versions: tuple[tuple[str, str], ...] = ()
     final_norm: bool = True
     chat: bool = False
     sublayers: bool = False
-    lens_files: tuple[LensSource, ...] = ()
+    lenses: tuple[LensSource, ...] = ()
+
+    @property
+    def lens(self) -> str | None:
+        """File name of the tuned lens that was read, or None."""
+        return next((each.file for each in self.lenses if each.kind == TUNED), None)
+
+    @property
+    def read_through(self) -> str:
+        """The fitted lenses that were read, in words: `tuned lens quick-1.pt`."""
+        named = [f"{each.kind} lens {each.file or each.name}" for each in self.lenses]
+        return ", ".join(named) or f"without a {TUNED} lens"
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
@@ -106,7 +116,7 @@ def source_facts(source: Source) -> dict[str, Any]:
         "revision": source.revision,
         "dtype": source.dtype,
         "lens": source.lens,
-        "lens_files": {each.key: each.facts for each in source.lens_files},
+        "lens_files": {each.key: each.facts for each in source.lenses},
         "device": source.device,
         "versions": dict(source.versions),
         "final_norm": source.final_norm,

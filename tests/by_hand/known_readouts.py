@@ -10,14 +10,14 @@ import numpy as np
 
 from lenstui.export.tidy import Heading
 from lenstui.lens import Pin, Prompt, Readout, Tile
-from lenstui.opening.source import Source
+from lenstui.opening.source import LensSource, Source
 from lenstui.readout.cells import Cells
 
+MINE = LensSource("tuned", "tuned", "mine", "mine.pt", {})
 SOURCE = Source(
     model="owner/name",
     revision=None,
     dtype="float32",
-    lens=None,
     wiring=(0.0, 1.5e-7),
 )
 
@@ -72,7 +72,7 @@ HOSTILE_SOURCE = Source(
     model="</title><script>alert(2)</script>\u202e",
     revision="\"&'",
     dtype="float32",
-    lens="\x1b]0;`|x`.pt",
+    lenses=(LensSource("tuned", "tuned", "x", "\x1b]0;`|x`.pt", {}),),
     wiring=(0.0, 1.5e-7),
     versions=(("torch", "1.2"), ("transformers", "3.4")),
 )

@@ -60,33 +60,35 @@ DIFFERS = (LOGIT.top_ids != TUNED.top_ids)[..., 0]
     ],
 )
 def test_a_number_has_its_sign_and_five_characters_at_most(value: Value, number: float, text: str) -> None:
-    assert Difference(value).format(number) == text
+    assert of_both(value).format(number) == text
     assert len(text) <= 5
 
 
+def of_both(value: Value) -> Difference:
+    return Difference(value, "logit", "tuned")
+
+
 def test_the_numbers_are_tuned_minus_logit() -> None:
-    np.testing.assert_array_equal(Difference(KL).of(LOGIT, TUNED), TUNED.kl - LOGIT.kl)
+    np.testing.assert_array_equal(of_both(KL).of(LOGIT, TUNED), TUNED.kl - LOGIT.kl)
     agree = [(cells.top_ids[..., 0] == cells.top_ids[-1, :, 0]).astype(int) for cells in (TUNED, LOGIT)]
-    np.testing.assert_array_equal(Difference(AGREEMENT).of(LOGIT, TUNED), agree[0] - agree[1])
+    np.testing.assert_array_equal(of_both(AGREEMENT).of(LOGIT, TUNED), agree[0] - agree[1])
 
 
 def test_the_scale_is_even_about_0_and_that_of_ranks_is_logarithmic() -> None:
     differences = np.array([[-4.0, 4.0, -1.0, 0.0, np.nan]], np.float32)
-    scale = Difference(KL).scale(differences, 16)
+    scale = of_both(KL).scale(differences, 16)
     assert (scale.lo, scale.hi, scale.log) == (-4, 4, False)
     levels = scale.levels(differences).tolist()[0]
     assert levels[1] - levels[3] == levels[3] - levels[0] == 5
-    assert Difference(RANK).scale(differences, 16).log
-    few = Difference(AGREEMENT).scale(np.array([[0.0, 0.0, 0.0]], np.float32), 16)
+    assert of_both(RANK).scale(differences, 16).log
+    few = of_both(AGREEMENT).scale(np.array([[0.0, 0.0, 0.0]], np.float32), 16)
     assert (few.lo, few.hi) == (-1, 1)
 
 
 def test_a_legend_names_the_sides() -> None:
-    assert (
-        Difference(KL).note(Difference(KL).scale(LOGIT.kl, 16)) == "blue: tuned lower, orange: tuned higher"
-    )
-    assert Difference(RANK).note(Difference(RANK).scale(LOGIT.kl, 16)).endswith(", log scale")
-    assert Difference(AGREEMENT).sides == ("only logit", "only tuned")
+    assert of_both(KL).note(of_both(KL).scale(LOGIT.kl, 16)) == "blue: tuned lower, orange: tuned higher"
+    assert of_both(RANK).note(of_both(RANK).scale(LOGIT.kl, 16)).endswith(", log scale")
+    assert of_both(AGREEMENT).sides == ("only logit", "only tuned")
 
 
 def test_markdown() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from lenstui import __version__
 from lenstui.export.json_contract import json_text
 from lenstui.lens import Prompt, Readout
-from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout
+from tests.by_hand.known_readouts import HOSTILE, MINE, PINS, SOURCE, cells, hostile_readout
 
 TEXTS = {1: "·a", 2: "\\x1b", 3: "日", 4: "⏎"}
 LOGIT = cells([[[4, 3], [1, 2]], [[2, 1], [1, 2]], [[2, 3], [4, 1]]])
@@ -85,7 +85,7 @@ def test_float32_numbers_come_back_bit_by_bit_and_short() -> None:
 def test_numbers_that_are_none_become_null() -> None:
     odd = cells([[[1]]], kl=np.array([[np.inf]], np.float32), top_logits=np.array([[[-np.inf]]], np.float32))
     readout = Readout(Prompt("a", (1,)), ("0",), {"tuned": odd})
-    text = json_text(readout, TEXTS, replace(SOURCE, lens="mine.pt"))
+    text = json_text(readout, TEXTS, replace(SOURCE, lenses=(MINE,)))
     content = json.loads(text, parse_constant=lambda name: 1 / 0)
     assert content["lens"] == "mine.pt"
     assert content["lenses"]["logit"] is None

@@ -92,7 +92,7 @@ def test_a_value_with_fixed_ends_is_never_beyond() -> None:
     for key, ends in shown(readout).items():
         if key in {"prob", "agree"}:
             assert not any(sign in end for end in ends for sign in "≤≥")
-    assert Difference(AGREEMENT).scale(np.array([[1.0]], np.float32), 16).hi == 1
+    assert Difference(AGREEMENT, "logit", "tuned").scale(np.array([[1.0]], np.float32), 16).hi == 1
 
 
 def test_the_share_of_agreement_leaves_out_the_last_row_the_first_column_and_what_is_not_read() -> None:

@@ -12,7 +12,7 @@ from lenstui.export.table import summary, table
 from lenstui.lens import Prompt, Readout
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.values import AGREEMENT, ENTROPY, NEXT_LOGPROB, PROBABILITY, RANK, values_for
-from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, cells, hostile_readout, settled
+from tests.by_hand.known_readouts import HOSTILE, MINE, PINS, SOURCE, cells, hostile_readout, settled
 
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}
 
@@ -79,7 +79,7 @@ def test_a_number_of_the_whole_cell_stands_once() -> None:
 
 def test_one_table_for_each_lens() -> None:
     shown = table(
-        readout(1, lenses=("logit", "tuned")), TEXTS, replace(SOURCE, lens="mine.pt"), ENTROPY
+        readout(1, lenses=("logit", "tuned")), TEXTS, replace(SOURCE, lenses=(MINE,)), ENTROPY
     ).plain
     assert re.findall(r"^\w+ lens · .*", shown, re.MULTILINE) == [
         "logit lens · entropy",
@@ -99,7 +99,7 @@ def test_the_last_line_has_the_row_where_each_column_settles() -> None:
 
 
 def test_names_from_outside_are_escaped() -> None:
-    source = replace(SOURCE, model="\x1b[2J 名\u202e\n", revision="v1", lens="\r.pt")
+    source = replace(SOURCE, model="\x1b[2J 名\u202e\n", revision="v1", lenses=(replace(MINE, file="\r.pt"),))
     assert summary(source).startswith("\\x1b[2J 名\\u202e\\n at v1 · float32 · ")
     assert summary(source).endswith("tuned lens \\r.pt")
 

@@ -356,8 +356,8 @@ def test_agreement_is_yes_or_no() -> None:
         (lambda number: fixed_text(number, 3), float("-inf"), "-∞"),
         (lambda number: fixed_text(number, 3), float("nan"), "–"),
         (lambda number: fixed_text(number, 3), 1.25, "1.250"),
-        (Difference(NEXT_LOGPROB).format, float("-inf"), "−∞"),
-        (Difference(RANK).format, float("nan"), "–"),
+        (Difference(NEXT_LOGPROB, "logit", "tuned").format, float("-inf"), "−∞"),
+        (Difference(RANK, "logit", "tuned").format, float("nan"), "–"),
     ],
 )
 def test_what_is_no_number_and_what_has_no_end(text: Any, number: float, wanted: str) -> None:

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from lenstui.export.set_tidy import SetHeading
 from lenstui.jobs.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
 from lenstui.jobs.sets import SetRequest, case_line
-from lenstui.opening.source import Source
+from lenstui.opening.source import LensSource, Source
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
@@ -33,8 +33,9 @@ TEXTS = {
     "grammar": ("The keys to the cabinet", "The woman who saw the dogs", ""),
     "arithmetic": ("1 + 1 =", "Two plus two is", "One, two, three, " * 12),
 }
+LENS = LensSource("tuned", "tuned", "lens", "lens.pt", {})
 SOURCE = SetSource(
-    SetHeading("facts.jsonl", MODEL.rows, Source("EleutherAI/pythia-14m", None, "float32", "lens.pt", ())),
+    SetHeading("facts.jsonl", MODEL.rows, Source(MODEL.name, None, "float32", (), lenses=(LENS,))),
     ("logit", "tuned"),
     Reading(chat=True),
     Start(),

@@ -43,7 +43,7 @@ class DifferenceCells(GridCells):
 
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__(rows, columns)
-        self._difference = Difference(PROBABILITY)
+        self._difference = Difference(PROBABILITY, "", "")
         self._forget(columns)
 
     def resize(self, columns: int) -> None:
