@@ -16,24 +16,22 @@ from lenstui.cli.stderr import say
 from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
+    from lenstui.fitting.fit import FitText
     from lenstui.fitting.loop import FitProgress
-    from lenstui.fitting.state import Fit
     from lenstui.lens.tuned import TunedLens
 
 Show = Callable[["FitProgress"], None]
 
 
-def say_text(fit: Fit, epochs: int | None) -> None:
-    """How much text there is, and how often it will be gone through."""
-    have, held = (sum(map(len, side)) for side in (fit.blocks.train, fit.blocks.held_out))
-    options = fit.options
-    wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
+def say_text(text: FitText, epochs: int | None) -> None:
+    """Say how much text there is, and how often it will be gone through."""
+    have, options = text.blocks.train_tokens, text.options
     again = ""
     if epochs is not None:
         again = f", {epochs} time{'s' * (epochs != 1)} in {options.steps} steps"
-    elif wanted > have + options.seq_len:
-        again = f", gone through {wanted / have:.1f} times (--epochs 1: once)"
-    say(f"{have} tokens to fit on{again}; {held} held out.")
+    elif options.tokens > have + options.seq_len:
+        again = f", gone through {options.tokens / have:.1f} times (--epochs 1: once)"
+    say(f"{have} tokens to fit on{again}; {text.blocks.held_out_tokens} held out.")
 
 
 @contextmanager

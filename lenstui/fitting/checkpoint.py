@@ -44,6 +44,10 @@ class Checkpoint:
     text: str
     state: Mapping[str, Any]
 
+    def names_other_place(self, lens: Path) -> bool:
+        """Whether the lens was to go to another file than `lens`."""
+        return self.save not in {None, lens.absolute()}
+
 
 def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = None) -> None:
     """Write all that `resume` needs to go on. An older file of that name stays until the new one is whole.

@@ -102,7 +102,7 @@ def measure(fit: Fit) -> Iterator[FitProgress]:
     """
     if fit.state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
-    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, _held_out_tokens(fit)):
+    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, fit.blocks.held_out_tokens):
         yield from _stage(fit, "measuring", _measure(fit))
     yield _progress(fit, "done", 1.0)
 
@@ -140,10 +140,6 @@ def _rows(values: Tensor | None) -> FloatArray | None:
 
 
 # ── held-out KL ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _held_out_tokens(fit: Fit) -> int:
-    return sum(map(len, fit.blocks.held_out))
 
 
 def _measure_logit_lens(fit: Fit) -> Work:

@@ -43,11 +43,20 @@ class FitBlocks:
             options: how much is wanted.
             whole: take all of `train`.
         """
-        wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
         return cls(
-            list(islice(train, None if whole else -(-wanted // options.seq_len))),
+            list(islice(train, None if whole else -(-options.tokens // options.seq_len))),
             list(islice(held_out, max(1, options.held_out_tokens // options.seq_len))),
         )
+
+    @property
+    def train_tokens(self) -> int:
+        """Columns of all blocks to fit on."""
+        return sum(map(len, self.train))
+
+    @property
+    def held_out_tokens(self) -> int:
+        """Columns of all blocks that are never trained on."""
+        return sum(map(len, self.held_out))
 
 
 def block_at(position: int, count: int, seed: int) -> int:

@@ -28,3 +28,15 @@ def named_line(error: BaseException) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: torch has many kinds of errors for that, which all say so."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+
+
+def advice(error: BaseException, out_of_memory: str) -> str | None:
+    """What the user is told about an error that something can be done about, one line; None for any other.
+
+    Args:
+        error: whatever was raised.
+        out_of_memory: what to say where memory ran out.
+    """
+    if isinstance(error, LensError):
+        return str(error)
+    return out_of_memory if is_out_of_memory(error) else None

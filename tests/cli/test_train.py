@@ -179,15 +179,15 @@ def test_epochs_decide_the_steps(
 def test_checkpoint_every(
     tiny_folder: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: str, some: bool
 ) -> None:
-    from lenstui.fitting import checkpoint
+    from lenstui.fitting.checkpoint import save_checkpoint
 
-    save, written = checkpoint.save_checkpoint, []
+    written: list[Path] = []
 
     def counted(path: Path, *arguments: Any, **more: Any) -> None:
         written.append(path)
-        save(path, *arguments, **more)
+        save_checkpoint(path, *arguments, **more)
 
-    monkeypatch.setattr(checkpoint, "save_checkpoint", counted)
+    monkeypatch.setattr("lenstui.fitting.driver.save_checkpoint", counted)
     assert train(tiny_folder, text, "--save", str(tmp_path / "lens.pt"), "--checkpoint-every", every) == 0
     assert set(written) == ({tmp_path / "lens.checkpoint"} if some else set())
     assert list(tmp_path.iterdir()) == [tmp_path / "lens.pt"]
