@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.cli.output import deliver
 from lenstui.cli.stderr import say
+from lenstui.support.duration import duration
 from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
@@ -98,14 +99,8 @@ def _without_nan(number: Any) -> Any:
 def _facts(now: FitProgress, steps: int) -> str:
     if now.stage != "refining" or not now.seconds:
         return f"{now.share:.0%}"
-    eta = "" if now.eta is None else f"  {_duration(now.eta)} left"
+    eta = "" if now.eta is None else f"  {duration(now.eta)} left"
     return f"step {now.step}/{steps}  {now.tokens / now.seconds:.0f} tokens/s{eta}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _measurements() -> Callable[[FitProgress], Iterator[str]]:

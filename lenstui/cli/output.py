@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "md")
+STREAMED = ("csv", "parquet")  # are written while the rest is still being read
 _TABLE_OR_JSON = FORMATS[:2]
 _ENDINGS = {"": "table", ".txt": "table", ".htm": "html"} | {f".{form}": form for form in FORMATS[1:]}
 

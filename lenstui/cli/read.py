@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
-from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
+from lenstui.cli.set_readout import AskedSet, show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, LENSES, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.model.rows import RowChoice, Runs, parse_runs
+from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
+from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 
 # Those of lenstui.readout.values, which is too heavy to be imported here.
@@ -22,7 +24,6 @@ _VALUES = (
     *("pin-logprob", "pin-rank", "pin-diff"),
 )
 _PIN_VALUES = {"pin-logprob": 1, "pin-rank": 1, "pin-diff": 2}  # how many words each needs
-_MOST_PINS = 8
 _USELESS_LENS = "--lens is of no use with --lenses logit: leave one out"
 
 # Options of prompt sets alone, and what these have.
@@ -209,8 +210,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"--value {given.value} is of {words} with --pin")
     if given.pin and form == "svg" and not needed:
         parser.error("--pin is of no use with svg, which shows the likeliest token, but for --value pin-…")
-    if len(given.pin) > _MOST_PINS:
-        parser.error(f"{len(given.pin)} words are pinned: at most {_MOST_PINS}")
+    if len(given.pin) > MOST_PINS:
+        parser.error(f"{len(given.pin)} words are pinned: at most {MOST_PINS}")
     if "" in given.pin:
         parser.error("a word to --pin is empty")
     if given.first and form not in WITH_FIRST:

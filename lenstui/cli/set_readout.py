@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import deliver, show_text
-from lenstui.cli.readout import no_lens
+from lenstui.cli.output import STREAMED, deliver, show_text
+from lenstui.cli.readout import no_lens, no_lens_remark
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.place import replacing
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
     from lenstui.readout.sets.prompts import PromptSet
 
-EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./examples`
 _STDIN = "standard input"
-_STREAMED = ("csv", "parquet")
-_FOR_PROGRAMS = ("json", *_STREAMED)
+_FOR_PROGRAMS = ("json", *STREAMED)
 _MOST_NUMBERS = 20  # of prompts that are listed
 _NAMED = 3  # prompts that cannot be read, with their reasons
 _TICK = 0.1  # seconds between two reports of progress
@@ -107,7 +105,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         check_place(shape.output, special=True)
     prompts = _open(asked_set, shape.output)  # before a model is loaded in vain
     # What needs no means is written while it is read, unless the line that shows progress is in the way.
-    streamed = shape.format in _STREAMED and (shape.output is not None or not sys.stdout.isatty())
+    streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
     with progress() as on_stage:
         from lenstui.opening.opened import open_model
@@ -166,6 +164,7 @@ def _some(
 
 def _open(asked: AskedSet, output: Path | None) -> PromptSet:
     from lenstui.readout.sets.prompts import (
+        EXAMPLES,
         PromptFile,
         PromptSet,
         example_prompts,
@@ -227,7 +226,7 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
     if prompts.skipped.count:
         yield str(prompts.skipped)
     if shape.lenses == LENSES and opened.lens is None:
-        yield f"There is no tuned lens for {opened.model.name}: only the logit lens is shown."
+        yield no_lens_remark(opened.model.name)
     if tally.failed:
         unit = prompts.skipped.unit
         why = [f"{unit} {failed.case.number}: {failed.reason}" for failed in tally.first_failed]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
+from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
 from lenstui.cli.stderr import aside, progress, say
@@ -26,7 +26,6 @@ from lenstui.fitting.options import (
     PRODUCTS,
     preset,
 )
-from lenstui.support import paths
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError, advice, named_line
 from lenstui.support.request import Start
@@ -63,14 +62,9 @@ def run(words: Sequence[str]) -> int:
 
 def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
     """A fit before its first step."""
-    from lenstui.texts.documents import Documents, find_files
+    from lenstui.texts.documents import find_files
 
-    documents = Documents(
-        tuple(given.data or [str(paths.bundled_text())]),
-        given.text_column,
-        given.min_chars or 1,
-        given.max_samples,
-    )
+    documents = text_documents(given)
     find_files(documents)  # before a model is loaded in vain
     if given.save is not None:
         check_place(given.save)

@@ -19,6 +19,7 @@ from lenstui.lens.tuned import TunedLens, untrained_lens
 from lenstui.model.head import LinearHead
 from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
+from lenstui.texts.blocks import TOO_LITTLE
 
 _ON_THE_WAY = 4  # one held-out column in so many is enough to watch by
 _TIMES_ON_THE_WAY = 12
@@ -81,7 +82,7 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     """
     fit.options.check()
     if not fit.blocks.train or not fit.blocks.held_out:
-        raise LensError("There is too little text for a single block: give more, or shorter blocks.")
+        raise LensError(TOO_LITTLE)
     state, options = fit.state, fit.options
     if state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))

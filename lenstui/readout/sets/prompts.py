@@ -22,7 +22,7 @@ from lenstui.texts.files import (
     utf8_lines,
 )
 
-EXAMPLES = "examples"  # the name of the set that comes with lenstui
+EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of that name is `./examples`
 
 TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
 _PROMPT_NAMES = ("prompt", "text")

@@ -21,7 +21,7 @@ from lenstui.jobs.fit_messages import FitRequest
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_text
 from lenstui.support.typed_number import finite_number, whole_number
-from lenstui.texts.documents import Documents
+from lenstui.texts.documents import COLUMN, Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ FIELDS = (
     Field("bias_only", "bias only", "no matrices, no closed form", ("no", "yes")),
     Field("products", "products", "dtype of the gradient's", PRODUCTS),
     Field("seed", "seed", "of the order of the text"),
-    Field("column", "text column", "of Parquet and JSON lines", empty="text"),
+    Field("column", "text column", "of Parquet and JSON lines", empty=COLUMN),
     Field("max_samples", "max samples", "documents that are read", empty="all"),
     Field("min_chars", "min characters", "of a document", empty="1"),
     Field("held_out", "held-out share", "of the documents, to judge by"),
