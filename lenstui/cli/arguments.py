@@ -123,7 +123,7 @@ def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
 
 
 def text_documents(given: argparse.Namespace) -> Documents:
-    """The documents that the arguments of `add_text` name; without any, the text that comes with lenstui."""
+    """Return the documents that the arguments of `add_text` name, or the text that comes with lenstui."""
     paths = tuple(given.data or [str(bundled_text())])
     return Documents(paths, given.text_column, given.min_chars or 1, given.max_samples)
 
@@ -143,7 +143,7 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
 
 
 def heeded() -> Settings:
-    """The user's settings; why they are not followed is said."""
+    """Return the user's settings, and say on stderr what is wrong with their file."""
     settings = load()
     if settings.trouble is not None:
         say(settings.trouble)
@@ -222,7 +222,7 @@ def _prompt(parser: Parser, given: argparse.Namespace) -> str | None:
 
 
 def _standard_input() -> str:
-    """All of it, without the newline that ends its last line."""
+    """Return all of standard input, without the newline that ends its last line."""
     try:
         return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError as error:

@@ -148,7 +148,7 @@ def _block_length(text: Text, context: int | None) -> int:
 
 
 def _watched(blocks: Iterator[Tensor], on_tokens: Callable[[int], None]) -> Iterator[Tensor]:
-    """The blocks; each is reported once the next one is asked for."""
+    """Yield the blocks, and report each once the next one is asked for."""
     for block in blocks:
         yield block
         on_tokens(len(block))

@@ -90,7 +90,7 @@ def report(lens: TunedLens, path: Path, form: str) -> None:
 
 
 def _without_nan(number: Any) -> Any:
-    """A number, or a list of them, with null where one is not finite: JSON knows no other."""
+    """Return a number, or a list of them, with None where one is not finite: JSON has no NaN."""
     if isinstance(number, list):
         return [_without_nan(each) for each in number]
     return None if isinstance(number, float) and not math.isfinite(number) else number
@@ -104,7 +104,7 @@ def _facts(now: FitProgress, steps: int) -> str:
 
 
 def _measurements() -> Callable[[FitProgress], Iterator[str]]:
-    """A function that gives a line for each measurement of the held-out KL, once."""
+    """Return a function that yields a line for each measurement of the held-out KL, once."""
     seen: set[tuple[str, int]] = set()
 
     def lines(now: FitProgress) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
-from lenstui.export.place import replacing
+from lenstui.support.atomic_file import written
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def deliver(text: str | Iterable[str], file: Path | None) -> None:
             pieces = (printable(piece, kept="\n\t") for piece in pieces)
         sys.stdout.writelines(pieces)
         return
-    with replacing(file) as out:
+    with written(file) as out:
         for piece in pieces:
             out.write(piece.encode("utf-8"))
 

@@ -17,10 +17,9 @@ from lenstui.cli.output import STREAMED, deliver, show_text
 from lenstui.cli.readout import no_lens, no_lens_remark
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
-from lenstui.export.place import replacing
 from lenstui.export.shape import LENSES, Shape
 from lenstui.model.not_finite import case_not_numbers_remark
-from lenstui.support.atomic_file import check_place
+from lenstui.support.atomic_file import check_place, written
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
@@ -269,7 +268,7 @@ def _write_data(
         from lenstui.export.parquet_file import write_groups
         from lenstui.export.set_tidy import tidy_groups
 
-        with nullcontext(sys.stdout.buffer) if shape.output is None else replacing(shape.output) as file:
+        with nullcontext(sys.stdout.buffer) if shape.output is None else written(shape.output) as file:
             write_groups(tidy_groups(read, heading, texts), heading.facts(), file)
 
 

@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
-    """A fit before its first step."""
+    """Return the driver of a new fit; the model is opened and the text is read."""
     from lenstui.texts.documents import find_files
 
     documents = text_documents(given)
@@ -95,7 +95,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
 
 
 def _resumed(given: argparse.Namespace, asked: Start) -> FitDriver:
-    """A fit as its checkpoint left it."""
+    """Return the driver of a fit that goes on from its checkpoint."""
     from lenstui.fitting.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(given.resume)
@@ -120,7 +120,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> FitDriver:
 
 
 def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
-    """The model of a checkpoint, but for what was said of it on the command line."""
+    """Return which model to open: that of a checkpoint, unless the command line names another."""
     from lenstui.model.hub import BUNDLED_MODEL
 
     dtype = checkpoint.dtype if asked.dtype == "auto" else asked.dtype
@@ -166,7 +166,10 @@ def _run(driver: FitDriver, form: str) -> int:
 
 
 def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> signal.Signals | None:
-    """Do what is left of a fit; the signal that ended it, with a checkpoint tried then, or None."""
+    """Do what is left of a fit, and return the signal that ended it, or None.
+
+    After a signal a checkpoint was tried, and after Ctrl+C the lens was measured.
+    """
     from lenstui.fitting.loop import measure
 
     well = True  # the last checkpoint could be written
@@ -193,7 +196,7 @@ def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> si
 
 
 def _say_no_checkpoint(driver: FitDriver) -> None:
-    """Say why the last checkpoint could not be written, if it could not: no reason to stop."""
+    """Say why the last checkpoint could not be written, if it could not."""
     if (error := driver.checkpoint_error) is not None:
         with suppress(OSError):  # with the line, stderr may be gone
             say(f"No checkpoint: {advice(error, _OUT_OF_MEMORY) or named_line(error)}")

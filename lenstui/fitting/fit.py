@@ -24,7 +24,7 @@ from lenstui.texts.documents import Documents, SkippedLines, find_files
 
 @dataclass(frozen=True, slots=True)
 class FitPlan:
-    """What is to be fitted: all but the model.
+    """What to fit a lens to, and how: all that decides a fit but the model.
 
     Attributes:
         options: how.
@@ -149,14 +149,14 @@ def fit(
 
 
 def suited(options: FitOptions, model: Model) -> FitOptions:
-    """The options with blocks no longer than the model's context."""
+    """Return the options with blocks no longer than the model's context."""
     if model.context is None or options.seq_len <= model.context:
         return options
     return replace(options, seq_len=model.context)
 
 
 def fitted_lens(fit: Fit) -> TunedLens:
-    """A copy of the lens as it is now, with all that its file says of the model and of the fit."""
+    """Return a copy of the lens as it is now, with all that its file says of the model and of the fit."""
     state, options = fit.state, fit.options
     said = {
         "method": "closed form, then KL" if options.closed_form_tokens else "KL",

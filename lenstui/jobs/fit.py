@@ -16,14 +16,12 @@ from textual.message import Message
 from lenstui.jobs.fit_messages import CheckpointWritten, FitChanged, FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
 from lenstui.jobs.fit_text import told
-from lenstui.jobs.model_thread import Stop
+from lenstui.jobs.model_thread import POST_EVERY, Stop
 
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver, KeptLens
     from lenstui.fitting.loop import FitProgress
     from lenstui.lens.tuned import TunedLens
-
-POST_EVERY = 0.1  # seconds
 
 PutToUse = Callable[["TunedLens", Path | None], None]
 """Takes a lens for the open model, and its file if it has one."""

@@ -40,7 +40,7 @@ _OUT_OF_MEMORY = "Out of memory: choose shorter blocks (block length), or open t
 
 @dataclass(frozen=True, eq=False)
 class _LastText:
-    """The text that was read last, and for whom."""
+    """The text that was read last, with the request and the model that it was read for."""
 
     request: FitRequest
     model: Model
@@ -104,7 +104,7 @@ class FitTextJobs:
         self._post(UnfinishedFound(tuple(found)))
 
     def prepare(self, request: FitRequest, stop: Stop) -> FitDriver | None:
-        """A fit before its first step; None if it was stopped meanwhile.
+        """Return the driver of a new fit, or None if it was stopped meanwhile.
 
         Raises:
             LensError: as `read_text` does.
@@ -124,7 +124,7 @@ class FitTextJobs:
         return driver
 
     def resume(self, path: Path, checkpoint_every: float, stop: Stop) -> FitDriver | None:
-        """A fit as its checkpoint left it; None if it was stopped meanwhile.
+        """Return the driver of a fit that goes on from its checkpoint, or None if it was stopped meanwhile.
 
         Raises:
             LensError: as `open_checkpoint` and `resume` do, or if the fit is under way elsewhere.
@@ -164,7 +164,7 @@ class FitTextJobs:
 
 
 def told(error: BaseException) -> str:
-    """What to say of an error: a line that is written for the user, or else what kind it is."""
+    """Return what to say of an error: what the user can do, or else its kind and message."""
     return advice(error, _OUT_OF_MEMORY) or named_line(error)
 
 
@@ -188,7 +188,7 @@ def _size(text: FitText, documents: int) -> TextSize:
 
 
 def _claimed(model: str, preset: str) -> tuple[Claim, str | None]:
-    """Where the lens is to go; and why it cannot be the lenses folder, where it cannot."""
+    """Take a name for a lens; return it, and why it is not in the lenses folder where it is not."""
     try:
         return claim_new(model, preset), None
     except LensError as error:

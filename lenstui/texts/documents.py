@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, unreadable
 from lenstui.texts.files import (
     JSON_LINES,
     PARQUET,
@@ -144,7 +144,7 @@ def _matches(name: str) -> list[Path]:
         if path.exists():  # even where its name looks like a glob
             return [path]
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     if not any(wildcard in name for wildcard in "*?["):
         raise LensError(f"There is no file {path}.")
     # Unlike Path.glob it takes absolute patterns, leaves hidden files out, and its ** matches files too.
@@ -186,7 +186,7 @@ def _texts(path: Path, column: str, skipped: SkippedLines) -> Iterator[str]:
         else:
             yield from _plain_texts(path)
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def _plain_texts(path: Path) -> Iterator[str]:

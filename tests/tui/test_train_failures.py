@@ -119,7 +119,7 @@ async def test_a_lens_that_cannot_be_saved_there_goes_elsewhere(
 
     def refuse(lens: Any, path: Path) -> None:
         if path.parent == folder:
-            raise LensError(f"Could not write {path}: Read-only file system.")
+            raise LensError(f"{path} cannot be written: Read-only file system.")
         save_lens(lens, path)
 
     monkeypatch.setattr("lenstui.fitting.driver.save_lens", refuse)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, unreadable
 from lenstui.texts.documents import SkippedLines
 from lenstui.texts.files import (
     JSON_LINES,
@@ -139,7 +139,7 @@ def read_cases(file: PromptFile, skipped: SkippedLines | None = None) -> Iterato
     except FileNotFoundError as error:
         raise LensError(f"There is no file {path}.") from error
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def read_lines(

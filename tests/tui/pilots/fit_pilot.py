@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from textual.pilot import Pilot
@@ -116,7 +116,7 @@ async def until_steps(app: LenstuiApp, pilot: Pilot[None], steps: int) -> None:
 def fail_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     from lenstui.lens.formats import tensor_file
 
-    def full(path: Path, write: Callable[[Any], object]) -> None:
-        raise LensError(f"Could not write {path}: the disk is full.")
+    def full(path: Path, **how: bool) -> NoReturn:
+        raise LensError(f"{path} cannot be written: the disk is full.")
 
-    monkeypatch.setattr(tensor_file, "write_atomically", full)
+    monkeypatch.setattr(tensor_file, "replaced", full)
