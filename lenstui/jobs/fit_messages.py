@@ -35,9 +35,8 @@ class FitRequest:
     documents: Documents
     held_out: float = HELD_OUT
     epochs: int | None = None
-    checkpoint_every: float = field(
-        default=CHECKPOINT_EVERY, compare=False
-    )  # it changes nothing about the text
+    # Not compared, as it changes nothing about the text.
+    checkpoint_every: float = field(default=CHECKPOINT_EVERY, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
