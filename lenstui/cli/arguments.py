@@ -13,10 +13,14 @@ from lenstui.cli.stderr import say
 from lenstui.model.name import split_revision
 from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.support.errors import LensError
+from lenstui.support.paths import bundled_text
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings, load
 from lenstui.support.typed_number import whole_number
+from lenstui.texts.documents import COLUMN, Documents
+
+REVISION = "a branch, tag or commit of --model on the hub"  # what --revision says
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,7 +72,7 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
         help="a model on the Hugging Face hub (ID@REVISION for a revision of it), a folder or a GGUF file",
     )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
-    model.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
+    model.add_argument("--revision", help=REVISION)
     if lens:
         model.add_argument("--lens", metavar="FILE|FOLDER", type=Path, help="a tuned lens for this model")
     else:
@@ -108,12 +112,20 @@ def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
         help="Parquet, JSON lines, or plain text between blank lines; globs such as 'data/*.parquet' too"
         + default,
     )
-    text.add_argument("--text-column", metavar="NAME", help="column or field of the text (default: text)")
+    text.add_argument(
+        "--text-column", metavar="NAME", help=f"column or field of the text (default: {COLUMN})"
+    )
     text.add_argument("--max-samples", metavar="N", type=positive, help="read at most N documents")
     text.add_argument(
         "--min-chars", metavar="N", type=positive, help="pass over documents of fewer characters"
     )
     return text
+
+
+def text_documents(given: argparse.Namespace) -> Documents:
+    """Return the documents that the arguments of `add_text` name, or the text that comes with lenstui."""
+    paths = tuple(given.data or [str(bundled_text())])
+    return Documents(paths, given.text_column, given.min_chars or 1, given.max_samples)
 
 
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
@@ -131,7 +143,7 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
 
 
 def heeded() -> Settings:
-    """The user's settings; why they are not followed is said."""
+    """Return the user's settings, and say on stderr what is wrong with their file."""
     settings = load()
     if settings.trouble is not None:
         say(settings.trouble)
@@ -210,7 +222,7 @@ def _prompt(parser: Parser, given: argparse.Namespace) -> str | None:
 
 
 def _standard_input() -> str:
-    """All of it, without the newline that ends its last line."""
+    """Return all of standard input, without the newline that ends its last line."""
     try:
         return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError as error:

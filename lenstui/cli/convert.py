@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenstui.cli.arguments import Parser, named_model
+from lenstui.cli.arguments import REVISION, Parser, named_model
 from lenstui.cli.stderr import progress, say
 from lenstui.support.atomic_file import check_replaceable
 from lenstui.support.errors import LensError
@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
         metavar="ID|FOLDER",
         help="the model it is for: check that it fits, and write by what to know the model again",
     )
-    parser.add_argument("--revision", help="a branch, tag or commit of --model on the hub")
+    parser.add_argument("--revision", help=REVISION)
     given = parser.parse_args(words)
     model, revision = named_model(parser, given)
     to_folder = _is_folder(parser, given.target)

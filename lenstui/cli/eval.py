@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive
+from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
 from lenstui.cli.output import add_output, deliver, output_format
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.model.not_finite import tokens_left_out_remark
@@ -52,9 +52,9 @@ def run(words: Sequence[str]) -> int:
     asked = model_start(parser, given)
     if given.seq_len is not None and given.seq_len > given.max_tokens:
         parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {given.max_tokens}")
-    from lenstui.texts.documents import Documents, find_files
+    from lenstui.texts.documents import find_files
 
-    documents = Documents(tuple(given.data), given.text_column, given.min_chars or 1, given.max_samples)
+    documents = text_documents(given)
     files = find_files(documents)  # before a model is loaded in vain
     if given.output is not None:
         check_place(given.output, special=True)
@@ -148,7 +148,7 @@ def _block_length(text: Text, context: int | None) -> int:
 
 
 def _watched(blocks: Iterator[Tensor], on_tokens: Callable[[int], None]) -> Iterator[Tensor]:
-    """The blocks; each is reported once the next one is asked for."""
+    """Yield the blocks, and report each once the next one is asked for."""
     for block in blocks:
         yield block
         on_tokens(len(block))

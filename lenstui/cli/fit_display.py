@@ -13,27 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.cli.output import deliver
 from lenstui.cli.stderr import say
+from lenstui.support.duration import duration
 from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
+    from lenstui.fitting.fit import FitText
     from lenstui.fitting.loop import FitProgress
-    from lenstui.fitting.state import Fit
     from lenstui.lens.tuned import TunedLens
 
 Show = Callable[["FitProgress"], None]
 
 
-def say_text(fit: Fit, epochs: int | None) -> None:
-    """How much text there is, and how often it will be gone through."""
-    have, held = (sum(map(len, side)) for side in (fit.blocks.train, fit.blocks.held_out))
-    options = fit.options
-    wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
+def say_text(text: FitText, epochs: int | None) -> None:
+    """Say how much text there is, and how often it will be gone through."""
+    have, options = text.blocks.train_tokens, text.options
     again = ""
     if epochs is not None:
         again = f", {epochs} time{'s' * (epochs != 1)} in {options.steps} steps"
-    elif wanted > have + options.seq_len:
-        again = f", gone through {wanted / have:.1f} times (--epochs 1: once)"
-    say(f"{have} tokens to fit on{again}; {held} held out.")
+    elif options.tokens > have + options.seq_len:
+        again = f", gone through {options.tokens / have:.1f} times (--epochs 1: once)"
+    say(f"{have} tokens to fit on{again}; {text.blocks.held_out_tokens} held out.")
 
 
 @contextmanager
@@ -91,7 +90,7 @@ def report(lens: TunedLens, path: Path, form: str) -> None:
 
 
 def _without_nan(number: Any) -> Any:
-    """A number, or a list of them, with null where one is not finite: JSON knows no other."""
+    """Return a number, or a list of them, with None where one is not finite: JSON has no NaN."""
     if isinstance(number, list):
         return [_without_nan(each) for each in number]
     return None if isinstance(number, float) and not math.isfinite(number) else number
@@ -100,18 +99,12 @@ def _without_nan(number: Any) -> Any:
 def _facts(now: FitProgress, steps: int) -> str:
     if now.stage != "refining" or not now.seconds:
         return f"{now.share:.0%}"
-    eta = "" if now.eta is None else f"  {_duration(now.eta)} left"
+    eta = "" if now.eta is None else f"  {duration(now.eta)} left"
     return f"step {now.step}/{steps}  {now.tokens / now.seconds:.0f} tokens/s{eta}"
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def _measurements() -> Callable[[FitProgress], Iterator[str]]:
-    """A function that gives a line for each measurement of the held-out KL, once."""
+    """Return a function that yields a line for each measurement of the held-out KL, once."""
     seen: set[tuple[str, int]] = set()
 
     def lines(now: FitProgress) -> Iterator[str]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
-from lenstui.export.place import replacing
+from lenstui.support.atomic_file import written
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "md")
+STREAMED = ("csv", "parquet")  # are written while the rest is still being read
 _TABLE_OR_JSON = FORMATS[:2]
 _ENDINGS = {"": "table", ".txt": "table", ".htm": "html"} | {f".{form}": form for form in FORMATS[1:]}
 
@@ -52,7 +53,7 @@ def deliver(text: str | Iterable[str], file: Path | None) -> None:
             pieces = (printable(piece, kept="\n\t") for piece in pieces)
         sys.stdout.writelines(pieces)
         return
-    with replacing(file) as out:
+    with written(file) as out:
         for piece in pieces:
             out.write(piece.encode("utf-8"))
 

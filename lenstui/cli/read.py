@@ -10,15 +10,15 @@ from itertools import groupby
 from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
-from lenstui.cli.set_readout import EXAMPLES, AskedSet, show_set
+from lenstui.cli.set_readout import AskedSet, show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
+from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
+from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
-
-_MOST_PINS = 8
 
 # Options of prompt sets alone, and what these have.
 _OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
@@ -226,8 +226,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error(f"--value {given.value} is of {words} with --pin")
     if given.pin and form == "svg" and not needed:
         parser.error("--pin is of no use with svg, which shows the likeliest token, but for --value pin-…")
-    if len(given.pin) > _MOST_PINS:
-        parser.error(f"{len(given.pin)} words are pinned: at most {_MOST_PINS}")
+    if len(given.pin) > MOST_PINS:
+        parser.error(f"{len(given.pin)} words are pinned: at most {MOST_PINS}")
     if "" in given.pin:
         parser.error("a word to --pin is empty")
     if given.first and form not in WITH_FIRST:

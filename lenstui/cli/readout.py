@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import deliver, show_text
+from lenstui.cli.output import STREAMED, deliver, show_text
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.shape import Shape
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from lenstui.readout.cells import Tile
     from lenstui.readout.values import Value
 
-_BY_TILES = ("csv", "parquet")
-
 
 def show(asked: Start, shape: Shape) -> int:
     """Read the prompt and write the readout."""
@@ -49,7 +47,7 @@ def show(asked: Start, shape: Shape) -> int:
         # What does not need all of it at once is read on while it is written.
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
-        tiles = chain([next(tiles)], each_aside(tiles)) if shape.format in _BY_TILES else iter(list(tiles))
+        tiles = chain([next(tiles)], each_aside(tiles)) if shape.format in STREAMED else iter(list(tiles))
     for remark in _remarks(opened, heading, shape):
         say(remark)
     _write(tiles, heading, opened, asked, shape)

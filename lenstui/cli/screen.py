@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> int:
     add_prompt_and_model(parser)
     parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell at first (default: 1)")
     screen = parser.add_argument_group("screen")
-    screen.add_argument("--theme", choices=THEMES, help="its colours (default: dark)")
+    screen.add_argument("--theme", choices=THEMES, help=f"its colours (default: {THEMES[0]})")
     screen.add_argument("--no-restore", action="store_true", help="do not go on where the last session ended")
     given = parse(parser, words)
     settings = load() if sys.stdout.isatty() else heeded()

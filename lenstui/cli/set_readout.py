@@ -13,13 +13,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import deliver, show_text
+from lenstui.cli.output import STREAMED, deliver, show_text
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
-from lenstui.export.place import replacing
 from lenstui.export.shape import Shape
 from lenstui.model.not_finite import case_not_numbers_remark
-from lenstui.support.atomic_file import check_place
+from lenstui.support.atomic_file import check_place, written
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
@@ -31,10 +30,8 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.mean_values import MeanValue
     from lenstui.readout.sets.prompts import PromptSet
 
-EXAMPLES = "examples"  # as `--prompts` has it; a file of that name is `./examples`
 _STDIN = "standard input"
-_STREAMED = ("csv", "parquet")
-_FOR_PROGRAMS = ("json", *_STREAMED)
+_FOR_PROGRAMS = ("json", *STREAMED)
 _MOST_NUMBERS = 20  # of prompts that are listed
 _NAMED = 3  # prompts that cannot be read, with their reasons
 _TICK = 0.1  # seconds between two reports of progress
@@ -106,7 +103,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         check_place(shape.output, special=True)
     prompts = _open(asked_set, shape.output)  # before a model is loaded in vain
     # What needs no means is written while it is read, unless the line that shows progress is in the way.
-    streamed = shape.format in _STREAMED and (shape.output is not None or not sys.stdout.isatty())
+    streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
     with progress() as on_stage:
         from lenstui.opening.opened import open_model
@@ -165,6 +162,7 @@ def _some(
 
 def _open(asked: AskedSet, output: Path | None) -> PromptSet:
     from lenstui.readout.sets.prompts import (
+        EXAMPLES,
         PromptFile,
         PromptSet,
         example_prompts,
@@ -269,7 +267,7 @@ def _write_data(
         from lenstui.export.parquet_file import write_groups
         from lenstui.export.set_tidy import tidy_groups
 
-        with nullcontext(sys.stdout.buffer) if shape.output is None else replacing(shape.output) as file:
+        with nullcontext(sys.stdout.buffer) if shape.output is None else written(shape.output) as file:
             write_groups(tidy_groups(read, heading, texts), heading.facts(), file)
 
 

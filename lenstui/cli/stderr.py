@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 def say(message: str) -> None:
-    """One line on stderr, nothing in it that could move the cursor."""
+    """Print one line on stderr, with nothing in it that could move the cursor."""
     print(f"lenstui: {printable(message)}", file=sys.stderr)
 
 
 def aside() -> AbstractContextManager[object]:
-    """What is printed meanwhile goes to stderr: a model's own code may print, and stdout is for results."""
+    """Send what the block prints to stderr: a model's own code may print, and stdout is for results."""
     return redirect_stdout(sys.stderr)
 
 
 def each_aside(items: Iterator[T]) -> Iterator[T]:
-    """The items; what is printed while one is made goes to stderr."""
+    """Yield the items, and send what is printed while one is made to stderr."""
     end = object()
     while True:
         with aside():

@@ -15,6 +15,7 @@ from lenstui.model.tokens import Prompt
 from lenstui.readout.cells import Cells, agreement
 from lenstui.readout.tiles import read_tiles
 from lenstui.support.errors import LensError
+from lenstui.texts.blocks import TOO_LITTLE
 
 Sums = npt.NDArray[np.float64]
 
@@ -78,7 +79,7 @@ def evaluate(
             sums.setdefault(name, []).append(total)
         lengths.append(len(block))
     if not lengths:
-        raise LensError("There is too little text for a single block: give more, or shorter blocks.")
+        raise LensError(TOO_LITTLE)
     return {name: _quality(np.stack(totals), sum(lengths)) for name, totals in sums.items()}
 
 

@@ -23,6 +23,17 @@ def command_text(words: Iterable[str]) -> str:
     return " ".join(map(_quoted, words))
 
 
+def resume_command(checkpoint: Path, lens: Path | None = None) -> str:
+    """The command that goes on with a fit.
+
+    Args:
+        checkpoint: of the fit.
+        lens: the file that the lens is to go to; None beside the checkpoint.
+    """
+    save = [] if lens is None else ["--save", str(lens)]
+    return command_text(["lenstui", "train", "--resume", str(checkpoint), *save])
+
+
 def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: Shape) -> str:
     """The command that makes the same readout again, whatever the defaults are by then.
 

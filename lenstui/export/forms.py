@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from lenstui.export.place import replacing
+from lenstui.support.atomic_file import written
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manne
     Raises:
         LensError: if the file cannot be written.
     """
-    with replacing(file) as out:
+    with written(file) as out:
         if form == "parquet":
             write_bytes(tiles, heading, manner, out)
             return

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenstui.export.place import replacing
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.support.atomic_file import written
 from lenstui.support.errors import LensError
 
 Cases = Sequence[CaseReadout | FailedCase]
@@ -46,7 +46,7 @@ def write_set(form: str, cases: Cases, heading: SetHeading, manner: SetManner, f
     read = [case for case in cases if isinstance(case, CaseReadout)]
     if form in {"csv", "parquet"} and not read:
         raise LensError("No prompt could be read: there is nothing to write in this form.")
-    with replacing(file) as out:
+    with written(file) as out:
         if form == "parquet":
             from lenstui.export.parquet_file import write_groups
             from lenstui.export.set_tidy import tidy_groups

@@ -1,1 +1,1 @@
-"""Fitting a tuned lens: options, state, the loop that all callers drive, checkpoints."""
+"""Fitting a tuned lens: options, state, loop, checkpoints, and the driver of all callers."""

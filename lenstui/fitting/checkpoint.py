@@ -24,7 +24,7 @@ VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint file says.
+    """The content of a checkpoint file.
 
     Attributes:
         config: which model it is of, as in a lens file.
@@ -43,6 +43,10 @@ class Checkpoint:
     save: Path | None
     text: str
     state: Mapping[str, Any]
+
+    def names_other_place(self, lens: Path) -> bool:
+        """Whether the lens was to go to another file than `lens`."""
+        return self.save not in {None, lens.absolute()}
 
 
 def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = None) -> None:
@@ -111,7 +115,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def resume(model: Model, checkpoint: Checkpoint) -> Fit:
-    """Go on where a checkpoint left off: the same weights come out as if nothing had happened.
+    """Return the fit of a checkpoint, which ends with the same weights as one that was never stopped.
 
     Raises:
         LensError: if the model or the text is not the one that it was begun with.
@@ -138,13 +142,13 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
 
 
 def doubt(model: Model, checkpoint: Checkpoint) -> str | None:
-    """What to say where the weights of `model` could not be compared in full; None where they could."""
+    """Return the remark where the weights of `model` could not be compared in full; None where they could."""
     left_open = unproven(compare_weights(checkpoint.config, model))
     return None if left_open is None else f"The checkpoint {left_open}"
 
 
 def _absolute(names: Sequence[str]) -> list[str]:
-    """File names and globs that mean the same from any folder."""
+    """Return file names and globs that mean the same from any folder."""
     return [str(Path(name).expanduser().absolute()) for name in names]
 
 

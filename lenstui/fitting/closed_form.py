@@ -16,7 +16,7 @@ _MEMORY = 2 << 30  # bytes of normal equations at a time
 
 @dataclass(eq=False)
 class NormalEquations:
-    """Those of some rows, float64. No hidden state is kept.
+    """The normal equations of some rows, float64: sums over hidden states, of which none is kept.
 
     Attributes:
         gram: `[rows, d + 1, d + 1]`.
@@ -32,7 +32,10 @@ class NormalEquations:
 
     @classmethod
     def new(cls, first_row: int, num_rows: int, d: int, device: torch.device) -> NormalEquations:
-        """Of as many rows from `first_row` on as fit in memory, of `num_rows`; on the CPU where need be."""
+        """Return empty equations of as many rows from `first_row` on, of `num_rows`, as fit in memory.
+
+        They are on the CPU where `device` has no float64.
+        """
         rows = min(num_rows - first_row, max(1, _MEMORY // (8 * (d + 1) * (2 * d + 1))))
         place = _place(device)
         return cls(
@@ -42,13 +45,13 @@ class NormalEquations:
         )
 
     def to(self, device: torch.device) -> NormalEquations:
-        """The same ones for a model on `device`."""
+        """Return these equations where a model on `device` needs them."""
         place = _place(device)
         return replace(self, gram=self.gram.to(place), cross=self.cross.to(place))
 
     @property
     def rows(self) -> range:
-        """The rows."""
+        """The numbers of the rows, in the lens."""
         return range(self.first_row, self.first_row + len(self.gram))
 
     def add(self, h: Tensor) -> None:
@@ -65,7 +68,7 @@ class NormalEquations:
         self.blocks += 1
 
     def solve(self, row: int, ridge: float = RIDGE) -> tuple[Tensor, Tensor]:
-        """`A` `[d, d]` and `b` `[d]` that bring `h + A h + b` of a row closest to `h_L`, float32.
+        """Return `A` `[d, d]` and `b` `[d]` that bring `h + A h + b` of a row closest to `h_L`, float32.
 
         Args:
             row: one of `rows`.
@@ -83,11 +86,11 @@ class NormalEquations:
         return solution[:-1].T.float(), solution[-1].float()
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, on the CPU."""
+        """Return the equations as tensors on the CPU and plain values, as a checkpoint keeps them."""
         kept = asdict(self)
         return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in kept.items()}
 
 
 def _place(device: torch.device) -> torch.device:
-    """Where float64 is possible."""
+    """Return `device`, or the CPU where `device` has no float64."""
     return torch.device("cpu") if device.type == "mps" else device

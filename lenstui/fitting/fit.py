@@ -1,4 +1,4 @@
-"""Fit a tuned lens to texts, and say in it what it is."""
+"""The two ends of a fit, the text that it begins with and the lens in the end; and the library's `fit`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import transformers
 from torch import Tensor
 
 from lenstui.fitting.loop import FitProgress, fit_steps
-from lenstui.fitting.options import PRESETS, FitOptions
+from lenstui.fitting.options import DEFAULT_PRESET, HELD_OUT, PRESETS, FitOptions
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens.compatibility import lens_config
 from lenstui.lens.tuned import TunedLens
@@ -24,7 +24,7 @@ from lenstui.texts.documents import Documents, SkippedLines, find_files
 
 @dataclass(frozen=True, slots=True)
 class FitPlan:
-    """What is to be fitted: all but the model.
+    """What to fit a lens to, and how: all that decides a fit but the model.
 
     Attributes:
         options: how.
@@ -35,41 +35,32 @@ class FitPlan:
 
     options: FitOptions
     documents: Documents
-    held_out: float = 0.1
+    held_out: float = HELD_OUT
     epochs: int | None = None
 
 
-def begin(model: Model, plan: FitPlan, skipped: SkippedLines | None = None) -> Fit:
-    """Read and cut the text, and be ready for the first step.
+@dataclass(frozen=True, eq=False)
+class FitText:
+    """A text that was read for a fit.
 
-    Args:
-        model: from `load`.
-        plan: what to fit.
-        skipped: where to count JSON lines that hold no text.
-
-    Raises:
-        LensError: for options that make no sense, files that cannot be read, or too little text.
+    Attributes:
+        blocks: to fit on, and held out.
+        options: the plan's, as they suit the model and the text.
+        remark: which JSON lines hold no text; None where all do.
     """
-    blocks, options = read_blocks(model, plan, skipped)
-    return Fit(model, blocks, options, FitState.new(model, options), file_names(plan.documents))
+
+    blocks: FitBlocks
+    options: FitOptions
+    remark: str | None = None
 
 
-def read_blocks(
-    model: Model,
-    plan: FitPlan,
-    skipped: SkippedLines | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> tuple[FitBlocks, FitOptions]:
-    """Read and cut the text, as much of it as the plan can use.
+def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lambda: False) -> FitText:
+    """Read a plan's text, as much of it as the fit can use, hold a part of it out, and cut it into blocks.
 
     Args:
         model: from `load`.
         plan: what to fit.
-        skipped: where to count JSON lines that hold no text.
         should_stop: asked at every block.
-
-    Returns:
-        The text, and the plan's options as they suit the model and the text.
 
     Raises:
         LensError: for options that make no sense, files that cannot be read, too little text, a token that
@@ -77,6 +68,7 @@ def read_blocks(
     """
     options = suited(plan.options, model)
     options.check()
+    skipped = SkippedLines()
     train, held_out = split_blocks(
         model.tokenizer,
         plan.documents,
@@ -94,13 +86,29 @@ def read_blocks(
     if plan.epochs is not None:
         per_step = max(1, options.tokens_per_step // options.seq_len)
         options = replace(options, steps=max(1, plan.epochs * len(blocks.train) // per_step))
-    return blocks, options
+    return FitText(blocks, options, str(skipped) if skipped.count else None)
+
+
+def begin(model: Model, plan: FitPlan, text: FitText | None = None) -> Fit:
+    """Return a fit before its first step.
+
+    Args:
+        model: from `load`.
+        plan: what to fit.
+        text: of the plan; None reads it.
+
+    Raises:
+        LensError: as `read_text` does.
+    """
+    text = text or read_text(model, plan)
+    names = tuple(file.name for file in find_files(plan.documents))
+    return Fit(model, text.blocks, text.options, FitState.new(model, text.options), names)
 
 
 def _checked(
     model: Model, blocks: Iterable[Tensor], should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Tensor]:
-    """The blocks, until told to stop; a token that the model does not have is found before the fit begins."""
+    """Yield the blocks, and raise at a token that the model does not have, or where `should_stop` says so."""
     for block in blocks:
         if should_stop():
             raise LensError("Reading the text was stopped.")
@@ -108,17 +116,12 @@ def _checked(
         yield block
 
 
-def file_names(documents: Documents) -> tuple[str, ...]:
-    """What a lens file says it was fitted to."""
-    return tuple(file.name for file in find_files(documents))
-
-
 def fit(
     model: Model,
     texts: Iterable[str],
-    options: FitOptions = PRESETS["quick"],
+    options: FitOptions = PRESETS[DEFAULT_PRESET],
     *,
-    held_out: float = 0.1,
+    held_out: float = HELD_OUT,
     on_progress: Callable[[FitProgress], None] = lambda progress: None,
 ) -> TunedLens:
     """Fit a tuned lens to texts in memory.
@@ -140,20 +143,20 @@ def fit(
         raise LensError("There is too little text: it must fill at least two blocks, one of them held out.")
     sides = FitBlocks.enough(blocks[:-last], blocks[-last:], options)
     running = Fit(model, sides, options, FitState.new(model, options), ("texts",))
-    for progress in fit_steps(running):
+    for progress in fit_steps(running):  # with no file there is nothing else to drive
         on_progress(progress)
     return fitted_lens(running)
 
 
 def suited(options: FitOptions, model: Model) -> FitOptions:
-    """The options with blocks no longer than the model's context."""
+    """Return the options with blocks no longer than the model's context."""
     if model.context is None or options.seq_len <= model.context:
         return options
     return replace(options, seq_len=model.context)
 
 
 def fitted_lens(fit: Fit) -> TunedLens:
-    """A copy of the lens as it is now, with all that its file says of the model and of the fit."""
+    """Return a copy of the lens as it is now, with all that its file says of the model and of the fit."""
     state, options = fit.state, fit.options
     said = {
         "method": "closed form, then KL" if options.closed_form_tokens else "KL",

@@ -19,6 +19,7 @@ from lenstui.lens.tuned import TunedLens, untrained_lens
 from lenstui.model.head import LinearHead
 from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
+from lenstui.texts.blocks import TOO_LITTLE
 
 _ON_THE_WAY = 4  # one held-out column in so many is enough to watch by
 _TIMES_ON_THE_WAY = 12
@@ -47,7 +48,8 @@ class FitProgress:
         loss: mean training loss of the last step, nats, `[rows]`; None before there was one.
         logit_lens_kl: KL(final ‖ logit lens) on text that is never trained on, nats, `[rows]`; None until
             it is measured.
-        held_out_kl: the same of the lens, when it was last measured.
+        held_out_kl: KL(final ‖ tuned lens) on that text when it was last measured, nats, `[rows]`; None until
+            then.
         measured_step: after which step that was; -1 before the closed form.
         measured_tokens: on how many held-out columns.
     """
@@ -81,7 +83,7 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     """
     fit.options.check()
     if not fit.blocks.train or not fit.blocks.held_out:
-        raise LensError("There is too little text for a single block: give more, or shorter blocks.")
+        raise LensError(TOO_LITTLE)
     state, options = fit.state, fit.options
     if state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
@@ -102,7 +104,7 @@ def measure(fit: Fit) -> Iterator[FitProgress]:
     """
     if fit.state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
-    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, _held_out_tokens(fit)):
+    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, fit.blocks.held_out_tokens):
         yield from _stage(fit, "measuring", _measure(fit))
     yield _progress(fit, "done", 1.0)
 
@@ -142,10 +144,6 @@ def _rows(values: Tensor | None) -> FloatArray | None:
 # ── held-out KL ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _held_out_tokens(fit: Fit) -> int:
-    return sum(map(len, fit.blocks.held_out))
-
-
 def _measure_logit_lens(fit: Fit) -> Work:
     lens = untrained_lens(fit.model.num_blocks, fit.model.d_model).to(fit.model.device)
     fit.state.logit_lens_kl, _ = yield from _held_out_kl(fit, lens, 1)
@@ -179,7 +177,7 @@ def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, Non
 
 
 def _shared(work: Generator[None, None, _Result], share: float) -> Generator[float, None, _Result]:
-    """Hand over wherever `work` does, the same share of a stage being done; what it returns."""
+    """Yield `share` wherever `work` hands over, and return what `work` returns."""
     while True:
         try:
             with torch.inference_mode():  # not around a hand-over: whoever gets it has a mode of its own
@@ -226,7 +224,7 @@ def _closed_form(fit: Fit) -> Work:
 
 
 def _refine(fit: Fit) -> Work:
-    """All steps that are left."""
+    """Do all optimizer steps that are left."""
     model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
     per_step = max(1, options.tokens_per_step // len(train[0]))
     per_micro = max(1, MICRO_TOKENS // len(train[0]))
@@ -268,18 +266,24 @@ def _refine(fit: Fit) -> Work:
 
 
 def _first_hidden_states(fit: Fit) -> Tensor:
-    """Those of the first blocks, `[L + 1, cols, d]`: the same whenever a fit is gone on with."""
+    """Return the hidden states of the first blocks, `[L + 1, cols, d]`, the same in a resumed fit."""
     model = fit.model
     return model.stream(torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]])).flatten(1, 2)
 
 
 def _typical_size(h: Tensor) -> Tensor:
-    """Root mean square of hidden states `[…, cols, d]`: the median over the columns, for some are huge."""
+    """Return the median over the columns of the root mean square of hidden states `[…, cols, d]`.
+
+    The mean would be that of the few columns whose states are huge.
+    """
     return h.float().square().mean(-1).sqrt().median(-1).values
 
 
 def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> SampledVocabulary | None:
-    """Which tokens a step should compute: those that the model says, and those of the text."""
+    """Return how likely each token is to be drawn for a step: as the model predicts it and the text has it.
+
+    None where every step computes the whole vocabulary.
+    """
     size = fit.options.vocabulary
     if head is None or not size or 2 * size > fit.model.vocabulary or fit.options.loss == "ce":
         return None
@@ -297,7 +301,7 @@ def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> Sa
 
 
 def _counted(blocks: int, length: int, options: FitOptions) -> int:
-    """Over how many columns the loss of a step is a mean: with `ce` the last of a block has no next token."""
+    """Return over how many columns a loss is a mean; with `ce` the last one of a block has no next token."""
     return blocks * (length - (options.loss == "ce"))
 
 

@@ -46,7 +46,7 @@ class Claim:
 
 
 class _TakenError(LensError):
-    """Another fit has the name."""
+    """Another fit has taken the name of the lens."""
 
 
 def claim(lens: Path) -> Claim:
@@ -103,12 +103,12 @@ def claim_new(model: str, preset: str) -> Claim:
 
 
 def checkpoint_path(lens: Path) -> Path:
-    """The checkpoint of a fit whose lens is to go to `lens`."""
+    """Return the file of the checkpoint of a fit whose lens is to go to `lens`."""
     return lens.with_name(lens.name.removesuffix(".pt") + CHECKPOINT)
 
 
 def lens_path(checkpoint: Path) -> Path:
-    """The lens of a checkpoint, beside it: `NAME.pt` of `NAME.checkpoint`.
+    """Return the lens file beside a checkpoint: `NAME.pt` of `NAME.checkpoint`.
 
     Never what the checkpoint says: whoever made the file could have written any place into it.
     """

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from lenstui.support.errors import LensError
 
 Optimizer = Literal["muon", "adam", "sgd"]
 Loss = Literal["kl", "ce"]
 Products = Literal["auto", "float32", "bfloat16"]
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+PRODUCTS: tuple[Products, ...] = get_args(Products)
+
+DEFAULT_PRESET = "quick"
+HELD_OUT = 0.1  # share of the text that is never trained on, where nobody says
+CHECKPOINT_EVERY = 60.0  # seconds between two checkpoints, where nobody says
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class FitOptions:
             (`SampledVocabulary`); 0 for all, and always all with `ce`. Every KL that is reported is over all.
     """
 
-    preset: str = "quick"
+    preset: str = DEFAULT_PRESET
     closed_form_tokens: int = 16_384
     steps: int = 40
     tokens_per_step: int = 256
@@ -58,6 +65,11 @@ class FitOptions:
     products: Products = "auto"
     vocabulary: int = 4_096
 
+    @property
+    def tokens(self) -> int:
+        """Columns that the closed form and all steps see."""
+        return self.closed_form_tokens + self.steps * self.tokens_per_step
+
     def check(self) -> None:
         """Raise `LensError` where the options make no sense together."""
         for name in ("tokens_per_step", "seq_len", "held_out_tokens"):
@@ -73,7 +85,7 @@ class FitOptions:
 
 
 PRESETS = {
-    "quick": FitOptions(),
+    DEFAULT_PRESET: FitOptions(),
     "standard": FitOptions(
         preset="standard",
         closed_form_tokens=131_072,

@@ -35,7 +35,7 @@ class FitBlocks:
     def enough(
         cls, train: Iterable[Tensor], held_out: Iterable[Tensor], options: FitOptions, *, whole: bool = False
     ) -> FitBlocks:
-        """As many blocks as `options` can use, and no more: the rest of a large text is not even read.
+        """Return as many blocks as `options` can use, and no more: the rest of a large text is not even read.
 
         Args:
             train: blocks to fit on, as many as there are.
@@ -43,11 +43,20 @@ class FitBlocks:
             options: how much is wanted.
             whole: take all of `train`.
         """
-        wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
         return cls(
-            list(islice(train, None if whole else -(-wanted // options.seq_len))),
+            list(islice(train, None if whole else -(-options.tokens // options.seq_len))),
             list(islice(held_out, max(1, options.held_out_tokens // options.seq_len))),
         )
+
+    @property
+    def train_tokens(self) -> int:
+        """Columns of all blocks to fit on."""
+        return sum(map(len, self.train))
+
+    @property
+    def held_out_tokens(self) -> int:
+        """Columns of all blocks that are never trained on."""
+        return sum(map(len, self.held_out))
 
 
 def block_at(position: int, count: int, seed: int) -> int:
@@ -65,7 +74,7 @@ def _order(count: int, seed: int, number: int) -> Tensor:
 
 
 def mixed_seed(*numbers: int) -> int:
-    """A seed that is another one where any of the numbers is: of 32 bits, PyTorch looks at no more."""
+    """Return a seed made of several numbers, 32 bits, of which PyTorch looks at no more."""
     return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=4).digest())
 
 
@@ -115,7 +124,7 @@ class FitState:
 
     @classmethod
     def new(cls, model: Model, options: FitOptions) -> FitState:
-        """Before anything was done: the logit lens."""
+        """Return the state before the first step, in which the lens is the logit lens."""
         d, device = model.d_model, model.device
         weights = [nn.Parameter(torch.zeros(d, d, device=device)) for _ in range(model.num_blocks)]
         biases = [nn.Parameter(torch.zeros(d, device=device)) for _ in range(model.num_blocks)]
@@ -137,7 +146,7 @@ class FitState:
                 settings["scale"] = scale
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, on the CPU: what a checkpoint keeps."""
+        """Return the state as tensors on the CPU and plain values, as a checkpoint keeps it."""
         return {
             "weights": [_kept(weight) for weight in self.weights],
             "biases": [_kept(bias) for bias in self.biases],
@@ -151,7 +160,7 @@ class FitState:
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
-        """Go back to what `state_dict` kept, of a fit with the same model and options.
+        """Restore what `state_dict` returned in a fit with the same model and options.
 
         Raises:
             LensError: if it is of another shape.
@@ -200,7 +209,7 @@ class Fit:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the blocks, to know the same text again by."""
+        """A hash of all blocks, by which a resumed fit knows the same text again."""
         digest = blake2b(digest_size=16)
         for block in (*self.blocks.train, *self.blocks.held_out):
             digest.update(block.numpy().tobytes())
@@ -210,7 +219,7 @@ class Fit:
 def _optimizers(
     weights: list[nn.Parameter], biases: list[nn.Parameter], options: FitOptions
 ) -> list[torch.optim.Optimizer]:
-    """Each row is a group of its own, with the `scale` of its rate."""
+    """Return the optimizers of a fit; in each, every row is a group with the `scale` of its learning rate."""
     for weight in weights:
         weight.requires_grad_(not options.bias_only)
     matrices = [] if options.bias_only else _groups(weights)

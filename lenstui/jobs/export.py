@@ -18,9 +18,9 @@ from textual.message import Message
 
 from lenstui.export.shape import TOP_K, Shape
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import THINGS
+from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
 from lenstui.jobs.failures import told
-from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.jobs.model_thread import POST_EVERY, ModelThread, Stop
 from lenstui.jobs.read import ReadJobs, Shown
 from lenstui.lens.kinds import made_lens
 from lenstui.readout.cells import Tile
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lenstui.readout.values import Value
 
 _KIND = "export"  # of all its jobs: each stops the one before
-_PERIOD = 0.1  # seconds between two messages of progress
 GONE = "The prompt has changed meanwhile: try again."
 IN_TRAINING = "in training"
 
@@ -138,7 +137,7 @@ class ExportService:
             if stop():
                 return
             tiles.append(tile)
-            if time.monotonic() - posted > _PERIOD:
+            if time.monotonic() - posted > POST_EVERY:
                 posted = time.monotonic()
                 self._post(ExportProgress(order.number, tile.stop, columns))
             yield
@@ -207,12 +206,12 @@ class ExportService:
         self._post(FileTaken(order.number, file, order.remark))
 
     def _write_text(self, order: Order, text: str) -> None:
-        from lenstui.export.place import replacing
+        from lenstui.support.atomic_file import written
 
         file = order.shape.output
         assert file is not None
         made(file.parent)
-        with replacing(file) as out:
+        with written(file) as out:
             out.write(text.encode("utf-8"))
         self._post(FileTaken(order.number, file, order.remark))
 
@@ -297,7 +296,7 @@ def _no_command(shown: Shown) -> str | None:
     if len({lens.kind for lens in shown.lenses}) < len(shown.lenses):
         return "No command reads the same: two lenses of one kind are on screen."
     if any(lens.file is None or not lens.file.exists() for lens in fitted):
-        return "No command reads the same: the lens in use is in no file. o lists it, s saves it."
+        return LENS_IN_NO_FILE
     if text == "-" or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
         return "No command reads the same: a command line cannot hold this prompt."
     model, reading = opened.model, shown.request.reading

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LENS_IN_NO_FILE = "No command reads the same: the lens in use is in no file. o lists it, s saves it."
+
 
 @dataclass(frozen=True, slots=True)
 class Thing:

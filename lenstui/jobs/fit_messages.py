@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from lenstui.fitting.options import FitOptions
+from lenstui.fitting.options import CHECKPOINT_EVERY, HELD_OUT, FitOptions
 from lenstui.readout.cells import Cells
 from lenstui.texts.documents import Documents
 
@@ -33,9 +33,10 @@ class FitRequest:
 
     options: FitOptions
     documents: Documents
-    held_out: float = 0.1
+    held_out: float = HELD_OUT
     epochs: int | None = None
-    checkpoint_every: float = field(default=60.0, compare=False)  # it changes nothing about the text
+    # Not compared, as it changes nothing about the text.
+    checkpoint_every: float = field(default=CHECKPOINT_EVERY, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

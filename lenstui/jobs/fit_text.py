@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,49 +25,26 @@ from lenstui.jobs.fit_messages import (
 )
 from lenstui.jobs.model_thread import Stop
 from lenstui.opening.opened import Opened
-from lenstui.support.errors import LensError, is_out_of_memory, named_line
+from lenstui.support.errors import LensError, advice, named_line
 from lenstui.support.paths import lenses
 
 if TYPE_CHECKING:
-    from lenstui.fitting.fit import FitPlan
-    from lenstui.fitting.options import FitOptions
-    from lenstui.fitting.state import Fit, FitBlocks
+    from lenstui.fitting.driver import FitDriver
+    from lenstui.fitting.fit import FitPlan, FitText
     from lenstui.model.load import Model
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A fit that can begin, or go on.
-
-    Attributes:
-        fit: its text is read.
-        plan: what it was begun with.
-        claim: on the file that the lens is to go to.
-        checkpoint_every: seconds between two checkpoints; 0 for none but at an end.
-        trouble: what has to be said of it.
-    """
-
-    fit: Fit
-    plan: FitPlan
-    claim: Claim
-    checkpoint_every: float
-    trouble: str | None = None
-
-    @property
-    def path(self) -> Path:
-        """The file that the lens is to go to."""
-        return self.claim.lens
+_NO_MODEL = "No model is open: a lens is fitted to one."
+_OUT_OF_MEMORY = "Out of memory: choose shorter blocks (block length), or open the model in bfloat16."
 
 
 @dataclass(frozen=True, eq=False)
-class _Text:
-    """The text that was read last."""
+class _LastText:
+    """The text that was read last, with the request and the model that it was read for."""
 
     request: FitRequest
     model: Model
-    blocks: FitBlocks
-    options: FitOptions
-    remark: str | None
+    text: FitText
 
 
 class FitTextJobs:
@@ -82,7 +59,7 @@ class FitTextJobs:
         """
         self._post = post
         self._opened = opened
-        self._last: _Text | None = None
+        self._last: _LastText | None = None
 
     def count(self, request: FitRequest, stop: Stop) -> None:
         """Say how much text there is, and keep it for a fit that may be about to begin."""
@@ -126,95 +103,84 @@ class FitTextJobs:
         found.sort(key=lambda fit: -fit.modified)
         self._post(UnfinishedFound(tuple(found)))
 
-    def prepare(self, request: FitRequest, stop: Stop) -> Prepared | None:
-        """A fit before its first step; None if it was stopped meanwhile.
+    def prepare(self, request: FitRequest, stop: Stop) -> FitDriver | None:
+        """Return the driver of a new fit, or None if it was stopped meanwhile.
 
         Raises:
-            LensError: as `read_blocks` does.
+            LensError: as `read_text` does.
         """
-        from lenstui.fitting.fit import FitPlan, file_names
-        from lenstui.fitting.state import Fit, FitState
+        from lenstui.fitting.driver import begun
 
         opened = self._opened()
         if opened is None:
-            raise LensError("No model is open: a lens is fitted to one.")
+            raise LensError(_NO_MODEL)
         text = self._read(request, opened.model, stop)
         if stop():
             return None
-        options = text.options
-        fit = Fit(
-            opened.model,
-            text.blocks,
-            options,
-            FitState.new(opened.model, options),
-            file_names(request.documents),
-        )
-        plan = FitPlan(options, request.documents, request.held_out, request.epochs)
-        claimed, trouble = _claimed(opened.model.name, options.preset)
-        return Prepared(fit, plan, claimed, request.checkpoint_every, trouble or text.remark)
+        plan = replace(_plan(request), options=text.options)
+        claimed, trouble = _claimed(opened.model.name, text.options.preset)
+        driver = begun(opened.model, plan, text, claimed, request.checkpoint_every)
+        driver.remark = trouble or driver.remark
+        return driver
 
-    def resume(self, path: Path, checkpoint_every: float, stop: Stop) -> Prepared | None:
-        """A fit as its checkpoint left it; None if it was stopped meanwhile.
+    def resume(self, path: Path, checkpoint_every: float, stop: Stop) -> FitDriver | None:
+        """Return the driver of a fit that goes on from its checkpoint, or None if it was stopped meanwhile.
 
         Raises:
             LensError: as `open_checkpoint` and `resume` do, or if the fit is under way elsewhere.
         """
-        from lenstui.fitting.checkpoint import doubt, open_checkpoint, resume
+        from lenstui.fitting.checkpoint import open_checkpoint
+        from lenstui.fitting.driver import resumed
 
         opened = self._opened()
         if opened is None:
-            raise LensError("No model is open: a lens is fitted to one.")
+            raise LensError(_NO_MODEL)
         claimed = claim(lens_path(path))
         try:
             checkpoint = open_checkpoint(path)
-            fit = resume(opened.model, checkpoint)
+            driver = resumed(opened.model, checkpoint, claimed, checkpoint_every)
         except BaseException:
             claimed.release()
             raise
         if stop():
             claimed.release()
             return None
-        lens = claimed.lens
-        remarks = [f"{left_open}."] if (left_open := doubt(opened.model, checkpoint)) is not None else []
-        if checkpoint.save not in {None, lens.absolute()}:
-            remarks.append(f"The lens will go to {lens}, beside its checkpoint, which names another place.")
-        return Prepared(fit, checkpoint.plan, claimed, checkpoint_every, " ".join(remarks) or None)
+        if checkpoint.names_other_place(claimed.lens):
+            place = f"The lens will go to {claimed.lens}, beside its checkpoint, which names another place."
+            driver.remark = " ".join(filter(None, (driver.remark, place)))
+        return driver
 
-    def _read(self, request: FitRequest, model: Model, stop: Stop) -> _Text:
+    def _read(self, request: FitRequest, model: Model, stop: Stop) -> FitText:
         """The text of a request; the last one is not read again."""
-        from lenstui.fitting.fit import FitPlan, read_blocks
-        from lenstui.texts.documents import SkippedLines
+        from lenstui.fitting.fit import read_text
 
         last = self._last
         if last is not None and last.request == request and last.model is model:
-            return last
+            return last.text
         self._last = None  # so that no two texts are in memory
-        plan = FitPlan(request.options, request.documents, request.held_out, request.epochs)
-        skipped = SkippedLines()
-        blocks, options = read_blocks(model, plan, skipped, stop)
-        self._last = _Text(request, model, blocks, options, str(skipped) if skipped.count else None)
-        return self._last
+        text = read_text(model, _plan(request), stop)
+        self._last = _LastText(request, model, text)
+        return text
 
 
 def told(error: BaseException) -> str:
-    """What to say of an error: a line that is written for the user, or else what kind it is."""
-    if isinstance(error, LensError):
-        return str(error)
-    if is_out_of_memory(error):
-        return "Out of memory: choose shorter blocks (block length), or open the model in bfloat16."
-    assert isinstance(error, Exception)
-    return named_line(error)
+    """Return what to say of an error: what the user can do, or else its kind and message."""
+    return advice(error, _OUT_OF_MEMORY) or named_line(error)
 
 
-def _size(text: _Text, documents: int) -> TextSize:
-    options = text.options
-    fit_tokens, held_out_tokens = (sum(map(len, side)) for side in (text.blocks.train, text.blocks.held_out))
-    wanted = options.closed_form_tokens + options.steps * options.tokens_per_step
+def _plan(request: FitRequest) -> FitPlan:
+    from lenstui.fitting.fit import FitPlan
+
+    return FitPlan(request.options, request.documents, request.held_out, request.epochs)
+
+
+def _size(text: FitText, documents: int) -> TextSize:
+    blocks, options = text.blocks, text.options
     return TextSize(
         documents,
-        fit_tokens,
-        held_out_tokens,
-        wanted / fit_tokens,
+        blocks.train_tokens,
+        blocks.held_out_tokens,
+        options.tokens / blocks.train_tokens,
         options.steps,
         options.seq_len,
         text.remark,
@@ -222,7 +188,7 @@ def _size(text: _Text, documents: int) -> TextSize:
 
 
 def _claimed(model: str, preset: str) -> tuple[Claim, str | None]:
-    """Where the lens is to go; and why it cannot be the lenses folder, where it cannot."""
+    """Take a name for a lens; return it, and why it is not in the lenses folder where it is not."""
     try:
         return claim_new(model, preset), None
     except LensError as error:

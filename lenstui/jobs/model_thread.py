@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+POST_EVERY = 0.1  # seconds between two messages of how far a job is
+
 Stop = Callable[[], bool]
 """Asked between two steps of a job: whether it should end now."""
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from lenstui.export.names import typed_path
+from lenstui.jobs.export_things import LENS_IN_NO_FILE
 from lenstui.jobs.failures import told
-from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.jobs.model_thread import POST_EVERY, ModelThread, Stop
 from lenstui.jobs.set_messages import (
     CaseLine,
     CasesRead,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 Post = Callable[[Message], object]
 
-PERIOD = 0.1  # seconds between two messages
 _KIND = "prompt set"
 
 NO_MODEL = "No model is open yet: its prompts cannot be read."
@@ -178,7 +178,7 @@ class SetService:
         for readout in read_set(opened.model, prompts.cases, opened.lenses, reading=request.reading):
             batch.append(ReadCase(case_line(readout, source), readout))
             texts |= _tokens(readout)
-            if time.monotonic() - posted >= PERIOD:
+            if time.monotonic() - posted >= POST_EVERY:
                 hand_on()
             yield
             now = self._opened()
@@ -265,7 +265,7 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
     )
     no_command = None
     if opened.fitted and (opened.lens_file is None or not opened.lens_file.exists()):
-        no_command = "No command reads the same: the lens in use is in no file. o lists it, s saves it."
+        no_command = LENS_IN_NO_FILE
     lens = None if not opened.fitted or no_command else lens_to_name(opened)
     lenses = lens_keys(opened.lenses)
     file = None if lens is None else lens.absolute()
@@ -273,14 +273,14 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
 
 
 def _write(order: SetOrder, post: Post) -> None:
-    from lenstui.export.place import replacing
     from lenstui.export.set_forms import SetManner, write_set
+    from lenstui.support.atomic_file import written
 
     source, file = order.source, order.file
     try:
         made(file.parent)
         if order.form == "command":
-            with replacing(file) as out:
+            with written(file) as out:
                 out.write(f"{source.command(order.value)}\n".encode())
             post(SetWritten(file))
             return

@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenstui.model.hub import find_local, hub_cache
+from lenstui.model.hub import MAIN, find_local, hub_cache, repository_folder
 from lenstui.model.size import ModelSize, model_size
 
-_MAIN = "main"
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -62,13 +61,13 @@ def cached_revisions(name: str) -> tuple[str, ...]:
     Args:
         name: `OWNER/NAME`.
     """
-    refs = hub_cache() / f"models--{name.replace('/', '--')}" / "refs"
+    refs = repository_folder(name) / "refs"
     try:
         names = [file.relative_to(refs).as_posix() for file in refs.rglob("*") if file.is_file()]
     except OSError:
         return ()
     whole = [ref for ref in names if find_local(name, ref) is not None]
-    return tuple(sorted(whole, key=lambda ref: (ref == _MAIN, _natural(ref))))
+    return tuple(sorted(whole, key=lambda ref: (ref == MAIN, _natural(ref))))
 
 
 def _repositories() -> list[Path]:
@@ -94,7 +93,7 @@ def _is_begun(repository: Path) -> bool:
 def _cached(repository: Path) -> CachedModel | None:
     name = _name(repository)
     revisions = cached_revisions(name)
-    place = find_local(name, _MAIN) if _MAIN in revisions else _newest(name, repository, revisions)
+    place = find_local(name, MAIN) if MAIN in revisions else _newest(name, repository, revisions)
     if place is None:
         return None
     return CachedModel(name, place, family(place), model_size(place), _used(place), revisions)

@@ -29,7 +29,7 @@ from lenstui.support.errors import LensError
 DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
 
-_MAIN = "main"  # the branch that is meant where no revision is named
+MAIN = "main"  # the branch that is meant where no revision is named
 _POLL = 0.05  # seconds between two looks at `should_stop`
 _GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
 
@@ -254,10 +254,15 @@ def _checked(place: Path, revision: str | None) -> Path:
     return place
 
 
+def repository_folder(name: str) -> Path:
+    """The folder in the cache of a model `OWNER/NAME`, there or not."""
+    return hub_cache() / f"models--{name.replace('/', '--')}"
+
+
 def _snapshot(name: str, revision: str | None) -> Path | None:
     """The folder in the cache for this revision, complete or not."""
-    repo = hub_cache() / f"models--{name.replace('/', '--')}"
-    wanted = revision or _MAIN
+    repo = repository_folder(name)
+    wanted = revision or MAIN
     try:
         ref = repo / "refs" / wanted
         commit = ref.read_text().strip() if ref.is_file() else wanted
@@ -336,7 +341,7 @@ def _running(
 ) -> Iterator[Iterator[dict[str, Any] | None]]:
     """Run the child; its messages come out, with a None in every moment of silence. It is gone afterwards."""
     # By path and with -P: neither lenstui's modules nor the current folder's may shadow what it imports.
-    command = [sys.executable, "-P", child.__file__, name, revision or _MAIN, str(hub_cache())]
+    command = [sys.executable, "-P", child.__file__, name, revision or MAIN, str(hub_cache())]
     command += ["code"] if with_code else []
     process = subprocess.Popen(
         command,

@@ -13,7 +13,7 @@ from typing import Any
 from lenstui.model.tokens import TokenTexts
 from lenstui.support.errors import LensError
 
-MOST_WORDS = 8
+MOST_PINS = 8  # tokens that may be pinned
 _NUMBER = re.compile(r"\[id (\d{1,9})\]", re.ASCII)
 _CLOSING = frozenset(".,;:!?…)]}%")  # what stands right behind a word
 _UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones

@@ -62,7 +62,18 @@ def check_replaceable(file: Path) -> None:
 
 
 @contextmanager
-def replaced(file: Path, *, private: bool = False, durable: bool = True) -> Iterator[IO[bytes]]:
+def write_errors(file: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block, which writes `file`, into the `LensError` that says so."""
+    try:
+        yield
+    except OSError as error:
+        raise LensError(f"{file} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def replaced(
+    file: Path, *, private: bool = False, durable: bool = True, make_folder: bool = False
+) -> Iterator[IO[bytes]]:
     """Give a file that takes the place of `file` once all is written: there is the old one or the new one.
 
     Permissions stay as they were. Where `file` is a symbolic link, what it leads to is replaced.
@@ -71,12 +82,23 @@ def replaced(file: Path, *, private: bool = False, durable: bool = True) -> Iter
         file: a regular file, or a name that nothing has.
         private: whether it is for the user's eyes only, whatever was there.
         durable: whether it has to be on the disk by the end, should the machine stop right then.
+        make_folder: whether its folder is made where there is none.
 
     Raises:
-        LensError: if anything else has this name.
-        OSError: if it cannot be written; there is the old file then.
+        LensError: if it cannot be written, and there is the old file then; or if anything else has this name.
     """
-    check_replaceable(file)
+    with write_errors(file):
+        check_replaceable(file)
+        if make_folder:
+            with suppress(FileExistsError):  # a file is in its place: below it will be no directory
+                file.parent.mkdir(parents=True, exist_ok=True)
+        with _replaced(file, private=private, durable=durable) as out:
+            yield out
+
+
+@contextmanager
+def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]]:
+    """`replaced` for a name that was checked, with every `OSError` as it comes."""
     target = _target(file)
     permissions = None
     if not private and target.exists():
@@ -101,22 +123,23 @@ def replaced(file: Path, *, private: bool = False, durable: bool = True) -> Iter
 
 @contextmanager
 def written(file: Path) -> Iterator[IO[bytes]]:
-    """`replaced`, but a device or a pipe is written into, and so is a file that is open already.
+    """Give a file to write results to, as `replaced` does; a device, a pipe or an open file is written into.
 
     Raises:
-        LensError: if `file` is a folder or a terminal, where control characters would act.
-        OSError: if it cannot be written.
+        LensError: if `file` cannot be written, or is a folder, or a terminal, where control characters would
+            act.
     """
-    if not is_special(file):
-        with replaced(file) as out:
+    with write_errors(file):
+        if not is_special(file):
+            with replaced(file) as out:
+                yield out
+            return
+        if _is_terminal(file):
+            raise LensError(f"{file} is a terminal: leave it out to see results there, or name a file.")
+        number = _descriptor(file)
+        # Where it is open already, its writer goes on: behind what `>>` found there, for example.
+        with file.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as out:
             yield out
-        return
-    if _is_terminal(file):
-        raise LensError(f"{file} is a terminal: leave it out to see results there, or name a file.")
-    number = _descriptor(file)
-    # Where it is open already, its writer goes on: behind what `>>` found there, for example.
-    with file.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as out:
-        yield out
 
 
 def is_special(file: Path) -> bool:

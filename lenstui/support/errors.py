@@ -1,4 +1,8 @@
-"""The one exception whose text is written for the user."""
+"""The one exception whose text is written for the user, and what is said of any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 
 class LensError(Exception):
@@ -9,22 +13,39 @@ class NoDeviceError(LensError):
     """The device that was asked for is not on this machine."""
 
 
+def unreadable(path: Path, error: OSError) -> LensError:
+    """Return the complaint about a file or folder that cannot be read."""
+    return LensError(f"{path} cannot be read: {error.strerror or error}.")
+
+
 def first_line(error: BaseException) -> str:
-    """What `error` says, on one line: the first, and the second where the first only announces it."""
+    """Return the first line of an error's message, with the second where the first ends in a colon."""
     first, *more = str(error).strip().splitlines() or [type(error).__name__]
     return f"{first.rstrip()} {more[0].strip()}" if more and first.rstrip().endswith(":") else first
 
 
 def first_clause(error: Exception) -> str:
-    """The same without a full stop, to stand within a sentence."""
+    """Return the first line of an error's message without a full stop, to stand within a sentence."""
     return first_line(error).rstrip(".")
 
 
 def named_line(error: BaseException) -> str:
-    """The same behind its kind, for what is not ours: `ValueError: it is odd`."""
+    """Return the kind of an error and the first line of its message: `ValueError: it is odd`."""
     return f"{type(error).__name__}: {first_line(error)}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: torch has many kinds of errors for that, which all say so."""
+    """Whether an error says that memory ran out, for which torch has many kinds."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+
+
+def advice(error: BaseException, out_of_memory: str) -> str | None:
+    """Return what the user can do about an error, one line; None for an error that nobody foresaw.
+
+    Args:
+        error: whatever was raised.
+        out_of_memory: what to say where memory ran out.
+    """
+    if isinstance(error, LensError):
+        return str(error)
+    return out_of_memory if is_out_of_memory(error) else None

@@ -61,6 +61,11 @@ def bundled_model() -> Path:
     return _assets() / "demo"
 
 
+def bundled_text() -> Path:
+    """The text that ships with lenstui, to fit a lens to."""
+    return bundled_model() / "text.parquet"
+
+
 def example_prompts() -> Path:
     """The file of prompts that ships with lenstui."""
     return _assets() / "prompts" / "examples.jsonl"

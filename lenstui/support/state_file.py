@@ -32,14 +32,13 @@ def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
 def write_state(path: Path, version: int, content: dict[str, Any]) -> str | None:
     """Have the file say this; why it does not, where it cannot. There is the old one or the new one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path, private=True, durable=False) as file:  # for the user's eyes only
+        # For the user's eyes only.
+        with replaced(path, private=True, durable=False, make_folder=True) as file:
             file.write(json.dumps({"version": version, **content}, indent=1).encode())
-    except LensError as error:  # a device or a folder has its name
+    except LensError as error:
         return printable(str(error))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        return _trouble(path, f"cannot be written ({reason or error})")
+    except ValueError as error:  # what is no JSON, or no file name
+        return _trouble(path, f"cannot be written ({error})")
     return None
 
 

@@ -14,6 +14,8 @@ from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents, SkippedLines, read_documents
 from lenstui.texts.held_out import Split, split_documents
 
+TOO_LITTLE = "There is too little text for a single block: give more, or shorter blocks."
+
 
 def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Iterator[Tensor]:
     """Cut documents, joined by EOS, into blocks that each begin as a prompt begins.

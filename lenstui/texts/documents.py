@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, unreadable
 from lenstui.texts.files import (
     JSON_LINES,
     PARQUET,
@@ -25,7 +25,7 @@ from lenstui.texts.files import (
 if TYPE_CHECKING:
     import pyarrow.parquet
 
-_COLUMN = "text"
+COLUMN = "text"  # where none is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def find_files(documents: Documents) -> tuple[Path, ...]:
         raise LensError(f"Plain text has no columns: leave the column {documents.column!r} out.")
     for path in found:
         if path.suffix.lower() in PARQUET:
-            _open_parquet(path, documents.column or _COLUMN).close()
+            _open_parquet(path, documents.column or COLUMN).close()
     return tuple(found)
 
 
@@ -123,9 +123,9 @@ def count_documents(documents: Documents) -> int:
     count = 0
     for path in find_files(documents):
         if path.suffix.lower() in PARQUET:
-            lengths = _parquet_lengths(path, documents.column or _COLUMN)
+            lengths = _parquet_lengths(path, documents.column or COLUMN)
         else:
-            lengths = map(len, _texts(path, documents.column or _COLUMN, SkippedLines()))
+            lengths = map(len, _texts(path, documents.column or COLUMN, SkippedLines()))
         count += sum(length >= documents.min_chars for length in lengths)
         if documents.max_samples is not None and count >= documents.max_samples:
             return documents.max_samples
@@ -144,7 +144,7 @@ def _matches(name: str) -> list[Path]:
         if path.exists():  # even where its name looks like a glob
             return [path]
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     if not any(wildcard in name for wildcard in "*?["):
         raise LensError(f"There is no file {path}.")
     # Unlike Path.glob it takes absolute patterns, leaves hidden files out, and its ** matches files too.
@@ -159,7 +159,7 @@ def _long_enough(files: Iterable[Path], documents: Documents, skipped: SkippedLi
     longest = 0
     some = False
     for path in files:
-        for text in _texts(path, documents.column or _COLUMN, skipped):
+        for text in _texts(path, documents.column or COLUMN, skipped):
             if len(text) >= documents.min_chars:
                 some = True
                 yield text
@@ -186,7 +186,7 @@ def _texts(path: Path, column: str, skipped: SkippedLines) -> Iterator[str]:
         else:
             yield from _plain_texts(path)
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def _plain_texts(path: Path) -> Iterator[str]:

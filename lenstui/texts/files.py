@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError, first_line, unreadable
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -110,7 +110,7 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
         with path.open("rb") as file:
             beginning = file.read(64)
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     if not beginning.startswith(b"PAR1"):
         raise LensError(f"{path} is not a Parquet file: it looks like {looks_like(beginning)}.")
     try:

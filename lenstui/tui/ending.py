@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from textual.message import Message
 
-from lenstui.export.command import command_text
+from lenstui.export.command import resume_command
 from lenstui.fitting.names import checkpoint_path
 from lenstui.support.printable import printable
 
@@ -40,8 +40,7 @@ class Ended(Message, bubble=False):
 
 def how_to_go_on(checkpoint: Path) -> str:
     """What to say of a checkpoint."""
-    command = command_text(["lenstui", "train", "--resume", str(checkpoint)])
-    return f"lenstui: the fit is in {checkpoint}\nTo go on: {command}"
+    return f"lenstui: the fit is in {checkpoint}\nTo go on: {resume_command(checkpoint)}"
 
 
 class Ending:

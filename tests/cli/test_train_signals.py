@@ -198,10 +198,10 @@ def test_a_signal_while_the_model_is_loaded_ends_it_without_a_word(
 def test_ctrl_c_twice_keeps_a_checkpoint_and_does_not_measure(
     tiny_folder: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.fitting import loop as fitting
+    from lenstui.fitting import loop
     from lenstui.fitting.checkpoint import open_checkpoint
 
-    whole, measure = fitting.fit_steps, fitting.measure
+    whole, measure = loop.fit_steps, loop.measure
 
     def interrupted(fit: Any) -> Any:
         for progress in whole(fit):
@@ -215,8 +215,8 @@ def test_ctrl_c_twice_keeps_a_checkpoint_and_does_not_measure(
             yield progress
         pytest.fail("it was measured to the end")
 
-    monkeypatch.setattr(fitting, "fit_steps", interrupted)
-    monkeypatch.setattr(fitting, "measure", interrupted_again)
+    monkeypatch.setattr("lenstui.fitting.driver.fit_steps", interrupted)
+    monkeypatch.setattr(loop, "measure", interrupted_again)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # `&` leaves it ignored
     try:
         assert train(tiny_folder, text, "--save", str(tmp_path / "lens.pt")) == 130

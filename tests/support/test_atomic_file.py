@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -125,7 +127,7 @@ def test_nothing_that_lies_in_wait_is_written(tmp_path: Path, monkeypatch: pytes
     victim, trap = tmp_path / "victim", tmp_path / ".x.guessed"
     victim.write_text("precious")
     trap.symlink_to(victim)
-    with pytest.raises(FileExistsError), replaced(tmp_path / "x"):
+    with pytest.raises(LensError, match="File exists"), replaced(tmp_path / "x"):
         pytest.fail("it was opened")
     assert victim.read_text() == "precious"
 
@@ -135,6 +137,19 @@ def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
     with replaced(path) as file:
         file.write(b"x")
     assert path.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("writing", [replaced, written])
+def test_what_a_disk_refuses_is_said_for_the_user(
+    writing: Callable[[Path], AbstractContextManager[IO[bytes]]], tmp_path: Path
+) -> None:
+    for path, reason in (
+        (tmp_path / "missing" / "x", "No such file or directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        with pytest.raises(LensError, match=f"x cannot be written: {reason}\\.$"), writing(path):
+            pytest.fail("it was opened")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pipe_gets_what_is_written(neox_folder: Path, tmp_path: Path) -> None:

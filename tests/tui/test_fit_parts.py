@@ -17,10 +17,11 @@ from lenstui.fitting.loop import FitProgress
 from lenstui.fitting.options import PRESETS, preset
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
+from lenstui.support.duration import duration
 from lenstui.support.paths import bundled_model
 from lenstui.tui.explore.repaint import Repaint
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
-from lenstui.tui.shared.fit_words import duration, glances, outcome
+from lenstui.tui.shared.fit_words import glances, outcome
 from lenstui.tui.training.fields import FIELDS, FieldError, file_names, first_text, make_request
 from lenstui.tui.training.kl_bars import bars
 from lenstui.tui.training.loss_curve import LossCurve

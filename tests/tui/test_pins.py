@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from lenstui.jobs.messages import TileRead
 from lenstui.readout.number_texts import nats_text
+from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.scales import NEUTRAL, NO_LEVEL, Scale
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.detail import Detail
@@ -133,7 +134,7 @@ async def test_eight_at_most_and_the_keys_say_so(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         panel(app).pins = pins.with_tokens((), [(token, chr(token)) for token in range(97, 105)])
         await settled(app, pilot)
-        assert len({pin.colour for pin in panel(app).pins}) == pins.MOST == len(panel(app).pins)
+        assert len({pin.colour for pin in panel(app).pins}) == MOST_PINS == len(panel(app).pins)
         await pilot.press("P")
         assert app.screen is app.explore
         assert "8 tokens are pinned" in said(app)

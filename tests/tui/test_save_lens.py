@@ -141,5 +141,5 @@ async def test_a_folder_that_cannot_be_made_is_said(opened: Any, folder: Path) -
         await go(app, pilot)
         await pilot.press("s")
         await pick(app, pilot, SaveLens, "ours.pt/mine.pt")
-        await until(pilot, lambda: "Could not write" in notes(app))
+        await until(pilot, lambda: "cannot be written" in notes(app))
         assert isinstance(app.screen, Lenses)

@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher, Input, Static
 from lenstui.fitting.names import checkpoint_path
 from lenstui.fitting.options import PRESETS
 from lenstui.jobs.fit_messages import Phase
-from lenstui.support.paths import bundled_model
+from lenstui.support.paths import bundled_text
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.shared.status_bar import StatusBar
@@ -46,7 +46,7 @@ async def test_t_then_enter_is_all_it_takes(
     """With the whole bundled text and the quick preset, on a model of another tokenizer."""
     from lenstui.lens import open_lens
 
-    monkeypatch.setattr(fit_fields, "bundled_model", bundled_model)
+    monkeypatch.setattr(fit_fields, "bundled_text", bundled_text)
     async with opened("Hello, you", lens=False) as (app, pilot):
         assert "t trains one" in str(app.explore.query_one("#pane-1 .pane--message", Static).render())
         await pilot.press("escape", "t", "enter")

@@ -34,9 +34,9 @@ __all__ = ["endless", "few_stories", "folder", "text"]
 
 def failing_at(step: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fit fails, once, when so many steps are done."""
-    from lenstui.fitting import loop as fitting
+    from lenstui.fitting.loop import fit_steps
 
-    fit_steps, errors = fitting.fit_steps, [error]
+    errors = [error]
 
     def until_it_fails(fit: Any) -> Iterator[Any]:
         for progress in fit_steps(fit):
@@ -44,7 +44,7 @@ def failing_at(step: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> 
                 raise errors.pop()
             yield progress
 
-    monkeypatch.setattr(fitting, "fit_steps", until_it_fails)
+    monkeypatch.setattr("lenstui.fitting.driver.fit_steps", until_it_fails)
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,14 @@ async def test_a_checkpoint_that_cannot_be_written_is_no_reason_to_stop(
 async def test_a_lens_that_cannot_be_saved_there_goes_elsewhere(
     opened: Any, folder: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenstui.lens import open_lens
-    from lenstui.lens.formats import own as lens_file
-
-    save_lens = lens_file.save_lens
+    from lenstui.lens import open_lens, save_lens
 
     def refuse(lens: Any, path: Path) -> None:
         if path.parent == folder:
-            raise LensError(f"Could not write {path}: Read-only file system.")
+            raise LensError(f"{path} cannot be written: Read-only file system.")
         save_lens(lens, path)
 
-    monkeypatch.setattr(lens_file, "save_lens", refuse)
+    monkeypatch.setattr("lenstui.fitting.driver.save_lens", refuse)
     async with opened("Hello, you") as (app, pilot):
         await begin(app, pilot, text)
         await until_phase(app, pilot, Phase.KEPT)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lenstui.lens.formats.header import check_header
 from lenstui.lens.formats.others import LENS_TYPE, check_size, read_table, shape_config, stack, unstack
-from lenstui.lens.formats.tensor_file import load_tensors, save_tensors, write_atomically
+from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
 from lenstui.lens.tuned import TunedLens
-from lenstui.support.atomic_file import check_replaceable
+from lenstui.support.atomic_file import check_replaceable, replaced, write_errors
 from lenstui.support.errors import LensError
 
 PARAMS = "params.pt"
@@ -75,9 +75,8 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
     for file in (config, params):
         check_replaceable(file)
     # Cut short at any moment, this leaves no config beside the parameters of another lens.
-    try:
+    with write_errors(config):
         config.unlink(missing_ok=True)
-    except OSError as error:
-        raise LensError(f"Could not write {config}: {error}. Choose another folder.") from error
     save_tensors(unstack(lens), params)
-    write_atomically(config, lambda file: file.write(json.dumps(table).encode()))
+    with replaced(config) as out:
+        out.write(json.dumps(table).encode())

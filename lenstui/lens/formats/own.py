@@ -14,7 +14,7 @@ from lenstui.lens.formats.library import meant_folder, read_library_folder
 from lenstui.lens.formats.others import other_lens, read_mlxterp, stack, unstack
 from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
 from lenstui.lens.tuned import TunedLens
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, unreadable
 
 FORMAT = "lenstui.tuned_lens"
 VERSION = 1
@@ -60,7 +60,7 @@ def _read(path: Path) -> TunedLens:
         if path.suffix == ".json" and path.with_suffix(".npz").is_file():
             return read_mlxterp(path.with_suffix(".npz"))
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     content = load_tensors(path)
     if isinstance(content, dict) and content.get("format") == FORMAT:
         return _own_lens(content, path)

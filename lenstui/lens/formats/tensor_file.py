@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -72,26 +71,16 @@ def check_bytes(path: Path, what: str = "lens file") -> None:
 
 
 def save_tensors(content: Any, path: Path) -> None:
-    """`torch.save`, atomically.
+    """Write tensors and plain values whole or not at all, in a folder that is made where there is none.
 
     Raises:
-        LensError: if the folder cannot be written or the disk is full.
+        LensError: if the file cannot be written, or a device or a folder has this name.
     """
-    write_atomically(path, lambda file: torch.save(content, file))
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a file that then takes the place of `path`: there is the old one or the new one.
-
-    Raises:
-        LensError: if the folder cannot be written, the disk is full, or a device or a folder has this name.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as file:
-            write(file)
-    except (OSError, RuntimeError) as error:  # torch turns some write errors into RuntimeError
-        raise LensError(f"Could not write {path}: {error}. Choose another folder.") from error
+    with replaced(path, make_folder=True) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # as which torch raises some write errors again
+            raise OSError(first_line(error)) from error
 
 
 def damaged(path: Path, error: Exception, what: str = "lens file") -> LensError:

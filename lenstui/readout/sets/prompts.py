@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, unreadable
 from lenstui.texts.documents import SkippedLines
 from lenstui.texts.files import (
     JSON_LINES,
@@ -22,7 +22,7 @@ from lenstui.texts.files import (
     utf8_lines,
 )
 
-EXAMPLES = "examples"  # the name of the set that comes with lenstui
+EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of that name is `./examples`
 
 TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
 _PROMPT_NAMES = ("prompt", "text")
@@ -139,7 +139,7 @@ def read_cases(file: PromptFile, skipped: SkippedLines | None = None) -> Iterato
     except FileNotFoundError as error:
         raise LensError(f"There is no file {path}.") from error
     except OSError as error:
-        raise LensError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def read_lines(

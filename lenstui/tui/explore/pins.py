@@ -8,13 +8,14 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from lenstui.jobs.messages import PinsFound, PinsNotFound
+from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.base import GridScreen
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.tui.explore.pin_list import PinList
-from lenstui.tui.grid.pins import MOST, PLOTTED, with_tokens, without_token
+from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_token
 
-FULL = f"{MOST} tokens are pinned, and more cannot be: u lists them, to unpin one."
+FULL = f"{MOST_PINS} tokens are pinned, and more cannot be: u lists them, to unpin one."
 NOTHING_PINNED = "Nothing is pinned: p pins the cell's token, P a word."
 HINT = """\
 The tokens that are this word are pinned, with and without a space before it; type it behind a space for \
@@ -55,7 +56,7 @@ class ExplorePins(GridScreen):
             self._tell(self._why_no_token)
         elif any(pin.id == token for pin in panel.pins):
             panel.pins = without_token(panel.pins, token)
-        elif len(panel.pins) == MOST:
+        elif len(panel.pins) == MOST_PINS:
             self._tell(FULL)
         else:
             panel.pins = with_tokens(panel.pins, [(token, self._texts[token])])
@@ -64,7 +65,7 @@ class ExplorePins(GridScreen):
         """Ask for a word and pin its tokens."""
         if self._model is None:
             self._tell("No model is open: only its tokens can be pinned.")
-        elif len(self.panel.pins) == MOST:
+        elif len(self.panel.pins) == MOST_PINS:
             self._tell(FULL)
         else:
             self.app.push_screen(AskWord("pin a word", "pins", HINT), self._look_up)

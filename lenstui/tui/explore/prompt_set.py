@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.pins import FULL, ExplorePins
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.grid.pins import MOST, with_tokens, without_token
+from lenstui.tui.grid.pins import with_tokens, without_token
 
 if TYPE_CHECKING:
     from lenstui.tui.prompt_sets.screen import PromptSets
@@ -55,7 +56,7 @@ class ExplorePromptSet(ExplorePins):
             pins = without_token(pins, self._case_pin)
             self._case_pin = None
         if target is not None and all(pin.id != target[0] for pin in pins):
-            if len(pins) == MOST:
+            if len(pins) == MOST_PINS:
                 self._tell(FULL)
             else:
                 pins = with_tokens(pins, [target])

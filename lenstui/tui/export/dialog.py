@@ -25,9 +25,8 @@ from lenstui.support.printable import printable
 from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.question import Question
 from lenstui.tui.shared.shown import shown
-from lenstui.tui.shared.still_input import StillInput
+from lenstui.tui.shared.still_input import ONE_LINE, StillInput
 
-_ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"
 _NAME = 19  # cells that the name of a thing takes
 
 
@@ -93,7 +92,7 @@ class ExportDialog(BoxScreen[None]):
             yield OptionList(*_options(self._files, self._copies), compact=True)
             with Horizontal(id="export-place"):
                 yield Label("to", id="export-to")
-                yield StillInput(select_on_focus=False, restrict=_ONE_LINE)
+                yield StillInput(select_on_focus=False, restrict=ONE_LINE)
                 yield Label(Text("the clipboard"), id="export-clipboard")
             yield Label(id="export-said")
 

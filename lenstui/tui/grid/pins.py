@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from lenstui.readout.cells import NOT_READ, Cells
 
-# Told apart by those who see no red or no green too, and readable on a dark background.
+# One for each pin that there may be. Told apart by those who see no red or no green too, and readable on a
+# dark background.
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2bb58a", "#e8743b", "#9aa5ff", "#b8b8b8")
-MOST = len(COLOURS)
 PLOTTED = ("prob", "rank", "logprob")  # which of their numbers may be plotted by row
 
 

@@ -19,9 +19,9 @@ from lenstui.jobs.messages import LensOpened, LoadFailed, LoadStage, ModelLoaded
 from lenstui.jobs.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
 from lenstui.jobs.sets import NO_MODEL, SetRequest
 from lenstui.readout.sets.prompts import EXAMPLES
+from lenstui.support.duration import duration
 from lenstui.support.printable import printable
 from lenstui.tui.shared.file_dialogs import OpenPrompts
-from lenstui.tui.shared.fit_words import duration
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown

@@ -23,11 +23,10 @@ from lenstui.tui.prompt_sets.reading import SetRun
 from lenstui.tui.prompt_sets.table import SetTable
 from lenstui.tui.prompt_sets.view import SORT_COLUMNS, SetView
 from lenstui.tui.shared.status_bar import StatusBar, short_name
-from lenstui.tui.shared.still_input import StillInput
+from lenstui.tui.shared.still_input import ONE_LINE, StillInput
 
 NOTHING = "Nothing is read yet: f names a file of prompts, Enter reads it."
 NO_GROUPS = "These prompts are in no groups."
-_ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"
 
 
 class PromptSets(SetExport):
@@ -108,13 +107,13 @@ class PromptSets(SetExport):
         yield StatusBar()
         with Horizontal(id="set-line"):
             yield Label("file", id="set-label")
-            yield StillInput(EXAMPLES, restrict=_ONE_LINE, id="set-file")
+            yield StillInput(EXAMPLES, restrict=ONE_LINE, id="set-file")
         yield Static(id="set-said")
         with Container(id="set-parts"):
             with Vertical(id="set-list") as part:
                 part.border_title = "prompts"
                 yield SetTable()
-                yield StillInput(restrict=_ONE_LINE, placeholder="words to find", id="set-filter")
+                yield StillInput(restrict=ONE_LINE, placeholder="words to find", id="set-filter")
                 yield Static(id="set-case")
             yield SetPlot()
         yield Footer(show_command_palette=False)

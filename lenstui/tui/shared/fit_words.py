@@ -8,6 +8,7 @@ import numpy as np
 
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.readout.cells import FloatArray
+from lenstui.support.duration import duration
 
 PRESETS: Mapping[str, str] = {
     "quick": "closed form, then 40 steps: within minutes",
@@ -15,13 +16,6 @@ PRESETS: Mapping[str, str] = {
     "paper": "SGD as in Belrose et al. 2023, 250 steps of 262,144 tokens: hours on a CPU",
     "adam": "Adam from zero, the recipe of small scripts",
 }
-
-
-def duration(seconds: float) -> str:
-    """`0:07`, `12:30`, `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def mean(kl: FloatArray | None) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
+ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"  # what may be typed where a control character makes no sense
+
 
 class StillInput(Input):
     """A line whose cursor does not blink, which costs 3 kB/s over SSH."""

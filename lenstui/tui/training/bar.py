@@ -10,7 +10,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from lenstui.jobs.fit_messages import FitStatus, Phase
-from lenstui.tui.shared.fit_words import doing, duration
+from lenstui.support.duration import duration
+from lenstui.tui.shared.fit_words import doing
 
 _LABEL = 18
 _FACTS = 38  # cells behind the bar

@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenstui.fitting.options import PRESETS, FitOptions, preset
+from lenstui.fitting.options import (
+    CHECKPOINT_EVERY,
+    HELD_OUT,
+    LOSSES,
+    OPTIMIZERS,
+    PRESETS,
+    PRODUCTS,
+    FitOptions,
+    preset,
+)
 from lenstui.jobs.fit_messages import FitRequest
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_model
+from lenstui.support.paths import bundled_text
 from lenstui.support.typed_number import finite_number, whole_number
-from lenstui.texts.documents import Documents
-
-BUNDLED_TEXT = "text.parquet"
+from lenstui.texts.documents import COLUMN, Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,13 @@ FIELDS = (
     Field("epochs", "epochs", "passes over the text, instead of steps", empty="none"),
     Field("tokens_per_step", "tokens per step", "that one step sees"),
     Field("seq_len", "block length", "tokens; no more than the context"),
-    Field("optimizer", "optimizer", "", ("muon", "adam", "sgd")),
+    Field("optimizer", "optimizer", "", OPTIMIZERS),
     Field("lr", "learning rate", "at the first step; falls to 0"),
-    Field("loss", "loss", "KL, or of the next token", ("kl", "ce")),
+    Field("loss", "loss", "KL, or of the next token", LOSSES),
     Field("bias_only", "bias only", "no matrices, no closed form", ("no", "yes")),
-    Field("products", "products", "dtype of the gradient's", ("auto", "float32", "bfloat16")),
+    Field("products", "products", "dtype of the gradient's", PRODUCTS),
     Field("seed", "seed", "of the order of the text"),
-    Field("column", "text column", "of Parquet and JSON lines", empty="text"),
+    Field("column", "text column", "of Parquet and JSON lines", empty=COLUMN),
     Field("max_samples", "max samples", "documents that are read", empty="all"),
     Field("min_chars", "min characters", "of a document", empty="1"),
     Field("held_out", "held-out share", "of the documents, to judge by"),
@@ -86,7 +93,7 @@ def first_text(field: str, options: FitOptions) -> str:
     if field in _OPTIONS:
         value = getattr(options, field)
         return f"{value:g}" if isinstance(value, float) else str(value)
-    return {"held_out": "0.1", "checkpoint_every": "60"}.get(field, "")
+    return {"held_out": f"{HELD_OUT:g}", "checkpoint_every": f"{CHECKPOINT_EVERY:g}"}.get(field, "")
 
 
 def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRequest:
@@ -140,7 +147,7 @@ def file_names(data: str) -> tuple[str, ...]:
     """
     data = data.strip()
     if not data:
-        return (str(bundled_model() / BUNDLED_TEXT),)
+        return (str(bundled_text()),)
     try:
         if Path(data).expanduser().exists():
             return (data,)

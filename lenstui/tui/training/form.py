@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Button, Collapsible, Input, Label, Static
 
-from lenstui.fitting.options import PRESETS
+from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
 from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.jobs.messages import OpenModel
 from lenstui.tui.shared.choice import Choice
@@ -39,7 +39,7 @@ class FieldLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Label, input and note of the field."""
-        first = first_text(self._field.name, PRESETS["quick"])
+        first = first_text(self._field.name, PRESETS[DEFAULT_PRESET])
         yield Label(self._field.label)
         if self._field.words:
             yield Choice(self._field.words, first, id=f"field-{self._field.name}")
@@ -145,8 +145,8 @@ class TrainForm(VerticalScroll):
         yield Static(id="size", classes="under")
         with Horizontal(classes="line"):
             yield Label("preset")
-            yield Choice(tuple(PRESETS), "quick", id="preset")
-        yield Static(PRESET_WORDS["quick"], id="about", classes="under")
+            yield Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset")
+        yield Static(PRESET_WORDS[DEFAULT_PRESET], id="about", classes="under")
         with Horizontal(id="buttons"):
             yield Button("Start", id="start", compact=True)
             yield Button("Go on", id="resume", compact=True)
@@ -229,7 +229,7 @@ class TrainForm(VerticalScroll):
         self.query_one("#about", Static).update(PRESET_WORDS[message.value])
         self._count()
 
-    _old_preset = "quick"
+    _old_preset = DEFAULT_PRESET
 
     def _count(self) -> None:
         """Have the text counted, if something else is asked for than before."""

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from lenstui.fitting.options import CHECKPOINT_EVERY
 from lenstui.jobs.fit import FitJobs
 from lenstui.jobs.fit_messages import (
     BUSY,
@@ -20,9 +22,12 @@ from lenstui.jobs.fit_messages import (
     FitStatus,
     Phase,
 )
-from lenstui.jobs.fit_text import FitTextJobs, Prepared, told
+from lenstui.jobs.fit_text import FitTextJobs, told
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import ModelThread, Stop
+
+if TYPE_CHECKING:
+    from lenstui.fitting.driver import FitDriver
 
 _FIT = "fit"  # the kind of all its jobs on the model thread: each stops the one before
 
@@ -73,21 +78,21 @@ class FitService:
         """Read the text and fit."""
         self._start(request.options.preset, lambda stop: self._text.prepare(request, stop))
 
-    def resume(self, path: Path, preset: str, checkpoint_every: float = 60.0) -> None:
+    def resume(self, path: Path, preset: str, checkpoint_every: float = CHECKPOINT_EVERY) -> None:
         """Go on where a checkpoint left off."""
         self._start(preset, lambda stop: self._text.resume(path, checkpoint_every, stop))
 
-    def _start(self, preset: str, prepare: Callable[[Stop], Prepared | None]) -> None:
+    def _start(self, preset: str, prepare: Callable[[Stop], FitDriver | None]) -> None:
         def work(stop: Stop) -> None:
             try:
-                prepared = prepare(stop)
+                driver = prepare(stop)
             except Exception as error:  # whatever a file, a tokenizer or the memory come up with
                 if not stop():
                     self._post(FitChanged(FitStatus(Phase.NONE, preset, trouble=told(error))))
                 return
             with self._lock:  # a discard comes before it or after it
-                if prepared is not None and not stop():
-                    self._submit(lambda stop: self._work.begin(prepared, stop))
+                if driver is not None and not stop():
+                    self._submit(lambda stop: self._work.begin(driver, stop))
 
         # From now on, not from when the thread comes to it: nothing else may be begun meanwhile.
         self.status = FitStatus(Phase.READING, preset)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from textual.pilot import Pilot
@@ -13,10 +13,9 @@ from textual.widgets import Input, Static
 
 from lenstui.jobs.fit_messages import Phase
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_model
+from lenstui.support.paths import bundled_text
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.training import fields as fit_fields
-from lenstui.tui.training.fields import BUNDLED_TEXT
 from lenstui.tui.training.form import TrainForm
 from lenstui.tui.training.screen import Train
 from tests.tui.pilots.looking import Over, until
@@ -30,8 +29,9 @@ def few_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundled text is counted whenever the form is opened: only its beginning is there."""
     import pyarrow.parquet as pq
 
-    pq.write_table(pq.read_table(bundled_model() / BUNDLED_TEXT)[:60], tmp_path / BUNDLED_TEXT)
-    monkeypatch.setattr(fit_fields, "bundled_model", lambda: tmp_path)
+    few = tmp_path / "text.parquet"
+    pq.write_table(pq.read_table(bundled_text())[:60], few)
+    monkeypatch.setattr(fit_fields, "bundled_text", lambda: few)
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def text(tmp_path: Path) -> Path:
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No fit comes to its end by itself: after the last step it hands over the same progress for ever."""
-    from lenstui.fitting import loop as fitting
+    from lenstui.fitting.loop import fit_steps
 
-    fit_steps, over = fitting.fit_steps, threading.Event()
+    over = threading.Event()
 
     def forever(fit: Any) -> Iterator[Any]:
         progress = None
@@ -68,7 +68,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             yield progress
         raise Over
 
-    monkeypatch.setattr(fitting, "fit_steps", forever)
+    monkeypatch.setattr("lenstui.fitting.driver.fit_steps", forever)
     yield
     over.set()
 
@@ -116,7 +116,7 @@ async def until_steps(app: LenstuiApp, pilot: Pilot[None], steps: int) -> None:
 def fail_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     from lenstui.lens.formats import tensor_file
 
-    def full(path: Path, write: Callable[[Any], object]) -> None:
-        raise LensError(f"Could not write {path}: the disk is full.")
+    def full(path: Path, **how: bool) -> NoReturn:
+        raise LensError(f"{path} cannot be written: the disk is full.")
 
-    monkeypatch.setattr(tensor_file, "write_atomically", full)
+    monkeypatch.setattr(tensor_file, "replaced", full)
