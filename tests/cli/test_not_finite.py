@@ -154,7 +154,7 @@ def test_markdown_svg_and_html_have_dashes(run: Run) -> None:
     last = 2 * 8 + AT
     assert data["texts"][logit_data["top"][last * data["k"]]] == "–"
     assert logit_data["probs"][last * data["k"]] is None
-    assert [logit_data[key][last] for key in ("entropy", "kl", "rank", "next_rank")] == [None] * 4
+    assert [logit_data["values"][key][last] for key in ("entropy", "kl", "rank", "next-rank")] == [None] * 4
     assert logit_data["crystallization"][AT] is None
     assert logit_data["crystallization"][0] == 2
     assert data["not_a_number"] in html
