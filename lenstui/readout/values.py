@@ -51,6 +51,7 @@ class Value:
             token or with the pins.
         spelled: name there where there is room for words; empty for the label.
         spelled_format: one number as text there; None for `format`.
+        is_minor: lists that have no room for all leave it out before others.
         error_format: the standard error of its mean as text; None where prompt sets take no mean of it.
         option: what `--help` says behind its key, or nothing.
         meaning: what it is, for the manual.
@@ -76,6 +77,7 @@ class Value:
     brief: str = ""
     spelled: str = ""
     spelled_format: Callable[[float], str] | None = None
+    is_minor: bool = False
     error_format: Callable[[float], str] | None = None
     option: str = ""
     keys_line: str = ""

@@ -23,6 +23,7 @@ MARGIN = Value(
     format=probability_text,
     stored="margin",
     brief="margin",
+    is_minor=True,
     error_format=percent_error_text,
     option="top-1 less top-2",
     meaning="probability of the top-1 less that of the top-2",

@@ -74,6 +74,10 @@ class CellPanel(Vertical):
         """Nothing is pinned."""
         self.query_one(PinLine).display = False
 
+    def follow(self, value: str) -> None:
+        """Have a value in sight, by its key: it colours the cells."""
+        self.query_one(Detail).follow(value)
+
     def set_lines(self, lines: int) -> None:
         """How many there are for the detail, its frame included."""
         self.query_one(Horizontal).styles.height = lines

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
@@ -19,7 +20,9 @@ from lenstui.readout.cells import Cells
 from lenstui.readout.values import Value, cell_numbers
 from lenstui.support.cell_width import fit
 
-_ONE_LINE = 64  # cells that all numbers take at the most, in short
+_ONE_LINE = 64  # cells that all numbers but the minor ones take at the most, in short
+
+_Part = tuple[str, str]  # of a line: a name and a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class CellView(Widget):
     }
     """
     facts: reactive[CellFacts | None] = reactive(None)
+    value: reactive[str] = reactive("")  # key of what colours the cells
     nothing: reactive[str] = reactive("")
 
     def render(self) -> Text:
@@ -78,7 +82,7 @@ class CellView(Widget):
         lens = self.get_component_rich_style("cell-view--lens", partial=True)
         bar = self.get_component_rich_style("cell-view--bar", partial=True)
         quiet = self.get_component_rich_style("cell-view--quiet", partial=True)
-        lines = _numbers(facts, lens, quiet, width)
+        lines = _numbers(facts, self.value, lens, quiet, width)
         name_width = min(16, max(8, width // 3))
         for text, probability in facts.tokens[: max(height - len(lines), 0)]:
             name = fit(text, name_width)
@@ -108,6 +112,11 @@ class Detail(Horizontal):
             view.display = place < len(lens_kinds()[:2])
             yield view
 
+    def follow(self, value: str) -> None:
+        """Have the numbers of a value, by its key, in sight whatever the room: it colours the cells."""
+        for view in self.query(CellView):
+            view.value = value
+
     def show(
         self,
         title: str,
@@ -132,21 +141,39 @@ class Detail(Horizontal):
                 view.facts = sides[place]
 
 
-def _numbers(facts: CellFacts, lens: Style, quiet: Style, width: int) -> list[Text]:
-    """The lens's name and its numbers, in full words where there is room for them, else on two lines."""
+def _numbers(facts: CellFacts, coloured: str, lens: Style, quiet: Style, width: int) -> list[Text]:
+    """The lens's name and its numbers, in full words where there is room for them, else on two lines.
+
+    What has no room is left out whole, but for the value that colours the cells.
+    """
     head = f"{facts.lens:<5}"
     of_cell = [(value, number) for value, number in facts.numbers if not value.of_next]
     of_next = [(value, number) for value, number in facts.numbers if value.of_next]
-    short = [(value.brief, value.amount(number, unit=False)) for value, number in of_cell]
     if of_next and width < _ONE_LINE:  # always, so that nothing jumps from column to column
-        following = [(value.brief, value.amount(number, unit=False)) for value, number in of_next]
-        return [_line(head, short, lens, quiet), _line(" " * len(head), following, lens, quiet)]
+        first, second = (_fitting(each, coloured, width - len(head)) for each in (of_cell, of_next))
+        return [_line(head, first, lens, quiet), _line(" " * len(head), second, lens, quiet)]
     full = [(value.name, value.amount(number)) for value, number in of_cell]
+    following: list[_Part] = []
     if of_next:
         full.append((of_next[0][0].name, _following(of_next, unit=True)))
-        short.append(("next", _following(of_next, unit=False)))
+        following.append(("next", _following(of_next, unit=False)))
     line = _line(head, full, lens, quiet)
-    return [line if line.cell_len <= width else _line(head, short, lens, quiet)]
+    if line.cell_len <= width:
+        return [line]
+    short = _fitting(of_cell, coloured, width - len(head) - _width(following))
+    return [_line(head, [*short, *following], lens, quiet)]
+
+
+def _fitting(numbers: Sequence[tuple[Value, float]], coloured: str, room: int) -> list[_Part]:
+    """The numbers by their brief names, without those that have no room: minor ones first, the last first."""
+    parts = {value: (value.brief, value.amount(number, unit=False)) for value, number in numbers}
+    last_first = list(parts)[::-1]
+    for value in sorted(last_first, key=lambda value: not value.is_minor):
+        if _width(parts.values()) <= room:
+            break
+        if value.key != coloured:
+            del parts[value]
+    return list(parts.values())
 
 
 def _following(numbers: Sequence[tuple[Value, float]], *, unit: bool) -> str:
@@ -156,7 +183,12 @@ def _following(numbers: Sequence[tuple[Value, float]], *, unit: bool) -> str:
     return ", ".join([value.amount(number, unit=unit), *named])
 
 
-def _line(head: str, parts: Iterable[tuple[str, str]], lens: Style, quiet: Style) -> Text:
+def _width(parts: Iterable[_Part]) -> int:
+    """Terminal cells that parts take on a line."""
+    return sum(cell_len(f"  {label} {number}") for label, number in parts)
+
+
+def _line(head: str, parts: Iterable[_Part], lens: Style, quiet: Style) -> Text:
     line = Text.assemble((head, lens))
     for label, number in parts:
         line.append_text(Text.assemble((f"  {label} ", quiet), number))

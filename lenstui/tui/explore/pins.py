@@ -46,8 +46,8 @@ class ExplorePins(GridScreen):
         return self.query_one(CellPanel)
 
     def on_mount(self) -> None:
-        """The plot follows what colours the cells."""
-        self.watch(self.panes, "value_index", self._plot_value, init=False)
+        """The plot and the detail follow what colours the cells."""
+        self.watch(self.panes, "value_index", self._follow_value, init=False)
 
     def action_pin(self) -> None:
         """Pin the likeliest token of the cell under the cursor, or unpin it."""
@@ -109,8 +109,9 @@ class ExplorePins(GridScreen):
         else:
             panel.plotted = PLOTTED[(PLOTTED.index(panel.plotted) + 1) % len(PLOTTED)]
 
-    def _plot_value(self) -> None:
-        """The plot shows the number of a pin that colours the cells."""
+    def _follow_value(self) -> None:
+        """The number that colours the cells stays in the detail; that of a pin is plotted."""
+        self.panel.follow(self.panes.value.key)
         number = self.panes.value.key.removeprefix("pin-")
         if self.panes.value.pins and number in PLOTTED:
             self.panel.plotted = number
