@@ -28,8 +28,8 @@ class Cells:
     - Where a lens does not read a row, its cells are NaN and `NOT_READ` (-1) throughout.
     - A cell is not a number where its logits have a NaN or +inf among them, or nothing but -inf: it is NaN
       and `NOT_A_NUMBER` (-2) throughout. Some logits of -inf are fine: a head may forbid tokens.
-    - A column whose last row is not a number has no final distribution: `kl` is NaN and `final_rank` -2 in
-      all of its rows. What else the cells below have stays.
+    - A column whose last row is not a number has no final distribution: `kl` and `js` are NaN and
+      `final_rank` is -2 in all of its rows. What else the cells below have stays.
 
     Attributes:
         top_ids: the k likeliest tokens, best first, `[rows, cols, k]`.
@@ -37,6 +37,8 @@ class Cells:
         top_probs: their probabilities, `[rows, cols, k]`.
         entropy: of the lens's distribution, nats, `[rows, cols]`.
         kl: KL(final ‖ lens), nats, `[rows, cols]`.
+        js: Jensen-Shannon divergence of the lens's distribution and the final one, 0 to ln 2 nats,
+            `[rows, cols]`.
         final_rank: rank of the final distribution's top-1 token, `[rows, cols]`.
         next_logprob: log-probability of the token that really comes next, `[rows, cols]`; NaN in the
             prompt's last column.
@@ -51,6 +53,7 @@ class Cells:
     top_probs: FloatArray
     entropy: FloatArray
     kl: FloatArray
+    js: FloatArray
     final_rank: IntArray
     next_logprob: FloatArray
     next_rank: IntArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
 _SLICE_BYTES = {"cpu": 3 << 20}
 _SLICE_BYTES_ACCELERATOR = 256 << 20
 _LOWEST = torch.finfo(torch.float32).min
+_SMALLEST = torch.finfo(torch.float32).tiny
 _ENDLESS = 1e20  # nats of KL: no logits but those that forbid a token are so far apart
-DIVERGENCES = ("kl",)  # from the final distribution: 0 in the last row, which is that itself
+DIVERGENCES = ("kl", "js")  # from the final distribution: 0 in the last row, which is that itself
 _AGAINST_FINAL = {*DIVERGENCES, "final_rank"}  # that a column without a final distribution has not
 _TOP_BLOCK = 64  # logits per block in the first stage of the top-k search
 
@@ -138,10 +140,14 @@ def _reduce_slice(
     log_normalizer = log_total + peak[:, 0]
     entropy = log_total - _dot(weights, shifted) / total
     kl = final.neg_entropy - _dot(final.probs, shifted) + log_total
+    # JS = H(m) - (H(p) + H(q)) / 2, from p + q = 2m; the clamp is for tokens that both forbid.
+    sums = torch.addcmul(final.probs, weights, total.reciprocal()[:, None]).clamp_(min=_SMALLEST)
+    js = (final.neg_entropy - entropy - _dot(sums, sums.log())) / 2 + math.log(2)
     numbers |= {
         "top_probs": (top_logits - log_normalizer[:, None]).exp(),
         "entropy": entropy.clamp_(min=0),
         "kl": kl.clamp_(min=0).masked_fill_(kl > _ENDLESS, float("inf")),  # a token is forbidden here alone
+        "js": js.clamp_(0, math.log(2)),
         "next_logprob": _pad(next_logits - log_normalizer[:following], len(logits), float("nan")),
         "pin_logits": pin_logits,
         "pin_logprobs": pin_logits - log_normalizer[:, None],

@@ -247,6 +247,23 @@ KL = Value(
     meaning="KL(final ‖ lens), `Σ p_final (log p_final − log p_lens)`; 0 in the last row",
     keys_line="KL(final ‖ lens), nats",
 )
+JS = Value(
+    key="js",
+    label="JS from final",
+    unit="nats",
+    numbers=lambda cells: cells.js,
+    ends=lambda arrays, vocabulary: (0, math.log(2)),
+    low_is_bright=True,
+    format=nats_text,
+    stored="js",
+    brief="JS",
+    is_minor=True,
+    error_format=nats_error_text,
+    option="Jensen-Shannon divergence from the final distribution",
+    meaning="Jensen-Shannon divergence, `½ KL(final ‖ m) + ½ KL(lens ‖ m)`, `m = (p_final + p_lens) / 2`; "
+    "0 in the last row, ln 2 at the most",
+    keys_line="as KL, but symmetric, and at most 0.69",
+)
 RANK = Value(
     key="rank",
     label="rank of final top-1",
@@ -343,7 +360,7 @@ PIN_DIFFERENCE = Value(
 )
 
 for _entry in (
-    *(PROBABILITY, ENTROPY, KL, RANK, AGREEMENT, NEXT_LOGPROB, NEXT_RANK),
+    *(PROBABILITY, ENTROPY, KL, JS, RANK, AGREEMENT, NEXT_LOGPROB, NEXT_RANK),
     *(PIN_LOGPROB, PIN_RANK, PIN_DIFFERENCE),
 ):
     register(_entry)

@@ -60,6 +60,7 @@ def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5
         top_probs=probabilities,
         entropy=one,
         kl=one,
+        js=one * np.float32(0.5),
         final_rank=ranks,
         next_logprob=-one,
         next_rank=ranks,

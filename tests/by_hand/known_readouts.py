@@ -38,6 +38,7 @@ def cells(top_ids: list[list[list[int]]], **changed: Any) -> Cells:
         "top_probs": probs,
         "entropy": flat / 3,
         "kl": flat[::-1] / 7,
+        "js": flat[::-1] / 400,
         "final_rank": np.arange(rows * columns, dtype=np.int32).reshape(rows, columns),
         "next_logprob": next_logprob,
         "next_rank": next_rank,

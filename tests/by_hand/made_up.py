@@ -27,6 +27,7 @@ def cells(sharpness: float) -> Cells:
         top_probs=probs.astype(np.float32),
         entropy=(kl + 1).astype(np.float32),
         kl=kl.astype(np.float32),
+        js=(np.log(2) * kl / (kl + 2)).astype(np.float32),
         final_rank=(kl**3).astype(np.int32),
         next_logprob=following.astype(np.float32),
         next_rank=np.where(np.isnan(following), -1, 3 * row).astype(np.int32),

@@ -101,6 +101,7 @@ def numbers(
     with np.errstate(invalid="ignore"):  # a forbidden token: 0 · -inf is 0 here
         entropy = -np.where(probs > 0, probs * log_probs, 0).sum(-1)
         kl = np.where(final > 0, final * (log_probs[-1] - log_probs), 0).sum(-1)
+        apart = [np.where(p > 0, p * np.log(2 * p / (probs + final)), 0).sum(-1) for p in (probs, final)]
     following = np.array([*ids[1:], 0])
     next_logprob = _of(log_probs, following).astype(np.float64)
     next_rank = _rank(z, following, margin)
@@ -111,6 +112,7 @@ def numbers(
         "top_probs": np.take_along_axis(probs, order[..., :top_k], -1),
         "entropy": entropy,
         "kl": kl,
+        "js": (apart[0] + apart[1]) / 2,
         "final_rank": _rank(z, order[-1, :, 0], margin),
         "next_logprob": next_logprob,
         "next_rank": next_rank,

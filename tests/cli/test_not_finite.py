@@ -104,7 +104,7 @@ def test_json_has_null(run: Run, loud: Path) -> None:
     for key in ("entropy", "next_rank", "next_logprob", "top_ids", "top_tokens", "top_logits", "top_probs"):
         assert logit[key][2][AT] in (None, [None] * 3), key
         assert logit[key][0][AT] not in (None, [None] * 3), key
-    for key in ("kl", "final_rank"):
+    for key in ("kl", "js", "final_rank"):
         for row in range(3):
             assert [column for column in range(8) if logit[key][row][column] is None] == [AT], key
     assert [place for place, label in enumerate(logit["crystallization"]) if label is None] == [AT]
@@ -121,14 +121,14 @@ def test_csv_and_parquet_have_nothing(run: Run, tmp_path: Path) -> None:
     lines = list(csv.DictReader(StringIO(out)))
     table = pq.read_table(BytesIO((tmp_path / "x.parquet").read_bytes())).to_pylist()
     assert len(lines) == len(table) == 2 * 3 * 8
-    numbers = ["entropy", "kl", "final_rank", "next_logprob", "next_rank", "top_1_id", "top_1_prob"]
+    numbers = ["entropy", "kl", "js", "final_rank", "next_logprob", "next_rank", "top_1_id", "top_1_prob"]
     numbers += ["pin_1_logprob", "pin_1_rank", "crystallization"]
     for of_csv, of_parquet in zip(lines, table, strict=True):
         if of_csv["lens"] == "logit":
             at, last = of_csv["column"] == str(AT), of_csv["row"] == "1"
             next_is_none = of_csv["column"] == "7"
             for name in numbers:
-                gone = at and (last or name in {"kl", "final_rank", "crystallization"})
+                gone = at and (last or name in {"kl", "js", "final_rank", "crystallization"})
                 gone = gone or (next_is_none and name.startswith("next"))
                 assert (of_csv[name] == "") is gone, (name, of_csv)
                 assert (of_parquet[name] is None) is gone, (name, of_parquet)

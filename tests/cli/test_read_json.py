@@ -40,7 +40,7 @@ def test_json_says_what_was_read(story: dict[str, Any], shared: Path) -> None:
 def test_json_has_the_shape_of_the_contract(story: dict[str, Any]) -> None:
     rows, columns = len(story["rows"]), len(story["token_ids"])
     logit = story["lenses"]["logit"]
-    for name in ("entropy", "kl", "final_rank", "next_logprob", "next_rank"):
+    for name in ("entropy", "kl", "js", "final_rank", "next_logprob", "next_rank"):
         assert [len(row) for row in logit[name]] == [columns] * rows
     for name in ("top_ids", "top_tokens", "top_logits", "top_probs"):
         assert [[len(cell) for cell in row] for row in logit[name]] == [[3] * columns] * rows

@@ -21,6 +21,7 @@ LENS_KEYS = [
     "top_probs",
     "entropy",
     "kl",
+    "js",
     "final_rank",
     "next_logprob",
     "next_rank",
@@ -76,7 +77,7 @@ def test_the_last_column_has_no_next_token() -> None:
 def test_float32_numbers_come_back_bit_by_bit_and_short() -> None:
     text = json_text(READOUT, TEXTS, SOURCE)
     logit = json.loads(text)["lenses"]["logit"]
-    for name in ("top_logits", "top_probs", "entropy", "kl"):
+    for name in ("top_logits", "top_probs", "entropy", "kl", "js"):
         back = np.array(logit[name], np.float32)
         np.testing.assert_array_equal(back, getattr(LOGIT, name))
     assert "0.1, -0.9" in text  # not 0.10000000149011612

@@ -64,7 +64,7 @@ def test_json_has_null_where_the_tuned_lens_has_no_number() -> None:
         for name in ("top_ids", "top_tokens", "top_logits", "top_probs"):
             assert tuned[name][row] == [[None, None]] * COLUMNS, name
             assert None not in [number for cell in logit[name][row] for number in cell], name
-        for name in ("entropy", "kl", "final_rank", "next_logprob", "next_rank"):
+        for name in ("entropy", "kl", "js", "final_rank", "next_logprob", "next_rank"):
             assert tuned[name][row] == [None] * COLUMNS, name
         for pin in content["pins"]:
             assert pin["tuned"]["logprob"][row] == pin["tuned"]["rank"][row] == [None] * COLUMNS

@@ -31,10 +31,10 @@ from tests.by_hand.known_readouts import (
 
 READOUT = hostile_readout()
 INTEGERS = {"row_index", "column", "token_id", "final_rank", "next_rank"}
-FLOATS = {"entropy", "kl", "next_logprob"}
+FLOATS = {"entropy", "kl", "js", "next_logprob"}
 NAMES = [
     *("lens", "row", "row_index", "column", "token", "token_id"),
-    *("entropy", "kl", "final_rank", "next_logprob", "next_rank", "crystallization"),
+    *("entropy", "kl", "js", "final_rank", "next_logprob", "next_rank", "crystallization"),
     *("top_1_id", "top_1_token", "top_1_logit", "top_1_prob"),
     *("top_2_id", "top_2_token", "top_2_logit", "top_2_prob"),
     *("pin_1_word", "pin_1_id", "pin_1_token", "pin_1_logprob", "pin_1_rank"),
@@ -60,6 +60,7 @@ def wanted() -> list[dict[str, Any]]:
                     "token_id": token,
                     "entropy": cells.entropy[at],
                     "kl": cells.kl[at],
+                    "js": cells.js[at],
                     "final_rank": cells.final_rank[at],
                     "next_logprob": None if last else cells.next_logprob[at],
                     "next_rank": None if last else cells.next_rank[at],

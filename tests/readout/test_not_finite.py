@@ -46,7 +46,7 @@ COLUMNS, VOCABULARY, PLANTED = 7, 700, 3
 PINS = (5, 60, 250)
 PROMPT, AT = f"one {LOUD}two", 4  # the column of `~`
 
-AGAINST_FINAL = {"kl", "final_rank"}
+AGAINST_FINAL = {"kl", "js", "final_rank"}
 
 Plant = Callable[[Tensor], object]
 PLANTS: dict[str, Plant] = {
@@ -106,7 +106,7 @@ def test_without_a_final_distribution_nothing_is_held_against_it(plant: Plant) -
     plant(final[PLANTED])
     cells = reduced(row, final)
     is_blank(cells, 1, PLANTED)
-    is_blank(cells, 0, PLANTED, "kl", "final_rank")
+    is_blank(cells, 0, PLANTED, *AGAINST_FINAL)
     column = np.zeros((2, COLUMNS), bool)
     column[:, PLANTED] = True
     above = column.copy()
@@ -151,6 +151,7 @@ def test_what_one_row_alone_forbids_is_endlessly_far_from_the_final_distribution
     cells = reduced(row, final)
     assert cells.kl[0, PLANTED] == np.inf
     assert (np.delete(cells.kl[0], PLANTED) < 100).all()
+    assert 0.1 < cells.js[0, PLANTED] <= np.float32(np.log(2))
     assert cells.final_rank[0, PLANTED] == VOCABULARY - 1
 
 
@@ -205,7 +206,7 @@ def test_the_cells_without_a_number_are_those_without_logits(opened: Opened, kin
         for row, column in np.argwhere(~known):
             is_blank(cells, row, column)
         for row, column in np.argwhere(known & ~known[-1]):
-            is_blank(cells, row, column, "kl", "final_rank")
+            is_blank(cells, row, column, *AGAINST_FINAL)
             assert (cells.top_ids[row, column] >= 0).all()
             assert (cells.pin_ranks[row, column] >= 0).all()
             assert np.isfinite(cells.entropy[row, column])

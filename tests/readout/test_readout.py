@@ -91,6 +91,7 @@ def test_last_row_is_the_models_own_distribution(stories15m: Model) -> None:
             atol=1e-6,
         )
         assert (cells.kl[-1] < 1e-5).all()
+        assert (cells.js[-1] == 0).all()
         assert (cells.final_rank[-1] == 0).all()
 
 

@@ -118,7 +118,7 @@ def cells_off(cells: Cells, logits: Tensor, ids: list[int], dtype: torch.dtype) 
     for rank in ("final_rank", "next_rank", "pin_ranks"):
         assert (getattr(cells, rank) >= at_least[rank]).all(), rank
         assert (getattr(cells, rank) <= at_most[rank]).all(), rank
-    names = ("entropy", "kl", "next_logprob", "pin_logprobs")
+    names = ("entropy", "kl", "js", "next_logprob", "pin_logprobs")
     return float(max(np.nanmax(np.abs(getattr(cells, name) - wanted[name])) for name in names)) / largest
 
 

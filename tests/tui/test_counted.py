@@ -20,7 +20,7 @@ async def test_the_first_token_of_a_second_prompt_does_not_count(opened: Any, te
     async with opened(OTHER, size=(180, 40)) as (app, pilot):
         panes = app.explore.panes
         await put_beside(app, pilot, text)
-        await pilot.press("v", "v", "v", "v")
+        await pilot.press("v", "v", "v", "v", "v")
         assert panes.value.key == "agree"
         left, right = (panes.grids[place(lens)] for lens in ("logit", "tuned"))
         top1 = [grid.cells.top_ids[:, :, 0] for grid in (left, right)]
@@ -28,7 +28,7 @@ async def test_the_first_token_of_a_second_prompt_does_not_count(opened: Any, te
         of_prompts = [top1[0], np.delete(top1[1], gap, axis=1)]
         shares = [100 * (of == of[-1])[:-1, 1:].mean() for of in of_prompts]
         assert panes.query_one(Legend).note == f"left {shares[0]:.0f}% yes · right {shares[1]:.0f}% yes"
-        await pilot.press("V", "V")
+        await pilot.press("V", "V", "V")
         assert panes.value.key == "kl"
         scaled = right.scaled_values
         np.testing.assert_array_equal(scaled[:, 0], right.cells.kl[:, 0 if gap.start else gap.stop])

@@ -277,13 +277,13 @@ async def test_the_legend_says_which_side_is_which(still: LenstuiApp) -> None:
         text = legend(still)
         assert text.startswith(f"KL from final: tuned − logit  tuned lower {low}−{top:.2f} ")
         assert text.endswith(f" {high}+{top:.2f} nats tuned higher")
-        await pilot.press("v")
+        await pilot.press("v", "v")
         assert legend(still).endswith("tuned higher · log scale")
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.1)
         assert legend(still).startswith("tuned lower")
         assert legend(still).endswith("tuned higher · log scale")
-        await pilot.press("V", "V", "V", "d")
+        await pilot.press("V", "V", "V", "V", "d")
         assert legend(still) == before
 
 

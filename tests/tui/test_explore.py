@@ -103,7 +103,7 @@ async def test_values_of_the_next_token_and_of_agreement(opened: Any) -> None:
     async with opened(TEXT, top_k=2) as (app, pilot):
         legend = app.explore.query_one(Legend)
         cells = {lens: cells_of(app, lens) for lens in ("logit", "tuned")}
-        await pilot.press("v", "v", "v", "v")
+        await pilot.press("v", "v", "v", "v", "v")
         shares = []
         for lens, of in cells.items():
             same = of.top_ids[:, :, 0] == of.top_ids[-1, :, 0]

@@ -34,6 +34,7 @@ def random_cells(rows: int, columns: int, seed: int) -> Cells:
         top_probs=one[..., None],
         entropy=one,
         kl=one,
+        js=one * np.float32(0.5),
         final_rank=ids[..., 0],
         next_logprob=one,
         next_rank=ids[..., 0],

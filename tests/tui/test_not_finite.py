@@ -80,7 +80,7 @@ async def test_cells_show_dashes_and_the_columns_are_named(opened: Any, loud: Pa
         assert app.explore.grids[0].read_columns == len(PROMPT)  # it is read all the same
 
 
-@pytest.mark.parametrize("key", ["kl", "rank", "agree"])
+@pytest.mark.parametrize("key", ["kl", "js", "rank", "agree"])
 async def test_nothing_is_held_against_it(opened: Any, loud: Path, key: str) -> None:
     async with opened(PROMPT, folder=loud, dtype="float16", top_k=3) as (app, pilot):
         await value(app, pilot, key)

@@ -55,6 +55,7 @@ def column(seed: int, sharpness: float) -> LastColumn:
         values={
             "entropy": (1 + far).astype(np.float32),
             "kl": far.astype(np.float32),
+            "js": (np.log(2) * far / (far + 2)).astype(np.float32),
             "final_rank": (far**2).astype(np.int32),
         },
         target_logprob=logprob,

@@ -29,6 +29,7 @@ def random_cells(rows: int, columns: int, seed: int = 0, k: int = 3) -> Cells:
         top_probs=np.sort(rng.random((rows, columns, k), np.float32))[..., ::-1].copy(),
         entropy=one,
         kl=4 * one,
+        js=one * np.float32(0.5),
         final_rank=ranks,
         next_logprob=-one,
         next_rank=ranks,
