@@ -221,7 +221,7 @@ def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> d
 
 
 def _about(value: Value, scale: Scale) -> dict[str, Any]:
-    """A value and its scale; where the numbers of the chosen cell have it, its name among them too."""
+    """What the script has to know of any value: its names, unit and scale, and whether a cell lists it."""
     return {
         "key": value.key,
         "label": value.label,

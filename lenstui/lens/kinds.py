@@ -5,8 +5,7 @@ It is light: the command line's help imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,16 +45,21 @@ def made_lens(kind: str) -> Lens | None:
     return None if known is None or known.made is None else known.made()
 
 
-@contextmanager
-def registered(kind: LensKind) -> Iterator[None]:
-    """Have one more kind of lens in the meantime, behind the others."""
-    _KINDS[kind.key] = kind
-    try:
-        yield
-    finally:
-        del _KINDS[kind.key]
-
-
 def register(kind: LensKind) -> None:
-    """Add a kind of lens, behind the others, or put it in the place of one of that name."""
+    """Add a kind of lens, behind the others.
+
+    Raises:
+        ValueError: if there is one of that name.
+    """
+    if kind.key in _KINDS:
+        raise ValueError(f"There is a kind of lens {kind.key!r} already.")
     _KINDS[kind.key] = kind
+
+
+def unregister(key: str) -> None:
+    """Take a kind of lens out again.
+
+    Raises:
+        KeyError: if there is none of that name.
+    """
+    del _KINDS[key]

@@ -41,7 +41,7 @@ class Value:
         ends: smallest and largest number that its scale tells apart, from arrays of the numbers (of whole
             prompts, column 0 first, NaN where not yet read) and a vocabulary size.
         log: the steps of its scale are even in the logarithm.
-        log_difference: those of the scale of its difference are.
+        log_difference: the steps of the scale of its difference between two lenses are so.
         low_is_bright: small numbers are the good ones and take the bright end.
         diverges: its numbers are of either sign, and 0 has the neutral colour.
         is_yes_or_no: there are no numbers but 1, yes, and 0, no.
@@ -49,8 +49,8 @@ class Value:
         stored: the name under which JSON, CSV and Parquet hold it; None where they hold it otherwise.
         brief: name in lists of a cell's numbers; empty where these leave it out, because it stands beside a
             token or with the pins.
-        spelled: name there where there is room for words; empty for the label.
-        spelled_format: one number as text there; None for `format`.
+        spelled: name in such lists where there is room for words; empty where that is the label.
+        spelled_format: one number as text in such lists; None where that is `format`.
         is_minor: lists that have no room for all leave it out before others.
         error_format: the standard error of its mean as text; None where prompt sets take no mean of it.
         option: what `--help` says behind its key, or nothing.

@@ -59,7 +59,7 @@ async def test_the_cursor_goes_up_to_it_and_both_lenses_are_told(opened: Any, sh
     async with opened(TEXT) as (app, pilot):
         await pilot.press(*["tab"] * (shown == "tuned"))
         other = "logit" if shown == "tuned" else "tuned"
-        tops = {lens: top1(grid) for lens, grid in app.explore.grids.items()}
+        tops = dict(zip(("logit", "tuned"), map(top1, app.explore.grids), strict=True))
         heard = set()
         for column in (2, 5, 9):
             for token in set(tops[shown][column]):

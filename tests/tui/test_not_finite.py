@@ -84,8 +84,7 @@ async def test_cells_show_dashes_and_the_columns_are_named(opened: Any, loud: Pa
 async def test_nothing_is_held_against_it(opened: Any, loud: Path, key: str) -> None:
     async with opened(PROMPT, folder=loud, dtype="float16", top_k=3) as (app, pilot):
         await value(app, pilot, key)
-        await pilot.press("plus")
-        for lens, grid in app.explore.grids.items():
+        for lens, grid in zip(("logit", "tuned"), app.explore.grids, strict=True):
             assert np.isnan(grid.values[:, AT]).all(), lens
             assert np.isfinite(np.delete(grid.values, AT, axis=1)).all(), lens
             assert grid.depth > 1
@@ -94,7 +93,7 @@ async def test_nothing_is_held_against_it(opened: Any, loud: Path, key: str) -> 
         assert "nan" not in words
         assert "#-" not in words
         if key == "agree":  # of what has numbers: the last row and the first column do not count
-            for lens, grid in app.explore.grids.items():
+            for lens, grid in zip(("logit", "tuned"), app.explore.grids, strict=True):
                 assert grid.cells is not None
                 top1 = np.delete(grid.cells.top_ids[:, :, 0], AT, axis=1)[:, 1:]
                 share = 100 * (top1[:-1] == top1[-1]).mean()
@@ -198,7 +197,7 @@ async def test_a_prompt_of_nothing_else(
     folder = _with_lens(overflowing(neox_folder, tmp_path_factory.mktemp("early"), EARLY))
     async with opened(LOUD * 3, folder=folder, dtype="float16") as (app, pilot):
         assert "Not a number in all 3 columns" in notes(app)
-        for lens, grid in app.explore.grids.items():
+        for lens, grid in zip(("logit", "tuned"), app.explore.grids, strict=True):
             assert grid.cells is not None
             assert (grid.cells.top_ids == NOT_A_NUMBER).all(), lens
             assert {cell_text(app, row, 1, lens) for row in range(3)} == {"–"}

@@ -15,7 +15,7 @@ from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from tests.by_hand.margin import MARGIN, margin, registered
-from tests.tui.pilots.looking import until
+from tests.tui.pilots.looking import place, until
 
 
 @pytest.mark.parametrize("size", [(200, 50), (120, 40), (80, 24)])
@@ -27,7 +27,7 @@ async def test_it_is_a_press_of_v_away(opened: Any, size: tuple[int, int]) -> No
             presses = [value.key for value in values_for(())].index("margin")
             await pilot.press("left", "left", *["v"] * presses)
             for lens in ("logit", "tuned"):
-                grid = app.explore.query_one(f"#grid-{lens}", Grid)
+                grid = app.explore.query_one(f"#grid-{place(lens)}", Grid)
                 assert grid.value is MARGIN
                 assert grid.cells is not None
                 wanted = margin(grid.cells)
@@ -35,8 +35,8 @@ async def test_it_is_a_press_of_v_away(opened: Any, size: tuple[int, int]) -> No
                 np.testing.assert_array_equal(
                     grid._cells.levels, MARGIN.scale((), 1).levels(wanted), err_msg="colours"
                 )
-                assert MARGIN.label in str(app.explore.query_one(f"#pane-{lens}", Pane).border_title)
-                view = app.explore.query_one(f"#detail-{lens}", CellView)
+                assert MARGIN.label in str(app.explore.query_one(f"#pane-{place(lens)}", Pane).border_title)
+                view = app.explore.query_one(f"#detail-{place(lens)}", CellView)
                 number = MARGIN.format(float(wanted[-1, -3]))
                 shown = re.compile(f"  (margin|{MARGIN.label}) {number}$|  margin {number}  ", re.MULTILINE)
                 await until(pilot, lambda view=view, shown=shown: shown.search(str(view.render())))

@@ -200,7 +200,7 @@ async def test_another_lens_is_refused_meanwhile(
         await pilot.press("escape", "o")
         app.request_lens(tiny_model / "lens.pt")
         await until(pilot, lambda: "in training" in notes(app))
-        assert app._work.opened.lens is None
+        assert app._work.opened.fitted == ()
 
 
 async def test_before_it_has_learned_there_is_nothing_to_keep(

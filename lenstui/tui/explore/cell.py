@@ -97,7 +97,6 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         titles = self._explore.panes.names.fitting(lambda titles: max(map(cell_len, titles)) <= room)
         for place in self._places:
             self.query_one(f"#ranking-{place}").border_title = Text(titles[place])
-        self._arrange()
 
     def list_of(self, place: int) -> TokenList:
         """The list of a side."""
@@ -174,10 +173,9 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Show all sides, or where they have no room the active one."""
+        """Where there is no room for all sides, the active one shows."""
         for place in self._places:
-            shows = not self.has_class("-narrow") or place == self._active
-            self.query_one(f"#ranking-{place}").display = shows
+            self.query_one(f"#ranking-{place}").set_class(place != self._active, "-behind")
 
 
 class ExploreCell(GridScreen):
