@@ -76,8 +76,9 @@ def begin_anew(terminal: Terminal) -> None:
     """Have the grid in front, with the first prompt alone in it."""
     to_grid(terminal)
     if "beside" in terminal.text.splitlines()[0]:
-        for key in "\t-":
-            terminal.press(key)
+        terminal.click(90, 8)  # the right side is the active one then
+        terminal.calm()
+        terminal.press("-")
         terminal.until(lambda: "beside" not in terminal.text.splitlines()[0])
     if not shows_prompt(terminal):
         terminal.press(f"i\x05\x15{PROMPT}\r")  # the old one is deleted from its end on
