@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from lenstui.export.command import read_command
 from lenstui.export.shape import Shape
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.support.atomic_file import check_place
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -37,13 +36,15 @@ def show(asked: Start, shape: Shape) -> int:
     if shape.output is not None:
         check_place(shape.output, special=True)  # before a model is loaded in vain
     with progress() as on_stage, aside():
+        from lenstui.export.reading import tiles_of
         from lenstui.opening.opened import open_model
 
         opened = open_model(asked, on_stage)
         lenses = _lenses(opened, shape)
         on_stage("reading the prompt")
         heading = _heading(opened, lenses, asked, shape)
-        tiles = _tiles(opened, lenses, heading, asked, shape)
+        pins = [pin.id for pin in heading.pins]
+        tiles = tiles_of(opened.model, lenses, heading.prompt, shape.reading, top_k=asked.top_k, pins=pins)
         # What does not need all of it at once is read on while it is written.
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
@@ -75,38 +76,27 @@ def _lenses(opened: Opened, shape: Shape) -> Sequence[Lens]:
 
 
 def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:
-    from lenstui.export.tidy import Heading
-    from lenstui.model.tokens import encode
-    from lenstui.opening.opened import source_of
+    from lenstui.export.reading import heading_of
     from lenstui.readout.generation import generate
     from lenstui.readout.pins import find_pins, words_first
-    from lenstui.readout.tiles import rows_to_read
     from lenstui.readout.values import value_named
 
-    model = opened.model
+    model, reading = opened.model, shape.reading
     assert asked.prompt is not None
-    reading = shape.reading
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
-    encoded = partial(
-        encode, model.tokenizer, asked.prompt, bos=reading.bos, chat=reading.chat, context=model.context
-    )
-    prompt = encoded()
+    prompt = reading.prompt(model, asked.prompt)
     if shape.append:
         said = tuple(generate(model, prompt.ids, count=shape.append))
-        prompt = replace(encoded(tail=said), text=asked.prompt + model.texts.join(said))
-    rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
-    source = source_of(opened, lenses)
+        text = asked.prompt + model.texts.join(said)
+        prompt = replace(reading.prompt(model, asked.prompt, tail=said), text=text)
     pins = find_pins(
         model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary
     )
-    return Heading(
-        prompt,
-        tuple(row.label for row in rows),
-        replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers),
-        words_first(pins) if value_named(shape.value).pins > 1 else pins,
-        _first(model, asked.prompt, shape.first),
-    )
+    if value_named(shape.value).pins > 1:
+        pins = words_first(pins)
+    first = _first(model, asked.prompt, shape.first)
+    return heading_of(opened, lenses, prompt, reading, pins=pins, first=first)
 
 
 def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...]:
@@ -120,26 +110,6 @@ def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...
         tokens = tuple((pin.id, model.texts[pin.id]) for pin in pins)
         sought.append(Sought(word, tokens, all(pin.whole for pin in pins)))
     return tuple(sought)
-
-
-def _tiles(
-    opened: Opened, lenses: Sequence[Lens], heading: Heading, asked: Start, shape: Shape
-) -> Iterator[Tile]:
-    from lenstui.readout.tiles import read_tiles
-
-    try:
-        yield from read_tiles(
-            opened.model,
-            heading.prompt,
-            lenses,
-            top_k=asked.top_k,
-            pins=[pin.id for pin in heading.pins],
-            rows=shape.reading.rows.of(opened.model.num_blocks),
-            final_norm=shape.reading.final_norm,
-            sublayers=shape.reading.sublayers,
-        )
-    except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error
 
 
 def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
@@ -209,10 +179,6 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
 
 
 def _value(shape: Shape, opened: Opened, heading: Heading) -> Value:
-    from lenstui.readout.values import values_for
+    from lenstui.export.reading import value_of
 
-    values = values_for([opened.model.texts[pin.id] for pin in heading.pins])
-    value = next((value for value in values if value.key == shape.value), None)
-    if value is None:  # two words that are one token
-        raise LensError(f"--value {shape.value} is of two tokens, and all words to --pin are the same one.")
-    return value
+    return value_of(shape.value, opened.model, [pin.id for pin in heading.pins])

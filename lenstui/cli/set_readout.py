@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from lenstui.model.tokens import TokenTexts
     from lenstui.opening.opened import Opened
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
-    from lenstui.readout.sets.mean_values import MeanValue
     from lenstui.readout.sets.prompts import PromptSet
 
 _STDIN = "standard input"
@@ -106,12 +104,17 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
     with progress() as on_stage:
-        from lenstui.opening.opened import open_model
+        from lenstui.export.reading import set_heading_of
+        from lenstui.opening.opened import lenses_to_read, open_model
+        from lenstui.readout.sets.cases import read_set
 
         with aside():
             opened = open_model(asked, on_stage)
-        heading = _heading(opened, shape, asked_set, prompts)
-        reading = each_aside(_read(opened, shape, asked_set, prompts))
+        lenses = lenses_to_read(opened, shape.lenses)
+        exact = asked_set.exact_targets
+        heading = set_heading_of(opened, lenses, prompts, shape.reading, exact_targets=exact)
+        read = read_set(opened.model, prompts.cases, lenses, reading=shape.reading, exact_targets=exact)
+        reading = each_aside(read)
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
@@ -123,13 +126,21 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         if not streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
         return 0
+    from lenstui.export.set_forms import SetManner, set_text
+    from lenstui.export.set_table import set_table
     from lenstui.export.set_values import mean_value
     from lenstui.opening.opened import lens_to_name
 
     cases = list(readouts)
     value = mean_value(asked_set.value, cases)
-    again = partial(set_command, heading.source, asked_set.options, lens_to_name(opened), asked)
-    _write_page(cases, heading, value, replace(shape, value=value.key), again)
+    shape = replace(shape, value=value.key)
+    if shape.format == "md":
+        command = set_command(heading.source, asked_set.options, lens_to_name(opened), asked, shape)
+        manner = SetManner(opened.model.texts, value.key, command)
+        deliver(set_text("md", cases, heading, manner), shape.output)
+    else:
+        width = shutil.get_terminal_size().columns
+        show_text(set_table(cases, heading, value, width), shape.output)
     return 0
 
 
@@ -183,41 +194,6 @@ def _open(asked: AskedSet, output: Path | None) -> PromptSet:
     return open_prompts(file)
 
 
-def _heading(opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet) -> SetHeading:
-    from lenstui.export.set_tidy import SetHeading
-    from lenstui.opening.opened import lenses_to_read, source_of
-    from lenstui.readout.cells import row_labels
-
-    model, reading = opened.model, shape.reading
-    lenses = lenses_to_read(opened, shape.lenses)
-    for reason in reading.refused(model.allowed, model.num_blocks).values():
-        raise LensError(reason)
-    labels = row_labels(model.num_blocks)
-    source = source_of(opened, lenses)
-    return SetHeading(
-        prompts=prompts.name,
-        rows=tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
-        source=replace(source, final_norm=reading.final_norm, chat=reading.chat),
-        exact_targets=asked.exact_targets,
-        skipped=prompts.skipped.count,
-    )
-
-
-def _read(
-    opened: Opened, shape: Shape, asked: AskedSet, prompts: PromptSet
-) -> Iterator[CaseReadout | FailedCase]:
-    from lenstui.opening.opened import lenses_to_read
-    from lenstui.readout.sets.cases import read_set
-
-    return read_set(
-        opened.model,
-        prompts.cases,
-        lenses_to_read(opened, shape.lenses),
-        reading=shape.reading,
-        exact_targets=asked.exact_targets,
-    )
-
-
 def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) -> Iterator[str]:
     from lenstui.opening.opened import missing_lenses
 
@@ -250,40 +226,14 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
 
 
 def _write_data(
-    readouts: Iterable[CaseReadout | FailedCase], heading: SetHeading, texts: TokenTexts, shape: Shape
+    readouts: Iterator[CaseReadout | FailedCase], heading: SetHeading, texts: TokenTexts, shape: Shape
 ) -> None:
-    from lenstui.readout.sets.cases import CaseReadout
+    """Write a form for programs, of which none has means that somebody chose."""
+    from lenstui.export.set_forms import SetManner, set_text, write_set_bytes
 
-    read = (each for each in readouts if isinstance(each, CaseReadout))
-    if shape.format == "json":
-        from lenstui.export.set_json import set_json
-
-        deliver(set_json(list(readouts), heading, texts), shape.output)
-    elif shape.format == "csv":
-        from lenstui.export.set_tidy import set_csv
-
-        deliver(set_csv(read, heading, texts), shape.output)
-    else:
-        from lenstui.export.parquet_file import write_groups
-        from lenstui.export.set_tidy import tidy_groups
-
+    manner = SetManner(texts)
+    if shape.format == "parquet":
         with nullcontext(sys.stdout.buffer) if shape.output is None else written(shape.output) as file:
-            write_groups(tidy_groups(read, heading, texts), heading.facts(), file)
-
-
-def _write_page(
-    readouts: Sequence[CaseReadout | FailedCase],
-    heading: SetHeading,
-    value: MeanValue,
-    shape: Shape,
-    command: Callable[[Shape], str],
-) -> None:
-    if shape.format == "md":
-        from lenstui.export.set_markdown import set_markdown
-
-        deliver(set_markdown(readouts, heading, value, command(shape)), shape.output)
+            write_set_bytes(readouts, heading, manner, file)
     else:
-        from lenstui.export.set_table import set_table
-
-        width = shutil.get_terminal_size().columns
-        show_text(set_table(readouts, heading, value, width), shape.output)
+        deliver(set_text(shape.format, readouts, heading, manner), shape.output)

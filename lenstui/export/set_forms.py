@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
@@ -12,7 +13,7 @@ from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.support.atomic_file import written
 from lenstui.support.errors import LensError
 
-Cases = Sequence[CaseReadout | FailedCase]
+Cases = Iterable[CaseReadout | FailedCase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,13 @@ class SetManner:
 
     Attributes:
         texts: display text of every token in the set.
-        value: key of the means that are shown by a form that shows one.
-        command: makes it again.
+        value: key of the means that are shown by a form that shows one; None for those that suit the set.
+        command: makes it again, in a form that says so.
     """
 
     texts: TokenText
-    value: str
-    command: str
+    value: str | None = None
+    command: str = ""
 
 
 def write_set(form: str, cases: Cases, heading: SetHeading, manner: SetManner, file: Path) -> None:
@@ -43,33 +44,40 @@ def write_set(form: str, cases: Cases, heading: SetHeading, manner: SetManner, f
     Raises:
         LensError: if the file cannot be written, or a form that lists readings has none.
     """
-    read = [case for case in cases if isinstance(case, CaseReadout)]
-    if form in {"csv", "parquet"} and not read:
+    cases = list(cases)
+    if form in {"csv", "parquet"} and not any(isinstance(case, CaseReadout) for case in cases):
         raise LensError("No prompt could be read: there is nothing to write in this form.")
     with written(file) as out:
         if form == "parquet":
-            from lenstui.export.parquet_file import write_groups
-            from lenstui.export.set_tidy import tidy_groups
-
-            write_groups(tidy_groups(read, heading, manner.texts), heading.facts(), out)
+            write_set_bytes(cases, heading, manner, out)
             return
-        for piece in _text(form, cases, heading, manner):
+        for piece in set_text(form, cases, heading, manner):
             out.write(piece.encode("utf-8"))
 
 
-def _text(form: str, cases: Cases, heading: SetHeading, manner: SetManner) -> Iterator[str]:
-    """A set as text, in pieces."""
+def write_set_bytes(cases: Cases, heading: SetHeading, manner: SetManner, out: IO[bytes]) -> None:
+    """Write a set as Parquet, the only form that is no text, case by case as they come."""
+    from lenstui.export.parquet_file import write_groups
+    from lenstui.export.set_tidy import tidy_groups
+
+    read = (case for case in cases if isinstance(case, CaseReadout))
+    write_groups(tidy_groups(read, heading, manner.texts), heading.facts(), out)
+
+
+def set_text(form: str, cases: Cases, heading: SetHeading, manner: SetManner) -> Iterator[str]:
+    """Yield a set as text, in pieces; CSV case by case as they come."""
     if form == "csv":
         from lenstui.export.set_tidy import set_csv
 
-        read = [case for case in cases if isinstance(case, CaseReadout)]
+        read = (case for case in cases if isinstance(case, CaseReadout))
         yield from set_csv(read, heading, manner.texts)
     elif form == "json":
         from lenstui.export.set_json import set_json
 
-        yield set_json(cases, heading, manner.texts)
+        yield set_json(list(cases), heading, manner.texts)
     else:
         from lenstui.export.set_markdown import set_markdown
         from lenstui.export.set_values import mean_value
 
+        cases = list(cases)
         yield set_markdown(cases, heading, mean_value(manner.value, cases), manner.command)

@@ -116,24 +116,15 @@ class ExportService:
 
     def _read(self, order: Order, stop: Stop) -> Iterator[None]:
         """All columns in order, as `lenstui read` reads them."""
-        from lenstui.readout.tiles import read_tiles
+        from lenstui.export.reading import tiles_of
 
         shown = self._shown(order)
         start, shape, heading = _asked(shown, order)
         request, model = shown.request, shown.opened.model
         tiles: list[Tile] = []
         columns, posted = len(shown.prompt.ids), time.monotonic()
-        reading = request.reading
-        for tile in read_tiles(
-            model,
-            shown.prompt,
-            shown.lenses,
-            top_k=start.top_k,
-            pins=request.pins,
-            rows=reading.rows.of(model.num_blocks),
-            final_norm=reading.final_norm,
-            sublayers=reading.sublayers,
-        ):
+        top_k, pins = start.top_k, request.pins
+        for tile in tiles_of(model, shown.lenses, shown.prompt, request.reading, top_k=top_k, pins=pins):
             if stop():
                 return
             tiles.append(tile)
@@ -225,10 +216,8 @@ def _until(stop: Stop, tiles: Iterable[Tile]) -> Iterator[Tile]:
 
 def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     """What `lenstui read` would be asked for, and what it would say above the readout."""
-    from lenstui.export.tidy import Heading
-    from lenstui.opening.opened import source_of
+    from lenstui.export.reading import heading_of
     from lenstui.readout.pins import pins_of
-    from lenstui.readout.tiles import rows_to_read
 
     model, shape, reading = shown.opened.model, order.shape, shown.request.reading
     value = _value(shown, order)
@@ -236,17 +225,14 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     pins = pins_of(model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1)
     if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
         pins = ()
-    source = source_of(shown.opened, shown.lenses)
-    source = replace(source, final_norm=reading.final_norm, chat=reading.chat, sublayers=reading.sublayers)
+    heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
     if shown.in_training:
-        lenses = tuple(replace(each, file=each.file or IN_TRAINING) for each in source.lenses)
-        source = replace(source, lenses=lenses)
+        lenses = tuple(replace(each, file=each.file or IN_TRAINING) for each in heading.source.lenses)
+        heading = replace(heading, source=replace(heading.source, lenses=lenses))
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
     words = tuple(dict.fromkeys(pin.word for pin in pins))
     shape = replace(shape, reading=reading, pins=words, diff=_shows_difference(shown, order))
-    rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
-    labels = tuple(row.label for row in rows)
-    return replace(order.start, top_k=top_k), shape, Heading(shown.prompt, labels, source, pins)
+    return replace(order.start, top_k=top_k), shape, heading
 
 
 def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> Manner:
@@ -263,10 +249,9 @@ def _shows_difference(shown: Shown, order: Order) -> bool:
 
 def _value(shown: Shown, order: Order) -> Value:
     """What colours the cells, by the names of the pins."""
-    from lenstui.readout.values import values_for
+    from lenstui.export.reading import value_of
 
-    values = values_for([shown.opened.model.texts[token] for token in shown.request.pins])
-    return next(value for value in values if value.key == order.shape.value)
+    return value_of(order.shape.value, shown.opened.model, shown.request.pins)
 
 
 def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:

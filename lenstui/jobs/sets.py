@@ -244,25 +244,15 @@ def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
 
 
 def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tuple[str, ...]) -> SetSource:
-    from lenstui.export.set_tidy import SetHeading
+    from lenstui.export.reading import set_heading_of
     from lenstui.lens.lens import lens_keys
-    from lenstui.opening.opened import lens_to_name, source_of
-    from lenstui.readout.cells import row_labels
+    from lenstui.opening.opened import lens_to_name
 
-    model, reading = opened.model, request.reading
-    for reason in reading.refused(model.allowed, model.num_blocks).values():
-        raise LensError(reason)
-    labels = row_labels(model.num_blocks)
-    source = source_of(opened, opened.lenses)
-    named = source.model
-    if Path(named).is_dir():  # so that it is found from everywhere
-        named = str(Path(named).absolute())
-    heading = SetHeading(
-        prompts=prompts.name,
-        rows=tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
-        source=replace(source, model=named, final_norm=reading.final_norm, chat=reading.chat),
-        skipped=prompts.skipped.count,
-    )
+    reading = request.reading
+    heading = set_heading_of(opened, opened.lenses, prompts, reading)
+    if Path(heading.source.model).is_dir():  # so that it is found from everywhere
+        model = str(Path(heading.source.model).absolute())
+        heading = replace(heading, source=replace(heading.source, model=model))
     no_command = None
     if opened.fitted and (opened.lens_file is None or not opened.lens_file.exists()):
         no_command = LENS_IN_NO_FILE

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lenstui.model.hub import Choice, DownloadProgress
     from lenstui.model.load import Model
     from lenstui.opening.source import Source
+    from lenstui.readout.reading import Reading
 
 BUNDLED_LENS = "bundled.pt"
 DOWNLOADING = "downloading"  # the stage begins so
@@ -178,12 +179,13 @@ def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]
             yield f"There is no {kind} lens for {opened.model.name}: only the {shown} lens is shown."
 
 
-def source_of(opened: Opened, lenses: Sequence[Lens]) -> Source:
+def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = None) -> Source:
     """Return where numbers come from.
 
     Args:
         opened: the model they were read from.
         lenses: through which.
+        reading: how a prompt was read; None where that is as by default.
     """
     import torch
     import transformers
@@ -202,6 +204,9 @@ def source_of(opened: Opened, lenses: Sequence[Lens]) -> Source:
         revision=model.revision,
         dtype=model.dtype_name,
         lenses=files,
+        final_norm=reading is None or reading.final_norm,
+        chat=reading is not None and reading.chat,
+        sublayers=reading is not None and reading.sublayers,
         wiring=tuple(check.worst for check in model.wiring),
         device=str(model.device),
         versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),

@@ -15,7 +15,7 @@ from lenstui.model.rows import RowChoice
 from lenstui.readout.reading import Reading
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.screen import PromptSets
-from lenstui.tui.prompt_sets.view import SORT_COLUMNS, SetView
+from lenstui.tui.prompt_sets.view import SetView, sort_columns
 from tests.tui.pilots.looking import until
 from tests.tui.pilots.prompt_sets_pilot import (
     CASES,
@@ -107,7 +107,7 @@ async def test_without_a_tuned_lens_there_is_one_column_less(opened: Any, file: 
         assert [len(case.line.settles) for case in table(app).shown] == [1, 0, 1, 1, 1]
         assert set(app.screen.query_one(SetPlot).curves) == {"logit"}
         await pilot.press("C")
-        assert screen_of(app).view.column == len(SORT_COLUMNS) - 2
+        assert screen_of(app).view.column == len(sort_columns(["logit"])) - 1
 
 
 async def test_with_some_rows_nothing_settles(opened: Any, file: Path) -> None:
@@ -140,7 +140,8 @@ async def test_sorting_by_every_column(opened: Any, file: Path) -> None:
             lambda line: line.settles[1],
         ]
         for column, key in enumerate(wanted):
-            assert SORT_COLUMNS[column].name in str(screen_of(app).query_one("#set-list").border_subtitle)
+            by = str(screen_of(app).query_one("#set-list").border_subtitle)
+            assert sort_columns(["logit", "tuned"])[column].name in by
             has_number = [
                 line
                 for line in lines
@@ -153,7 +154,7 @@ async def test_sorting_by_every_column(opened: Any, file: Path) -> None:
             await pilot.press("c")
         assert screen_of(app).view == SetView()
         await pilot.press("C")
-        assert screen_of(app).view.column == len(SORT_COLUMNS) - 1
+        assert screen_of(app).view.column == len(sort_columns(["logit", "tuned"])) - 1
 
 
 async def test_what_is_highlighted_stays_so(opened: Any, file: Path) -> None:

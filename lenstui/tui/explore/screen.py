@@ -286,7 +286,7 @@ class Explore(
                 panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
         if not kept:
             panes.rescale()
-        if self._leave_prompt and not self._is_at_prompt:
+        if (self._leave_prompt and not self._is_at_prompt) or isinstance(self.focused, Grid):
             panes.focus_grid()
 
     def on_tile_read(self, message: TileRead) -> None:

@@ -1,8 +1,9 @@
-"""Means over the prompts that are shown, by row, for both lenses."""
+"""Means over the prompts that are shown, by row, for every lens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.means import SetMeans
 
 _Array = npt.NDArray[np.float64]
-_COLOURS = {"logit": "accent", "tuned": "primary"}  # of the theme
-_BESIDE = {"logit": -0.04, "tuned": 0.04}  # of a row, so that no bar hides another
-_MARKS = {"logit": "○", "tuned": "●"}
+# Of the lenses in their order: a colour of the theme, and a mark.
+_LOOKS = (("accent", "○"), ("primary", "●"), ("secondary", "◆"), ("warning", "△"), ("success", "▲"))
+_APART = 0.08  # of a row, so that no bar of an error hides another
 
 
 class SetPlot(Plot):
-    """One kind of mean by row, for both lenses."""
+    """One kind of mean by row, for every lens."""
 
     DEFAULT_CSS = """
     SetPlot {
@@ -54,7 +55,7 @@ class SetPlot(Plot):
         n = 0 if means is None else means.n_target if value.of_target else means.n
         self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *about]))
         self.curves = {name: value.of(lens) for name, lens in means.lenses.items()} if means and n else {}
-        keys = [f"{_MARKS[name]} {name}" for name in self.curves]
+        keys = [f"{mark} {name}" for name, (_, mark) in zip(self.curves, cycle(_LOOKS), strict=False)]
         if any(error is not None and np.isfinite(error).any() for _, error in self.curves.values()):
             keys.append("bars: ± standard error")
         self.border_subtitle = " · ".join(keys)
@@ -64,16 +65,19 @@ class SetPlot(Plot):
         self.clear()
         axis = self._axis_of(value)
         self.scale(rows, axis if self.curves else None)
-        for name, (mean, error) in self.curves.items():
-            colour, height = rich_colour(self.app, _COLOURS[name]), axis.height(mean)
+        middle = (len(self.curves) - 1) / 2
+        for lens, ((mean, error), (colour_name, mark)) in enumerate(
+            zip(self.curves.values(), cycle(_LOOKS), strict=False)
+        ):
+            colour, height = rich_colour(self.app, colour_name), axis.height(mean)
             places = np.flatnonzero(np.isfinite(height))
             if error is not None:
                 for place in places[np.isfinite(error[places])].tolist():
                     ends = [mean[place] - error[place], mean[place] + error[place]]
-                    beside = place + _BESIDE[name]
+                    beside = place + _APART * (lens - middle)
                     self.plot([beside, beside], ends, line_style=colour, hires_mode=HiResMode.BRAILLE)
             self.plot(places, height[places], line_style=colour, hires_mode=HiResMode.BRAILLE)
-            self.scatter(places, height[places], marker=_MARKS[name], marker_style=colour)
+            self.scatter(places, height[places], marker=mark, marker_style=colour)
         if self.size:
             self.render()  # now: while it is painted would have it painted twice
 

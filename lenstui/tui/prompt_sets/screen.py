@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ from lenstui.tui.prompt_sets.export import SetExport
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.reading import SetRun
 from lenstui.tui.prompt_sets.table import SetTable
-from lenstui.tui.prompt_sets.view import SORT_COLUMNS, SetView
+from lenstui.tui.prompt_sets.view import SetView, sort_columns
 from lenstui.tui.shared.status_bar import StatusBar, short_name
 from lenstui.tui.shared.still_input import ONE_LINE, StillInput
 
@@ -173,7 +174,8 @@ class PromptSets(SetExport):
             parts += [short_name(run.source.heading.source.model)] if run.is_stale else []
         part = self.query_one("#set-list")
         part.border_title = Text.assemble(" · ".join(parts), (f" · {mark}" if mark else "", "bold"))
-        by = SORT_COLUMNS[self._view.column].name
+        columns = sort_columns(_lenses(run))
+        by = columns[min(self._view.column, len(columns) - 1)].name  # of fewer lenses than before
         part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
 
     def _counts_shown(self) -> list[str]:
@@ -214,8 +216,7 @@ class PromptSets(SetExport):
     def action_sort(self, step: int) -> None:
         """By another column."""
         if (run := self._with_cases()) is not None:
-            lenses = 1 if run.source is None else len(run.source.lenses)
-            columns = len(SORT_COLUMNS) - 2 + lenses
+            columns = len(sort_columns(_lenses(run)))
             self._look(replace(self._view, column=(self._view.column + step) % columns))
 
     def action_reverse(self) -> None:
@@ -335,3 +336,8 @@ class PromptSets(SetExport):
         else:
             return case
         return None
+
+
+def _lenses(run: SetRun | None) -> Sequence[str]:
+    """The keys of the lenses that a set is read through; none while that is not known."""
+    return () if run is None or run.source is None else run.source.lenses

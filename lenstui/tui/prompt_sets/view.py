@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lenstui.jobs.set_messages import CaseLine, ReadCase
+from lenstui.lens.names import lens_title
 
 Key = Any  # all words, or all numbers; None goes last, whichever way it is sorted
 
@@ -24,12 +25,8 @@ class SortColumn:
     key: Callable[[CaseLine], Key]
 
 
-def _settles(place: int) -> Callable[[CaseLine], Key]:
-    return lambda line: line.settles[place] if place < len(line.settles) else None
-
-
-# In the order of the table. The last two are there as far as the lenses are.
-SORT_COLUMNS = (
+# In the order of the table.
+_SAME_FOR_ALL_LENSES = (
     SortColumn("number", lambda line: line.number),
     SortColumn("prompt", lambda line: line.prompt),
     SortColumn("final token", lambda line: line.final or None),
@@ -37,9 +34,25 @@ SORT_COLUMNS = (
     SortColumn("target", lambda line: line.target or None),
     SortColumn("target's probability", lambda line: line.target_prob),
     SortColumn("target's rank", lambda line: line.target_rank),
-    SortColumn("row where the logit lens settles", _settles(0)),
-    SortColumn("row where the tuned lens settles", _settles(1)),
 )
+
+
+def sort_columns(lenses: Sequence[str]) -> tuple[SortColumn, ...]:
+    """Return the columns of the table, of which each lens has one, by its key."""
+    settled = (
+        SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
+        for place, key in enumerate(lenses)
+    )
+    return (*_SAME_FOR_ALL_LENSES, *settled)
+
+
+def _settles(place: int) -> Callable[[CaseLine], Key]:
+    return lambda line: line.settles[place] if place < len(line.settles) else None
+
+
+def _key_of(column: int) -> Callable[[CaseLine], Key]:
+    of_lens = column - len(_SAME_FOR_ALL_LENSES)
+    return _SAME_FOR_ALL_LENSES[column].key if of_lens < 0 else _settles(of_lens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ class SetView:
         """The cases that are shown, in order; those that cannot be read, or have no such number, last."""
         words = self.words.casefold().split()
         shown = [case for case in cases if self._has(case.line, words)]
-        key = SORT_COLUMNS[self.column].key
+        key = _key_of(self.column)
         with_key = [(found, case) for case in shown if (found := key(case.line)) is not None]
         without = [case for case in shown if key(case.line) is None]
         with_key.sort(key=lambda pair: pair[0], reverse=self.descending)  # stable both ways

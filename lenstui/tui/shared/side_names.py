@@ -34,7 +34,7 @@ class SideNames:
         """Return names by which the sides are told apart: their lenses', or else their places'."""
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
-        if all(side.is_own for side in sides):
+        if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
             lenses = tuple(f"{side.kind} lens" for side in sides)
             return cls(tuple(side.kind for side in sides), lenses, tuple((lens,) for lens in lenses))
         names = told_apart(sides)
