@@ -125,7 +125,7 @@ def _parser() -> Parser:
     output.add_argument(
         "--diff",
         action="store_true",
-        help="show the tuned lens minus the logit lens, in a table, Markdown, HTML or SVG",
+        help="show the second lens minus the first, in a table, Markdown, HTML or SVG",
     )
     output.add_argument(
         "--no-final-norm",

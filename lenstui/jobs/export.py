@@ -226,8 +226,11 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
         pins = ()
     heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
-    if shown.in_training:
-        lenses = tuple(replace(each, file=each.file or IN_TRAINING) for each in heading.source.lenses)
+    if shown.in_training is not None:
+        lenses = tuple(
+            replace(each, file=IN_TRAINING) if each.kind == shown.in_training else each
+            for each in heading.source.lenses
+        )
         heading = replace(heading, source=replace(heading.source, lenses=lenses))
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
     words = tuple(dict.fromkeys(pin.word for pin in pins))
@@ -275,7 +278,7 @@ def _no_command(shown: Shown) -> str | None:
     """Why no command reads the same, if none does."""
 
     opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
-    if shown.in_training:
+    if shown.in_training is not None:
         return "No command reads the same: the lens is still in training, and in no file."
     fitted = [lens for lens in shown.lenses if made_lens(lens.kind) is None]
     if len({lens.kind for lens in shown.lenses}) < len(shown.lenses):

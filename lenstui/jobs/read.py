@@ -48,14 +48,14 @@ class Shown:
     Attributes:
         opened: the open model.
         lenses: what the sides are read through.
-        in_training: one of these lenses is the one in training.
+        in_training: of which kind of lens the one that is read is still in training; None for none.
         prompt: as the model reads it.
         request: what was asked for.
     """
 
     opened: Opened
     lenses: tuple[Lens, ...]
-    in_training: bool
+    in_training: str | None
     prompt: Prompt
     request: ReadRequest
 
@@ -101,7 +101,8 @@ class ReadJobs:
         ]
         chosen = [of_sides[place] for place in (places or range(len(of_sides)))]
         lenses = tuple(lens for lens in chosen if lens is not None)
-        in_training = training is not None and any(lens.kind == training.kind for lens in lenses)
+        kinds = {lens.kind for lens in lenses}
+        in_training = training.kind if training is not None and training.kind in kinds else None
         return Shown(opened, lenses, in_training, self.prompt(request), request)
 
     def read(self, request: ReadRequest, stop: Stop) -> None:

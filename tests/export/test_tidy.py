@@ -229,7 +229,7 @@ def test_parquet_says_where_it_comes_from() -> None:
         "revision": HOSTILE_SOURCE.revision,
         "dtype": "float32",
         "lens": HOSTILE_SOURCE.lens,
-        "lens_files": {},
+        "lens_files": {each.key: each.facts for each in HOSTILE_SOURCE.lenses},
         "device": "cpu",
         "versions": {"torch": "1.2", "transformers": "3.4"},
         "final_norm": True,

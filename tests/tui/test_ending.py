@@ -86,7 +86,8 @@ def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Pa
 
 
 STUCK = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 sys.path[:0] = [{root!r}]
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
