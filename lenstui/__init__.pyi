@@ -8,6 +8,8 @@ from lenstui.fitting.options import preset as preset
 from lenstui.lens.formats.library import save_library_folder as save_library_folder
 from lenstui.lens.formats.own import open_lens as open_lens
 from lenstui.lens.formats.own import save_lens as save_lens
+from lenstui.lens.lens import Lens as Lens
+from lenstui.lens.logit import LogitLens as LogitLens
 from lenstui.lens.tuned import TunedLens as TunedLens
 from lenstui.model.load import Model as Model
 from lenstui.model.load import load as load

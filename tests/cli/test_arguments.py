@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
         "    try: main(words)\n"
         "    except SystemExit: pass\n"
         "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
-        "    heavy -= {'numpy'} if words == ['--version'] else set()  # entries of the list of values need it\n"
+        "    heavy -= {'numpy'} if words == ['--version'] else set()  # the values need it\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
