@@ -24,7 +24,7 @@ _GAP = "  "
 _WIDEST_TOKEN = 12  # terminal cells
 _LEAST_PROMPT = 16
 
-_CAPTION = "probability and rank are final · logit, tuned: the row where its top-1 settles"
+_CAPTION = "probability and rank are final · {}: the row where its top-1 settles"
 _UNSETTLED = f"{_CAPTION}, {NONE}: known only with all rows read"
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
@@ -43,7 +43,8 @@ def set_table(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
-    parts = [*_cases(readouts, heading, lenses, width), Text(caption, "dim"), Text()]
+    said = Text(caption.format(", ".join(lenses)), "dim") if lenses else Text()
+    parts = [*_cases(readouts, heading, lenses, width), said, Text()]
     columns = columns_of(readouts, value)
     for name in lenses:
         parts.append(Text(f"{lens_title(name)} · {value.label}", style="bold"))
