@@ -1,7 +1,7 @@
 """The order in which the parts of Explore hear of a message.
 
-Textual calls a handler in every class of the order of bases, decorated ones first, and this order decides what
-happens: what has been read is laid out before it is said how it was read.
+Textual calls a handler in every class of the order of bases, decorated ones first, and this order decides
+what happens: what has been read is laid out before it is said how it was read.
 """
 
 from __future__ import annotations
