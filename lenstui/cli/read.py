@@ -236,8 +236,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of both lenses")
-    if given.diff and given.lenses is not None:
-        parser.error("--diff is of both lenses: leave --lenses out")
+    if given.diff and given.lenses is not None and len(given.lenses) != 2:
+        parser.error("--diff is of two lenses: name two with --lenses, or leave it out")
     only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)
     if given.sublayers and (given.diff or only_fitted):
         parser.error("--sublayers is of the logit lens, as no tuned lens is fitted for them: leave one out")
@@ -264,7 +264,7 @@ def _lenses(text: str) -> tuple[str, ...]:
     names, kinds = text.split(","), [kind.key for kind in lens_kinds()]
     if unknown := [name for name in names if name not in kinds]:
         raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
-    return tuple(kind for kind in kinds if kind in names)
+    return tuple(dict.fromkeys(names))
 
 
 def _rows(text: str) -> Runs:

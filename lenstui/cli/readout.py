@@ -66,12 +66,12 @@ def _noting(tiles: Iterator[Tile], not_numbers: list[int]) -> Iterator[Tile]:
 
 def _lenses(opened: Opened, shape: Shape) -> Sequence[Lens]:
     """The lenses that are to be read; of a difference there are two, the second minus the first."""
-    from lenstui.lens.kinds import lens_kinds
+    from lenstui.lens.kinds import first_kinds
     from lenstui.opening.opened import lenses_to_read
 
     kinds = shape.lenses
     if shape.diff and kinds is None:
-        kinds = tuple(kind.key for kind in lens_kinds()[:2])
+        kinds = first_kinds()
     return lenses_to_read(opened, kinds, all_of_them=shape.diff)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from lenstui.lens.lens import Lens
+from lenstui.lens.lens import Lens, lenses_for
+from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
 from lenstui.readout.cells import Cells, agreement
@@ -67,11 +68,12 @@ def evaluate(
     Raises:
         LensError: if there is no block at all.
     """
+    lenses = lenses_for(model, with_logit_lens(lens))  # once, not for each block
     sums: dict[str, list[Sums]] = {}  # of each block, [5, rows]
     lengths: list[int] = []
     for block in blocks:
         of_block: dict[str, Sums] = {}
-        for tile in read_tiles(model, Prompt("", tuple(block.tolist())), lens, top_k=1):
+        for tile in read_tiles(model, Prompt("", tuple(block.tolist())), lenses, top_k=1):
             has_next = np.arange(tile.start, tile.stop) < len(block) - 1
             for name, cells in tile.lenses.items():
                 of_block[name] = of_block.get(name, 0) + _sums(cells, has_next)

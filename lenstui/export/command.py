@@ -88,8 +88,8 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words += ["--lens", str(lens_file)]
     if shape.lenses is not None:
         words += ["--lenses", ",".join(shape.lenses)]
-    elif not source.lenses:
-        words += ["--lenses", LOGIT]
+    elif not source.lenses:  # by then there may be one
+        words += ["--lenses", ",".join(source.kinds or (LOGIT,))]
     words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
     words += ["--device", asked.device] if asked.device != "auto" else []
     words += ["--device-map", asked.device_map] if asked.device_map else []

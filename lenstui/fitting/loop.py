@@ -15,7 +15,8 @@ from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_k
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
-from lenstui.lens.tuned import TunedLens, untrained_lens
+from lenstui.lens.lens import Lens
+from lenstui.lens.logit import LogitLens
 from lenstui.model.head import LinearHead
 from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
@@ -145,8 +146,7 @@ def _rows(values: Tensor | None) -> FloatArray | None:
 
 
 def _measure_logit_lens(fit: Fit) -> Work:
-    lens = untrained_lens(fit.model.num_blocks, fit.model.d_model).to(fit.model.device)
-    fit.state.logit_lens_kl, _ = yield from _held_out_kl(fit, lens, 1)
+    fit.state.logit_lens_kl, _ = yield from _held_out_kl(fit, LogitLens(), 1)
 
 
 def _measure(fit: Fit, one_in: int = 1) -> Work:
@@ -155,7 +155,7 @@ def _measure(fit: Fit, one_in: int = 1) -> Work:
     fit.state.measured_step = fit.state.step
 
 
-def _held_out_kl(fit: Fit, lens: TunedLens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
+def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
     """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`.
 
     Columns whose logits are not finite are in no mean; where none is left, it is NaN.

@@ -22,7 +22,7 @@ from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
 from lenstui.jobs.failures import told
 from lenstui.jobs.model_thread import POST_EVERY, ModelThread, Stop
 from lenstui.jobs.read import ReadJobs, Shown
-from lenstui.lens.kinds import made_lens
+from lenstui.lens.kinds import first_kinds, made_lens
 from lenstui.readout.cells import Tile
 from lenstui.support.errors import LensError
 from lenstui.support.paths import made
@@ -265,7 +265,7 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     if reason := _no_command(shown):
         return f"# {reason}"
     kinds = tuple(lens.kind for lens in shown.lenses)
-    if set(kinds) != {lens.kind for lens in shown.opened.lenses}:
+    if kinds != (first_kinds() if shape.diff else tuple(lens.kind for lens in shown.opened.lenses)):
         shape = replace(shape, lenses=kinds)
     lens = lens_to_name(shown.opened) if heading.source.lenses else None
     source = heading.source
@@ -280,6 +280,8 @@ def _no_command(shown: Shown) -> str | None:
     opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
     if shown.in_training is not None:
         return "No command reads the same: the lens is still in training, and in no file."
+    if shown.has_others:
+        return "No command reads the same: other models or prompts are on screen."
     fitted = [lens for lens in shown.lenses if made_lens(lens.kind) is None]
     if len({lens.kind for lens in shown.lenses}) < len(shown.lenses):
         return "No command reads the same: two lenses of one kind are on screen."

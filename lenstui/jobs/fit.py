@@ -59,8 +59,12 @@ class FitJobs:
         self._running: _Running | None = None
 
     def lens(self) -> TunedLens | None:
-        """A copy of the lens as the fit has it now; None while nothing is fitted."""
+        """Return a copy of the lens as the fit has it now; None while nothing is fitted."""
         return None if self._running is None else self._running.driver.fit.state.lens()
+
+    def is_running(self) -> bool:
+        """Return whether a lens is being fitted."""
+        return self._running is not None
 
     # ── the jobs ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,9 +119,9 @@ class FitJobs:
     def discard(self, stop: Stop) -> None:
         """Drop the fit and its checkpoint."""
         if self._running is not None:
-            self._remove_checkpoint()
+            trouble = self._remove_checkpoint()
             self.release()
-            self._say(Phase.DISCARDED, trouble=None)
+            self._say(Phase.DISCARDED, trouble=trouble)
             self._running = None
 
     def write_checkpoint(self) -> CheckpointWritten:
@@ -171,12 +175,14 @@ class FitJobs:
             text = f"{text} What was learned is in {driver.checkpoint_file}."
         self._say(Phase.PAUSED, trouble=f"{text} space tries again, s keeps it, x discards it.")
 
-    def _remove_checkpoint(self) -> None:
+    def _remove_checkpoint(self) -> str | None:
+        """Remove the checkpoint; return why it cannot be removed, or None."""
         assert self._running is not None
         try:
             self._running.driver.remove_checkpoint()
         except OSError as error:
-            self._say(trouble=f"The checkpoint cannot be removed: {error}")
+            return f"The checkpoint cannot be removed: {error}"
+        return None
 
     def _keep(self) -> None:
         """Save the lens, and put it to use whether that worked or not."""
@@ -187,11 +193,11 @@ class FitJobs:
         except Exception as error:  # no memory for a copy: it can be tried again
             self._fail(f"The lens could not be kept. {told(error)}")
             return
-        if not kept.errors:
-            self._remove_checkpoint()
+        trouble = _not_in_its_place(kept) if kept.errors else self._remove_checkpoint()
         self.release()
         self._put_to_use(kept.lens, kept.file)
-        self._say(Phase.KEPT, path=kept.file, trouble=_not_in_its_place(kept) or running.status.trouble)
+        trouble = trouble or running.status.trouble
+        self._say(Phase.KEPT, path=kept.file, trouble=trouble)
         self._running = None
 
 

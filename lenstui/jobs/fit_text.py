@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from textual.message import Message
 
@@ -43,7 +44,7 @@ class _LastText:
     """The text that was read last, with the request and the model that it was read for."""
 
     request: FitRequest
-    model: Model
+    model: ref[Model]  # so that a model that is closed does not stay in memory
     text: FitText
 
 
@@ -155,11 +156,11 @@ class FitTextJobs:
         from lenstui.fitting.fit import read_text
 
         last = self._last
-        if last is not None and last.request == request and last.model is model:
+        if last is not None and last.request == request and last.model() is model:
             return last.text
         self._last = None  # so that no two texts are in memory
         text = read_text(model, _plan(request), stop)
-        self._last = _LastText(request, model, text)
+        self._last = _LastText(request, ref(model), text)
         return text
 
 

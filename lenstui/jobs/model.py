@@ -1,4 +1,4 @@
-"""The jobs of the model thread that change what is open: a model, its lens. (Prompts: `read_work`.)
+"""The jobs of the model thread that change what is open: a model, its lenses, the sides.
 
 Torch is imported here, inside them.
 """
@@ -49,20 +49,21 @@ class ModelJobs:
             post: takes the messages.
         """
         self._post = post
-        self._opened: Opened | None = None
         self.sides: Sides | None = None  # what the panes show; None while no model is open
         self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
+        self._is_training: Callable[[], bool] = lambda: False
 
     @property
     def opened(self) -> Opened | None:
         """What is open just now; itself never changed. The only part that other threads may ask for."""
-        return self._opened
+        sides = self.sides  # which another thread may change meanwhile
+        return None if sides is None else sides.opened
 
     @property
     def described(self) -> OpenModel:
         """The open model, with what is on the sides."""
-        assert self._opened is not None and self.sides is not None
-        described = _describe(self._opened)
+        assert self.sides is not None
+        described = _describe(self.sides.opened)
         return replace(
             described,
             sides=self.sides.facts,
@@ -88,7 +89,7 @@ class ModelJobs:
 
     def _change(self, opened: Opened) -> None:
         """Have another model open. What is on the other sides stays there if it can."""
-        self._opened, remarks = opened, list[str]()
+        remarks: list[str] = []
         if self.sides is None:
             self.sides = Sides.of(opened)
         else:
@@ -101,9 +102,21 @@ class ModelJobs:
     def _say_stage(self, stage: str) -> None:
         self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
 
-    def prefer(self, lens_in_training: Callable[[], TunedLens | None]) -> None:
-        """While `lens_in_training` has one, prompts are read through it instead of the lens in use."""
-        self._lens_in_training = lens_in_training
+    def prefer(
+        self, lens_in_training: Callable[[], TunedLens | None], is_training: Callable[[], bool]
+    ) -> None:
+        """Read prompts through the lens in training instead of the lens in use, while there is one.
+
+        Args:
+            lens_in_training: returns a copy of it, or None.
+            is_training: returns whether there is one, which takes no copy.
+        """
+        self._lens_in_training, self._is_training = lens_in_training, is_training
+
+    @property
+    def kind_in_training(self) -> str | None:
+        """The kind of the lens that is fitted to the open model just now, if any."""
+        return TUNED if self._is_training() else None
 
     @property
     def lens_in_training(self) -> TunedLens | None:
@@ -126,19 +139,19 @@ class ModelJobs:
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was made for it."""
-        assert self._opened is not None
-        self._use(self._opened.using(replace(lens, file=file)))
+        assert self.opened is not None
+        self._use(self.opened.using(replace(lens, file=file)))
 
     def _use(self, opened: Opened) -> None:
         """Have another lens in use, on all sides that are read through the one in use."""
         assert self.sides is not None
-        self._opened = opened
         self.sides = self.sides.using(opened)
         self._post(LensOpened(self.described))
 
     def open_lens(self, path: Path, stop: Stop) -> None:
         """Give the open model another lens. A failure leaves the one before as it was."""
-        if self._opened is None:
+        opened = self.opened
+        if opened is None:
             self._post(LensRefused("No model is open: a lens needs one."))
             return
         from lenstui.lens.compatibility import fit_warning
@@ -146,14 +159,15 @@ class ModelJobs:
 
         with told(lambda text: self._post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
-            warning = fit_warning(lens, self._opened.model)
+            warning = fit_warning(lens, opened.model)
             if not stop():
-                self._use(self._opened.using(lens, warning))
+                self._use(opened.using(lens, warning))
 
     def save_lens(self, path: Path, as_folder: bool) -> None:
         """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""
-        lens = None if self._opened is None else self._opened.lens(TUNED)
-        if self._opened is None or lens is None:
+        opened = self.opened
+        lens = None if opened is None else opened.lens(TUNED)
+        if opened is None or lens is None:
             self._post(LensNotSaved("No lens is in use: there is nothing to save."))
             return
         from lenstui.lens.compatibility import marked
@@ -165,7 +179,7 @@ class ModelJobs:
             assert isinstance(lens, TunedLens)
             remark = None
             if as_folder:
-                lens, remark = marked(lens, self._opened.model)
+                lens, remark = marked(lens, opened.model)
                 save_library_folder(lens, path)
             else:
                 save_lens(lens, path)

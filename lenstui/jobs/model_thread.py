@@ -25,7 +25,6 @@ Work = Callable[[Stop], Iterator[None] | None]
 class _Job:
     priority: int
     serial: int
-    kind: str = field(compare=False)
     work: Work = field(compare=False)
     steps: Iterator[None] | None = field(compare=False, default=None)
     stopped: threading.Event = field(compare=False, default_factory=threading.Event)
@@ -47,13 +46,14 @@ class ModelThread:
         self._thread = threading.Thread(target=self._run, name="lenstui-model", daemon=True)
         self._lock = threading.Lock()
 
-    def submit(self, kind: str, work: Work, *, priority: int = 0) -> None:
-        """Queue `work`; a lower `priority` goes first."""
+    def submit(self, kind: str | None, work: Work, *, priority: int = 0) -> None:
+        """Queue `work`; a lower `priority` goes first. A job of no kind stops none, and none stops it."""
         with self._lock:
-            job = _Job(priority, next(self._serials), kind, work)
-            if kind in self._newest:
-                self._newest[kind].stopped.set()
-            self._newest[kind] = job
+            job = _Job(priority, next(self._serials), work)
+            if kind is not None:
+                if kind in self._newest:
+                    self._newest[kind].stopped.set()
+                self._newest[kind] = job
             self._jobs.put(job)
             if not self._thread.is_alive():
                 self._thread.start()

@@ -6,7 +6,7 @@ Torch is imported here, inside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,9 +27,10 @@ from lenstui.jobs.messages import (
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.model_thread import Stop
 from lenstui.jobs.read_request import Generation, ReadRequest
+from lenstui.lens.kinds import made_lens
 from lenstui.opening.opened import Opened
+from lenstui.opening.side_facts import are_of_one_prompt
 from lenstui.opening.side_reading import SideTile, side_gaps, side_prompts, side_tiles
-from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import spread
 from lenstui.support.errors import LensError
 
@@ -47,10 +48,11 @@ class Shown:
 
     Attributes:
         opened: the open model.
-        lenses: what the sides are read through.
+        lenses: what the sides of the open model are read through, each once.
         in_training: of which kind of lens the one that is read is still in training; None for none.
         prompt: as the model reads it.
         request: what was asked for.
+        has_others: other models or prompts are on screen, too.
     """
 
     opened: Opened
@@ -58,6 +60,7 @@ class Shown:
     in_training: str | None
     prompt: Prompt
     request: ReadRequest
+    has_others: bool = False
 
 
 class ReadJobs:
@@ -94,16 +97,18 @@ class ReadJobs:
             return None
         sides = self._work.sides
         assert sides is not None
-        training = self._work.lens_in_training if sides.are_own else None
+        training = self._work.kind_in_training if sides.are_own else None
         of_sides = [
             lens if side.model is opened.model else None
             for side, lens in zip(sides.sides, self._work.lenses, strict=True)
         ]
-        chosen = [of_sides[place] for place in (places or range(len(of_sides)))]
-        lenses = tuple(lens for lens in chosen if lens is not None)
-        kinds = {lens.kind for lens in lenses}
-        in_training = training.kind if training is not None and training.kind in kinds else None
-        return Shown(opened, lenses, in_training, self.prompt(request), request)
+        if places:
+            lenses = tuple(lens for place in places if (lens := of_sides[place]) is not None)
+        else:
+            lenses = _each_once(of_sides)
+        in_training = training if training in {lens.kind for lens in lenses} else None
+        has_others = not are_of_one_prompt(sides.facts)
+        return Shown(opened, lenses, in_training, self.prompt(request), request, has_others)
 
     def read(self, request: ReadRequest, stop: Stop) -> None:
         """Read a prompt and post its tiles, the visible columns first."""
@@ -217,16 +222,16 @@ class ReadJobs:
 
         Nothing is posted where that fails: the fit must not end because somebody watches.
         """
-        request, lens, opened = self._request, self._work.lens_in_training, self._work.opened
-        if opened is None or request is None or request.serial != serial or lens is None:
+        request, lens, sides = self._request, self._work.lens_in_training, self._work.sides
+        if sides is None or request is None or request.serial != serial or lens is None:
             return
-        alone, began = Sides((Side(opened, lens.kind),)), time.monotonic()
+        began, of_first = time.monotonic(), [lens, *(None for _ in sides.sides[1:])]
         with suppress(Exception):
-            prompt = self.prompt(request)
-            for tile in side_tiles(alone, request.of_sides, [prompt], [lens], first=seen):
+            prompts = self._prompts(request)
+            for tile in side_tiles(sides, request.of_sides, prompts, of_first, first=seen):
                 if stop() or tile.start not in seen:
                     return
-                texts, seconds = opened.model.texts.of(tile.tokens), time.monotonic() - began
+                texts, seconds = sides.first.model.texts.of(tile.tokens), time.monotonic() - began
                 self._post(TrainingRead(serial, lens.kind, tile.start, tile.sides[0], texts, seconds))
                 yield
 
@@ -275,3 +280,12 @@ class ReadJobs:
             self._post(SublayersRefused(request.serial, str(error)))
             return replace(request, reading=replace(request.reading, sublayers=False))
         return request
+
+
+def _each_once(lenses: Iterable[Lens | None]) -> tuple[Lens, ...]:
+    """Some lenses, without those that stand among them before."""
+    found: dict[tuple[str, int | None], Lens] = {}
+    for lens in lenses:
+        if lens is not None:
+            found.setdefault((lens.kind, None if made_lens(lens.kind) is not None else id(lens)), lens)
+    return tuple(found.values())

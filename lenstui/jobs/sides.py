@@ -16,18 +16,26 @@ from lenstui.jobs.model import ModelJobs, give_back_memory
 from lenstui.jobs.model_thread import ModelThread, Stop
 from lenstui.jobs.read import ReadJobs
 from lenstui.opening.opened import Opened
+from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import side_prompts
 from lenstui.opening.sides import Sides
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
-_KIND = "sides"  # of its jobs: each stops the one before
+CHANGING = "The sides are about to change: press it again."
 NO_LENS = "No {} lens is in use to compare it with: Enter uses one."
 IN_USE = "This lens is in use: highlight another one to compare it with."
 
 
+Seen = Sequence[SideFacts]
+
+
 class SideService:
-    """Changes what is on the sides, at once for the caller; what becomes of it is posted."""
+    """Changes what is on the sides, at once for the caller; what becomes of it is posted.
+
+    A place is one of the sides that the caller sees. Where others are there by the time that it is done,
+    it is refused.
+    """
 
     def __init__(
         self,
@@ -52,46 +60,55 @@ class SideService:
         self._reading = reading
         self.recent = recent
 
-    def open(self, place: int, start: Start) -> None:
+    def open(self, place: int, start: Start, seen: Seen) -> None:
         """Load a model and put it on a side."""
         self._thread.submit(
-            "load", lambda stop: self._work.open(start, stop, lambda opened: self._put(place, opened))
+            "load", lambda stop: self._work.open(start, stop, lambda opened: self._put(place, opened, seen))
         )
 
-    def compare(self, place: int, path: Path) -> None:
+    def compare(self, place: int, path: Path, seen: Seen) -> None:
         """Read the open model through another lens on a side, beside the one in use."""
-        self._thread.submit(_KIND, lambda stop: self._compare(place, path, stop))
+        self._thread.submit("compare", lambda stop: self._compare(place, path, seen, stop))
 
-    def put_prompt(self, place: int, text: str) -> None:
+    def put_prompt(self, place: int, text: str, seen: Seen) -> None:
         """Read another prompt on a side."""
-        self._change(lambda sides: sides.with_prompt(place, text))
+        self._change(lambda sides: sides.with_prompt(place, text), seen)
 
-    def next_lens(self, place: int) -> None:
+    def next_lens(self, place: int, seen: Seen) -> None:
         """Read a side through the next kind of lens."""
-        self._change(lambda sides: sides.with_next_lens(place))
+        self._change(lambda sides: sides.with_next_lens(place), seen)
 
     def add(self) -> None:
         """Have one more side."""
         self._change(Sides.with_one_more)
 
-    def take_away(self, place: int) -> None:
+    def take_away(self, place: int, seen: Seen) -> None:
         """Have one side less; the memory of a model that is on no other is free then."""
-        self._change(lambda sides: sides.without(place))
+        self._change(lambda sides: sides.without(place), seen)
 
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
 
-    def _change(self, change: Callable[[Sides], Sides]) -> None:
+    def _change(self, change: Callable[[Sides], Sides], seen: Seen | None = None) -> None:
+        """Have other sides; none of those asked for before is dropped."""
+
         def work(stop: Stop) -> None:
             if self._work.sides is None:
                 return
             try:
+                self._check(seen)
                 self._have(change(self._work.sides))
             except LensError as error:
                 self._post(SidesRefused(str(error)))
 
-        self._thread.submit(_KIND, work)
+        self._thread.submit(None, work)
 
-    def _put(self, place: int, opened: Opened) -> None:
+    def _check(self, seen: Seen | None) -> None:
+        """Raise `LensError` where the sides are others than the caller saw."""
+        assert self._work.sides is not None
+        if seen is not None and self._work.sides.facts != tuple(seen):
+            raise LensError(CHANGING)
+
+    def _put(self, place: int, opened: Opened, seen: Seen) -> None:
         """Have a model on a side.
 
         Raises:
@@ -99,12 +116,13 @@ class SideService:
         """
         if self._work.sides is None:
             raise LensError("No model is open: there is nothing to compare it with.")
+        self._check(seen)
         sides = self._work.sides.with_model(place, opened)
         if self._reading.request is not None:
             side_prompts(sides, self._reading.request.of_sides)
         self._have(sides)
 
-    def _compare(self, place: int, path: Path, stop: Stop) -> None:
+    def _compare(self, place: int, path: Path, seen: Seen, stop: Stop) -> None:
         sides = self._work.sides
         if sides is None:
             return
@@ -120,6 +138,7 @@ class SideService:
                 raise LensError(IN_USE)
             warning = fit_warning(lens, sides.opened.model)
             if not stop():
+                self._check(seen)
                 self._have(sides.with_lens(place, lens, warning))
 
     def _have(self, sides: Sides) -> None:

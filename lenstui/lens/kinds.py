@@ -39,6 +39,12 @@ def lens_kinds() -> tuple[LensKind, ...]:
     return tuple(_KINDS.values())
 
 
+def first_kinds() -> tuple[str, str]:
+    """Return the two kinds that are shown beside each other, and subtracted, unless others are asked for."""
+    first, second = tuple(_KINDS)[:2]
+    return first, second
+
+
 def made_lens(kind: str) -> Lens | None:
     """Return the lens of a kind that needs no fit; None where there is none without a file."""
     known = _KINDS.get(kind)

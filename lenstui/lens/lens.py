@@ -50,7 +50,11 @@ class Lens(ABC):
         """Return `T_i(h_i)` of row `i`, `[cols, d]`, in `h`'s dtype; `i` is below the last row."""
 
     def reads(self, row: Row) -> bool:
-        """Return whether it has numbers for a row: by default for those of the residual stream."""
+        """Return whether it has numbers for a row: by default for those of the residual stream.
+
+        A lens that reads what attention and MLP add has the logits of these parts without its transport:
+        only so do they add up.
+        """
         return row.part is None
 
     def to(self, device: torch.device) -> Self:
@@ -91,8 +95,8 @@ class Lens(ABC):
         return model.head.logits(self.normed(model, h, row))
 
 
-def fitting(lenses: Sequence[Lens], model: Model) -> tuple[Lens, ...]:
-    """Return the lenses on the model's device.
+def lenses_for(model: Model, lenses: Sequence[Lens]) -> tuple[Lens, ...]:
+    """Return the lenses on the device of a model that they fit.
 
     Raises:
         LensError: for one that does not fit the model, or where there is none.

@@ -45,7 +45,9 @@ class TunedLens(Lens):
         return torch.addmm(wide + self.bias[row], wide, self.weight[row].T).to(h.dtype)
 
     def to(self, device: torch.device) -> TunedLens:
-        """Return this lens with its translators on `device`."""
+        """Return this lens with its translators on `device`; itself where they are there."""
+        if self.weight.device == device and self.bias.device == device:
+            return self
         return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
 
     @property

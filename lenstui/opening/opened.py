@@ -64,7 +64,7 @@ class Opened:
         return self.fitted[0].file if self.fitted else None
 
     def using(self, lens: Lens, warning: str | None = None) -> Opened:
-        """Return the model with a fitted lens in use, in the place of the one of its kind.
+        """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
 
         Args:
             lens: it fits the model.
@@ -74,7 +74,7 @@ class Opened:
         warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
         if warning is not None:
             warnings[lens.kind] = warning
-        return replace(self, fitted=(lens, *others), warnings=warnings)
+        return replace(self, fitted=(lens.to(self.model.device), *others), warnings=warnings)
 
 
 def open_model(
@@ -204,7 +204,8 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         revision=model.revision,
         dtype=model.dtype_name,
         lenses=files,
-        final_norm=reading is None or reading.final_norm,
+        kinds=tuple(lens.kind for lens in lenses),
+        final_norm=(reading is None or reading.final_norm) and all(lens.final_norm for lens in lenses),
         chat=reading is not None and reading.chat,
         sublayers=reading is not None and reading.sublayers,
         wiring=tuple(check.worst for check in model.wiring),

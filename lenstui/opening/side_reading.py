@@ -110,10 +110,6 @@ def side_tiles(
         first: the columns on screen, as `read_tiles` takes them.
         columns: a run of them, to read no others.
     """
-    passes: dict[tuple[int, str | None], dict[int, Lens]] = {}
-    for place, (side, lens) in enumerate(zip(sides.sides, lenses, strict=True)):
-        if lens is not None:
-            passes.setdefault((id(side.model), side.text), {})[place] = lens
     spaces = side_gaps(sides, prompts)
 
     def one_pass(shared: Mapping[int, Lens]) -> Iterator[SideTile]:
@@ -122,8 +118,17 @@ def side_tiles(
         return _tiles(model, asked, prompt, shared, gap, first=first, columns=columns)
 
     # Tiles of several models may be of other widths, as the vocabularies are.
-    turns = zip_longest(*map(one_pass, passes.values()))
+    turns = zip_longest(*map(one_pass, _passes(sides, lenses)))
     return (tile for tile in chain.from_iterable(turns) if tile is not None)
+
+
+def _passes(sides: Sides, lenses: Lenses) -> list[dict[int, Lens]]:
+    """The lenses by the place of their side, together where the sides share a model and a prompt."""
+    passes: dict[tuple[int, str | None], dict[int, Lens]] = {}
+    for place, (side, lens) in enumerate(zip(sides.sides, lenses, strict=True)):
+        if lens is not None:
+            passes.setdefault((id(side.model), side.text), {})[place] = lens
+    return list(passes.values())
 
 
 def _tiles(
@@ -170,17 +175,19 @@ def side_rankings(
         lenses: of each side.
         count: how many tokens.
     """
+    from lenstui.lens.lens import lens_keys
     from lenstui.readout.ranking import rank_cell
 
-    prompts, found = side_prompts(sides, asked), {}
-    spaces = side_gaps(sides, prompts)
-    for place, (side, lens) in enumerate(zip(sides.sides, lenses, strict=True)):
-        if lens is None or column in spaces[place]:
+    prompts = side_prompts(sides, asked)
+    spaces, found = side_gaps(sides, prompts), dict[int, Ranking]()
+    for shared in _passes(sides, lenses):
+        place, keys = next(iter(shared)), lens_keys(list(shared.values()))
+        if column in spaces[place]:
             continue
-        here, final_norm = in_prompt(column, spaces[place]), asked.reading.final_norm
-        ranked = rank_cell(side.model, prompts[place], row, here, [lens], count=count, final_norm=final_norm)
-        for ranking in ranked.values():
-            found[place] = ranking
+        model, prompt, here = sides.sides[place].model, prompts[place], in_prompt(column, spaces[place])
+        read, final_norm = tuple(shared.values()), asked.reading.final_norm
+        ranked = rank_cell(model, prompt, row, here, read, count=count, final_norm=final_norm)
+        found |= {side: ranked[key] for side, key in zip(shared, keys, strict=True) if key in ranked}
     return found
 
 

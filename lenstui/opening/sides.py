@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lenstui.lens.kinds import LOGIT, TUNED, lens_kinds
+from lenstui.lens.kinds import LOGIT, first_kinds, lens_kinds, made_lens
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.support.errors import LensError
@@ -45,9 +45,9 @@ class Side:
         return self.opened.lens(self.kind)
 
     def is_as(self, other: Side) -> bool:
-        """Return whether two sides show the same."""
-        mine, theirs = (self.opened, self.kind, self.text), (other.opened, other.kind, other.text)
-        return mine == theirs
+        """Return whether two sides show the same: a model and a prompt through the same lens."""
+        same_lens = self.lens is other.lens or made_lens(self.kind) is not None
+        return (self.model, self.kind, self.text) == (other.model, other.kind, other.text) and same_lens
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Sides:
     @classmethod
     def of(cls, opened: Opened) -> Sides:
         """Return what is shown of a model at first: its first two kinds of lens, even if it has but one."""
-        return cls(tuple(Side(opened, kind.key) for kind in lens_kinds()[:2]))
+        return cls(tuple(Side(opened, kind) for kind in first_kinds()))
 
     @property
     def first(self) -> Side:
@@ -119,6 +119,7 @@ class Sides:
                 side.kind,
                 None if side.lens is None or not side.lens.name else side.lens.name,
                 side.lens is not None,
+                made_lens(side.kind) is None,
                 side.text,
                 self.is_own(side),
                 numbers[id(side.model)],
@@ -149,7 +150,7 @@ class Sides:
 
         Where all sides were of one prompt, the first one is read through that lens too.
         """
-        before = self.sides[max(place, 1)] if len(self.sides) > 1 else Side(self.opened, TUNED)
+        before = self.sides[max(place, 1)] if len(self.sides) > 1 else Side(self.opened, first_kinds()[1])
         side = replace(before, kind=before.kind if before.lens is not None else LOGIT, text=text)
         first = replace(self.first, kind=side.kind) if self.are_own else self.first
         return self._with(place, first, side)
@@ -187,16 +188,18 @@ class Sides:
         """Return these and one more: a lens of the open model that no side shows, else as the last one.
 
         Raises:
-            LensError: if there are as many as there may be.
+            LensError: if there are as many as there may be, or a side has no lens to show anything by.
         """
         if len(self.sides) >= MOST_SIDES:
             raise LensError(NO_MORE)
         offered = (Side(self.opened, kind.key) for kind in lens_kinds())
-        new = next(
-            (side for side in offered if side.lens is not None and not any(map(side.is_as, self.sides))),
-            self.sides[-1],
-        )
-        return Sides((*self.sides, new))
+        unseen = (side for side in offered if side.lens is not None and not any(map(side.is_as, self.sides)))
+        if (new := next(unseen, None)) is not None:
+            return Sides((*self.sides, new))
+        if lacking := self.lacking():
+            none = f"No {lacking[0].kind} lens for {lacking[0].model.name}"
+            raise LensError(f"{none}: t trains one, o opens one.")
+        return Sides((*self.sides, self.sides[-1]))
 
     def without(self, place: int) -> Sides:
         """Return these less one; where that leaves the open model alone, its own lenses.
@@ -209,6 +212,8 @@ class Sides:
         if place == 0 and not self.are_own:
             raise LensError(FIRST_STAYS)
         left = Sides((*self.sides[:place], *self.sides[place + 1 :]))
+        if all(side.lens is None for side in left.sides):
+            raise LensError(f"The other side has no {left.first.kind} lens to show anything by.")
         return Sides.of(self.opened) if left.are_own and not self.are_own else left
 
     def using(self, opened: Opened) -> Sides:
@@ -239,11 +244,16 @@ class Sides:
                     remarks.append(f"{side.model.name} is beside no longer. {error}")
         sides = Sides(tuple(kept))
         if sides.are_own:
-            return (Sides.of(opened) if not self.are_own else sides), remarks
+            nothing = all(side.lens is None for side in kept)
+            return (Sides.of(opened) if nothing or not self.are_own else sides), remarks
         if missing := sides.lacking():
             names = " and ".join(dict.fromkeys(side.model.name for side in missing))
             remarks.append(f"No {missing[0].kind} lens for {names}: only the logit lens compares them.")
-            sides = Sides(tuple(replace(side, kind=LOGIT) for side in kept))
+            compared: list[Side] = []
+            for side in (replace(side, kind=LOGIT) for side in kept):
+                if not any(map(side.is_as, compared)):
+                    compared.append(side)
+            sides = Sides(tuple(compared))
         return sides, remarks
 
     def lacking(self) -> list[Side]:

@@ -74,6 +74,7 @@ class Source:
         chat: whether the prompt was put into the tokenizer's chat template.
         sublayers: whether there are rows of what attention and MLP add.
         lenses: the fitted lenses that were read.
+        kinds: of all lenses that were read, in their order.
     """
 
     model: str
@@ -86,6 +87,7 @@ class Source:
     chat: bool = False
     sublayers: bool = False
     lenses: tuple[LensSource, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     @property
     def lens(self) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lenstui.lens.lens import Lens, fitting
+from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.not_finite import no_logits
@@ -55,7 +55,7 @@ def generate(
         raise LensError(f"There is no row {row}: the rows are 0 … {last}.")
     if temperature < 0:
         raise LensError(f"The temperature must not be negative, as {temperature} is.")
-    (speaking,) = fitting(with_logit_lens(None if lens is None else [lens], final_norm=final_norm), model)
+    (speaking,) = lenses_for(model, with_logit_lens(None if lens is None else [lens], final_norm=final_norm))
     if not (row == last or speaking.reads(Row(row))):
         raise LensError(f"The {speaking.kind} lens has no row {Row(row).label}: nothing follows from it.")
     generator = torch.Generator().manual_seed(seed)

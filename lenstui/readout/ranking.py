@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lenstui.lens.lens import Lens, fitting, lens_keys
+from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
@@ -43,9 +43,8 @@ def rank_cell(
     Raises:
         LensError: for a lens that does not fit the model, or blocks that cannot be taken apart.
     """
-    lenses = fitting(with_logit_lens(lens, final_norm=final_norm), model)
-    apart = row.part is not None and any(each.reads(row) for each in lenses)
-    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=apart)
+    lenses = lenses_for(model, with_logit_lens(lens, final_norm=final_norm))
+    streams = Streams.of(model, prompt.ids, lenses, [row])
     columns = slice(column, column + 1)
     is_last = row.part is None and row.h == model.num_blocks
     with torch.inference_mode():

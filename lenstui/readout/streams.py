@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,43 +25,44 @@ class Streams:
     Attributes:
         model: which one.
         h: `h_0 … h_L`, `[L + 1, cols, d]`.
-        parts: what the parts of each block add, where that is wanted.
-        contribution: what makes logits of them.
-        final_norm: whether it does so through the final norm.
+        parts: what the parts of each block add, where a lens reads them.
+        contributions: what makes logits of them, through the final norm (True) and past it (False), as far
+            as lenses read them so.
     """
 
     model: Model
     h: Tensor
     parts: Sublayers | None
-    contribution: Contribution | None
-    final_norm: bool
+    contributions: Mapping[bool, Contribution]
 
     @classmethod
-    def of(
-        cls, model: Model, ids: Sequence[int], *, final_norm: bool = True, sublayers: bool = False
-    ) -> Streams:
-        """Run a prompt.
+    def of(cls, model: Model, ids: Sequence[int], lenses: Sequence[Lens], rows: Sequence[Row]) -> Streams:
+        """Run a prompt, and take the blocks apart if a lens reads what their parts add.
 
         Args:
             model: from `load`.
             ids: token ids, one per column.
-            final_norm: False has contributions pass over the final norm.
-            sublayers: take the blocks apart.
+            lenses: that will read it.
+            rows: that they will be asked for.
 
         Raises:
             LensError: for a token that the model does not have, or if the blocks cannot be taken apart, or
                 their parts not be given in logits.
         """
-        if not sublayers:
-            h = model.stream(torch.tensor([list(ids)]))[:, 0]
-            return cls(model, h, None, None, final_norm)
+        parts_read = [row for row in rows if row.part is not None]
+        readers = [lens for lens in lenses if any(map(lens.reads, parts_read))]
+        if not readers:
+            return cls(model, model.stream(torch.tensor([list(ids)]))[:, 0], None, {})
         parts = read_sublayers(model, ids)
         last = parts.stream[-1]
         sound = last[last.isfinite().all(-1)][:_PROOF_COLUMNS]  # [cols, d]
         if not len(sound):
             raise LensError("No column of this prompt has finite numbers: there is nothing to take apart.")
-        contribution = find_contribution(model.head, sound, final_norm=final_norm)
-        return cls(model, parts.stream, parts, contribution, final_norm)
+        contributions = {
+            final_norm: find_contribution(model.head, sound, final_norm=final_norm)
+            for final_norm in {lens.final_norm for lens in readers}
+        }
+        return cls(model, parts.stream, parts, contributions)
 
     def normed(self, lens: Lens, row: Row, columns: slice) -> Tensor:
         """Return what the head's matrix is applied to in a row of the residual stream, `[cols, d]`."""
@@ -74,10 +75,10 @@ class Streams:
         """
         if row.part is None:
             return self.model.head.logits(self.normed(lens, row, columns))
-        assert self.parts is not None and self.contribution is not None
+        assert self.parts is not None
         h = self.parts.of(row, columns)
         if row.is_contribution:
-            return self.contribution(h, self.h[-1, columns])
+            return self.contributions[lens.final_norm](h, self.h[-1, columns])
         # The stream between attention and MLP is before the last row, even in the last block.
         return lens.logits(self.model, h, row.h - 1)
 
@@ -85,15 +86,15 @@ class Streams:
         """What the parts of every block, the embedding and the biases do not account for, nats, `[cols]`.
 
         The largest difference, over the vocabulary, between the final logits that they add up to and the
-        model's own; None where the blocks are not taken apart, or the final norm is passed over.
+        model's own; None where the blocks are not taken apart, or every lens passes over the final norm.
 
         Args:
             columns: which.
             final_logits: the model's own, `[cols, vocabulary]`.
         """
-        if self.parts is None or self.contribution is None or not self.final_norm:
+        if self.parts is None or (contribution := self.contributions.get(True)) is None:
             return None
-        whole = self.contribution.whole(self.parts.summed(columns), self.h[-1, columns])
+        whole = contribution.whole(self.parts.summed(columns), self.h[-1, columns])
         # A forbidden token has -inf on both sides; a column that overflowed has no number.
         off = torch.where(whole == final_logits, 0.0, (whole - final_logits).abs()).amax(-1)
         return off.where(off.isfinite(), torch.nan)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenstui.lens.lens import Lens, fitting, lens_keys
+from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.head import Head
 from lenstui.model.load import Model
@@ -170,16 +170,14 @@ def read_tiles(
     Yields:
         Tiles that together cover those columns once; in column order if `first` is None.
     """
-    lenses = fitting(with_logit_lens(lens, final_norm=final_norm), model)
+    lenses = lenses_for(model, with_logit_lens(lens, final_norm=final_norm))
     if top_k < 1:
         raise LensError(f"A cell keeps at least one token, not {top_k}.")
     if wrong := [pin for pin in pins if not 0 <= pin < model.vocabulary]:
         raise LensError(f"There is no token {wrong[0]}: the vocabulary has ids 0 … {model.vocabulary - 1}.")
     chosen = rows_to_read(model, rows, sublayers=sublayers)
     ids = torch.tensor(prompt.ids, device=model.device)
-    # Nobody is there to read the parts where all lenses are fitted to the residual stream.
-    apart = any(each.reads(row) for each in lenses for row in chosen if row.part is not None)
-    streams = Streams.of(model, prompt.ids, final_norm=final_norm, sublayers=apart)
+    streams = Streams.of(model, prompt.ids, lenses, chosen)
     wanted = range(len(prompt.ids)) if columns is None else columns
     for start, stop in _tile_bounds(wanted, _tile_width(model), first):
         next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile

@@ -84,10 +84,12 @@ class Value:
 
     def of(self, cells: Cells) -> FloatArray:
         """Return the numbers of some cells, `[rows, cols]`, float32, NaN where there is none."""
-        numbers = self.numbers(cells)
-        if numbers.dtype.kind == "f":
-            return numbers.astype(np.float32, copy=False)
-        return np.where(numbers < 0, np.nan, numbers).astype(np.float32)
+        return known(self.numbers(cells))
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether prompt sets take its mean: it is of the cell alone, and files hold it."""
+        return bool(self.stored and self.error_format) and not self.pins and not self.of_next
 
     def scale(self, arrays: Sequence[FloatArray], vocabulary: int) -> Scale:
         """Return the scale that shows these numbers.
@@ -161,6 +163,13 @@ def values_for(pins: Sequence[str]) -> tuple[Value, ...]:
         return replace(value, label=label)
 
     return tuple(named(value) if value.pins else value for value in all_values() if value.pins <= len(pins))
+
+
+def known(numbers: FloatArray | IntArray) -> FloatArray:
+    """Return numbers as float32, NaN where there is none: ranks have a negative number there."""
+    if numbers.dtype.kind == "f":
+        return numbers.astype(np.float32, copy=False)
+    return np.where(numbers < 0, np.nan, numbers).astype(np.float32)
 
 
 def cell_numbers(cells: Cells, row: int, column: int) -> Iterator[tuple[Value, float]]:

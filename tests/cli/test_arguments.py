@@ -77,7 +77,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--pin", "y", "-o", "x.svg"], "--pin is of no use with svg"),
         (["read", "x", "--top-k", "2", "-o", "x.md"], "--top-k is of no use with md"),
         (["read", "x", "--diff", "--format", "csv"], "--diff is of no use with csv, which holds"),
-        (["read", "x", "--diff", "--lenses", "tuned"], "--diff is of both lenses"),
+        (["read", "x", "--diff", "--lenses", "tuned"], "--diff is of two lenses"),
         (["read", "x", "--no-final-norm", "--lenses", "tuned"], "--no-final-norm is of the logit lens"),
         (["read", "x", "--sublayers", "--lenses", "tuned"], "--sublayers is of the logit lens"),
         (["read", "x", "--sublayers", "--diff"], "--sublayers is of the logit lens"),

@@ -86,7 +86,8 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
-    app.sides.open(0, Start(model=str(folder), lens=folder / "lens.pt", **options))
+    start = Start(model=str(folder), lens=folder / "lens.pt", **options)
+    app.sides.open(0, start, app.explore.sides)
     await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
 
 
@@ -178,7 +179,7 @@ async def test_what_does_not_agree_is_refused_and_what_was_open_stays(
             (swapped_model, f"{tiny_model} and {swapped_model} do not agree: 2 of 258 tokens"),
             (lower_model, f"{tiny_model} and {lower_model} cut this prompt into other tokens"),
         ):
-            app.sides.open(0, Start(model=str(folder)))
+            app.sides.open(0, Start(model=str(folder)), app.explore.sides)
             await until(pilot, lambda complaint=complaint: complaint in said(app))
             assert titles(app)[1].startswith("other")
             assert_shows(app, ours["logit"], others["logit"])
@@ -256,7 +257,7 @@ async def test_keys_of_one_cell_are_of_both_sides(opened: Any, tiny_model: Path,
             await pilot.press("escape")
         app.explore.panes.active = 1
         await pilot.press("p")
-        assert "Only one of the models" in said(app)
+        assert "Not all of the models" in said(app)
         await pilot.press("a")
         assert app.explore.tail == ()
         app.explore.panes.active = 0
@@ -340,7 +341,7 @@ async def test_revisions_are_stepped_beside_a_fixed_one(
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         app._open(Chosen("owner/pair", "step1"))
         await until(pilot, lambda: app.explore.model.revision == "step1" and subtitle(app).endswith(" s"))
-        app.sides.open(0, Start(model="owner/pair", revision="step2"))
+        app.sides.open(0, Start(model="owner/pair", revision="step2"), app.explore.sides)
         await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
         assert titles(app)[0].startswith("pair@step1 · logit") and titles(app)[1].startswith("pair@step2")
         assert_shows(app, ours, others)

@@ -397,7 +397,7 @@ async def test_tiles_and_a_lens_in_training_change_the_summary(still: LenstuiApp
         await pilot.pause(0.1)
         assert "of 4 columns" in frame(still, "logit")
         assert {at.column for at in marked(explore.grids[0])} == {4, 5, 6, 7}
-        explore.panes.training = 1
+        explore.panes.training = frozenset({1})
         part.top_ids[:] = 3
         explore.post_message(TrainingRead(1, "tuned", 4, part, texts, 0.1))
         await pilot.pause(0.1)

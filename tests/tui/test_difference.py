@@ -235,7 +235,7 @@ async def test_it_follows_a_lens_in_training(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("v", "v", "d")
-        still.explore.panes.training = 1
+        still.explore.panes.training = frozenset({1})
         before = cells(2.0).kl - cells(1.0).kl
         np.testing.assert_allclose(grid(still).values, before, atol=1e-6)
         still.explore.post_message(TrainingRead(1, "tuned", 0, cells(4.0), dict(enumerate(WORDS)), 0.1))
@@ -254,7 +254,7 @@ async def test_what_only_one_lens_has_read_is_pending(still: LenstuiApp) -> None
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         panes = still.explore.panes
-        panes.training = 1
+        panes.training = frozenset({1})
         panes.lay_out(1, MODEL.rows, COLUMNS, MODEL.vocabulary, panes.cursor)
         await pilot.press("d")
         part = cells(2.0)

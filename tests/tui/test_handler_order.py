@@ -10,7 +10,7 @@ import pytest
 from textual.message import Message
 
 from lenstui.jobs import export_messages, fit_messages, messages
-from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, TileRead
+from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, SidesChanged, TileRead
 from lenstui.tui.explore.screen import Explore
 
 # The modules of `explore` that hear of a message, in their order; of all others there is one.
@@ -19,6 +19,7 @@ IN_ORDER: dict[type[Message], list[str]] = {
     TileRead: ["screen", "decompose"],
     ReadDone: ["screen", "cell", "decompose"],
     ReadFailed: ["screen", "growth", "reading"],
+    SidesChanged: ["cell", "comparison"],
 }
 NOT_EXPLORES = {"LensRefused", "LensSaved", "LensNotSaved", "LensesListed", "TranslatorMeasured"} | {
     "LensNotMeasured", "TextCounted", "TextRefused", "UnfinishedFound", "CheckpointWritten",

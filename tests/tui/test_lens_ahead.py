@@ -23,10 +23,10 @@ async def test_cells_of_a_lens_that_has_no_grid_yet_end_nothing(still: LenstuiAp
         explore = still.explore
         explore.post_message(ModelLoaded(model))
         await pilot.pause()
-        explore.panes.training = 1
+        explore.panes.training = frozenset({1})
         read(3)
         await pilot.pause(0.2)
-        explore.panes.training = None  # that fit was discarded; the next one has begun
+        explore.panes.training = frozenset()  # that fit was discarded; the next one has begun
         read(len(COLUMNS))
         await pilot.pause(0.2)
         assert explore.grids[0].read_columns == len(COLUMNS)

@@ -123,7 +123,7 @@ async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> N
     posted: list[Any] = []
     work = ModelJobs(posted.append)
     work.load(Start(model=str(tiny_model)), lambda: False)
-    work.prefer(lambda: open_lens(tiny_model / "lens.pt"))
+    work.prefer(lambda: open_lens(tiny_model / "lens.pt"), lambda: True)
     request = ReadRequest(1, TEXT, 20, 3, Reading(rows=parse_rows("emb")))
     reading = ReadJobs(posted.append, work)
     reading.read(request, lambda: False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenstui.lens.lens import Lens, fitting
+from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.readout.cells import (
@@ -136,7 +136,8 @@ def read_set(
         raise LensError(reason)
     if reading.sublayers:
         raise LensError("Prompt sets are read without sublayers.")
-    lenses = fitting(with_logit_lens(lens, final_norm=reading.final_norm), model)  # once, not for each case
+    # Once, not for each case.
+    lenses = lenses_for(model, with_logit_lens(lens, final_norm=reading.final_norm))
     for case in cases:
         try:
             yield _read_case(model, case, lenses, reading, exact_targets=exact_targets)

@@ -86,9 +86,7 @@ def _mean_of(value: Value, stored: str) -> MeanValue:
 
 def all_means() -> tuple[MeanValue, ...]:
     """Return every mean: those of the target, then those of the registry of values, in its order."""
-    of_values = (
-        _mean_of(value, value.stored) for value in all_values() if value.stored and value.error_format
-    )
+    of_values = (_mean_of(value, value.stored) for value in all_values() if value.has_mean and value.stored)
     return (*_OF_TARGET, *of_values)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
-from lenstui.readout.values import all_values
+from lenstui.readout.values import all_values, known
 
 Numbers = npt.NDArray[np.float64]
 
@@ -98,9 +98,9 @@ def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> L
     ranks = _known(stacked(column.target_rank for column, _ in pairs))
     return LensMeans(
         values={
-            value.stored: _mean(stacked(column.values[value.stored] for column in columns))
+            value.stored: _mean(stacked(known(column.values[value.stored]) for column in columns))
             for value in all_values()
-            if value.stored and value.error_format
+            if value.has_mean and value.stored
         },
         target_prob=_mean(stacked(column.target_prob for column, _ in pairs)),
         target_logprob=_mean(stacked(column.target_logprob for column, _ in pairs)),

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
-from lenstui.jobs.messages import CellNotRead, CellRead, ReadDone
+from lenstui.jobs.messages import CellNotRead, CellRead, ReadDone, SidesChanged
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import is_sublayer
@@ -85,11 +85,21 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
 
     def on_mount(self) -> None:
         """Read the cell under the cursor."""
+        self._begin()
+
+    def _begin(self) -> None:
         first, *others = map(self.list_of, self._places)
         first.pair(*others)
         self._active = self._explore.panes.active
         self._arrange()
         self.read()
+
+    async def take_sides(self) -> None:
+        """List the cell on the sides that there are now."""
+        self._places = range(self._explore.panes.count)
+        await self.recompose()
+        self._begin()
+        self.on_resize()
 
     def on_resize(self) -> None:
         """Titles say as much as there is room for."""
@@ -154,7 +164,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     @property
     def _leader(self) -> TokenList:
         """The one that leads: the lists of all sides are of one length, but one may not be shown."""
-        return self.list_of(next(place for place in (*reversed(self._places), 0) if self.list_of(place).size))
+        return self.list_of(next((place for place in reversed(self._places) if self.list_of(place).size), 0))
 
     def action_move(self, down: int, right: int) -> None:
         """Go to a neighbouring cell."""
@@ -213,6 +223,12 @@ class ExploreCell(GridScreen):
         """Say why."""
         if self._cell is not None and message.serial == self.serial:
             self._cell.say(message.text)
+
+    @on(SidesChanged)
+    def take_sides(self) -> None:
+        """It is listed on other sides, once Explore shows them."""
+        if self._cell is not None and self._cell.is_mounted:
+            self._cell.call_later(self._cell.take_sides)
 
     @on(ReadDone)
     def read_cell_anew(self) -> None:

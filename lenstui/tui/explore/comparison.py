@@ -48,7 +48,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
             tooltip="One more side, up to three",
         ),
         Binding(
-            "minus", "take_away", "Take away", key_display="-", show=False, id="explore.take_away",
+            "minus", "take_away", "Take away", key_display="-", show=False, id="explore.remove_side",
             tooltip="Take the active side away",
         ),
     ]  # fmt: skip
@@ -84,7 +84,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
         if chosen is None:
             return
         self.post_message(LoadStage("looking for the model"))
-        self._app.sides.open(self.panes.active, chosen.start(self._app.start, self._model))
+        self._app.sides.open(self.panes.active, chosen.start(self._app.start, self._model), self.sides)
 
     def action_second_prompt(self) -> None:
         """Ask for a prompt to put on the active side."""
@@ -103,14 +103,14 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
     def put_prompt_beside(self, text: str | None) -> None:
         """Have a prompt read on the active side."""
         if text is not None:
-            self._app.sides.put_prompt(self.panes.active, text)
+            self._app.sides.put_prompt(self.panes.active, text, self.sides)
 
     def action_next_lens(self) -> None:
         """The next lens on the active side."""
         if self._model is None:
             self._tell(NO_MODEL)
         else:
-            self._app.sides.next_lens(self.panes.active)
+            self._app.sides.next_lens(self.panes.active, self.sides)
 
     def action_add_side(self) -> None:
         """One more side, which is the active one then."""
@@ -126,7 +126,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
         if self._model is None:
             self._tell(NO_MODEL)
         else:
-            self._app.sides.take_away(self.panes.active)
+            self._app.sides.take_away(self.panes.active, self.sides)
 
     def on_sides_changed(self, message: SidesChanged) -> None:
         """Read the prompt for all panes; the cursor stays where it is."""
@@ -135,7 +135,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
         self._mark_training()
         if had_prompts or self.has_prompts:
             self._stays = True  # as far from the end, where prompts meet
-        else:
+        elif self._columns:
             self.first_cursor = self.panes.cursor
         if len(self.sides) > len(before):
             self.panes.active = len(self.sides) - 1
@@ -167,9 +167,8 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
 
     def _mark_training(self) -> None:
         """A side of the open model shows the lens in training, unless something else is compared."""
-        kinds = [side.kind for side in self.sides]
-        in_training = self._in_training if not self.is_compared else None
-        self.panes.training = kinds.index(in_training) if in_training in kinds else None
+        kind = self._in_training if not self.is_compared else None
+        self.panes.training = frozenset(i for i, side in enumerate(self.sides) if side.kind == kind)
 
     # ── keys that are of one model ───────────────────────────────────────────────────────────────────────
 
@@ -177,7 +176,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
         """Whether only some of the models, their vocabularies padded, have a token, which is said."""
         if self._model is None or token is None or token < self._model.common_vocabulary:
             return False
-        self._tell(f'Only one of the models has a logit for "{self._texts[token]}".')
+        self._tell(f'Not all of the models have a logit for "{self._texts[token]}".')
         return True
 
     def action_pin(self) -> None:

@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.lens.kinds import lens_kinds
+from lenstui.lens.kinds import first_kinds
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.cells import Cells
 from lenstui.readout.values import Value, cell_numbers
@@ -109,7 +109,7 @@ class Detail(Horizontal):
         """One view a side."""
         for place in range(MOST_SIDES):
             view = CellView(id=f"detail-{place}")
-            view.display = place < len(lens_kinds()[:2])
+            view.display = place < len(first_kinds())
             yield view
 
     def follow(self, value: str) -> None:

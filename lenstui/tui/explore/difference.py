@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 from lenstui.tui.explore.base import GridScreen
 
 NOTHING_READ = "Nothing is read yet: there is no difference to show."
-NO_LENS = "No tuned lens for this model, so there is no difference: t trains one, o opens one."
+NO_LENS = "No {} lens for this model, so there is no difference: t trains one, o opens one."
+UNREAD = "The other side is not read yet: there is no difference to show."
 ONE_SIDE = "There is one side, and so no difference: + adds another."
 OF_BOTH = "The difference is of both sides: d goes back to each of them."
 
@@ -34,5 +35,7 @@ class ExploreDifference(GridScreen):
             self._tell(NOTHING_READ)
         elif panes.count == 1:
             self._tell(ONE_SIDE)
+        elif not self.sides[second].has_lens:
+            self._tell(NO_LENS.format(self.sides[second].kind))
         else:
-            self._tell(NO_LENS)
+            self._tell(UNREAD)

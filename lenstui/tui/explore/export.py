@@ -89,7 +89,8 @@ class ExploreExport(ExploreGrowth, ExplorePins):
         if not self.columns:
             self._tell(NOTHING)
         elif not are_of_one_prompt(self.sides):
-            other = next(side for side in self.sides if not side.is_own)
+            first = self.sides[0]
+            other = next(side for side in self.sides if not are_of_one_prompt((first, side)))
             self._tell(ALONE.format(side_name(other, self.sides)))
         else:
             self._app.exports.take_command(self._order(None))

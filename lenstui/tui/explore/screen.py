@@ -181,7 +181,7 @@ class Explore(
     @property
     def _not_through_lens_in_use(self) -> Sequence[int]:
         """The sides whose cells stay as they are where the open model gets another fitted lens."""
-        return [place for place, side in enumerate(self.sides) if not side.is_own or side.lens is None]
+        return [place for place, side in enumerate(self.sides) if not (side.is_own and side.is_fitted)]
 
     def _describe(self, model: OpenModel) -> None:
         """What the lines above the prompt say of the model and its lens."""
@@ -277,7 +277,7 @@ class Explore(
         box.border_subtitle = f"{count} · reading …"
         cursor, self.first_cursor = self.first_cursor or cursor, None
         for place, side in enumerate(self.sides):
-            if not side.has_lens and panes.training != place:
+            if not side.has_lens and place not in panes.training:
                 if panes.grids[place].columns:  # of a prompt before, through a lens that is no more
                     panes.empty(place, message.rows, model.vocabulary, no_lens(side))
                 panes.pane(place).say(no_lens(side))
@@ -357,13 +357,14 @@ class Explore(
     def on_training_read(self, message: TrainingRead) -> None:
         """Put the cells in, as the lens in training has them."""
         self._repaint.answered(message.seconds)
-        panes, model, place = self.panes, self._model, self.panes.training
-        if message.serial != self._serial or place is None or model is None:
+        panes, model = self.panes, self._model
+        if message.serial != self._serial or not panes.training or model is None:
             return
-        if not panes.grids[place].display:
-            panes.lay_out(place, self._rows, self._columns, model.vocabulary, panes.cursor)
         self._texts.update(message.texts)
-        panes.grids[place].add(message.start, message.cells, message.texts)
+        for place in panes.training:
+            if not panes.grids[place].display:
+                panes.lay_out(place, self._rows, self._columns, model.vocabulary, panes.cursor)
+            panes.grids[place].add(message.start, message.cells, message.texts)
         panes.rescale()
         self._show_detail()
 
@@ -410,7 +411,7 @@ class Explore(
             self._tell(ONE_SIDE)
             return
         other = (panes.active + 1) % panes.count
-        if not panes.grids[other].display and self.sides:
+        if self.sides and not self.sides[other].has_lens and not panes.grids[other].display:
             self._tell(" ".join(no_lens(self.sides[other]).split()))
         panes.active = other
         if isinstance(self.focused, Grid | None):

@@ -44,6 +44,7 @@ class DifferenceCells(GridCells):
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__(rows, columns)
         self._difference = Difference(PROBABILITY, "", "")
+        self._gaps: tuple[range, ...] = ()  # of the sides
         self._forget(columns)
 
     def resize(self, columns: int) -> None:
@@ -64,6 +65,7 @@ class DifferenceCells(GridCells):
             The scale that shows it.
         """
         self._difference = difference
+        self._gaps = left.gap, right.gap
         if left.cells is not None and right.cells is not None:
             both = right.cells, left.cells
             self.cells = right.cells
@@ -114,7 +116,8 @@ class DifferenceCells(GridCells):
     def absent(self, row: int, columns: slice) -> list[bool]:
         """Which cells of a row have no number and will have none, on either side."""
         of_either = (self._top1[:, row, columns] == NOT_A_NUMBER).any(axis=0).tolist()
-        return [any(pair) for pair in zip(super().absent(row, columns), of_either, strict=True)]
+        in_a_gap = [any(column in gap for gap in self._gaps) for column in range(columns.start, columns.stop)]
+        return list(map(any, zip(super().absent(row, columns), of_either, in_a_gap, strict=True)))
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
         """The texts of one line of a row, each of the same width; None for a cell that is not yet read.

@@ -88,6 +88,13 @@ class Grid(GridMoves):
         self.move_to(self.cursor)
         self.refresh()
 
+    def clear(self) -> None:
+        """Show nothing. Grids that share the cursor keep theirs."""
+        self._rows, self._columns = (), ()
+        self._cells = self._blank(0, 0)
+        with self._led():
+            self.cursor = Cursor(0, 0)
+
     def _blank(self, rows: int, columns: int) -> GridCells:
         return GridCells(rows, columns)
 

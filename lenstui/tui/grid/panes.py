@@ -16,7 +16,7 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
-from lenstui.lens.kinds import lens_kinds
+from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.sides import MOST_SIDES
@@ -39,7 +39,7 @@ _TEXT_WIDTH = 12  # of a pin, in the name of a value
 
 def first_names() -> SideNames:
     """Return what the sides are called while no model is open: the first two kinds of lens."""
-    return SideNames.of([SideFacts("", None, "", 0, kind.key) for kind in lens_kinds()[:2]])
+    return SideNames.of([SideFacts("", None, "", 0, kind) for kind in first_kinds()])
 
 
 class Panes(Vertical):
@@ -57,7 +57,8 @@ class Panes(Vertical):
     names: reactive[SideNames] = reactive(first_names, init=False)
     pins: reactive[tuple[str, ...]] = reactive((), init=False)
     active: reactive[int] = reactive(0, init=False)  # the side that keys are about
-    training: reactive[int | None] = reactive(None, init=False)  # the side of the lens in training
+    # The sides that show the lens in training.
+    training: reactive[frozenset[int]] = reactive(frozenset, init=False)
     crystallization: reactive[bool] = reactive(False, init=False)
     tabs: reactive[bool] = reactive(False, init=False)
     difference: reactive[bool] = reactive(False, init=False)
@@ -265,6 +266,9 @@ class Panes(Vertical):
         self.active = min(self.active, self.count - 1)
         if self.count < 2:
             self.difference = False
+        for place in range(self.count, MOST_SIDES):  # what was read there is of a side that is gone
+            self.pane(place).grid.clear()
+            self.pane(place).say("")
         self._arrange()
         self.rescale()
 
@@ -411,6 +415,6 @@ class Panes(Vertical):
         else:
             parts = [Text(titles[side], style="bold" if side == place else "dim") for side in shown]
             title = Text(" │ ").join(parts)
-        if self.training in shown:
+        if not self.training.isdisjoint(shown):
             title.append(" in training", style="italic")
         return title.append(f" · {self.value.label}")

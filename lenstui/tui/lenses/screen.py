@@ -192,7 +192,8 @@ class Lenses(LeanScreen[None], LensSaving):
             self._tell("No model is open yet: a lens needs one.")
         else:
             self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
-            self._app.sides.compare(self._app.explore.panes.active, self._chosen.card.path)
+            explore = self._app.explore
+            self._app.sides.compare(explore.panes.active, self._chosen.card.path, explore.sides)
 
     def on_sides_changed(self) -> None:
         """Return to Explore, which shows the lens beside the one in use."""

@@ -137,6 +137,9 @@ class PromptSets(SetExport):
 
     def _begin(self, run: SetRun) -> None:
         """Show a new run, sorted and filtered as before; a group that it does not have is dropped."""
+        columns = sort_columns(_lenses(run))
+        if self._view.column >= len(columns):
+            self._view = replace(self._view, column=0)
         if self._view.group not in run.groups:
             self._view = replace(self._view, group=None)
         if not self._is_naming:

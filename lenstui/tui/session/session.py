@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenstui.lens.kinds import LOGIT, lens_kinds
+from lenstui.lens.kinds import LOGIT, first_kinds
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import THEMES, Settings
@@ -202,7 +202,7 @@ def depth_of(look: Look | None) -> int | None:
 
 def _kinds(explore: Explore) -> list[str]:
     """The kinds of lens on the sides; before a model is open, on those that it will have."""
-    return [side.kind for side in explore.sides] or [kind.key for kind in lens_kinds()[:2]]
+    return [side.kind for side in explore.sides] or list(first_kinds())
 
 
 def _key(name: str) -> str:

@@ -50,7 +50,7 @@ class FitService:
         self._work = FitJobs(post, work.put_to_use)
         self._lock = threading.Lock()
         self.status = FitStatus()
-        work.prefer(self._work.lens)
+        work.prefer(self._work.lens, self._work.is_running)
 
     @property
     def is_busy(self) -> bool:
