@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from lenstui.lens import (
 )
 from lenstui.model.rows import RowChoice
 from lenstui.model.tokens import TokenTexts
+from lenstui.readout.number_texts import rank_text
 from lenstui.readout.pins import find_target
 from lenstui.readout.reading import Reading
+from lenstui.readout.values import register, unregister, value_named
 from lenstui.support.paths import bundled_model
 from tests.by_hand import naive
 from tests.tiny.families import FAMILIES
@@ -299,3 +302,24 @@ def test_of_a_byte_and_a_piece_it_is_the_one_that_is_used(shared: Path) -> None:
     sentencepiece = AutoTokenizer.from_pretrained(shared / "models/stories15M")
     pin = find_target(sentencepiece, TokenTexts(sentencepiece), "A", prompt="x ", vocabulary=32000)
     assert sentencepiece.convert_ids_to_tokens(pin.id) == "A"
+
+
+def test_a_value_of_ranks_has_a_mean_over_those_that_there_are(tiny: Model) -> None:
+    """One that is of the next token has none, though files hold it and it has a text for errors."""
+    ranks = replace(value_named("rank"), key="ranks", stored="ranks", error_format=rank_text)
+    ranks = replace(ranks, numbers=lambda cells: np.where(cells.final_rank == 0, -2, cells.final_rank))
+    following = replace(value_named("next-logprob"), key="next", stored="next", error_format=rank_text)
+    register(ranks)
+    register(following)
+    try:
+        readouts = list(read_set(tiny, CASES))
+        means = mean_over(readouts).lenses["logit"].values
+    finally:
+        unregister("ranks")
+        unregister("next")
+    assert "next" not in means
+    found = [readout.lenses["logit"].values["final_rank"] for readout in readouts]
+    known = np.where(np.stack(found) == 0, np.nan, np.stack(found).astype(float))
+    with np.errstate(invalid="ignore"):
+        wanted = np.nansum(known, axis=0) / (~np.isnan(known)).sum(axis=0)
+    np.testing.assert_allclose(means["ranks"].mean, wanted)

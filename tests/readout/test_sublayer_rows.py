@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, wire
+from lenstui.lens.logit import LogitLens
 from lenstui.model.contribution import find_contribution
 from lenstui.model.rows import Row, is_sublayer, stream_places
 from lenstui.model.sublayers import parts_of, read_sublayers
@@ -318,3 +319,19 @@ def test_an_odd_width_has_a_gain_too() -> None:
     torch.testing.assert_close(
         own.double() + norm.bias.double() @ matrix.double().T, whole, atol=1e-5, rtol=1e-4
     )
+
+
+def test_each_lens_says_by_which_norm_its_parts_are_read(byte_tokenizer: Any) -> None:
+    """Two logit lenses, through the final norm and past it, as if each was read alone."""
+    model = wired("GPT-NeoX", byte_tokenizer)
+    past = LogitLens(final_norm=False)
+    both = read(model, TEXT, [LogitLens(), past], sublayers=True)
+    for lens, cells in zip((LogitLens(), past), both.lenses.values(), strict=True):
+        alone = read(model, TEXT, [lens], sublayers=True)
+        named = read(model, TEXT, final_norm=lens.final_norm, sublayers=True)
+        for other in (alone, named):
+            for field in fields(Cells):
+                np.testing.assert_array_equal(
+                    getattr(cells, field.name), getattr(other.lenses["logit"], field.name)
+                )
+        assert (alone.left_over is None) == (not lens.final_norm)

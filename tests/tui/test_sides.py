@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,18 @@ import numpy as np
 import pytest
 from rich.text import Text
 
+from lenstui.cli import main
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from tests.by_hand.mirrored import mirrored_logits, registered
 from tests.by_hand.naive_values import naive_logits, naive_values
+from tests.tui.pilots.export_pilot import write
 from tests.tui.pilots.looking import said, subtitle, until
 
 TEXT = "Hello, you"
@@ -126,3 +131,115 @@ async def test_what_is_read_again_is_what_is_on_the_sides(opened: Any, tiny_mode
         await pilot.press("i", "end", "!", "enter")
         await until(pilot, lambda: len(app.explore.columns) == len(TEXT) + 1 and subtitle(app).endswith(" s"))
         assert_shows(app, 0, naive_logits(tiny_model, TEXT + "!")["tuned"])
+
+
+async def test_a_third_side_leaves_the_cursor_where_it_is(opened: Any) -> None:
+    """What was read there before, of another prompt, is gone."""
+    async with opened("ab", size=(180, 40)) as (app, pilot):
+        await pilot.press("plus")
+        await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
+        await pilot.press("minus")
+        await until(pilot, lambda: len(shown(app)) == 2 and subtitle(app).endswith(" s"))
+        assert app.explore.panes.pane(2).grid.cells is None
+        await pilot.press("i", *"cdefg", "enter")
+        await until(pilot, lambda: len(app.explore.columns) == 7 and subtitle(app).endswith(" s"))
+        await pilot.press("plus")
+        await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
+        assert app.explore.panes.cursor.column == 6
+
+
+async def test_a_side_before_the_first_prompt_leaves_it_to_begin_at_its_end(opened: Any) -> None:
+    async with opened("", size=(180, 40)) as (app, pilot):
+        await pilot.press("escape", "plus")
+        await until(pilot, lambda: len(app.explore.sides) == 3)
+        await pilot.press("i", *"abc", "enter")
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        assert app.explore.panes.cursor == Cursor(len(app.explore.rows) - 1, 2)
+
+
+async def test_keys_that_come_while_the_sides_change_are_refused_not_lost(opened: Any) -> None:
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        seen, sides = app.explore.sides, app.sides
+        sides.add()
+        sides.take_away(1, seen)  # of two, which are three by then
+        await until(pilot, lambda: "about to change: press it again" in said(app))
+        await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
+        sides.put_prompt(2, "abc", app.explore.sides)
+        sides.next_lens(0, app.explore.sides)
+        await until(pilot, lambda: app.explore.sides[2].prompt == "abc")
+        assert len(app.explore.sides) == 3
+
+
+async def test_one_lens_stays_to_look_through(opened: Any) -> None:
+    """On a model with no tuned lens the logit lens is all there is."""
+    async with opened(TEXT, lens=False, size=(180, 40)) as (app, pilot):
+        await pilot.press("minus")
+        await until(pilot, lambda: "no tuned lens to show anything by" in said(app))
+        await pilot.press("plus")
+        await until(pilot, lambda: "No tuned lens for" in said(app))
+        assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
+
+
+async def test_the_cell_in_full_follows_the_sides(opened: Any) -> None:
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
+        screen = app.screen
+        app.sides.add()
+        await until(pilot, lambda: len(screen.query(".ranking")) == 3)
+        await until(pilot, lambda: all(screen.list_of(side)._lines for side in range(3)))
+        app.sides.take_away(2, app.explore.sides)
+        await until(pilot, lambda: len(screen.query(".ranking")) == 2)
+        await pilot.resize_terminal(150, 30)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.explore)
+
+
+async def test_keys_of_a_cell_that_no_side_reads_do_nothing(opened: Any) -> None:
+    async with opened(TEXT, size=(120, 40)) as (app, pilot):
+        await pilot.press("minus")
+        await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
+        await pilot.press("s")
+        await until(pilot, lambda: "2.mlp" in app.explore.rows and subtitle(app).endswith(" s"))
+        await pilot.press("g", *"row 2.mlp", "enter")
+        await until(pilot, lambda: app.explore.rows[app.explore.panes.cursor.row] == "2.mlp")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
+        await pilot.press("down", "pagedown", "home", "escape")
+        await until(pilot, lambda: app.screen is app.explore)
+
+
+async def test_the_copied_command_has_the_lenses_in_their_order(
+    opened: Any, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And runs: of two lenses the second minus the first, as on screen."""
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        await pilot.press("minus")
+        await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
+        await pilot.press("plus")
+        await until(pilot, lambda: len(app.explore.sides) == 2 and subtitle(app).endswith(" s"))
+        await pilot.press("d", "Y")
+        await until(pilot, lambda: "--lenses tuned,logit" in app.clipboard)
+        words = shlex.split(app.clipboard)[1:]
+        assert "--diff" in words
+    assert main(words) == 0
+    assert "logit lens − tuned lens" in capsys.readouterr().out
+
+
+async def test_the_same_lens_on_two_sides_is_taken_once(opened: Any, tmp_path: Path) -> None:
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        await pilot.press("plus")
+        await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
+        await write(app, pilot, "json", tmp_path / "x.json")
+        assert list(json.loads((tmp_path / "x.json").read_text())["lenses"]) == ["logit", "tuned"]
+        await pilot.press("Y")
+        await until(pilot, lambda: app.clipboard.startswith("lenstui read"))
+
+
+async def test_a_picture_of_two_prompts_has_no_command(opened: Any, tmp_path: Path) -> None:
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        app.sides.put_prompt(1, "Hello, we", app.explore.sides)
+        await until(pilot, lambda: app.explore.has_prompts and subtitle(app).endswith(" s"))
+        await write(app, pilot, "screen", tmp_path / "x.svg")
+        text = (tmp_path / "x.svg").read_text()
+        assert "other models or prompts are on screen" in text and "lenstui read" not in text
