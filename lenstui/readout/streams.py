@@ -1,4 +1,4 @@
-"""What the rows of a prompt are made of, and what a lens makes of each."""
+"""The vectors that the rows of a prompt are read from, and their logits through a lens."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lenstui.model.rows import Row
 from lenstui.model.sublayers import Sublayers, read_sublayers
 from lenstui.support.errors import LensError
 
-_PROOF_COLUMNS = 8  # on which final norm and head are shown to be linear
+_PROOF_COLUMNS = 8  # columns on which final norm and head are shown to be linear
 
 
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """One prompt, run through a model.
+    """The residual stream of one prompt, with the additions of its blocks' parts where these are read.
 
     Attributes:
-        model: which one.
+        model: the model that was run.
         h: `h_0 … h_L`, `[L + 1, cols, d]`.
-        parts: what the parts of each block add, where that is wanted.
-        contribution: what makes logits of them.
-        final_norm: whether it does so through the final norm.
+        parts: the additions of each block's parts; None where no sublayers are read.
+        contribution: the map from additions to logits; None where no sublayers are read.
+        final_norm: whether that map applies the final norm.
     """
 
     model: Model
@@ -45,12 +45,12 @@ class Streams:
         Args:
             model: from `load`.
             ids: token ids, one per column.
-            final_norm: False has contributions pass over the final norm.
-            sublayers: take the blocks apart.
+            final_norm: False leaves the final norm out of contributions.
+            sublayers: whether to take the blocks apart.
 
         Raises:
-            LensError: for a token that the model does not have, or if the blocks cannot be taken apart, or
-                their parts not be given in logits.
+            LensError: if the model does not have one of the tokens, the blocks cannot be taken apart, or
+                their parts' additions cannot be given in logits.
         """
         if not sublayers:
             h = model.stream(torch.tensor([list(ids)]))[:, 0]
@@ -64,13 +64,13 @@ class Streams:
         return cls(model, parts.stream, parts, contribution, final_norm)
 
     def normed(self, lens: Lens, row: Row, columns: slice) -> Tensor:
-        """Return what the head's matrix is applied to in a row of the residual stream, `[cols, d]`."""
+        """Return the input of the head's matrix in a row of the residual stream, `[cols, d]`."""
         return lens.normed(self.model, self.h[row.h, columns], row.h)
 
     def logits(self, lens: Lens, row: Row, columns: slice) -> Tensor:
         """Return the logits of a row by a lens that reads it, `[cols, vocabulary]`, float32.
 
-        In inference mode.
+        To be called in inference mode.
         """
         if row.part is None:
             return self.model.head.logits(self.normed(lens, row, columns))
@@ -78,18 +78,20 @@ class Streams:
         h = self.parts.of(row, columns)
         if row.is_contribution:
             return self.contribution(h, self.h[-1, columns])
-        # The stream between attention and MLP is before the last row, even in the last block.
+        # The stream between attention and MLP is below the last row, even in the last block.
         return lens.logits(self.model, h, row.h - 1)
 
     def left_over(self, columns: slice, final_logits: Tensor) -> Tensor | None:
-        """What the parts of every block, the embedding and the biases do not account for, nats, `[cols]`.
-
-        The largest difference, over the vocabulary, between the final logits that they add up to and the
-        model's own; None where the blocks are not taken apart, or the final norm is passed over.
+        """Return the part of the final logits that blocks, embedding and biases do not account for, nats.
 
         Args:
-            columns: which.
+            columns: the columns to compare.
             final_logits: the model's own, `[cols, vocabulary]`.
+
+        Returns:
+            The largest difference, over the vocabulary, between the final logits that the parts add up to and
+                the model's own, `[cols]`; None where the blocks are not taken apart, or the final norm is
+                left out.
         """
         if self.parts is None or self.contribution is None or not self.final_norm:
             return None
