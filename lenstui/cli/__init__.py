@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported before a command needs it: `lenstui --help` is instant.
+"""The command line. No heavy module is imported before a command needs it: `lenstui --help` is instant.
 
 Results go to stdout, everything else to stderr. Exit status: 0 on success, 2 for a wrong call, 1 for a
 failure, 130 after Ctrl+C.
@@ -29,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: the words after the program's name; those that it was called with by default.
+        argv: the words after the program's name; None for those of the process.
 
     Returns:
         The exit status. A wrong call and `--help` raise `SystemExit`, as argparse does.
     """
     words = sys.argv[1:] if argv is None else argv
     interrupt_again()
-    # Display text is Unicode; a terminal that is not shows escapes rather than a traceback.
+    # Display text is Unicode; a terminal without it shows escapes rather than a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
         _abandon_stdout()
         return 0
     except OSError as error:
@@ -66,5 +66,5 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _abandon_stdout() -> None:
-    """What is still buffered goes nowhere; else Python would try once more at exit, and complain."""
+    """Discard what stdout still buffers, which Python would try to write, and complain about, at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The arguments that commands share, and how a wrong call is answered."""
+"""Arguments that commands share, and the answer to a wrong call."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from lenstui.support.settings import Settings, load
 from lenstui.support.typed_number import whole_number
 from lenstui.texts.documents import COLUMN, Documents
 
-REVISION = "a branch, tag or commit of --model on the hub"  # what --revision says
+REVISION = "a branch, tag or commit of --model on the hub"  # the help of --revision
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose complaint is one line that is safe to show."""
+    """An `ArgumentParser` whose error message is one line that is safe to show."""
 
     def __init__(self, prog: str, description: str, **options: str) -> None:
         super().__init__(
             prog,
             description=description,
-            allow_abbrev=False,  # an abbreviation could mean another option tomorrow
+            allow_abbrev=False,  # an abbreviation may become ambiguous with a new option
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **options,  # type: ignore[arg-type]
         )
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the call and exit with status 2."""
+        """Report a wrong call and exit with status 2."""
         say(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
 
@@ -63,7 +63,7 @@ def add_prompt_and_model(parser: Parser) -> None:
 
 
 def add_model(parser: Parser, *, lens: bool = True) -> None:
-    """Add the arguments that name a model and, if wanted, its lens, and say how to run it."""
+    """Add the arguments for a model, the way to run it and, if wanted, its lens."""
     model = parser.add_argument_group("model")
     which = model.add_mutually_exclusive_group()
     which.add_argument(
@@ -100,7 +100,7 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
 
 
 def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
-    """Add the arguments that name documents; more may be added to the group."""
+    """Add the arguments for documents, and return their group, to which more may be added."""
     text = parser.add_argument_group("text")
     default = "" if required else " (default: the text that comes with lenstui)"
     text.add_argument(
@@ -123,13 +123,13 @@ def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
 
 
 def text_documents(given: argparse.Namespace) -> Documents:
-    """Return the documents that the arguments of `add_text` name, or the text that comes with lenstui."""
+    """Return the documents from the arguments of `add_text`, or the text that comes with lenstui."""
     paths = tuple(given.data or [str(bundled_text())])
     return Documents(paths, given.text_column, given.min_chars or 1, given.max_samples)
 
 
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
-    """Parse, taking whatever follows `-p` for the prompt, even `--demo`."""
+    """Parse the words of a command, taking whatever follows `-p` for the prompt, even `--demo`."""
     bound: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -143,7 +143,7 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
 
 
 def heeded() -> Settings:
-    """Return the user's settings, and say on stderr what is wrong with their file."""
+    """Return the user's settings, and report on stderr what is wrong with their file."""
     settings = load()
     if settings.trouble is not None:
         say(settings.trouble)
@@ -151,13 +151,13 @@ def heeded() -> Settings:
 
 
 def start(parser: Parser, given: argparse.Namespace, top_k: int, settings: Settings | None = None) -> Start:
-    """What the shared arguments ask for, the prompt read from standard input if it is `-`."""
+    """Return the request of the shared arguments, with a prompt of `-` read from standard input."""
     model = model_start(parser, given, settings)
     return replace(model, prompt=_prompt(parser, given), top_k=top_k, bos=given.bos, chat=given.chat)
 
 
 def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | None = None) -> Start:
-    """What the arguments of `add_model` ask for, and else the user's settings: no prompt."""
+    """Return the request of the arguments of `add_model`, without a prompt; settings fill in the rest."""
     if given.trust_remote_code and given.model is None:
         parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
@@ -178,11 +178,11 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
 def named_model(
     parser: Parser, given: argparse.Namespace, usual: str | None = None
 ) -> tuple[str | None, str | None]:
-    """Name and revision: `OWNER/NAME@REVISION` too, as the screen writes it.
+    """Return name and revision of the model, which may be typed as `OWNER/NAME@REVISION`.
 
     Args:
-        parser: says what is wrong.
-        given: with `model` and `revision`.
+        parser: reports a wrong call.
+        given: the parsed arguments, with `model` and `revision`.
         usual: the model where none is given.
     """
     if given.revision is not None and given.model is None:
@@ -196,7 +196,7 @@ def named_model(
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
+    """Return a whole number of at least 1, for argparse."""
     if not (number := whole_number(text)):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
     return number
@@ -230,5 +230,5 @@ def _standard_input() -> str:
 
 
 def _is_text(text: str) -> bool:
-    """Whether no byte of a command-line word had to be smuggled in as a surrogate."""
+    """Return whether a command-line word is valid text: other bytes arrive as surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""`lenstui convert IN OUT`: a lens in another program's form, or in ours."""
+"""`lenstui convert IN OUT`: write a lens in another program's format, or in lenstui's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ library where it has no ending, ends in / or is a folder."""
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse the arguments of `lenstui convert` and do it."""
+    """Parse the arguments of `lenstui convert` and run the command."""
     parser = Parser(
         "lenstui convert",
         "Bring a tuned lens into another form.",
@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def convert(source: Path, target: Path, *, to_folder: bool, model: str | None, revision: str | None) -> None:
-    """Read `source`, write `target`, and say so on one line."""
+    """Read the lens `source`, write `target`, and report on one line."""
     if not to_folder:
         check_replaceable(target)
     with progress() as on_stage:

@@ -1,4 +1,4 @@
-"""Signals that end the program, heard between two pieces of work instead of in the middle of one."""
+"""Signals that end the program, handled between two pieces of work instead of in the middle of one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN = 0.02  # seconds after which a swallowed Ctrl+C comes once more
+_AGAIN = 0.02  # seconds after which a swallowed Ctrl+C is sent once more
 
 
 def interrupt_again() -> None:
-    """From now on a Ctrl+C that Python swallows, as within a `__del__`, comes once more a moment later."""
+    """Have a Ctrl+C that Python swallows, as within a `__del__`, sent once more a moment later."""
 
     def swallowed(what: UnraisableHookArgs) -> None:
         if what.exc_type is KeyboardInterrupt:
@@ -32,9 +32,9 @@ def interrupt_again() -> None:
 
 @contextmanager
 def heard() -> Iterator[Callable[[], signal.Signals | None]]:
-    """Give a function that says which signal came, if one did.
+    """Yield a function that returns the signal that was received, if any.
 
-    Ctrl+C a second time ends at once. What `nohup` told the program to ignore stays ignored.
+    A second Ctrl+C ends the program at once. Signals that `nohup` made the program ignore stay ignored.
     """
     came: list[signal.Signals] = []
 

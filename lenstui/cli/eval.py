@@ -1,4 +1,4 @@
-"""`lenstui eval`: how well the logit lens and a tuned lens predict on a text."""
+"""`lenstui eval`: evaluate the logit lens and a tuned lens on a text."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _MAX_TOKENS = 16384
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What to judge on.
+    """The text to evaluate on.
 
     Attributes:
-        documents: from which files.
-        max_tokens: read at most so many tokens.
-        seq_len: columns of a block; None for what suits the model.
+        documents: the documents.
+        max_tokens: the most tokens to read.
+        seq_len: the number of columns of a block; None for one that suits the model.
     """
 
     documents: Documents
@@ -45,7 +45,7 @@ class Text:
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse the arguments of `lenstui eval` and do it."""
+    """Parse the arguments of `lenstui eval` and run the command."""
     parser = _parser()
     given = parser.parse_args(words)
     form = output_format(parser, given)
@@ -55,7 +55,7 @@ def run(words: Sequence[str]) -> int:
     from lenstui.texts.documents import find_files
 
     documents = text_documents(given)
-    files = find_files(documents)  # before a model is loaded in vain
+    files = find_files(documents)  # before the model, since loading takes long
     if given.output is not None:
         check_place(given.output, special=True)
         if given.output.exists() and any(given.output.samefile(file) for file in files):
@@ -156,7 +156,7 @@ def _watched(blocks: Iterator[Tensor], on_tokens: Callable[[int], None]) -> Iter
 
 @contextmanager
 def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr, gone afterwards; nothing where that is no terminal."""
+    """Show a progress bar on stderr, where that is a terminal, and yield the function that advances it."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda tokens: None
         return

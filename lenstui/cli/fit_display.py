@@ -1,4 +1,4 @@
-"""What `lenstui train` shows while it fits, and what it prints at the end."""
+"""The progress of `lenstui train` on stderr, and its report at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Show = Callable[["FitProgress"], None]
 
 
 def say_text(text: FitText, epochs: int | None) -> None:
-    """Say how much text there is, and how often it will be gone through."""
+    """Report how much text there is, and how often the fit goes through it."""
     have, options = text.blocks.train_tokens, text.options
     again = ""
     if epochs is not None:
@@ -39,7 +39,7 @@ def say_text(text: FitText, epochs: int | None) -> None:
 def display(steps: int) -> Iterator[Show]:
     """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not.
 
-    Where stderr is gone, as with a line that was hung up, nothing is shown; a fit goes on without.
+    Where stderr is gone, as after a hang-up, nothing is shown, and the fit goes on.
     """
     measurements = _measurements()
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
@@ -74,7 +74,7 @@ def display(steps: int) -> Iterator[Show]:
 
 
 def report(lens: TunedLens, path: Path, form: str) -> None:
-    """Print what the fit reached: `text`, or the JSON contract."""
+    """Print what a fit reached, as a table for `text` or in the JSON contract for `json`."""
     fit = lens.fit
     if form == "json":
         names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
@@ -90,7 +90,7 @@ def report(lens: TunedLens, path: Path, form: str) -> None:
 
 
 def _without_nan(number: Any) -> Any:
-    """Return a number, or a list of them, with None where one is not finite: JSON has no NaN."""
+    """Return a number, or a list of them, with None where one is not finite, which JSON does not have."""
     if isinstance(number, list):
         return [_without_nan(each) for each in number]
     return None if isinstance(number, float) and not math.isfinite(number) else number
@@ -109,7 +109,7 @@ def _measurements() -> Callable[[FitProgress], Iterator[str]]:
 
     def lines(now: FitProgress) -> Iterator[str]:
         step, ended = now.measured_step, now.stage == "done"
-        # Before the first step there is nothing to measure but the closed form.
+        # A measurement before the first step is one of the closed form.
         name_of_step = "in the end" if ended else f"step {step:>4}" if step else "closed form"
         for kl, mark, name in (
             (now.logit_lens_kl, ("logit lens", 0), "logit lens"),

@@ -1,4 +1,4 @@
-"""Results on their way out: in which form, and where they go."""
+"""Output of results: their format, and their destination."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "md")
-STREAMED = ("csv", "parquet")  # are written while the rest is still being read
+STREAMED = ("csv", "parquet")  # formats that are written while the rest is still being read
 _TABLE_OR_JSON = FORMATS[:2]
 _ENDINGS = {"": "table", ".txt": "table", ".htm": "html"} | {f".{form}": form for form in FORMATS[1:]}
 
 
 def add_output(parser: Parser, formats: Sequence[str] = _TABLE_OR_JSON) -> argparse._ArgumentGroup:
-    """Add the arguments that say where results go and how; more may be added to the group."""
+    """Add the arguments for format and destination, and return their group, to which more may be added."""
     output = parser.add_argument_group("output")
     output.add_argument("--format", choices=formats, help="default: what the ending of -o says, else table")
     output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
@@ -31,7 +31,7 @@ def add_output(parser: Parser, formats: Sequence[str] = _TABLE_OR_JSON) -> argpa
 
 
 def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[str] = _TABLE_OR_JSON) -> str:
-    """One of `formats`, as `--format` or the file's ending says."""
+    """Return one of `formats`, from `--format` or the file's ending."""
     ending = "" if given.output is None else given.output.suffix
     form: str | None = given.format or _ENDINGS.get(ending.lower())
     if form is None or form not in formats:
@@ -42,7 +42,7 @@ def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[s
 def deliver(text: str | Iterable[str], file: Path | None) -> None:
     """Write `text`, or its pieces as they come, to `file`, or to stdout for None.
 
-    A file and a pipe get it as it is; on a terminal no control character is raw but newline and tab.
+    A file and a pipe get it unchanged; on a terminal all control characters but newline and tab are escaped.
 
     Raises:
         LensError: if the file cannot be written.

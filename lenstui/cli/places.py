@@ -1,4 +1,4 @@
-"""`lenstui paths`: where everything is."""
+"""`lenstui paths`: print the places of all files."""
 
 from __future__ import annotations
 

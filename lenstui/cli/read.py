@@ -1,4 +1,4 @@
-"""`lenstui read [PROMPT]`: one readout, or a prompt set with `--prompts FILE`, no screen."""
+"""`lenstui read [PROMPT]`: one readout, or a prompt set with `--prompts FILE`, without the screen."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 
-# Options of prompt sets alone, and what these have.
+# Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
 _SET_FORMATS = ("table", "json", "csv", "parquet", "md")
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse the arguments of `lenstui read` and do it."""
+    """Parse the arguments of `lenstui read` and run the command."""
     parser = _parser()
     given = parse(parser, words)
     shape = _shape(parser, given)
@@ -47,19 +47,19 @@ def run(words: Sequence[str]) -> int:
 
 
 def _check_lens_is_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
-    """Refuse a file of a lens where only lenses that need none are read."""
+    """Refuse a lens file where all chosen lenses need none."""
     if given.lens is not None and shape.lenses and all(made_lens(kind) is not None for kind in shape.lenses):
         parser.error(f"--lens is of no use with --lenses {','.join(shape.lenses)}: leave one out")
 
 
 def _note_value(given: argparse.Namespace, shape: Shape) -> None:
-    """Say that a form which holds every value shows none of them before the others."""
+    """Report that `--value` has no effect on a form that holds every value."""
     if given.value is not None and shape.format in ALL_VALUES:
         say(f"{shape.format} holds every value: --value {given.value} changes nothing in it.")
 
 
 def _parser() -> Parser:
-    from lenstui.readout.values import all_values  # late: it needs NumPy, and `lenstui --help` does not
+    from lenstui.readout.values import all_values  # late, since it imports NumPy
 
     parser = Parser(
         "lenstui read",
@@ -144,7 +144,7 @@ def _parser() -> Parser:
 
 
 def _values_text() -> str:
-    """Return the keys of all values and what `--help` says of them: once of neighbours that share it."""
+    """Return the keys of all values with their remarks for `--help`, one for neighbours that share it."""
     from lenstui.readout.values import all_values
 
     texts = []
@@ -183,7 +183,7 @@ def _add_prompts(parser: Parser) -> None:
 
 
 def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
-    """What is asked of a prompt set; what makes no sense with one is refused."""
+    """Return the requested prompt set, and refuse options that do not go with one."""
     from lenstui.readout.sets.mean_values import shown_means
 
     if given.word is not None or given.prompt is not None:

@@ -1,4 +1,4 @@
-"""One readout as it was asked for: read tile by tile, and written in its form."""
+"""One readout on the command line: read tile by tile, and written in the requested form."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 def show(asked: Start, shape: Shape) -> int:
-    """Read the prompt and write the readout."""
+    """Read the prompt, write the readout, and return the exit status."""
     if shape.output is not None:
-        check_place(shape.output, special=True)  # before a model is loaded in vain
+        check_place(shape.output, special=True)  # before the model, since loading takes long
     with progress() as on_stage, aside():
         from lenstui.export.reading import tiles_of
         from lenstui.opening.opened import open_model
@@ -45,20 +45,20 @@ def show(asked: Start, shape: Shape) -> int:
         heading = _heading(opened, lenses, asked, shape)
         pins = [pin.id for pin in heading.pins]
         tiles = tiles_of(opened.model, lenses, heading.prompt, shape.reading, top_k=asked.top_k, pins=pins)
-        # What does not need all of it at once is read on while it is written.
+        # Streamed formats are written while the rest is read; the others need all tiles at once.
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
         tiles = chain([next(tiles)], each_aside(tiles)) if shape.format in STREAMED else iter(list(tiles))
     for remark in _remarks(opened, heading, shape):
         say(remark)
     _write(tiles, heading, opened, asked, shape)
-    if not_numbers:  # which is known once all is read
+    if not_numbers:  # complete only after all tiles are read
         say(not_numbers_remark(not_numbers, len(heading.prompt.ids), opened.model.dtype_name))
     return 0
 
 
 def _noting(tiles: Iterator[Tile], not_numbers: list[int]) -> Iterator[Tile]:
-    """Yield the tiles, and note in `not_numbers` the columns with a cell that is not a number."""
+    """Yield the tiles, and collect in `not_numbers` the columns with a cell that is not a number."""
     for tile in tiles:
         not_numbers += tile.not_numbers
         yield tile
@@ -100,7 +100,7 @@ def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape)
 
 
 def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...]:
-    """The tokens of the words whose first row on top is looked for."""
+    """Return the words whose first rows on top are looked for, with their tokens."""
     from lenstui.export.first_row import Sought
     from lenstui.readout.pins import find_pins
 
@@ -127,14 +127,14 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
             text = opened.model.texts[pin.id]
             yield f"No token is the word {pin.word!r}: the first of those it is cut into, {text}, is pinned."
     for sought in heading.first:
-        if not sought.whole and shape.format == "json":  # the table says it itself
+        if not sought.whole and shape.format == "json":  # a table contains this remark
             (_, text), *_ = sought.tokens
             said = f"No token is the word {sought.word!r}: the first of those it is cut into"
             yield f"{said}, {text}, is looked for."
 
 
 def _fewer(model: Model, prompt: Prompt, wanted: int) -> str:
-    """Why fewer tokens were appended than --append asked for."""
+    """Return why fewer tokens were appended than `--append` asked for."""
     appended, last = prompt.appended, prompt.ids[-1]
     if appended and last == model.tokenizer.eos_token_id:
         reason = f"the text ends with {model.texts[last]}"

@@ -49,14 +49,14 @@ def run(words: Sequence[str]) -> int:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat)))
     _take_keyboard(parser)
-    gc.disable()  # until the first paint: what is made for it is no garbage, and looking takes a tenth of it
+    gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time
     from lenstui.tui.app import run as run_app
 
     return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=not given.no_restore)
 
 
 def _take_keyboard(parser: Parser) -> None:
-    """Where standard input brought the prompt, or is no terminal, the keys come from the terminal itself."""
+    """Read keys from the terminal itself where standard input is none, or has brought the prompt."""
     if sys.stdin.isatty():
         return
     try:

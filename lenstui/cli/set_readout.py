@@ -1,4 +1,4 @@
-"""A prompt set as it was asked for: read case by case, and written in its form."""
+"""A prompt set on the command line: read case by case, and written in the requested form."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 _STDIN = "standard input"
 _FOR_PROGRAMS = ("json", *STREAMED)
-_MOST_NUMBERS = 20  # of prompts that are listed
-_NAMED = 3  # prompts that cannot be read, with their reasons
+_MOST_NUMBERS = 20  # prompts that a remark lists by number
+_NAMED = 3  # prompts that cannot be read, listed with their reasons
 _TICK = 0.1  # seconds between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
 class AskedSet:
-    """Which prompt set is asked for.
+    """The requested prompt set.
 
     Attributes:
-        prompts: its file; `-` for standard input, `examples` for those that come with lenstui.
-        prompt_column: the column or field of the prompt, if it was named.
-        target_column: that of the target.
-        group_column: that of the group.
-        exact_targets: take targets as they are written.
-        value: which means to show, if that was said.
+        prompts: its file; `-` for standard input, `examples` for the set that comes with lenstui.
+        prompt_column: the column or field of the prompt, if named.
+        target_column: the column or field of the target, if named.
+        group_column: the column or field of the group, if named.
+        exact_targets: whether to take targets as written.
+        value: the key of the means to show, if named.
     """
 
     prompts: str
@@ -57,7 +57,7 @@ class AskedSet:
 
     @property
     def options(self) -> list[str]:
-        """The options that ask for it again."""
+        """The options that request the same set."""
         named = {
             "--prompts": self.prompts,
             "--prompt-column": self.prompt_column,
@@ -70,7 +70,7 @@ class AskedSet:
 
 @dataclass(slots=True)
 class _Tally:
-    """What has to be said of the cases once they are read."""
+    """Counts of cases for the remarks after reading."""
 
     cases: int = 0
     failed: int = 0
@@ -80,7 +80,7 @@ class _Tally:
     not_numbers: list[int] = field(default_factory=list)  # numbers of the cases
 
     def add(self, readout: CaseReadout | FailedCase) -> None:
-        """Count one."""
+        """Count one case."""
         from lenstui.readout.sets.cases import FailedCase
 
         self.cases += 1
@@ -96,11 +96,11 @@ class _Tally:
 
 
 def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
-    """Read the prompts and write what was read."""
+    """Read the prompts, write the readout, and return the exit status."""
     if shape.output is not None:
         check_place(shape.output, special=True)
-    prompts = _open(asked_set, shape.output)  # before a model is loaded in vain
-    # What needs no means is written while it is read, unless the line that shows progress is in the way.
+    prompts = _open(asked_set, shape.output)  # before the model, since loading takes long
+    # Formats without means are written while reading, unless to a terminal, which shows the line of progress.
     streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
     with progress() as on_stage:
@@ -147,7 +147,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
 def _watched(
     readouts: Iterator[CaseReadout | FailedCase], tally: _Tally, on_stage: Callable[[str], None], total: int
 ) -> Iterator[CaseReadout | FailedCase]:
-    """Yield the prompts as they are read, count them, and report now and then how many there are."""
+    """Yield the readouts, count them, and report the number now and then."""
     reported = 0.0
     for readout in readouts:
         tally.add(readout)
@@ -160,7 +160,7 @@ def _watched(
 def _some(
     readouts: Iterator[CaseReadout | FailedCase], prompts: PromptSet
 ) -> Iterator[CaseReadout | FailedCase]:
-    """Yield the prompts as they are read; raise `LensError` if none of them could be."""
+    """Return the readouts, and raise `LensError` if no prompt could be read."""
     from lenstui.readout.sets.cases import CaseReadout
 
     failed: list[FailedCase] = []
@@ -228,7 +228,7 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
 def _write_data(
     readouts: Iterator[CaseReadout | FailedCase], heading: SetHeading, texts: TokenTexts, shape: Shape
 ) -> None:
-    """Write a form for programs, of which none has means that somebody chose."""
+    """Write a form for programs; these have no chosen means."""
     from lenstui.export.set_forms import SetManner, set_text, write_set_bytes
 
     manner = SetManner(texts)

@@ -1,4 +1,4 @@
-"""What the command line says beside its results."""
+"""Messages of the command line on stderr, beside its results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def say(message: str) -> None:
-    """Print one line on stderr, with nothing in it that could move the cursor."""
+    """Print one line on stderr, with all control characters escaped."""
     print(f"lenstui: {printable(message)}", file=sys.stderr)
 
 
@@ -36,7 +36,7 @@ def each_aside(items: Iterator[T]) -> Iterator[T]:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Give a function that shows what is being done, on one line that is gone afterwards.
+    """Yield a function that shows the current stage, on one line that is erased afterwards.
 
     It shows nothing where stderr is no terminal.
     """

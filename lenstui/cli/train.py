@@ -40,12 +40,12 @@ _CHANGES = (
     "steps", "tokens_per_step", "seq_len", "optimizer", "lr", "momentum", "weight_decay", "clip", "loss",
     "bias_only", "seed", "products",
 )  # fmt: skip
-# What decides a fit is in its checkpoint: none of it can be said again.
+# Options that a checkpoint fixes, which cannot be given with --resume.
 _DECIDED = (*_CHANGES, "preset", "epochs", "data", "text_column", "max_samples", "min_chars", "held_out")
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse the arguments of `lenstui train` and do it."""
+    """Parse the arguments of `lenstui train` and run the command."""
     parser = _parser()
     given = parser.parse_args(words)
     asked = model_start(parser, given)
@@ -61,11 +61,11 @@ def run(words: Sequence[str]) -> int:
 
 
 def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
-    """Return the driver of a new fit; the model is opened and the text is read."""
+    """Return the driver of a new fit, with the model opened and the text read."""
     from lenstui.texts.documents import find_files
 
     documents = text_documents(given)
-    find_files(documents)  # before a model is loaded in vain
+    find_files(documents)  # before the model, since loading takes long
     if given.save is not None:
         check_place(given.save)
         check_unfinished(given.save)
@@ -90,7 +90,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
         claimed = claim_new(model.name, options.preset)
     else:
         claimed = claim(given.save)
-        check_unfinished(given.save)  # once more: it may be of a fit that has ended since
+        check_unfinished(given.save)  # again: another fit may have left a checkpoint meanwhile
     return begun(model, plan, text, claimed, given.checkpoint_every)
 
 
@@ -120,7 +120,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> FitDriver:
 
 
 def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
-    """Return which model to open: that of a checkpoint, unless the command line names another."""
+    """Return the request for a checkpoint's model, unless the command line names another model."""
     from lenstui.model.hub import BUNDLED_MODEL
 
     dtype = checkpoint.dtype if asked.dtype == "auto" else asked.dtype
@@ -140,7 +140,7 @@ def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None
 
 
 def _run(driver: FitDriver, form: str) -> int:
-    """Do what is left of a fit, keep it, and report."""
+    """Do the rest of a fit, save the lens, report, and return the exit status."""
     fit = driver.fit
     with heard() as ending:
         with aside():
@@ -148,7 +148,7 @@ def _run(driver: FitDriver, form: str) -> int:
         stopped = f"Stopped at step {fit.state.step} of {fit.options.steps}"
         how = f" {_how_to_go_on(driver)}" if driver.has_checkpoint else ""
         if ended is not None and (ended is not signal.SIGINT or not fit.state.tokens):
-            with suppress(OSError):  # with the line, stderr may be gone
+            with suppress(OSError):  # after a hang-up stderr may be gone
                 say(f"{stopped}.{how or ' Nothing is kept.'}")
             return 128 + ended
         kept = driver.keep()
@@ -166,19 +166,19 @@ def _run(driver: FitDriver, form: str) -> int:
 
 
 def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> signal.Signals | None:
-    """Do what is left of a fit, and return the signal that ended it, or None.
+    """Do the rest of a fit, and return the signal that ended it, or None.
 
-    After a signal a checkpoint was tried, and after Ctrl+C the lens was measured.
+    After a signal a checkpoint is attempted, and after Ctrl+C the lens is measured.
     """
     from lenstui.fitting.loop import measure
 
-    well = True  # the last checkpoint could be written
+    well = True  # whether the last checkpoint could be written
     try:
         with display(driver.fit.options.steps) as show:
             for now in driver.steps():
                 show(now)
                 if ended := ending():
-                    driver.write_checkpoint()  # first: it may not wait for the rest
+                    driver.write_checkpoint()  # first, since the process may be killed at any time
                     _say_no_checkpoint(driver)
                     if ended is signal.SIGINT and driver.fit.state.tokens:
                         for measured in measure(driver.fit):
@@ -187,7 +187,7 @@ def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> si
                 if well:
                     _say_no_checkpoint(driver)
                 well = driver.checkpoint_error is None
-    except (LensError, MemoryError, RuntimeError) as error:  # torch's is a RuntimeError when memory is out
+    except (LensError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         _say_no_checkpoint(driver)
         how = _how_to_go_on(driver) if driver.has_checkpoint else ""
         failed = advice(error, _OUT_OF_MEMORY) or f"The fit failed: {named_line(error)}."
@@ -196,14 +196,14 @@ def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> si
 
 
 def _say_no_checkpoint(driver: FitDriver) -> None:
-    """Say why the last checkpoint could not be written, if it could not."""
+    """Report why the last checkpoint could not be written, if so."""
     if (error := driver.checkpoint_error) is not None:
-        with suppress(OSError):  # with the line, stderr may be gone
+        with suppress(OSError):  # after a hang-up stderr may be gone
             say(f"No checkpoint: {advice(error, _OUT_OF_MEMORY) or named_line(error)}")
 
 
 def _how_to_go_on(driver: FitDriver) -> str:
-    beside = lens_path(driver.checkpoint_file) == driver.lens_file  # it goes there by itself
+    beside = lens_path(driver.checkpoint_file) == driver.lens_file  # the default place of --resume
     return f"To go on: {resume_command(driver.checkpoint_file, None if beside else driver.lens_file)}"
 
 

@@ -1,1 +1,1 @@
-"""How well a lens predicts on a text."""
+"""Evaluation of lenses on a text."""

@@ -1,4 +1,4 @@
-"""How well a lens predicts, row by row, on a text. Knows nothing of how the lens was made."""
+"""Evaluation of lenses on a text, row by row, whatever they were fitted on."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ Sums = npt.NDArray[np.float64]
 class Quality:
     """Token means of one lens, per row, `emb` first, the model's own output last.
 
-    In each row those positions count whose cell is a number, and so is the final one. Means are NaN where
-    there is none.
+    A mean is over the positions whose cell in that row and final cell are both numbers; NaN where there are
+    none.
 
     Attributes:
         kl: KL(final ‖ lens), nats.
-        ce: cross-entropy of the token that really comes next, nats.
-        top1_agreement: share of positions whose top-1 is the final top-1.
-        kl_sem: standard error of `kl`, from how it varies from block to block, since the positions of one
+        ce: the cross-entropy of the text's next token, nats.
+        top1_agreement: the share of positions whose top-1 is the final top-1.
+        kl_sem: the standard error of `kl`, from its variation between blocks, since the positions of one
             block are not independent; empty for a single block.
-        tokens: how many positions were read.
-        left_out: how many of them do not count, as their logits are not finite, per row; empty for none.
+        tokens: the number of positions that were read.
+        left_out: the number of positions that do not count because logits are not finite, per row; empty for
+            none.
     """
 
     kl: tuple[float, ...]
@@ -47,26 +48,26 @@ class Quality:
 
     @property
     def mean_kl(self) -> float:
-        """Mean KL over the rows that have a translator: all but the last."""
+        """The mean KL over the rows that have a translator: all but the last."""
         return sum(self.kl[:-1]) / len(self.kl[:-1])
 
 
 def evaluate(
     model: Model, blocks: Iterable[Tensor], lens: Lens | Sequence[Lens] | None = None
 ) -> Mapping[str, Quality]:
-    """Judge the logit lens and another lens, or any number of lenses, in one pass of the model.
+    """Evaluate the logit lens and another lens, or any number of lenses, in one pass of the model.
 
     Args:
         model: from `load`.
         blocks: token ids `[cols]`, on the CPU.
-        lens: a lens for this model, beside the logit lens; several for exactly these.
+        lens: a lens for this model, beside the logit lens; a list for exactly its lenses.
 
     Returns:
-        By lens, under the keys of `lens_keys`: `"logit"`, `"tuned"`, … KL and agreement are over all columns
-        that count, cross-entropy over those that have a next token.
+        The quality by lens, under the keys of `lens_keys`: `"logit"`, `"tuned"`, … KL and agreement are over
+            all positions that count, cross-entropy over those of them that have a next token.
 
     Raises:
-        LensError: if there is no block at all.
+        LensError: if there is no block.
     """
     lenses = lenses_for(model, with_logit_lens(lens))  # once, not for each block
     sums: dict[str, list[Sums]] = {}  # of each block, [5, rows]
@@ -86,7 +87,7 @@ def evaluate(
 
 
 def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
-    """Sums over a tile, `[5, rows]`: KL, agreement, their positions; cross-entropy, its positions."""
+    """Return sums over a tile, `[5, rows]`: KL, agreement, their positions; cross-entropy, its positions."""
     agreed = agreement(cells.top_ids[:, :, 0])  # NaN where either has no number
     counted = ~np.isnan(agreed)
     followed = counted & has_next
@@ -101,7 +102,7 @@ def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
 
 
 def _quality(sums: Sums, tokens: int) -> Quality:
-    """Means from the sums of every block `[blocks, 5, rows]`, of so many positions in all."""
+    """Return the means from the sums of every block `[blocks, 5, rows]`, of `tokens` positions in all."""
     kl, agreed, counted, ce, followed = sums.sum(axis=0)
     left_out = tuple((tokens - counted).astype(int).tolist())
     with np.errstate(invalid="ignore"):  # 0 / 0: NaN, where no position counts
@@ -116,10 +117,14 @@ def _quality(sums: Sums, tokens: int) -> Quality:
 
 
 def _standard_error(sums: Sums, counted: Sums) -> Sums:
-    """Of the means `sums.sum(0) / counted.sum(0)` of `[blocks, rows]`, between blocks, `[rows]`.
+    """Return the standard errors, between blocks, of the means `sums.sum(0) / counted.sum(0)`, `[rows]`.
 
-    For blocks of one length it is the standard deviation of their means by the root of their number; where
-    the lengths differ, that of a ratio. NaN of fewer than two blocks with a position that counts.
+    For blocks of one length it is the standard deviation of their means divided by the root of their number;
+    where the lengths differ, that of a ratio. NaN for fewer than two blocks with a position that counts.
+
+    Args:
+        sums: `[blocks, rows]`.
+        counted: the numbers of positions, `[blocks, rows]`.
     """
     mean = sums.sum(axis=0) / counted.sum(axis=0)
     off = sums - mean * counted

@@ -1,1 +1,1 @@
-"""A readout in a form to take away: text, data, a page, a figure. Pure functions that know of no screen."""
+"""Export of readouts: text, data, a page, a figure. The functions are pure and know no screen."""

@@ -22,14 +22,14 @@ from lenstui.readout.values import Value, cell_numbers
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What the parts are cut from.
+    """The readout that parts are copied from.
 
     Attributes:
         rows: labels of the rows, `emb` first.
         tokens: display texts of the input tokens.
-        lenses: all cells by lens name.
-        texts: display text of every token in them.
-        value: the number that is shown.
+        lenses: all cells by lens, under their keys.
+        texts: display texts of all tokens in the cells.
+        value: the value that is shown.
         pins: display texts of the pinned tokens, in the order of the cells' last axis.
     """
 
@@ -41,12 +41,12 @@ class Clip:
     pins: Sequence[str] = ()
 
     def unread(self, column: int | None = None) -> int | None:
-        """The first column that is not read yet, of all or of one; None if there is none."""
+        """Return the first unread column, of all columns or of one; None if there is none."""
         columns = slice(None) if column is None else slice(column, column + 1)
         for cells in self.lenses.values():
             if cells.pin_ranks.shape[2] != len(self.pins):
                 return column or 0
-            # The last row is one that every lens has; with it a column is read whole.
+            # Every lens has the last row, which is read with the rest of its column.
             no_pins = (cells.pin_ranks[-1, columns] == NOT_READ).any(-1)
             unread = (cells.top_ids[-1, columns, 0] == NOT_READ) | no_pins
             if unread.any():
@@ -55,7 +55,7 @@ class Clip:
 
 
 def top_line(cells: Cells, texts: TokenText, row: int, column: int, count: int) -> str:
-    """The likeliest tokens of a cell: `·blue 31%  ·the 8%`."""
+    """Return the likeliest tokens of a cell as text: `·blue 31%  ·the 8%`."""
     ids, probs = cells.top_ids[row, column, :count], cells.top_probs[row, column, :count]
     return "  ".join(
         f"{texts[token]} {probability_text(prob)}"
@@ -64,11 +64,11 @@ def top_line(cells: Cells, texts: TokenText, row: int, column: int, count: int) 
 
 
 def cell_text(clip: Clip, row: int, column: int) -> str:
-    """One cell by every lens, as many tokens as it keeps, and its numbers in words."""
+    """Return one cell by every lens as text: all tokens that the cell keeps, and its numbers in words."""
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
     lines = [f'row {clip.rows[row]} · column {column} "{clip.tokens[column]}"{follows}']
     for name, cells in clip.lenses.items():
-        if cells.top_ids[row, column, 0] == NOT_READ:  # a fitted lens reads no sublayer
+        if cells.top_ids[row, column, 0] == NOT_READ:  # a fitted lens reads no sublayer rows
             continue
         if cells.top_ids[row, column, 0] == NOT_A_NUMBER:
             lines.append(f"{lens_title(name)}: {IN_CELL}")
@@ -88,24 +88,24 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
 
 
 def row_text(clip: Clip, row: int) -> str:
-    """A row: a line for each column, with each lens's likeliest token, its value, and the pins."""
+    """Return a row as text, one line a column: each lens's likeliest token, its value, and the pins."""
     columns = map(str, range(len(clip.tokens)))
     fields = _fields(clip, row, slice(None))
     return _lines(["column", "token", *_heads(clip)], zip(columns, clip.tokens, *fields, strict=True))
 
 
 def column_text(clip: Clip, column: int) -> str:
-    """A column: a line for each row, `emb` first, with the same."""
+    """Return a column as text, one line a row, `emb` first: each lens's top-1, its value, and the pins."""
     fields = _fields(clip, slice(None), column)
     return _lines(["row", *_heads(clip)], zip(clip.rows, *fields, strict=True))
 
 
 def table_text(clip: Clip, *, diff: bool = False) -> str:
-    """All cells as on screen, the top of the network first: a line for each lens and row.
+    """Return all cells as on screen, one line for each lens and row, the top of the network first.
 
     Args:
-        clip: what is shown.
-        diff: the second lens minus the first in place of both.
+        clip: the readout.
+        diff: whether to write the second lens minus the first in place of both.
     """
     lines = _differences(clip) if diff else _both(clip)
     return _lines(["lens", "row", *clip.tokens], lines)
@@ -125,7 +125,7 @@ def _both(clip: Clip) -> Iterator[list[str]]:
 
 
 def _differences(clip: Clip) -> Iterator[list[str]]:
-    """The second lens's tokens; where another leads by the first, that is marked."""
+    """Yield the second lens's tokens with the differences, marked where another token leads by the first."""
     difference = Difference.of_two(clip.value, clip.lenses)
     left, right = difference.pair(clip.lenses)
     ids, numbers, marked = right.top_ids[:, :, 0], difference.of(left, right), differing(left, right)
@@ -151,7 +151,7 @@ def _heads(clip: Clip) -> list[str]:
 
 
 def _fields(clip: Clip, row: int | slice, column: int | slice) -> list[list[str]]:
-    """What `_heads` names, along a row or a column."""
+    """Return the fields under `_heads`, along a row or a column."""
     fields = []
     for cells in clip.lenses.values():
         ids = cells.top_ids[row, column, 0].tolist()

@@ -1,4 +1,4 @@
-"""The command that makes a readout again: text that a shell reads back word for word, and safe to show."""
+"""The command that repeats a readout: text that a shell reads back exactly, and safe to show."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 
 def command_text(words: Iterable[str]) -> str:
-    """The words of a command, quoted for bash and zsh, on one line."""
+    """Return the words of a command on one line, quoted for bash and zsh."""
     return " ".join(map(_quoted, words))
 
 
 def resume_command(checkpoint: Path, lens: Path | None = None) -> str:
-    """The command that goes on with a fit.
+    """Return the command that resumes a fit.
 
     Args:
-        checkpoint: of the fit.
-        lens: the file that the lens is to go to; None beside the checkpoint.
+        checkpoint: the checkpoint of the fit.
+        lens: the file that the lens is to be saved to; None for the one beside the checkpoint.
     """
     save = [] if lens is None else ["--save", str(lens)]
     return command_text(["lenstui", "train", "--resume", str(checkpoint), *save])
 
 
 def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: Shape) -> str:
-    """The command that makes the same readout again, whatever the defaults are by then.
+    """Return the command that repeats a readout, even if the defaults change.
 
     Args:
-        heading: what was read.
-        lens_file: the file of its tuned lens; None for the one that is opened unnamed.
-        asked: what was asked for; of the device and `top_k` nothing else knows.
-        shape: what of it was to be written.
+        heading: the heading of the readout.
+        lens_file: the file of its tuned lens; None where that is opened unnamed.
+        asked: the request, which alone has the device and `top_k`.
+        shape: the part and form of the readout to write.
     """
     typed = asked.prompt if shape.append and asked.prompt is not None else heading.prompt.text
     words = [
@@ -61,14 +61,14 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
 def set_command(
     source: Source, options: Sequence[str], lens_file: Path | None, asked: Start, shape: Shape
 ) -> str:
-    """The command that reads the same prompt set again.
+    """Return the command that reads the same prompt set again.
 
     Args:
-        source: where its numbers come from.
-        options: those of the set, `--prompts` first.
+        source: the source of its numbers.
+        options: the options of the set, `--prompts` first.
         lens_file: the file of its tuned lens.
-        asked: what was asked for.
-        shape: what of it was to be written.
+        asked: the request.
+        shape: the part and form of the readout to write.
     """
     words = ["lenstui", "read", *options, *_model_words(source, lens_file, asked, shape)]
     words += ["--value", shape.value, "--format", shape.format]
@@ -76,8 +76,8 @@ def set_command(
 
 
 def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Shape) -> list[str]:
-    """The options that open the same model and lens, and read a prompt in the same way."""
-    from lenstui.model.hub import BUNDLED_MODEL  # late: it takes a while, and not every file has a command
+    """Return the options that open the same model and lens, and read a prompt in the same way."""
+    from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
 
     words = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
     if source.revision is not None:
@@ -95,7 +95,7 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []
     reading = shape.reading
-    if shape.diff:  # one lens reads no sublayer, so that there is no difference
+    if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]
 
@@ -105,7 +105,7 @@ def _output_words(shape: Shape) -> list[str]:
 
 
 def _reading_words(reading: Reading) -> list[str]:
-    """The options of `lenstui read` that read a prompt so."""
+    """Return the options of `lenstui read` for a reading."""
     words = []
     if reading.bos is not None:
         words.append("--bos" if reading.bos else "--no-bos")

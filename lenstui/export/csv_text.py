@@ -1,16 +1,16 @@
 """A readout as CSV, one line for each cell and lens.
 
 There is no header but the names, no comment lines and nothing before them: `pandas.read_csv`, R's `read.csv`,
-DuckDB and spreadsheets all take it as it is. Where the numbers come from stands in columns of its own, on
-every line, so that the files of several models can be put together and told apart. The prompt alone stands
-on the first line only: the file would grow with its square. Fill down to have it on all.
+DuckDB and spreadsheets all take it as it is. The source of the numbers is in columns on every line, so that
+the files of several models can be put together and told apart. Only the prompt is on the first line alone, as
+the file would grow with its square; fill it down to have it on all lines.
 
-What was typed or read from a file (the prompt, a target, a group, a pinned word) is the exact text, within
-quotes where it has commas, quotes or line breaks (RFC 4180); tokens are display text. Whoever writes this to
-a terminal has to escape its control characters.
+Text that was typed or read from a file (the prompt, a target, a group, a pinned word) is exact, within quotes
+where it has commas, quotes or line breaks (RFC 4180); tokens are display text. Control characters have to be
+escaped before this text goes to a terminal.
 
-A number that there is not is an empty field. Tokens such as `NA` and `null` are words here, so tell pandas:
-`read_csv(file, keep_default_na=False, na_values=[""], low_memory=False)`, or go by their ids.
+A missing number is an empty field. Tokens such as `NA` and `null` are words here, so tell pandas:
+`read_csv(file, keep_default_na=False, na_values=[""], low_memory=False)`, or use the ids.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _CRLF = "\r\n"
 
 
 class _Lines(list[str]):
-    """Lines of CSV, each with its newline. The writer quotes what its line end is made of, a lone CR too."""
+    """Lines of CSV, each with its newline. With CRLF as its line end, the writer quotes a lone CR too."""
 
     def write(self, line: str) -> None:
-        """Take one from the writer."""
+        """Take one line from the writer."""
         self.append(line.removesuffix(_CRLF) + "\n")
 
 
 def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Iterator[str]:
-    """The file in pieces, one for each tile. Floats are written in the fewest digits that give them back.
+    """Yield the file in pieces, one for each tile. Floats have the fewest digits that give them back.
 
     Args:
-        tiles: in column order.
-        heading: what they are part of.
-        texts: display text of every token in them.
+        tiles: the tiles, in column order.
+        heading: the heading of the readout.
+        texts: display texts of all tokens in the tiles.
     """
     prompt = chain([heading.prompt.text], repeat(""))
     groups = (tidy(tile, heading, texts) for tile in tiles)
@@ -53,12 +53,12 @@ def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Itera
 def csv_pieces(
     groups: Iterable[Mapping[str, Column]], source: Source, prompt: Iterator[str] | None = None
 ) -> Iterator[str]:
-    """Observations as CSV, a piece for each group of them.
+    """Yield observations as CSV, a piece for each group of them.
 
     Args:
-        groups: their variables by name, the same in all groups.
-        source: where the numbers come from; stands on every line.
-        prompt: what stands in a last column, one for each line; None for no such column.
+        groups: the variables of each group by name, the same names in all groups.
+        source: the source of the numbers, written on every line.
+        prompt: the contents of a last column, one item for each line; None for no such column.
     """
     facts = {
         "model": source.model,

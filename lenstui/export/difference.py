@@ -15,17 +15,17 @@ from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import Value
 
-DIFFERENT = "≠"  # marks a cell in which another token leads by the one than by the other
+DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The difference of one value.
+    """The difference of one value between two lenses or sides, right minus left.
 
     Attributes:
-        value: what is subtracted.
-        left: whose is subtracted, in a word.
-        right: from whose.
+        value: the value.
+        left: the key or name of the subtracted side.
+        right: the key or name of the side that it is subtracted from.
     """
 
     value: Value
@@ -34,17 +34,17 @@ class Difference:
 
     @classmethod
     def of_two(cls, value: Value, lenses: Iterable[str]) -> Difference:
-        """Return that of the first two lenses of a readout, by their keys: the second minus the first."""
+        """Return the difference of a readout's first two lenses, by their keys: second minus first."""
         left, right = islice(lenses, 2)
         return cls(value, left, right)
 
     @property
     def title(self) -> str:
-        """What is subtracted from what, of two lenses: `tuned lens − logit lens`."""
+        """The difference of two lenses in words: `tuned lens − logit lens`."""
         return f"{lens_title(self.right)} − {lens_title(self.left)}"
 
     def pair(self, lenses: Mapping[str, Cells]) -> tuple[Cells, Cells]:
-        """Return the cells of the two, left and right."""
+        """Return the cells of the left and the right lens."""
         return lenses[self.left], lenses[self.right]
 
     def of(self, left: Cells, right: Cells) -> FloatArray:
@@ -52,20 +52,20 @@ class Difference:
         return self.value.of(right) - self.value.of(left)
 
     def scale(self, differences: FloatArray, vocabulary: int) -> Scale:
-        """A scale that diverges about 0. Of ranks it is logarithmic, though it shows plain differences.
+        """Return a scale that diverges about 0; for ranks logarithmic, though it shows plain differences.
 
         Args:
-            differences: of a whole prompt, column 0 first, NaN where not yet read.
-            vocabulary: number of token ids.
+            differences: the differences of a whole prompt, column 0 first, NaN where not yet read.
+            vocabulary: the number of token ids.
         """
         if self.value.is_yes_or_no:
             return Scale.around_zero(1)
         return around_zero([differences], log=self.value.log_difference)
 
     def format(self, number: float) -> str:
-        """A difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`."""
+        """Return a difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`."""
         text = f"{abs(number):.0f}" if self.value.is_yes_or_no else self.value.format(abs(number))
-        if text.startswith("<"):  # too small for more than its sign
+        if text.startswith("<"):  # so small that only the sign is shown
             text = "0.0%" if text.endswith("%") else "0.00"
         if math.isnan(number):
             return self.value.format(number)
@@ -73,29 +73,29 @@ class Difference:
 
     @property
     def label(self) -> str:
-        """Its name on screen."""
+        """The name on screen."""
         return f"{self.value.label}: {self.right} − {self.left}"
 
     @property
     def unit(self) -> str:
-        """Its unit on screen, or empty."""
+        """The unit on screen, or empty."""
         return self.value.unit
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What the colours below 0 mean, and those above it."""
+        """The meaning of the colours below 0, and of those above it."""
         if self.value.is_yes_or_no:
             return f"only {self.left}", f"only {self.right}"
         return f"{self.right} lower", f"{self.right} higher"
 
     def note(self, scale: Scale) -> str:
-        """What the colours mean, by their names, for a legend."""
+        """Return the meaning of the colours, by their names, for a legend."""
         below, above = self.sides
         return f"blue: {below}, orange: {above}{', log scale' if scale.log else ''}"
 
 
 def differing(left: Cells, right: Cells) -> npt.NDArray[np.bool_]:
-    """Return where another token leads on the one side than on the other, `[rows, cols]`."""
+    """Return whether the top-1 tokens of two sides differ, `[rows, cols]`."""
     ours, theirs = right.top_ids[..., 0], left.top_ids[..., 0]
     differs: npt.NDArray[np.bool_] = (ours >= 0) & (theirs >= 0) & (ours != theirs)
     return differs

@@ -1,4 +1,4 @@
-"""How well the lenses of a model predict, as JSON for programs and as a table for people."""
+"""An evaluation of lenses as JSON, and as a table of text."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _GAP = "   "  # between the columns of a table
 
 
 def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequence[str]) -> str:
-    """One line of JSON, ASCII alone. Lists are by row, `emb` first; a lens that was not judged is null.
+    """Return an evaluation as one line of JSON, ASCII alone.
 
-    Tokens whose logits are not finite count in no mean: `left_out` says how many of all `tokens` these are.
-    Where none is left, it is null.
+    Lists are by row, `emb` first; a lens that was not evaluated is null. Tokens whose logits are not finite
+    count in no mean: `left_out` is their number, of all `tokens`. A mean without tokens is null.
 
     Args:
-        qualities: by lens name.
-        source: which model and lens.
-        data: the files that were read, as they were named.
+        qualities: the qualities by lens, under their keys.
+        source: the model and lenses.
+        data: the files that were read, as the user named them.
     """
-    first = next(iter(qualities.values()))  # of the same tokens and rows as the others
+    first = next(iter(qualities.values()))  # all have the same tokens and rows
     content = {
         "version": VERSION,
         "lenstui": __version__,
@@ -51,8 +51,8 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
 
 
 def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
-    """Return how well the lenses predict, as text: the last row first, standard errors behind KL."""
-    first = next(iter(qualities.values()))  # of the same tokens and rows as the others
+    """Return an evaluation as a table of text: the last row first, standard errors behind KL."""
+    first = next(iter(qualities.values()))  # all have the same tokens and rows
     columns = [["row", *_rows(first)]]
     for name, quality in qualities.items():
         errors = [f" ± {fixed_text(error, 3)}" for error in quality.kl_sem] or [""] * len(quality.kl)
@@ -104,5 +104,5 @@ def _numbers(quality: Quality | None) -> dict[str, Any] | None:
 
 
 def _finite(values: Iterable[float]) -> list[float | None]:
-    """The numbers, null where one is not finite: JSON knows no other."""
+    """Return the numbers with None for those that are not finite, which JSON does not have."""
     return [value if math.isfinite(value) else None for value in values]

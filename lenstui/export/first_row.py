@@ -1,4 +1,4 @@
-"""Where a word first comes out on top: the first row of each column that has it as its top-1."""
+"""First rows of a word: the first row of each column whose top-1 is one of its tokens."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class Sought:
     """A word that is looked for.
 
     Attributes:
-        word: as it was typed.
-        tokens: the tokens that it means, with their display texts.
-        whole: whether these are that word; else there is one, the first of those that the word is cut into.
+        word: the word as typed.
+        tokens: the tokens that the word means, with their display texts.
+        whole: True if each token is the whole word, False if there is one token, the first of several of the
+            word.
     """
 
     word: str
@@ -30,31 +31,31 @@ class Sought:
 
     @property
     def ids(self) -> list[int]:
-        """Ids of the tokens that stand for the word."""
+        """The ids of the tokens that stand for the word."""
         return [token for token, _ in self.tokens]
 
 
 def first_labels(readout: Readout, lens: str, sought: Sought) -> list[str | None]:
-    """Per column, the label of the first row of the residual stream with the word on top; None for never."""
+    """Return the label of each column's first residual-stream row with the word on top; None for never."""
     labels, top1 = stream_of(readout, lens)
     return [labels[row] if row >= 0 else None for row in first_rows(top1, sought.ids).tolist()]
 
 
 def stream_of(readout: Readout, lens: str) -> tuple[list[str], IntArray]:
-    """Labels and top-1 tokens of the residual stream's rows, the latter `[rows, cols]`."""
+    """Return labels and top-1 tokens of the residual stream's rows, the latter `[rows, cols]`."""
     places = stream_places(readout.rows)
     return [readout.rows[place] for place in places], readout.lenses[lens].top_ids[places, :, 0]
 
 
 def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequence[str], column: int) -> str:
-    """What there is to say of one column, with no full stop.
+    """Return a sentence on the first row of a word in one column, without a full stop.
 
     Args:
         sought: the word.
-        read: top-1 tokens of the residual stream's rows, `[rows, cols]`, by what the lens is called in a
-            sentence; the first of them is spoken of first.
-        labels: of these rows.
-        column: which one.
+        read: top-1 tokens of the residual stream's rows, `[rows, cols]`, by the lens's name in a sentence, in
+            the order of the sentence.
+        labels: the labels of these rows.
+        column: the column.
     """
     rows = {name: int(first_rows(top1, sought.ids)[column]) for name, top1 in read.items()}
     there = {int(read[name][row, column]) for name, row in rows.items() if row >= 0}
@@ -66,7 +67,7 @@ def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequenc
 
 
 def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str:
-    """The first row by each lens, -1 for never."""
+    """Return the first rows by lens in words; a row of -1 means never."""
     (first, row), *others = rows.items()
     if row >= 0:
         said, never = f"first top-1 at row {labels[row]} in the {first}", "never"

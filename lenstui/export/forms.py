@@ -1,4 +1,4 @@
-"""A readout in any of the forms that a file may have."""
+"""A readout in any of the forms of files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What else a form has to know.
+    """Settings of a form.
 
     Attributes:
-        texts: display text of every token in the readout.
-        vocabulary: how many tokens there are, for the scales of the values.
-        value: what is shown by a form that shows one value.
-        diff: show the second lens minus the first, in a form that can.
-        command: makes the readout again.
+        texts: display texts of all tokens in the readout.
+        vocabulary: the number of tokens, for the scales of the values.
+        value: the value of a form that shows only one.
+        command: the command that repeats the readout.
+        diff: whether to show the second lens minus the first, in a form that can.
     """
 
     texts: TokenText
@@ -37,14 +37,14 @@ class Manner:
 
 
 def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner, file: Path) -> None:
-    """Write a readout in one of its forms; what was in `file` before stays until all is written.
+    """Write a readout in one of its forms; the former content of `file` stays until all is written.
 
     Args:
-        form: by name.
-        tiles: in column order; CSV and Parquet are written as they come.
-        heading: what they are part of.
-        manner: what else is to be known.
-        file: where to.
+        form: the name of the form.
+        tiles: the tiles, in column order; CSV and Parquet are written as they come.
+        heading: the heading of the readout.
+        manner: settings of the form.
+        file: the file to write.
 
     Raises:
         LensError: if the file cannot be written.
@@ -58,14 +58,14 @@ def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manne
 
 
 def write_bytes(tiles: Iterable[Tile], heading: Heading, manner: Manner, out: IO[bytes]) -> None:
-    """A readout as Parquet, the only form that is no text."""
+    """Write a readout as Parquet, the only form that is not text."""
     from lenstui.export.parquet_file import write_parquet
 
     write_parquet(tiles, heading, manner.texts, out)
 
 
 def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) -> Iterator[str]:
-    """A readout as text, in pieces."""
+    """Yield a readout in a form of text, in pieces."""
     texts, source, pins = manner.texts, heading.source, heading.pins
     value, diff = manner.value, manner.diff
     vocabulary, command = manner.vocabulary, manner.command
@@ -98,12 +98,12 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
 
 
 def with_source(text: str, heading: Heading, command: str) -> str:
-    """A part of a readout, and behind it, in lines that begin with `#`, where it comes from."""
+    """Return a part of a readout, followed by its source in lines that begin with `#`."""
     return text + "".join(f"# {line}\n" for line in _source_lines(heading, command))
 
 
 def described(svg: str, heading: Heading, command: str) -> str:
-    """A picture of the screen that says, to whoever opens the file, where its numbers come from."""
+    """Return a picture of the screen with the source of its numbers in a `<desc>` element."""
     opening, end, rest = svg.partition(">")
     return f"{opening}{end}<desc>{escape(chr(10).join(_source_lines(heading, command)))}</desc>{rest}"
 

@@ -1,4 +1,4 @@
-"""A readout as one HTML page that needs nothing else: no network, no other file.
+"""A readout as one HTML page that needs no network and no other file.
 
 The page holds the numbers as JSON, in four significant digits, and a small script that draws the grids.
 Nothing in a prompt, a name or a token can become markup or a script: JSON has `<`, `>` and `&` as escapes,
@@ -56,17 +56,18 @@ def html_page(
     vocabulary: int,
     command: str,
 ) -> str:
-    """The lenses side by side as coloured grids, with a switch for the value and the numbers of one cell.
+    """Return a page of the lenses as coloured grids, with a switch for the value and the numbers of one cell.
 
     Args:
-        readout: what was read.
-        texts: display text of every token in it.
-        source: where it comes from.
-        value: what the colours show at first.
+        readout: the readout.
+        texts: display texts of all tokens in it.
+        source: the source of its numbers.
+        value: the value that the colours show at first.
         pins: the words of its pinned tokens.
-        diff: show the second lens minus the first in place of both; one cell shows in full by both.
-        vocabulary: how many tokens there are, for the scales of the values.
-        command: makes this page again.
+        diff: whether to show the second lens minus the first in place of both; one cell shows in full by
+            both.
+        vocabulary: the number of tokens, for the scales of the values.
+        command: the command that writes this page again.
     """
     style = _file("page.css") + _steps()
     script = _file("page.js")
@@ -94,7 +95,7 @@ def _file(name: str) -> str:
 
 
 def _hash(content: str) -> str:
-    """As a content security policy names it."""
+    """Return the hash of a style or script in the form of a content security policy."""
     return f"sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
 
 
@@ -103,7 +104,7 @@ def _safe(text: str) -> str:
 
 
 def _steps() -> str:
-    """The colours as classes."""
+    """Return the colours of the palette as CSS classes."""
     return "".join(
         f".l{step} {{ background: {colour}; color: {readable(colour)}; }}\n"
         for step, colour in enumerate(LEVEL_COLOURS)
@@ -113,9 +114,9 @@ def _steps() -> str:
 def _data(
     readout: Readout, texts: TokenText, value: Value, pins: Sequence[Pin], vocabulary: int, *, diff: bool
 ) -> dict[str, Any]:
-    """What the script draws. Arrays are flat, by row (`emb` first), column and rank; texts are by number."""
+    """Return the data for the script: flat arrays by row (`emb` first), column and rank; texts by number."""
     lenses, pinned = tuple(readout.lenses.values()), [pin.id for pin in pins]
-    streams = {name: readout.stream(name) for name in readout.lenses}  # they alone decide about the scales
+    streams = {name: readout.stream(name) for name in readout.lenses}  # these rows alone set the scales
     named = [texts[token] for token in pinned]
     ids = np.unique(
         np.concatenate([readout.prompt.ids, pinned, *(cells.top_ids.ravel() for cells in lenses)])
@@ -159,7 +160,7 @@ def _data(
 
 
 def _why_no_part(readout: Readout, name: str) -> str | None:
-    """Why a lens has no numbers between two rows; None where it has some, or there is no such row."""
+    """Return why a lens has no numbers in sublayer rows; None where it has some, or there is no such row."""
     parts = [place for place, label in enumerate(readout.rows) if is_sublayer(label)]
     if not parts or readout.lenses[name].has_rows[parts].any():
         return None
@@ -173,7 +174,7 @@ def _lenses_in_words(readout: Readout, value: Value, *, diff: bool) -> str:
 
 
 def _sides(difference: Difference) -> dict[str, str]:
-    """What is subtracted from what, for the script."""
+    """Return the title, mark and names of a difference, for the script."""
     return {
         "title": difference.title,
         "mark": DIFFERENT,
@@ -184,7 +185,7 @@ def _sides(difference: Difference) -> dict[str, str]:
 
 
 def _probability_of(place: int, text: str) -> Value:
-    """The probability of a pin."""
+    """Return the value for the probability of a pin."""
     return replace(
         PROBABILITY,
         key=f"pin{place}",
@@ -207,7 +208,7 @@ def _value(
 
 
 def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> dict[str, Any]:
-    """As `_value`, with the differences themselves, which the rounded numbers of the lenses do not give."""
+    """Return the data of a value's difference, which the lenses' rounded numbers do not give exactly."""
     shown = Difference.of_two(value, lenses)
     differences = shown.of(*shown.pair(lenses))
     scale = shown.scale(differences, vocabulary)
@@ -221,7 +222,7 @@ def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> d
 
 
 def _about(value: Value, scale: Scale) -> dict[str, Any]:
-    """What the script has to know of any value: its names, unit and scale, and whether a cell lists it."""
+    """Return the data of a value: its names, unit and scale, and whether a cell lists it."""
     return {
         "key": value.key,
         "label": value.label,
@@ -234,7 +235,7 @@ def _about(value: Value, scale: Scale) -> dict[str, Any]:
 
 
 def _short(values: FloatArray | IntArray) -> list[float | None]:
-    """The numbers flat, ranks as they are, others in four significant digits; None where there is none."""
+    """Return the numbers flat, ranks as they are, others in four significant digits; None where missing."""
     if values.dtype.kind == "i":
         return [rank if rank >= 0 else None for rank in values.ravel().tolist()]
     return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values.ravel().tolist()]

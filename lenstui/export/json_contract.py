@@ -1,4 +1,4 @@
-"""A readout as JSON. The keys and their meaning are a contract: what changes them changes `VERSION`."""
+"""A readout as JSON. The keys and their meaning are a contract: any change to them changes `VERSION`."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def json_text(
     pins: Sequence[Pin] = (),
     first: Sequence[Sought] = (),
 ) -> str:
-    """The readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
+    """Return a readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
-    A lens that was not read is null, and so is a number that there is not: of the next token in the last
-    column, of a fitted lens in rows of sublayers, of a cell whose logits are not finite, and what is held
-    against a last row whose logits are not. The log-probability -inf of a token that the head forbids is null
-    too; its rank is there. `crystallization`, the label of the row from which on
-    the top-1 of each column stays the final one, is null where not all rows of the residual stream were read:
-    the top-1 may differ in one that was not. Of the rows that were read alone is `first`. With rows of
-    sublayers `left_over` says, for each column, by how much the final logits differ from what the parts,
-    `emb` and the biases add up to (the largest over the vocabulary, nats).
+    A lens that was not read is null, and so is a missing number: of the next token in the last column, of a
+    fitted lens in sublayer rows, of a cell whose logits are not finite, and of a comparison with a last row
+    whose logits are not finite. The log-probability -inf of a token that the head forbids is null too, unlike
+    its rank. `crystallization`, the label of the row from which on the top-1 of each column stays the final
+    one, is null unless all rows of the residual stream were read: the top-1 may differ in one that was not.
+    `first` is about the rows that were read. With sublayer rows `left_over` says, for each column, by how
+    much the final logits differ from the sum of the parts, `emb` and the biases (the largest difference over
+    the vocabulary, nats).
 
     Args:
-        readout: what was read.
-        texts: display text of every token in it.
-        source: where it comes from.
+        readout: the readout.
+        texts: display texts of all tokens in it.
+        source: the source of its numbers.
         pins: the words of its pinned tokens.
-        first: words of which it says where they first come out on top; without any there is no such key.
+        first: words whose first rows on top are written; without any there is no such key.
     """
     keys = keys_with(readout.lenses)
     content = {
@@ -84,7 +84,7 @@ def json_text(
 
 
 def keys_with(lenses: Iterable[str]) -> tuple[str, ...]:
-    """Return the keys of lenses that JSON has: of every kind, though it was not read, and those that were."""
+    """Return the keys of lenses in JSON: all kinds, whether or not they were read, and the given ones."""
     return tuple(dict.fromkeys((*(kind.key for kind in lens_kinds()), *lenses)))
 
 
@@ -114,12 +114,12 @@ def _lens(readout: Readout, name: str, texts: TokenText) -> dict[str, Any] | Non
 
 
 def plain(values: npt.NDArray[Any]) -> list[Any]:
-    """Nested lists of numbers or of ranks, null where there is none."""
+    """Return nested lists of numbers or of ranks, None where missing."""
     return numbers(values) if values.dtype.kind == "f" else counts(values)
 
 
 def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:
-    """Nested lists of the numbers, null where there is none.
+    """Return nested lists of the numbers, None where missing.
 
     float32 goes through its shortest text, so that 0.1 is written as 0.1, not as 0.10000000149011612.
     """
@@ -127,12 +127,12 @@ def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:
 
 
 def counts(values: npt.NDArray[np.int32]) -> list[Any]:
-    """Nested lists of ids or ranks, null where there is none."""
+    """Return nested lists of ids or ranks, None where missing."""
     return nulls(values, values >= 0)
 
 
 def nulls(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> list[Any]:
-    """Nested lists of the values, null where there is none."""
+    """Return nested lists of the values, None where `known` is false."""
     plain = values.astype(object)
     plain[~known] = None
     nested: list[Any] = plain.tolist()

@@ -1,4 +1,4 @@
-"""The words of a legend: the numbers at the ends of its colours, and the shares of what is yes or no."""
+"""Texts of a legend: the numbers at the ends of its colours, and the shares of yes for yes-or-no values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ROUNDING = 1e-5  # of a scale's span: a float32 probability may be a little abo
 
 
 def beyond(scale: Scale, numbers: Iterable[FloatArray]) -> tuple[bool, bool]:
-    """Whether there are numbers below a scale, and whether there are any above it.
+    """Return whether there are numbers below a scale, and whether there are any above it.
 
     Args:
-        scale: that shows them.
-        numbers: all that are shown, NaN where there is none.
+        scale: the scale.
+        numbers: all numbers that are shown, NaN where there is none.
     """
     arrays, room = list(numbers), _ROUNDING * (scale.hi - scale.lo)
     below = any(bool((array < scale.lo - room).any()) for array in arrays)
@@ -30,11 +30,11 @@ def beyond(scale: Scale, numbers: Iterable[FloatArray]) -> tuple[bool, bool]:
 def end_texts(
     text: Callable[[float], str], scale: Scale, is_beyond: tuple[bool, bool] = (False, False)
 ) -> tuple[str, str]:
-    """What the first step of a scale stands for, and the last: `≥ 6.00` where there are numbers beyond.
+    """Return the numbers of a scale's first and last step as text, `≥ 6.00` where there are numbers beyond.
 
     Args:
-        text: one number as text.
-        scale: that shows them.
+        text: returns one number as text.
+        scale: the scale.
         is_beyond: from `beyond`.
     """
     below, above = is_beyond
@@ -43,14 +43,14 @@ def end_texts(
 
 
 def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
-    """Of a value that is yes or no, the share of yes for each lens; of any other nothing.
+    """Return the share of yes for each lens, of a value that is yes or no; an empty text for any other.
 
-    The last row, which is the final one itself, does not count, and neither does the first column, which is
-    often an attention sink.
+    The last row, which is the final one itself, does not count, nor does the first column, often an attention
+    sink.
 
     Args:
-        value: whose numbers these are.
-        lenses: by lens name, `[rows, cols]`, the first token's column first, NaN where not yet read.
+        value: the value.
+        lenses: its numbers by lens, `[rows, cols]`, the first token's column first, NaN where not yet read.
     """
     if not value.is_yes_or_no:
         return ""
@@ -60,6 +60,6 @@ def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
 
 
 def shares_note(value: Value, lenses: Mapping[str, FloatArray]) -> str:
-    """The same with what does not count, for a legend that is read far from here."""
+    """Return the share of yes for each lens and what it leaves out, for a legend apart from the cells."""
     shares = shares_text(value, lenses)
     return f"{shares}, {NOT_COUNTED}" if shares else ""

@@ -1,4 +1,4 @@
-"""A readout as Markdown tables, one for each lens, to be pasted into an issue or a notebook."""
+"""A readout as Markdown tables, one for each lens, for an issue or a notebook."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def markdown(
     diff: bool = False,
     command: str,
 ) -> str:
-    """The likeliest token of every cell and a value, the top of the network first, and where they come from.
+    """Return each cell's likeliest token and a value, the top of the network first, and the source.
 
     Args:
-        readout: what was read.
-        texts: display text of every token in it.
-        source: where it comes from.
-        value: what to show behind the tokens.
-        pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
-        diff: show the second lens's tokens, and its value minus that of the first.
-        command: makes this readout again.
+        readout: the readout.
+        texts: display texts of all tokens in it.
+        source: the source of its numbers.
+        value: the value to show behind the tokens.
+        pins: the words of its pinned tokens, whose numbers in the last column get a separate table.
+        diff: whether to show the second lens's tokens, and its value minus that of the first.
+        command: the command that repeats the readout.
     """
     heads = [code_span(texts[token]) for token in readout.prompt.ids]
     lines: list[str] = []
@@ -77,7 +77,7 @@ def markdown(
 def markdown_table(
     heads: Sequence[str], labels: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> Iterator[str]:
-    """The lines of a table with a column of labels."""
+    """Yield the lines of a table with a column of labels."""
     yield _row(["", *heads])
     yield _row(["--:", *[":--"] * len(heads)])
     for label, row in zip(labels, rows, strict=True):
@@ -89,7 +89,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
-    """Top of the network first."""
+    """Yield the rows of a lens's table, the top of the network first."""
     for ids, numbers in zip(cells.top_ids[::-1, :, 0], value.of(cells)[::-1], strict=True):
         yield [
             f"{_token(texts, token)} {number_text(value.format(number))}"
@@ -100,7 +100,7 @@ def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
 def _differences(
     lenses: Mapping[str, Cells], texts: TokenText, difference: Difference
 ) -> Iterator[list[str]]:
-    """Top of the network first; where another token leads by the first lens, that too."""
+    """Yield the rows of a difference, top of the network first, with the first lens's token if it differs."""
     left, right = difference.pair(lenses)
     numbers = difference.of(left, right)[::-1].tolist()
     tokens, others = (cells.top_ids[::-1, :, 0].tolist() for cells in (right, left))
@@ -114,12 +114,12 @@ def _differences(
 
 
 def _token(texts: TokenText, token: int) -> str:
-    """A cell's token; a dash where the cell is not a number."""
+    """Return a cell's token as a code span; a dash where the cell is not a number."""
     return code_span(texts[token]) if token >= 0 else NONE
 
 
 def _pinned(cells: Cells) -> Iterator[list[str]]:
-    """Top of the network first."""
+    """Yield the pins' probabilities and ranks in the last column, the top of the network first."""
     probs, ranks = np.exp(cells.pin_logprobs[::-1, -1]), cells.pin_ranks[::-1, -1]
     for row_probs, row_ranks in zip(probs.tolist(), ranks.tolist(), strict=True):
         yield [
@@ -133,7 +133,7 @@ def _said(readout: Readout, source: Source) -> str:
 
 
 def said(source: Source, what: str) -> str:
-    """Where the numbers come from; `what` was read."""
+    """Return the source of numbers on one line, with `what` as the prompt or prompts that were read."""
     at = f" at {code_span(source.revision)}" if source.revision else ""
     lenses = [f"{each.kind} lens {code_span(each.file or each.name)}" for each in source.lenses]
     lens = ", ".join(lenses) or source.read_through
@@ -143,14 +143,15 @@ def said(source: Source, what: str) -> str:
 
 
 def number_text(text: str) -> str:
-    """A number as text, that Markdown takes for no tag."""
+    """Return a number's text with `<` escaped, which Markdown would take for a tag."""
     return text.replace("<", "&lt;")
 
 
 def code_span(text: str) -> str:
-    """A code span: nothing in it is a name to notify, a number of an issue, emphasis or mathematics.
+    """Return a code span: nothing in it is a name to notify, the number of an issue, emphasis or mathematics.
 
-    Pipes and backticks cannot be written in one without fail, so these go into HTML's, in numbers throughout.
+    Pipes and backticks are not safe within backticks in a table, so such text goes into HTML's `<code>`, with
+    all its ASCII punctuation as character references.
     """
     text = printable(text)
     if "|" not in text and "`" not in text:

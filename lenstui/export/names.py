@@ -1,4 +1,4 @@
-"""Where the files go that the screen writes: names that are proposed, and places that were typed."""
+"""Names of the files that the screen writes: proposed names, and typed paths."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from lenstui.support import paths
 from lenstui.support.errors import LensError
 
-_WORDS = 5  # of the prompt
-_LONGEST = 40  # characters of a part of the name
+_WORDS = 5  # words of the prompt in a name
+_LONGEST = 40  # most characters of a part of a name
 
 
 def proposed_path(model: str, prompt: str, ending: str, part: str = "") -> Path:
-    """`MODEL-FIRST-WORDS.ENDING` in the exports folder, or with the first number that no file has.
+    """Return `MODEL-FIRST-WORDS.ENDING` in the exports folder, with the first number that makes it new.
 
     Args:
-        model: by name; of a folder's or hub id's name the last part is taken.
-        prompt: what was read.
-        ending: with its dot.
-        part: what of the readout it is, if that is to be in the name.
+        model: the model's name, of which the part behind the last slash is taken.
+        prompt: the prompt.
+        ending: the ending, with its dot.
+        part: the part of the readout, if that is to be in the name.
     """
     words = " ".join(prompt.split()[:_WORDS])
     parts = (_safe(model.rstrip("/").rpartition("/")[2]) or "model", _safe(words), part)
@@ -33,7 +33,7 @@ def proposed_path(model: str, prompt: str, ending: str, part: str = "") -> Path:
 
 
 def typed_path(typed: str) -> Path:
-    """The absolute path that somebody means.
+    """Return the absolute path that a typed text means.
 
     Raises:
         LensError: if no file can have it.
@@ -46,14 +46,14 @@ def typed_path(typed: str) -> Path:
         path = Path(typed.strip()).expanduser().absolute()
         if typed.rstrip().endswith("/") or path.is_dir():
             raise LensError(f"{shown_path(path)} is a folder: type the name of a file in it.")
-    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user
+    except (OSError, RuntimeError, ValueError) as error:  # too long; `~` of an unknown user
         reason = getattr(error, "strerror", None) or error
         raise LensError(f"No file can have this name ({reason}): type another.") from error
     return path
 
 
 def is_there(path: Path) -> bool:
-    """Whether something has this name; what cannot be looked at is taken for nothing."""
+    """Return whether a path is taken; one that cannot be examined counts as free."""
     try:
         return path.exists() or path.is_symlink()
     except OSError:
@@ -61,7 +61,7 @@ def is_there(path: Path) -> bool:
 
 
 def shown_path(path: Path) -> str:
-    """With `~` for the home folder."""
+    """Return a path as text, with `~` for the home folder."""
     try:
         return f"~/{path.relative_to(Path.home())}"
     except (ValueError, RuntimeError):
@@ -69,7 +69,7 @@ def shown_path(path: Path) -> str:
 
 
 def _safe(text: str) -> str:
-    """Letters, digits, dots and underscores alone, with dashes between: no shell and no disk minds them."""
+    """Return a text's letters, digits, dots and underscores, joined by dashes: safe in shells and paths."""
     text = unicodedata.normalize("NFC", text)
     words = "".join(c if c.isalnum() or c in "._" else " " for c in text).split()
     safe = "-".join(words)[:_LONGEST].strip("-._")

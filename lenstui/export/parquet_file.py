@@ -1,4 +1,4 @@
-"""A readout as Parquet, one row for each cell and lens; where it comes from is in the file's metadata."""
+"""A readout as Parquet, one row for each cell and lens, with its source in the file's metadata."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def write_parquet(tiles: Iterable[Tile], heading: Heading, texts: TokenText, fil
     The file's key-value metadata holds, under `lenstui`, model, revision, lens, versions and prompt as JSON.
 
     Args:
-        tiles: in column order.
-        heading: what they are part of.
-        texts: display text of every token in them.
-        file: open for writing.
+        tiles: the tiles, in column order.
+        heading: the heading of the readout.
+        texts: display texts of all tokens in the tiles.
+        file: the file, open for writing.
     """
     groups = (tidy(tile, heading, texts) for tile in tiles)
     write_groups(groups, facts(heading.source, heading.prompt), file)
@@ -36,9 +36,9 @@ def write_groups(groups: Iterable[Mapping[str, Column]], source: Mapping[str, An
     """Write observations as they come, a row group for each group of them.
 
     Args:
-        groups: their variables by name, the same in all groups; at least one.
-        source: where they come from, as plain values by name.
-        file: open for writing.
+        groups: the variables of each group by name, the same names in all groups; at least one group.
+        source: the source of the numbers, as plain values by name.
+        file: the file, open for writing.
     """
     metadata = {METADATA_KEY: json.dumps(source)}
     tables = (_group(columns).replace_schema_metadata(metadata) for columns in groups)

@@ -1,6 +1,6 @@
-"""From what is asked for to what is written: the heading of a readout, its tiles, the value that it shows.
+"""From a request to the parts of a file: the heading of a readout, its tiles, the value that it shows.
 
-The command line and the screen share this way. torch is imported here, inside the functions.
+The command line and the screen share these functions, which import torch only when they are called.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def heading_of(
     pins: tuple[Pin, ...] = (),
     first: tuple[Sought, ...] = (),
 ) -> Heading:
-    """Return what stands above a readout.
+    """Return the heading of a readout.
 
     Args:
         opened: the model.
-        lenses: through which it is read.
+        lenses: the lenses of the readout.
         prompt: from `encode`.
-        reading: how it is read.
+        reading: the options for reading the prompt.
         pins: the pinned tokens.
-        first: words whose first row on top is looked for.
+        first: words whose first rows on top are to be written.
     """
     from lenstui.export.tidy import Heading
     from lenstui.opening.opened import source_of
@@ -64,7 +64,7 @@ def tiles_of(
     top_k: int,
     pins: Sequence[int],
 ) -> Iterator[Tile]:
-    """Yield the tiles of a readout in column order, as `read_tiles` gives them.
+    """Yield the tiles of a readout in column order, as from `read_tiles`.
 
     Raises:
         LensError: if the prompt cannot be read, or memory runs out.
@@ -87,10 +87,10 @@ def tiles_of(
 
 
 def value_of(key: str, model: Model, pins: Sequence[int]) -> Value:
-    """Return the value of a key, named by the pins.
+    """Return the value with a key, its label naming the pins.
 
     Raises:
-        LensError: where there are too few pins for it: two words may be one token.
+        LensError: if there are too few pins for it, since two words may mean one token.
     """
     from lenstui.readout.values import values_for
 
@@ -109,17 +109,17 @@ def set_heading_of(
     *,
     exact_targets: bool = False,
 ) -> SetHeading:
-    """Return what stands above a prompt set.
+    """Return the heading of a prompt set.
 
     Args:
         opened: the model.
-        lenses: through which it is read.
+        lenses: the lenses of the readout.
         prompts: the set.
-        reading: how its prompts are read.
-        exact_targets: whether targets are taken as they are written.
+        reading: the options for reading its prompts.
+        exact_targets: whether targets are taken as written.
 
     Raises:
-        LensError: for a model that cannot be read so.
+        LensError: if the model does not allow these options.
     """
     from lenstui.export.set_tidy import SetHeading
     from lenstui.opening.opened import source_of

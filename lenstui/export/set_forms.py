@@ -1,4 +1,4 @@
-"""A prompt set in any of the forms that a file may have."""
+"""A prompt set in any of the forms of files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Cases = Iterable[CaseReadout | FailedCase]
 
 @dataclass(frozen=True, slots=True)
 class SetManner:
-    """What else a form has to know.
+    """Settings of a form.
 
     Attributes:
-        texts: display text of every token in the set.
-        value: key of the means that are shown by a form that shows one; None for those that suit the set.
-        command: makes it again, in a form that says so.
+        texts: display texts of all tokens in the set.
+        value: the key of the means in a form that shows one; None for the ones that suit the set.
+        command: the command that repeats the readout, for a form that names it.
     """
 
     texts: TokenText
@@ -32,17 +32,17 @@ class SetManner:
 
 
 def write_set(form: str, cases: Cases, heading: SetHeading, manner: SetManner, file: Path) -> None:
-    """Write what was read of a set; what was in `file` before stays until all is written.
+    """Write the readout of a set; the former content of `file` stays until all is written.
 
     Args:
         form: `csv`, `parquet`, `json` or `md`.
-        cases: in order.
-        heading: what they are part of.
-        manner: what else is to be known.
-        file: where to.
+        cases: the readouts of the cases, in order.
+        heading: the heading of the set.
+        manner: settings of the form.
+        file: the file to write.
 
     Raises:
-        LensError: if the file cannot be written, or a form that lists readings has none.
+        LensError: if the file cannot be written, or the form lists readings and there is none.
     """
     cases = list(cases)
     if form in {"csv", "parquet"} and not any(isinstance(case, CaseReadout) for case in cases):
@@ -56,7 +56,7 @@ def write_set(form: str, cases: Cases, heading: SetHeading, manner: SetManner, f
 
 
 def write_set_bytes(cases: Cases, heading: SetHeading, manner: SetManner, out: IO[bytes]) -> None:
-    """Write a set as Parquet, the only form that is no text, case by case as they come."""
+    """Write a set as Parquet, the only form that is not text, case by case as they come."""
     from lenstui.export.parquet_file import write_groups
     from lenstui.export.set_tidy import tidy_groups
 
@@ -65,7 +65,7 @@ def write_set_bytes(cases: Cases, heading: SetHeading, manner: SetManner, out: I
 
 
 def set_text(form: str, cases: Cases, heading: SetHeading, manner: SetManner) -> Iterator[str]:
-    """Yield a set as text, in pieces; CSV case by case as they come."""
+    """Yield a set in a form of text, in pieces; CSV case by case as they come."""
     if form == "csv":
         from lenstui.export.set_tidy import set_csv
 

@@ -1,4 +1,4 @@
-"""A prompt set as JSON. The keys and their meaning are a contract: what changes them changes `VERSION`."""
+"""A prompt set as JSON. The keys and their meaning are a contract: any change to them changes `VERSION`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ VERSION = 1
 
 
 def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, texts: TokenText) -> str:
-    """The set as one line of JSON, ASCII alone. Lists are by row; a lens that was not read is null.
+    """Return a set as one line of JSON, ASCII alone. Lists are by row; a lens that was not read is null.
 
-    So is `crystallization`, the row where the top-1 settles, where not all rows were read, and every number
-    of a row whose logits are not finite, which is in no mean.
+    `crystallization`, the row where the top-1 settles, is null unless all rows were read. So is every number
+    of a row whose logits are not finite, which counts in no mean.
 
     Args:
-        readouts: of all cases, in order.
-        heading: what they are part of.
-        texts: display text of every token in them.
+        readouts: the readouts of all cases, in order.
+        heading: the heading of the set.
+        texts: display texts of all tokens in the readouts.
     """
     content = {
         "version": VERSION,
@@ -88,7 +88,7 @@ def _lens(means: LensMeans | None) -> dict[str, Any] | None:
     if means is None:
         return None
     found: dict[str, Any] = {}
-    medians: dict[str, Any] = {}  # behind the means
+    medians: dict[str, Any] = {}  # written after the means
     for value in all_means():
         mean, error = value.of(means)
         if error is None:

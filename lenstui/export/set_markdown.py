@@ -18,13 +18,13 @@ from lenstui.support.fixed_text import NONE
 def set_markdown(
     readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, value: MeanValue, command: str
 ) -> str:
-    """The cases group by group, the means, the top of the network first, and where they come from.
+    """Return the cases group by group, the means, the top of the network first, and the source.
 
     Args:
-        readouts: of all cases, in order.
-        heading: what they are part of.
-        value: which means to show.
-        command: makes this again.
+        readouts: the readouts of all cases, in order.
+        heading: the heading of the set.
+        value: the means to show.
+        command: the command that repeats the readout.
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     heads = ["prompt", "final top-1", "target, final", *(f"settles, {lens_title(name)}" for name in lenses)]

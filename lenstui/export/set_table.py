@@ -33,13 +33,13 @@ _Line = list[str]  # of a case: its number, its prompt, and the rest
 def set_table(
     readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, value: MeanValue, width: int = 80
 ) -> Text:
-    """The cases group by group, then the means, the top of the network first, then where they come from.
+    """Return the cases group by group, then the means, the top of the network first, then the source.
 
     Args:
-        readouts: of all cases, in order.
-        heading: what they are part of.
-        value: which means to show.
-        width: terminal cells of a line.
+        readouts: the readouts of all cases, in order.
+        heading: the heading of the set.
+        value: the means to show.
+        width: the width of a line in terminal cells.
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
@@ -56,14 +56,14 @@ def set_table(
 
 
 def set_summary(source: Source, prompts: str) -> str:
-    """Where a prompt set's numbers come from, on one line."""
+    """Return the source of a prompt set's numbers, on one line."""
     return f"{summary(source)} · prompts {printable(prompts)}"
 
 
 def _cases(
     readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, lenses: Sequence[str], width: int
 ) -> Iterator[Text]:
-    """A line for each case, under a line for each group."""
+    """Yield a line for each case, under a line for each group."""
     heads = ["", "prompt", "final", "", "target", "", "rank", *lenses]
     lines = {id(each): _line(each, heading) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
@@ -100,7 +100,7 @@ def _line(readout: CaseReadout, heading: SetHeading) -> _Line:
 
 
 def _joined(line: _Line, widths: Sequence[int], style: str = "") -> Text:
-    """Numbers to the right, words to the left; of the prompt its end."""
+    """Return a line with numbers to the right and words to the left; a long prompt shows only its end."""
     cells: list[Text] = []
     for index, (text, size) in enumerate(zip(line, widths, strict=True)):
         if size:
@@ -113,7 +113,7 @@ def _joined(line: _Line, widths: Sequence[int], style: str = "") -> Text:
 
 
 def _end(text: str, width: int) -> str:
-    """The end of `text` in at most `width` terminal cells; what is cut shows as an ellipsis."""
+    """Return the end of `text` in at most `width` terminal cells, behind an ellipsis where it was cut."""
     if cell_len(text) <= width:
         return text
     kept = text

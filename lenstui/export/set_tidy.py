@@ -15,19 +15,19 @@ from lenstui.opening.source import Source, source_facts
 from lenstui.readout.sets.cases import CaseReadout, LastColumn
 from lenstui.support.printable import printable
 
-_CASES = 256  # written at a time
+_CASES = 256  # cases that are written at a time
 
 
 @dataclass(frozen=True, slots=True)
 class SetHeading:
-    """What all cases of a prompt set have in common.
+    """The facts that all cases of a prompt set share.
 
     Attributes:
-        prompts: what to call the set: its file as it was named.
+        prompts: the name of the set: its file as the user named it.
         rows: labels of the rows that were read, top of the network last.
-        source: where the numbers come from.
-        exact_targets: whether targets were taken as they are written.
-        skipped: how many lines or rows of the file held no prompt.
+        source: the source of the numbers.
+        exact_targets: whether targets were taken as written.
+        skipped: the number of lines or rows of the file that held no prompt.
     """
 
     prompts: str
@@ -37,7 +37,7 @@ class SetHeading:
     skipped: int = 0
 
     def facts(self) -> dict[str, Any]:
-        """Where the numbers come from, as plain values by name."""
+        """Return the source of the numbers, as plain values by name."""
         return source_facts(self.source) | {
             "prompts": self.prompts,
             "exact_targets": self.exact_targets,
@@ -48,12 +48,12 @@ class SetHeading:
 def tidy_groups(
     readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenText
 ) -> Iterator[dict[str, Column]]:
-    """The variables by name, of some cases at a time, in order of case, lens and row.
+    """Yield the variables by name, of some cases at a time, in order of case, lens and row.
 
     Args:
-        readouts: at least one.
-        heading: what they are part of.
-        texts: display text of every token in them.
+        readouts: the readouts, at least one.
+        heading: the heading of the set.
+        texts: display texts of all tokens in the readouts.
     """
     cases = iter(readouts)
     while group := list(islice(cases, _CASES)):
@@ -61,7 +61,7 @@ def tidy_groups(
 
 
 def set_csv(readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenText) -> Iterator[str]:
-    """The same as CSV in pieces; see `csv_text` for what it is like."""
+    """Yield a set as CSV in pieces, in the format of `csv_text`."""
     named = (
         {**group, "prompts": _all(group, printable(heading.prompts))}
         for group in tidy_groups(readouts, heading, texts)
@@ -78,7 +78,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
     shape = (len(group), len(lenses), len(heading.rows))
 
     def along(values: Iterable[Any], axis: int, dtype: type = object) -> Column:
-        """Values along one axis of `[cases, lenses, rows]`."""
+        """Return values along one axis of `[cases, lenses, rows]`, flat."""
         lengths = [1, 1, 1]
         lengths[axis] = -1
         return np.broadcast_to(np.array(list(values), dtype).reshape(lengths), shape).ravel()
@@ -87,14 +87,14 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         return along(map(value, group), 0, dtype)
 
     def of(value: Callable[[LastColumn], Any]) -> Column:
-        """Numbers of each case and lens, `[rows]`."""
+        """Return the numbers of each case and lens, `[rows]` each, flat."""
         return np.stack([value(each.lenses[lens]) for each in group for lens in lenses]).ravel()
 
     def of_value(name: str) -> Column:
         return of(lambda column: column.values[name])
 
     def settled(column: LastColumn) -> Column:
-        row = column.crystallization  # not known where not all rows are read
+        row = column.crystallization  # None where not all rows are read
         return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
 
     top1 = of(lambda column: column.top1)
@@ -110,7 +110,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "target": of_case(lambda each: each.case.target),
         "target_id": of_case(lambda each: -1 if each.target is None else each.target.id, np.int32),
         "target_token": of_case(lambda each: each.target_text),
-        # 1 where the token is all of the target, 0 where it is its first one.
+        # 1 where the token is the whole target, 0 where it is the first of several.
         "target_whole": of_case(lambda each: -1 if each.target is None else int(each.target.whole), np.int32),
         "lens": along(lenses, 1),
         "row": along(heading.rows, 2),

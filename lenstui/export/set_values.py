@@ -1,4 +1,4 @@
-"""What a prompt set shows as text: its means, its groups, its targets."""
+"""Texts of a prompt set's means, groups and targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lenstui.readout.sets.means import LensMeans, SetMeans, mean_over, means_by_
 
 
 def mean_texts(value: MeanValue, means: LensMeans) -> list[tuple[str, str]]:
-    """Return a mean and its standard error, or nothing where there is none, as text by row, `emb` first."""
+    """Return means and their standard errors as text by row, `emb` first; an error may be empty."""
     numbers, errors = value.of(means)
     texts = [value.format(number) for number in numbers.tolist()]
     if errors is None or value.error_format is None:
@@ -22,7 +22,7 @@ def mean_texts(value: MeanValue, means: LensMeans) -> list[tuple[str, str]]:
 
 
 def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) -> MeanValue:
-    """The one that is named; for None the probability of the target, or KL where there is no target."""
+    """Return the means with a key; for None the target's probability, or KL where no case has a target."""
     if key is None:
         has_target = any(isinstance(each, CaseReadout) and each.target for each in readouts)
         key = "prob" if has_target else "kl"
@@ -30,7 +30,7 @@ def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) ->
 
 
 def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -> Mapping[str, SetMeans]:
-    """The means over each group and over all, by what to call them and how many cases they are of."""
+    """Return the means over each group and over all, under the group's name with its number of cases."""
     groups = dict(means_by_group(readouts))
     found = {**groups, "all": mean_over(readouts)} if len(groups) != 1 or _some_without(readouts) else groups
     return {
@@ -47,7 +47,7 @@ def _some_without(readouts: Sequence[CaseReadout | FailedCase]) -> bool:
 def by_group(
     readouts: Sequence[CaseReadout | FailedCase],
 ) -> Iterator[tuple[str | None, list[CaseReadout | FailedCase]]]:
-    """The cases of each group, in order of appearance, those of no group among them."""
+    """Yield the cases of each group, in order of appearance; those without a group make one too."""
     groups: dict[str | None, list[CaseReadout | FailedCase]] = {}
     for each in readouts:
         groups.setdefault(each.case.group, []).append(each)
@@ -55,14 +55,14 @@ def by_group(
 
 
 def target_text(readout: CaseReadout) -> str:
-    """Display text of the target's token, with an ellipsis where it is only its first one."""
+    """Return the display text of the target's token, with an ellipsis unless it is the whole target."""
     if readout.target is None:
         return ""
     return f"{readout.target_text}{'' if readout.target.whole else '…'}"
 
 
 def target_numbers(readout: CaseReadout) -> tuple[str, str]:
-    """Final probability and rank of the target, as text."""
+    """Return final probability and rank of the target, as text."""
     if readout.target is None:
         return "", ""
     column = next(iter(readout.lenses.values()))

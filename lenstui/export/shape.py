@@ -1,4 +1,4 @@
-"""Which part of a readout is written, in which form, and where to."""
+"""The part of a readout to write, its form, and its file."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from pathlib import Path
 
 from lenstui.readout.reading import Reading
 
-# How many tokens a cell has by default, in each form.
+# The default number of tokens of a cell, in each form.
 TOP_K = {"table": 1, "json": 3, "csv": 3, "parquet": 3, "html": 5, "svg": 1, "md": 1}
-# Forms that hold every value, and those that show the likeliest token of a cell alone.
+# Forms that hold every value, and forms that show only the likeliest token of a cell.
 ALL_VALUES = ("json", "csv", "parquet")
 ONE_TOKEN = ("svg", "md")
-DEFAULT_VALUE = "prob"  # which a form shows that shows one
-WITH_FIRST = ("table", "json")  # that say where a word first comes out on top
+DEFAULT_VALUE = "prob"  # of forms that show only one value
+WITH_FIRST = ("table", "json")  # forms with the first rows of words
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which part of a readout to write, how, and where to.
+    """The part of a readout to write, its form, and its file.
 
     Attributes:
-        format: by name.
+        format: the name of the form.
         output: the file; None for stdout.
-        lenses: names of the lenses to show; None for all there are.
-        reading: how the prompt is read.
-        value: the value that is shown by a form that shows one.
+        lenses: the kinds of lens to show; None for all that there are.
+        reading: the options for reading the prompt.
+        value: the value of a form that shows only one.
         pins: words to pin.
-        first: words whose first row on top is looked for.
-        diff: show the second lens minus the first.
-        append: how many tokens the model says first, each its likeliest, which are then read as well.
+        first: words whose first rows on top are to be written.
+        diff: whether to show the second lens minus the first.
+        append: the number of tokens that the model appends first, each its likeliest, and which are read as
+            well.
     """
 
     format: str = "table"

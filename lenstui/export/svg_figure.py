@@ -26,7 +26,7 @@ from lenstui.support.printable import printable
 if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
 
-# In pixels.
+# Sizes in pixels.
 _FONT = 11
 _CHARACTER = 6.7  # the advance of a monospace font of that size, rounded up
 _PAD = 4  # on either side of a cell's text
@@ -36,7 +36,7 @@ _GAP = 20  # between two grids
 _SWATCH = 16
 _BAR = 3
 _NARROWEST = 900
-_SHAPE = 1.4  # width by height, where there is more than fits into the narrowest figure
+_SHAPE = 1.4  # width by height of a figure that is wider than the narrowest one
 
 _WIDEST_TOKEN = 10  # characters
 _FAMILY = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
@@ -45,13 +45,13 @@ _INK, _FAINT, _NO_COLOUR = "#1a1a1a", "#666666", "#eeeeee"
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What the grids of a figure share.
+    """Heads, labels and sizes that the grids of a figure share.
 
     Attributes:
         heads: the input tokens, clipped.
-        labels: of the rows, the top of the network first.
-        widths: of the columns, pixels.
-        label_width: of the row labels, pixels.
+        labels: the labels of the rows, the top of the network first.
+        widths: the widths of the columns, pixels.
+        label_width: the width of the row labels, pixels.
     """
 
     heads: Sequence[str]
@@ -61,11 +61,11 @@ class _Frame:
 
     @property
     def grid_height(self) -> int:
-        """A title, the heads and the rows, pixels."""
+        """The height of a title, the heads and the rows, pixels."""
         return (len(self.labels) + 2) * _ROW
 
     def width(self, columns: range) -> int:
-        """Of a grid of some of the columns, pixels."""
+        """Return the width of a grid of some of the columns, pixels."""
         return self.label_width + sum(self.widths[column] for column in columns)
 
 
@@ -79,18 +79,18 @@ def svg_figure(
     vocabulary: int,
     command: str,
 ) -> str:
-    """The lenses beside each other, the top of the network first, with a legend, on a white ground.
+    """Return the lenses beside each other, the top of the network first, with a legend, on a white ground.
 
-    What is too wide goes on below, so that the figure stays about as wide as it is high.
+    Long prompts continue below, so that the figure stays about as wide as it is high.
 
     Args:
-        readout: what was read.
-        texts: display text of every token in it.
-        source: where it comes from.
-        value: what the colours show.
-        diff: show the second lens minus the first in place of both.
-        vocabulary: how many tokens there are, for the value's scale.
-        command: makes this figure again.
+        readout: the readout.
+        texts: display texts of all tokens in it.
+        source: the source of its numbers.
+        value: the value that the colours show.
+        diff: whether to show the second lens minus the first in place of both.
+        vocabulary: the number of tokens, for the value's scale.
+        command: the command that writes this figure again.
     """
     shown: Value | Difference = value
     tokens = {lens_title(name): _tokens(cells, texts) for name, cells in readout.lenses.items()}
@@ -98,7 +98,7 @@ def svg_figure(
     settled = {lens_title(name): readout.crystallization(name) for name in readout.lenses}
     bars = "Bar: from this row on the likeliest token stays the final one"
     mark = ""
-    # What is between two rows would stretch the scale.
+    # Sublayer rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
     scale, note = value.scale(list(streams.values()), vocabulary), shares_note(value, streams)
     if diff:
@@ -146,7 +146,7 @@ def svg_figure(
 
 
 def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
-    """The likeliest tokens, clipped, the top of the network first."""
+    """Return the likeliest tokens, clipped, the top of the network first."""
     return [
         [clip(top_text(texts, token), _WIDEST_TOKEN) for token in row]
         for row in cells.top_ids[::-1, :, 0].tolist()
@@ -154,7 +154,7 @@ def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
 
 
 def _marked(tokens: list[list[str]], marks: list[list[bool]]) -> list[list[str]]:
-    """With a mark before some of them."""
+    """Return the tokens with a mark before those whose mark is true."""
     return [
         [f"{DIFFERENT} {token}" if mark else token for token, mark in zip(*row, strict=True)]
         for row in zip(tokens, marks, strict=True)
@@ -171,7 +171,7 @@ def _frame(readout: Readout, texts: TokenText, tokens: Iterable[Sequence[Sequenc
 
 
 def _bands(frame: _Frame, lenses: int) -> list[range]:
-    """Runs of columns, so that the grids of all lenses fit beside each other."""
+    """Return runs of columns so short that the grids of all lenses fit beside each other."""
     area = lenses * sum(frame.widths) * frame.grid_height
     room = (max(_NARROWEST, math.sqrt(_SHAPE * area)) - (lenses - 1) * _GAP) / lenses
     bands = [range(1)]
@@ -193,7 +193,7 @@ def _grid(
     *,
     at: tuple[int, int],
 ) -> Iterator[str]:
-    """Heads, row labels and cells of some columns; a bar where one settles, by index from `emb` on, or -1."""
+    """Yield heads, row labels and cells of some columns, with a bar at each column's row in `settled`."""
     left, top = at
     for line, label in enumerate(["", *frame.labels]):
         baseline = top + line * _ROW + _FONT + 1
@@ -216,7 +216,7 @@ def _grid(
 
 
 def _legend(title: str, ends: tuple[str, str], middle: str, scale: Scale, top: int) -> Iterator[str]:
-    """The colours with the numbers that they stand for, or where there are only two with the words."""
+    """Yield the colours with their numbers, or with words where there are only two."""
     left = _MARGIN
     swatch = 2 * _SWATCH if scale.two else _SWATCH
     width = len(scale.steps) * swatch
@@ -236,7 +236,7 @@ def _opening(width: int, height: int) -> str:
 
 
 def _said(lenses: str, readout: Readout, source: Source, value: Value, command: str) -> Iterator[str]:
-    """What a screen reader says, and whoever opens the file can read."""
+    """Yield a title and a description, which screen readers read aloud."""
     yield f"<title>{escape(printable(f'{lenses} of {source.model}, coloured by {value.label}'))}</title>"
     said = (
         f"Prompt: {printable(readout.prompt.text)}",
@@ -251,7 +251,7 @@ def _rectangle(x: int, y: int, width: int, height: int, fill: str) -> str:
 
 
 def _bar(x: int, y: int, colour: str) -> str:
-    """At the left edge of a cell."""
+    """Return a bar at the left edge of a cell."""
     return f'<path d="M{x} {y}h{_BAR}v{_ROW - 1}h-{_BAR}z" fill="{colour}"/>'
 
 

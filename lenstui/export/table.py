@@ -39,8 +39,8 @@ class _Column:
     Attributes:
         head: the input token.
         cells: the column's entries, the top of the network first.
-        token_width: of the widest token in the cells.
-        number_width: of the widest number.
+        token_width: the width of the widest token in the cells.
+        number_width: the width of the widest number.
     """
 
     head: str
@@ -65,20 +65,20 @@ def table(
     width: int = 80,
     lines: int = 1,
 ) -> Text:
-    """The readout as tables, the top of the network first, and below them where it comes from.
+    """Return a readout as tables, the top of the network first, and below them the source.
 
-    What is wider than `width` goes on in further groups of columns.
+    Columns beyond `width` go into further groups of columns below.
 
     Args:
-        readout: what was read.
-        texts: display text of every token in it.
-        source: where it comes from.
-        value: what to show behind the tokens.
-        pins: the words of its pinned tokens, whose numbers in the last column get a table of their own.
-        first: words of which it shows, by lens, the first row of each column that has them on top.
-        diff: show the second lens's tokens, and its value minus that of the first.
-        width: terminal cells of a line.
-        lines: how many of the likeliest tokens a cell shows.
+        readout: the readout.
+        texts: display texts of all tokens in it.
+        source: the source of its numbers.
+        value: the value to show behind the tokens.
+        pins: the words of its pinned tokens, whose numbers in the last column get a separate table.
+        first: words whose first rows on top get a table, by lens and column.
+        diff: whether to show the second lens's tokens, and its value minus that of the first.
+        width: the width of a line in terminal cells.
+        lines: the number of likeliest tokens that a cell shows.
     """
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
@@ -114,7 +114,7 @@ def table(
 
 
 def summary(source: Source) -> str:
-    """Where a readout comes from, on one line."""
+    """Return the source of a readout, on one line."""
     at = f" at {source.revision}" if source.revision else ""
     checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
     norm = "" if source.final_norm else " · logit lens without the final norm"
@@ -123,7 +123,7 @@ def summary(source: Source) -> str:
 
 
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:
-    """`[rows][cols]`, the top of the network first."""
+    """Return the entries of a lens's table, `[rows][cols]`, the top of the network first."""
     of_cells = value.of(cells)
     of_tokens = value.of_tokens(cells) if value.of_tokens else of_cells[..., None]
 
@@ -137,7 +137,7 @@ def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[l
 
 
 def _differences(lenses: Mapping[str, Cells], texts: TokenText, difference: Difference) -> list[list[_Entry]]:
-    """As `_entries`: the second lens's likeliest token, and the difference of the lenses' values."""
+    """Return the entries of a difference, `[rows][cols]`: the second lens's tokens with the differences."""
     left, right = difference.pair(lenses)
     numbers = difference.of(left, right)[::-1].tolist()
     tokens = right.top_ids[::-1, :, 0].tolist()
@@ -152,7 +152,7 @@ def _differences(lenses: Mapping[str, Cells], texts: TokenText, difference: Diff
 
 
 def _pinned(cells: Cells) -> list[list[_Entry]]:
-    """As `_entries`, a column for each pin: its probability and its rank in the last column of the prompt."""
+    """Return the entries of the pins, `[rows][pins]`: probability and rank in the prompt's last column."""
     probs, ranks = np.exp(cells.pin_logprobs[:, -1]), cells.pin_ranks[:, -1]
     return [
         [
@@ -164,7 +164,7 @@ def _pinned(cells: Cells) -> list[list[_Entry]]:
 
 
 def _first(readout: Readout, heads: Sequence[str], sought: Sought, width: int) -> Iterator[Text]:
-    """What there is to say of a word in the last column, and in each column its first row by lens."""
+    """Yield the lines on a word: a sentence on the last column, and each column's first row by lens."""
     labels, _ = stream_of(readout, next(iter(readout.lenses)))
     read = {lens_title(name): stream_of(readout, name)[1] for name in readout.lenses}
     said = first_row_text(sought, read, labels, len(heads) - 1)
@@ -178,13 +178,13 @@ def _first(readout: Readout, heads: Sequence[str], sought: Sought, width: int) -
 def grid(
     labels: Sequence[str], heads: Sequence[str], entries: Sequence[Sequence[_Entry]], width: int
 ) -> Iterator[Text]:
-    """Lines of one lens's table.
+    """Yield the lines of one table.
 
     Args:
-        labels: of its rows.
-        heads: of its columns.
+        labels: the labels of its rows.
+        heads: the heads of its columns.
         entries: `[rows][columns]`, each in lines of a token and a number.
-        width: terminal cells of a line.
+        width: the width of a line in terminal cells.
     """
     label_width = max(map(len, labels))
     room = width - label_width - len(_GAP)
@@ -212,7 +212,7 @@ def _column(head: str, cells: Sequence[_Entry], room: int) -> _Column:
 
 
 def _groups(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """Runs of columns that fit beside each other; at least one column each."""
+    """Yield runs of columns that fit beside each other, at least one column each."""
     start, used = 0, 0
     for column, width in enumerate(widths):
         if column > start and used + width > room:
@@ -238,5 +238,5 @@ def _cell(column: _Column, row: int, line: int) -> Text:
 
 
 def clip(text: str, width: int) -> str:
-    """`text` in at most `width` terminal cells; what is cut shows as an ellipsis."""
+    """Return `text` in at most `width` terminal cells, with an ellipsis where it was cut."""
     return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

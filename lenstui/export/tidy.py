@@ -19,19 +19,19 @@ from lenstui.readout.pins import Pin
 from lenstui.readout.values import all_values
 from lenstui.support.fixed_text import NONE
 
-# Of `str`, int32 or float32; None, a negative int and NaN mean that there is none.
+# An array of `str`, int32 or float32; None, a negative int or NaN stand for missing.
 Column = npt.NDArray[Any]
 
 
 class TokenText(Protocol):
-    """Display text of tokens."""
+    """A source of the display texts of tokens."""
 
     def __getitem__(self, token: int, /) -> str:
-        """Display text of one."""
+        """Return the display text of a token."""
 
 
 def top_text(texts: TokenText, token: int) -> str:
-    """Display text of a cell's token: a dash where the cell is not a number, nothing where it is not read."""
+    """Return a cell's token as text: a dash where the cell is not a number, nothing where it is not read."""
     if token >= 0:
         return texts[token]
     return NONE if token == NOT_A_NUMBER else ""
@@ -39,14 +39,14 @@ def top_text(texts: TokenText, token: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What all tiles of a readout have in common.
+    """The facts that all tiles of a readout share.
 
     Attributes:
-        prompt: what was read.
+        prompt: the prompt.
         rows: labels of the rows that were read, top of the network last.
-        source: where the numbers come from.
+        source: the source of the numbers.
         pins: the pinned tokens, in the order of the cells' last axis.
-        first: words whose first row on top is looked for.
+        first: words whose first rows on top are to be written.
     """
 
     prompt: Prompt
@@ -57,27 +57,27 @@ class Heading:
 
 
 def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
-    """The variables of a tile's cells by name, in order of column, lens and row.
+    """Return the variables of a tile's cells by name, in order of column, lens and row.
 
-    So the order of a whole file does not depend on how it was cut into tiles. A row that a lens does not read
-    is no observation. `row_index` is that of the residual stream, and a sublayer has none.
+    With this order a whole file does not depend on how it was cut into tiles. A row that a lens does not read
+    is no observation. `row_index` is the index in the residual stream, which a sublayer row does not have.
 
     Args:
-        tile: what was read.
-        heading: what it is part of.
-        texts: display text of every token in it.
+        tile: the tile.
+        heading: the heading of the readout.
+        texts: display texts of all tokens in the tile.
     """
     lenses, rows = tuple(tile.lenses), heading.rows
     shape = (tile.stop - tile.start, len(lenses), len(rows))
 
     def everywhere(values: list[Any], axis: int, dtype: type = object) -> Column:
-        """Values along one axis of `[columns, lenses, rows]`."""
+        """Return values along one axis of `[columns, lenses, rows]`, flat."""
         lengths = [1, 1, 1]
         lengths[axis] = -1
         return np.broadcast_to(np.array(values, dtype).reshape(lengths), shape).ravel()
 
     def in_order(arrays: Iterable[Column]) -> Column:
-        """Numbers of each lens, `[rows, columns, …]`, as `[observations, …]`."""
+        """Return the numbers of each lens, `[rows, columns, …]`, as `[observations, …]`."""
         stacked = np.moveaxis(np.stack(list(arrays)), 2, 0)
         return stacked.reshape(prod(shape), *stacked.shape[3:])
 
@@ -121,16 +121,16 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
 
 
 def missing(column: Column) -> npt.NDArray[np.bool_]:
-    """Where a variable of numbers has none."""
+    """Return where a variable of numbers has none."""
     return np.isnan(column) if column.dtype.kind == "f" else column < 0
 
 
 def row_index(label: str) -> int:
-    """The index of a row of the residual stream by its label; -1 of what is between two of them."""
+    """Return the index of a row of the residual stream by its label; -1 for a sublayer row."""
     return -1 if is_sublayer(label) else Row.of(label).h
 
 
 def _settled(cells: Cells, rows: Sequence[str]) -> Column:
-    """The label of each column's crystallization row, in all of its cells; None where there is none."""
+    """Return the label of each column's crystallization row, in all of its cells; None if there is none."""
     labels = np.array([*rows, None], object)[crystallization_rows(cells.top_ids[:, :, 0], rows)]  # -1: None
     return np.broadcast_to(labels, cells.entropy.shape)

@@ -1,1 +1,1 @@
-"""Fitting a tuned lens: options, state, loop, checkpoints, and the driver of all callers."""
+"""Fitting of tuned lenses: options, state, loop, checkpoints, and the driver that every caller uses."""

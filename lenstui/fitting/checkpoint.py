@@ -1,4 +1,4 @@
-"""Checkpoints: a fit under way on disk, so that whatever ends the program, little is lost."""
+"""Checkpoints: an unfinished fit on disk, so that little is lost however the program ends."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Checkpoint:
     """The content of a checkpoint file.
 
     Attributes:
-        config: which model it is of, as in a lens file.
-        model: the name to open it by, from any folder.
-        dtype: of its weights, by name.
-        plan: what is fitted.
-        save: where the lens is to go; None where nobody said.
-        text: fingerprint of the blocks.
-        state: of `FitState.state_dict`.
+        config: the model that is fitted, as in a lens file.
+        model: the name to open the model by, valid in any folder.
+        dtype: the name of the weights' dtype.
+        plan: the plan of the fit.
+        save: the file that the lens is to be saved to, if one was chosen.
+        text: the fingerprint of the blocks.
+        state: from `FitState.state_dict`.
     """
 
     config: Mapping[str, Any]
@@ -45,18 +45,18 @@ class Checkpoint:
     state: Mapping[str, Any]
 
     def names_other_place(self, lens: Path) -> bool:
-        """Whether the lens was to go to another file than `lens`."""
+        """Return whether the checkpoint names another file than `lens` for the lens."""
         return self.save not in {None, lens.absolute()}
 
 
 def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = None) -> None:
-    """Write all that `resume` needs to go on. An older file of that name stays until the new one is whole.
+    """Write all that `resume` needs. An older file of that name stays until the new one is complete.
 
     Args:
-        path: the file.
-        fit: between two hand-overs.
-        plan: that it was begun with.
-        save: where the lens is to go in the end.
+        path: the checkpoint file.
+        fit: the fit, between two pieces of work.
+        plan: the plan that the fit began with.
+        save: the file that the lens is to be saved to.
 
     Raises:
         LensError: if the folder cannot be written or the disk is full.
@@ -67,7 +67,7 @@ def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = Non
         "config": lens_config(fit.model),
         "model": _absolute([fit.model.name])[0] if Path(fit.model.name).is_dir() else fit.model.name,
         "dtype": fit.model.dtype_name,
-        # The steps that the epochs came to, and blocks that fit the model, are in the fit's own options.
+        # The fit's options, unlike the plan's, have the steps of its epochs and blocks that fit the model.
         "options": asdict(fit.options),
         "documents": asdict(plan.documents) | {"paths": _absolute(plan.documents.paths)},
         "held_out": plan.held_out,
@@ -80,10 +80,10 @@ def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = Non
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; nothing in it is ever run.
+    """Read a checkpoint, without running any code in it.
 
     Raises:
-        LensError: if there is none, it is damaged, or it is something else.
+        LensError: if there is none, it is damaged, or it is of another kind.
     """
     content = load_tensors(path, what="checkpoint")
     check_bytes(path, what="checkpoint")
@@ -118,7 +118,7 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
     """Return the fit of a checkpoint, which ends with the same weights as one that was never stopped.
 
     Raises:
-        LensError: if the model or the text is not the one that it was begun with.
+        LensError: if the model or the text is not the one that the fit began with.
     """
     shape = (checkpoint.config.get("num_hidden_layers"), checkpoint.config.get("d_model"))
     if shape != (model.num_blocks, model.d_model):
@@ -142,7 +142,7 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
 
 
 def doubt(model: Model, checkpoint: Checkpoint) -> str | None:
-    """Return the remark where the weights of `model` could not be compared in full; None where they could."""
+    """Return a remark where the weights of `model` could not be compared in full; else None."""
     left_open = unproven(compare_weights(checkpoint.config, model))
     return None if left_open is None else f"The checkpoint {left_open}"
 

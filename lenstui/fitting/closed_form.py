@@ -11,18 +11,18 @@ from torch import Tensor
 from lenstui.support.errors import LensError
 
 RIDGE = 1e-4
-_MEMORY = 2 << 30  # bytes of normal equations at a time
+_MEMORY = 2 << 30  # most bytes of normal equations at a time
 
 
 @dataclass(eq=False)
 class NormalEquations:
-    """The normal equations of some rows, float64: sums over hidden states, of which none is kept.
+    """The normal equations of some rows, float64: sums over hidden states, which are not kept themselves.
 
     Attributes:
         gram: `[rows, d + 1, d + 1]`.
         cross: `[rows, d + 1, d]`.
-        first_row: the first of the rows.
-        blocks: how many blocks are in.
+        first_row: the index of the first row.
+        blocks: the number of blocks that were added.
     """
 
     gram: Tensor
@@ -32,7 +32,7 @@ class NormalEquations:
 
     @classmethod
     def new(cls, first_row: int, num_rows: int, d: int, device: torch.device) -> NormalEquations:
-        """Return empty equations of as many rows from `first_row` on, of `num_rows`, as fit in memory.
+        """Return empty equations for as many rows as fit in memory, from `first_row` up to `num_rows`.
 
         They are on the CPU where `device` has no float64.
         """
@@ -45,13 +45,13 @@ class NormalEquations:
         )
 
     def to(self, device: torch.device) -> NormalEquations:
-        """Return these equations where a model on `device` needs them."""
+        """Return these equations on the device that a model on `device` needs them on."""
         place = _place(device)
         return replace(self, gram=self.gram.to(place), cross=self.cross.to(place))
 
     @property
     def rows(self) -> range:
-        """The numbers of the rows, in the lens."""
+        """The indices of the rows in the lens."""
         return range(self.first_row, self.first_row + len(self.gram))
 
     def add(self, h: Tensor) -> None:
@@ -60,19 +60,20 @@ class NormalEquations:
         Each position weighs `1 / mean(h_L²)`, because the final norm divides by that.
         """
         h = h.to(self.gram.device).double()
-        root = h[-1].square().mean(-1, keepdim=True).rsqrt()  # it goes on both sides of a product
+        root = h[-1].square().mean(-1, keepdim=True).rsqrt()  # of the weight: on both sides of a product
         for place, row in enumerate(self.rows):
             x = torch.nn.functional.pad(h[row], (0, 1), value=1.0) * root  # [cols, d + 1]
             self.gram[place] += x.T @ x
-            self.cross[place] += x.T @ ((h[-1] - h[row]) * root)  # what the translator has to add
+            self.cross[place] += x.T @ ((h[-1] - h[row]) * root)  # the target in residual form
         self.blocks += 1
 
     def solve(self, row: int, ridge: float = RIDGE) -> tuple[Tensor, Tensor]:
-        """Return `A` `[d, d]` and `b` `[d]` that bring `h + A h + b` of a row closest to `h_L`, float32.
+        """Return `A` `[d, d]` and `b` `[d]`, float32, with `h + A h + b` of a row closest to `h_L`.
 
         Args:
             row: one of `rows`.
-            ridge: added to the diagonal, as a share of its mean; it pulls towards the logit lens.
+            ridge: a share of the diagonal's mean that is added to the diagonal; it pulls towards the logit
+                lens.
 
         Raises:
             LensError: if the model's numbers were not finite.
@@ -86,7 +87,7 @@ class NormalEquations:
         return solution[:-1].T.float(), solution[-1].float()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the equations as tensors on the CPU and plain values, as a checkpoint keeps them."""
+        """Return the equations as tensors on the CPU and plain values, for a checkpoint."""
         kept = asdict(self)
         return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in kept.items()}
 

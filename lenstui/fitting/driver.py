@@ -1,4 +1,4 @@
-"""The one way to drive a fit: its steps, its checkpoints, and the lens in the end. Nothing here prints."""
+"""The driver of a fit for every caller: its steps, its checkpoints, and the final lens. It prints nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from lenstui.support.errors import LensError
 
 @dataclass(frozen=True, eq=False)
 class KeptLens:
-    """What a fit came to, and where it was saved.
+    """The lens of a fit, and the file that it was saved to.
 
     Attributes:
-        lens: a copy of the lens, with the name of its file.
-        file: that it is in; None where it could be written nowhere.
-        errors: why it is not where it was to go, and, where `file` is None, why it is not elsewhere either.
+        lens: a copy of the lens, named after its file.
+        file: the file that it was saved to; None where it could be saved nowhere.
+        errors: why it could not be saved to the chosen file, and, where `file` is None, why not to another
+            either.
     """
 
     lens: TunedLens
@@ -37,15 +38,15 @@ class KeptLens:
 
 @dataclass(eq=False)
 class FitDriver:
-    """A fit that somebody drives by asking for its steps, and the files that it is kept in.
+    """A fit that its caller advances step by step, with its checkpoints and its lens file.
 
     Attributes:
-        fit: under way.
-        plan: that it was begun with.
-        claim: on the file that the lens is to go to; `release` gives it up.
-        checkpoint_every: seconds between two checkpoints; 0 for none but those that are asked for.
-        remark: what has to be said of its text or its checkpoint.
-        checkpoint_step: the step of the checkpoint that is there; None where there is none.
+        fit: the fit.
+        plan: the plan that the fit began with.
+        claim: the claim on the file that the lens is to be saved to; `release` gives it up.
+        checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
+        remark: a remark on the text or the checkpoint, for the user.
+        checkpoint_step: the step of the checkpoint on disk; None where there is none.
         checkpoint_error: why the last checkpoint could not be written; None where it could.
     """
 
@@ -56,32 +57,35 @@ class FitDriver:
     remark: str | None = None
     checkpoint_step: int | None = None
     checkpoint_error: Exception | None = None
-    _tried: float = field(default_factory=time.monotonic, init=False)  # when a checkpoint was, last
+    _tried: float = field(default_factory=time.monotonic, init=False)  # the time of the last checkpoint
 
     @property
     def lens_file(self) -> Path:
-        """The file that the lens is to go to."""
+        """The file that the lens is to be saved to."""
         return self.claim.lens
 
     @property
     def checkpoint_file(self) -> Path:
-        """The file beside it that the checkpoints go to."""
+        """The checkpoint file, beside the lens file."""
         return checkpoint_path(self.claim.lens)
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether the checkpoint that was tried last is there to go on from."""
+        """Whether the last attempt at a checkpoint left one to resume from."""
         return self.checkpoint_step is not None and self.checkpoint_error is None
 
     def steps(self) -> Iterator[FitProgress]:
-        """Do what is left of the fit, and write a checkpoint every `checkpoint_every` seconds.
+        """Do the rest of the fit, and write a checkpoint every `checkpoint_every` seconds.
 
-        As with `fit_steps`, whoever drives it pauses by not asking and stops by never asking again. A
-        checkpoint that cannot be written is no reason to stop: `checkpoint_error` says why.
+        As with `fit_steps`, a caller pauses by not asking for the next item, and stops by never asking again.
+        A checkpoint that cannot be written does not end the fit: `checkpoint_error` says why.
+
+        Yields:
+            The progress after each piece of work.
 
         Raises:
-            Exception: whatever the fit failed with. What was learned is in a checkpoint, if there can be one,
-                and another call goes on from there.
+            Exception: any error of the fit. A checkpoint is written first, if possible; another call goes on
+                from there.
         """
         try:
             for progress in fit_steps(self.fit):
@@ -96,7 +100,7 @@ class FitDriver:
         """Write a checkpoint, and return whether that worked; `checkpoint_error` says why not."""
         try:
             save_checkpoint(self.checkpoint_file, self.fit, self.plan, save=self.lens_file)
-        except Exception as error:  # a full disk; or memory, for the copy that is written
+        except Exception as error:  # the disk is full, or memory too short for the copy that is written
             self.checkpoint_error = error
         else:
             self.checkpoint_step, self.checkpoint_error = self.fit.state.step, None
@@ -113,11 +117,11 @@ class FitDriver:
         self.checkpoint_step = None
 
     def keep(self) -> KeptLens:
-        """Save the lens as it is now where it was to go, or else in a new temporary folder.
+        """Save the current lens to its file, or else to a new temporary folder.
 
         Raises:
-            Exception: if there is no memory for a copy of it. What was learned is in a checkpoint then, if
-                there can be one.
+            Exception: if memory is too short for a copy of the lens. A checkpoint is written first, if
+                possible.
         """
         try:
             lens = replace(fitted_lens(self.fit), name=self.lens_file.stem)
@@ -127,7 +131,7 @@ class FitDriver:
             raise
 
     def release(self) -> None:
-        """Leave the name of the lens to others; once more does nothing."""
+        """Give up the claim on the lens file. Calling it again does nothing."""
         self.claim.release()
 
 
@@ -138,10 +142,10 @@ def begun(
 
     Args:
         model: from `load`.
-        plan: what to fit.
-        text: of the plan, from `read_text`.
-        claim: on the file that the lens is to go to.
-        checkpoint_every: seconds between two checkpoints; 0 for none but those that are asked for.
+        plan: the plan of the fit.
+        text: the text of the plan, from `read_text`.
+        claim: the claim on the file that the lens is to be saved to.
+        checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
     """
     return FitDriver(begin(model, plan, text), plan, claim, checkpoint_every, text.remark)
 
@@ -149,16 +153,16 @@ def begun(
 def resumed(
     model: Model, checkpoint: Checkpoint, claim: Claim, checkpoint_every: float = CHECKPOINT_EVERY
 ) -> FitDriver:
-    """Return the driver of a fit that goes on where its checkpoint left off.
+    """Return the driver of a fit that goes on from its checkpoint.
 
     Args:
         model: from `load`.
         checkpoint: from `open_checkpoint`.
-        claim: on the file that the lens is to go to.
-        checkpoint_every: seconds between two checkpoints; 0 for none but those that are asked for.
+        claim: the claim on the file that the lens is to be saved to.
+        checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
 
     Raises:
-        LensError: if the model or the text is not the one that it was begun with.
+        LensError: if the model or the text is not the one that the fit began with.
     """
     fit = resume(model, checkpoint)
     left_open = doubt(model, checkpoint)
@@ -170,7 +174,7 @@ def resumed(
 
 
 def _saved(lens: TunedLens, file: Path) -> KeptLens:
-    """Save a lens where it was to go, else where it can be."""
+    """Save a lens to its file, or else to a new temporary folder."""
     try:
         save_lens(lens, file)
         return KeptLens(lens, file)

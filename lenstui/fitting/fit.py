@@ -1,4 +1,4 @@
-"""The two ends of a fit, the text that it begins with and the lens in the end; and the library's `fit`."""
+"""The beginning of a fit with its text, its end with the lens, and the library's `fit`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from lenstui.texts.documents import Documents, SkippedLines, find_files
 
 @dataclass(frozen=True, slots=True)
 class FitPlan:
-    """What to fit a lens to, and how: all that decides a fit but the model.
+    """The plan of a fit: all that determines it except the model.
 
     Attributes:
-        options: how.
-        documents: to what texts.
-        held_out: share of the documents that is never trained on, about.
-        epochs: passes over the text, which then decide how many steps there are; None leaves `options.steps`.
+        options: the options of the fit.
+        documents: the documents to fit on.
+        held_out: the approximate share of the documents that is never trained on.
+        epochs: passes over the text, which determine the number of steps; None for `options.steps`.
     """
 
     options: FitOptions
@@ -41,11 +41,11 @@ class FitPlan:
 
 @dataclass(frozen=True, eq=False)
 class FitText:
-    """A text that was read for a fit.
+    """The text of a fit, read and cut into blocks.
 
     Attributes:
-        blocks: to fit on, and held out.
-        options: the plan's, as they suit the model and the text.
+        blocks: the blocks to fit on, and the held-out ones.
+        options: the plan's options, adapted to the model and the text.
         remark: which JSON lines hold no text; None where all do.
     """
 
@@ -55,16 +55,16 @@ class FitText:
 
 
 def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lambda: False) -> FitText:
-    """Read a plan's text, as much of it as the fit can use, hold a part of it out, and cut it into blocks.
+    """Read as much of a plan's text as the fit can use, hold a part of it out, and cut it into blocks.
 
     Args:
         model: from `load`.
-        plan: what to fit.
-        should_stop: asked at every block.
+        plan: the plan of the fit.
+        should_stop: called at every block; True stops the reading.
 
     Raises:
-        LensError: for options that make no sense, files that cannot be read, too little text, a token that
-            the model does not have, or a stop.
+        LensError: if the options are invalid, a file cannot be read, there is too little text, the model does
+            not have one of the tokens, or reading was stopped.
     """
     options = suited(plan.options, model)
     options.check()
@@ -94,8 +94,8 @@ def begin(model: Model, plan: FitPlan, text: FitText | None = None) -> Fit:
 
     Args:
         model: from `load`.
-        plan: what to fit.
-        text: of the plan; None reads it.
+        plan: the plan of the fit.
+        text: the text of the plan; None to read it.
 
     Raises:
         LensError: as `read_text` does.
@@ -108,7 +108,7 @@ def begin(model: Model, plan: FitPlan, text: FitText | None = None) -> Fit:
 def _checked(
     model: Model, blocks: Iterable[Tensor], should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Tensor]:
-    """Yield the blocks, and raise at a token that the model does not have, or where `should_stop` says so."""
+    """Yield the blocks, and raise at a token that the model does not have, or when `should_stop` is true."""
     for block in blocks:
         if should_stop():
             raise LensError("Reading the text was stopped.")
@@ -128,13 +128,13 @@ def fit(
 
     Args:
         model: from `load`.
-        texts: documents.
+        texts: the documents.
         options: from `preset`.
-        held_out: share of the blocks, the last ones, that is never trained on.
+        held_out: the share of the blocks, at the end, that is never trained on.
         on_progress: called after every piece of work, many times a second.
 
     Raises:
-        LensError: for too little text, options that make no sense, or a loss that is not finite.
+        LensError: if there is too little text, the options are invalid, or a loss is not finite.
     """
     options = suited(options, model)
     blocks = list(_checked(model, token_blocks(model.tokenizer, texts, options.seq_len)))
@@ -143,7 +143,7 @@ def fit(
         raise LensError("There is too little text: it must fill at least two blocks, one of them held out.")
     sides = FitBlocks.enough(blocks[:-last], blocks[-last:], options)
     running = Fit(model, sides, options, FitState.new(model, options), ("texts",))
-    for progress in fit_steps(running):  # with no file there is nothing else to drive
+    for progress in fit_steps(running):  # without a `FitDriver`, since no file is written
         on_progress(progress)
     return fitted_lens(running)
 
@@ -156,7 +156,7 @@ def suited(options: FitOptions, model: Model) -> FitOptions:
 
 
 def fitted_lens(fit: Fit) -> TunedLens:
-    """Return a copy of the lens as it is now, with all that its file says of the model and of the fit."""
+    """Return a copy of the current lens, with the metadata of the model and of the fit for its file."""
     state, options = fit.state, fit.options
     said = {
         "method": "closed form, then KL" if options.closed_form_tokens else "KL",

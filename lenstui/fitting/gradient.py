@@ -1,9 +1,9 @@
 """Loss and gradient of a fit: two matrix products per row, and no autograd graph over the vocabulary.
 
-With logits `z = scale · (x Wᵀ + bias)`, `q = softmax(z)` and a target distribution `p`, the loss is
-`Σ p log p - Σ p z + log Σ exp z`, and its gradient by `x` is `scale · (E_q[w] - E_p[w])`: the mean
-unembedding vector under the lens less that under the target. `E_p[w]` is the same for every row, and `Σ p z`
-is a product with it. So a row costs the product that makes its logits and the one that makes `E_q[w]`.
+With logits `z = scale · (x Wᵀ + bias)`, `q = softmax(z)` and a target distribution `p`, the loss is `Σ p log
+p - Σ p z + log Σ exp z`, and its gradient by `x` is `scale · (E_q[w] - E_p[w])`: the mean unembedding vector
+under the lens less that under the target. `E_p[w]` is the same for every row, and `Σ p z` is a product with
+it. So a row costs the product that makes its logits and the one that makes `E_q[w]`.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from lenstui.model.torch_hacks import cpu_is_fast_in_bfloat16
 
 _LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
-_BFLOAT16_COST = 2e-3  # nats of KL: more than bfloat16 may cost where nobody asked for it
-_TRIED_COLUMNS = 128  # on which that is tried
-_LOWEST = torch.finfo(torch.float32).min  # stands for -inf, of which 0 times is 0: a head may forbid tokens
+_BFLOAT16_COST = 2e-3  # nats of KL: the most that bfloat16 may cost where it is chosen automatically
+_TRIED_COLUMNS = 128  # columns on which that cost is measured
+_LOWEST = torch.finfo(torch.float32).min  # replaces -inf, so that 0 times it is 0: a head may forbid tokens
 
 
 def losses_and_gradient(
     model: Model, head: LinearHead | None, x: Tensor, *, final: Tensor, ids: Tensor, loss: Loss
 ) -> Generator[None, None, tuple[Tensor, Tensor]]:
-    """The summed loss of every row, and its gradient by the normed, translated hidden states.
+    """Compute the summed loss of every row, and its gradient by the normed, translated hidden states.
 
-    A generator that hands over after each piece of work and returns both.
+    This is a generator that yields after each piece of work.
 
     Args:
         model: from `load`.
-        head: from `product_head`, or for `kl` a part of it from `SampledVocabulary`; None goes through the
-            model's own head by autograd.
-        x: what enters the head, `final_norm(h + A h + b)`, `[rows, blocks, cols, d]`.
-        final: what enters the head in the last row, `[blocks, cols, d]`.
+        head: from `product_head`, or for `kl` a part of it from `SampledVocabulary`; None for the model's own
+            head, by autograd.
+        x: the input of the head, `final_norm(h + A h + b)`, `[rows, blocks, cols, d]`.
+        final: the input of the head in the last row, `[blocks, cols, d]`.
         ids: the token ids, `[blocks, cols]`.
         loss: `kl` is summed over all columns, `ce` over those that have a next token.
 
     Returns:
-        Sums `[rows]`, nats, float32, and the gradient of those sums, like `x`.
+        Sums `[rows]`, nats, float32, and the gradient of those sums, with the shape of `x`.
     """
     rows, d = x.shape[0], x.shape[-1]
     following = pad(ids[:, 1:], (0, 1), value=-1).flatten()  # -1: nothing follows
@@ -70,15 +70,18 @@ def losses_and_gradient(
 
 
 def summed_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, tuple[Tensor, Tensor]]:
-    """KL(final ‖ lens) of every row, nats, summed: one product per row, and nothing but the KL.
+    """Compute the sum of KL(final ‖ lens) of every row, nats, with one product per row and no gradient.
 
-    A generator that hands over after each piece of work and returns the sums and over how many columns each
-    is, `[rows]`: those where the logits of both are finite.
+    This is a generator that yields after each piece of work.
 
     Args:
         model: from `load`.
-        h: what enters the final norm, `[cols, d]`.
-        x: what enters the head, `[rows, cols, d]`.
+        h: the input of the final norm, `[cols, d]`.
+        x: the input of the head, `[rows, cols, d]`.
+
+    Returns:
+        The sums, and the numbers of columns that they are over, `[rows]` each: columns in which the logits of
+            both are finite.
     """
     final = model.head.norm(h)
     sums = torch.zeros(len(x), device=x.device)
@@ -96,18 +99,18 @@ def summed_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, tuple
 
 
 def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead | None:
-    """The head with which gradients are made: its matrix in the dtype of the products, less its mean row.
+    """Return the head that gradients are made with: its matrix in the products' dtype, less its mean row.
 
-    A constant added to all logits of a position changes no distribution, so the mean row can go; with it goes
-    most of what bfloat16 would round away. The gradient does not see it either.
+    A constant added to all logits of a position changes no distribution, so the mean row can be left out;
+    with it goes most of what bfloat16 would round away. The gradient does not change either.
 
     Args:
         model: from `load`.
         products: from `FitOptions`.
-        sample: what enters the head somewhere, `[cols, d]`, to try bfloat16 on.
+        sample: inputs of the head, `[cols, d]`, to try bfloat16 on.
 
     Returns:
-        None where the head is not linear, or has a softcap: then autograd does it.
+        The head; None where it is not linear or has a softcap, so that autograd is needed.
     """
     whole = model.head.linear
     if whole is None or whole.softcap is not None:
@@ -143,7 +146,7 @@ def _bfloat16_is_fast(device: torch.device) -> bool:
 
 
 def _runs(model: Model, x: Tensor) -> Iterator[slice]:
-    """Runs of the columns of `x` `[rows, cols, d]` whose logits are not too many at a time."""
+    """Yield runs of the columns of `x` `[rows, cols, d]`, short enough to hold the logits of one row."""
     size = _LOGITS_BYTES.get(x.device.type, _LOGITS_BYTES_ACCELERATOR)
     width = max(1, size // (4 * model.vocabulary))
     for start in range(0, x.shape[1], width):
@@ -155,13 +158,13 @@ def _runs(model: Model, x: Tensor) -> Iterator[slice]:
 
 @dataclass(frozen=True, eq=False)
 class _LinearTarget:
-    """What a row's distribution is held against.
+    """The target distribution of all rows, for a linear head.
 
     Attributes:
         mean_weight: `E_p[w]`, `[cols, d]`.
         mean_bias: `E_p[bias]`, `[cols]`, or 0.
         constant: `Σ p log p`, `[cols]`, or 0 where `p` is the next token.
-        counts: 0 in columns that have no next token where one is asked for, else 1; `[cols]`.
+        counts: 0 in columns that lack a next token which `p` needs, else 1; `[cols]`.
     """
 
     mean_weight: Tensor
@@ -170,7 +173,7 @@ class _LinearTarget:
     counts: Tensor
 
     def logit(self, head: LinearHead, x: Tensor) -> Tensor:
-        """`Σ p z` of every column, `[cols]`."""
+        """Return `Σ p z` of every column, `[cols]`."""
         mean: Tensor = torch.linalg.vecdot(x.float(), self.mean_weight) + self.mean_bias
         return mean * head.scale
 
@@ -189,7 +192,7 @@ def _linear_target(head: LinearHead, final: Tensor, following: Tensor, loss: Los
 
 
 def _two_products(head: LinearHead, x: Tensor, target: _LinearTarget) -> tuple[Tensor, Tensor]:
-    """The sum of the loss, and its gradient by `x` `[cols, d]`."""
+    """Return the sum of the loss, and its gradient by `x` `[cols, d]`."""
     with torch.no_grad():
         probs, log_normalizer = _distribution(head, x)  # the first product
         losses = (target.constant - target.logit(head, x) + log_normalizer) * target.counts
@@ -198,17 +201,17 @@ def _two_products(head: LinearHead, x: Tensor, target: _LinearTarget) -> tuple[T
 
 
 def _distribution(head: LinearHead, x: Tensor) -> tuple[Tensor, Tensor]:
-    """`softmax(z)` `[cols, vocabulary]` and `log Σ exp z` `[cols]`, float32."""
+    """Return `softmax(z)` `[cols, vocabulary]` and `log Σ exp z` `[cols]`, float32."""
     logits = product(x.to(head.weight.dtype), head.weight, head.bias)
     if head.scale != 1.0:
         logits *= head.scale
     probs = logits.softmax(-1, dtype=torch.float32)
-    # The likeliest token's, which never underflows: cheaper than a second pass of exponentials.
+    # By the likeliest token, whose probability never underflows: cheaper than summing exponentials again.
     return probs, logits.amax(-1).float() - probs.amax(-1).log()
 
 
 def _expected_weight(head: LinearHead, probs: Tensor) -> Tensor:
-    """`E[w]` `[cols, d]`, float32."""
+    """Return `E[w]` `[cols, d]`, float32."""
     return (probs.to(head.weight.dtype) @ head.weight).float()
 
 
@@ -216,7 +219,7 @@ def _expected_weight(head: LinearHead, probs: Tensor) -> Tensor:
 
 
 class _Target:
-    """What a row's distribution is held against: a distribution, or the next token where there is one."""
+    """The target of all rows, for any head: a distribution, or the next token where there is one."""
 
     def __init__(self, probs: Tensor | None, constant: Tensor, following: Tensor) -> None:
         self.probs = probs  # [cols, vocabulary]; None for the next tokens
@@ -225,7 +228,7 @@ class _Target:
         self.following = following.clamp(min=0)[:, None]  # [cols, 1]
 
     def of(self, logits: Tensor) -> Tensor:
-        """`Σ p z` of every column, `[cols]`."""
+        """Return `Σ p z` of every column, `[cols]`."""
         if self.probs is None:
             return logits.gather(1, self.following)[:, 0]
         product: Tensor = torch.linalg.vecdot(self.probs, logits.clamp(min=_LOWEST))
@@ -238,7 +241,7 @@ def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Targ
             return _Target(None, final.new_zeros(()).float(), following)
         log_probs = model.head.logits(final).log_softmax(-1)
         probs = log_probs.exp()
-        total = probs.sum(-1, keepdim=True)  # off 1 by float32's rounding, which a large KL would feel
+        total = probs.sum(-1, keepdim=True)  # off 1 by float32's rounding, which would show in a large KL
         probs /= total
         log_probs -= total.log()
         constant = torch.linalg.vecdot(probs, log_probs.clamp_(min=_LOWEST))
@@ -246,7 +249,7 @@ def _target(model: Model, final: Tensor, following: Tensor, loss: Loss) -> _Targ
 
 
 def _through_the_head(model: Model, x: Tensor, target: _Target) -> tuple[Tensor, Tensor]:
-    """The sum of the loss and its gradient by `x`, by autograd through the model's own code."""
+    """Return the sum of the loss and its gradient by `x`, by autograd through the model's own code."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         logits = model.head.logits(leaf)

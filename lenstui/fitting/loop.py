@@ -1,4 +1,4 @@
-"""Fit a tuned lens: the closed form, then steps by KL. A generator of progress, for anyone to drive."""
+"""The loop of a fit: the closed form, then steps by KL, as a generator of progress for any caller."""
 
 from __future__ import annotations
 
@@ -22,37 +22,36 @@ from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import TOO_LITTLE
 
-_ON_THE_WAY = 4  # one held-out column in so many is enough to watch by
-_TIMES_ON_THE_WAY = 12
-_MEASURE_SHARE = 0.1  # of the time may go into measuring on the way, and once more
-_FIRST_BLOCKS = 4  # are looked at before the first step
+_ON_THE_WAY = 4  # one held-out column in so many is measured during the fit
+_TIMES_ON_THE_WAY = 12  # measurements while refining
+_MEASURE_SHARE = 0.1  # of the steps' time: above it no further measurement begins
+_FIRST_BLOCKS = 4  # blocks whose hidden states set scales before the first step
 MICRO_TOKENS = 256  # columns whose hidden states are held at a time
 
 _Result = TypeVar("_Result")
 
-# What a stage hands over between two pieces of work: the share of it that is done.
+# A stage, which yields its finished share after each piece of work.
 Work = Generator[float, None, None]
 
 
 @dataclass(frozen=True, eq=False)
 class FitProgress:
-    """How far a fit is.
+    """The progress of a fit.
 
     Attributes:
         stage: `logit lens` (its held-out KL is measured), `closed form`, `refining`, `measuring` or `done`.
-        share: of the stage that is done, 0 to 1.
-        step: optimizer steps that are done.
-        steps: how many there will be.
-        tokens: columns seen so far, by the closed form and the steps.
-        seconds: of work; pauses do not count.
+        share: the finished share of the stage, 0 to 1.
+        step: the number of optimizer steps so far.
+        steps: the number of all optimizer steps.
+        tokens: the number of columns seen so far, by the closed form and the steps.
+        seconds: seconds of work, without pauses.
         eta: seconds that the steps still need; None before the first step.
-        loss: mean training loss of the last step, nats, `[rows]`; None before there was one.
-        logit_lens_kl: KL(final ‖ logit lens) on text that is never trained on, nats, `[rows]`; None until
-            it is measured.
-        held_out_kl: KL(final ‖ tuned lens) on that text when it was last measured, nats, `[rows]`; None until
-            then.
-        measured_step: after which step that was; -1 before the closed form.
-        measured_tokens: on how many held-out columns.
+        loss: the mean training loss of the last step, nats, `[rows]`; None before the first step.
+        logit_lens_kl: KL(final ‖ logit lens) on held-out text, nats, `[rows]`; None until measured.
+        held_out_kl: KL(final ‖ tuned lens) on held-out text when last measured, nats, `[rows]`; None until
+            measured.
+        measured_step: the step at which that was measured; -1 before the closed form.
+        measured_tokens: the number of held-out columns that it was measured on.
     """
 
     stage: str
@@ -70,17 +69,19 @@ class FitProgress:
 
 
 def fit_steps(fit: Fit) -> Iterator[FitProgress]:
-    """Do what is left of a fit, handing over after every piece of work.
+    """Do the rest of a fit, yielding after every piece of work.
 
-    Whoever drives it may pause by not asking, and stop by never asking again: `fit.state` is whole at every
-    hand-over, to be written, kept, or gone on with by another call.
+    A caller may pause by not asking for the next item, and stop by never asking again: at every yield
+    `fit.state` is consistent, and can be written, kept, or continued by another call.
+
+    Held-out KL is measured at the start and at the end, and on a fourth of the held-out columns after the
+    closed form and a few times while refining.
 
     Yields:
-        Held-out KL is measured at the start and at the end, and on a fourth of the held-out columns after the
-        closed form and a few times while refining.
+        The progress after each piece of work.
 
     Raises:
-        LensError: for too little text, or a loss that is not finite.
+        LensError: if there is too little text, or a loss is not finite.
     """
     fit.options.check()
     if not fit.blocks.train or not fit.blocks.held_out:
@@ -98,10 +99,10 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
 
 
 def measure(fit: Fit) -> Iterator[FitProgress]:
-    """Measure the held-out KL of the lens as it is, on all held-out blocks: what is left to do at any end.
+    """Measure the held-out KL of the current lens on all held-out blocks, unless it is known, to end a fit.
 
     Yields:
-        The last one is `done`.
+        The progress after each piece of work; the last one's stage is `done`.
     """
     if fit.state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
@@ -111,7 +112,7 @@ def measure(fit: Fit) -> Iterator[FitProgress]:
 
 
 def _stage(fit: Fit, name: str, work: Work) -> Iterator[FitProgress]:
-    """Drive a stage, with the time that it takes counted."""
+    """Drive a stage, and count the time that it takes."""
     clock = time.monotonic()
     for share in work:
         fit.state.seconds += time.monotonic() - clock
@@ -158,7 +159,12 @@ def _measure(fit: Fit, one_in: int = 1) -> Work:
 def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
     """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`.
 
-    Columns whose logits are not finite are in no mean; where none is left, it is NaN.
+    Columns whose logits are not finite count in no mean; a mean without columns is NaN.
+
+    Args:
+        fit: the fit.
+        lens: the lens to measure.
+        one_in: measures one column in so many.
     """
     model, blocks = fit.model, fit.blocks.held_out
     total, counted = torch.zeros(2, model.num_blocks, dtype=torch.float64)
@@ -177,10 +183,10 @@ def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tu
 
 
 def _shared(work: Generator[None, None, _Result], share: float) -> Generator[float, None, _Result]:
-    """Yield `share` wherever `work` hands over, and return what `work` returns."""
+    """Yield `share` wherever `work` yields, and return the result of `work`."""
     while True:
         try:
-            with torch.inference_mode():  # not around a hand-over: whoever gets it has a mode of its own
+            with torch.inference_mode():  # not around the yield: the caller's code must not be in it
                 next(work)
         except StopIteration as end:
             result: _Result = end.value
@@ -192,7 +198,7 @@ def _shared(work: Generator[None, None, _Result], share: float) -> Generator[flo
 
 
 def _closed_form(fit: Fit) -> Work:
-    """Solve for every row, some rows at a time where their normal equations would not fit in memory."""
+    """Solve every row, some rows at a time where the normal equations of all would not fit in memory."""
     model, state, train = fit.model, fit.state, fit.blocks.train
     count = min(len(train), max(1, fit.options.closed_form_tokens // len(train[0])))
     while state.solved_rows < model.num_blocks:
@@ -274,13 +280,13 @@ def _first_hidden_states(fit: Fit) -> Tensor:
 def _typical_size(h: Tensor) -> Tensor:
     """Return the median over the columns of the root mean square of hidden states `[…, cols, d]`.
 
-    The mean would be that of the few columns whose states are huge.
+    A mean would be dominated by the few columns whose states are huge.
     """
     return h.float().square().mean(-1).sqrt().median(-1).values
 
 
 def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> SampledVocabulary | None:
-    """Return how likely each token is to be drawn for a step: as the model predicts it and the text has it.
+    """Return the chances for drawing tokens in each step, from the model's predictions and the text.
 
     None where every step computes the whole vocabulary.
     """
@@ -301,19 +307,19 @@ def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> Sa
 
 
 def _counted(blocks: int, length: int, options: FitOptions) -> int:
-    """Return over how many columns a loss is a mean; with `ce` the last one of a block has no next token."""
+    """Return the number of columns of a mean loss; with `ce` the last one of a block has no next token."""
     return blocks * (length - (options.loss == "ce"))
 
 
 def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
     """Add the gradient of `ids` `[blocks, cols]`, on the CPU, to the parameters', and its losses to the sums.
 
-    Both happen after the last hand-over, so that the state is whole at each.
+    Both happen after the last yield, so that the state is consistent at each.
     """
     model, state = fit.model, fit.state
     h = model.stream(ids)  # [L + 1, blocks, cols, d]
     yield
-    # Out of inference mode, so that autograd may keep what it needs of them.
+    # A copy outside of inference mode, so that autograd can save what it needs.
     h = h.clone()
     with torch.enable_grad():
         x = torch.stack([model.head.norm(_translated(fit, h[row], row)) for row in range(len(h) - 1)])
@@ -323,7 +329,7 @@ def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[Non
         model, head, x, final=final, ids=ids.to(model.device), loss=fit.options.loss
     )
     parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
-    # All of them before any is added: without memory for one, nothing has changed.
+    # All gradients before any is added, so that running out of memory leaves the state unchanged.
     for parameter, added in zip(parameters, torch.autograd.grad(x, parameters, gradient), strict=True):
         parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
     state.loss_sums += sums
@@ -335,10 +341,10 @@ def _translated(fit: Fit, h: Tensor, row: int) -> Tensor:
 
 
 def _step(fit: Fit, columns: int) -> None:
-    """One step of every optimizer, with the mean gradient clipped and the rate fallen so far.
+    """Do one step of every optimizer, with the mean gradient clipped and the decayed learning rate.
 
     Raises:
-        LensError: if a loss is not finite; the lens is as it was before the step.
+        LensError: if a loss is not finite; the lens is left as it was before the step.
     """
     state, options = fit.state, fit.options
     loss = state.loss_sums / columns
@@ -349,7 +355,7 @@ def _step(fit: Fit, columns: int) -> None:
     if not torch.isfinite(loss).all() or not all(bool(torch.isfinite(g).all()) for g in gradients):
         for optimizer in state.optimizers:
             optimizer.zero_grad()
-        if not state.step:  # no rate has changed anything yet
+        if not state.step:  # before any update the learning rate cannot be the cause
             dtype = fit.model.dtype_name
             raise LensError(
                 f"The model's logits are not finite on this text in {dtype}: no lens can be fitted."

@@ -1,9 +1,8 @@
-"""Where the files of a fit go: the lens in the end, and beside it, until then, its checkpoint.
+"""Names of the files of a fit: the lens, and its checkpoint beside it.
 
-A fit takes the name of its lens for itself before it begins: a lock on a hidden file beside the checkpoint.
-The lock ends with the process, however that ends. What a killed one leaves is that hidden file, empty and
-without a lock: it is no lens and no checkpoint, keeps nobody from the name, and goes when the next fit of
-that name ends.
+Before it begins, a fit claims the name of its lens: it locks a hidden file beside the checkpoint. The lock
+ends with the process, however that ends. A killed process leaves the hidden file, empty and unlocked: it is
+no lens and no checkpoint, does not block the name, and is removed when the next fit of that name ends.
 """
 
 from __future__ import annotations
@@ -19,43 +18,43 @@ from lenstui.support import paths
 from lenstui.support.errors import LensError
 
 CHECKPOINT = ".checkpoint"
-_TRIES = 100  # to lock a file that others remove; no disk that knows it again needs as many
+_TRIES = 100  # attempts to lock a file that others keep removing
 
 
 class Claim:
-    """The right of one fit alone to write a lens and its checkpoint, until it is released or forgotten.
+    """The exclusive right of one fit to write a lens and its checkpoint, until released or garbage-collected.
 
     Attributes:
-        lens: the file that the lens is to go to.
+        lens: the file that the lens is to be saved to.
     """
 
     def __init__(self, lens: Path, lock: Path, number: int | None) -> None:
         """Keep a lock that is held.
 
         Args:
-            lens: the file that the lens is to go to.
-            lock: the file beside it that is locked.
-            number: its descriptor; None where there can be no lock.
+            lens: the file that the lens is to be saved to.
+            lock: the locked file beside it.
+            number: the descriptor of the locked file; None where no lock is possible.
         """
         self.lens = lens
         self._release = weakref.finalize(self, _release, lock, number)
 
     def release(self) -> None:
-        """Leave the name to others; once more does nothing."""
+        """Give up the claim. Calling it again does nothing."""
         self._release()
 
 
 class _TakenError(LensError):
-    """Another fit has taken the name of the lens."""
+    """Another fit has claimed the name of the lens."""
 
 
 def claim(lens: Path) -> Claim:
-    """Take a lens file for a fit.
+    """Claim a lens file for a fit.
 
-    Where no lock can be had (the folder cannot be written, its disk knows none) nobody is kept out.
+    Where no lock is possible (the folder cannot be written, its disk has no locks) others are not kept out.
 
     Raises:
-        LensError: if another fit has it.
+        LensError: if another fit has claimed it.
     """
     real = Path(os.path.realpath(lens))
     lock = real.with_name(f".{checkpoint_path(real).name}.lock")
@@ -74,7 +73,7 @@ def claim(lens: Path) -> Claim:
         except OSError:
             _release(lock, number)
             break
-        with suppress(FileNotFoundError):  # whoever had it before has just removed it: then once more
+        with suppress(FileNotFoundError):  # the former holder has just removed the file: try again
             if os.path.samestat(os.fstat(number), lock.lstat()):
                 return Claim(lens, lock, number)
         os.close(number)
@@ -82,7 +81,7 @@ def claim(lens: Path) -> Claim:
 
 
 def claim_new(model: str, preset: str) -> Claim:
-    """Take `MODEL-PRESET-1.pt` in the lenses folder, or the first number that neither a lens nor a fit has.
+    """Claim `MODEL-PRESET-1.pt` in the lenses folder, or the first number that neither a lens nor a fit has.
 
     Raises:
         LensError: if the folder cannot be made.
@@ -97,26 +96,30 @@ def claim_new(model: str, preset: str) -> Claim:
             continue
         with suppress(_TakenError):
             claimed = claim(lens)
-            if not _is_used(lens):  # by a fit that has ended since
+            if not _is_used(lens):  # a fit may have ended since the check above
                 return claimed
             claimed.release()
 
 
 def checkpoint_path(lens: Path) -> Path:
-    """Return the file of the checkpoint of a fit whose lens is to go to `lens`."""
+    """Return the checkpoint file of a fit whose lens is to be saved to `lens`."""
     return lens.with_name(lens.name.removesuffix(".pt") + CHECKPOINT)
 
 
 def lens_path(checkpoint: Path) -> Path:
     """Return the lens file beside a checkpoint: `NAME.pt` of `NAME.checkpoint`.
 
-    Never what the checkpoint says: whoever made the file could have written any place into it.
+    The place that the checkpoint names is not used: the file may come from anywhere and name any place.
     """
     return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT) + ".pt")
 
 
 def check_unfinished(lens: Path) -> None:
-    """Raise `LensError` if a fit that was not finished would be lost by a new one for `lens`."""
+    """Refuse a lens file that has the checkpoint of an unfinished fit, which a new fit would overwrite.
+
+    Raises:
+        LensError: if there is such a checkpoint.
+    """
     path = checkpoint_path(lens)
     if path.exists():
         raise LensError(
@@ -129,7 +132,7 @@ def _is_used(lens: Path) -> bool:
 
 
 def _release(lock: Path, number: int | None) -> None:
-    """Remove the file before the lock on it ends: who gets a lock on it later sees that it is gone."""
+    """Remove the locked file before its lock ends, so that the next one to lock it sees that it is gone."""
     if number is not None:
         with suppress(OSError):  # the folder may be read-only by now
             lock.unlink(missing_ok=True)

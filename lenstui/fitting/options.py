@@ -1,4 +1,4 @@
-"""How a tuned lens is fitted: the options, and the presets that fill them in."""
+"""Options of a fit, and presets of options."""
 
 from __future__ import annotations
 
@@ -15,36 +15,39 @@ LOSSES: tuple[Loss, ...] = get_args(Loss)
 PRODUCTS: tuple[Products, ...] = get_args(Products)
 
 DEFAULT_PRESET = "quick"
-HELD_OUT = 0.1  # share of the text that is never trained on, where nobody says
-CHECKPOINT_EVERY = 60.0  # seconds between two checkpoints, where nobody says
+HELD_OUT = 0.1  # default share of the text that is never trained on
+CHECKPOINT_EVERY = 60.0  # default seconds between two checkpoints
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """All that decides a fit, but for the model and the text.
+    """The options of a fit: all that determines it except the model and the text.
 
     Attributes:
-        preset: name of the preset that these began as.
-        closed_form_tokens: tokens that the closed form sees; 0 starts from zero, which is the logit lens.
-        steps: optimizer steps after that.
-        tokens_per_step: columns that one step sees.
-        seq_len: columns of a block; no longer than the model's context.
+        preset: the name of the preset that these options are based on.
+        closed_form_tokens: the number of tokens that the closed form sees; 0 to start from zero, the logit
+            lens.
+        steps: the number of optimizer steps after the closed form.
+        tokens_per_step: the number of columns that one step sees.
+        seq_len: the number of columns of a block; no more than the model's context.
         optimizer: `muon` (on the matrices; Adam on the biases), `adam` or `sgd` (Nesterov).
-        lr: learning rate at the first step; it falls linearly to 0. With `muon` it is relative: a row's is
-            that times the size of `h_L` over the size of its `h_i`.
-        momentum: of Muon and SGD.
+        lr: the learning rate at the first step; it falls linearly to 0. With `muon` it is relative: a row's
+            rate is this times the size of `h_L` over the size of its `h_i`.
+        momentum: the momentum of Muon and SGD.
         weight_decay: decoupled for Muon and Adam, added to the gradient for SGD.
-        clip: largest gradient norm, or None.
-        clip_together: one norm over all rows, as the `tuned-lens` library does it, not one per row.
-        loss: `kl`, KL(final ‖ lens), or `ce`, cross-entropy of the token that really comes next.
-        bias_only: leave the matrices at zero.
-        seed: of the order in which blocks are seen.
-        held_out_tokens: columns that the held-out KL is measured on.
-        products: dtype of the two products by the unembedding that make a gradient. `auto` is bfloat16 where
-            the machine is fast at it and, by value, it costs nothing that could be noticed; else the
-            model's own. Every KL that is reported is made in the model's own dtype.
-        vocabulary: about how many tokens, drawn anew for each step, stand for all of them in a gradient
-            (`SampledVocabulary`); 0 for all, and always all with `ce`. Every KL that is reported is over all.
+        clip: the largest gradient norm, or None.
+        clip_together: whether to clip the norm over all rows, as the `tuned-lens` library does, not each
+            row's.
+        loss: `kl`, KL(final ‖ lens), or `ce`, cross-entropy of the text's next token.
+        bias_only: whether to leave the matrices at zero.
+        seed: the seed of the order in which blocks are seen.
+        held_out_tokens: the number of columns that the held-out KL is measured on.
+        products: the dtype of the two products with the unembedding that make a gradient. `auto` is bfloat16
+            where the machine is fast at it and its measured cost is negligible; else the model's own. Every
+            reported KL is computed in the model's own dtype.
+        vocabulary: the approximate number of tokens, drawn anew for each step, that stand for all of them in
+            a gradient (`SampledVocabulary`); 0 for all, and always all with `ce`. Every reported KL is over
+            all tokens.
     """
 
     preset: str = DEFAULT_PRESET
@@ -67,11 +70,15 @@ class FitOptions:
 
     @property
     def tokens(self) -> int:
-        """Columns that the closed form and all steps see."""
+        """The number of columns that the closed form and all steps see."""
         return self.closed_form_tokens + self.steps * self.tokens_per_step
 
     def check(self) -> None:
-        """Raise `LensError` where the options make no sense together."""
+        """Refuse invalid options.
+
+        Raises:
+            LensError: if a number is too small, or the options contradict each other.
+        """
         for name in ("tokens_per_step", "seq_len", "held_out_tokens"):
             if getattr(self, name) < 2:
                 raise LensError(f"{name} must be at least 2, not {getattr(self, name)}.")
@@ -126,10 +133,10 @@ PRESETS = {
 
 
 def preset(name: str, **changes: object) -> FitOptions:
-    """The options of a preset, some of them changed.
+    """Return the options of a preset, with changes.
 
     Raises:
-        LensError: for an unknown preset, or options that make no sense together.
+        LensError: if the preset is unknown, or the options are invalid.
     """
     if name not in PRESETS:
         raise LensError(f"Unknown preset {name!r}: {', '.join(PRESETS)}.")

@@ -1,4 +1,4 @@
-"""A fit under way: the model, the text, and all that changes from one micro-batch to the next."""
+"""The state of a fit: the model, the text, and all that changes from one micro-batch to the next."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class FitBlocks:
     """Blocks of token ids to fit on, and others that are never trained on, on the CPU.
 
     Attributes:
-        train: `[cols]` each.
-        held_out: `[cols]` each.
+        train: the blocks to fit on, `[cols]` each.
+        held_out: the held-out blocks, `[cols]` each.
     """
 
     train: Sequence[Tensor]
@@ -35,13 +35,13 @@ class FitBlocks:
     def enough(
         cls, train: Iterable[Tensor], held_out: Iterable[Tensor], options: FitOptions, *, whole: bool = False
     ) -> FitBlocks:
-        """Return as many blocks as `options` can use, and no more: the rest of a large text is not even read.
+        """Return as many blocks as `options` can use; the rest of a large text is not read.
 
         Args:
-            train: blocks to fit on, as many as there are.
-            held_out: blocks that are not.
-            options: how much is wanted.
-            whole: take all of `train`.
+            train: all blocks to fit on.
+            held_out: all held-out blocks.
+            options: the options with the numbers of tokens.
+            whole: whether to take all of `train`.
         """
         return cls(
             list(islice(train, None if whole else -(-options.tokens // options.seq_len))),
@@ -50,19 +50,24 @@ class FitBlocks:
 
     @property
     def train_tokens(self) -> int:
-        """Columns of all blocks to fit on."""
+        """The number of columns of all blocks to fit on."""
         return sum(map(len, self.train))
 
     @property
     def held_out_tokens(self) -> int:
-        """Columns of all blocks that are never trained on."""
+        """The number of columns of all held-out blocks."""
         return sum(map(len, self.held_out))
 
 
 def block_at(position: int, count: int, seed: int) -> int:
-    """Which of `count` blocks comes at `position`: pass after pass, each in an order of its own.
+    """Return the index of the block at a position of the fit: pass after pass, each in a different order.
 
-    A function of its arguments alone, so that the position is all there is to remember.
+    It depends on the arguments alone, so that a checkpoint needs only the position.
+
+    Args:
+        position: the number of blocks before.
+        count: the number of blocks.
+        seed: the seed of the order.
     """
     number, place = divmod(position, count)
     return int(_order(count, seed, number)[place])
@@ -74,33 +79,33 @@ def _order(count: int, seed: int, number: int) -> Tensor:
 
 
 def mixed_seed(*numbers: int) -> int:
-    """Return a seed made of several numbers, 32 bits, of which PyTorch looks at no more."""
+    """Return a 32-bit seed made of several numbers, since PyTorch uses no more bits."""
     return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=4).digest())
 
 
 @dataclass(eq=False)
 class FitState:
-    """All that changes while a fit runs. At every hand-over it is whole: it can be written and gone on with.
+    """All that changes while a fit runs, consistent at every yield of `fit_steps`.
 
     Attributes:
         weights: `A` of every row, `[d, d]` each, float32; their `grad` is the sum over the step so far.
         biases: `b` of every row, `[d]` each.
-        optimizers: over them.
-        normal: of the closed form, until it is solved.
-        solved_rows: how many rows the closed form has solved.
-        step: optimizer steps that are done.
-        position: how many blocks were drawn.
-        blocks_in_step: how many of them belong to the step that is under way.
-        tokens: columns seen, by the closed form and the steps.
-        seconds: of work.
-        step_seconds: those of them that went into steps.
-        measure_seconds: those that went into measuring between steps.
-        loss_sums: of the step under way, nats, `[rows]`.
-        loss: mean of the last step, nats, `[rows]`; None before there was one.
+        optimizers: the optimizers of weights and biases.
+        normal: the normal equations of the closed form, until they are solved.
+        solved_rows: the number of rows that the closed form has solved.
+        step: the number of optimizer steps so far.
+        position: the number of blocks drawn so far.
+        blocks_in_step: the number of drawn blocks that belong to the current step.
+        tokens: the number of columns seen so far, by the closed form and the steps.
+        seconds: seconds of work.
+        step_seconds: seconds of work on steps.
+        measure_seconds: seconds of work on measuring between steps.
+        loss_sums: the losses of the current step so far, nats, `[rows]`.
+        loss: the mean loss of the last step, nats, `[rows]`; None before the first step.
         logit_lens_kl: KL(final ‖ logit lens) on the held-out text, nats, `[rows]`; None until measured.
-        held_out_kl: that of the lens, when it was last measured.
-        measured_step: at which step that was; -1 before the closed form.
-        measured_tokens: on how many held-out columns.
+        held_out_kl: KL(final ‖ tuned lens) on it, when last measured, nats, `[rows]`; None until measured.
+        measured_step: the step at which that was measured; -1 before the closed form.
+        measured_tokens: the number of held-out columns that it was measured on.
     """
 
     weights: list[nn.Parameter]
@@ -132,12 +137,12 @@ class FitState:
         return cls(weights, biases, optimizers, torch.zeros(model.num_blocks, device=device))
 
     def lens(self) -> TunedLens:
-        """A copy of the lens as it is now, on its device."""
+        """Return a copy of the current lens, on its device."""
         with torch.no_grad():
             return TunedLens(torch.stack([*self.weights]), torch.stack([*self.biases]))
 
     def scale_rates(self, scales: Tensor) -> None:
-        """Multiply the learning rate of every row by its own of `scales`, `[rows]`."""
+        """Set the factor on every row's learning rate, `[rows]`."""
         for optimizer in self.optimizers:
             groups = optimizer.param_groups
             for settings, scale in zip(
@@ -146,7 +151,7 @@ class FitState:
                 settings["scale"] = scale
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state as tensors on the CPU and plain values, as a checkpoint keeps it."""
+        """Return the state as tensors on the CPU and plain values, for a checkpoint."""
         return {
             "weights": [_kept(weight) for weight in self.weights],
             "biases": [_kept(bias) for bias in self.biases],
@@ -160,10 +165,10 @@ class FitState:
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned in a fit with the same model and options.
+        """Restore the state from a `state_dict` of a fit with the same model and options.
 
         Raises:
-            LensError: if it is of another shape.
+            LensError: if its shapes differ.
         """
         try:
             parameters = [*self.weights, *self.biases]
@@ -195,10 +200,10 @@ class Fit:
 
     Attributes:
         model: from `load`.
-        blocks: its text.
-        options: how, suited to the model.
-        state: how far it is; `fit_steps` moves it on.
-        data: names of the texts.
+        blocks: the blocks of its text.
+        options: the options, adapted to the model.
+        state: the current state, which `fit_steps` advances.
+        data: the names of the texts.
     """
 
     model: Model
@@ -209,7 +214,7 @@ class Fit:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all blocks, by which a resumed fit knows the same text again."""
+        """A hash of all blocks, by which a resumed fit identifies its text."""
         digest = blake2b(digest_size=16)
         for block in (*self.blocks.train, *self.blocks.held_out):
             digest.update(block.numpy().tobytes())
@@ -248,7 +253,7 @@ def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
 
 
 def _kept(value: Any) -> Any:
-    """A copy that the fit will not change, on the CPU."""
+    """Return a copy on the CPU, which the fit will not change."""
     return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
 
 

@@ -1,6 +1,6 @@
-"""Lenses: what each is, how they lie on disk, how far one belongs to a model.
+"""Lenses: their transports, kinds and files, and which model each belongs to.
 
-`from lenstui.lens import load, read, …` was the library once, and still works: see `lenstui`.
+`from lenstui.lens import load, read, …` is an older name of the library `lenstui`, and still works.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # By its name, for nothing within may import the root.
+    # By name, since no module within the package may import the root.
     library = import_module(__name__.partition(".")[0])
     if name not in library.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

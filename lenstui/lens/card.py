@@ -1,4 +1,4 @@
-"""A lens's card: what its file says of it, how far it belongs to a model, how large its translators are.
+"""A lens's card: the metadata of its file, how closely it matches a model, and the size of its translators.
 
 Plain values only, so that a screen can show a card without torch.
 """
@@ -21,27 +21,27 @@ _BLOCK, _DEPTH = 8, 16  # of the Krylov space: 128 directions
 
 
 class Match(Enum):
-    """How far a lens belongs to a model, the closest first."""
+    """The closeness of the match between a lens and a model, the closest first."""
 
-    WEIGHTS = "yes"  # it was made for the very weights
-    PARTLY = "in part"  # what can be compared of the weights agrees: of older files the head alone
-    SHAPE = "in shape"  # nothing says which weights it was made for
-    OTHER_WEIGHTS = "other"  # weights, such as those before a fine-tuning
-    NO = "no"  # its shapes differ
+    WEIGHTS = "yes"  # made for exactly these weights
+    PARTLY = "in part"  # all weights that can be compared agree: with older files only the head
+    SHAPE = "in shape"  # the shapes agree, and no weights can be compared
+    OTHER_WEIGHTS = "other"  # made for other weights, such as those before a fine-tuning
+    NO = "no"  # the shapes differ
 
 
 @dataclass(frozen=True, slots=True)
 class LensCard:
-    """What a lens file says of itself.
+    """The metadata of a lens file.
 
     Attributes:
-        path: the file, or the library's folder.
-        config: which model it is for.
-        fit: how it was fitted, and what it reached.
-        blocks: how many translators it has.
-        d_model: their width.
-        size: bytes.
-        modified: when it was written, seconds since the epoch.
+        path: the file, or the folder of the `tuned-lens` library.
+        config: the model that the lens is for.
+        fit: how the lens was fitted, and the KL that it reached.
+        blocks: the number of translators.
+        d_model: the width of the translators.
+        size: the size of the file, in bytes.
+        modified: when the file was written, seconds since 1970.
     """
 
     path: Path
@@ -54,23 +54,23 @@ class LensCard:
 
     @property
     def name(self) -> str:
-        """What to call it: of a file without its ending."""
+        """The lens's name: that of its file without `.pt`, or of its folder."""
         return self.path.stem if self.path.suffix == ".pt" else self.path.name
 
     @property
     def made_for(self) -> str | None:
-        """The model that it was made for, as its file names it."""
+        """The model that the lens was made for, as its file names it."""
         name = self.config.get("base_model_name_or_path")
         return name if isinstance(name, str) and name else None
 
     @property
     def held_out_kl(self) -> tuple[float, ...] | None:
-        """Held-out KL of each row but the last, nats; None where the file does not say."""
+        """The held-out KL of each row but the last, nats; None where the file does not say."""
         return self._by_row("held_out_kl")
 
     @property
     def logit_lens_kl(self) -> tuple[float, ...] | None:
-        """The same of the logit lens."""
+        """The logit lens's KL on the same held-out text, of each row but the last, nats; None if unknown."""
         return self._by_row("logit_lens_kl")
 
     def _by_row(self, key: str) -> tuple[float, ...] | None:
@@ -84,13 +84,13 @@ class LensCard:
 
 @dataclass(frozen=True, slots=True)
 class TranslatorSize:
-    """How large a translator is.
+    """The size of a translator.
 
     Attributes:
-        row: which one, 0 for `emb`.
-        weight: Frobenius norm of its matrix.
-        bias: norm of its bias.
-        singular_values: the leading ones of its matrix, the largest first.
+        row: the index of the row, 0 for `emb`.
+        weight: the Frobenius norm of its matrix.
+        bias: the norm of its bias.
+        singular_values: the leading singular values of its matrix, the largest first.
     """
 
     row: int
@@ -103,7 +103,7 @@ class TranslatorSize:
         """Measure a translator.
 
         Args:
-            row: which one.
+            row: the index of the row.
             weight: `A`, `[d, d]`.
             bias: `b`, `[d]`.
         """
@@ -112,10 +112,10 @@ class TranslatorSize:
 
 
 def leading_singular_values(matrix: Tensor, count: int = LEADING) -> tuple[float, ...]:
-    """The `count` largest singular values of a square matrix, the largest first.
+    """Return the `count` largest singular values of a square matrix, the largest first.
 
-    Of a wide one they are those of its restriction to a block Krylov space, too small by less than one in a
-    thousand even where no direction stands out: 0.5 s instead of 10 s at width 4096.
+    For a wide matrix they are those of its restriction to a block Krylov space, too small by less than one in
+    a thousand even where no direction stands out: 0.5 s instead of 10 s at width 4096.
     """
     import torch
 
@@ -130,5 +130,5 @@ def leading_singular_values(matrix: Tensor, count: int = LEADING) -> tuple[float
         block = matrix.T @ (matrix @ block)
         block = torch.linalg.qr(block - basis @ (basis.T @ block)).Q
         basis = torch.cat((basis, block), dim=1)
-    basis = torch.linalg.qr(basis).Q  # rounding has left the blocks less than orthogonal, if the rank is low
+    basis = torch.linalg.qr(basis).Q  # at a low rank, rounding leaves the blocks less than orthogonal
     return tuple(torch.linalg.svdvals(matrix @ basis)[:count].tolist())

@@ -1,4 +1,4 @@
-"""The lenses in a folder, known by what their files say, without reading their weights."""
+"""The lenses in a folder, listed from their files' metadata without reading their weights."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from lenstui.model.load import Model
 
 
 def lens_paths(folder: Path) -> list[Path]:
-    """What should be a lens in `folder`: the `.pt` files, and the folders of the `tuned-lens` library.
+    """Return the likely lenses in `folder`: `.pt` files, and folders of the `tuned-lens` library.
 
-    A pipe or a device, which whoever opens it may wait for without end, is none.
+    Pipes and devices are left out, since opening one may wait without end.
     """
     folders = (params.parent for params in folder.glob(f"*/{PARAMS}") if params.is_file())
     return [*(path for path in folder.glob("*.pt") if path.is_file()), *folders]
 
 
 def list_lenses(folder: Path) -> list[LensCard]:
-    """The lenses in `folder`, newest first. What is none, or is damaged, is left out."""
+    """Return the cards of the lenses in `folder`, newest first; other and damaged files are left out."""
     cards = [lens.card for path in lens_paths(folder) if (lens := map_lens(path)) is not None]
     return sorted(cards, key=lambda card: (-card.modified, card.path.name))
 
 
 def newest_fitting(model: Model, folder: Path) -> Path | None:
-    """The newest lens file in `folder` that was made for `model`; None where there is none.
+    """Return the newest lens file in `folder` that was made for `model`; None where there is none.
 
-    One whose whole fingerprint agrees comes before one that is known in part. Folders of the `tuned-lens`
-    library are for other programs: they say nothing of the fit.
+    A lens whose whole fingerprint agrees comes before one that matches in part. Folders of the `tuned-lens`
+    library are left out: they are for other programs, and their files do not say how the lens was fitted.
     """
     in_part = None
     for card in list_lenses(folder):
@@ -43,7 +43,7 @@ def newest_fitting(model: Model, folder: Path) -> Path | None:
 
 
 def match(card: LensCard, model: Model) -> Match:
-    """How far a lens belongs to `model`, whatever that is called."""
+    """Return how closely a lens matches `model`, whatever the model's name."""
     if (card.blocks, card.d_model) != (model.num_blocks, model.d_model):
         return Match.NO
     return match_weights(compare_weights(card.config, model))

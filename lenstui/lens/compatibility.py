@@ -1,4 +1,4 @@
-"""Whether a lens belongs to a model, and what a lens file says about the model it is for."""
+"""The match between a lens and a model, and the metadata by which a lens file identifies its model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 
 _SAMPLES = 64
-_TOLERANCE = 0.02  # of the largest entry: a change of dtype is no alarm, a fine-tuned model is one
+_TOLERANCE = 0.02  # of the largest entry: allows for a change of dtype, not for fine-tuning
 
 
 def lens_config(model: Model) -> dict[str, Any]:
-    """The `config` of a lens file for `model`: plain values only."""
+    """Return the `config` of a lens file for `model`: plain values only."""
     return {
         "base_model_name_or_path": model.name,
         "base_model_revision": model.revision,
@@ -35,7 +35,7 @@ def lens_config(model: Model) -> dict[str, Any]:
 
 
 def unembedding_sample(model: Model) -> list[float] | None:
-    """64 entries of the unembedding, by which older versions know it again; None where it is no matrix."""
+    """Return 64 entries of the unembedding, which older versions compare; None where it is no matrix."""
     matrix = model.module.get_output_embeddings()
     weight: Tensor | None = getattr(matrix, "weight", None)
     if weight is None:
@@ -46,14 +46,14 @@ def unembedding_sample(model: Model) -> list[float] | None:
 
 
 def compare_weights(config: Mapping[str, Any], model: Model) -> Comparison:
-    """Compare the weights that a lens or a checkpoint was made for with those of `model`, as far as can be.
+    """Compare, as far as possible, the weights that a lens or checkpoint was made for with those of `model`.
 
     Args:
-        config: of the file, which `check_header` has passed.
+        config: the file's config, which `check_header` has passed.
         model: the open model.
 
     Returns:
-        By the fingerprint, or in older files and those of other programs by the head alone.
+        The comparison by the fingerprint; by the head alone for older files and those of other programs.
     """
     found = compare(config.get("fingerprint"), model)
     head = _same_sample(config, model)
@@ -69,7 +69,7 @@ def compare_weights(config: Mapping[str, Any], model: Model) -> Comparison:
 
 
 def match_weights(found: Comparison) -> Match:
-    """How far a lens whose shapes fit belongs to a model, by what comparing the weights found."""
+    """Return how closely a lens of the right shape matches a model, from the comparison of the weights."""
     if found.different:
         return Match.OTHER_WEIGHTS
     if not found.same:
@@ -78,17 +78,17 @@ def match_weights(found: Comparison) -> Match:
 
 
 def fit_warning(lens: Lens, model: Model) -> str | None:
-    """What to say of a lens that fits the model in shape but may be for other weights; None if it is not.
+    """Return a warning where a lens fits the model in shape but may be for other weights; else None.
 
     Raises:
-        LensError: if it does not even fit in shape.
+        LensError: if the lens does not fit in shape.
     """
     lens.check_fits(model.num_blocks, model.d_model)
     return _warning(lens, compare_weights(lens.config, model))
 
 
 def _warning(lens: Lens, found: Comparison) -> str | None:
-    """What to say of a lens by what comparing the weights found."""
+    """Return the warning, if any, that follows for a lens from the comparison of the weights."""
     if found.different:
         made_for = lens.config.get("base_model_name_or_path") or "another model"
         differ = "differs" if len(found.different) == 1 else "differ"
@@ -101,7 +101,10 @@ def _warning(lens: Lens, found: Comparison) -> str | None:
 
 
 def unproven(found: Comparison) -> str | None:
-    """What is left open where no part differs, to stand behind the file's name; None if nothing is."""
+    """Return what the comparison leaves open where no part differs; None where it leaves nothing open.
+
+    The text is a predicate, to stand behind the lens's name.
+    """
     if found.is_whole:
         return None
     if found.unknown:
@@ -109,7 +112,7 @@ def unproven(found: Comparison) -> str | None:
             f"may be for other weights: {spoken(found.unknown)} could not be compared in full, for they are "
             "quantised, put away or arranged otherwise than when it was made"
         )
-    if not found.same:  # it names no weights, as the files of most programs: there is nothing to compare
+    if not found.same:  # files of most programs identify no weights
         return None
     return (
         f"knows its model by {spoken(found.same)} alone: whether its blocks and final norm are this model's, "
@@ -118,23 +121,26 @@ def unproven(found: Comparison) -> str | None:
 
 
 def marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
-    """The lens with all by which to know `model` again; as it was, and why, where it is for other weights.
+    """Return the lens with a config that identifies `model`.
+
+    Returns:
+        The lens and None; the lens unchanged and a warning, where it is for other weights.
 
     Raises:
-        LensError: if it does not even fit in shape.
+        LensError: if the lens does not fit in shape.
     """
     lens.check_fits(model.num_blocks, model.d_model)
     found = compare_weights(lens.config, model)
     if found.different:
         return lens, f"{_warning(lens, found)}; what it says of its own model was kept"
     config = lens_config(model) | {"unembed_hash": unembed_hash(model)}
-    if lens.config.get("base_model_name_or_path"):  # rather than a path that holds on this machine alone
+    if lens.config.get("base_model_name_or_path"):  # the model's name here may be a local path
         config |= {key: lens.config.get(key) for key in ("base_model_name_or_path", "base_model_revision")}
     return replace(lens, config=config), None
 
 
 def _same_sample(config: Mapping[str, Any], model: Model) -> bool | None:
-    """Whether a config samples the unembedding of `model`; None where one of them has no sample."""
+    """Return whether a config's sample of the unembedding agrees with `model`; None where either has none."""
     ours, theirs = unembedding_sample(model), config.get("unembed_sample")
     if ours is None or not theirs or len(theirs) != len(ours):
         return None
@@ -143,7 +149,7 @@ def _same_sample(config: Mapping[str, Any], model: Model) -> bool | None:
 
 
 def _same_hash(config: Mapping[str, Any], model: Model) -> bool | None:
-    """Whether a config holds the `tuned-lens` library's hash of `model`; None where one of them has none."""
+    """Return whether a config's `tuned-lens` hash agrees with `model`; None where either has none."""
     theirs = config.get("unembed_hash")
     ours = unembed_hash(model) if theirs else None
     return None if ours is None else ours == theirs

@@ -1,7 +1,7 @@
-"""A model's fingerprint: fixed samples of its weights, by which a lens knows the model that it was fitted on.
+"""A model's fingerprint: fixed samples of its weights, by which a lens identifies the model it was fitted on.
 
-The samples are of every tensor of the embedding, the blocks, the final norm and the head, spread over the
-whole of it. They are taken on the tensor's own device; nothing but the samples is copied.
+Every tensor of the embedding, the blocks, the final norm and the head is sampled, spread over all of its
+entries. Samples are taken on the tensor's own device; nothing else is copied.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from lenstui.model.gguf import is_gguf
 from lenstui.model.load import Model
 
 EMBEDDING, BLOCK, FINAL_NORM, HEAD = "embedding", "block", "final norm", "head"
-SCHEME = 1  # how the places are chosen; samples of another scheme cannot be compared
+SCHEME = 1  # the version of the choice of places; samples of another scheme cannot be compared
 
-_SAMPLES = 16  # of each tensor
-_IN_PART = 2048  # of each part at most, but two of a tensor: a block may have hundreds of experts
-_STEP = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: multiples of it spread evenly, at any length
-_RELATIVE = 5e-3  # what bfloat16 and float16 round away together: a change of dtype is no alarm
-_FLOOR = 1e-4  # of the tensor's largest sample, for what float16 cannot hold
-_ROUNDED = 0.5  # of the samples' norm: what 2-bit rounding may take away, and other weights never stay within
+_SAMPLES = 16  # samples of each tensor
+_IN_PART = 2048  # most samples of a part, but at least two a tensor: a block may have hundreds of experts
+_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: its multiples spread evenly, at any length
+_RELATIVE = 5e-3  # rounding to bfloat16 and float16 together: allows for a change of dtype
+_FLOOR = 1e-4  # of the tensor's largest sample, for numbers too small for float16
+_ROUNDED = 0.5  # of the samples' norm: 2-bit rounding stays within, other weights never do
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a lens file's samples say of an open model, by part: `embedding`, `block 0`, …, `head`.
+    """The comparison of a lens file's samples with an open model, by part: `embedding`, `block 0`, …, `head`.
 
     Attributes:
-        same: parts whose every sample agrees.
-        different: parts of which some sample does not.
-        unknown: parts that could not be compared, or not in all of their tensors.
-        is_whole: every part was compared, and all are the same.
+        same: parts in which every sample agrees.
+        different: parts in which some sample differs.
+        unknown: parts that could not be compared in all of their tensors.
+        is_whole: whether every part was compared and is the same.
     """
 
     same: tuple[str, ...] = ()
@@ -48,12 +48,12 @@ class Comparison:
 
 
 def fingerprint(model: Model) -> dict[str, Any]:
-    """The samples of a model's weights, plain values only.
+    """Return the samples of a model's weights, as plain values.
 
     Returns:
-        `scheme`; `rounded`, whether the weights were unpacked from a quantised file; and `parts`: of each its
-        tensors by name, each with its `shape` and `samples`. What holds no plain floats (quantised matrices,
-        weights that accelerate has put away) is left out.
+        `scheme`; `rounded`, whether the weights were unpacked from a quantised file; and `parts`: for each
+            part its tensors by name, each with `shape` and `samples`. Tensors without plain floats (quantised
+            matrices, offloaded weights) are left out.
     """
     taken: dict[str, dict[str, Any]] = {}
     gathered: dict[torch.device, list[tuple[dict[str, Any], Tensor]]] = {}
@@ -83,7 +83,7 @@ def fingerprint(model: Model) -> dict[str, Any]:
 
 
 def compare(theirs: object, model: Model) -> Comparison | None:
-    """Compare a lens file's fingerprint with a model's weights; None where it has none that can be read.
+    """Compare a lens file's fingerprint with a model's weights; None where the file has no readable one.
 
     Args:
         theirs: from `fingerprint`, perhaps on another machine, with another dtype or device.
@@ -102,7 +102,7 @@ def compare(theirs: object, model: Model) -> Comparison | None:
 
 
 def spoken(parts: Iterable[str]) -> str:
-    """Parts in words: `blocks 0-5 and the final norm`."""
+    """Return parts in words: `blocks 0-5 and the final norm`."""
     numbers, others = [], []
     for part in parts:
         kind, _, number = part.partition(" ")
@@ -122,13 +122,13 @@ def spoken(parts: Iterable[str]) -> str:
 
 
 def _verdict(ours: Mapping[str, Any], theirs: Mapping[str, Any], names: set[str], *, rounded: bool) -> str:
-    """What the samples of one part say: `same`, `different` or `unknown`.
+    """Return the verdict on one part: `same`, `different` or `unknown`.
 
     Args:
-        ours: of the open model.
-        theirs: of the file.
-        names: of all tensors that the open model has in this part.
-        rounded: whether either's weights were unpacked from a quantised file.
+        ours: samples of the open model.
+        theirs: samples of the file.
+        names: names of all tensors of the open model in this part.
+        rounded: whether the weights of either were unpacked from a quantised file.
     """
     unknown = names != set(theirs) or names != set(ours)
     for name in ours.keys() & theirs.keys():
@@ -143,7 +143,7 @@ def _verdict(ours: Mapping[str, Any], theirs: Mapping[str, Any], names: set[str]
 
 
 def _agree(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether two runs of samples are the same but for rounding to another dtype."""
+    """Return whether two runs of samples are equal but for rounding to another dtype."""
     floor = _FLOOR * max(map(abs, (*ours, *theirs)), default=0.0)
     return all(
         abs(a - b) <= _RELATIVE * max(abs(a), abs(b)) + floor for a, b in zip(ours, theirs, strict=True)
@@ -151,7 +151,7 @@ def _agree(ours: Sequence[float], theirs: Sequence[float]) -> bool:
 
 
 def _is_rounding(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether two runs of samples are as near as quantising leaves them."""
+    """Return whether the difference of two runs of samples is within what quantisation can cause."""
     largest = max(map(abs, (*ours, *theirs)))  # divided by, so that no square overflows
     off = sum(((a - b) / largest) ** 2 for a, b in zip(ours, theirs, strict=True))
     whole = max(sum((value / largest) ** 2 for value in run) for run in (ours, theirs))
@@ -159,11 +159,11 @@ def _is_rounding(ours: Sequence[float], theirs: Sequence[float]) -> bool:
 
 
 def _parts(anatomy: Anatomy, module: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The tensors of each part by name, the embedding first. A tied matrix is in both of its parts."""
+    """Yield the tensors of each part by name, the embedding first. A tied matrix is in both of its parts."""
     blocks, norm = anatomy.blocks, anatomy.final_norm
     numbered = {id(parameter) for block in blocks for parameter in block.parameters()}
     normed = set() if norm is None else {id(parameter) for parameter in norm.parameters()}
-    # Of tokens, and of positions and their like, with a norm or a projection: all that is beside the blocks.
+    # All parameters beside the blocks: embeddings of tokens and positions, their norm or projection.
     around = _around(anatomy.body, blocks[0])
     beside = {
         name: tensor for name, tensor in around.named_parameters() if id(tensor) not in numbered | normed
@@ -179,7 +179,7 @@ def _parts(anatomy: Anatomy, module: Any) -> Iterator[tuple[str, dict[str, Tenso
 
 
 def _around(body: Any, block: Any) -> Any:
-    """The module that holds the list of blocks: of a model that sees too, its text model."""
+    """Return the module that holds the list of blocks; of a multimodal model, its text model."""
     around = body
     for module in body.modules():
         if any(child is part for child in module.children() for part in child.children() if part is block):
@@ -188,7 +188,7 @@ def _around(body: Any, block: Any) -> Any:
 
 
 def _places(shape: tuple[int, ...], count: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Where the samples of a tensor of that shape are: one index for each dimension."""
+    """Return the indices of the samples of a tensor with a shape: one index tensor for each dimension."""
     size = torch.Size(shape).numel()
     flat = (
         range(size)
@@ -199,7 +199,7 @@ def _places(shape: tuple[int, ...], count: int, device: torch.device) -> tuple[T
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether the entries of a tensor are its weights, and are here."""
+    """Return whether the entries of a tensor are the weights themselves, and loaded."""
     return (
         tensor.is_floating_point()
         and tensor.element_size() > 1  # 8-bit floats come with scales

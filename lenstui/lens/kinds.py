@@ -1,6 +1,6 @@
-"""The kinds of lens there are. Whoever lists them goes through this registry when asked, and keeps no copy.
+"""The registry of lens kinds. Code that lists the kinds asks it each time, and keeps no copy.
 
-It is light: the command line's help imports it.
+It imports no torch: the command line's help needs it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class LensKind:
     """A kind of lens.
 
     Attributes:
-        key: what it is called, in a word; `Lens.kind` of its lenses.
-        made: makes the lens of this kind that needs no fit; None where each is fitted to a model and comes
-            from a file.
+        key: the kind's name, one word; the `Lens.kind` of its lenses.
+        made: makes the one lens of a kind that needs no fit; None where each lens is fitted to a model and
+            comes from a file.
     """
 
     key: str
@@ -46,16 +46,16 @@ def first_kinds() -> tuple[str, str]:
 
 
 def made_lens(kind: str) -> Lens | None:
-    """Return the lens of a kind that needs no fit; None where there is none without a file."""
+    """Return the lens of a kind that needs no fit; None for any other kind."""
     known = _KINDS.get(kind)
     return None if known is None or known.made is None else known.made()
 
 
 def register(kind: LensKind) -> None:
-    """Add a kind of lens, behind the others.
+    """Add a kind of lens, after the others.
 
     Raises:
-        ValueError: if there is one of that name.
+        ValueError: if there already is a kind with that key.
     """
     if kind.key in _KINDS:
         raise ValueError(f"There is a kind of lens {kind.key!r} already.")
@@ -63,9 +63,9 @@ def register(kind: LensKind) -> None:
 
 
 def unregister(key: str) -> None:
-    """Take a kind of lens out again.
+    """Remove a kind of lens.
 
     Raises:
-        KeyError: if there is none of that name.
+        KeyError: if there is no kind with that key.
     """
     del _KINDS[key]

@@ -1,4 +1,4 @@
-"""A lens: it brings a row of the residual stream into the basis of the last row, where the head reads it."""
+"""The base class of lenses: a transport from each row of the residual stream to the basis of the last row."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Lens(ABC):
-    """Reads row `i` as `head(final_norm(T_i(h_i)))`; the last row as the model itself does.
+    """A lens, which reads row `i` as `head(final_norm(T_i(h_i)))`, and the last row as the model itself does.
 
-    What makes a lens is its transport `T_i`. A kind of lens is a subclass, and an entry of
-    `lenstui.lens.kinds`.
+    Its transport `T_i` defines a lens. A kind of lens is a subclass, and an entry of `lenstui.lens.kinds`.
 
     Attributes:
-        kind: what kind of lens it is, in a word, as `--lenses` and the files spell it.
-        name: what to call this one of its kind; empty where there is but one.
-        file: where it came from, or None.
-        config: which model it is for.
-        fit: how it was fitted, and what it reached.
-        remarks: what has to be said of it, each a sentence without its full stop.
-        final_norm: whether the final norm stands between the transport and the unembedding.
+        kind: the kind of lens, one word, as `--lenses` and the files spell it.
+        name: the name of this lens among those of its kind; empty where there can be only one.
+        file: the file that the lens was read from, or None.
+        config: the model that the lens is for.
+        fit: how the lens was fitted, and the KL that it reached.
+        remarks: remarks for the user, each a sentence without its full stop.
+        final_norm: whether the final norm is applied between the transport and the unembedding.
     """
 
     kind: ClassVar[str]
@@ -47,7 +46,7 @@ class Lens(ABC):
 
     @abstractmethod
     def transport(self, h: Tensor, row: int) -> Tensor:
-        """Return `T_i(h_i)` of row `i`, `[cols, d]`, in `h`'s dtype; `i` is below the last row."""
+        """Return `T_i(h_i)` of a row below the last, `[cols, d]`, in the dtype of `h`."""
 
     def reads(self, row: Row) -> bool:
         """Return whether it has numbers for a row: by default for those of the residual stream.
@@ -63,11 +62,15 @@ class Lens(ABC):
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """How many blocks the model has that it is for, and how wide it is; None where any model will do."""
+        """The number of blocks and the width of the lens's model; None where any model will do."""
         return None
 
     def check_fits(self, num_blocks: int, d_model: int) -> None:
-        """Raise `LensError`, naming both shapes, unless this lens is for a model of that shape."""
+        """Refuse a model of another shape than the one that this lens is for.
+
+        Raises:
+            LensError: if the shapes differ; the message names both.
+        """
         if self.shape is not None and self.shape != (num_blocks, d_model):
             blocks, d = self.shape
             raise LensError(
@@ -76,14 +79,14 @@ class Lens(ABC):
             )
 
     def without_final_norm(self) -> Lens:
-        """Return this lens passing over the final norm, where that makes sense: by default itself."""
+        """Return this lens without the final norm, where that makes sense; by default the lens itself."""
         return self
 
     def normed(self, model: Model, h: Tensor, row: int) -> Tensor:
-        """Return what the head's matrix is applied to, `[cols, d]`, for `h_i` of row `i`.
+        """Return the input of the head's matrix, `[cols, d]`, for `h_i` of row `i`.
 
-        This alone decides which transport and which norm apply. In the last row it is the final norm of
-        `h_L` for every lens. In inference mode.
+        This method alone decides which transport and which norm apply. For the last row, every lens returns
+        the final norm of `h_L`. To be called in inference mode.
         """
         if row == model.num_blocks:
             return model.head.norm(h)
@@ -91,7 +94,7 @@ class Lens(ABC):
         return model.head.norm(h) if self.final_norm else h
 
     def logits(self, model: Model, h: Tensor, row: int) -> Tensor:
-        """Return the logits of `h_i`, `[cols, vocabulary]`, float32. In inference mode."""
+        """Return the logits of `h_i`, `[cols, vocabulary]`, float32. To be called in inference mode."""
         return model.head.logits(self.normed(model, h, row))
 
 
@@ -99,7 +102,7 @@ def lenses_for(model: Model, lenses: Sequence[Lens]) -> tuple[Lens, ...]:
     """Return the lenses on the device of a model that they fit.
 
     Raises:
-        LensError: for one that does not fit the model, or where there is none.
+        LensError: if one does not fit the model, or there is none.
     """
     if not lenses:
         raise LensError("There is no lens to read through.")
@@ -109,5 +112,5 @@ def lenses_for(model: Model, lenses: Sequence[Lens]) -> tuple[Lens, ...]:
 
 
 def lens_keys(lenses: Sequence[Lens]) -> tuple[str, ...]:
-    """Return a key for each lens, as `keys_of` makes them."""
+    """Return a key for each lens, as from `keys_of`."""
     return keys_of([(lens.kind, lens.name) for lens in lenses])

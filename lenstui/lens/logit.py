@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LogitLens(Lens):
-    """`T_i(h) = h`. It reads what attention and MLP add, too (`lenstui.model.contribution`).
+    """The logit lens, `T_i(h) = h`. It reads the additions of attention and MLP, too.
+
+    The rows of additions are read with `lenstui.model.contribution`.
 
     Attributes:
-        final_norm: False has it pass over the final norm, but for the last row.
+        final_norm: whether the final norm is applied; in the last row it always is.
     """
 
     kind: ClassVar[str] = "logit"
@@ -32,20 +34,21 @@ class LogitLens(Lens):
         return h
 
     def reads(self, row: Row) -> bool:
-        """Return True: there is no row that it has no numbers for."""
+        """Return True: the logit lens has numbers for every row."""
         return True
 
     def without_final_norm(self) -> LogitLens:
-        """Return the logit lens that passes over the final norm."""
+        """Return the logit lens without the final norm."""
         return replace(self, final_norm=False)
 
 
 def with_logit_lens(lenses: Lens | Sequence[Lens] | None, *, final_norm: bool = True) -> tuple[Lens, ...]:
-    """Return the lenses that a readout is asked for.
+    """Return the lenses of a readout: those of a list, or the logit lens with the one that is given, if any.
 
     Args:
-        lenses: exactly these; a single lens is read beside the logit lens, and None is that alone.
-        final_norm: False has the logit lens pass over the final norm.
+        lenses: a list for exactly these; a single lens to be read beside the logit lens; None for the logit
+            lens alone.
+        final_norm: False leaves out the logit lens's final norm.
     """
     if lenses is None:
         lenses = (LogitLens(),)

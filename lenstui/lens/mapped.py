@@ -1,4 +1,4 @@
-"""A lens whose file is mapped, not read: what it says at once, its translators one at a time."""
+"""Lenses whose files are memory-mapped: metadata at once, translators one at a time."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from lenstui.support.errors import LensError
 
 @dataclass(frozen=True, eq=False)
 class MappedLens:
-    """A lens on the disk.
+    """A lens whose weights stay on the disk.
 
     Attributes:
-        card: what it says.
-        state: `{"0.weight": [d, d], "0.bias": [d], …}`, read when it is used.
+        card: the metadata.
+        state: `{"0.weight": [d, d], "0.bias": [d], …}`, read from the disk on use.
     """
 
     card: LensCard
     state: Mapping[str, Tensor]
 
     def translators(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """`A` and `b`, row by row."""
+        """Yield the translators `A` and `b`, row by row."""
         for row in range(self.card.blocks):
             weight = self.state[f"{row}.weight"]
             yield weight, self.state.get(f"{row}.bias", weight.new_zeros(len(weight)))
 
 
 def map_lens(path: Path) -> MappedLens | None:
-    """The lens in a file of ours or of bare translators, or in a folder of the `tuned-lens` library.
+    """Return the lens in a `.pt` file or in a folder of the `tuned-lens` library.
+
+    Args:
+        path: the folder, or a file of lenstui's or of bare translators.
 
     Returns:
-        None where there is none.
+        The lens; None where there is none or it is damaged.
     """
     try:
         config: object
@@ -69,7 +72,7 @@ def map_lens(path: Path) -> MappedLens | None:
 
 
 def _shape(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """How many translators there are, and how wide."""
+    """Return the number of translators and their width."""
     weights = [name for name in state if name.endswith("weight")]
     d_model = len(state["0.weight"])
     if any(state[f"{row}.weight"].shape != (d_model, d_model) for row in range(len(weights))):

@@ -1,4 +1,4 @@
-"""What lenses are called: in files, in titles, and in rows that one does not read."""
+"""Names of lenses: keys in files, titles, and the reason for rows that a lens does not read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def keys_of(lenses: Sequence[tuple[str, str | None]]) -> tuple[str, ...]:
-    """Return a key for each of some lenses, no two the same: its kind, or `kind:name` from the second one on.
+    """Return a unique key for each lens: its kind, or `kind:name` from the second of a kind on.
 
     Args:
         lenses: kind and name of each.
@@ -22,11 +22,11 @@ def keys_of(lenses: Sequence[tuple[str, str | None]]) -> tuple[str, ...]:
 
 
 def lens_title(key: str) -> str:
-    """Return what a lens is called in a title, by its key: `tuned lens`, `tuned lens quick-1`."""
+    """Return the title of a lens by its key: `tuned lens`, `tuned lens quick-1`."""
     kind, _, name = key.partition(":")
     return f"{kind} lens {name}".rstrip()
 
 
 def no_row(kind: str, label: str) -> str:
-    """Return why a lens of a kind has no number in a row that it does not read, as a sentence."""
+    """Return the reason, as a sentence, why a lens has no number in a row that it does not read."""
     return f"No {kind} lens is fitted for row {label}."

@@ -18,16 +18,16 @@ from lenstui.lens.lens import Lens
 
 @dataclass(frozen=True, eq=False)
 class TunedLens(Lens):
-    """Translators in residual form: `T_i(h) = h + A_i h + b_i`.
+    """A tuned lens, with translators in residual form: `T_i(h) = h + A_i h + b_i`.
 
     Attributes:
         weight: `A`, `[L, d, d]`, float32, in `nn.Linear` orientation (`A_i h` is `h @ A[i].T`).
         bias: `b`, `[L, d]`, float32.
-        config: which model it is for (section "Files" of the format: plain values only).
-        fit: how it was fitted, and what it reached.
-        name: what to call it on screen.
-        remarks: what has to be said of it, each a sentence without its full stop.
-        file: where it came from, or None.
+        config: the model that the lens is for, as plain values.
+        fit: how the lens was fitted, and the KL that it reached.
+        name: the lens's name on screen.
+        remarks: remarks for the user, each a sentence without its full stop.
+        file: the file that the lens was read from, or None.
     """
 
     kind: ClassVar[str] = "tuned"
@@ -52,11 +52,11 @@ class TunedLens(Lens):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many blocks the model has that it is for, and how wide it is."""
+        """The number of blocks and the width of the lens's model."""
         blocks, d_model = self.bias.shape
         return blocks, d_model
 
 
 def untrained_lens(num_blocks: int, d_model: int) -> TunedLens:
-    """All zeros: reads exactly as the logit lens does."""
+    """Return a tuned lens with all translators zero, which reads exactly as the logit lens does."""
     return TunedLens(torch.zeros(num_blocks, d_model, d_model), torch.zeros(num_blocks, d_model))

@@ -1,1 +1,1 @@
-"""A causal language model: its files, its parts, its stream, head and tokens; proved to be read right."""
+"""A causal language model: its files, parts, residual stream, head and tokens, verified by value."""

@@ -1,4 +1,4 @@
-"""Where a causal LM keeps its blocks, its final norm and its body: found by watching one forward pass."""
+"""The blocks, the final norm and the body of a causal LM, found by watching one forward pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Anatomy:
 
     Attributes:
         body: the submodule whose `forward` the causal LM's own `forward` calls for the hidden states.
-        body_output: what `body` returned while it was watched; the pattern for what stands in for it.
+        body_output: the output of `body` in the watched pass; the pattern for outputs that replace it.
         blocks: the `L` blocks, in order.
         final_norm: the norm after the last block, or None where there is none.
         after_norm: modules of the body that follow the final norm (OPT-350m's `project_out`).
@@ -33,10 +33,10 @@ class Anatomy:
 
 @dataclass
 class _Watch:
-    """What one forward pass did, in the order of entry."""
+    """A record of one forward pass: calls in the order of entry, with arguments and outputs."""
 
     order: list[str] = field(default_factory=list)
-    callers: list[tuple[str, ...]] = field(default_factory=list)  # outermost first, of each in `order`
+    callers: list[tuple[str, ...]] = field(default_factory=list)  # of each call in `order`, outermost first
     depth: dict[str, int] = field(default_factory=dict)
     first_argument: dict[str, Any] = field(default_factory=dict)
     num_arguments: dict[str, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def _watch_forward(model: nn.Module, ids: Tensor) -> _Watch:
     def leaving(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             seen.open_calls.pop()
-            if seen.depth[name] == 1:  # only the body's output is wanted
+            if seen.depth[name] == 1:  # the body is called by the causal LM itself
                 seen.output[name] = output
 
         return hook
@@ -89,7 +89,7 @@ def _is_ordered_once(names: Sequence[str], order: Sequence[str]) -> bool:
 def _find_block_list(
     model: nn.Module, seen: _Watch, ids: Tensor, num_blocks: int | None, d_model: int | None
 ) -> str:
-    """Name of the outermost list of modules that were each called once, in order, with a hidden state."""
+    """Return the name of the outermost list of modules, each called once, in order, with a hidden state."""
     candidates: list[tuple[bool, int, str]] = []
     for name, module in model.named_modules():
         if not isinstance(module, nn.ModuleList) or not len(module):
@@ -98,9 +98,9 @@ def _find_block_list(
         hidden = seen.first_argument.get(members[0])
         if not _is_ordered_once(members, seen.order) or not isinstance(hidden, Tensor):
             continue
-        width = hidden.numel() // ids.numel()  # of all streams, at one column
+        width = hidden.numel() // ids.numel()  # of all streams together, in one column
         streams = width // (d_model or hidden.shape[-1])
-        # As a dimension of their own, or one behind the other in a wider hidden state.
+        # Streams are either a fourth dimension or concatenated in a wider hidden state.
         if len(module) == num_blocks and (hidden.ndim == 4 or (hidden.ndim == 3 and streams > 1)):
             raise LensError(
                 f"{type(model).__name__} runs {streams} residual streams side by side: "
@@ -123,16 +123,16 @@ def _is_norm(module: nn.Module) -> bool:
 def find_anatomy(
     model: nn.Module, ids: Tensor, num_blocks: int | None, d_model: int | None = None
 ) -> Anatomy:
-    """Watch `model` read `ids` once and say which module is what.
+    """Watch `model` read `ids` once, and return the modules that play each part.
 
     Args:
         model: a causal LM in eval mode.
         ids: a short text, `[1, cols]`.
-        num_blocks: how many blocks the config promises, where it does.
-        d_model: how wide it says that the residual stream is, where it does.
+        num_blocks: the number of blocks according to the config, where it has one.
+        d_model: the width of the residual stream according to the config, where it has one.
 
     Raises:
-        LensError: where no block list is found, or the model has several residual streams.
+        LensError: if no block list is found, or the model has several residual streams.
     """
     seen = _watch_forward(model, ids)
     modules = dict(model.named_modules())
@@ -142,8 +142,8 @@ def find_anatomy(
     if not bodies:
         raise LensError(f"{type(model).__name__}: its head cannot be told from its blocks.")
 
-    # The outermost calls behind the last block: the final norm, and in a few families more. By who calls
-    # whom, not by name: blocks may share a module, which goes by the name that it has in the first of them.
+    # The outermost calls after the last block: the final norm, and in a few families more. Found by their
+    # callers, not by name: a module that blocks share has only its name in the first of them.
     tail: list[str] = []
     last = seen.order.index(block_names[-1])
     for name, callers in zip(seen.order[last + 1 :], seen.callers[last + 1 :], strict=True):

@@ -1,4 +1,4 @@
-"""The models of the Hugging Face cache, whole ones and begun ones. No network, no torch, no hub library."""
+"""Models in the Hugging Face cache, complete and partial; without network, torch or huggingface_hub."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class CachedModel:
 
     Attributes:
         name: `OWNER/NAME`.
-        place: the folder of its newest revision here, `main` where that is here.
+        place: the folder of `main` where the cache has it, else of the newest revision.
         family: transformers' name for its architecture, `gpt_neox`; empty where its config does not say.
-        size: how large it is.
+        size: the size of the model.
         used: when its weights were last written or read, seconds since 1970.
-        revisions: branches and tags that are here whole, as `cached_revisions` orders them.
+        revisions: complete branches and tags in the cache, in the order of `cached_revisions`.
     """
 
     name: str
@@ -36,18 +36,18 @@ class CachedModel:
 
 
 def cached_models() -> list[CachedModel]:
-    """Every causal-LM-like model of the cache that is whole, the last used one first.
+    """Return every complete model in the cache, the last used first.
 
-    A repository without a config.json or without all of its weights is no model, or not yet.
+    A repository without a config.json or without all of its weights is left out.
     """
     found = (_cached(repository) for repository in _repositories())
     return sorted((model for model in found if model is not None), key=lambda model: -model.used)
 
 
 def partial_models(whole: Collection[str]) -> list[str]:
-    """Names of the models of which only a part is in the cache: their download was interrupted.
+    """Return the names of models of which only a part is in the cache, after an interrupted download.
 
-    That is a configuration without all of its weights, or a file that is half written.
+    A part is a configuration without all of the weights, or a half-written file.
 
     Args:
         whole: names of `cached_models`.
@@ -56,7 +56,7 @@ def partial_models(whole: Collection[str]) -> list[str]:
 
 
 def cached_revisions(name: str) -> tuple[str, ...]:
-    """The branches and tags of a model that are in the cache whole: `step9`, `step10`, …, and last `main`.
+    """Return the complete branches and tags of a model in the cache: `step9`, `step10`, …, and last `main`.
 
     Args:
         name: `OWNER/NAME`.
@@ -82,7 +82,7 @@ def _name(repository: Path) -> str:
 
 
 def _is_begun(repository: Path) -> bool:
-    """Whether it holds a configuration, or a file that huggingface_hub is not done with."""
+    """Return whether a repository holds a configuration, or a half-written file of huggingface_hub's."""
     patterns = ("snapshots/*/config.json", "blobs/*.incomplete")
     try:
         return any(next(repository.glob(pattern), None) is not None for pattern in patterns)
@@ -100,7 +100,7 @@ def _cached(repository: Path) -> CachedModel | None:
 
 
 def _newest(name: str, repository: Path, revisions: tuple[str, ...]) -> Path | None:
-    """The last whole one of the revisions, or of the commits that nothing names."""
+    """Return the last of the complete revisions; without any, the newest of the complete commits."""
     if revisions:
         return find_local(name, revisions[-1])
     whole = [
@@ -117,7 +117,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def family(place: Path) -> str:
-    """Transformers' name for the architecture of a model; empty where its config does not say."""
+    """Return transformers' name for the architecture of a model; empty where its config does not say."""
     try:
         config = json.loads((place / "config.json").read_text(encoding="utf-8"))
         return str(config.get("model_type", ""))
@@ -126,7 +126,7 @@ def family(place: Path) -> str:
 
 
 def _used(place: Path) -> float:
-    """Many disks keep no time of reading; then it is the time of the download."""
+    """Return when a model was last read; when it was downloaded, on a disk that keeps no time of reading."""
     times = [0.0]
     for file in place.iterdir():
         try:
@@ -138,6 +138,6 @@ def _used(place: Path) -> float:
 
 
 def _natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """`step9` before `step10`."""
+    """Return a sort key that puts `step9` before `step10`."""
     parts = _DIGITS.split(name)
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)

@@ -1,4 +1,4 @@
-"""What a model and its tokenizer have, and so what may be asked of them."""
+"""Capabilities of a model and its tokenizer, which decide how prompts can be read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a model and its tokenizer have, and so what may be asked of them.
+    """The capabilities of a model and its tokenizer that decide how prompts can be read.
 
     Attributes:
-        final_norm: a final norm, which the logit lens may pass over.
-        bos: a BOS token.
-        chat: a chat template.
+        final_norm: whether there is a final norm, which the logit lens may leave out.
+        bos: whether there is a BOS token.
+        chat: whether there is a chat template.
     """
 
     final_norm: bool = True

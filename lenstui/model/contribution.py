@@ -1,14 +1,14 @@
-"""What a part of the residual stream adds to the logits: direct logit attribution.
+"""The addition of a part of the residual stream to the logits: direct logit attribution.
 
 The final norm is not linear, but in one column it is a linear map with one number, its scale, taken from
-`h_L`. With the scale kept at that, a part `c` of `h_L` adds
+`h_L`. With the scale fixed at that, a part `c` of `h_L` adds
 
     W (gain · c / scale(h_L)),    c less its mean where the norm takes the mean off,
 
 to the logits, and the parts of a column add up to its final logits: less the biases of norm and head, and
-before a softcap. The norm of the part alone would not: it blows a part that adds next to nothing up to the
-size of the whole stream. Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021; the
-same as `apply_ln_to_stack` of TransformerLens.
+before a softcap. Norming each part alone would not add up: it blows a part that adds next to nothing up to
+the size of the whole stream. Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021; the
+same formula as `apply_ln_to_stack` of TransformerLens.
 
 All of it is computed in float32, whatever the dtype of the model: a part is often a thousandth of the stream,
 and would be lost in the stream's rounding.
@@ -28,20 +28,20 @@ from lenstui.model.product import product
 from lenstui.support.errors import LensError
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}  # of the largest number
-_LOUD = 64.0  # beside it no norm's epsilon counts, and its square is a float16
-_MEAN = 3.0  # of the numbers that tell a norm that takes the mean off from one that does not
-_CHUNK_BYTES = 64 << 20  # of a matrix that is made float32 piece by piece
+_LOUD = 64.0  # large against any norm's epsilon, with a square within float16's range
+_MEAN = 3.0  # of the numbers that distinguish LayerNorm from RMSNorm
+_CHUNK_BYTES = 64 << 20  # of a matrix that is converted to float32 in chunks
 
 
 @dataclass(frozen=True, eq=False)
 class FrozenNorm:
-    """A final norm as it is in one column: `gain · (h or h less its mean) / scale + bias`.
+    """A final norm as a linear map in one column: `gain · (h or h less its mean) / scale + bias`.
 
     Attributes:
-        module: the norm itself, in float32 where it could be made so.
+        module: the norm itself, in float32 where possible.
         gain: `[d]`, float32.
         bias: `[d]`, float32.
-        takes_mean_off: a LayerNorm does, an RMSNorm does not.
+        takes_mean_off: True for a LayerNorm, False for an RMSNorm.
     """
 
     module: nn.Module
@@ -50,30 +50,30 @@ class FrozenNorm:
     takes_mean_off: bool
 
     def unscaled(self, h: Tensor) -> Tensor:
-        """`[cols, d]`, float32, without scale and bias."""
+        """Return the norm of `h` without scale and bias, `[cols, d]`, float32."""
         wide = h.float()
         return self.gain * (wide - wide.mean(-1, keepdim=True) if self.takes_mean_off else wide)
 
     def inverse_scale(self, h: Tensor) -> Tensor:
-        """One number a column, `[cols, 1]`, as the norm itself makes it: the best fit of what it puts out."""
+        """Return 1 / scale of each column, `[cols, 1]`: a least-squares fit to the norm module's output."""
         unscaled = self.unscaled(h)
         fitted: Tensor = torch.linalg.vecdot(unscaled, self.module(h.float()).float() - self.bias)
         return (fitted / unscaled.square().sum(-1).clamp(min=torch.finfo(torch.float32).tiny))[:, None]
 
     def __call__(self, h: Tensor) -> Tensor:
-        """The norm of `h`, `[cols, d]`, float32, made from its parts."""
+        """Return the norm of `h`, `[cols, d]`, float32, computed from gain, scale and bias."""
         return self.unscaled(h) * self.inverse_scale(h) + self.bias
 
 
 @dataclass(frozen=True, eq=False)
 class Contribution:
-    """Logits of what parts of the residual stream add.
+    """A map from parts of the residual stream to the logits that they add.
 
     Attributes:
         linear: the head's linear map of `[cols, d]`, without bias and softcap.
         constant: the head's bias, as logits, `[vocabulary]` or one number.
-        softcap: of the head, or None.
-        norm: the final norm; None where there is none, or where it is passed over.
+        softcap: the head's softcap, or None.
+        norm: the final norm; None where there is none, or where it is left out.
     """
 
     linear: Callable[[Tensor], Tensor]
@@ -82,13 +82,18 @@ class Contribution:
     norm: FrozenNorm | None
 
     def __call__(self, part: Tensor, h_last: Tensor) -> Tensor:
-        """Logits `[cols, vocabulary]`, float32, of `part` at the scale of `h_last`, `[cols, d]` each."""
+        """Return the logits `[cols, vocabulary]`, float32, that `part` adds at the scale of `h_last`.
+
+        Args:
+            part: `[cols, d]`.
+            h_last: `h_L` in the same columns, `[cols, d]`.
+        """
         if self.norm is None:
             return self.linear(part.float())
         return self.linear(self.norm.unscaled(part) * self.norm.inverse_scale(h_last))
 
     def whole(self, stream: Tensor, h_last: Tensor) -> Tensor:
-        """Final logits `[cols, vocabulary]` of parts that sum to `stream`, with biases and softcap."""
+        """Return the final logits `[cols, vocabulary]` of parts that sum to `stream`, with biases and cap."""
         logits = self(stream, h_last) + self.constant
         if self.norm is not None:
             logits += self.linear(self.norm.bias[None])
@@ -96,15 +101,15 @@ class Contribution:
 
 
 def find_contribution(head: Head, h_last: Tensor, *, final_norm: bool = True) -> Contribution:
-    """Find the linear maps that final norm and head are, by value.
+    """Find, by value, the linear maps that final norm and head are.
 
     Args:
-        head: of the model.
+        head: the model's head.
         h_last: some columns of `h_L`, `[cols, d]`.
-        final_norm: False passes over the final norm.
+        final_norm: whether the final norm is applied.
 
     Raises:
-        LensError: if one of them is no such map.
+        LensError: if final norm or head is no such map.
     """
     with torch.inference_mode():
         norm = None
@@ -116,7 +121,7 @@ def find_contribution(head: Head, h_last: Tensor, *, final_norm: bool = True) ->
 
 
 def _found_norm(head: Head, h: Tensor) -> FrozenNorm:
-    """As an RMSNorm or as a LayerNorm, whatever its class: whichever gives what the module gives."""
+    """Return the final norm as an RMSNorm or a LayerNorm, whichever reproduces the module's output."""
     assert head.anatomy.final_norm is not None
     module = _in_float32(head.anatomy.final_norm)
     signs = torch.ones(1, h.shape[-1], device=h.device)
@@ -139,7 +144,7 @@ def _found_norm(head: Head, h: Tensor) -> FrozenNorm:
 
 
 def _in_float32(norm: nn.Module) -> nn.Module:
-    """A float32 copy of the norm; the norm itself where it is float32, or its weights are put away."""
+    """Return a float32 copy of the norm; the norm itself where it is float32 or its weights are offloaded."""
     tensors = [*norm.parameters(), *norm.buffers()]
     if all(tensor.dtype == torch.float32 for tensor in tensors) or any(tensor.is_meta for tensor in tensors):
         return norm
@@ -151,7 +156,7 @@ def _dtype(module: nn.Module) -> torch.dtype:
 
 
 def _wide(head: LinearHead) -> tuple[Callable[[Tensor], Tensor], Tensor | float]:
-    """The map of a head that is one matrix, in float32, and its bias as logits."""
+    """Return the linear map, in float32, and the bias as logits, of a head that is one matrix."""
     height = max(1, _CHUNK_BYTES // (4 * head.weight.shape[1]))
 
     def linear(x: Tensor) -> Tensor:
@@ -164,14 +169,14 @@ def _wide(head: LinearHead) -> tuple[Callable[[Tensor], Tensor], Tensor | float]
 
 
 def _found_linear(head: Head, h: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """The map of a head that is the model's own code, in the model's dtype, and what it makes of zeros."""
+    """Return the linear map and the constant of a head that is the model's own code, in the model's dtype."""
     constant = head.logits(torch.zeros_like(h[:1]))
 
     def less_constant(x: Tensor) -> Tensor:
         return head.logits(x.to(h.dtype)) - constant
 
     x = head.norm(h)
-    loud = _LOUD * x.roll(1, -1)  # far beyond what a softcap would leave alone
+    loud = _LOUD * x.roll(1, -1)  # so loud that a softcap would show
     if not _near(less_constant(x) + less_constant(loud), less_constant(x + loud), h.dtype):
         raise LensError(
             f"The head of {type(head.model).__name__} is not linear: what attention and MLP add cannot be "
@@ -181,6 +186,6 @@ def _found_linear(head: Head, h: Tensor) -> tuple[Callable[[Tensor], Tensor], Te
 
 
 def _near(ours: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:
-    """Whether the difference is rounding alone. NaN is not."""
+    """Return whether the difference is rounding alone; False where it is NaN."""
     worst = float((ours - wanted).abs().max())
     return worst <= _TOLERANCE.get(dtype, 1e-4) * max(1.0, float(wanted.abs().max()))

@@ -1,4 +1,4 @@
-"""Devices and dtypes by the names that a user types."""
+"""PyTorch devices and dtypes by their names on the command line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lenstui.support.errors import LensError, NoDeviceError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is the first accelerator, else the CPU.
+    """Return the device with a name; for `auto` the first accelerator, else the CPU.
 
     Raises:
-        NoDeviceError: if there is no such device here.
-        LensError: if that is the name of none.
+        NoDeviceError: if this machine does not have the device.
+        LensError: if no device has that name.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -33,10 +33,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
-    """The dtype called `name`; `auto` is float32 on the CPU, the checkpoint's own (`"auto"`) elsewhere.
+    """Return the dtype with a name; for `auto` float32 on the CPU, the checkpoint's own (`"auto"`) elsewhere.
 
     Raises:
-        LensError: for an unknown name.
+        LensError: if no dtype has that name.
     """
     if name not in DTYPES:
         raise LensError(f"Unknown dtype {name!r}: {', '.join(DTYPES)}.")

@@ -1,12 +1,12 @@
-"""The program that downloads one model into the Hugging Face cache, and which files a model consists of.
+"""The program that downloads one model into the Hugging Face cache, and the choice of the files to download.
 
-`lenstui.model.hub.download` runs this file by its path, in a process of its own that can be killed. It
-imports nothing of lenstui, and huggingface_hub only once it runs.
+`lenstui.model.hub.download` runs this file by its path, in a separate process that can be killed. It imports
+nothing of lenstui, and huggingface_hub only once it runs.
 
     python download.py NAME REVISION CACHE [code]
 
 It prints JSON lines: `{"done", "total", "file"}` at most ten times a second, then `{"path"}` or `{"error"}`.
-As soon as its standard input is closed it removes the file that is half written, and ends.
+As soon as its standard input is closed it removes the half-written file, and ends.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-# One file, or an index of shards, in the order in which transformers looks for them.
+# A single file or an index of shards, in transformers' order of preference.
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
-# What the tokenizer and the configuration need, beside the weights.
+# Files of the tokenizer and the configuration.
 _SUPPORT = (
     *("config.json", "generation_config.json", "chat_template.*", "additional_chat_templates/*.jinja"),
     *("tokenizer.*", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -44,14 +44,15 @@ _TIMEOUT = 10.0  # seconds for the list of files
 
 
 def weight_files(names: Collection[str], read: Callable[[str], str]) -> list[str]:
-    """The files that hold a model's weights, index included, as transformers chooses them.
+    """Return the files that hold a model's weights, index included, as transformers chooses them.
 
     Args:
-        names: the files that there are.
-        read: gives the text of one of them, an index.
+        names: the files of the repository.
+        read: returns the text of an index file.
 
     Returns:
-        What is needed, whether or not it is in `names`; nothing where there are no weights.
+        The files that are needed, whether or not they are in `names`; an empty list where there are no
+            weights.
     """
     for whole, index in _WEIGHTS:
         if whole in names:
@@ -62,7 +63,7 @@ def weight_files(names: Collection[str], read: Callable[[str], str]) -> list[str
 
 
 def support_files(names: Collection[str], *, with_code: bool = False) -> list[str]:
-    """The configuration, tokenizer and chat template files among `names`; code only where it is wanted."""
+    """Return the configuration, tokenizer and chat template files among `names`; Python files if wanted."""
     return sorted(name for name in names if _is_support(name) or (with_code and name.endswith(".py")))
 
 
@@ -73,11 +74,11 @@ def _is_support(name: str) -> bool:
 
 
 class _RefusedError(Exception):
-    """What is wrong with this model, in one line for the user."""
+    """A refusal of a model, with one line for the user."""
 
 
 class _Progress:
-    """Bytes that are on the disk, of all that are needed."""
+    """Progress over all files: bytes on the disk, of all that are needed."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -86,13 +87,13 @@ class _Progress:
         self._said = 0.0
 
     def advance(self, file: str, count: int) -> None:
-        """Some bytes of this file came (or were taken back, when the server starts over)."""
+        """Count new bytes of a file (negative ones when the server starts over)."""
         self._partial += count
         if time.monotonic() - self._said >= _TICK:
             self._say(file)
 
     def finish(self, file: str, size: int) -> None:
-        """This file is complete, by download or because it was there before."""
+        """Count a file as complete, whether it was downloaded or present before."""
         self._done += size
         self._partial = 0
         if self._done >= self.total or time.monotonic() - self._said >= _TICK:
@@ -103,7 +104,7 @@ class _Progress:
         say(done=self._done + self._partial, total=self.total, file=file)
 
     def bar(self, file: str) -> type:
-        """A class that huggingface_hub takes for tqdm: the part of tqdm which it uses."""
+        """Return a class for huggingface_hub to use as tqdm, with the methods of tqdm that it calls."""
         progress = self
 
         class Bar:
@@ -118,7 +119,7 @@ class _Progress:
                 progress.advance(file, int(count or 0))
 
             def update_transfer(self, count: float | None = 1) -> None:
-                """Bytes on the wire; `update` counts the same ones again when they are written."""
+                """Ignore bytes on the wire: `update` counts them when they are written."""
 
             def ignore(self, *_: Any, **__: Any) -> None: ...
 
@@ -128,15 +129,15 @@ class _Progress:
 
 
 def say(**message: str | int) -> None:
-    """One JSON line to the parent."""
+    """Print one JSON line for the parent process."""
     print(json.dumps(message), file=sys.__stdout__, flush=True)
 
 
 def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> Path:
-    """Download what is missing of a model, one file after the other, the weights last.
+    """Download the missing files of a model, one after the other, the weights last, and return its folder.
 
-    One at a time and in the main thread, so that an interrupt reaches huggingface_hub, which then removes its
-    half-written file. The revision's name enters the cache only when everything is there.
+    One file at a time and in the main thread, so that an interrupt reaches huggingface_hub, which then
+    removes its half-written file. The revision's name enters the cache only when every file is there.
     """
     from huggingface_hub import HfApi, constants, hf_hub_download
 
@@ -188,12 +189,12 @@ def _check_disk(name: str, cache: Path, needed: int) -> None:
 
 
 def explain(error: Exception, name: str, revision: str, cache: Path) -> str:
-    """What went wrong and what to do about it, in one line."""
+    """Return one line on an error: what went wrong, and what to do."""
     from huggingface_hub import constants, errors
 
     host, page = urlsplit(constants.ENDPOINT).netloc, f"{constants.ENDPOINT}/{name}"
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # the hub did not say where the file is: that is the reason
+        error = error.__cause__  # why the hub did not say where the file is
     match error:
         case _RefusedError():
             return str(error)
@@ -221,8 +222,8 @@ def explain(error: Exception, name: str, revision: str, cache: Path) -> str:
 
 
 def _stop_with_the_parent() -> None:
-    """Interrupt the main thread when standard input closes: the parent has had enough, or is gone."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit it ignored
+    """Interrupt the main thread once standard input closes: the parent stopped the download, or has ended."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit an ignored SIGINT
     main_thread = threading.get_ident()
 
     def wait() -> None:
@@ -233,12 +234,12 @@ def _stop_with_the_parent() -> None:
 
 
 def main(name: str, revision: str, cache: str, *more: str) -> int:
-    """Download, tell how it goes, and return the exit status."""
+    """Download a model, print progress and result, and return the exit status."""
     _stop_with_the_parent()
-    sys.stdout = sys.stderr  # the messages alone go to the real one
+    sys.stdout = sys.stderr  # only messages to the parent go to the real stdout
     try:
         say(path=str(fetch(name, revision, Path(cache), with_code="code" in more)))
-    except (KeyboardInterrupt, BrokenPipeError):  # nobody is listening any more
+    except (KeyboardInterrupt, BrokenPipeError):  # the parent is gone
         return 1
     except Exception as error:  # every failure becomes a line for the user
         say(error=explain(error, name, revision, Path(cache)))

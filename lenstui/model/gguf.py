@@ -1,4 +1,4 @@
-"""GGUF files: a whole model in one file, weights quantised, which transformers unpacks."""
+"""GGUF files: a whole model in one file, with quantised weights, which transformers unpacks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from lenstui.support.errors import LensError
 
 SUFFIX = ".gguf"
 _MAGIC = b"GGUF"
-_PACKAGES = ("gguf", "accelerate")  # transformers needs both of them to read one
+_PACKAGES = ("gguf", "accelerate")  # transformers needs both to read GGUF files
 
 
 def is_gguf(path: Path) -> bool:
-    """Whether this is the name of such a file."""
+    """Return whether `path` has the name of a GGUF file."""
     return path.suffix.lower() == SUFFIX
 
 
 def only_gguf(folder: Path) -> Path:
-    """The GGUF file of a folder that holds nothing else of a model.
+    """Return the GGUF file of a folder that has no config.json.
 
     Raises:
         LensError: if there is not exactly one.
@@ -33,7 +33,11 @@ def only_gguf(folder: Path) -> Path:
 
 
 def check_gguf(file: Path) -> None:
-    """Raise `LensError` where a GGUF file cannot be read, before anything tries."""
+    """Refuse a GGUF file that cannot be read, before transformers opens it.
+
+    Raises:
+        LensError: if a package that is needed is missing, or the file is not readable or no GGUF file.
+    """
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise LensError(f"GGUF files need {' and '.join(missing)}: pip install 'lenstui[gguf]'.")
     try:
@@ -46,5 +50,5 @@ def check_gguf(file: Path) -> None:
 
 
 def source(path: Path) -> tuple[Path, dict[str, str]]:
-    """What transformers' `from_pretrained` takes for a folder or a GGUF file: a folder, and its arguments."""
+    """Return the folder and the keyword arguments for `from_pretrained`, of a folder or a GGUF file."""
     return (path.parent, {"gguf_file": path.name}) if is_gguf(path) else (path, {})

@@ -19,8 +19,8 @@ class LinearHead:
     Attributes:
         weight: `[vocabulary, d]`.
         bias: `[vocabulary]`, or None.
-        scale: what the product is multiplied by; 1 in most families.
-        softcap: None in most families.
+        scale: the factor on the product; 1 in most families.
+        softcap: the bound of the softcap; None in most families.
     """
 
     weight: Tensor
@@ -29,8 +29,8 @@ class LinearHead:
     softcap: float | None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits `[..., vocabulary]` of normed hidden states `[..., d]`."""
-        # Where the stream is float32 whatever the weights are (Mamba), the head is not.
+        """Return the logits `[..., vocabulary]` of normed hidden states `[..., d]`."""
+        # The stream may be float32 while the head's weights are not (Mamba).
         logits = product(x.to(self.weight.dtype), self.weight, self.bias)
         if self.scale != 1.0:
             logits = logits * self.scale
@@ -54,25 +54,25 @@ class Head:
     linear: LinearHead | None = None
 
     def norm(self, h: Tensor) -> Tensor:
-        """The model's own final norm of `h` `[..., d]`; `h` itself where it has none."""
+        """Return the model's own final norm of `h` `[..., d]`; `h` itself where the model has none."""
         return h if self.anatomy.final_norm is None else self.anatomy.final_norm(h)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits `[cols, vocabulary]`, float32, of normed hidden states `x` `[cols, d]`."""
+        """Return the logits `[cols, vocabulary]`, float32, of normed hidden states `x` `[cols, d]`."""
         if self.linear is not None:
             return self.linear(x).float()
         return model_head(self.model, self.anatomy, x).float()
 
     def __call__(self, h: Tensor) -> Tensor:
-        """Logits `[cols, vocabulary]`, float32, of hidden states `h` `[cols, d]`."""
+        """Return the logits `[cols, vocabulary]`, float32, of hidden states `h` `[cols, d]`."""
         return self.logits(self.norm(h))
 
 
 def model_head(model: nn.Module, anatomy: Anatomy, x: Tensor) -> Tensor:
-    """Run the causal LM's own `forward` with its body replaced by one that hands out `x`.
+    """Run the causal LM's own `forward` with its body replaced by one that returns `x`.
 
-    So bias, logit scale and softcap of every family are applied without knowing them. Only one thread may
-    use the model meanwhile.
+    This applies bias, logit scale and softcap of every family without knowing them. No other thread may use
+    the model meanwhile.
 
     Args:
         model: the causal LM.
@@ -95,7 +95,7 @@ def model_head(model: nn.Module, anatomy: Anatomy, x: Tensor) -> Tensor:
         ids = torch.zeros(1, len(x), dtype=torch.long, device=x.device)  # only its shape is looked at
         logits: Tensor = model(input_ids=ids, use_cache=False).logits[0]
     finally:
-        if had_own:  # accelerate puts a forward of its own there
+        if had_own:  # accelerate sets `forward` on the instance
             body.forward = original
         else:
             del body.forward
@@ -103,27 +103,26 @@ def model_head(model: nn.Module, anatomy: Anatomy, x: Tensor) -> Tensor:
 
 
 def _with_hidden_state(output: Any, x: Tensor) -> Any:
-    """A copy of what the body returned, with `x` for its hidden state."""
+    """Return a copy of the body's output with `x` as its hidden state."""
     if isinstance(output, tuple):
         return (x, *output[1:])
     return type(output)(**{**output, "last_hidden_state": x})
 
 
-# What families call the factor on their logits (some multiply by it, some divide) and the softcap, in their
-# configs.
+# Config keys of all families for the factor on the logits (some multiply by it, some divide) and the softcap.
 _SCALE_NAMES = ("logit_scale", "logits_scaling", "lm_head_multiplier", "logits_mup_width_multiplier")
 _CAP_NAMES = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 
 
 def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> LinearHead | None:
-    """The head as one matrix, if it is one: compared by value with the model's own on `samples`.
+    """Return the head as one matrix, if that agrees with the model's own head on `samples`; else None.
 
     Args:
         model: the causal LM.
         anatomy: its parts.
         samples: normed hidden states that look like real ones, `[cols, d]`.
-        config: the model's configuration, which may name a scale and a softcap. Nothing is taken from it
-            that the values do not bear out.
+        config: the model's configuration, which may name a scale and a softcap. Neither is used unless the
+            values bear it out.
     """
     matrix = model.get_output_embeddings()
     if (
@@ -136,7 +135,7 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
     wanted = model_head(model, anatomy, samples).float()
     plain = nn.functional.linear(samples.to(matrix.weight.dtype), matrix.weight, matrix.bias).float()
     named_cap = next((cap for name in _CAP_NAMES if (cap := getattr(config, name, None))), None)
-    # Among small logits a softcap does not show: loud samples go well beyond it.
+    # A softcap does not show on small logits: loud samples go well beyond it.
     loud = samples * max(8.0, 2 * (named_cap or 0.0) / float(plain.abs().max().clamp(min=1e-6)))
     wanted_loud = model_head(model, anatomy, loud).float()
     for cap in dict.fromkeys((None, named_cap)):
@@ -148,9 +147,9 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
 
 
 def _fitted_scale(plain: Tensor, wanted: Tensor, cap: float | None) -> float:
-    """What `plain` logits are multiplied by to make `wanted`, before the softcap."""
+    """Return the factor on `plain` logits that gives `wanted`, before the softcap."""
     if cap is not None:
-        # Where the cap is flat its inverse has few digits, and none in half precision.
+        # Where the cap is flat, its inverse is inaccurate, and useless in half precision.
         sure = wanted.abs() < 0.7 * cap
         if not bool(sure.any()):
             return 1.0
@@ -159,14 +158,14 @@ def _fitted_scale(plain: Tensor, wanted: Tensor, cap: float | None) -> float:
 
 
 def _agrees(linear: LinearHead, x: Tensor, wanted: Tensor) -> bool:
-    """Whether the difference is rounding alone. NaN is not."""
+    """Return whether the difference is rounding alone; False where it is NaN."""
     tolerance = 1e-5 if linear.weight.dtype == torch.float32 else 2e-2
     worst = float((linear(x).float() - wanted).abs().max())
     return worst <= tolerance * max(1.0, float(wanted.abs().max()))
 
 
 def _named_scale(fitted: float, config: Any) -> float:
-    """The scale that the config names, if the fitted one is that up to rounding; else the fitted one."""
+    """Return the fitted scale, replaced by the config's where both agree up to rounding."""
     named = [float(value) for name in _SCALE_NAMES if (value := getattr(config, name, None))]
     exact = [1.0, *named, *(1 / value for value in named)]
     return next((value for value in exact if abs(fitted / value - 1) < 5e-3), fitted)

@@ -1,4 +1,4 @@
-"""From what the user typed to where a model is: a folder, a GGUF file, the Hugging Face cache, the hub.
+"""From a typed name to a model's place: a folder, a GGUF file, the Hugging Face cache, the hub.
 
 The network is touched only by `reachable`, which has a hard time limit, and by `download`, which is a child
 process that can be killed. Only that child imports huggingface_hub, so this module is light.
@@ -29,19 +29,19 @@ from lenstui.support.errors import LensError
 DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
 
-MAIN = "main"  # the branch that is meant where no revision is named
-_POLL = 0.05  # seconds between two looks at `should_stop`
+MAIN = "main"  # the branch where no revision is named
+_POLL = 0.05  # seconds between two calls of `should_stop`
 _GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """How far a download is.
+    """The progress of a download.
 
     Attributes:
-        done: bytes that are on the disk.
+        done: bytes on the disk.
         total: bytes of all files that are needed.
-        file: the one that is being downloaded.
+        file: the name of the file that is being downloaded.
     """
 
     done: int
@@ -54,8 +54,8 @@ class Choice:
     """The model to open when the user named none.
 
     Attributes:
-        name: what to call it.
-        path: the folder that holds it.
+        name: the model's name.
+        path: the folder that holds the model.
         reason: why it is not the default model, one sentence; None where it is.
     """
 
@@ -65,7 +65,7 @@ class Choice:
 
 
 class DownloadStopped(LensError):  # noqa: N818, an outcome that was asked for
-    """The caller's `should_stop` ended the download."""
+    """The outcome of a download that the caller's `should_stop` ended."""
 
 
 OnProgress = Callable[[DownloadProgress], None]
@@ -73,14 +73,15 @@ ShouldStop = Callable[[], bool]
 
 
 def find_local(name: str, revision: str | None = None, *, with_code: bool = False) -> Path | None:
-    """The folder of a model that is on this machine, without touching the network.
+    """Return the place of a model on this machine, without touching the network.
 
     Args:
-        name: a folder or GGUF file, taken as it is, or `OWNER/NAME`, which the Hugging Face cache may have.
+        name: a folder or GGUF file, returned as it is, or `OWNER/NAME`, looked up in the Hugging Face cache.
         revision: a branch, tag or commit; `main` where None.
+        with_code: whether the Python files that the model's configuration names are needed too.
 
     Returns:
-        The folder; None where there is none, or where the cache holds only a part of the model.
+        The folder or GGUF file; None where there is none, or where the cache holds only a part of the model.
     """
     if place := _place(name):
         return place
@@ -98,18 +99,18 @@ def resolve(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Path:
-    """The folder or GGUF file of a model, downloaded if it is not on this machine.
+    """Return the folder or GGUF file of a model, downloaded if it is not on this machine.
 
     Args:
         name: a folder, a GGUF file, or `OWNER/NAME` on the hub.
         revision: a branch, tag or commit on the hub.
-        with_code: the Python files that the model brings are wanted too.
-        on_progress: told at most ten times a second how far the download is, in the caller's thread.
-        should_stop: asked at least ten times a second during a download.
+        with_code: whether to fetch the model's Python files too.
+        on_progress: called with the download's progress, at most ten times a second, in the caller's thread.
+        should_stop: called at least ten times a second during a download; True ends it.
 
     Raises:
-        DownloadStopped: if `should_stop` said so.
-        LensError: whatever is wrong, in one line that says what to do.
+        DownloadStopped: if `should_stop` returned True.
+        LensError: if the model cannot be found, read or downloaded; one line that says what to do.
     """
     if not name.strip():
         raise LensError("No model is named: give a folder, a GGUF file, or OWNER/NAME on the hub.")
@@ -131,14 +132,14 @@ def resolve(
 
 
 def choose_default(on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None) -> Choice:
-    """The default model from the cache, else from the hub, else the bundled model with the reason.
+    """Return the default model from the cache, else from the hub, else the bundled model with the reason.
 
     Args:
         on_progress: as in `resolve`.
         should_stop: as in `resolve`.
 
     Raises:
-        DownloadStopped: if `should_stop` said so.
+        DownloadStopped: if `should_stop` returned True.
     """
     if cached := find_local(DEFAULT_MODEL):
         return Choice(DEFAULT_MODEL, cached, None)
@@ -164,9 +165,9 @@ def download(
     *,
     with_code: bool = False,
 ) -> Path:
-    """Download a model into the Hugging Face cache, in a child process.
+    """Download a model into the Hugging Face cache, in a child process, and return its folder.
 
-    Complete files are kept whatever happens, and are not asked for again by the next try.
+    Complete files are kept whatever happens, and are not downloaded again by the next try.
 
     Args:
         name: `OWNER/NAME`.
@@ -176,8 +177,8 @@ def download(
         with_code: as in `resolve`.
 
     Raises:
-        DownloadStopped: if `should_stop` said so; the child is gone then.
-        LensError: if it failed.
+        DownloadStopped: if `should_stop` returned True; the child has ended by then.
+        LensError: if the download failed.
     """
     with tempfile.TemporaryFile() as complaints, _running(name, revision, complaints, with_code) as messages:
         for message in messages:
@@ -199,7 +200,7 @@ def download(
 
 
 def reachable(timeout: float = 2.0) -> bool:
-    """Whether the hub (`HF_ENDPOINT`) answers. False at once where a variable says offline.
+    """Return whether the hub (`HF_ENDPOINT`) answers; False at once where a variable forbids the network.
 
     Args:
         timeout: seconds that this may take, even when the name server hangs.
@@ -207,7 +208,7 @@ def reachable(timeout: float = 2.0) -> bool:
     if offline_variable():
         return False
     answer: SimpleQueue[bool] = SimpleQueue()
-    # A thread, because a hanging name server does not obey a socket's timeout, nor does an answer in drops.
+    # A thread, because neither a hanging name server nor a trickling answer obeys a socket's timeout.
     threading.Thread(target=lambda: answer.put(_answers(_endpoint(), timeout)), daemon=True).start()
     try:
         return answer.get(timeout=timeout)
@@ -216,7 +217,7 @@ def reachable(timeout: float = 2.0) -> bool:
 
 
 def offline_variable() -> str | None:
-    """The environment variable that forbids the network, if one does; read as huggingface_hub reads them."""
+    """Return the environment variable that forbids the network, if any, by huggingface_hub's own rules."""
     for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if value := os.environ.get(variable):
             return variable if value.upper() in {"1", "ON", "YES", "TRUE"} else None
@@ -224,7 +225,7 @@ def offline_variable() -> str | None:
 
 
 def hub_cache() -> Path:
-    """The folder of the Hugging Face cache, as huggingface_hub finds it, but read anew at every call."""
+    """Return the folder of the Hugging Face cache by huggingface_hub's rules, read anew at every call."""
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("HF_HOME", f"{base}/huggingface")
     legacy = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
@@ -232,12 +233,12 @@ def hub_cache() -> Path:
 
 
 def _place(name: str) -> Path | None:
-    """The folder or the GGUF file of that name."""
+    """Return the folder or the GGUF file with a name; None where there is none."""
     try:
         place = Path(name).expanduser()
         there = place.is_dir() or (is_gguf(place) and place.is_file())
         return place if name.strip() and there else None
-    except (OSError, RuntimeError):  # longer than a path may be; ~ of nobody
+    except (OSError, RuntimeError):  # too long for a path; `~` of an unknown user
         return None
 
 
@@ -255,12 +256,12 @@ def _checked(place: Path, revision: str | None) -> Path:
 
 
 def repository_folder(name: str) -> Path:
-    """The folder in the cache of a model `OWNER/NAME`, there or not."""
+    """Return the folder in the cache of a model `OWNER/NAME`, whether it exists or not."""
     return hub_cache() / f"models--{name.replace('/', '--')}"
 
 
 def _snapshot(name: str, revision: str | None) -> Path | None:
-    """The folder in the cache for this revision, complete or not."""
+    """Return the cache's folder for a revision, complete or not; None where there is none."""
     repo = repository_folder(name)
     wanted = revision or MAIN
     try:
@@ -282,12 +283,12 @@ def _is_complete(snapshot: Path) -> bool:
             and bool(weights)
             and all((snapshot / file).is_file() for file in weights)
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # an index that is no index
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a damaged index
         return False
 
 
 def _has_code(snapshot: Path) -> bool:
-    """Whether the Python files are there that the configuration and the tokenizer name."""
+    """Return whether all Python files that the configuration and the tokenizer name are present."""
     for name in ("config.json", "tokenizer_config.json"):
         try:
             found = json.loads((snapshot / name).read_text(encoding="utf-8")).get("auto_map") or {}
@@ -326,11 +327,11 @@ def _answers(url: str, timeout: float) -> bool:
     try:
         urlopen(Request(url, method="HEAD"), timeout=timeout).close()
     except HTTPError as error:
-        return error.code < 500  # a refusal is an answer; a gateway's excuse is none
+        return error.code < 500  # a refusal is an answer, a gateway's error is not
     except URLError as error:
-        # Someone answers. Python's certificates may lack what huggingface_hub brings; the download will tell.
+        # A server answered; huggingface_hub may have the certificate that Python lacks.
         return isinstance(error.reason, SSLCertVerificationError)
-    except Exception:  # whatever else goes wrong (a refused line, nonsense in HF_ENDPOINT): no answer
+    except Exception:  # any other failure (a refused connection, a malformed HF_ENDPOINT) is no answer
         return False
     return True
 
@@ -339,7 +340,7 @@ def _answers(url: str, timeout: float) -> bool:
 def _running(
     name: str, revision: str | None, complaints: Any, with_code: bool
 ) -> Iterator[Iterator[dict[str, Any] | None]]:
-    """Run the child; its messages come out, with a None in every moment of silence. It is gone afterwards."""
+    """Run the child; yield its messages, with None while it is silent; end the child afterwards."""
     # By path and with -P: neither lenstui's modules nor the current folder's may shadow what it imports.
     command = [sys.executable, "-P", child.__file__, name, revision or MAIN, str(hub_cache())]
     command += ["code"] if with_code else []

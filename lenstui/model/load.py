@@ -1,4 +1,4 @@
-"""Load a causal LM, find its parts, and prove that it is read right."""
+"""Loading of a causal LM: its files, its parts, and the wiring check."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Model:
     """A causal LM that passed the wiring check.
 
     Attributes:
-        name: what the user called it: a hub id or a folder.
-        revision: the hub revision that was asked for, if any.
+        name: the name that the user gave: a hub id or a folder.
+        revision: the hub revision that the user named, if any.
         module: the transformers model, in eval mode.
-        tokenizer: its tokenizer.
-        texts: display text of its tokens.
-        anatomy: its parts.
-        head: its final norm and head.
-        device: where the hidden states are read.
-        dtype: of its weights.
-        d_model: width of the residual stream.
-        vocabulary: how many logits it gives (a padded vocabulary counts whole).
-        context: the most columns it reads, or None where nothing says.
-        wiring: the checks that it passed.
+        tokenizer: the transformers tokenizer.
+        texts: display texts of the tokens.
+        anatomy: the model's parts.
+        head: the final norm and the head.
+        device: the device of the hidden states that are read.
+        dtype: the dtype of the weights.
+        d_model: the width of the residual stream.
+        vocabulary: the number of logits (a padded vocabulary counts whole).
+        context: the most columns that the model reads, or None where the config does not say.
+        wiring: the checks that the model passed.
     """
 
     name: str
@@ -61,23 +61,23 @@ class Model:
 
     @property
     def num_blocks(self) -> int:
-        """`L`."""
+        """The number of blocks, `L`."""
         return len(self.anatomy.blocks)
 
     @property
     def known_ids(self) -> int:
-        """How many token ids it reads: those that its embedding has a row for and its head a logit."""
+        """The number of token ids that have both a row of the embedding and a logit of the head."""
         try:
             rows = len(self.module.get_input_embeddings().weight)
-        except (AttributeError, NotImplementedError, TypeError):  # a model that brings its own code
+        except (AttributeError, NotImplementedError, TypeError):  # a model defined by its own code
             return self.vocabulary
         return min(self.vocabulary, rows)
 
     def check_ids(self, ids: Iterable[int]) -> None:
-        """Refuse token ids that the model does not have, as of a tokenizer that has more of them.
+        """Refuse token ids that the model does not have: a tokenizer's vocabulary may be larger.
 
         Raises:
-            LensError: for the first of them, with its text and how many there are.
+            LensError: if there is such an id; the message names the first one and its text.
         """
         known = self.known_ids
         wrong = next((token for token in ids if not 0 <= token < known), None)
@@ -88,23 +88,23 @@ class Model:
             )
 
     def stream(self, ids: Tensor) -> Tensor:
-        """Run token ids, and give what enters every block and the final norm.
+        """Run token ids, and return the inputs of every block and of the final norm.
 
         Args:
             ids: `[batch, cols]`, on the CPU.
 
         Returns:
-            `h`, `[L + 1, batch, cols, d]`, as `residual_stream` has it.
+            `h`, `[L + 1, batch, cols, d]`, as from `residual_stream`.
 
         Raises:
-            LensError: for a token that the model does not have.
+            LensError: if the model does not have one of the tokens.
         """
         self.check_ids(ids.flatten().tolist())
         return residual_stream(self.module, self.anatomy, ids.to(self.device))
 
     @property
     def allowed(self) -> Allowed:
-        """How its prompts can be read."""
+        """The ways in which prompts of this model can be read."""
         return Allowed(
             final_norm=self.anatomy.final_norm is not None,
             bos=self.tokenizer.bos_token_id is not None,
@@ -113,13 +113,13 @@ class Model:
 
     @property
     def quantized(self) -> str | None:
-        """`8bit` or `4bit`, if the blocks' matrices are."""
+        """`8bit` or `4bit` where the blocks' matrices are quantised; else None."""
         names = {"is_loaded_in_8bit": "8bit", "is_loaded_in_4bit": "4bit"}
         return next((name for flag, name in names.items() if getattr(self.module, flag, False)), None)
 
     @property
     def dtype_name(self) -> str:
-        """As PyTorch calls it, without the package: `float32`; of a quantised model `float16 8bit`."""
+        """PyTorch's name of the dtype without the package: `float32`; if quantised, `float16 8bit`."""
         name = str(self.dtype).removeprefix("torch.")
         return name if self.quantized is None else f"{name} {self.quantized}"
 
@@ -140,20 +140,20 @@ def load(
 
     Args:
         name: `OWNER/NAME` on the hub, a folder, or a GGUF file.
-        folder: where its files are, if that is known already (or the GGUF file); `name` is then only what to
-            call it.
+        folder: the folder or GGUF file of the model, if it is already known; `name` is then only a label.
         revision: a branch, tag or commit on the hub.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         dtype: `auto` (float32 on the CPU, the checkpoint's own on an accelerator), `float32`, `bfloat16`,
             `float16`.
-        device_map: how to spread the blocks over several devices, as accelerate takes it: `auto`, or where
-            each part goes. Hidden states are gathered where the head is. None: all on `device`.
+        device_map: how to spread the blocks over several devices, in accelerate's form: `auto`, or a device
+            for each part. Hidden states are gathered on the head's device. None: all on `device`.
         quantize: `8bit` or `4bit`, by bitsandbytes; the head is not quantised.
-        trust_remote_code: run Python code that the model brings, if it needs that. It can do what you can.
-        on_stage: told in a few words what is being done.
+        trust_remote_code: whether to run Python code that comes with the model, if it needs that. Such code
+            has all your rights.
+        on_stage: called with each stage of the loading, in a few words.
 
     Raises:
-        LensError: whatever is wrong, in one line that says what to do.
+        LensError: if the model cannot be found, loaded or read right; one line that says what to do.
     """
     _quiet()
     placement = Placement.of(device, dtype, device_map, quantize)
@@ -174,10 +174,10 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
     """Find the parts of a transformers model that is already in memory, and run the wiring check.
 
     Args:
-        name: what to call it.
+        name: a label for the model.
         module: a causal LM of transformers.
         tokenizer: its tokenizer.
-        revision: where it came from, if that is known.
+        revision: the hub revision that it came from, if known.
 
     Raises:
         LensError: if the model cannot be read right.
@@ -240,13 +240,13 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
 
 
 def _entrance(module: Any) -> torch.device:
-    """Where token ids go in. Parameters that accelerate has put away are on no device."""
+    """Return the device of the model's input; the CPU where accelerate has offloaded the weights."""
     device: torch.device = next(module.parameters()).device
     return torch.device("cpu") if device.type == "meta" else device
 
 
 def _quiet() -> None:
-    """The screen belongs to the program: transformers speaks through exceptions alone."""
+    """Silence transformers' log messages and progress bars: the screen belongs to lenstui."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -254,13 +254,13 @@ def _quiet() -> None:
 
 
 def wiring_ids(tokenizer: Any, vocabulary: int) -> Tensor:
-    """Token ids of a short text, `[1, cols]`: at least two columns, and no id that the model lacks."""
+    """Return token ids of a short text, `[1, cols]`: at least two columns, and no id that the model lacks."""
     ids = [token for token in tokenizer(WIRING_TEXT)["input_ids"] if token < vocabulary][:32]
     return torch.tensor([ids if len(ids) > 1 else [0, 1]])
 
 
 def _context(config: Any) -> int | None:
-    """How many columns the model reads: the first of the names that families give it."""
+    """Return the most columns that the model reads, from the first config key that names them."""
     for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"):
         value = getattr(config, key, None)
         if isinstance(value, int) and 0 < value <= _UNLIMITED:

@@ -1,4 +1,4 @@
-"""How much memory there is for a model, and how much was taken at most."""
+"""Memory that is free for a model, that a model needs, and that this process has taken."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import psutil
 
 from lenstui.model.size import ModelSize
 
-READOUT = 300 << 20  # bytes that a readout takes over the loaded model, about
-_GROUP = Path("/sys/fs/cgroup")  # of a container
+READOUT = 300 << 20  # approximate bytes that a readout takes beside the loaded model
+_GROUP = Path("/sys/fs/cgroup")  # the control group of a container
 
 
 def free_memory(device: str = "cpu") -> int | None:
-    """Bytes that a model may take, of the machine or of a CUDA device.
+    """Return the bytes of memory that a model may take, on the machine or on a CUDA device.
 
-    A container's own limit counts where there is one.
+    Within a container its own limit counts too.
 
     Args:
-        device: as PyTorch calls it: `cpu`, `cuda:0`, `mps` (which shares the machine's memory).
+        device: PyTorch's name: `cpu`, `cuda:0`, `mps` (which shares the machine's memory).
 
     Returns:
-        None where that cannot be asked.
+        The bytes; None where they are unknown.
     """
     if device.startswith("cuda"):
         import torch
@@ -34,25 +34,25 @@ def free_memory(device: str = "cpu") -> int | None:
 
 
 def needed_memory(size: ModelSize, dtype: str, device: str = "cpu") -> int | None:
-    """Bytes that a model and its readouts will take, about.
+    """Return the approximate bytes that a model and its readouts will take.
 
     Args:
         size: from `model_size`.
-        dtype: as the user names it; `auto` is float32 on the CPU and the stored one elsewhere.
-        device: as PyTorch calls it.
+        dtype: the dtype's name; `auto` is float32 on the CPU and the stored dtype elsewhere.
+        device: PyTorch's name.
 
     Returns:
-        None where the files do not say how many parameters there are.
+        The bytes; None where the number of parameters is unknown.
     """
     weights = size.in_memory("float32" if dtype == "auto" and device == "cpu" else dtype)
     return None if weights is None else weights + READOUT
 
 
 def peak_memory(device: str = "cpu") -> int:
-    """The most bytes that this process has ever taken, of main memory or of a CUDA device.
+    """Return the most bytes that this process has ever taken, of main memory or of a CUDA device.
 
     Args:
-        device: as PyTorch calls it.
+        device: PyTorch's name.
     """
     if device.startswith("cuda"):
         import torch
@@ -67,7 +67,7 @@ def peak_memory(device: str = "cpu") -> int:
 
 
 def _number(file: Path) -> int | None:
-    """What a file of the control group says; None for `max`, or where there is none."""
+    """Return the number in a file of the control group; None for `max`, or where there is no such file."""
     try:
         return int(file.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a model is called: OWNER/NAME on the hub, OWNER/NAME@REVISION, or a path. Nothing is opened here."""
+"""Names of models: `OWNER/NAME` on the hub, `OWNER/NAME@REVISION`, or a path. No file is opened here."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from lenstui.model.gguf import SUFFIX
 
 
 def looks_like_a_path(name: str) -> bool:
-    """Whether this can be no name on the hub."""
+    """Return whether a name can only be a path, not a name on the hub."""
     return name.startswith(("/", ".", "~")) or name.endswith("/") or name.count("/") > 1
 
 
 def split_revision(text: str) -> tuple[str, str | None]:
-    """Name and revision, from `OWNER/NAME@REVISION`; in a path an @ is a letter like any other.
+    """Return name and revision of `OWNER/NAME@REVISION`; in a path `@` has no special meaning.
 
     Args:
-        text: as it was typed.
+        text: the name as typed.
 
     Returns:
         The name, and the branch, tag or commit; None where none is named.
@@ -30,5 +30,5 @@ def split_revision(text: str) -> tuple[str, str | None]:
 def _is_there(text: str) -> bool:
     try:
         return Path(text).exists()
-    except (OSError, ValueError):  # longer than a path may be, or with a zero byte
+    except (OSError, ValueError):  # too long for a path, or with a zero byte
         return False

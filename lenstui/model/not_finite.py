@@ -1,4 +1,4 @@
-"""What to say where logits are not finite: which columns, and what may help."""
+"""Remarks on logits that are not finite: which columns or prompts, and what may help."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from itertools import pairwise
 
 LEFT_OUT = "left out: tokens that count in no mean of the row, their logits or the final ones not finite"
 IN_CELL = "Not a number: the logits are not finite here."
-_MOST_RUNS = 8  # of columns are named
+_MOST_RUNS = 8  # of columns, to be named in a remark
 
 
 def not_numbers_remark(columns: Sequence[int], count: int, dtype: str) -> str:
-    """That some columns of a prompt have cells which are not a number.
+    """Return the remark that some columns of a prompt have cells without a number.
 
     Args:
-        columns: which, in order, at least one.
-        count: how many columns there are.
-        dtype: of the model, as it is called.
+        columns: the columns, in order, at least one.
+        count: the number of all columns.
+        dtype: the name of the model's dtype.
     """
     many = len(columns) > 1
     which = f"all {count} columns" if many and len(columns) == count else _named(columns)
@@ -27,13 +27,13 @@ def not_numbers_remark(columns: Sequence[int], count: int, dtype: str) -> str:
 
 
 def case_not_numbers_remark(count: int, of: int, which: str, dtype: str) -> str:
-    """That some prompts of a set have rows that are not a number at their end.
+    """Return the remark that some prompts of a set have rows without a number at their end.
 
     Args:
-        count: how many.
-        of: how many prompts there are.
-        which: the first of them.
-        dtype: of the model, as it is called.
+        count: the number of such prompts.
+        of: the number of all prompts.
+        which: the first of such prompts, by name.
+        dtype: the name of the model's dtype.
     """
     return (
         f"{count} of {of} prompts ({which}) have rows without a number: logits are not finite"
@@ -42,17 +42,17 @@ def case_not_numbers_remark(count: int, of: int, which: str, dtype: str) -> str:
 
 
 def no_logits(column: int, dtype: str) -> str:
-    """Why no token follows a column."""
+    """Return the reason why no token follows a column."""
     said = f"No token follows column {column}: its logits are not finite{_where(dtype)}."
     return said + _advice(dtype)
 
 
 def no_wiring(name: str, dtype: str) -> str:
-    """Why a wiring check has nothing to compare.
+    """Return the reason why a wiring check has nothing to compare.
 
     Args:
-        name: of the check.
-        dtype: of the model, as it is called.
+        name: the name of the check.
+        dtype: the name of the model's dtype.
     """
     return (
         f"Wiring check failed: {name}: the model's own numbers of a short text are not "
@@ -61,12 +61,12 @@ def no_wiring(name: str, dtype: str) -> str:
 
 
 def tokens_left_out_remark(counts: Sequence[int], of: int, dtype: str) -> str:
-    """That tokens of a text count in no mean.
+    """Return the remark that some tokens of a text are left out of the means.
 
     Args:
-        counts: how many, by row; not all are 0.
-        of: how many tokens there are.
-        dtype: of the model, as it is called.
+        counts: the number of such tokens, by row; not all are 0.
+        of: the number of all tokens.
+        dtype: the name of the model's dtype.
     """
     some = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
     return (
@@ -76,7 +76,7 @@ def tokens_left_out_remark(counts: Sequence[int], of: int, dtype: str) -> str:
 
 
 def _named(columns: Sequence[int]) -> str:
-    """`column 3`, `columns 3–7, 9`; of many runs the first."""
+    """Return columns as runs, `column 3` or `columns 3–7, 9`; of many runs the first ones."""
     runs = [[columns[0], columns[0]]]
     for before, column in pairwise(columns):
         if column == before + 1:
@@ -93,7 +93,7 @@ def _where(dtype: str) -> str:
 
 
 def _advice(dtype: str) -> str:
-    """What dtypes have more room; float32 has the most."""
+    """Return which dtypes have more range than float16; nothing for other dtypes."""
     if dtype.startswith("float16"):
         return " bfloat16 or float32 may hold them (--dtype)."
     return ""

@@ -1,4 +1,4 @@
-"""Where a model's weights go, and in which form: one device or several, as they are or quantised."""
+"""Placement of a model's weights: on one device or several, as stored or quantised."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lenstui.support.device_names import QUANTIZATIONS
 from lenstui.support.errors import LensError
 
 _CASTING = logging.getLogger("bitsandbytes.autograd._functions")
-_IN_4BIT = 64  # weights of a row that share a scale
+_IN_4BIT = 64  # weights of a row in a block, which share a scale
 
 DeviceMap = str | Mapping[str, int | str]
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """How to load a model's weights.
+    """The devices and the form in which a model's weights are loaded.
 
     Attributes:
-        device: where to, if there is no map.
-        dtype: of those that are not quantised; `auto` for the checkpoint's own.
-        device_map: how accelerate is to spread the blocks over several devices: `auto`, or where each part
-            goes. None: all on `device`.
-        quantize: `8bit` or `4bit`, by bitsandbytes; None for no.
+        device: the device for all weights, where there is no map.
+        dtype: the dtype of weights that are not quantised; `auto` for the checkpoint's own.
+        device_map: how accelerate spreads the blocks over several devices: `auto`, or a device for each part;
+            None for all of them on `device`.
+        quantize: `8bit` or `4bit`, by bitsandbytes; None for no quantisation.
     """
 
     device: torch.device
@@ -39,10 +39,10 @@ class Placement:
 
     @classmethod
     def of(cls, device: str, dtype: str, device_map: DeviceMap | None, quantize: str | None) -> Placement:
-        """What the names mean on this machine.
+        """Return the placement that the given names stand for on this machine.
 
         Raises:
-            LensError: for a device or a package that is not here.
+            LensError: if a device or a package is missing, or a name is unknown.
         """
         where = pick_device(device)
         if device_map is not None:
@@ -56,11 +56,11 @@ class Placement:
 
     @property
     def is_final(self) -> bool:
-        """Whether transformers puts the weights where they are to stay; else the model is moved."""
+        """Whether transformers itself places the weights; otherwise the loaded model has to be moved."""
         return self.device_map is not None or self.quantize is not None
 
     def words(self) -> dict[str, Any]:
-        """What transformers' `from_pretrained` is told."""
+        """Return the keyword arguments for transformers' `from_pretrained`."""
         words: dict[str, Any] = {"dtype": self.dtype}
         if self.is_final:
             words["device_map"] = self.device_map or {"": str(self.device)}
@@ -73,10 +73,10 @@ class Placement:
 
 
 def broken_width(module: Any) -> int | None:
-    """The first width of a 4-bit matrix whose rows are not whole blocks: not every device can run that.
+    """Return the first width of a 4-bit matrix that is no multiple of a block; not every device can run that.
 
     Args:
-        module: of transformers.
+        module: the transformers model.
     """
     if not getattr(module, "is_loaded_in_4bit", False):
         return None
@@ -85,7 +85,7 @@ def broken_width(module: Any) -> int | None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not that 8-bit matrices take float16, which is said for every matrix of every prompt."""
+    """Return False for bitsandbytes' warning about casts to float16, which it repeats for every matrix."""
     return "inputs will be cast" not in record.msg
 
 

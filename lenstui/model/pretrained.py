@@ -1,7 +1,7 @@
-"""What transformers makes of a model's files: configuration, weights, tokenizer; and what is wrong with them.
+"""A model's files, read by transformers: configuration, weights, tokenizer; errors say what is wrong there.
 
-A model may bring Python code of its own. It is run where the user said so, and only where transformers does
-not know the model itself.
+Python code that comes with a model is run only where the user allows it, and only where transformers does not
+know the model itself.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _WARNING = "that would run with all your rights. If you trust it, add --trust-re
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A model's files, of which the configuration has been read.
+    """A model's files, with the configuration read.
 
     Attributes:
         place: the folder, or the GGUF file.
-        name: what the user called it.
-        config: of transformers.
-        runs_code: the model is defined by code that it brings.
-        trusted: the user allows that code to run.
+        name: the name that the user gave.
+        config: the transformers configuration.
+        runs_code: whether the model is defined by Python code among its files.
+        trusted: whether the user allows that code to run.
     """
 
     place: Path
@@ -46,15 +46,15 @@ class Pretrained:
 
     @classmethod
     def read(cls, place: Path, name: str, *, trusted: bool = False) -> Pretrained:
-        """Read the configuration of a causal LM; everything else is refused by name.
+        """Read the configuration of a causal LM, and refuse any other kind of model by name.
 
         Args:
             place: a folder or a GGUF file.
-            name: what to call it.
-            trusted: run code that the model brings, if it needs that.
+            name: the model's name for messages.
+            trusted: whether to run Python code that comes with the model, if it needs that.
 
         Raises:
-            LensError: whatever is wrong, in one line that says what to do.
+            LensError: if the files cannot be read or used; one line that says what to do.
         """
         if is_gguf(place):
             config = _understood(place)
@@ -72,17 +72,17 @@ class Pretrained:
 
     @property
     def weight_bytes(self) -> int:
-        """Size of the files that hold the weights."""
+        """The size of the files that hold the weights, in bytes."""
         return weight_bytes(self.place)
 
     def model(self, placement: Placement) -> Any:
-        """The model of transformers, with all its weights.
+        """Load the transformers model, with all its weights.
 
         Args:
-            placement: where they go.
+            placement: the device and form of the weights.
 
         Raises:
-            LensError: whatever is wrong, in one line that says what to do.
+            LensError: if the weights cannot be loaded; one line that says what to do.
         """
         import transformers
 
@@ -98,7 +98,7 @@ class Pretrained:
                 module, report = auto.from_pretrained(
                     folder,
                     config=self.config,
-                    ignore_mismatched_sizes=True,  # they are in the report, which names them
+                    ignore_mismatched_sizes=True,  # the report names them
                     output_loading_info=True,
                     trust_remote_code=self.runs_code,
                     **placement.words(),
@@ -133,16 +133,16 @@ class Pretrained:
         )
 
     def tokenizer(self) -> Any:
-        """The tokenizer of transformers.
+        """Load the transformers tokenizer.
 
         Raises:
-            LensError: whatever is wrong, in one line that says what to do.
+            LensError: if it cannot be loaded; one line that says what to do.
         """
         from transformers import AutoTokenizer
 
         folder, words = source(self.place)
         try:
-            # With the configuration, which it would else read with whatever code that names.
+            # Without the configuration, AutoTokenizer would read it again, with the code that it names.
             known = {} if words else {"config": self.config}
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=self.trusted, **known, **words
@@ -157,14 +157,14 @@ class Pretrained:
             raise LensError(
                 f"The tokenizer in {self.place} cannot be read: {first_clause(error)}."
             ) from error
-        # For some families transformers makes an empty one out of nothing.
+        # For some families transformers makes an empty tokenizer without any file.
         if not self._has_vocabulary and not tokenizer("a", add_special_tokens=False)["input_ids"]:
             raise self._no_tokenizer
         return tokenizer
 
     @property
     def _has_vocabulary(self) -> bool:
-        """Whether any file is there that a tokenizer has its tokens from."""
+        """Whether the folder has any file with a tokenizer's vocabulary."""
         return is_gguf(self.place) or any(any(self.place.glob(pattern)) for pattern in _VOCABULARIES)
 
     @property
@@ -176,7 +176,7 @@ class Pretrained:
 
 
 def _without_bars(wanted: bool) -> AbstractContextManager[object]:
-    """Where transformers draws a progress bar that nothing turns off: for GGUF files."""
+    """Return a context that hides the progress bar for GGUF files, which transformers has no switch for."""
     return redirect_stderr(StringIO()) if wanted else nullcontext()
 
 
@@ -194,7 +194,7 @@ def _raw_config(folder: Path) -> Mapping[str, Any]:
 
 
 def _understood(place: Path, *, trusted: bool = False) -> Any:
-    """What transformers makes of a folder's config.json, or of what a GGUF file says in its place."""
+    """Return the transformers configuration from a folder's config.json, or from a GGUF file's metadata."""
     from transformers import AutoConfig
 
     folder, words = source(place)
@@ -206,7 +206,7 @@ def _understood(place: Path, *, trusted: bool = False) -> Any:
 
 
 def _readable() -> Mapping[str, str]:
-    """The kinds of models that transformers gives next-token logits for: of text, or of text with images."""
+    """Return transformers' model types with next-token logits, each with its kind, `text` or `image`."""
     from transformers.models.auto import modeling_auto as auto
 
     wrapped = dict.fromkeys(auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, "image")
@@ -220,7 +220,7 @@ def _check_direction(raw: Mapping[str, Any], name: str) -> None:
 
 
 def _check_kind(raw: Mapping[str, Any], name: str) -> None:
-    """Raise `LensError` where a configuration is not one of a causal LM."""
+    """Refuse a configuration that is not a causal LM's."""
     from transformers import __version__
     from transformers.models.auto import modeling_auto as auto
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
@@ -245,7 +245,7 @@ def _check_kind(raw: Mapping[str, Any], name: str) -> None:
 
 
 def out_of_memory(name: str, device: torch.device) -> LensError:
-    """What to say where a model is too large."""
+    """Return the error for a model that does not fit into a device's memory."""
     return LensError(
         f"{name} does not fit into the memory of {device}. Try --dtype bfloat16, or --device cpu."
     )

@@ -1,7 +1,7 @@
-"""The matrix product `x Wᵀ + bias` on a CPU, by the faster of the two libraries that PyTorch brings.
+"""The matrix product `x Wᵀ + bias` on a CPU, by the faster of PyTorch's two libraries.
 
-PyTorch gives float32 products to MKL, which holds back on processors that are not Intel's. oneDNN, which is
-in PyTorch as well, is twice as fast there and as exact.
+PyTorch computes float32 products with MKL, which is slow on processors that are not Intel's. oneDNN, which is
+part of PyTorch as well, is twice as fast there and as exact.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch.overrides import TorchFunctionMode
 
 from lenstui.model.torch_hacks import has_onednn_linear, onednn_linear
 
-# On ARM it would not be faster.
+# On ARM oneDNN would not be faster.
 _ONEDNN = platform.machine() in {"x86_64", "AMD64"} and has_onednn_linear()
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x Wᵀ + bias`, `[..., out]`, as `torch.nn.functional.linear` has it.
+    """Return `x Wᵀ + bias`, `[..., out]`, as `torch.nn.functional.linear` does.
 
     Args:
         x: `[..., in]`.
@@ -44,7 +44,7 @@ def _suits(x: Tensor, weight: Tensor) -> bool:
 
 
 class FastProducts(TorchFunctionMode):
-    """Within it, a model's own linear layers go through `product`."""
+    """A context in which a model's own linear layers go through `product`."""
 
     def __torch_function__(
         self,
@@ -53,7 +53,7 @@ class FastProducts(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Take `linear` alone, where it would do."""
+        """Replace `linear` where oneDNN can compute it, and call every other function unchanged."""
         if func is nn.functional.linear and not kwargs and _suits(args[0], args[1]):
             return onednn_linear(args[0], args[1], args[2] if len(args) > 2 else None)
         return func(*args, **(kwargs or {}))

@@ -14,9 +14,9 @@ from lenstui.model.product import FastProducts
 
 
 def residual_stream(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> Tensor:
-    """Run `model` once and collect what enters every block and the final norm.
+    """Run `model` once and return the inputs of every block and of the final norm.
 
-    Never `output_hidden_states`: its last element is already normed in most families.
+    `output_hidden_states` is not used: its last element is already normed in most families.
 
     Args:
         model: the causal LM.
@@ -31,7 +31,7 @@ def residual_stream(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> Tensor:
 
 
 def residual_stream_and_logits(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """`residual_stream`, and the model's own logits `[batch, cols, vocabulary]` of the same pass."""
+    """Return the residual stream, and the model's own logits `[batch, cols, vocabulary]` of the same pass."""
     return _run(model, anatomy, ids, keep_logits=True)
 
 
@@ -39,11 +39,11 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
     rows: list[Tensor] = []
     last: list[Tensor] = []
 
-    # A clone: some families add to the stream in place.
+    # A clone, since some families add to the stream in place.
     def keep_input(module: nn.Module, args: tuple[Any, ...]) -> None:
         rows.append(args[0].detach().clone())
 
-    # The last call counts: NanoChat norms its embedding by the same module.
+    # The last call counts: NanoChat norms its embedding with the same module.
     def keep_last_input(module: nn.Module, args: tuple[Any, ...]) -> None:
         last[:] = [args[0].detach().clone()]
 
@@ -55,7 +55,7 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
         handles.append(anatomy.final_norm.register_forward_pre_hook(keep_last_input))
     else:
         handles.append(anatomy.blocks[-1].register_forward_hook(keep_output))
-    # The head's logits are not wanted here: `[cols, vocabulary]` of them would be the largest tensor of all.
+    # Unneeded logits are skipped: at `[cols, vocabulary]` they would be the largest tensor of all.
     options = {} if keep_logits or not _takes_logits_to_keep(model.forward) else {"logits_to_keep": 1}
     try:
         with torch.inference_mode(), FastProducts():
@@ -72,7 +72,7 @@ def _takes_logits_to_keep(forward: Callable[..., Any]) -> bool:
 
 
 def _device_of_head(model: nn.Module, logits: Tensor) -> torch.device:
-    """Of a model that is spread over several, where its unembedding is."""
+    """Return the device of the unembedding, of a model that may be spread over several."""
     find: Any = getattr(model, "get_output_embeddings", lambda: None)
     weight = getattr(find(), "weight", None)
     return weight.device if isinstance(weight, Tensor) and not weight.is_meta else logits.device

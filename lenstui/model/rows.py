@@ -1,4 +1,4 @@
-"""Rows: which there are, and which are read, in the words of the command line and the screen."""
+"""Rows of a readout, and choices of rows as typed on the command line and the screen."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PARTS_IN_WORDS = {
 }
 
 Runs = tuple[tuple[str, str], ...]
-"""Runs of rows, each by the labels of its ends (or `last`); of a single row both are the same."""
+"""Runs of rows, each by the labels of its first and last row (or `last`), which may be the same."""
 
 _RUN = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
-_MOST_SHOWN = 20  # characters of what is no row
+_MOST_SHOWN = 20  # characters of a wrong text that a message repeats
 _EVERY = re.compile(r"every\s*0*([1-9][0-9]{0,5})", re.IGNORECASE)
 
 
@@ -28,9 +28,9 @@ class Row:
     """One row of a readout.
 
     Attributes:
-        h: which of the residual stream, 0 for `emb`; of a sublayer's row, that which its block hands on.
-        part: None for the residual stream itself; else `attn` or `mlp`, what that part of the block adds, or
-            `mid`, the stream between the two.
+        h: the index in the residual stream, 0 for `emb`; for a sublayer row, that of its block's output.
+        part: None for the residual stream itself; `attn` or `mlp` for the addition of that part of the block,
+            `mid` for the stream between the two.
     """
 
     h: int
@@ -38,29 +38,29 @@ class Row:
 
     @property
     def label(self) -> str:
-        """`emb`, `3`, `3.attn`."""
+        """The row's label: `emb`, `3`, `3.attn`."""
         name = str(self.h - 1) if self.h else "emb"
         return name if self.part is None else f"{name}.{self.part}"
 
     @property
     def is_contribution(self) -> bool:
-        """Whether it is what a part adds, and no stream."""
+        """Whether the row is the addition of attention or MLP, not a stream."""
         return self.part in {ATTENTION, MLP}
 
     @classmethod
     def of(cls, label: str) -> Row:
-        """The row of that label."""
+        """Return the row with a label."""
         name, _, part = label.partition(".")
         return cls(0 if name == "emb" else int(name) + 1, part or None)
 
 
 @dataclass(frozen=True, slots=True)
 class RowChoice:
-    """Rows of any model. The last row is always among them.
+    """A choice of rows for any model. The last row is always among them.
 
     Attributes:
-        runs: these rows; None for all, or as `stride` says.
-        stride: every so many rows, from `emb` on.
+        runs: the chosen runs of rows; None for all rows, or for those that `stride` gives.
+        stride: the distance between chosen rows, from `emb` on.
     """
 
     runs: Runs | None = None
@@ -68,27 +68,31 @@ class RowChoice:
 
     @property
     def text(self) -> str:
-        """As `parse_rows` takes it: `all`, `every 4`, `emb,0-4,last`."""
+        """The choice in the syntax of `parse_rows`: `all`, `every 4`, `emb,0-4,last`."""
         if self.runs is not None:
             return ",".join("-".join(dict.fromkeys(run)) for run in self.runs)
         return "all" if self.stride == 1 else f"every {self.stride}"
 
     def of(self, num_blocks: int) -> tuple[int, ...]:
-        """Indices of the rows in a model of so many blocks, 0 for `emb`.
+        """Return the indices of the chosen rows in a model with `num_blocks` blocks, 0 for `emb`.
 
         Raises:
-            LensError: if there is no such row.
+            LensError: if the model does not have one of the rows.
         """
         if self.runs is None:
             return choose_rows(num_blocks, range(0, num_blocks + 1, self.stride))
         named = {"emb": 0, "last": num_blocks}
         ends = [[named[label] if label in named else int(label) + 1 for label in run] for run in self.runs]
-        choose_rows(num_blocks, [row for run in ends for row in run])  # before a million rows are counted
+        choose_rows(num_blocks, [row for run in ends for row in run])  # the ends first: runs may be huge
         return choose_rows(num_blocks, [row for first, last in ends for row in range(first, last + 1)])
 
 
 def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
-    """`rows` in order, with the last row always among them; all rows for None."""
+    """Return the indices of `rows` in order, with the last row always among them; all rows for None.
+
+    Raises:
+        LensError: if the model does not have one of the rows.
+    """
     if rows is None:
         return tuple(range(num_blocks + 1))
     for row in rows:
@@ -98,11 +102,11 @@ def choose_rows(num_blocks: int, rows: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def with_parts(chosen: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[Row, ...]:
-    """The chosen rows of the residual stream, each after the parts of the block that hands it on.
+    """Return the chosen rows of the residual stream, each after the sublayer rows of its block.
 
     Args:
         chosen: from `choose_rows`.
-        parts: names of the parts of each block; empty for none.
+        parts: names of the sublayer rows of each block; empty for none.
     """
     rows: list[Row] = []
     for h in chosen:
@@ -112,31 +116,31 @@ def with_parts(chosen: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[R
 
 
 def says_part(label: str) -> str:
-    """What a sublayer's row is, in words; empty for a row of the residual stream."""
+    """Return a sublayer row's meaning in words; an empty text for a row of the residual stream."""
     return _PARTS_IN_WORDS.get(Row.of(label).part or "", "")
 
 
 def is_sublayer(label: str) -> bool:
-    """Whether a row is one between two of the residual stream."""
+    """Return whether a label is that of a sublayer row."""
     return "." in label
 
 
 def stream_places(labels: Sequence[str]) -> list[int]:
-    """Where among some rows those of the residual stream are."""
+    """Return the indices, among some rows, of those of the residual stream."""
     return [place for place, label in enumerate(labels) if not is_sublayer(label)]
 
 
 def is_whole_stream(labels: Sequence[str]) -> bool:
-    """Whether all rows of the residual stream are among some rows, of which the last is always one."""
+    """Return whether some rows, which end in the last row, include all rows of the residual stream."""
     places = stream_places(labels)
     return [Row.of(labels[place]).h for place in places] == list(range(len(places)))
 
 
 def parse_rows(text: str) -> RowChoice:
-    """`all`, `every 4`, or a list such as `emb,0-4,last`.
+    """Parse a choice of rows: `all`, `every 4`, or a list such as `emb,0-4,last`.
 
     Raises:
-        LensError: for anything else.
+        LensError: for any other text.
     """
     words = text.strip()
     if words.casefold() == "all":
@@ -147,10 +151,10 @@ def parse_rows(text: str) -> RowChoice:
 
 
 def parse_runs(text: str) -> Runs:
-    """A list such as `emb,0-4,last`.
+    """Parse a list of rows and runs such as `emb,0-4,last`.
 
     Raises:
-        LensError: for anything else.
+        LensError: for any other text.
     """
     return tuple(_run(word.strip()) for word in text.split(","))
 

@@ -1,4 +1,4 @@
-"""How large a model is, from the heads of its weight files: before it is loaded, and without torch."""
+"""The size of a model, from the headers of its weight files: before it is loaded, and without torch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lenstui.model.gguf import is_gguf
 
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _STORED = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}  # all others: one byte
-_LONGEST_HEAD = 100 << 20  # of a safetensors file, which is JSON; what is longer is damaged
+_LONGEST_HEAD = 100 << 20  # bytes of a safetensors file's JSON header; a longer one is damaged
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """How large a model is.
+    """The size of a model.
 
     Attributes:
-        parameters: how many; None where the files do not say (a pickle, a GGUF file).
-        stored: bytes of them in memory in the dtype that they are stored in.
+        parameters: the number of parameters; None where the files do not tell (pickles, GGUF files).
+        stored: bytes of the parameters in memory, in the dtype that they are stored in.
         files: bytes of the weight files.
     """
 
@@ -30,13 +30,10 @@ class ModelSize:
     files: int
 
     def in_memory(self, dtype: str) -> int | None:
-        """Bytes of the weights once loaded.
+        """Return the bytes of the loaded weights, or None where the number of parameters is unknown.
 
         Args:
-            dtype: a name such as `float32`, or `auto` for the dtype that they are stored in.
-
-        Returns:
-            None where that is not known.
+            dtype: a name such as `float32`, or `auto` for the stored dtype.
         """
         if self.parameters is None:
             return None
@@ -44,10 +41,10 @@ class ModelSize:
 
 
 def model_size(place: Path) -> ModelSize:
-    """How large the model in a folder, or a GGUF file, is.
+    """Return the size of the model in a folder or a GGUF file.
 
     Args:
-        place: as `hub.resolve` gives it. What is damaged in it counts as not known.
+        place: a folder or file from `hub.resolve`; the parameters of damaged files count as unknown.
     """
     files, on_disk = weight_files(place), weight_bytes(place)
     if not files or files[0].suffix != ".safetensors":
@@ -64,19 +61,19 @@ def model_size(place: Path) -> ModelSize:
 
 
 def weight_files(place: Path) -> list[Path]:
-    """The files that hold a model's weights: safetensors, else pickles; a GGUF file itself."""
+    """Return the files that hold a model's weights: safetensors, else pickles; a GGUF file itself."""
     if is_gguf(place):
         return [place]
     return sorted(place.glob("*.safetensors")) or sorted(place.glob("pytorch_model*.bin"))
 
 
 def weight_bytes(place: Path) -> int:
-    """Size of those files."""
+    """Return the total size of a model's weight files, in bytes."""
     return sum(map(_size, weight_files(place)))
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, int]]:
-    """Dtype and number of entries of every tensor, from the head of a safetensors file."""
+    """Yield dtype and number of entries of every tensor, from the header of a safetensors file."""
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
         if not 2 <= length <= _LONGEST_HEAD:
@@ -95,5 +92,5 @@ def _tensors(file: Path) -> Iterator[tuple[str, int]]:
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except OSError:  # a link of the cache to a blob that is gone
+    except OSError:  # the cache's link leads to a missing blob
         return 0

@@ -1,8 +1,8 @@
-"""What attention and MLP each add to the residual stream, for one prompt.
+"""The additions of attention and MLP to the residual stream, for one prompt.
 
-Which submodules these are is found once for a model, whatever its dtype (`lenstui.model.summands`). For every
-prompt it is checked that they add up to what the block hands on, entry by entry: an entry of 20,000 in one
-place makes no room for an error in another.
+The submodules are found once for each model, whatever its dtype (`lenstui.model.summands`). For every prompt
+it is checked, entry by entry, that their outputs add up to what the block adds: a large entry must not excuse
+an error in another.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from lenstui.model.rows import ATTENTION, MID, MLP, Row
 from lenstui.model.summands import BlockSum, Summand, find_summands
 from lenstui.support.errors import LensError
 
-_ROUNDINGS = 4  # of each entry: two products with a factor, two sums
+_ROUNDINGS = 4  # roundings of each entry: two products with a factor, two sums
 
 _known_parts: WeakKeyDictionary[nn.Module, tuple[tuple[str, ...], ...]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Sublayers:
-    """The residual stream and the parts of every block's addition, on the device of the head.
+    """The residual stream and the additions of each block's parts, on the device of the head.
 
     Attributes:
         stream: `h_0 … h_L`, `[L + 1, cols, d]`.
-        attention: what attention, or what stands in its place, added, `[L, cols, d]`; zeros likewise.
-        mlp: what the MLP added, `[L, cols, d]`; zeros in blocks that have none.
-        sums: which submodules put these out.
+        attention: the addition of attention, or of the mixer in its place, `[L, cols, d]`; zeros in blocks
+            that have none.
+        mlp: the addition of the MLP, `[L, cols, d]`; zeros in blocks that have none.
+        sums: the submodules that add to the stream, for each block.
     """
 
     stream: Tensor
@@ -45,11 +46,11 @@ class Sublayers:
 
     @property
     def mid(self) -> Tensor | None:
-        """`resid_mid`, the stream between the two, `[L, cols, d]`; None where they run side by side."""
+        """`resid_mid`, the stream between attention and MLP, `[L, cols, d]`; None where they are parallel."""
         return self.stream[:-1] + self.attention if _is_sequential(self.sums) else None
 
     def of(self, row: Row, columns: slice) -> Tensor:
-        """What a row is made of, `[cols, d]`."""
+        """Return the vectors that a row is read from, `[cols, d]`."""
         if row.part is None:
             return self.stream[row.h, columns]
         if row.part == MID:
@@ -57,21 +58,21 @@ class Sublayers:
         return (self.attention if row.part == ATTENTION else self.mlp)[row.h - 1, columns]
 
     def summed(self, columns: slice) -> Tensor:
-        """`h_0` and all that the blocks add to it, `[cols, d]`, float32: `h_L` but for rounding."""
+        """Return `h_0` plus all additions of the blocks, `[cols, d]`, float32: `h_L` but for rounding."""
         h, parts = self.stream[:, columns].float(), (self.attention[:, columns], self.mlp[:, columns])
-        # Block by block against what was handed on, so that large entries cancel before they are summed.
+        # Each block's parts minus its own addition, so that large entries cancel before they are summed.
         missing = (h[:-1] - h[1:]) + parts[0].float() + parts[1].float()
         return h[-1] + missing.sum(0)
 
 
 def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
-    """Which rows each block has besides the one that it hands on; found once for a model, on a short text.
+    """Return the names of each block's sublayer rows; found once for each model, on a short text.
 
     Args:
         model: from `load`.
 
     Raises:
-        LensError: if a block cannot be taken apart, or what its parts add not be given in logits.
+        LensError: if a block cannot be taken apart, or its parts' additions cannot be given in logits.
     """
     if model.module not in _known_parts:
         sums = find_summands(model)
@@ -97,7 +98,7 @@ def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
         ids: token ids, one per column.
 
     Raises:
-        LensError: if a block cannot be taken apart, or what its parts put out is not what it adds.
+        LensError: if a block cannot be taken apart, or its parts do not add up to what it adds.
     """
     sums = find_summands(model)
     outputs: dict[Summand, Tensor] = {}
@@ -119,7 +120,7 @@ def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
 
 
 def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand, Tensor]) -> list[Any]:
-    """Hooks that keep what the summands put out, times their factors; and nothing else."""
+    """Register hooks that keep each summand's output, times its factor, and return their handles."""
     wanted: list[dict[tuple[nn.Module, int], Summand]] = [
         {(part.module, part.call): part for part in (block.attention, block.mlp) if part is not None}
         for block in sums
@@ -139,7 +140,7 @@ def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand,
         counts[module] += 1
         if part is not None:
             left: Tensor = (output[0] if isinstance(output, (tuple, list)) else output).detach()
-            # A copy: some families go on adding in place.
+            # A copy, since some families add in place.
             outputs[part] = left.clone() if part.factor == 1 else part.factor * left
 
     modules = dict.fromkeys(module for block in wanted for module, _ in block)
@@ -151,7 +152,7 @@ def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand,
 
 
 def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
-    """Refuse parts that are not what a block added, but for rounding, entry by entry, and what overflowed."""
+    """Refuse parts that do not add up to what a block adds, entry by entry, but for rounding and overflow."""
     precision = torch.finfo(h.dtype).eps
     for number, (before, after, *parts) in enumerate(zip(h[:-1], h[1:], attention, mlp, strict=True)):
         terms = [before.float(), *(part.float() for part in parts)]

@@ -1,13 +1,14 @@
-"""Which submodules of a block add to the residual stream, and by what factor: found by value, in any dtype.
+"""The submodules of a block that add to the residual stream, and their factors: found by value, in any dtype.
 
-No table of families, and no sum of what a real prompt leaves behind: beside a stream of 20,000 everything
-"adds up" in half precision. Instead the model runs once with numbers put in their place: every block is given
-small whole numbers for its stream, and the output of each of its submodules is replaced by others. What the
-block hands on is then a linear combination of numbers that are known, exact in every dtype, and least squares
-read its coefficients: 1 for the stream, a factor for each submodule that adds to it, 0 for all others.
+There is no table of families, and real activations are not summed: beside a stream of 20,000 everything "adds
+up" in half precision. Instead the model runs once on substituted numbers: every block gets small whole
+numbers as its stream, and the output of each of its submodules is replaced by others. The block's output is
+then a linear combination of known numbers, exact in every dtype, and least squares gives its coefficients: 1
+for the stream, a factor for each submodule that adds to it, 0 for all others.
 
-Where a submodule carries the stream itself (BLOOM's attention takes the residual and returns it with what it
-adds), the stream's coefficient is 0; it is then left to run, and those within it are tried.
+Where a submodule carries the stream itself (BLOOM's attention takes the residual and returns it with its own
+addition), the stream's coefficient is 0. That submodule is then left to run, and the submodules within it are
+tried.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from lenstui.support.errors import LensError
 
 _COLUMNS = 16
 _LARGEST = 42  # three such numbers add up to less than 128, which bfloat16 holds exactly
-_NONE = 1e-3  # a smaller coefficient is none
+_NONE = 1e-3  # a smaller coefficient counts as 0
 _ATTENTION = ("attn", "attention", "mixer", "mamba", "ssm", "conv", "recurrent", "time_mix", "linear_att")
-_MLP = ("mlp", "moe", "feedforward", "ffn")  # in the name of a class, where a block has one part alone
+_MLP = ("mlp", "moe", "feedforward", "ffn")  # in the class name, of a block's only part
 
 _MOST_NAMED = 4
 
-_Call = tuple[str, int]  # a submodule's name in its block, and which of its calls there it is, from 0
-_Term = tuple[_Call, float]  # with its coefficient
+_Call = tuple[str, int]  # a submodule's path in its block, and the index of the call, from 0
+_Term = tuple[_Call, float]  # a call and its coefficient
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,8 @@ class Summand:
     Attributes:
         module: the submodule.
         name: its path within the block.
-        call: which of its calls in that block it is, from 0.
-        factor: what its output is multiplied by.
+        call: the index of the call among this submodule's calls in the block, from 0.
+        factor: the factor on its output.
     """
 
     module: nn.Module
@@ -56,12 +57,12 @@ class Summand:
 
 @dataclass(frozen=True, eq=False)
 class BlockSum:
-    """What a block adds to the residual stream.
+    """The submodules of a block that add to the residual stream.
 
     Attributes:
-        attention: attention, or what stands in its place; None in a block that has an MLP alone.
+        attention: attention, or the mixer in its place; None in a block that has only an MLP.
         mlp: the MLP; None in a block that has none.
-        is_sequential: the MLP reads what attention added; True where there is one of them alone.
+        is_sequential: whether the MLP reads the stream after attention; True where there is only one of them.
     """
 
     attention: Summand | None
@@ -73,13 +74,13 @@ _known: WeakKeyDictionary[nn.Module, tuple[BlockSum, ...]] = WeakKeyDictionary()
 
 
 def find_summands(model: Model) -> tuple[BlockSum, ...]:
-    """What every block adds to the residual stream; found once for a model.
+    """Return, for every block, the submodules that add to the residual stream; cached for each model.
 
     Args:
         model: from `load`.
 
     Raises:
-        LensError: if a block hands on anything but its input plus the outputs of one or two submodules.
+        LensError: if a block's output is not its input plus the outputs of one or two submodules.
     """
     if model.module not in _known:
         _known[model.module] = _found(model)
@@ -89,7 +90,7 @@ def find_summands(model: Model) -> tuple[BlockSum, ...]:
 def _found(model: Model) -> tuple[BlockSum, ...]:
     columns = wiring_ids(model.tokenizer, model.vocabulary)[:, :_COLUMNS]
     found: dict[int, BlockSum] = {}
-    # Per block, the sets of calls to leave running that are still to be tried.
+    # For each block, the untried sets of calls that keep their real output.
     untried: list[list[frozenset[_Call]]] = [[frozenset()] for _ in model.anatomy.blocks]
     outermost: dict[int, Sequence[_Term]] = {}
     while len(found) < len(untried):
@@ -102,7 +103,7 @@ def _found(model: Model) -> tuple[BlockSum, ...]:
             if solution.is_whole and len(solution.terms) in {1, 2}:
                 found[number] = _block_sum(model, trial, solution.terms)
                 continue
-            if not solution.has_stream:  # then it is in what one of the calls put out
+            if not solution.has_stream:  # a substituted output carried the stream
                 untried[number] += [
                     running[number] | {call} for call, _ in solution.terms if trial.is_outer(call)
                 ]
@@ -122,16 +123,16 @@ def _refused(model: Model, number: int, terms: Sequence[_Term]) -> LensError:
 
 @dataclass(eq=False)
 class _Trial:
-    """One block, run on numbers put in its place.
+    """One block, run on substituted numbers.
 
     Attributes:
-        given: the stream that it was given, `[cols, d]`, float64.
-        modules: its submodules by path.
-        put: what was put in place of each call's output, `[cols, d]`, float64.
-        entered: the hidden states that its submodules were given, `[cols, d]`, float64.
-        inside: paths of all submodules that hand on a hidden state.
-        handed_on: what came out, `[cols, d]`, float64.
-        precision: relative rounding of the stream's dtype.
+        given: the substituted stream that enters the block, `[cols, d]`, float64.
+        modules: the block's submodules, with their paths.
+        precision: the relative rounding of the stream's dtype.
+        put: the substitute for each call's output, `[cols, d]`, float64.
+        entered: the hidden states that entered its submodules, `[cols, d]`, float64.
+        inside: paths of all submodules that output a hidden state.
+        handed_on: the block's output, `[cols, d]`, float64.
     """
 
     given: Tensor
@@ -143,11 +144,11 @@ class _Trial:
     handed_on: Tensor | None = None
 
     def is_outer(self, call: _Call) -> bool:
-        """Whether another submodule within that one hands on a hidden state too."""
+        """Return whether a submodule within that of `call` outputs a hidden state too."""
         return any(name.startswith(f"{call[0]}.") for name in self.inside)
 
     def solved(self) -> _Solution:
-        """The linear combination that the block hands on."""
+        """Return the block's output as a linear combination of the substituted numbers."""
         assert self.handed_on is not None
         stream, *outputs = [given.flatten() for given in (self.given, *self.put.values())]
         wanted = self.handed_on.flatten()
@@ -168,12 +169,12 @@ class _Trial:
 
 @dataclass(frozen=True)
 class _Solution:
-    """A block's output as a linear combination of what was put in place.
+    """A block's output as a linear combination of the substituted numbers.
 
     Attributes:
-        terms: the calls whose output is in it.
-        has_stream: the block's input is in it once.
-        is_whole: the input once and these terms are all of it, up to rounding.
+        terms: the calls whose output has a coefficient that is not 0.
+        has_stream: whether the block's input has the coefficient 1.
+        is_whole: whether the input once and these terms make up the whole output, up to rounding.
     """
 
     terms: tuple[_Term, ...]
@@ -182,22 +183,22 @@ class _Solution:
 
 
 def _run(model: Model, ids: Tensor, running: Sequence[frozenset[_Call]]) -> list[_Trial]:
-    """Run the model once, with numbers put in place of every block's stream and of its submodules' outputs.
+    """Run the model once, with substitutes for every block's stream and for its submodules' outputs.
 
     Args:
         model: from `load`.
         ids: `[1, cols]`.
-        running: for every block, the calls that keep their own output.
+        running: for every block, the calls that keep their real output.
     """
     generator = torch.Generator().manual_seed(0)
     shape = ids.shape[1], model.d_model
     trials: list[_Trial] = []
     counts: Counter[str] = Counter()
-    at: list[int | None] = [None]  # the block under way
+    at: list[int | None] = [None]  # the running block
 
     def numbers() -> Tensor:
         drawn = torch.randint(-_LARGEST, _LARGEST + 1, shape, generator=generator).double()
-        drawn[0] = 0  # in a silent column whatever else a block adds is heard
+        drawn[0] = 0  # in a column of zeros whatever else a block adds stands out
         return drawn
 
     def hidden(value: Any) -> Tensor | None:
@@ -288,7 +289,7 @@ def _is_attention(summand: Summand) -> bool:
 
 
 def _named_factors(model: Model) -> tuple[float, ...]:
-    """What the config says that the blocks' parts are multiplied by, as families name it."""
+    """Return the factors on the outputs of sublayers that the config names, under each family's key."""
     config = model.module.config.get_text_config(decoder=True)
     plain = getattr(config, "residual_multiplier", None)  # Granite
     by_depth = getattr(config, "scale_depth", None)  # MiniCPM
@@ -299,5 +300,5 @@ def _named_factors(model: Model) -> tuple[float, ...]:
 
 
 def _exact(factor: float, named: Sequence[float]) -> float:
-    """1, or a factor that the config names, if the fitted one is that up to rounding; else the fitted one."""
+    """Return the fitted factor, replaced by 1 or a factor of the config where both agree up to rounding."""
     return next((value for value in (1.0, *named) if abs(factor / value - 1) < 5e-3), factor)

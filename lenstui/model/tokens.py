@@ -1,4 +1,4 @@
-"""Text to token ids, and token ids to text that is safe to show."""
+"""Tokenization of text, and display text of token ids that is safe to show."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _WORD_END = "</w>"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as the model reads it.
+    """A tokenized prompt.
 
     Attributes:
-        text: what was typed.
-        ids: its token ids, one per column.
-        dropped: how many tokens were cut from the front because the model's context is shorter.
-        appended: how many of the last tokens were appended by id. The text alone may be cut into others.
+        text: the text as typed.
+        ids: the token ids, one per column.
+        dropped: the number of tokens cut from the front because the model's context is shorter.
+        appended: the number of tokens at the end that were appended by id; tokenizing `text` may not give
+            them.
     """
 
     text: str
@@ -40,22 +41,22 @@ def encode(
     context: int | None = None,
     tail: Sequence[int] = (),
 ) -> Prompt:
-    """Token ids of `text`.
+    """Tokenize a text into a prompt.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
         text: the prompt.
-        bos: begin with the BOS token or not; None leaves it to the tokenizer, or to the chat template.
-            Special tokens that the tokenizer puts behind a text are left out: the text is to go on.
-        chat: put the text into the tokenizer's chat template, as what the user says, and have the assistant
-            speak next.
-        context: the most columns that the model can read. A longer prompt keeps its last tokens, behind
-            the BOS token, or whatever the tokenizer puts in front of a text.
-        tail: token ids to put behind those of the text, as they are.
+        bos: whether to begin with the BOS token; None leaves it to the tokenizer, or to the chat template.
+            Special tokens that the tokenizer puts behind a text are left out, so that the text can go on.
+        chat: whether to put the text into the tokenizer's chat template, as the user's message, with the
+            assistant's turn next.
+        context: the most columns that the model can read. A longer prompt keeps its last tokens, behind the
+            BOS token, or whatever the tokenizer puts in front of a text.
+        tail: token ids to append to those of the text.
 
     Raises:
-        LensError: if there is nothing to read, if `bos` or `chat` is asked of a tokenizer that has no such
-            token or template, or if both are.
+        LensError: if the prompt is empty, if the tokenizer lacks the BOS token or chat template that is asked
+            for, or if both `chat` and `bos` are given.
     """
     begin = tokenizer.bos_token_id
     if chat and bos is not None:
@@ -68,7 +69,7 @@ def encode(
     if not ids or not text:
         raise LensError("The prompt is empty: type a text for the model to read.")
     front, ids = ([], ids) if bos is False or chat else _with_front(tokenizer, read, ids)
-    if not front and ids[0] == begin and bos is not False:  # it was typed, or the template has it
+    if not front and ids[0] == begin and bos is not False:  # BOS was typed, or is in the template
         front, ids = ids[:1], ids[1:]
     if bos and front[:1] != [begin]:
         front = [begin, *front]
@@ -82,12 +83,12 @@ def encode(
 
 
 def front_of(tokenizer: Any) -> list[int]:
-    """The special tokens that a tokenizer puts in front of every text: BOS in many, none in some."""
+    """Return the special tokens that a tokenizer puts in front of every text: often BOS, sometimes none."""
     return _with_front(tokenizer, "a", list(tokenizer("a", add_special_tokens=False)["input_ids"]))[0]
 
 
 def _with_front(tokenizer: Any, text: str, plain: list[int]) -> tuple[list[int], list[int]]:
-    """The special tokens that a tokenizer puts in front of `text`, and the text's own; not those behind."""
+    """Return the special tokens in front of `text`, and its own tokens; those behind it are dropped."""
     whole = list(tokenizer(text, verbose=False)["input_ids"])
     for start in range(len(whole) - len(plain) + 1):
         if whole[start : start + len(plain)] == plain:
@@ -96,42 +97,43 @@ def _with_front(tokenizer: Any, text: str, plain: list[int]) -> tuple[list[int],
 
 
 def has_chat_template(tokenizer: Any) -> bool:
-    """Whether a tokenizer brings a chat template."""
+    """Return whether a tokenizer has a chat template."""
     return bool(getattr(tokenizer, "chat_template", None))
 
 
 def _templated(tokenizer: Any, text: str) -> str:
-    """What the model is given where the user says `text` and the assistant speaks next."""
+    """Return `text` as the user's message in the chat template, up to where the assistant's turn begins."""
     if not has_chat_template(tokenizer):
         raise LensError("This tokenizer has no chat template: leave --chat out.")
     said = [{"role": "user", "content": text}]
     try:
         templated: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-    except Exception as error:  # a template is a program of whoever made the tokenizer
+    except Exception as error:  # a template is a program, and may raise anything
         reason = "".join(c if c.isprintable() else "?" for c in first_clause(error))
         raise LensError(f"The tokenizer's chat template cannot be applied: {reason}.") from error
     return templated
 
 
 class TokenTexts:
-    """Display text of token ids: escaped once, here, and cached."""
+    """A cache of the display texts of token ids, escaped to be safe on a terminal."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
-        self._by_surface: dict[str, list[int]] | None = None  # made when it is first asked for
-        # They are what they are called; some tokenizers would decode them with a space in front.
+        self._by_surface: dict[str, list[int]] | None = None  # made on first use
+        # By name, since some tokenizers would decode special tokens with a space in front.
         self._special = {
             token: str(added.content)
             for token, added in getattr(tokenizer, "added_tokens_decoder", {}).items()
             if added.special
         }
-        # More than the tokenizer's length where its vocabulary has holes.
+        # Greater than the tokenizer's length where its vocabulary has holes.
         self._size = max(tokenizer.get_vocab().values(), default=-1) + 1
         # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
         self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:] or self._letter()
         self._anchor_text = self._decode(self._anchor)
-        # GPT-1's kind marks the end of a word. Between two that end none, a token shows whether it does.
+        # Tokenizers such as GPT-1's mark the ends of words: between two tokens without the mark, a token's
+        # own mark shows.
         ends = [str(piece).endswith(_WORD_END) for piece in tokenizer.convert_ids_to_tokens(self._anchor)]
         self._within: list[int] = self._letter() if any(ends) else []
 
@@ -140,17 +142,17 @@ class TokenTexts:
         return text
 
     def _letter(self) -> list[int]:
-        """The first token that is a single letter, whatever it is."""
+        """Return the first token that is a single letter, as a list; an empty list where there is none."""
         pieces = sorted((token, str(piece)) for piece, token in self._tokenizer.get_vocab().items())
         return next(([token] for token, piece in pieces if len(piece) == 1 and piece.isalpha()), [])
 
     @property
     def size(self) -> int:
-        """How many ids the tokenizer gives: one more than the highest."""
+        """The number of ids that the tokenizer gives: one more than the highest."""
         return self._size
 
     def surface(self, token: int) -> str:
-        """The characters that `token` adds to a text; undecodable bytes as U+FFFD."""
+        """Return the characters that `token` adds to a text; undecodable bytes as U+FFFD."""
         if token in self._special:
             return self._special[token]
         if self._within:
@@ -159,13 +161,13 @@ class TokenTexts:
         return self.join([token])
 
     def join(self, tokens: Sequence[int]) -> str:
-        """The characters that `tokens` add to a text; undecodable bytes as U+FFFD."""
+        """Return the characters that `tokens` add to a text; undecodable bytes as U+FFFD."""
         return self._decode([*self._anchor, *tokens])[len(self._anchor_text) :]
 
     def tokens_of(self, surface: str) -> Sequence[int]:
-        """Every token that adds just these characters to a text, in order of id.
+        """Return every token that adds exactly these characters to a text, in order of id.
 
-        Where words are marked at their end, a space before a word means the whole word as well.
+        Where a tokenizer marks the end of words, a leading space in `surface` stands for a whole word.
         """
         if self._within and surface.startswith(" "):
             surface = f"{surface[1:]} "
@@ -177,13 +179,13 @@ class TokenTexts:
         return self._by_surface.get(surface, ())
 
     def __getitem__(self, token: int) -> str:
-        """Display text of `token`; a label for an id past the tokenizer's end."""
+        """Return the display text of `token`; a label for an id past the tokenizer's end."""
         if token not in self._texts:
             self._texts[token] = self._display(token)
         return self._texts[token]
 
     def of(self, tokens: Iterable[int]) -> dict[int, str]:
-        """Display texts of all distinct `tokens`."""
+        """Return the display texts of all distinct `tokens`, by id."""
         return {token: self[token] for token in set(map(int, tokens))}
 
     def _display(self, token: int) -> str:
@@ -202,7 +204,7 @@ class TokenTexts:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Byte-level BPE's alphabet: printable Latin-1 stands for itself, the other bytes for U+0100 onwards."""
+    """Return byte-level BPE's alphabet: printable Latin-1 for itself, U+0100 onwards for the other bytes."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(others)}
@@ -212,7 +214,7 @@ _BYTES = _byte_alphabet()
 
 
 def _token_bytes(piece: str) -> bytes | None:
-    """The bytes that a vocabulary entry stands for, if it is a byte token or byte-level BPE."""
+    """Return the bytes of a vocabulary entry that is a byte token or byte-level BPE; None for any other."""
     if match := _BYTE_TOKEN.fullmatch(piece):
         return bytes([int(match[1], 16)])
     if piece and all(character in _BYTES for character in piece):
@@ -221,7 +223,7 @@ def _token_bytes(piece: str) -> bytes | None:
 
 
 def visible(text: str) -> str:
-    """`text` on one line, with nothing in it that could move a terminal's cursor or hide.
+    """Return `text` on one line, with every character that could hide or move a terminal's cursor escaped.
 
     Spaces become `·`, newlines `⏎`, tabs `⇥`. Control, zero-width, bidi, surrogate, private and unassigned
     characters, line separators and odd spaces are escaped; a combining mark with nothing before it gets a

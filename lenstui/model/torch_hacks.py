@@ -1,7 +1,8 @@
-"""Every private name of PyTorch that lenstui uses, behind a plain one.
+"""Every private name of PyTorch that lenstui uses, each behind a public function.
 
-PyTorch promises nothing about these. Each function says why it is used, and which test fails once it is gone;
-without it lenstui is slower, never wrong. `tests/test_private_names.py` holds that they are used here alone.
+PyTorch gives no guarantee for private names. Each function says why it is used, and which test fails once it
+is gone; without it lenstui is slower, never wrong. `tests/test_private_names.py` checks that private names
+are used in this module alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from torch import Tensor
 
 
 def has_onednn_linear() -> bool:
-    """Whether this PyTorch has `onednn_linear`.
+    """Return whether this PyTorch has `onednn_linear`.
 
     Noticed by `test_the_fast_product_is_there` in `tests/model/test_torch_hacks.py`.
     """
@@ -38,9 +39,10 @@ def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def cpu_is_fast_in_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16).
+    """Return whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16).
 
-    Why: without such instructions bfloat16 is slower than float32, and PyTorch has no public question for it.
+    Why: without such instructions bfloat16 is slower than float32, and PyTorch has no public function that
+    tells.
 
     Noticed by `test_the_cpu_can_be_asked_for_bfloat16` in `tests/model/test_torch_hacks.py`.
     """

@@ -1,4 +1,4 @@
-"""The wiring check: proof, by value, that this program reads this model right."""
+"""The wiring check: proof, by value, that residual stream and head are read as the model computes them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _CAUSAL = "no column sees a later one"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison: the worst difference found, and the tolerance it was held against.
+    """One comparison: the worst difference found, and its tolerance.
 
-    The worst is NaN where there was nothing to compare: a number of the model's own is NaN or +inf.
+    The worst difference is NaN where no comparison is possible: the model's own numbers include NaN or +inf.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it passed. NaN does not."""
+        """Whether the worst difference is within the tolerance; False for NaN."""
         return self.worst <= self.tolerance
 
 
 def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]:
-    """Compare what this program reads with what the model itself says, on a short text.
+    """Compare the stream and logits as lenstui reads them with the model's own, on a short text.
 
-    `head(final_norm(h_L))` must be the model's own logits, both through the model's own head and through
-    the single matrix where there is one; and no column may depend on a later one, or this is no causal LM.
+    `head(final_norm(h_L))` must be the model's own logits, both through the model's own head and through the
+    single matrix where there is one; and no column may depend on a later one, as in every causal LM.
 
     Args:
         model: the causal LM.
@@ -52,7 +52,7 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
         The checks, all of them passed.
 
     Raises:
-        LensError: naming the check that failed and by how much.
+        LensError: if a check fails; the message names it and the difference.
     """
     h, logits = residual_stream_and_logits(model, head.anatomy, ids)
     if len(h) != len(head.anatomy.blocks) + 1:
@@ -60,9 +60,8 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
             f"Wiring check failed: {len(h)} rows of residual stream for {len(head.anatomy.blocks)} blocks."
         )
     tolerance = TOLERANCES.get(h.dtype, TOLERANCES[torch.bfloat16])
-    if getattr(
-        model, "is_quantized", False
-    ):  # its blocks compute in another dtype, and pick outliers by batch
+    # The blocks of a quantized model compute in another dtype, and pick outliers by batch.
+    if getattr(model, "is_quantized", False):
         tolerance = TOLERANCES[torch.bfloat16]
     with torch.inference_mode():
         own = Head(model, head.anatomy)
@@ -89,10 +88,10 @@ def check_wiring(model: nn.Module, head: Head, ids: Tensor) -> tuple[Check, ...]
 
 
 def _compare(name: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Check:
-    # A head may forbid tokens with -inf or the lowest number of its dtype: that is no measure for the others.
+    # A head may forbid tokens with -inf or the lowest number of its dtype: left out of the scale.
     forbidden = theirs <= torch.finfo(theirs.dtype).min / 2
     theirs = theirs.float()
-    # Where NaN or +inf is among what it should be, nothing is a measure: everything is as near to it.
+    # No difference can be measured against NaN or +inf.
     if not bool((theirs < torch.inf).all()):
         return Check(name, math.nan, tolerance)
     differences = torch.where(ours == theirs, 0.0, (ours - theirs).abs()).nan_to_num_(nan=torch.inf)

@@ -1,1 +1,1 @@
-"""From what the user asked for to an open model and its lens."""
+"""From the user's request to an open model, its lenses and its sides."""

@@ -1,4 +1,4 @@
-"""Whether two models can be read side by side: with one cursor, and the same tokens in the same columns."""
+"""Agreement of two models that are read side by side: one cursor, and the same tokens in the same columns."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lenstui.support.errors import LensError
 
 
 def check_agreement(one: Model, other: Model) -> None:
-    """See that two models have as many rows as each other, and the same tokens by id.
+    """Check that two models have the same number of rows, and the same tokens by id.
 
-    How many logits they give may differ: a vocabulary may be padded.
+    The number of logits may differ: a vocabulary may be padded.
 
     Raises:
-        LensError: what keeps them apart, naming both.
+        LensError: if they do not agree; the message names both.
     """
     names = both_names(one, other)
     if one.num_blocks != other.num_blocks:
@@ -43,18 +43,19 @@ def shared_prompt(
     tail: tuple[int, ...] = (),
     context: int | None = None,
 ) -> Prompt:
-    """A prompt as both models read it, no longer than either can.
+    """Return a prompt that two models read in the same tokens and rows, no longer than either can read.
 
     Args:
         one: from `load`.
-        other: one that agrees with it.
+        other: a model that agrees with it.
         text: the prompt.
-        reading: how it is read.
-        tail: token ids to put behind those of the text.
-        context: the most columns, where these are fewer than both can read.
+        reading: the options for reading it.
+        tail: token ids to append to those of the text.
+        context: the most columns, where these are fewer than both models can read.
 
     Raises:
-        LensError: if it cannot be read so, or not by both in the same tokens and rows; both are named.
+        LensError: if a model does not allow the options, or both do not read the prompt in the same tokens
+            and rows; the message names both.
     """
     names = both_names(one, other)
     context = shared_context(one, other) if context is None else context
@@ -86,7 +87,7 @@ def shared_prompt(
 
 
 def _only_one_begins_with_bos(one: Model, other: Model, prompts: Sequence[Prompt]) -> int | None:
-    """Which of two prompts is the other one behind a BOS token; None for neither."""
+    """Return which of two prompts is the other one behind a BOS token; None for neither."""
     for place, model in enumerate((one, other)):
         begin, longer, shorter = model.tokenizer.bos_token_id, prompts[place].ids, prompts[1 - place].ids
         if begin is not None and longer == (begin, *shorter):
@@ -95,13 +96,13 @@ def _only_one_begins_with_bos(one: Model, other: Model, prompts: Sequence[Prompt
 
 
 def shared_context(one: Model, other: Model) -> int | None:
-    """The most columns that both can read, or None."""
+    """Return the most columns that two models can both read, or None where neither has a limit."""
     known = [model.context for model in (one, other) if model.context is not None]
     return min(known, default=None)
 
 
 def both_names(one: Model, other: Model) -> tuple[str, str]:
-    """What to call each of two models, so that they are told apart where they can be."""
+    """Return the names of two models, with their revisions where these were named."""
     return _name(one), _name(other)
 
 

@@ -1,4 +1,4 @@
-"""From what the user asked for to an open model and its lens: the screen and the command line share this."""
+"""From the user's request to an open model and its lenses, for the screen and the command line."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from lenstui.readout.reading import Reading
 
 BUNDLED_LENS = "bundled.pt"
-DOWNLOADING = "downloading"  # the stage begins so
-_BAR = 12  # cells
+DOWNLOADING = "downloading"  # the first word of the stage during a download
+_BAR = 12  # cells of the progress bar
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model that is ready to read.
+    """A model that is ready to read, with the fitted lenses in use.
 
     Attributes:
-        model: it passed the wiring check.
-        fitted: the fitted lenses in use, at most one of a kind. At first that is the one that was asked for,
-            else the newest in the lenses folder that was made for these weights, else the one that the
-            bundled model brings, else none.
-        reason: why this model, where the user named none and it is not the default one.
-        warnings: what is odd about a lens on this model, by its kind.
+        model: the model, which passed the wiring check.
+        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else the
+            newest in the lenses folder that was made for these weights, else the bundled model's lens, else
+            none.
+        reason: why this model was opened, where the user named none and it is not the default one.
+        warnings: warnings about lenses on this model, by their kind.
     """
 
     model: Model
@@ -44,7 +44,7 @@ class Opened:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """All that has to be said, the most important first."""
+        """All remarks on the model and its lenses for the user, the most important first."""
         own = (remark for lens in self.fitted for remark in lens.remarks)
         reason = () if self.reason is None else (self.reason,)
         return (*reason, *self.warnings.values(), *own)
@@ -55,20 +55,20 @@ class Opened:
 
     @property
     def lenses(self) -> tuple[Lens, ...]:
-        """All that its prompts can be read through: one of each kind that there is."""
+        """All lenses that the model can be read through: one of each kind, as far as there is one."""
         return tuple(lens for kind in lens_kinds() if (lens := self.lens(kind.key)) is not None)
 
     @property
     def lens_file(self) -> Path | None:
-        """The file of the fitted lens in use, the first where there are several."""
+        """The file of the fitted lens in use, of the first where there are several."""
         return self.fitted[0].file if self.fitted else None
 
     def using(self, lens: Lens, warning: str | None = None) -> Opened:
         """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
 
         Args:
-            lens: it fits the model.
-            warning: what is odd about it.
+            lens: a lens that fits the model.
+            warning: a warning about the lens on this model, if any.
         """
         others = tuple(other for other in self.fitted if other.kind != lens.kind)
         warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
@@ -82,15 +82,15 @@ def open_model(
     on_stage: Callable[[str], None] = lambda stage: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Opened:
-    """Find, fetch if need be, load and check the model, and open its lens.
+    """Find a model, download it if needed, load and check it, and open its lens.
 
     Args:
-        start: what was asked for.
-        on_stage: told in a few words what is being done.
-        should_stop: asked while a download runs.
+        start: the request.
+        on_stage: called with each stage, in a few words.
+        should_stop: called during a download; True ends it.
 
     Raises:
-        LensError: whatever is wrong, in one line that says what to do.
+        LensError: if the model or the lens cannot be opened; one line that says what to do.
     """
     on_stage("looking for the model")
     from lenstui.model.hub import BUNDLED_MODEL, Choice, choose_default, resolve
@@ -122,7 +122,7 @@ def open_model(
     from lenstui.lens.formats.own import open_lens
     from lenstui.model.load import load
 
-    # First: a wrong file is no reason to load a model.
+    # Before the model, since loading takes long and the file may be wrong.
     lens = None if start.lens is None else open_lens(start.lens)
     model = load(
         choice.name,
@@ -140,7 +140,7 @@ def open_model(
         try:
             lens = open_lens(before)
             fit_warning(lens, model)
-        except LensError:  # it has changed since
+        except LensError:  # the file has changed since the last session
             lens = None
     if lens is None and file is not None:
         lens = open_lens(file)
@@ -151,15 +151,15 @@ def open_model(
 def lenses_to_read(
     opened: Opened, kinds: Sequence[str] | None = None, *, all_of_them: bool = False
 ) -> tuple[Lens, ...]:
-    """Return the lenses that a readout is asked for.
+    """Return the lenses for a readout.
 
     Args:
         opened: the model and the fitted lenses in use.
-        kinds: of which kinds, as far as there are such lenses; None for one of each that there is.
-        all_of_them: every kind must be there.
+        kinds: the requested kinds, which may lack a lens; None for one lens of each kind that has one.
+        all_of_them: whether every requested kind must have a lens.
 
     Raises:
-        LensError: where there is none of them, or one that must be there is not.
+        LensError: if no requested kind has a lens, or one that must have one lacks it.
     """
     if kinds is None:
         return opened.lenses
@@ -172,7 +172,7 @@ def lenses_to_read(
 
 
 def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]:
-    """Yield what to say of kinds that were asked for, and of which there is no lens for the model."""
+    """Yield a remark for each requested kind of which there is no lens for the model."""
     shown = " and ".join(lens.kind for lens in opened.lenses if lens.kind in (kinds or ()))
     for kind in kinds or ():
         if opened.lens(kind) is None:
@@ -180,12 +180,12 @@ def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]
 
 
 def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = None) -> Source:
-    """Return where numbers come from.
+    """Return the source of the numbers of a readout.
 
     Args:
-        opened: the model they were read from.
-        lenses: through which.
-        reading: how a prompt was read; None where that is as by default.
+        opened: the model that was read.
+        lenses: the lenses of the readout.
+        reading: the options for reading the prompt; None for the defaults.
     """
     import torch
     import transformers
@@ -215,9 +215,9 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
 
 
 def lens_to_name(opened: Opened) -> Path | None:
-    """The file of the fitted lens in use, to be named in a command; None if it is opened unnamed.
+    """Return the file of the fitted lens in use, for a command to name; None if it is opened unnamed.
 
-    That is the bundled model's own lens, as long as no other was fitted for it.
+    The bundled model's lens is opened unnamed, as long as no other was fitted for that model.
     """
     from lenstui.lens.catalog import newest_fitting
 
@@ -228,7 +228,7 @@ def lens_to_name(opened: Opened) -> Path | None:
 
 
 def _last_model(start: Start) -> Choice | None:
-    """The model of the last session, if it is on this machine and not the one that is opened anyway."""
+    """Return the model of the last session, if it is on this machine and is not opened anyway."""
     from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL, Choice, find_local
 
     if start.again is None or start.again.model in {BUNDLED_MODEL, DEFAULT_MODEL}:
@@ -239,7 +239,7 @@ def _last_model(start: Start) -> Choice | None:
 
 
 def _last_lens(start: Start, model: str, newest: Path | None) -> Path | None:
-    """The lens of the last session, if it is still there and no other was made since."""
+    """Return the lens of the last session, if it still exists and no newer one does."""
     again = start.again
     if again is None or again.lens is None or again.model != model or not again.lens.exists():
         return None
@@ -248,6 +248,6 @@ def _last_lens(start: Start, model: str, newest: Path | None) -> Path | None:
 
 
 def _bundled_lens(folder: Path) -> Path | None:
-    """The lens that the bundled model brings."""
+    """Return the lens file of the bundled model; None for any other model."""
     lens = folder / BUNDLED_LENS
     return lens if folder == bundled_model() and lens.is_file() else None

@@ -1,4 +1,4 @@
-"""What a side is, in plain values, for whoever describes it."""
+"""Descriptions of sides, in plain values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class SideFacts:
     """A side as the screen describes it.
 
     Attributes:
-        model: its name.
-        revision: of the hub, where one was named.
-        dtype: of its weights.
-        vocabulary: how many logits it gives.
-        kind: of lens that it is read through.
-        lens: name of that lens, where it has one.
+        model: the name of the model.
+        revision: the hub revision, where one was named.
+        dtype: the dtype of the weights.
+        vocabulary: the number of logits of the model.
+        kind: the kind of lens that the side is read through.
+        lens: the name of that lens, where it has one.
         has_lens: whether there is a lens of that kind.
         is_fitted: whether that lens was fitted to the model.
         prompt: the prompt that it alone reads; None where it reads the one that is typed.
@@ -38,10 +38,10 @@ class SideFacts:
 
 
 def are_of_one_model(sides: Sequence[SideFacts]) -> bool:
-    """Return whether sides are of the same model in memory."""
+    """Return whether all sides are of the same model in memory."""
     return len({side.model_number for side in sides}) < 2
 
 
 def are_of_one_prompt(sides: Sequence[SideFacts]) -> bool:
-    """Return whether sides are lenses of one model on one prompt, so that all may stand in one file."""
+    """Return whether all sides are lenses of one model on the typed prompt, so that one file can hold all."""
     return are_of_one_model(sides) and all(side.prompt is None for side in sides)

@@ -1,4 +1,4 @@
-"""The sides read: their prompts, column by column beside each other, and the cells of all of them."""
+"""Readouts of sides: their prompts, aligned column by column, and their cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lenstui.model.tokens import Prompt
 
 Lenses = Sequence["Lens | None"]
-"""What each side is read through; None passes a side over."""
+"""The lens of each side; None for a side that is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class SideTile:
     """All rows of the columns `start … stop - 1` on screen, of one or several sides.
 
     Attributes:
-        start: first column.
+        start: the first column.
         stop: one past the last column.
         sides: cells by the place of the side.
-        left_over: as a `Tile`'s.
+        left_over: the `left_over` of the `Tile` that the cells are from.
     """
 
     start: int
@@ -40,19 +40,19 @@ class SideTile:
 
     @property
     def tokens(self) -> set[int]:
-        """Every token in it."""
+        """The ids of all tokens in the cells."""
         return {int(token) for cells in self.sides.values() for token in cells.top_ids.flat if token >= 0}
 
 
 @dataclass(frozen=True, slots=True)
 class SideReading:
-    """How every side is read.
+    """The prompt and options with which all sides are read.
 
     Attributes:
-        text: the prompt that is typed.
+        text: the typed prompt.
         reading: rows, final norm, BOS, chat, sublayers.
-        tail: token ids behind those of the text.
-        top_k: how many of the likeliest tokens each cell keeps.
+        tail: token ids to append to those of the text.
+        top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose numbers each cell keeps.
     """
 
@@ -64,10 +64,10 @@ class SideReading:
 
 
 def side_prompts(sides: Sides, asked: SideReading) -> tuple[Prompt, ...]:
-    """Return what each side reads.
+    """Return the prompt of each side.
 
     Raises:
-        LensError: if it cannot be read, or not by all models alike.
+        LensError: if a prompt cannot be read, or the models do not read the typed one in the same tokens.
     """
     from lenstui.opening.agreement import shared_prompt
 
@@ -85,7 +85,7 @@ def side_prompts(sides: Sides, asked: SideReading) -> tuple[Prompt, ...]:
 
 
 def side_gaps(sides: Sides, prompts: Sequence[Prompt]) -> tuple[range, ...]:
-    """Return the columns on screen in which each side has no token."""
+    """Return, for each side, the columns on screen in which it has no token."""
     if all(side.text is None for side in sides.sides):
         return (NO_GAP,) * len(sides.sides)
     return gaps(*(prompt.ids for prompt in prompts))
@@ -100,15 +100,15 @@ def side_tiles(
     first: range | None = None,
     columns: range | None = None,
 ) -> Iterator[SideTile]:
-    """Read what is on all sides. Those of one model and prompt are read in one pass of the model.
+    """Read all sides, those of one model and prompt in one pass of the model.
 
     Args:
-        sides: what is on screen.
-        asked: how they are read.
+        sides: the sides.
+        asked: the prompt and options.
         prompts: from `side_prompts`.
-        lenses: of each side.
-        first: the columns on screen, as `read_tiles` takes them.
-        columns: a run of them, to read no others.
+        lenses: the lens of each side.
+        first: the columns on screen, as in `read_tiles`.
+        columns: a run of columns on screen, to read no others.
     """
     spaces = side_gaps(sides, prompts)
 
@@ -141,7 +141,7 @@ def _tiles(
     first: range | None,
     columns: range | None,
 ) -> Iterator[SideTile]:
-    """Tiles of sides that share a model and a prompt, by the lens of each, where they are on screen."""
+    """Yield tiles in columns on screen, of sides that share a model and a prompt."""
     from lenstui.readout.tiles import read_tiles
 
     reading = asked.reading
@@ -165,15 +165,17 @@ def _tiles(
 def side_rankings(
     sides: Sides, asked: SideReading, row: Row, column: int, lenses: Lenses, *, count: int
 ) -> Mapping[int, Ranking]:
-    """Return the likeliest tokens of one cell by side; none where its lens does not read that cell.
+    """Return the likeliest tokens of one cell by the place of the side.
+
+    Sides without a lens, a token in that column, or a number for that row are left out.
 
     Args:
-        sides: what is on screen.
-        asked: how they are read.
-        row: which row.
-        column: on screen.
-        lenses: of each side.
-        count: how many tokens.
+        sides: the sides.
+        asked: the prompt and options.
+        row: the row of the cell.
+        column: the column on screen.
+        lenses: the lens of each side.
+        count: the number of tokens.
     """
     from lenstui.lens.lens import lens_keys
     from lenstui.readout.ranking import rank_cell
@@ -192,5 +194,5 @@ def side_rankings(
 
 
 def _of_prompt(columns: range | None, gap: range) -> range | None:
-    """Columns on screen as those of a prompt with a gap."""
+    """Return columns on screen as columns of a prompt with a gap."""
     return None if columns is None else range(in_prompt(columns.start, gap), in_prompt(columns.stop, gap))

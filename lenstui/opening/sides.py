@@ -1,4 +1,4 @@
-"""Sides: what the panes show, each a model, a prompt and a lens, in order, with one cursor."""
+"""Sides: the contents of panes, each a model, a prompt and a lens, in order, with one cursor."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """What one pane shows.
+    """The model, the prompt and the lens of one pane.
 
     Attributes:
         opened: the model, with the lenses that are in use for this side.
-        kind: of the lens that it is read through.
-        text: a prompt that this side alone reads; None for the one that is typed.
+        kind: the kind of lens that it is read through.
+        text: a prompt that this side alone reads; None for the typed one.
     """
 
     opened: Opened
@@ -52,10 +52,10 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """Some sides in order. The first is of the open model; it reads the prompt that is typed.
+    """An ordered group of sides. The first has the open model, and reads the typed prompt.
 
     Attributes:
-        sides: at least one, at most `MOST_SIDES`.
+        sides: the sides, at least one, at most `MOST_SIDES`.
     """
 
     sides: tuple[Side, ...]
@@ -67,7 +67,7 @@ class Sides:
 
     @property
     def first(self) -> Side:
-        """The first one."""
+        """The first side."""
         return self.sides[0]
 
     @property
@@ -76,12 +76,12 @@ class Sides:
         return self.first.opened
 
     def is_own(self, side: Side) -> bool:
-        """Return whether a side is of the open model, the prompt that is typed, and a lens in use."""
+        """Return whether a side shows the open model, the typed prompt, and a lens in use."""
         return side.opened is self.opened and side.text is None
 
     @property
     def are_own(self) -> bool:
-        """Whether all are: they are the lenses of one model on one prompt."""
+        """Whether all sides show the open model, the typed prompt, and a lens in use."""
         return all(map(self.is_own, self.sides))
 
     @property
@@ -91,24 +91,24 @@ class Sides:
 
     @property
     def context(self) -> int | None:
-        """The most columns that all can read, or None."""
+        """The most columns that all models can read, or None where none has a limit."""
         return min((model.context for model in self.models if model.context is not None), default=None)
 
     @property
     def vocabulary(self) -> int:
-        """Ids below it are tokens of all models."""
+        """The number of token ids that all models have in common."""
         return min(model.vocabulary for model in self.models)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What has to be said of the models and lenses beside the open one."""
+        """Remarks on the models and lenses beside the open model, for the user."""
         said = {*(side.opened.reason for side in self.sides), *self.opened.remarks}
         others = dict.fromkeys(remark for side in self.sides for remark in side.opened.remarks)
         return tuple(remark for remark in others if remark not in said)
 
     @property
     def facts(self) -> tuple[SideFacts, ...]:
-        """The sides as the screen describes them."""
+        """Descriptions of the sides, for the screen."""
         numbers = {id(model): number for number, model in enumerate(self.models)}
         return tuple(
             SideFacts(
@@ -130,13 +130,13 @@ class Sides:
     # ── other sides ──────────────────────────────────────────────────────────────────────────────────────
 
     def with_model(self, place: int, opened: Opened) -> Sides:
-        """Return these with another model on a side, read through the first side's kind of lens.
+        """Return the sides with another model on one of them, read through the first side's kind of lens.
 
-        The first side is the open model: in its place the second one gets the other model. Where the other
+        The first side keeps the open model: in its place the second one gets the other model. Where the other
         model has no lens of that kind, both are read through the logit lens.
 
         Raises:
-            LensError: if the models cannot be read side by side; it names both.
+            LensError: if the models cannot be read side by side; the message names both.
         """
         from lenstui.opening.agreement import check_agreement
 
@@ -146,9 +146,9 @@ class Sides:
         return self._with(place, first, Side(opened, first.kind))
 
     def with_prompt(self, place: int, text: str) -> Sides:
-        """Return these with a second prompt on a side, read by the model and the lens that are there.
+        """Return the sides with a second prompt on one of them, read by that side's model and lens.
 
-        Where all sides were of one prompt, the first one is read through that lens too.
+        Where all sides showed one prompt, the first one is read through that lens too.
         """
         before = self.sides[max(place, 1)] if len(self.sides) > 1 else Side(self.opened, first_kinds()[1])
         side = replace(before, kind=before.kind if before.lens is not None else LOGIT, text=text)
@@ -156,7 +156,7 @@ class Sides:
         return self._with(place, first, side)
 
     def with_lens(self, place: int, lens: Lens, warning: str | None) -> Sides:
-        """Return these with another lens of the open model on a side, beside the one of its kind in use."""
+        """Return the sides with another lens of the open model on one of them, beside the one in use."""
         first = replace(self.first, kind=lens.kind)
         return self._with(place, first, Side(self.opened.using(lens, warning), lens.kind))
 
@@ -166,10 +166,10 @@ class Sides:
         return Sides((first, *rest))
 
     def with_next_lens(self, place: int) -> Sides:
-        """Return these with the next kind of lens on a side, that no other side shows.
+        """Return the sides with the next kind of lens on one of them, that no other side shows.
 
         Raises:
-            LensError: if there is none, and why.
+            LensError: if there is none; the message says why.
         """
         side = self.sides[place]
         kinds = [kind.key for kind in lens_kinds()]
@@ -185,7 +185,7 @@ class Sides:
         raise LensError("Every lens of this model is on screen.")
 
     def with_one_more(self) -> Sides:
-        """Return these and one more: a lens of the open model that no side shows, else as the last one.
+        """Return the sides and one more: a lens of the open model that no side shows, else the last again.
 
         Raises:
             LensError: if there are as many as there may be, or a side has no lens to show anything by.
@@ -202,10 +202,10 @@ class Sides:
         return Sides((*self.sides, self.sides[-1]))
 
     def without(self, place: int) -> Sides:
-        """Return these less one; where that leaves the open model alone, its own lenses.
+        """Return the sides less one; the initial sides where that leaves the open model alone.
 
         Raises:
-            LensError: if it has to stay.
+            LensError: if the side has to stay.
         """
         if len(self.sides) == 1:
             raise LensError(ONE_STAYS)
@@ -217,22 +217,22 @@ class Sides:
         return Sides.of(self.opened) if left.are_own and not self.are_own else left
 
     def using(self, opened: Opened) -> Sides:
-        """Return the same sides after the open model has got another lens in use."""
+        """Return the sides with the open model's new lenses in use, where they showed the former ones."""
         before = self.opened
         return Sides(
             tuple(replace(side, opened=opened) if side.opened is before else side for side in self.sides)
         )
 
     def of_another(self, opened: Opened) -> tuple[Sides, list[str]]:
-        """Return the same sides as far as they agree with another open model, and what became of others.
+        """Return the sides that agree with another open model, and remarks on those that are dropped.
 
-        A lens that was compared is of the model before, and goes with it.
+        A lens of the former model that was beside its own is dropped with it.
         """
         from lenstui.opening.agreement import check_agreement
 
         kept, remarks = [], []
         for side in self.sides:
-            if side.opened is self.opened:  # of another prompt too
+            if side.opened is self.opened:  # also where the side has its own prompt
                 kept.append(replace(side, opened=opened))
             elif side.model is self.first.model:
                 remarks.append("The lens that was beside is of the model before: it is taken away.")

@@ -1,4 +1,4 @@
-"""Where the numbers of a readout come from."""
+"""The source of a readout's numbers: model, lenses, options and versions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _OF_A_FIT = ("method", "preset", "steps", "tokens", "seed", "data", "held_out_kl
 
 @dataclass(frozen=True, slots=True)
 class LensSource:
-    """Which fitted lens numbers were read through.
+    """A fitted lens that numbers were read through.
 
     Attributes:
-        key: what the readout calls it.
-        kind: of lens.
-        name: what to call it.
-        file: name of its file; None where it is in none.
-        card: what it was fitted on, as plain values.
+        key: the lens's key in the readout.
+        kind: the kind of lens.
+        name: the lens's name.
+        file: the name of its file; None where it has none.
+        card: the metadata of its fit, as plain values.
     """
 
     key: str
@@ -41,19 +41,19 @@ class LensSource:
 
     @classmethod
     def of(cls, key: str, lens: Lens) -> LensSource:
-        """Return what there is to say of a lens, under its key in a readout."""
+        """Return the source of a lens, under its key in a readout."""
         said = {"model": lens.config.get("base_model_name_or_path")}
         said |= {name: _without_nan(lens.fit[name]) for name in _OF_A_FIT if name in lens.fit}
         return cls(key, lens.kind, lens.name, None if lens.file is None else lens.file.name, said)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """It as plain values by name."""
+        """The lens's kind, name, file and card, as plain values by name."""
         return {"kind": self.kind, "name": self.name, "file": self.file, "card": dict(self.card)}
 
 
 def _without_nan(value: Any) -> Any:
-    """A plain value, null where a number is not finite: JSON knows no other."""
+    """Return a plain value with None for numbers that are not finite, which JSON does not have."""
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
@@ -61,18 +61,18 @@ def _without_nan(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What has to be said with a readout, so that it can be trusted and made again.
+    """The facts that a readout needs so that it can be trusted and repeated.
 
     Attributes:
-        model: what the user called it: a hub id, a folder, or the bundled model.
-        revision: the hub revision that was asked for, if any.
-        dtype: of the weights, as PyTorch calls it.
+        model: the name that the user gave: a hub id, a folder, or the bundled model.
+        revision: the hub revision that the user named, if any.
+        dtype: PyTorch's name of the weights' dtype.
         wiring: the worst difference that each wiring check found, all of them passed.
-        device: where it ran.
-        versions: of torch and transformers, by name.
-        final_norm: whether the logit lens applied the model's final norm, as it is defined to.
+        device: the device that the model ran on.
+        versions: the versions of torch and transformers, by name.
+        final_norm: whether the logit lens applied the model's final norm, as by definition.
         chat: whether the prompt was put into the tokenizer's chat template.
-        sublayers: whether there are rows of what attention and MLP add.
+        sublayers: whether there are sublayer rows.
         lenses: the fitted lenses that were read.
         kinds: of all lenses that were read, in their order.
     """
@@ -91,7 +91,7 @@ class Source:
 
     @property
     def lens(self) -> str | None:
-        """File name of the tuned lens that was read, or None."""
+        """The file name of the tuned lens that was read, or None."""
         return next((each.file for each in self.lenses if each.kind == TUNED), None)
 
     @property
@@ -102,7 +102,7 @@ class Source:
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
-    """The source of a readout and its prompt, as plain values by name."""
+    """Return the source of a readout and its prompt, as plain values by name."""
     return source_facts(source) | {
         "prompt": prompt.text,
         "dropped": prompt.dropped,
@@ -111,7 +111,7 @@ def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
 
 
 def source_facts(source: Source) -> dict[str, Any]:
-    """The source alone."""
+    """Return the source of a readout without its prompt, as plain values by name."""
     return {
         "lenstui": __version__,
         "model": source.model,
@@ -128,11 +128,11 @@ def source_facts(source: Source) -> dict[str, Any]:
 
 
 def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
-    """What the numbers in the rows of attention and MLP are, and how far they add up to the final logits.
+    """Return a sentence on the numbers in sublayer rows, and how far they add up to the final logits.
 
     Args:
-        source: of the readout.
-        left_over: what they leave over in each column, nats, `[cols]`, where that is known.
+        source: the source of the readout.
+        left_over: the `left_over` of the readout, nats, `[cols]`, or None.
     """
     scale = ", at the scale that the final norm has in the last row" if source.final_norm else ""
     text = f"k.attn, k.mlp: the logits that attention and MLP of block k add{scale}"
@@ -142,5 +142,5 @@ def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
 
 
 def versions_text(source: Source) -> str:
-    """What made a readout: `lenstui 0.1.0, torch 2.8.0`."""
+    """Return the versions behind a readout: `lenstui 0.1.0, torch 2.8.0`."""
     return ", ".join(f"{name} {version}" for name, version in (("lenstui", __version__), *source.versions))

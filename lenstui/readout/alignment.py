@@ -1,7 +1,7 @@
-"""Prompts side by side, column by column: what they begin and end with alike stands in the same columns.
+"""Alignment of prompts side by side: their common beginnings and ends stand in the same columns.
 
-A shorter one has a gap, columns without a token, before what both end with; and that is one token at the
-least, for there the model speaks.
+A shorter prompt has a gap, columns without a token, before the common end. That end counts as at least one
+token, since the last column is where the model's continuation is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _Item = TypeVar("_Item")
 
 
 def gaps(*prompts: Sequence[int]) -> tuple[range, ...]:
-    """Return the columns on screen in which each prompt, of token ids, has none; the longest has them all."""
+    """Return, for each prompt of token ids, the columns on screen in which it has no token.
+
+    The longest prompt has no gap.
+    """
     longest = max(prompts, key=len)
     return tuple(_gap(prompt, longest) for prompt in prompts)
 
@@ -38,17 +41,17 @@ def _same(pair: tuple[int, int]) -> bool:
 
 
 def spread(items: Sequence[_Item], gap: range, nothing: _Item) -> tuple[_Item, ...]:
-    """What a prompt has by column, as it is on screen: with nothing in the gap."""
+    """Return a prompt's items by column on screen, with `nothing` in the columns of the gap."""
     return (*items[: gap.start], *(nothing for _ in gap), *items[gap.start :])
 
 
 def in_prompt(column: int, gap: range) -> int:
-    """A column on screen as one of the prompt; one in the gap as the first behind it."""
+    """Return a prompt's column from one on screen; for a column in the gap, the first one behind it."""
     return column - len(range(gap.start, min(max(column, gap.start), gap.stop)))
 
 
 def on_screen(tile: Tile, gap: range) -> Iterator[Tile]:
-    """A tile of the prompt where it is on screen: in two parts where the gap is within it."""
+    """Yield a prompt's tile in columns on screen, in two parts where the gap is within it."""
     for start, stop in ((tile.start, min(tile.stop, gap.start)), (max(tile.start, gap.start), tile.stop)):
         if start < stop:
             columns = range(start - tile.start, stop - tile.start)

@@ -13,9 +13,9 @@ from lenstui.model.rows import Row, is_whole_stream, stream_places
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
-# What stands for a token id or a rank that is not there. Both are negative, as no id and no rank is.
-NOT_READ = -1  # nothing is read, or there is nothing to read
-NOT_A_NUMBER = -2  # it is read, and what it was read from is not finite
+# Markers for a missing token id or rank, which are never negative themselves.
+NOT_READ = -1  # the lens does not read the row, or there is no token
+NOT_A_NUMBER = -2  # the cell's logits are not finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +23,28 @@ class Cells:
     """The cells of one lens, for every row and a run of columns.
 
     Ranks count the tokens with a strictly greater logit (0 = first). Among equal logits the lowest id comes
-    first. A number that is not there is NaN, a token or a rank that is not there is negative:
+    first. A missing number is NaN, a missing token or rank is negative:
 
-    - Where a lens does not read a row, its cells are NaN and `NOT_READ` (-1) throughout.
-    - A cell is not a number where its logits have a NaN or +inf among them, or nothing but -inf: it is NaN
-      and `NOT_A_NUMBER` (-2) throughout. Some logits of -inf are fine: a head may forbid tokens.
+    - In a row that the lens does not read, all cells are NaN and `NOT_READ` (-1).
+    - A cell is not a number where its logits include a NaN or +inf, or are all -inf: it is NaN and
+    `NOT_A_NUMBER` (-2) throughout. Some logits may be -inf: a head may forbid tokens.
     - A column whose last row is not a number has no final distribution: `kl` and `js` are NaN and
-      `final_rank` is -2 in all of its rows. What else the cells below have stays.
+    `final_rank` is -2 in all of its rows. The other numbers of its cells are kept.
 
     Attributes:
         top_ids: the k likeliest tokens, best first, `[rows, cols, k]`.
         top_logits: their logits, `[rows, cols, k]`.
         top_probs: their probabilities, `[rows, cols, k]`.
-        entropy: of the lens's distribution, nats, `[rows, cols]`.
+        entropy: the entropy of the lens's distribution, nats, `[rows, cols]`.
         kl: KL(final ‖ lens), nats, `[rows, cols]`.
-        js: Jensen-Shannon divergence of the lens's distribution and the final one, 0 to ln 2 nats,
+        js: the Jensen-Shannon divergence of the lens's distribution and the final one, 0 to ln 2 nats,
             `[rows, cols]`.
-        final_rank: rank of the final distribution's top-1 token, `[rows, cols]`.
-        next_logprob: log-probability of the token that really comes next, `[rows, cols]`; NaN in the
-            prompt's last column.
-        next_rank: its rank, `[rows, cols]`; -1 in the prompt's last column.
-        pin_logits: logits of the pinned tokens, `[rows, cols, pins]`; -inf of one that the head forbids.
-        pin_logprobs: their log-probabilities, `[rows, cols, pins]`; likewise.
+        final_rank: the rank of the final distribution's top-1 token, `[rows, cols]`.
+        next_logprob: the log-probability of the prompt's next token, `[rows, cols]`; NaN in the last column.
+        next_rank: the rank of the prompt's next token, `[rows, cols]`; -1 in the last column.
+        pin_logits: the logits of the pinned tokens, `[rows, cols, pins]`; -inf for a token that the head
+            forbids.
+        pin_logprobs: their log-probabilities, `[rows, cols, pins]`; -inf likewise.
         pin_ranks: their ranks, `[rows, cols, pins]`.
     """
 
@@ -63,33 +63,33 @@ class Cells:
 
     @property
     def columns(self) -> int:
-        """How many columns these cells cover."""
+        """The number of columns."""
         return int(self.entropy.shape[1])
 
     @property
     def has_rows(self) -> npt.NDArray[np.bool_]:
-        """Which rows the lens reads, `[rows]`."""
+        """Whether the lens reads each row, `[rows]`."""
         has: npt.NDArray[np.bool_] = np.any(self.top_ids[:, :, 0] != NOT_READ, axis=1)
         return has
 
     @property
     def not_numbers(self) -> npt.NDArray[np.bool_]:
-        """Which cells are not a number, `[rows, cols]`."""
+        """Whether each cell is not a number, `[rows, cols]`."""
         found: npt.NDArray[np.bool_] = np.equal(self.top_ids[:, :, 0], NOT_A_NUMBER)
         return found
 
     def take(self, rows: npt.NDArray[np.bool_] | Sequence[int]) -> Cells:
-        """Some of the rows."""
+        """Return the cells of some of the rows."""
         return Cells(**{f.name: getattr(self, f.name)[rows] for f in fields(Cells)})
 
     def columns_in(self, columns: range) -> Cells:
-        """Some neighbouring columns."""
+        """Return the cells of a run of columns."""
         run = slice(columns.start, columns.stop)
         return Cells(**{f.name: getattr(self, f.name)[:, run] for f in fields(Cells)})
 
     @classmethod
     def join(cls, parts: Iterable[Cells]) -> Cells:
-        """One block of cells from neighbouring ones, in column order."""
+        """Return the cells of neighbouring runs of columns as one, in column order."""
         parts = list(parts)
         return cls(
             **{f.name: np.concatenate([getattr(p, f.name) for p in parts], axis=1) for f in fields(cls)}
@@ -98,11 +98,11 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The likeliest tokens of one cell, best first, among equals the lowest id first.
+    """The likeliest tokens of one cell, best first; among equal logits the lowest id comes first.
 
     Attributes:
-        ids: the tokens, `[k]`; none where the cell is not a number.
-        logits: theirs, `[k]`.
+        ids: the token ids, `[k]`; none where the cell is not a number.
+        logits: their logits, `[k]`.
         probs: their probabilities, `[k]`.
     """
 
@@ -112,25 +112,25 @@ class Ranking:
 
     @property
     def ranks(self) -> npt.NDArray[np.intp]:
-        """How many tokens have a strictly greater logit than each, `[k]`."""
+        """The rank of each token: the number of tokens with a strictly greater logit, `[k]`."""
         return np.searchsorted(-self.logits, -self.logits)
 
     @property
     def cumulative(self) -> npt.NDArray[np.float64]:
-        """The probability of each and all before it, `[k]`."""
+        """The cumulative probability of each token and all before it, `[k]`."""
         return np.cumsum(self.probs)
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """All rows of the columns `start … stop - 1`, for every lens that was read.
+    """All rows of the columns `start … stop - 1`, for every lens of the readout.
 
     Attributes:
-        start: first column.
+        start: the first column.
         stop: one past the last column.
         lenses: cells by lens, under the keys of `lens_keys`: `"logit"`, `"tuned"`, …
-        left_over: what the parts of the blocks, the embedding and the biases leave over of the final logits,
-            the largest over the vocabulary, nats, `[cols]`; None without rows of sublayers.
+        left_over: the part of the final logits that the blocks' parts, the embedding and the biases do not
+            account for, the largest over the vocabulary, nats, `[cols]`; None without sublayer rows.
     """
 
     start: int
@@ -146,12 +146,12 @@ class Tile:
 
 
 def row_labels(num_blocks: int) -> tuple[str, ...]:
-    """Labels of the residual stream's rows: `emb`, then `k` for what block `k` hands on."""
+    """Return the labels of the residual stream's rows: `emb`, then `k` for the output of block `k`."""
     return tuple(Row(h).label for h in range(num_blocks + 1))
 
 
 def agreement(top1: IntArray) -> FloatArray:
-    """1 where the top-1 token is the last row's, else 0; NaN where either is not there.
+    """Return 1 where the top-1 token is the last row's, 0 where it is not, NaN where either is missing.
 
     Args:
         top1: top-1 tokens, `[rows, cols]`.
@@ -161,17 +161,19 @@ def agreement(top1: IntArray) -> FloatArray:
 
 
 def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) -> IntArray:
-    """Per column, the first row from which the top-1 token equals the last row's in every later row too.
+    """Return each column's first row from which on the top-1 token stays that of the last row.
 
-    That is known only where all rows of the residual stream are read: the top-1 may differ in another.
+    The row is known only where all rows of the residual stream are read, as the top-1 may differ in a row
+    between.
 
     Args:
         top1: top-1 tokens, `[rows, cols]`.
-        labels: of the rows; those of sublayers do not count. None for all rows of the stream and no others.
+        labels: the labels of the rows, of which sublayer rows do not count; None if the rows are exactly
+            those of the stream.
 
     Returns:
         Row indices, `[cols]`; -1 throughout where a row of the stream is missing, and in columns whose last
-        row has no top-1. A row below that has none does not agree.
+            row has no top-1. A lower row without a top-1 counts as different.
     """
     if labels is not None and not is_whole_stream(labels):
         return np.full(top1.shape[1], -1, np.int32)
@@ -184,11 +186,11 @@ def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) ->
 
 
 def first_rows(top1: IntArray, tokens: Collection[int]) -> IntArray:
-    """Per column, the first row whose top-1 token is one of `tokens`.
+    """Return each column's first row whose top-1 token is one of `tokens`.
 
     Args:
         top1: top-1 tokens, `[rows, cols]`.
-        tokens: the ones that are looked for.
+        tokens: the token ids to look for.
 
     Returns:
         Row indices, -1 where there is no such row, `[cols]`.

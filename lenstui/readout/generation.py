@@ -1,4 +1,4 @@
-"""Say more: tokens one after the other, by the model or by a lens at one of its rows."""
+"""Continuation of a prompt token by token, by the model or by a lens at one of its rows."""
 
 from __future__ import annotations
 
@@ -27,27 +27,29 @@ def generate(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Tokens that follow a prompt, one by one.
+    """Generate the tokens that follow a prompt, one by one.
 
-    At a row below the last it is what the model would say if it stopped there: each token is chosen from that
-    row's distribution, appended, and read by the whole model again.
+    At a row below the last they are what the model would say if it stopped there: each token is chosen from
+    that row's distribution, appended, and read by the whole model again.
 
     Args:
         model: from `load`.
         ids: the prompt's token ids, one per column.
-        count: how many tokens at most; fewer where the text ends or the context is full.
-        row: index of the row that speaks, 0 for `emb`; None for the last, which is the model itself.
+        count: the most tokens to generate; fewer where the text ends or the context is full.
+        row: the index of the row to choose tokens at, 0 for `emb`; None for the last, which is the model
+            itself.
         lens: the lens to read that row with; None for the logit lens.
-        final_norm: False has the logit lens pass over the final norm, but for the last row.
-        temperature: 0 takes the likeliest token, 1 draws from the distribution as it is.
-        seed: of the draws.
+        final_norm: False leaves out the logit lens's final norm, except in the last row.
+        temperature: 0 takes the likeliest token, 1 draws from the unchanged distribution.
+        seed: the seed of the draws.
 
     Yields:
         Token ids. The one that ends the text is the last.
 
     Raises:
-        LensError: for a row that there is not, a lens for another model, a negative temperature, a token that
-            the model does not have, or logits that are not finite: no token follows from them.
+        LensError: if there is no such row, the lens is for another model, the temperature is negative, the
+            model does not have one of the tokens, or logits are not finite, so that no token follows from
+            them.
     """
     last = model.num_blocks
     row = last if row is None else row
@@ -76,8 +78,8 @@ def generate(
 
 
 def _chosen(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
-    """The likeliest token of `logits` `[vocabulary]`, the lowest id among equals, or one that is drawn."""
+    """Return the likeliest token of `logits` `[vocabulary]`, the lowest id among equals, or draw one."""
     if not temperature:
         return int(logits.argmax())
-    probs = (logits / temperature).softmax(-1).cpu()  # on the CPU a seed means the same everywhere
+    probs = (logits / temperature).softmax(-1).cpu()  # on the CPU a seed gives the same draws everywhere
     return int(torch.multinomial(probs, 1, generator=generator))

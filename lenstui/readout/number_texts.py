@@ -8,7 +8,7 @@ from lenstui.support.fixed_text import NONE, fixed_text
 
 
 def probability_text(number: float) -> str:
-    """A probability in at most five characters: `31%`, `0.4%`, `<0.1%`; `–` where there is none."""
+    """Return a probability in at most five characters: `31%`, `0.4%`, `<0.1%`; `–` for NaN."""
     if math.isnan(number):
         return NONE
     percent = 100 * number
@@ -18,9 +18,9 @@ def probability_text(number: float) -> str:
 
 
 def nats_text(number: float) -> str:
-    """Nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`; `-0.00` is just below 0.
+    """Return nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`.
 
-    `-∞` is the log-probability of a token that the head forbids, `–` a number that there is not.
+    `-0.00` is just below 0, `-∞` the log-probability of a token that the head forbids, `–` NaN.
     """
     if not math.isfinite(number):
         return fixed_text(number, 0)
@@ -31,7 +31,7 @@ def nats_text(number: float) -> str:
 
 
 def rank_text(number: float) -> str:
-    """A rank in at most four characters: `0`, `12`, `3.4k`, `34k`; `–` for NaN or a negative number: none."""
+    """Return a rank in at most four characters: `0`, `12`, `3.4k`, `34k`; `–` for NaN or a negative one."""
     if math.isnan(number) or number < 0:
         return NONE
     for limit, divisor, suffix in ((999.5, 1, ""), (999.5e3, 1e3, "k"), (math.inf, 1e6, "M")):
@@ -42,20 +42,20 @@ def rank_text(number: float) -> str:
 
 
 def agreement_text(number: float) -> str:
-    """Whether, in a word."""
+    """Return `yes` for 1, `no` for 0, `–` for NaN."""
     return NONE if math.isnan(number) else "yes" if number else "no"
 
 
 def logprob_text(number: float) -> str:
-    """A log-probability with two decimals, where there is room for them: `-10.84`."""
+    """Return a log-probability with two decimals: `-10.84`."""
     return fixed_text(number, 2)
 
 
 def percent_error_text(error: float) -> str:
-    """The standard error of a mean probability, in percent without the sign: `1.3`, `<0.1`, `0`."""
+    """Return the standard error of a mean probability, in percent without the sign: `1.3`, `<0.1`, `0`."""
     return f"{100 * error:.1f}" if error >= 0.0005 else "<0.1" if error else "0"
 
 
 def nats_error_text(error: float) -> str:
-    """The standard error of a mean in nats: `0.12`, `<0.01`, `0`."""
+    """Return the standard error of a mean in nats: `0.12`, `<0.01`, `0`."""
     return f"{error:.2f}" if error >= 0.005 else "<0.01" if error else "0"

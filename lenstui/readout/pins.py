@@ -15,7 +15,7 @@ from lenstui.support.errors import LensError
 
 MOST_PINS = 8  # tokens that may be pinned
 _NUMBER = re.compile(r"\[id (\d{1,9})\]", re.ASCII)
-_CLOSING = frozenset(".,;:!?…)]}%")  # what stands right behind a word
+_CLOSING = frozenset(".,;:!?…)]}%")  # punctuation directly after a word
 _UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones
 _PIECES = 12  # in a message
 
@@ -25,9 +25,9 @@ class Pin:
     """A pinned token.
 
     Attributes:
-        word: what the user typed.
-        id: the token.
-        whole: whether the token is that word; else it is the first of those that the word is cut into.
+        word: the word as typed.
+        id: the token id.
+        whole: True if the token is the whole word, False if it is the first of several tokens of the word.
     """
 
     word: str
@@ -38,24 +38,24 @@ class Pin:
 def find_pins(
     tokenizer: Any, texts: TokenTexts, words: Iterable[str], *, prompt: str, vocabulary: int
 ) -> tuple[Pin, ...]:
-    """The tokens that `words` mean, each once, in the order of the words.
+    """Return the tokens that `words` mean, each once, in the order of the words.
 
-    A word means every token that is the word, with or without a space before it; one that is typed with its
-    space means that alone. Failing these, it means the token that is displayed so (`·sky`, `⏎`) or has that
-    number (`[id 278]`). Failing that too, it means the first token of the word where it follows the prompt,
-    with a space between the two where one belongs.
+    A word means every token that is the word, with or without a space before it; a word typed with a leading
+    space means only the token with the space. Failing these, it means the token with that display text
+    (`·sky`, `⏎`) or number (`[id 278]`). Failing that too, it means the first token of the word after the
+    prompt, with a space between the two where one belongs.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        texts: display text of its tokens.
-        words: none of them empty.
+        texts: display texts of its tokens.
+        words: the words, none of them empty.
         prompt: the text that is read.
-        vocabulary: how many logits the model gives: no other token can be read.
+        vocabulary: the number of logits of the model; tokens beyond it have no logit.
 
     Raises:
-        LensError: for a word that no such token begins, or a mere space.
+        LensError: if no such token begins a word, or a word is only a space.
     """
-    words = tuple(words)  # gone through more than once
+    words = tuple(words)  # iterated more than once
     by_surface = {
         form: [token for token in texts.tokens_of(form) if token < vocabulary]
         for word in words
@@ -81,37 +81,37 @@ def find_pins(
 def find_target(
     tokenizer: Any, texts: TokenTexts, word: str, *, prompt: str, vocabulary: int, exact: bool = False
 ) -> Pin:
-    """The one token of those that `word` means whose probability says how near a prompt is to it.
+    """Return the one token whose probability measures how likely a word is after a prompt.
 
-    It is the word as it follows the prompt: behind a space where one belongs. Where that is no token it is
-    the first of those that it is cut into. Of several tokens that are the same text it is the one that the
+    The token is the word as it follows the prompt: behind a space where one belongs. Where no single token is
+    that, it is the first token of the word. Of several tokens with the same text it is the one that the
     tokenizer would use.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        texts: display text of its tokens.
-        word: not empty.
-        prompt: the text that it follows.
-        vocabulary: how many logits the model gives.
-        exact: take the word as it is written: no space is put before it.
+        texts: display texts of its tokens.
+        word: the word, not empty.
+        prompt: the text before the word.
+        vocabulary: the number of logits of the model.
+        exact: whether to take the word as written, without putting a space before it.
 
     Raises:
-        LensError: for a word that no token begins, or a mere space.
+        LensError: if no token begins the word, or the word is only a space.
     """
     form = word if exact else _space(prompt, word) + word
     same = [token for token in texts.tokens_of(form) if token < vocabulary]
     if same:
         used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
-        # SentencePiece has its bytes in front of its pieces, and uses them where there is no piece.
+        # SentencePiece's byte tokens come before its pieces, and are used only where there is no piece.
         return Pin(word, next((token for token in used if token in same), same[-1]))
     _check_logit(texts, word, (form, word), vocabulary)
     added = _added(tokenizer, prompt, form)
     if added and not form[0].isspace() and texts.surface(added[0])[:1].isspace():
-        # It has merged with the space that ends the prompt; the model reads that space as a token of its own.
+        # The word merged with the space that ends the prompt, which the model reads as a separate token.
         added = _added(tokenizer, "\n", form)
     token = _first(tokenizer, texts, word, added)
     if word.strip() and not texts.surface(token).strip():
-        # What is read is the next position, where the space comes: the word's letters are for the one after.
+        # The next token is the space: the word's letters come only at the position after it.
         raise LensError(
             f"The tokenizer puts a space of its own before {word.strip()!r} ({_pieces(texts, added)}), and "
             "that comes next: put the space into the prompt, or take targets as they are written."
@@ -124,22 +124,22 @@ def find_target(
 def pins_of(
     texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int, apart: bool = False
 ) -> tuple[Pin, ...]:
-    """Pins of these very tokens, with words by which `find_pins` finds them and no others.
+    """Return pins of exactly these tokens, with words for which `find_pins` finds the same tokens.
 
     Args:
-        texts: display text of the tokens.
-        tokens: each once.
-        vocabulary: how many logits the model gives.
-        apart: give each token a word of its own.
+        texts: display texts of the tokens.
+        tokens: the token ids, each once.
+        vocabulary: the number of logits of the model.
+        apart: whether to give each token a separate word.
     """
     pins: list[Pin] = []
     while len(pins) < len(tokens):
         rest = list(tokens[len(pins) :])
         surface = texts.surface(rest[0])
         word, found = f"[id {rest[0]}]", rest[:1]
-        # Both forms of a word that stand side by side have one word for both.
+        # One word stands for both forms, with and without a space, where they follow each other.
         for candidate in (surface.removeprefix(" "), surface):
-            if candidate and "\0" not in candidate:  # which no command line takes
+            if candidate and "\0" not in candidate:  # no command line takes a zero byte
                 meant = [token for form in _forms(candidate) for token in texts.tokens_of(form)]
                 meant = [token for token in meant if token < vocabulary]
                 if meant and meant == rest[: 1 if apart else len(meant)]:
@@ -150,7 +150,7 @@ def pins_of(
 
 
 def _by_number(word: str, vocabulary: int) -> list[int]:
-    """The token of a number, if the word is one in its brackets."""
+    """Return the token of a number in brackets, `[id 278]`; an empty list for any other word."""
     match = _NUMBER.fullmatch(word)
     if match is None:
         return []
@@ -160,7 +160,7 @@ def _by_number(word: str, vocabulary: int) -> list[int]:
 
 
 def _check_logit(texts: TokenTexts, word: str, forms: Iterable[str], vocabulary: int) -> None:
-    """Raise `LensError` if the tokens that are just this word are all beyond the vocabulary."""
+    """Refuse a word if all tokens that are exactly this word are beyond the vocabulary."""
     tokens = [token for form in forms for token in texts.tokens_of(form)]
     if tokens and min(tokens) >= vocabulary:
         raise _no_logit(word, min(tokens), vocabulary)
@@ -174,7 +174,7 @@ def _no_logit(word: str, token: int, vocabulary: int) -> LensError:
 
 
 def words_first(pins: Iterable[Pin]) -> tuple[Pin, ...]:
-    """The first token of each word, then the second of each that has one, and so on."""
+    """Return the pins reordered: the first token of each word, then the second of each, and so on."""
     seen: Counter[str] = Counter()
     places: list[tuple[int, Pin]] = []
     for pin in pins:
@@ -184,14 +184,14 @@ def words_first(pins: Iterable[Pin]) -> tuple[Pin, ...]:
 
 
 def _forms(word: str) -> tuple[str, ...]:
-    """What a text may hold where the word is meant, the likeliest first."""
+    """Return the word with and without a leading space, the likelier first; as typed if it has one."""
     return (word,) if word[0] == " " else (f" {word}", word)
 
 
 def _by_text(
     wanted: Iterable[str], text_of: Callable[[int], str], vocabulary: int
 ) -> Mapping[str, list[int]]:
-    """The tokens, by what they are as text."""
+    """Return the wanted texts, each with the ids of the tokens that have it."""
     ids: dict[str, list[int]] = {text: [] for text in wanted}
     for token in range(vocabulary):
         if (text := text_of(token)) in ids:
@@ -200,7 +200,7 @@ def _by_text(
 
 
 def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> int:
-    """The first token of `word` where it follows the prompt."""
+    """Return the first token of `word` where it follows the prompt."""
     typed = word.lstrip(" ") or word
     added = _added(tokenizer, prompt, _space(prompt, typed) + typed)
     token = _first(tokenizer, texts, word, added)
@@ -213,7 +213,7 @@ def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> i
 
 
 def _first(tokenizer: Any, texts: TokenTexts, word: str, added: Sequence[int]) -> int:
-    """The first of the tokens that a word is cut into."""
+    """Return the first of the tokens of a word, which must not be the unknown token."""
     lettered = next((token for token in added if texts.surface(token).strip()), None)
     if not added or (lettered is None) != (not word.strip()):
         raise LensError(f"The tokenizer has no token for {word!r}.")
@@ -223,10 +223,10 @@ def _first(tokenizer: Any, texts: TokenTexts, word: str, added: Sequence[int]) -
 
 
 def _space(prompt: str, word: str) -> str:
-    """The space between a prompt and the word that follows it, or nothing where none belongs.
+    """Return the space between a prompt and the word that follows it, or nothing where none belongs.
 
-    There is none behind or before another white space, before closing punctuation, and between characters of
-    scripts that are written without.
+    No space belongs behind or before white space, before closing punctuation, or between characters of
+    scripts that are written without spaces.
     """
     if prompt[-1:].isspace() or word[0].isspace() or _CLOSING.issuperset(word):
         return ""
@@ -234,25 +234,25 @@ def _space(prompt: str, word: str) -> str:
 
 
 def _is_unspaced(character: str) -> bool:
-    """Whether it is of a script that puts no spaces between words: Chinese, Japanese, Thai, …"""
+    """Return whether a character is of a script without spaces between words: Chinese, Japanese, Thai, …"""
     name = unicodedata.name(character, "")
     wide = unicodedata.east_asian_width(character) in {"W", "F"}
     return name.startswith(_UNSPACED) or (wide and not name.startswith("HANGUL"))
 
 
 def _pieces(texts: TokenTexts, tokens: Sequence[int]) -> str:
-    """The tokens that a word is cut into, for a message."""
+    """Return the tokens of a word as text for a message."""
     shown = " ".join(texts[token] for token in tokens[:_PIECES])
     return f"{shown} …" if len(tokens) > _PIECES else shown
 
 
 def _is_unknown(tokenizer: Any, texts: TokenTexts, token: int, word: str) -> bool:
-    """Whether this stands for whatever the tokenizer cannot write, and was not asked for itself."""
+    """Return whether a token is the tokenizer's unknown token, and the word does not spell it."""
     return token == getattr(tokenizer, "unk_token_id", None) and texts.surface(token) not in word
 
 
 def _added(tokenizer: Any, prompt: str, text: str) -> list[int]:
-    """What `text` behind the prompt adds to its tokens, from the first that differs."""
+    """Return the tokens that `text` adds behind the prompt, from the first that differs."""
     before: list[int] = tokenizer(prompt, verbose=False)["input_ids"]
     after: list[int] = tokenizer(prompt + text, verbose=False)["input_ids"]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))

@@ -1,4 +1,4 @@
-"""The likeliest tokens of one cell, as many as one likes."""
+"""The likeliest tokens of one cell, in any number."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def rank_cell(
 ) -> Mapping[str, Ranking]:
     """Return the `count` likeliest tokens of a cell by lens, under the keys of `lens_keys`.
 
-    A lens that does not read that row is left out. There are no tokens in a cell that is not a number.
+    A lens that does not read the row is left out. A cell that is not a number has no tokens.
 
     Args:
         model: from `load`.
         prompt: from `encode`.
-        row: which row.
-        column: index of the column.
-        lens: a lens for this model, beside the logit lens; several for exactly these.
-        count: how many tokens; fewer where the vocabulary is smaller.
-        final_norm: False has the logit lens pass over the final norm, but for the last row.
+        row: the row of the cell.
+        column: the index of the cell's column.
+        lens: a lens for this model, beside the logit lens; a list for exactly its lenses.
+        count: the number of tokens; fewer where the vocabulary is smaller.
+        final_norm: False leaves out the logit lens's final norm, except in the last row.
 
     Raises:
-        LensError: for a lens that does not fit the model, or blocks that cannot be taken apart.
+        LensError: if a lens does not fit the model, or the blocks cannot be taken apart.
     """
     lenses = lenses_for(model, with_logit_lens(lens, final_norm=final_norm))
     streams = Streams.of(model, prompt.ids, lenses, [row])
@@ -56,7 +56,7 @@ def rank_cell(
 
 
 def _ranking(logits: Tensor, count: int) -> Ranking:
-    """Of `[1, vocabulary]`. One cell can afford float64."""
+    """Return the ranking of one cell's logits, `[1, vocabulary]`, with probabilities in float64."""
     top, ids = top_tokens(logits, count if bool(is_number(logits).all()) else 0)
     total = logits.cpu().double().logsumexp(-1)
     top = top[0].float().cpu()

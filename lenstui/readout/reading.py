@@ -1,4 +1,4 @@
-"""How a prompt is read: all that decides about the numbers besides the model, the lens and the text."""
+"""Options for reading a prompt, apart from the model, the lens and the text."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a prompt is read. The defaults are what goes without saying.
+    """Options for reading a prompt.
 
     Attributes:
-        rows: which rows are read.
+        rows: the rows that are read.
         final_norm: whether the logit lens applies the model's final norm.
-        bos: begin with the BOS token or not; None leaves it to the tokenizer.
-        chat: put the prompt into the tokenizer's chat template, as what the user says.
-        sublayers: read what attention and MLP of each block add, too.
+        bos: whether to begin with the BOS token; None leaves it to the tokenizer.
+        chat: whether to put the prompt into the tokenizer's chat template, as the user's message.
+        sublayers: whether to read the additions of each block's attention and MLP, too.
     """
 
     rows: RowChoice = field(default=RowChoice())
@@ -36,7 +36,7 @@ class Reading:
 
     @property
     def mark(self) -> str:
-        """What is not as it goes without saying, for the eye; empty where all is."""
+        """The options that are not the default, as text for the screen; empty where all are."""
         return " · ".join(self._marks())
 
     def _marks(self) -> Iterator[str]:
@@ -54,12 +54,12 @@ class Reading:
     def prompt(
         self, model: Model, text: str, *, tail: Sequence[int] = (), context: int | None = None
     ) -> Prompt:
-        """A text as a model is to read it.
+        """Tokenize a text for a model with these options.
 
         Args:
             model: from `load`.
             text: the prompt.
-            tail: token ids to put behind those of the text.
+            tail: token ids to append to those of the text.
             context: the most columns, where these are fewer than the model's own.
 
         Raises:
@@ -69,11 +69,11 @@ class Reading:
         return encode(model.tokenizer, text, bos=self.bos, chat=self.chat, context=most, tail=tail)
 
     def refused(self, allowed: Allowed, num_blocks: int) -> Mapping[str, str]:
-        """Why a model cannot be read so, by the name of what is in the way.
+        """Return the options that a model does not allow, each with the reason.
 
         Args:
-            allowed: what the model and its tokenizer have.
-            num_blocks: of the model.
+            allowed: the capabilities of the model and its tokenizer.
+            num_blocks: the number of blocks of the model.
         """
         reasons: dict[str, str] = {}
         try:
@@ -91,17 +91,17 @@ class Reading:
         return reasons
 
     def without(self, refused: Mapping[str, str]) -> Reading:
-        """The same, but for what was refused: that goes without saying."""
+        """Return these options with the refused ones set to their defaults."""
         default = Reading()
         return replace(self, **{name: getattr(default, name) for name in refused})
 
     def plain(self) -> dict[str, Any]:
-        """As plain values by name, for a file."""
+        """Return the options as plain values by name, for a file."""
         return {**asdict(self), "rows": self.rows.text}
 
     @classmethod
     def of_plain(cls, found: Mapping[str, object]) -> Reading:
-        """From such values; what is not understood goes without saying."""
+        """Return the options from plain values; those that are not understood keep their defaults."""
         default = cls()
         known: dict[str, Any] = {
             each.name: found[each.name]

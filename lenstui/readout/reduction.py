@@ -1,4 +1,4 @@
-"""From logits to the numbers of cells, one row of a tile at a time, in slices small enough to be fast."""
+"""Reduction of logits to the numbers of cells, a row of a tile at a time, in small, fast slices."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from torch import Tensor
 
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
 
-# A slice stays in a CPU's cache, which is three times as fast.
+# Slices that stay in a CPU's cache are three times as fast.
 _SLICE_BYTES = {"cpu": 3 << 20}
 _SLICE_BYTES_ACCELERATOR = 256 << 20
 _LOWEST = torch.finfo(torch.float32).min
 _SMALLEST = torch.finfo(torch.float32).tiny
-_ENDLESS = 1e20  # nats of KL: no logits but those that forbid a token are so far apart
-DIVERGENCES = ("kl", "js")  # from the final distribution: 0 in the last row, which is that itself
-_AGAINST_FINAL = {*DIVERGENCES, "final_rank"}  # that a column without a final distribution has not
+_ENDLESS = 1e20  # nats of KL: only logits that forbid a token are so far apart
+DIVERGENCES = ("kl", "js")  # from the final distribution, and so 0 in the last row
+_AGAINST_FINAL = {*DIVERGENCES, "final_rank"}  # missing in a column without a final distribution
 _TOP_BLOCK = 64  # logits per block in the first stage of the top-k search
 
 
 @dataclass(frozen=True, eq=False)
 class Final:
-    """What every row of a tile is held against.
+    """The final distribution and the next tokens of a tile, with which every row is compared.
 
     Attributes:
         probs: the final distribution, `[cols, vocabulary]`.
         neg_entropy: its `Σ p log p`, `[cols]`.
         top1: its likeliest token, `[cols]`.
-        next_ids: the token that really comes next, `[cols]`, or one less in the prompt's last tile.
+        next_ids: the prompt's next token, `[cols]`, or one fewer in the prompt's last tile.
     """
 
     probs: Tensor
@@ -41,14 +41,14 @@ class Final:
 
     @classmethod
     def of(cls, logits: Tensor, next_ids: Tensor) -> Final:
-        """From the model's own logits, `[cols, vocabulary]`."""
+        """Return the final distribution of the model's own logits, `[cols, vocabulary]`."""
         top1 = logits.argmax(-1)  # the lowest id among equals
         probs = torch.empty_like(logits)
         neg_entropy = logits.new_empty(len(logits))
         for part in _slices(logits):
             log_probs = logits[part].log_softmax(-1)
             torch.exp(log_probs, out=probs[part])
-            # The float32 sum is off 1 by 1e-5, which a KL of 40 nats would feel in its fourth digit.
+            # The float32 sum is off 1 by 1e-5, which would change a KL of 40 nats in its fourth digit.
             total = probs[part].sum(-1, keepdim=True)
             probs[part] /= total
             log_probs -= total.log()
@@ -61,12 +61,12 @@ class Final:
 
     @property
     def is_number(self) -> Tensor:
-        """Which columns have a final distribution, `[cols]`: their logits are finite, or forbid tokens."""
+        """Whether each column has a final distribution, `[cols]`: its logits are finite, or forbid tokens."""
         return self.neg_entropy.isfinite()
 
 
 def _slice_width(logits: Tensor) -> int:
-    """Columns per slice of a tile."""
+    """Return the number of columns per slice of a tile."""
     size = _SLICE_BYTES.get(logits.device.type, _SLICE_BYTES_ACCELERATOR)
     return max(1, size // (4 * logits.shape[-1]))
 
@@ -78,7 +78,7 @@ def _slices(logits: Tensor) -> Iterator[slice]:
 
 
 def reduce_row(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
-    """The numbers of one row of a tile. Overwrites `logits` `[cols, vocabulary]`."""
+    """Return the numbers of one row of a tile, by name. Overwrites `logits` `[cols, vocabulary]`."""
     parts = [_reduce_slice(logits[part], final[part], top_k, pins) for part in _slices(logits)]
     numbers = {name: torch.cat([part[name] for part, _ in parts]) for name in parts[0][0]}
     is_number = torch.cat([each for _, each in parts])
@@ -86,9 +86,9 @@ def reduce_row(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]) 
 
 
 def is_number(logits: Tensor) -> Tensor:
-    """Which of some logits `[cols, vocabulary]` make a distribution, `[cols]`.
+    """Return whether the logits `[cols, vocabulary]` of each column make a distribution, `[cols]`.
 
-    Those with a NaN or +inf among them do not, nor do those that are all -inf.
+    Logits with a NaN or +inf among them do not, nor do logits that are all -inf.
     """
     return logits.logsumexp(-1).isfinite()
 
@@ -96,12 +96,12 @@ def is_number(logits: Tensor) -> Tensor:
 def _without_what_is_none(
     numbers: dict[str, Tensor], is_number: Tensor, has_final: Tensor
 ) -> dict[str, Tensor]:
-    """The numbers of one row of a tile, with nothing in the cells that are not a number.
+    """Return the numbers of one row of a tile, masked in the cells that are not a number.
 
     Args:
-        numbers: by name, `[cols, …]`.
-        is_number: which cells are, `[cols]`.
-        has_final: which columns have a final distribution, `[cols]`.
+        numbers: the numbers by name, `[cols, …]`.
+        is_number: whether each cell is a number, `[cols]`.
+        has_final: whether each column has a final distribution, `[cols]`.
     """
     if bool((is_number & has_final).all()):
         return numbers
@@ -117,7 +117,7 @@ def _without_what_is_none(
 def _reduce_slice(
     logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """The numbers of some columns of a row, and which of these columns are a number."""
+    """Return the numbers of some columns of a row, and whether each of these cells is a number."""
     top_logits, top_ids = top_tokens(logits, top_k)
     following = len(final.next_ids)  # the columns that have a next token
     numbers = {
@@ -131,7 +131,7 @@ def _reduce_slice(
     pin_ranks = [_ranks(logits, pin.expand(len(logits))) for pin in pin_ids]
     next_logits = logits[:following].gather(1, final.next_ids[:, None])[:, 0]
 
-    # With the largest logit taken off, every sum below is of moderate numbers: float32 keeps 1e-5 nats.
+    # Less the largest logit, every sum below is of moderate numbers: float32 keeps 1e-5 nats.
     peak = top_logits[:, :1].clone()  # [cols, 1]
     shifted = logits.sub_(peak).clamp_(min=_LOWEST)
     weights = shifted.exp()
@@ -140,27 +140,27 @@ def _reduce_slice(
     log_normalizer = log_total + peak[:, 0]
     entropy = log_total - _dot(weights, shifted) / total
     kl = final.neg_entropy - _dot(final.probs, shifted) + log_total
-    # JS = H(m) - (H(p) + H(q)) / 2, from p + q = 2m; the clamp is for tokens that both forbid.
+    # JS = H(m) - (H(p) + H(q)) / 2, from p + q = 2m; the clamp is for tokens that are forbidden in both.
     sums = torch.addcmul(final.probs, weights, total.reciprocal()[:, None]).clamp_(min=_SMALLEST)
     js = (final.neg_entropy - entropy - _dot(sums, sums.log())) / 2 + math.log(2)
     numbers |= {
         "top_probs": (top_logits - log_normalizer[:, None]).exp(),
         "entropy": entropy.clamp_(min=0),
-        "kl": kl.clamp_(min=0).masked_fill_(kl > _ENDLESS, float("inf")),  # a token is forbidden here alone
+        "kl": kl.clamp_(min=0).masked_fill_(kl > _ENDLESS, float("inf")),  # a token is forbidden only here
         "js": js.clamp_(0, math.log(2)),
         "next_logprob": _pad(next_logits - log_normalizer[:following], len(logits), float("nan")),
         "pin_logits": pin_logits,
         "pin_logprobs": pin_logits - log_normalizer[:, None],
         "pin_ranks": torch.stack(pin_ranks, dim=-1) if pin_ranks else pin_ids.new_zeros(len(logits), 0),
     }
-    return numbers, total.isfinite()  # as `is_number` has it: with a NaN or +inf the sum is NaN
+    return numbers, total.isfinite()  # equals `is_number`: with a NaN or +inf the sum is NaN
 
 
 def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The `k` largest of `logits` `[cols, vocabulary]` and their ids, among equals the lowest id first.
+    """Return the `k` largest of `logits` `[cols, vocabulary]` and their ids, lowest id first among equals.
 
-    Two stages: the `k` blocks with the largest maxima, then the `k` best tokens among theirs: several times
-    as fast on a CPU as one search. Columns with a tie among them are looked at again.
+    The search has two stages, which on a CPU are several times as fast as one: the `k` blocks with the
+    largest maxima, then the `k` best tokens within these. Columns with ties are searched again.
 
     Returns:
         Logits and ids, `[cols, k]`; fewer where the vocabulary is smaller.
@@ -189,24 +189,24 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _ranks(logits: Tensor, tokens: Tensor) -> Tensor:
-    """How many logits of each column are strictly greater than its token's, `[cols]`."""
+    """Return the rank of each column's token: how many logits are strictly greater, `[cols]`."""
     own = logits.gather(1, tokens[:, None])
     return (logits > own).sum(-1, dtype=torch.int32)  # half the work of int64
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Row-wise dot product `[cols]` of two `[cols, vocabulary]`."""
+    """Return the row-wise dot product `[cols]` of two `[cols, vocabulary]`."""
     product: Tensor = torch.linalg.vecdot(a, b)
     return product
 
 
 def _pad(values: Tensor, length: int, filler: float) -> Tensor:
-    """`values` with `filler` behind them, `length` in all."""
+    """Return `values` padded at the end with `filler` to a length."""
     return torch.nn.functional.pad(values, (0, length - len(values)), value=filler)
 
 
 def nothing(like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The numbers of a row that a lens does not read."""
+    """Return the numbers of a row that a lens does not read: NaN and `NOT_READ`."""
     return {
         name: torch.full_like(numbers, float("nan") if numbers.is_floating_point() else NOT_READ)
         for name, numbers in like.items()
@@ -214,7 +214,7 @@ def nothing(like: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def stack(rows: Sequence[Mapping[str, Tensor]]) -> Cells:
-    """One row's numbers each, `[cols, …]`, to arrays `[rows, cols, …]`."""
+    """Stack the numbers of all rows, `[cols, …]` each, to cells with arrays `[rows, cols, …]`."""
     arrays: dict[str, np.ndarray] = {}
     for name in rows[0]:
         stacked = torch.stack([row[name] for row in rows])

@@ -1,4 +1,4 @@
-"""Scales: which step of the palette a number takes, and where the ends of a scale are."""
+"""Colour scales: the step of the palette for a number, and the ends of a scale."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _ROUND_TOPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Which numbers the steps of a palette stand for. Both panes share one.
+    """A map from numbers to steps of the palette, shared by all panes.
 
     Attributes:
-        lo: smallest number told apart.
-        hi: largest number told apart.
-        log: steps are even in `log(1 + distance)`, from the bright end or, where it diverges, from 0.
-        low_is_bright: small numbers are the good ones and take the bright end.
-        diverging: the neutral step is exactly at 0, those of negative and of positive numbers have a hue of
-            their own; `lo` is `-hi`.
-        two: there are no numbers but `lo` and `hi`, and so no steps but the end ones.
+        lo: the lower end; smaller numbers are clipped.
+        hi: the upper end; larger numbers are clipped.
+        log: whether steps are even in `log(1 + distance)`, from the bright end or, where it diverges, from 0.
+        low_is_bright: whether small numbers are the good ones and take the bright end.
+        diverging: whether the neutral step is exactly at 0, and negative and positive numbers have different
+            hues; `lo` is `-hi` then.
+        two: whether all numbers are `lo` or `hi`, so that only the end steps are used.
     """
 
     lo: float
@@ -45,21 +45,21 @@ class Scale:
 
     @classmethod
     def around_zero(cls, top: float, *, log: bool = False) -> Scale:
-        """One that diverges, and tells numbers apart up to `top` on either side."""
+        """Return a diverging scale from `-top` to `top`."""
         return cls(-top, top, log, diverging=True)
 
     @property
     def steps(self) -> Sequence[int]:
-        """The levels that it uses, from the end that `at(0)` is the number of."""
+        """The levels that the scale uses, beginning with that of the number `at(0)`."""
         if self.two:
             return (0, STEPS - 1)
         return range(STEPS, LEVELS) if self.diverging else range(STEPS)
 
     def levels(self, values: FloatArray) -> LevelArray:
-        """Steps of the palette; `NO_LEVEL` where the value is NaN.
+        """Return steps of the palette; `NO_LEVEL` where the value is NaN.
 
-        They are 0 (dark) to 11 (bright), or where the scale diverges 12 (`lo`) to 22 (`hi`) with 0 at 17. The
-        two end steps are half as wide as the others, so that rank 0 has one of its own.
+        Levels are 0 (dark) to 11 (bright), or for a diverging scale 12 (`lo`) to 22 (`hi`) with 0 at 17. The
+        two end steps are half as wide as the others, so that rank 0 has a step for itself.
         """
         if self.diverging:
             sizes = self._shares(np.clip(np.abs(values), 0, self.hi), self.hi)
@@ -71,13 +71,13 @@ class Scale:
         return np.where(np.isnan(levels), NO_LEVEL, levels).astype(np.uint8)
 
     def _shares(self, distances: FloatArray, farthest: float) -> FloatArray:
-        """How far along the steps distances are, 0 to 1."""
+        """Return distances as shares of the farthest along the steps, 0 to 1."""
         if self.log:
             distances, farthest = np.log1p(distances), math.log1p(farthest)
         return distances * np.float32(1 / farthest if farthest else 0)
 
     def at(self, fraction: float) -> float:
-        """The number at a point of the palette, 0 its first step (the dark end, or `lo`) and 1 its last."""
+        """Return the number at a point of the palette: 0 is its first step (dark, or `lo`), 1 its last."""
         if self.diverging:
             side = 2 * fraction - 1
             return math.copysign(self._distance(abs(side), self.hi), side)
@@ -85,16 +85,16 @@ class Scale:
         return self.lo + away if self.low_is_bright else self.hi - away
 
     def _distance(self, share: float, farthest: float) -> float:
-        """The distance that is `share` of the way along the steps, of those up to `farthest`."""
+        """Return the distance at a share of the steps up to `farthest`."""
         return math.expm1(share * math.log1p(farthest)) if self.log else share * farthest
 
 
 def around_zero(arrays: Sequence[FloatArray], *, log: bool = False) -> Scale:
-    """A scale that diverges, for numbers of either sign: symmetrical, and robust as `robust_top` is.
+    """Return a diverging scale for numbers of either sign: symmetrical, with ends as from `robust_top`.
 
     Args:
         arrays: the numbers, column 0 first, NaN where there is none.
-        log: have steps even in `log(1 + distance from 0)`.
+        log: whether steps are even in `log(1 + distance from 0)`.
     """
     return Scale.around_zero(robust_top([np.abs(array) for array in arrays]), log=log)
 
@@ -102,7 +102,7 @@ def around_zero(arrays: Sequence[FloatArray], *, log: bool = False) -> Scale:
 def robust_top(arrays: Sequence[FloatArray]) -> float:
     """Return a round number that 95 % of the numbers do not exceed.
 
-    Column 0, often an attention sink, does not count if there is anything else.
+    Column 0, often an attention sink, is ignored unless it is the only one with numbers.
 
     Args:
         arrays: the numbers, `[rows, cols]`, column 0 first, NaN where there is none.
@@ -116,6 +116,6 @@ def robust_top(arrays: Sequence[FloatArray]) -> float:
 
 
 def round_top(top: float) -> float:
-    """A round number that is no smaller, for the end of a scale."""
+    """Return a round number that is no smaller than `top`, for the end of a scale."""
     unit = 10.0 ** math.floor(math.log10(top))
     return next(unit * step for step in _ROUND_TOPS if unit * step >= top * (1 - 1e-6))

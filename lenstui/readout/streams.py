@@ -1,4 +1,4 @@
-"""What the rows of a prompt are made of, and what a lens makes of each."""
+"""The vectors that the rows of a prompt are read from, and their logits through a lens."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lenstui.model.rows import Row
 from lenstui.model.sublayers import Sublayers, read_sublayers
 from lenstui.support.errors import LensError
 
-_PROOF_COLUMNS = 8  # on which final norm and head are shown to be linear
+_PROOF_COLUMNS = 8  # columns on which final norm and head are shown to be linear
 
 
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """One prompt, run through a model.
+    """The residual stream of one prompt, with the additions of its blocks' parts where these are read.
 
     Attributes:
-        model: which one.
+        model: the model that was run.
         h: `h_0 … h_L`, `[L + 1, cols, d]`.
         parts: what the parts of each block add, where a lens reads them.
         contributions: what makes logits of them, through the final norm (True) and past it (False), as far
@@ -46,8 +46,8 @@ class Streams:
             rows: that they will be asked for.
 
         Raises:
-            LensError: for a token that the model does not have, or if the blocks cannot be taken apart, or
-                their parts not be given in logits.
+            LensError: if the model does not have one of the tokens, the blocks cannot be taken apart, or
+                their parts' additions cannot be given in logits.
         """
         parts_read = [row for row in rows if row.part is not None]
         readers = [lens for lens in lenses if any(map(lens.reads, parts_read))]
@@ -65,13 +65,13 @@ class Streams:
         return cls(model, parts.stream, parts, contributions)
 
     def normed(self, lens: Lens, row: Row, columns: slice) -> Tensor:
-        """Return what the head's matrix is applied to in a row of the residual stream, `[cols, d]`."""
+        """Return the input of the head's matrix in a row of the residual stream, `[cols, d]`."""
         return lens.normed(self.model, self.h[row.h, columns], row.h)
 
     def logits(self, lens: Lens, row: Row, columns: slice) -> Tensor:
         """Return the logits of a row by a lens that reads it, `[cols, vocabulary]`, float32.
 
-        In inference mode.
+        To be called in inference mode.
         """
         if row.part is None:
             return self.model.head.logits(self.normed(lens, row, columns))
@@ -89,8 +89,13 @@ class Streams:
         model's own; None where the blocks are not taken apart, or every lens passes over the final norm.
 
         Args:
-            columns: which.
+            columns: the columns to compare.
             final_logits: the model's own, `[cols, vocabulary]`.
+
+        Returns:
+            The largest difference, over the vocabulary, between the final logits that the parts add up to and
+                the model's own, `[cols]`; None where the blocks are not taken apart, or the final norm is
+                left out.
         """
         if self.parts is None or (contribution := self.contributions.get(True)) is None:
             return None

@@ -22,7 +22,7 @@ from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, s
 from lenstui.readout.streams import Streams
 from lenstui.support.errors import LensError
 
-# One row of a tile's logits, float32: enough columns for an efficient product, and little memory.
+# Bytes of one row of a tile's logits, float32: enough columns for an efficient product, and little memory.
 _TILE_BYTES = {"cpu": 32 << 20}
 _TILE_BYTES_ACCELERATOR = 256 << 20
 
@@ -32,11 +32,12 @@ class Readout:
     """All cells of a prompt.
 
     Attributes:
-        prompt: what was read.
+        prompt: the prompt.
         rows: labels of the rows that were read, top of the network last.
-        lenses: cells by lens, under the keys of `lens_keys`: its kind, unless there are several of that.
+        lenses: cells by lens, under the keys of `lens_keys`: its kind, or `kind:name` from the second of a
+            kind on.
         pins: pinned token ids, in the order of the cells' last axis.
-        left_over: as a tile's, of all columns.
+        left_over: the `left_over` of the tiles, for all columns, `[cols]`.
     """
 
     prompt: Prompt
@@ -46,29 +47,29 @@ class Readout:
     left_over: FloatArray | None = None
 
     def crystallization(self, lens: str) -> IntArray | None:
-        """Per column, the index in `rows` of the row where the top-1 settles, -1 for none, `[cols]`.
+        """Return the index in `rows` where each column's top-1 settles, -1 for none, `[cols]`.
 
-        None where not all rows of the residual stream were read: it may settle in one that was not.
+        None where not all rows of the residual stream were read: the top-1 may differ in one that was not.
         """
         if not is_whole_stream(self.rows):
             return None
         return crystallization_rows(self.lenses[lens].top_ids[:, :, 0], self.rows)
 
     def rows_of(self, lens: str) -> tuple[tuple[str, ...], Cells]:
-        """Labels and cells of the rows that a lens has numbers of: a fitted lens reads no sublayer."""
+        """Return labels and cells of the rows that a lens reads: a fitted lens reads no sublayer rows."""
         cells = self.lenses[lens]
         has = cells.has_rows
         return tuple(label for label, there in zip(self.rows, has, strict=True) if there), cells.take(has)
 
     def stream(self, lens: str) -> Cells:
-        """Cells of the residual stream's rows alone."""
+        """Return the cells of the residual stream's rows alone."""
         return self.lenses[lens].take(stream_places(self.rows))
 
     @classmethod
     def join(
         cls, prompt: Prompt, rows: tuple[str, ...], tiles: Iterable[Tile], pins: tuple[int, ...] = ()
     ) -> Readout:
-        """A readout from all its tiles, in column order."""
+        """Return a readout of all its tiles, given in column order."""
         parts = list(tiles)
         lenses = {name: Cells.join(tile.lenses[name] for tile in parts) for name in parts[0].lenses}
         left_over = [tile.left_over for tile in parts if tile.left_over is not None]
@@ -93,19 +94,19 @@ def read(
     Args:
         model: from `load`.
         text: the prompt.
-        lens: a lens for this model, beside the logit lens; several for exactly these; None for the logit
+        lens: a lens for this model, beside the logit lens; a list for exactly its lenses; None for the logit
             lens alone.
-        top_k: how many of the likeliest tokens each cell keeps.
+        top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read (0 is `emb`); the last row is always among them. None: all.
-        final_norm: False has the logit lens pass over the final norm, but for the last row.
-        bos: begin with the BOS token or not; None leaves it to the tokenizer.
-        chat: put the prompt into the tokenizer's chat template, as what the user says.
-        sublayers: read what attention and MLP of each block add, too, as `read_tiles` says.
+        final_norm: False leaves out the logit lens's final norm, except in the last row.
+        bos: whether to begin with the BOS token; None leaves it to the tokenizer.
+        chat: whether to put the prompt into the tokenizer's chat template, as the user's message.
+        sublayers: whether to read the additions of each block's attention and MLP, too, as `read_tiles` does.
 
     Raises:
-        LensError: for an empty prompt, a lens or row that does not fit the model, a chat template that is not
-            there, or blocks that cannot be taken apart.
+        LensError: if the prompt is empty, a lens or row does not fit the model, there is no chat template, or
+            the blocks cannot be taken apart.
     """
     prompt = encode(model.tokenizer, text, bos=bos, chat=chat, context=model.context)
     tiles = read_tiles(
@@ -118,15 +119,15 @@ def read(
 def rows_to_read(
     model: Model, rows: Sequence[int] | None = None, *, sublayers: bool = False
 ) -> tuple[Row, ...]:
-    """The rows of a readout, in its order.
+    """Return the rows of a readout, in its order.
 
     Args:
         model: from `load`.
         rows: indices of the residual stream's rows, 0 for `emb`; the last is always among them. None: all.
-        sublayers: with the parts of the block before each.
+        sublayers: whether to put the sublayer rows of its block before each row.
 
     Raises:
-        LensError: for a row that there is not, or blocks that cannot be taken apart.
+        LensError: if there is no such row, or the blocks cannot be taken apart.
     """
     return with_parts(choose_rows(model.num_blocks, rows), parts_of(model) if sublayers else ())
 
@@ -148,27 +149,31 @@ def read_tiles(
 
     Closing the generator between two tiles stops the work.
 
-    With `sublayers` there are rows between those of the residual stream: before row `k` come `k.attn` and
-    `k.mlp`, what attention and MLP of block `k` add to the logits (`lenstui.model.contribution`), their
-    numbers those of the distribution that these logits alone would give; and `k.mid`, the stream between the
-    two, read as any row, where the MLP reads what attention added. A fitted lens reads none of them: its
-    cells there are NaN and -1.
+    With `sublayers` there are rows between those of the residual stream. Before row `k` come `k.attn` and
+    `k.mlp`, the logits that attention and MLP of block `k` add (`lenstui.model.contribution`); their numbers
+    are those of the distribution that these logits alone would give. `k.mid`, the stream between the two, is
+    read as any row; it exists where the MLP reads the stream after attention. A fitted lens reads none of
+    these rows: its cells there are NaN and -1.
 
     Args:
         model: from `load`.
         prompt: from `encode`.
-        lens: a lens for this model, beside the logit lens; several for exactly these; None for the logit
+        lens: a lens for this model, beside the logit lens; a list for exactly its lenses; None for the logit
             lens alone.
-        top_k: how many of the likeliest tokens each cell keeps.
+        top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose logit, log-probability and rank every cell keeps.
         rows: indices of the rows to read; None: all.
         first: the columns that are on screen.
         columns: a run of the prompt's columns, to read no others; None: all.
-        final_norm: False has the logit lens pass over the final norm, but for the last row.
-        sublayers: read what attention and MLP of each block add, too.
+        final_norm: False leaves out the logit lens's final norm, except in the last row.
+        sublayers: whether to read the additions of each block's attention and MLP, too.
 
     Yields:
         Tiles that together cover those columns once; in column order if `first` is None.
+
+    Raises:
+        LensError: if a lens, a row, a pin or `top_k` does not fit the model, or the blocks cannot be taken
+            apart.
     """
     lenses = lenses_for(model, with_logit_lens(lens, final_norm=final_norm))
     if top_k < 1:
@@ -185,23 +190,23 @@ def read_tiles(
             tile = _read_tile(
                 streams, lenses, slice(start, stop), next_ids, rows=chosen, top_k=top_k, pins=tuple(pins)
             )
-        yield tile  # out here, so that what the caller does next is not in inference mode
+        yield tile  # outside the block, so that the caller's code does not run in inference mode
 
 
 def _tile_width(model: Model) -> int:
-    """Columns per tile."""
+    """Return the number of columns per tile."""
     size = _TILE_BYTES.get(model.device.type, _TILE_BYTES_ACCELERATOR)
     return max(8, min(128, size // (4 * model.vocabulary)))
 
 
 def _tile_bounds(columns: range, width: int, first: range | None) -> Iterator[tuple[int, int]]:
-    """Cut the columns into tiles: those on screen, then to the right of them, then to the left."""
+    """Yield the bounds of tiles: the columns on screen first, then those right of them, then left of them."""
     begin, end = columns.start, columns.stop
     visible = range(0) if first is None else range(max(begin, first.start), min(end, first.stop))
     runs = [visible, range(visible.stop, end), range(begin, visible.start)] if visible else [columns]
     for run in runs:
         tiles = -(-len(run) // width)
-        for tile in range(tiles):  # of even width: a narrow one would cost nearly as much as a wide one
+        for tile in range(tiles):  # of even width, since a narrow tile costs nearly as much as a wide one
             yield run.start + len(run) * tile // tiles, run.start + len(run) * (tile + 1) // tiles
 
 
@@ -220,14 +225,14 @@ def _read_tile(
     plain = [row for row in rows if row.part is None and row != last]
     lens_rows = ((lens, row) for lens in lenses for row in plain if lens.reads(row))
     normed = (streams.normed(lens, row, columns) for lens, row in lens_rows)
-    own = streams.normed(lenses[0], last, columns)  # which is the same for every lens
+    own = streams.normed(lenses[0], last, columns)  # the same for every lens
     logits = _logits_of_each(head, chain([own], normed), _tile_width(streams.model))
 
     final_logits = next(logits)  # [cols, vocabulary]
-    left_over = streams.left_over(columns, final_logits)  # before the logits are written over
+    left_over = streams.left_over(columns, final_logits)  # before `reduce_row` overwrites the logits
     final = Final.of(final_logits, next_ids)
     last_cells = reduce_row(final_logits, final, top_k, pins)
-    # Of a distribution from itself; what was summed is rounding.
+    # The divergence of a distribution from itself is exactly 0; the computed one is rounding.
     for name in DIVERGENCES:
         last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
 
@@ -236,7 +241,7 @@ def _read_tile(
             return last_cells
         if not lens.reads(row):
             return nothing(last_cells)
-        # Those of the stream come in the order in which they are made above.
+        # Logits of stream rows come in the order of `lens_rows` above.
         own = next(logits) if row.part is None else streams.logits(lens, row, columns)
         return reduce_row(own, final, top_k, pins)
 
@@ -248,10 +253,10 @@ def _read_tile(
 
 
 def _logits_of_each(head: Head, rows: Iterable[Tensor], width: int) -> Iterator[Tensor]:
-    """Logits `[cols, vocabulary]` of each normed row `[cols, d]`, overwriting which harms no other.
+    """Yield the logits `[cols, vocabulary]` of each normed row `[cols, d]`; each may be overwritten.
 
-    Narrow rows go through the head together, up to the width of a tile: it is the way through its matrix that
-    takes the time, not one more column.
+    Narrow rows go through the head together, up to the width of a tile: reading the head's matrix takes the
+    time, not one more column.
     """
     rest = iter(rows)
     for first in rest:

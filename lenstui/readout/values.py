@@ -1,7 +1,7 @@
 """The registry of values: every number of a cell that colours, tables and files may show.
 
-What a value is, is said in its one entry here. Whatever lists values asks for them when it needs them
-(`all_values`, `values_for`, `value_named`), so that an entry is all that a new one takes.
+Each value is defined by one entry here. Code that lists values asks the registry each time (`all_values`,
+`values_for`, `value_named`), so that a new value needs nothing but its entry.
 """
 
 from __future__ import annotations
@@ -27,35 +27,38 @@ from lenstui.readout.scales import Scale, robust_top, round_top
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """One of the numbers of a cell: what it is, what it needs, and how it is shown.
+    """One of the numbers of a cell: its meaning, its requirements, and its display.
 
     Attributes:
-        key: short name, as the command line spells it.
-        label: name on screen. `pin 1` and `pin 2` in it stand for the texts of the first two pins.
-        unit: unit on screen, or empty.
-        numbers: the numbers of some cells as files hold them, `[rows, cols]`: float32, NaN where there is
-            none, or of ranks int32, negative where there is none.
-        of_tokens: the number of each of a cell's likeliest tokens, `[rows, cols, k]`, where each has its own.
-        pins: how many pinned tokens there must be for it.
-        of_next: it is of the token that really comes next, and so there is none in the last column.
-        ends: smallest and largest number that its scale tells apart, from arrays of the numbers (of whole
-            prompts, column 0 first, NaN where not yet read) and a vocabulary size.
-        log: the steps of its scale are even in the logarithm.
-        log_difference: the steps of the scale of its difference between two lenses are so.
-        low_is_bright: small numbers are the good ones and take the bright end.
-        diverges: its numbers are of either sign, and 0 has the neutral colour.
-        is_yes_or_no: there are no numbers but 1, yes, and 0, no.
-        format: one number as text.
-        stored: the name under which JSON, CSV and Parquet hold it; None where they hold it otherwise.
-        brief: name in lists of a cell's numbers; empty where these leave it out, because it stands beside a
-            token or with the pins.
-        spelled: name in such lists where there is room for words; empty where that is the label.
-        spelled_format: one number as text in such lists; None where that is `format`.
-        is_minor: lists that have no room for all leave it out before others.
-        error_format: the standard error of its mean as text; None where prompt sets take no mean of it.
-        option: what `--help` says behind its key, or nothing.
-        meaning: what it is, for the manual.
-        keys_line: what it is, for the list of keys; empty where that leaves it out.
+        key: the short name, as the command line spells it.
+        label: the name on screen. `pin 1` and `pin 2` in it stand for the texts of the first two pins.
+        unit: the unit on screen, or empty.
+        numbers: returns the numbers of some cells as files hold them, `[rows, cols]`: float32, NaN where
+            missing; ranks int32, negative where missing.
+        of_tokens: returns the number of each of a cell's likeliest tokens, `[rows, cols, k]`; None for a
+            value that tokens do not have.
+        pins: the number of pinned tokens that the value needs.
+        of_next: whether the value is that of the prompt's next token, and so missing in the last column.
+        ends: returns the ends of the value's scale, from arrays of the numbers (of whole prompts, column 0
+            first, NaN where not yet read) and a vocabulary size.
+        log: whether the steps of its scale are even in the logarithm.
+        log_difference: whether the steps of the scale of its difference between two lenses are even in the
+            logarithm.
+        low_is_bright: whether small numbers are the good ones and take the bright end.
+        diverges: whether its numbers are of either sign, and 0 has the neutral colour.
+        is_yes_or_no: whether its numbers are only 1, yes, and 0, no.
+        format: returns one number as text.
+        stored: the name in JSON, CSV and Parquet; None where these hold the value in another way.
+        brief: the name in lists of a cell's numbers; empty where these leave it out, because it stands beside
+            a token or with the pins.
+        spelled: the name in such lists where there is room for words; empty where that is the label.
+        spelled_format: returns one number as text in such lists; None where that is `format`.
+        is_minor: whether lists without room for all values leave this one out before others.
+        error_format: returns the standard error of its mean as text; None where prompt sets take no mean of
+            it.
+        option: the remark behind its key in `--help`, or nothing.
+        meaning: the definition, for the manual.
+        keys_line: the definition, for the list of keys; empty where that leaves it out.
     """
 
     key: str
@@ -92,22 +95,22 @@ class Value:
         return bool(self.stored and self.error_format) and not self.pins and not self.of_next
 
     def scale(self, arrays: Sequence[FloatArray], vocabulary: int) -> Scale:
-        """Return the scale that shows these numbers.
+        """Return the scale for these numbers.
 
         Args:
             arrays: the numbers of each lens, `[rows, cols]`, column 0 first, NaN where not yet read.
-            vocabulary: number of token ids.
+            vocabulary: the number of token ids.
         """
         lo, hi = self.ends(arrays, vocabulary)
         return Scale(lo, hi, self.log, self.low_is_bright, self.diverges, self.is_yes_or_no)
 
     @property
     def name(self) -> str:
-        """Name in lists of a cell's numbers, where there is room for words."""
+        """The name in lists of a cell's numbers, where there is room for words."""
         return self.spelled or self.label
 
     def amount(self, number: float, *, unit: bool = True) -> str:
-        """Return a number as text for such a list: `2.21 nats`."""
+        """Return a number as text, with its unit, for lists of a cell's numbers: `2.21 nats`."""
         text = (self.spelled_format or self.format)(number)
         return f"{text} {self.unit}" if unit and self.unit else text
 
@@ -118,10 +121,10 @@ _entries: dict[str, Value] = {}
 
 
 def register(value: Value) -> None:
-    """Add a value, behind those that need no more pins than it.
+    """Add a value, after those that need no more pins.
 
     Raises:
-        ValueError: if there is one with its key.
+        ValueError: if there already is a value with its key.
     """
     if value.key in _entries:
         raise ValueError(f"There is a value {value.key!r} already.")
@@ -129,16 +132,16 @@ def register(value: Value) -> None:
 
 
 def unregister(key: str) -> None:
-    """Take a value out again.
+    """Remove a value.
 
     Raises:
-        KeyError: if there is none with this key.
+        KeyError: if there is no value with this key.
     """
     del _entries[key]
 
 
 def all_values() -> tuple[Value, ...]:
-    """Return every value, in the order of all lists: those that need pins last, by how many they need."""
+    """Return every value, in the order of all lists: by the number of pins that they need."""
     return tuple(sorted(_entries.values(), key=lambda value: value.pins))
 
 
@@ -152,7 +155,7 @@ def value_named(key: str) -> Value:
 
 
 def values_for(pins: Sequence[str]) -> tuple[Value, ...]:
-    """Return the values that there are with these pins, in the order of all lists.
+    """Return the values that are available with these pins, in the order of all lists.
 
     Args:
         pins: display texts of the pinned tokens, which labels then name.
@@ -173,9 +176,9 @@ def known(numbers: FloatArray | IntArray) -> FloatArray:
 
 
 def cell_numbers(cells: Cells, row: int, column: int) -> Iterator[tuple[Value, float]]:
-    """Yield the values that lists of a cell's numbers have, and the numbers of one cell.
+    """Yield the values in lists of a cell's numbers, each with its number in one cell.
 
-    A number of the next token is left out where there is none.
+    A number of the next token is left out where it is missing.
     """
     of_column = cells.columns_in(range(column, column + 1))
     for value in all_values():
@@ -193,7 +196,7 @@ def _rank_ends(arrays: Sequence[FloatArray], vocabulary: int) -> tuple[float, fl
 
 
 def _logprob_ends(arrays: Sequence[FloatArray], vocabulary: int) -> tuple[float, float]:
-    """Down to where most numbers are, and at the least to that of a mere guess. -0.1, -1 and -10 differ."""
+    """Return ends down to where most numbers are, and at least to the log-probability of a uniform guess."""
     lowest = robust_top([-array for array in arrays])
     return -max(lowest, round_top(math.log(max(vocabulary, 2)))), 0
 
@@ -204,14 +207,14 @@ def _ends_around_zero(arrays: Sequence[FloatArray], vocabulary: int) -> tuple[fl
 
 
 def _floats_of_pin(numbers: FloatArray, place: int) -> FloatArray:
-    """The numbers of one pin, `[rows, cols]`, NaN where there is no such pin."""
+    """Return the numbers of one pin, `[rows, cols]`, NaN where there is no such pin."""
     if place < numbers.shape[2]:
         return numbers[..., place]
     return np.full(numbers.shape[:2], np.nan, np.float32)
 
 
 def _ranks_of_pin(ranks: IntArray, place: int) -> IntArray:
-    """The ranks of one pin, `[rows, cols]`, negative where there is no such pin."""
+    """Return the ranks of one pin, `[rows, cols]`, negative where there is no such pin."""
     if place < ranks.shape[2]:
         return ranks[..., place]
     return np.full(ranks.shape[:2], NOT_READ, np.int32)

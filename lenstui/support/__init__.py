@@ -1,1 +1,1 @@
-"""What everything may use: paths, settings, errors, files that are written whole."""
+"""Helpers that every room may use: paths, settings, errors, files that are written whole."""

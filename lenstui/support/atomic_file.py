@@ -1,9 +1,9 @@
 """Files that are written whole or not at all, and the one place that decides what may be replaced.
 
-Only a regular file or a new name is ever replaced. A symbolic link stays a link: the file that it leads to is
-replaced, or made where it leads to nothing. A device, a pipe or a socket is never replaced by a file. Results
-may be written into one that is there (`-o /dev/null`, `-o /dev/stdout`, `-o >(gzip > out.gz)`): it is opened
-and gets the bytes as they come. Lenses, checkpoints and settings have to be files.
+Only a regular file or a new name is ever replaced. A symbolic link stays a link: its target is replaced, or
+made where there is none. A device, a pipe or a socket is never replaced by a file. Results may be written
+into an existing one (`-o /dev/null`, `-o /dev/stdout`, `-o >(gzip > out.gz)`): it is opened and gets the
+bytes as they come. Lenses, checkpoints and settings have to be regular files.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from typing import IO
 
 from lenstui.support.errors import LensError
 
-_NAME = 40  # characters of the file's name in that of its temporary one: a name may have 255 bytes
-_MOST_LINKS = 40  # as the kernel follows
+_NAME = 40  # characters of the file's name in the temporary file's name: a name may have 255 bytes
+_MOST_LINKS = 40  # the kernel's own limit
 
 
 def check_place(file: Path, *, special: bool = False) -> None:
     """Refuse a place that cannot be written, before any work is done in vain.
 
     Args:
-        file: where something is to be written.
-        special: whether it may be a device or a pipe, which is written into, not replaced.
+        file: the file to be written.
+        special: whether `file` may be a device or a pipe, which is written into, not replaced.
 
     Raises:
-        LensError: if it is a folder, in none, may not be written, or is special and must not be.
+        LensError: if `file` is a folder, is in a folder that does not exist, may not be written, or is a
+            device or a pipe where neither is allowed.
     """
     if special and is_special(file):
         if not os.access(file, os.W_OK):
@@ -40,7 +41,7 @@ def check_place(file: Path, *, special: bool = False) -> None:
         return
     check_replaceable(file)
     target = _target(file)
-    for place in (file, target):  # as it was typed, if that says it
+    for place in (file, target):  # the name as typed first: the message is clearer
         if not place.parent.is_dir():
             raise LensError(f"There is no folder {place.parent} to write {place.name} to.")
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
@@ -51,7 +52,7 @@ def check_replaceable(file: Path) -> None:
     """Refuse a name that is neither a regular file's nor new.
 
     Raises:
-        LensError: if it is that of a folder, a device, a pipe or a socket, or of a link to itself.
+        LensError: if `file` is a folder, a device, a pipe, a socket, or a link to itself.
     """
     if file.is_dir():
         raise LensError(f"{file} is a folder: name a file in it.")
@@ -63,7 +64,7 @@ def check_replaceable(file: Path) -> None:
 
 @contextmanager
 def write_errors(file: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block, which writes `file`, into the `LensError` that says so."""
+    """Turn an `OSError` raised while writing `file` into a `LensError`."""
     try:
         yield
     except OSError as error:
@@ -74,23 +75,25 @@ def write_errors(file: Path) -> Iterator[None]:
 def replaced(
     file: Path, *, private: bool = False, durable: bool = True, make_folder: bool = False
 ) -> Iterator[IO[bytes]]:
-    """Give a file that takes the place of `file` once all is written: there is the old one or the new one.
+    """Yield a file that takes the place of `file` once all is written.
 
-    Permissions stay as they were. Where `file` is a symbolic link, what it leads to is replaced.
+    Readers see either the old file or the complete new one. Permissions are kept, unless `private`. Where
+    `file` is a symbolic link, its target is replaced.
 
     Args:
-        file: a regular file, or a name that nothing has.
-        private: whether it is for the user's eyes only, whatever was there.
-        durable: whether it has to be on the disk by the end, should the machine stop right then.
-        make_folder: whether its folder is made where there is none.
+        file: a regular file, or a name that is not taken.
+        private: whether only the user may read the file, whatever its permissions were before.
+        durable: whether the bytes must have reached the disk by the end of the block.
+        make_folder: whether to make the file's folder where there is none.
 
     Raises:
-        LensError: if it cannot be written, and there is the old file then; or if anything else has this name.
+        LensError: if `file` cannot be written, in which case the old file is kept; or if `file` is neither a
+            regular file nor new.
     """
     with write_errors(file):
         check_replaceable(file)
         if make_folder:
-            with suppress(FileExistsError):  # a file is in its place: below it will be no directory
+            with suppress(FileExistsError):  # a file has the folder's name: opening `file` will fail below
                 file.parent.mkdir(parents=True, exist_ok=True)
         with _replaced(file, private=private, durable=durable) as out:
             yield out
@@ -98,7 +101,7 @@ def replaced(
 
 @contextmanager
 def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]]:
-    """`replaced` for a name that was checked, with every `OSError` as it comes."""
+    """Replace a name that has been checked; every `OSError` is raised unchanged."""
     target = _target(file)
     permissions = None
     if not private and target.exists():
@@ -106,12 +109,12 @@ def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]
     part = target.with_name(f".{target.name[:_NAME]}.{secrets.token_hex(4)}")
     mode = 0o600 if private else 0o666
     try:
-        # x: its name is new for sure, so that nothing that somebody put there is followed or overwritten.
+        # x: the name must be new, so that no link or file placed there by others is followed or overwritten.
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
             yield out
             out.flush()
             if permissions is not None:
-                with suppress(OSError):  # some disks know none
+                with suppress(OSError):  # some file systems have no permissions
                     os.fchmod(out.fileno(), permissions)
             if durable:
                 os.fsync(out.fileno())
@@ -123,10 +126,10 @@ def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]
 
 @contextmanager
 def written(file: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write results to, as `replaced` does; a device, a pipe or an open file is written into.
+    """Yield a file to write results to: a regular file is replaced as a whole, a special one is written into.
 
     Raises:
-        LensError: if `file` cannot be written, or is a folder, or a terminal, where control characters would
+        LensError: if `file` cannot be written, is a folder, or is a terminal, where control characters would
             act.
     """
     with write_errors(file):
@@ -137,13 +140,13 @@ def written(file: Path) -> Iterator[IO[bytes]]:
         if _is_terminal(file):
             raise LensError(f"{file} is a terminal: leave it out to see results there, or name a file.")
         number = _descriptor(file)
-        # Where it is open already, its writer goes on: behind what `>>` found there, for example.
+        # An open file is duplicated, so that writing goes on at its position, behind what `>>` found there.
         with file.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as out:
             yield out
 
 
 def is_special(file: Path) -> bool:
-    """Whether this names a device, a pipe, a socket, or what is open already: `/dev/stdout`, `/dev/fd/63`."""
+    """Return whether `file` is a device, a pipe, a socket, or an open file such as `/dev/stdout`."""
     if _descriptor(file) is not None:
         return True
     try:
@@ -154,12 +157,12 @@ def is_special(file: Path) -> bool:
 
 
 def _target(file: Path) -> Path:
-    """Where it is, links followed; of one that leads to itself, that link."""
+    """Return the path with all links followed; a link that leads to itself is returned as it is."""
     return Path(os.path.realpath(file))
 
 
 def _descriptor(file: Path) -> int | None:
-    """The number of the open file that a name stands for, such as `/dev/stdout` or `/dev/fd/63`."""
+    """Return the descriptor that a path such as `/dev/stdout` or `/dev/fd/63` stands for, if any."""
     folders = {"/dev/fd", f"/proc/{os.getpid()}/fd"}
     for _ in range(_MOST_LINKS):
         if file.name.isdecimal() and os.path.realpath(file.parent) in folders:
@@ -171,7 +174,7 @@ def _descriptor(file: Path) -> int | None:
 
 
 def _is_terminal(file: Path) -> bool:
-    """Whether bytes that are written there act on a terminal."""
+    """Return whether bytes written to `file` reach a terminal."""
     number = _descriptor(file)
     if number is not None:
         return os.isatty(number)
@@ -179,7 +182,7 @@ def _is_terminal(file: Path) -> bool:
         return False
     try:
         number = os.open(file, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError:  # which writing will say
+    except OSError:  # writing will raise it again, with a message
         return False
     try:
         return os.isatty(number)

@@ -1,4 +1,4 @@
-"""What devices and dtypes are called. Apart from `device`: the command line checks names without torch."""
+"""Names of devices and dtypes, kept apart from `model/device` so that checking them does not import torch."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 
 
 def is_device_name(name: str) -> bool:
-    """Whether `name` could be a device; not whether it is here."""
+    """Return whether `name` has the form of a device name, present on this machine or not."""
     return _DEVICE.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""The one exception whose text is written for the user, and what is said of any other."""
+"""Exceptions whose messages are written for the user, and one-line messages for all others."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 class LensError(Exception):
-    """Something that the user can act on. The message is one line: what is wrong, and what to do."""
+    """An error that the user can act on. The message is one line: what is wrong, and what to do."""
 
 
 class NoDeviceError(LensError):
-    """The device that was asked for is not on this machine."""
+    """An error for a requested device that this machine does not have."""
 
 
 def unreadable(path: Path, error: OSError) -> LensError:
-    """Return the complaint about a file or folder that cannot be read."""
+    """Return the error for a file or folder that cannot be read."""
     return LensError(f"{path} cannot be read: {error.strerror or error}.")
 
 
@@ -35,16 +35,16 @@ def named_line(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, for which torch has many kinds."""
+    """Return whether an error says that memory ran out; torch raises several kinds."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
 def advice(error: BaseException, out_of_memory: str) -> str | None:
-    """Return what the user can do about an error, one line; None for an error that nobody foresaw.
+    """Return one line on what the user can do about an error; None for an unexpected error.
 
     Args:
-        error: whatever was raised.
-        out_of_memory: what to say where memory ran out.
+        error: any exception.
+        out_of_memory: the line for an error that says that memory ran out.
     """
     if isinstance(error, LensError):
         return str(error)

@@ -1,4 +1,4 @@
-"""A number with a fixed count of digits behind the point, and what stands for one that there is not."""
+"""Numbers as text with a fixed count of decimals, and the sign for a missing number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NONE = "–"  # where there is no number, no token, no row
 
 
 def fixed_text(number: float, digits: int) -> str:
-    """`2.210`, `-0.10`; `–` for NaN, `∞` and `-∞` for what has no end."""
+    """Return a number with `digits` decimals: `2.210`, `-0.10`; `–` for NaN, `∞` or `-∞` for an infinity."""
     if math.isfinite(number):
         return f"{number:.{digits}f}"
     return NONE if math.isnan(number) else "∞" if number > 0 else "-∞"

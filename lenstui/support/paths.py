@@ -1,4 +1,4 @@
-"""Where lenstui keeps its files. Functions, since the environment decides, and only when they are asked."""
+"""Places where lenstui keeps its files, as functions: the environment decides at the time of the call."""
 
 from __future__ import annotations
 
@@ -12,62 +12,62 @@ _APP = "lenstui"
 
 
 def data() -> Path:
-    """What the user made: lenses and exports."""
+    """Return the folder of files that the user made: lenses and exports."""
     return Path(user_data_dir(_APP, appauthor=False))
 
 
 def lenses() -> Path:
-    """The lenses that were fitted here."""
+    """Return the folder of the lenses that were fitted on this machine."""
     return data() / "lenses"
 
 
 def exports() -> Path:
-    """Readouts written to files."""
+    """Return the folder for readouts written from the screen."""
     return data() / "exports"
 
 
 def config() -> Path:
-    """The user's settings; lenstui only reads them."""
+    """Return the folder of the user's settings, which lenstui only reads."""
     return Path(user_config_dir(_APP, appauthor=False))
 
 
 def settings() -> Path:
-    """The file of the user's settings."""
+    """Return the path of the user's settings file."""
     return config() / "config.toml"
 
 
 def state() -> Path:
-    """What may be lost without harm: the last session and the log."""
+    """Return the folder of files that may be lost without harm: session, prompt history, log."""
     return Path(user_state_dir(_APP, appauthor=False))
 
 
 def session() -> Path:
-    """The file that remembers the last session."""
+    """Return the path of the file that remembers the last session."""
     return state() / "session.json"
 
 
 def history() -> Path:
-    """The file of the prompts that were read."""
+    """Return the path of the file of earlier prompts."""
     return state() / "history.json"
 
 
 def log() -> Path:
-    """The log file."""
+    """Return the path of the log file."""
     return state() / "lenstui.log"
 
 
 def bundled_model() -> Path:
-    """The model that ships with lenstui: inside an installed package, beside the package in a checkout."""
+    """Return the folder of the bundled model, within the installed package or beside it in a checkout."""
     return _assets() / "demo"
 
 
 def bundled_text() -> Path:
-    """The text that ships with lenstui, to fit a lens to."""
+    """Return the path of the bundled text, on which a lens can be fitted."""
     return bundled_model() / "text.parquet"
 
 
 def example_prompts() -> Path:
-    """The file of prompts that ships with lenstui."""
+    """Return the path of the bundled prompt file."""
     return _assets() / "prompts" / "examples.jsonl"
 
 
@@ -78,7 +78,7 @@ def _assets() -> Path:
 
 
 def listing() -> dict[str, Path]:
-    """Every place by name, made or not."""
+    """Return every place by its name, whether it exists or not."""
     return {
         "config": config(),
         "settings": settings(),
@@ -94,7 +94,7 @@ def listing() -> dict[str, Path]:
 
 
 def made(folder: Path) -> Path:
-    """The folder, made with its parents where it does not exist yet.
+    """Make a folder, with its parents, where it does not exist yet, and return it.
 
     Raises:
         LensError: if it cannot be made, for example on a read-only disk.

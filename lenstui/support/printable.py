@@ -1,15 +1,15 @@
-"""Text from outside (paths, names, error messages) that is safe on a terminal."""
+"""Text from outside (paths, names, error messages) made safe for a terminal."""
 
 from __future__ import annotations
 
 
 def printable(text: str, *, kept: str = "") -> str:
-    """`text` with every control, line-breaking, zero-width and bidi character as its escape.
+    """Return the text with every control, line-breaking, zero-width and bidi character escaped.
 
-    Unlike a token's display text it keeps its spaces.
+    Spaces are kept, unlike in a token's display text.
 
     Args:
-        text: any.
-        kept: characters that stay as they are.
+        text: any text.
+        kept: characters that are never escaped.
     """
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)

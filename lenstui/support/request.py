@@ -1,4 +1,4 @@
-"""What the user asked for on the command line, as the screen and the readouts take it."""
+"""The request of a start: which model, lens and prompt to open, and how."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What was open in the last session, to be opened again if it is still there.
+    """The model and lens of the last session, to be opened again if they still exist.
 
     Attributes:
-        model: by the name it had, or the one that is asked for.
-        lens: its tuned lens.
-        when: seconds since 1970; a lens that was fitted later is preferred.
+        model: the name that the model had, or the requested one.
+        lens: the tuned lens that was in use, if any.
+        when: the end of the session, in seconds since 1970; a lens fitted later is preferred.
     """
 
     model: str
@@ -23,23 +23,23 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Which prompt to read with which model. Every default means that nothing was said.
+    """A request to read a prompt with a model. Every default means that the user did not specify it.
 
     Attributes:
-        prompt: the text to read, or None.
+        prompt: the text to read, if any.
         model: a hub id or a folder; None for the default choice.
         revision: a branch, tag or commit of that hub id.
-        demo: the bundled model was asked for.
-        lens: a tuned lens's file; None for the one that the model brings, if any.
-        device: by name, `auto` or one of PyTorch's.
-        dtype: by name, `auto` or one of PyTorch's.
-        device_map: how to spread the model over several devices; None for all on `device`.
-        quantize: `8bit` or `4bit`; None for no.
-        trust_remote_code: run Python code that `model` brings, if it needs that.
-        top_k: how many of the likeliest tokens each cell shows.
-        bos: begin with the BOS token or not; None leaves it to the tokenizer.
-        chat: put the prompt into the tokenizer's chat template.
-        again: the last session, as far as nothing else was asked for.
+        demo: whether to open the bundled model.
+        lens: the file of a tuned lens; None for the one that belongs to the model, if any.
+        device: `auto` or a name of PyTorch's.
+        dtype: `auto` or a name of PyTorch's.
+        device_map: how to spread the model over several devices; None for all of it on `device`.
+        quantize: `8bit` or `4bit`; None for no quantization.
+        trust_remote_code: whether Python code that comes with `model` may run.
+        top_k: the number of likeliest tokens that each cell shows.
+        bos: whether the prompt begins with the BOS token; None leaves it to the tokenizer.
+        chat: whether to put the prompt into the tokenizer's chat template.
+        again: the last session, for whatever the user did not specify.
     """
 
     prompt: str | None = None

@@ -1,4 +1,4 @@
-"""The user's settings: one TOML file, read at the start and never written. What is wrong in it is said."""
+"""The user's settings: one TOML file, read at the start and never written. Errors in it are reported."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _MODIFIERS = {"ctrl", "alt", "shift", "meta", "super", "hyper"}
 _NAMED_KEY = re.compile(
     r"up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|f([1-9]|1\d|2[0-4])"
 )
-# As the screen, or a keyboard, has them.
+# Names of keys on the screen or on keyboards, with Textual's names for them.
 _ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete"}
-# Characters that Textual does not call as Unicode does.
+# Characters whose name in Textual is not the one in Unicode.
 _NAMES = {"/": "slash", "\\": "backslash", "@": "at", "-": "minus", "+": "plus", "_": "underscore"}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the settings file says. Every default means that it says nothing.
+    """The contents of the settings file. Every default means that the file does not set it.
 
     Attributes:
-        theme: name of the colours.
+        theme: the name of a colour theme.
         model: the model to open where the command line names none.
-        device: where to run it, where the command line does not say.
-        dtype: of its weights, where the command line does not say.
-        top_k: how many tokens a cell of the screen shows at first.
-        keys: the keys of each binding that has others than its own, by the binding's id.
-        trouble: why the file is not followed, one line; then all else is default.
+        device: the device to run the model on, where the command line names none.
+        dtype: the dtype of the model's weights, where the command line names none.
+        top_k: the number of tokens that a cell of the screen shows at first.
+        keys: the keys of each rebound binding, by the binding's id.
+        trouble: why the file is not followed, in one line; all other attributes are defaults then.
     """
 
     theme: str | None = None
@@ -52,7 +52,7 @@ class Settings:
 
 
 def load() -> Settings:
-    """The user's settings; the defaults, and why, where the file cannot be followed."""
+    """Return the user's settings; defaults, with the reason, where the file cannot be followed."""
     try:
         text = paths.settings().read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError):
@@ -68,15 +68,15 @@ def load() -> Settings:
 
 
 def trouble(reason: str, instead: str = "defaults") -> str:
-    """The one line that says what is wrong with the settings file and what holds instead, safe to show."""
+    """Return one line, safe to show, on what is wrong with the settings file and what is used instead."""
     return printable(f"{paths.settings()}: {' '.join(reason.split())}. The {instead} hold.")
 
 
 def read(text: str) -> Settings:
-    """Settings from TOML.
+    """Return the settings in a TOML text.
 
     Raises:
-        ValueError: if anything in it is not understood; it names the key.
+        ValueError: if any key or value in it is not understood; the message names the key.
     """
     found = tomllib.loads(text)
     readers: dict[str, Callable[[Any], Any]] = {
@@ -89,13 +89,13 @@ def read(text: str) -> Settings:
 
 
 def hint(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """What may have been meant, as the rest of a sentence."""
+    """Return the end of a sentence on an unknown name: the closest known name, or all of them."""
     meant = get_close_matches(name, known, 1)
     return f": perhaps {meant[0]!r} is meant" if meant else f": there are {', '.join(sorted(known))}"
 
 
 def key_name(name: str) -> str:
-    """A key as Textual calls it: `?` is `question_mark`, `Ctrl+A` is `ctrl+a`.
+    """Return a key's name in Textual: `question_mark` for `?`, `ctrl+a` for `Ctrl+A`.
 
     Raises:
         ValueError: if there is no such key.
@@ -114,7 +114,7 @@ def key_name(name: str) -> str:
 
 
 def _key(name: str) -> str | None:
-    """The name of a key without modifiers; None where there is no such key."""
+    """Return Textual's name of a key without modifiers; None where there is no such key."""
     lower = _ALIASES.get(name.lower(), name.lower())
     if _NAMED_KEY.fullmatch(lower):
         return lower
@@ -125,7 +125,7 @@ def _key(name: str) -> str | None:
 
 
 def _name(character: str) -> str:
-    """What Textual calls a character that is no letter or digit."""
+    """Return Textual's name of a character that is neither a letter nor a digit."""
     full = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
     return _NAMES.get(character, full)
 
@@ -174,7 +174,7 @@ def _top_k(value: Any) -> int:
 
 
 def _keys(value: Any) -> dict[str, tuple[str, ...]]:
-    """Without quotation marks TOML takes `app.train` for a table in a table: both are meant alike."""
+    """Return the keys of each binding, also where an unquoted `app.train` made TOML nest tables."""
     if not isinstance(value, dict):
         raise ValueError(f"'keys' must be a section, [keys], not {repr(value)}")  # noqa: TRY004  as all else here
     keys: dict[str, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""A small JSON file of what may be lost without harm: read leniently, replaced as a whole."""
+"""Small JSON files of state that may be lost without harm: read leniently, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from lenstui.support.printable import printable
 
 
 def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
-    """What the file says; nothing, and why, where it cannot be understood.
+    """Return the contents of a state file, with the reason where the file cannot be used.
 
-    A file that is not there is no trouble. What is in it may still be of any type.
+    The contents are empty where the file is missing, which is no error, or cannot be used. Their values are
+    not checked and may be of any type.
+
+    Args:
+        path: the state file.
+        version: the version that the file must have.
     """
     try:
         found = json.loads(path.read_bytes())
@@ -30,14 +35,17 @@ def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
 
 
 def write_state(path: Path, version: int, content: dict[str, Any]) -> str | None:
-    """Have the file say this; why it does not, where it cannot. There is the old one or the new one."""
+    """Write a state file as a whole, for the user's eyes only.
+
+    Returns:
+        Why the file was not written, in one line; None where it was.
+    """
     try:
-        # For the user's eyes only.
         with replaced(path, private=True, durable=False, make_folder=True) as file:
             file.write(json.dumps({"version": version, **content}, indent=1).encode())
     except LensError as error:
         return printable(str(error))
-    except ValueError as error:  # what is no JSON, or no file name
+    except ValueError as error:  # content that is no JSON, or a path that is no file name
         return _trouble(path, f"cannot be written ({error})")
     return None
 

@@ -1,4 +1,4 @@
-"""Numbers as they are typed: on the command line, or into a field."""
+"""Numbers typed on the command line or into a field."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 
 
 def whole_number(text: str) -> int | None:
-    """A whole number that is not negative, of at most nine digits; None for any other text."""
+    """Return the whole number in a text; None unless it is non-negative and of at most nine digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def finite_number(text: str) -> float | None:
-    """A finite number that is not negative; None for any other text."""
+    """Return the number in a text; None unless it is finite and non-negative."""
     try:
         number = float(text)
     except ValueError:

@@ -1,3 +1,3 @@
-"""The version of lenstui, said here alone."""
+"""The version of lenstui, defined here alone."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""Texts from files, and the blocks of tokens that a lens is fitted and judged on."""
+"""Texts from files, and the blocks of tokens that lenses are fitted and evaluated on."""

@@ -1,4 +1,4 @@
-"""Documents to blocks of token ids, as a lens is fitted and judged on."""
+"""Documents cut into blocks of token ids, to fit and evaluate lenses on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Itera
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        documents: texts.
-        length: columns of a block, at least 2.
+        documents: the texts.
+        length: the number of columns of a block, at least 2.
 
     Yields:
-        `[length]` int64 on the CPU. What is left at the end and fills no block is not used.
+        `[length]` int64 on the CPU. A rest at the end that fills no block is not used.
 
     Raises:
         LensError: if the tokenizer has no token to join documents by, or the blocks are too short.
@@ -49,15 +49,15 @@ def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class DocumentBlocks:
-    """The blocks of one side of a split, read from the files again each time one iterates.
+    """The blocks of one side of a split. Each iteration reads the files anew.
 
     Attributes:
         tokenizer: a Hugging Face tokenizer.
-        documents: both sides' documents.
-        length: columns of a block.
-        split: which documents are held out.
-        held_out: whether this is the side that is.
-        skipped: where to count JSON lines that hold no text.
+        documents: the documents of both sides.
+        length: the number of columns of a block.
+        split: the rule for held-out documents.
+        held_out: whether these are the blocks of held-out documents.
+        skipped: a tally for JSON lines that hold no text.
     """
 
     tokenizer: Any
@@ -82,20 +82,20 @@ def split_blocks(
     seed: int = 0,
     skipped: SkippedLines | None = None,
 ) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
-    """Blocks to fit on, and blocks to judge on, from documents that the first never sees.
+    """Return blocks to fit on, and blocks to evaluate on from other documents.
 
     Whole documents are held out, chosen by their text. A single document gives its last blocks.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        documents: which documents.
-        length: columns of a block, at least 2.
-        share: of the documents to hold out, about.
-        seed: for another choice of them.
-        skipped: where to count JSON lines that hold no text.
+        documents: the documents.
+        length: the number of columns of a block, at least 2.
+        share: the approximate share of documents to hold out.
+        seed: the seed for the choice of documents.
+        skipped: a tally for JSON lines that hold no text.
 
     Returns:
-        The blocks to fit on and the held-out ones. Both can be gone through any number of times.
+        The blocks to fit on and the held-out ones. Both can be iterated any number of times.
 
     Raises:
         LensError: if either would be empty, or as `read_documents` and `token_blocks` raise it.

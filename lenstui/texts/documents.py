@@ -30,16 +30,16 @@ COLUMN = "text"  # where none is named
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Which documents to read. It holds none of them, so it can be read again and again.
+    """A choice of documents to read. The texts are not held in memory, and can be read again and again.
 
-    The ending of a file says what it is: `.parquet` and `.pq`, `.jsonl`, `.ndjson` and `.json` (one object a
-    line), everything else plain text, whose documents are what stands between blank lines.
+    The ending of a file determines its kind: `.parquet` and `.pq`; `.jsonl`, `.ndjson` and `.json` (one
+    object a line); any other file is plain text, with blank lines between documents.
 
     Attributes:
         paths: files and globs (`data/**/*.parquet`), read in this order, a glob's files sorted by name.
         column: the Parquet column or JSON field that holds the text; None for `text`.
-        min_chars: shorter documents are passed over.
-        max_samples: stop after so many documents; None for all.
+        min_chars: the least characters of a document; shorter ones are left out.
+        max_samples: the most documents to read; None for all.
     """
 
     paths: tuple[str, ...]
@@ -50,13 +50,13 @@ class Documents:
 
 @dataclass(slots=True)
 class SkippedLines:
-    """A tally of the JSON lines that held no text. A file that is read again is not counted again.
+    """A tally of the JSON lines that hold no text. Reading a file again does not count its lines again.
 
     Attributes:
-        count: how many there were.
-        first: the first few, with what is wrong with each.
-        what: they lack.
-        unit: they are, a row in a table.
+        count: the number of skipped lines.
+        first: the first few lines, each with the reason.
+        what: the noun for the missing part, in messages.
+        unit: the noun for a line, in messages; `row` for a table.
     """
 
     count: int = 0
@@ -66,7 +66,7 @@ class SkippedLines:
     _seen: dict[Path, int] = field(default_factory=dict)
 
     def add(self, path: Path, number: int, why: str) -> None:
-        """Count line `number` of `path`."""
+        """Count line `number` of `path`, skipped for the reason `why`."""
         if number <= self._seen.get(path, 0):
             return
         self._seen[path] = number
@@ -81,10 +81,10 @@ class SkippedLines:
 
 
 def find_files(documents: Documents) -> tuple[Path, ...]:
-    """The files that are meant, each once, and each Parquet file looked into for its column.
+    """Return the files that the paths and globs name, each once; Parquet files are checked for their column.
 
     Raises:
-        LensError: if one is missing, a folder, or has no such column; if a glob matches nothing.
+        LensError: if a file is missing, is a folder, or lacks the column; if a glob matches nothing.
     """
     found = dict.fromkeys(path for name in documents.paths for path in _matches(name))
     if not found:
@@ -100,25 +100,25 @@ def find_files(documents: Documents) -> tuple[Path, ...]:
 
 
 def read_documents(documents: Documents, skipped: SkippedLines | None = None) -> Iterator[str]:
-    """Documents one by one, in the same order each time. No more than a few are in memory.
+    """Return an iterator over the documents, in the same order each time, with only a few in memory.
 
     Args:
-        documents: which ones.
-        skipped: where to count JSON lines that hold no text.
+        documents: the choice of documents.
+        skipped: a tally for JSON lines that hold no text.
 
     Raises:
-        LensError: at once, as `find_files` does; while reading, if a file is damaged or is not what its name
-            says; at the end, if nothing was long enough.
+        LensError: at once, as `find_files` does; while reading, if a file is damaged or not of the kind that
+            its name says; at the end, if no document was long enough.
     """
     files = find_files(documents)
     return islice(_long_enough(files, documents, skipped or SkippedLines()), documents.max_samples)
 
 
 def count_documents(documents: Documents) -> int:
-    """How many documents `read_documents` gives.
+    """Return the number of documents that `read_documents` gives.
 
-    Of a Parquet file only the lengths are looked at, which is many times as fast as reading it. The other
-    kinds are read.
+    Of a Parquet file only the text lengths are computed, which is many times as fast as reading it. Files of
+    other kinds are read.
     """
     count = 0
     for path in find_files(documents):
@@ -133,10 +133,10 @@ def count_documents(documents: Documents) -> int:
 
 
 def _matches(name: str) -> list[Path]:
-    """The file called `name`, or those that it matches as a glob."""
+    """Return the file with a name, or the files that match it as a glob."""
     try:
         path = Path(name).expanduser()
-    except RuntimeError:  # `~somebody` whose home is unknown: a name like any other
+    except RuntimeError:  # `~` of an unknown user is an ordinary name
         path = Path(name)
     try:
         if path.is_dir():
@@ -147,7 +147,7 @@ def _matches(name: str) -> list[Path]:
         raise unreadable(path, error) from error
     if not any(wildcard in name for wildcard in "*?["):
         raise LensError(f"There is no file {path}.")
-    # Unlike Path.glob it takes absolute patterns, leaves hidden files out, and its ** matches files too.
+    # Unlike Path.glob, glob.glob takes absolute patterns, leaves hidden files out, and ** matches files too.
     names = glob.glob(str(path), recursive=True)  # noqa: PTH207
     files = sorted(file for file in map(Path, names) if file.is_file())
     if not files:
@@ -176,7 +176,7 @@ def _long_enough(files: Iterable[Path], documents: Documents, skipped: SkippedLi
 
 
 def _texts(path: Path, column: str, skipped: SkippedLines) -> Iterator[str]:
-    """Every document of one file."""
+    """Yield every document of one file."""
     ending = path.suffix.lower()
     try:
         if ending in PARQUET:
@@ -224,10 +224,10 @@ def _json_texts(path: Path, field_name: str, skipped: SkippedLines) -> Iterator[
 
 
 def _json_text(line: bytes, field_name: str) -> str:
-    """The text in one line.
+    """Return the text in one JSON line.
 
     Raises:
-        ValueError: if there is none, with the reason.
+        ValueError: if it holds none, with the reason.
     """
     content = json_object(line)
     if field_name not in content:
@@ -254,14 +254,14 @@ def _parquet_lengths(path: Path, column: str) -> Iterator[int]:
 
 
 def _parquet_batches(path: Path, column: str) -> Iterator[Any]:
-    """Arrow arrays of the column's texts."""
+    """Yield Arrow arrays of the column's texts."""
     with _open_parquet(path, column) as file:
         for batch in parquet_batches(file, path, [column]):
             yield batch.column(0)
 
 
 def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:
-    """An open Parquet file that has `column`, of strings."""
+    """Return an open Parquet file, checked to have `column`, of strings."""
     opened = open_parquet(path)
     check_text_column(path, opened.schema_arrow, column)
     return opened

@@ -1,4 +1,4 @@
-"""Files of texts: lines, JSON lines and Parquet, and what a file that is none of these looks like."""
+"""Files of texts: lines, JSON lines and Parquet; and guesses at what a file of another kind is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS = 256  # of a Parquet file, in memory at a time
 _BUFFER = 1 << 20  # bytes
 _NAMED = 12  # names in a message
 
-# What files that are not what their name says begin with.
+# First bytes of files whose name tells another kind.
 _BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer (fetch the file itself)"),
     (b"PAR1", "a Parquet file"),
@@ -38,24 +38,24 @@ _BEGINNINGS = (
     (b"{", "JSON"),
     (b"[", "JSON"),
 )
-_CONTROL = {*range(0x20), 0x7F} - {*b"\a\b\t\n\f\r\x1b"}  # bytes that are in no text
+_CONTROL = {*range(0x20), 0x7F} - {*b"\a\b\t\n\f\r\x1b"}  # bytes that occur in no text
 
 
 def utf8_lines(lines: Iterable[bytes], name: object) -> Iterator[str]:
-    """The lines of a text, each with its newline, `\\r\\n` as `\\n`.
+    """Yield the lines of a text, each with its newline, `\\r\\n` as `\\n`.
 
     Args:
-        lines: of a file from its beginning on.
-        name: what to call it.
+        lines: the lines of a file, from its beginning on.
+        name: the file's name for messages.
 
     Raises:
-        LensError: if it is not UTF-8.
+        LensError: if the file is not UTF-8.
     """
     beginning = b""
     for number, line in enumerate(lines, 1):
         beginning = beginning if len(beginning) >= 64 else beginning + line[:64]
         try:
-            # A newline is no part of a longer sequence in UTF-8, so that each line can be read alone.
+            # UTF-8 has no newline within a longer sequence, so that each line can be decoded alone.
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise LensError(
@@ -65,10 +65,10 @@ def utf8_lines(lines: Iterable[bytes], name: object) -> Iterator[str]:
 
 
 def json_object(line: bytes) -> Mapping[str, Any]:
-    """The object in one line of JSON.
+    """Return the object in one line of JSON.
 
     Raises:
-        ValueError: if there is none, with the reason.
+        ValueError: if the line holds none, with the reason.
     """
     try:
         content = json.loads(line.decode("utf-8-sig"))
@@ -77,15 +77,15 @@ def json_object(line: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError("not JSON") from error
     if not isinstance(content, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - a matter of the file, not of the program
+        raise ValueError("not an object")  # noqa: TRY004 - the file is wrong, not a type in the program
     return content
 
 
 def json_string(content: Mapping[str, Any], name: str) -> str:
-    """The string that a field holds.
+    """Return the string in a field of a JSON object.
 
     Raises:
-        ValueError: if it holds something else, or what is no text.
+        ValueError: if the field holds anything else, or half of a surrogate pair.
     """
     text = content[name]
     if not isinstance(text, str):
@@ -98,10 +98,10 @@ def json_string(content: Mapping[str, Any], name: str) -> str:
 
 
 def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
-    """An open Parquet file.
+    """Return an open Parquet file.
 
     Raises:
-        LensError: if it cannot be read, is damaged, or is something else.
+        LensError: if the file cannot be read, is damaged, or is of another kind.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -125,14 +125,17 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
 def check_text_column(
     path: Path, schema: pyarrow.Schema, column: str, what: str = "text", *, numbers: bool = False
 ) -> None:
-    """Raise `LensError`, naming the columns there are, unless `column` is one of strings.
+    """Refuse a Parquet file in which `column` is missing or does not hold strings.
 
     Args:
         path: the file.
-        schema: its.
-        column: which one.
-        what: it is to hold.
-        numbers: whether whole numbers will do, or nothing but nulls.
+        schema: the file's schema.
+        column: the column's name.
+        what: the noun for the column's contents, in messages.
+        numbers: whether the column may hold whole numbers, or nothing but nulls.
+
+    Raises:
+        LensError: if the column is missing or of another type.
     """
     import pyarrow as pa
 
@@ -150,7 +153,7 @@ def check_text_column(
 
 
 def parquet_batches(file: pyarrow.parquet.ParquetFile, path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    """Arrow record batches of a few columns, a few rows at a time.
+    """Yield Arrow record batches of a few columns, a few rows at a time.
 
     Raises:
         LensError: if the file is damaged.
@@ -169,7 +172,7 @@ def parquet_batches(file: pyarrow.parquet.ParquetFile, path: Path, columns: Sequ
 
 
 def looks_like(beginning: bytes) -> str:
-    """What a file that begins like this is."""
+    """Return the kind of file, in words, that begins with these bytes."""
     for magic, kind in _BEGINNINGS:
         if beginning.startswith(magic):
             return kind
@@ -185,6 +188,6 @@ def looks_like(beginning: bytes) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """A few names for a message."""
+    """Return names as text for a message; of many only the first ones."""
     names = list(names)
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

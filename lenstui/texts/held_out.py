@@ -1,4 +1,4 @@
-"""Which documents are held out: never trained on, so that a lens can be judged on them."""
+"""The split into held-out documents, which are never trained on, and the others."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from itertools import islice
 
 from lenstui.support.errors import LensError
 
-_FIRST_DOCUMENTS = 64  # are looked at to make sure that both sides get some
+_FIRST_DOCUMENTS = 64  # documents that are read to make sure that both sides get some
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which documents are held out. A document's own text decides, so that copies stay on one side.
+    """A rule for held-out documents. It depends on a document's own text, so that copies stay on one side.
 
     Attributes:
-        share: of the documents that are held out, about.
-        seed: another seed holds out others.
-        always_held_out: the mark of a document that is, whatever the share.
-        never_held_out: the mark of one that is not.
+        share: the approximate share of documents that are held out.
+        seed: the seed of the marks; another seed holds out other documents.
+        always_held_out: the mark of a document that is held out, whatever the share.
+        never_held_out: the mark of a document that is not held out, whatever the share.
     """
 
     share: float
@@ -29,7 +29,7 @@ class Split:
     never_held_out: float
 
     def holds_out(self, text: str) -> bool:
-        """Whether the document is for judging alone."""
+        """Return whether a document is held out."""
         mark = _mark(text, self.seed)
         if mark in {self.always_held_out, self.never_held_out}:
             return mark == self.always_held_out
@@ -37,15 +37,15 @@ class Split:
 
 
 def split_documents(texts: Iterable[str], share: float, seed: int = 0) -> Split | None:
-    """Decide which documents are held out, so that there are some on both sides.
+    """Return a rule for held-out documents that leaves some on both sides.
 
     Args:
-        texts: the documents; only the first few are looked at.
-        share: of them to hold out.
-        seed: for another choice.
+        texts: the documents; only the first few are read.
+        share: the share of documents to hold out.
+        seed: the seed for the choice of documents.
 
     Returns:
-        None where there is but one document, or copies of one.
+        The rule; None where there is only one document, or copies of one.
     """
     if not 0 < share < 1:
         raise LensError(f"The share that is held out must be between 0 and 1, not {share}.")
@@ -54,6 +54,6 @@ def split_documents(texts: Iterable[str], share: float, seed: int = 0) -> Split 
 
 
 def _mark(text: str, seed: int) -> float:
-    """A number from 0 to 1 that is even over documents, and the same for the same text."""
+    """Return a number from 0 to 1 that depends on the text and the seed, spread evenly over documents."""
     digest = blake2b(text.encode(), digest_size=8, key=str(seed).encode()).digest()
     return int.from_bytes(digest) / 2**64

@@ -1,1 +1,1 @@
-"""The forms in which lenses lie on disk: ours, the `tuned-lens` library's, other programs'."""
+"""File formats of lenses: lenstui's own, the `tuned-lens` library's, other programs'."""

@@ -1,7 +1,7 @@
-"""What a lens file says beside its translators, held against a schema before anything believes it.
+"""The schema of a lens file's metadata, checked before any value is used.
 
-A file may come from anywhere: a text where a list of numbers belongs, or a number of a thousand digits, would
-fail only where it is computed with or drawn. What no schema knows is left alone.
+A file may come from anywhere: a text in place of a list of numbers, or a number of a thousand digits, would
+fail only where it is computed with or drawn. Keys that the schema does not have are left alone.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from lenstui.support.errors import LensError
 _LONGEST_TEXT = 4096  # characters
 _LONGEST_LIST = 1 << 16
 _LARGEST = 1 << 53  # whole numbers that a float holds exactly
-_MOST = 1e9  # nats, or seconds: whatever is more was never measured
+_MOST = 1e9  # nats, or seconds: a greater number is no measurement
 
 Check = Callable[[Any], bool]
 
 
 def check_header(path: Path, config: object, fit: object = None, remarks: object = None) -> None:
-    """Raise `LensError`, naming the first entry that is wrong, unless all are what the format says.
+    """Refuse a lens file whose metadata do not agree with the schema.
 
     Args:
-        path: the file that says it.
-        config: which model the lens is for.
-        fit: how it was fitted.
-        remarks: what has to be said of it.
+        path: the file, for messages.
+        config: the model that the lens is for.
+        fit: how the lens was fitted.
+        remarks: remarks for the user.
+
+    Raises:
+        LensError: if an entry is wrong; the message names the first one.
     """
     for name, table, schema in (("config", config, _CONFIG), ("fit", fit, _FIT)):
         if table is None:
@@ -51,16 +54,16 @@ def _is_flag(value: object) -> bool:
 
 
 def is_count(value: object) -> bool:
-    """Whether a value is a whole number that something can be as many or as wide as."""
+    """Return whether a value is a whole number that can be a count or a width."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and abs(value) < 1 << 64  # a seed may be any that torch takes
+    return isinstance(value, int) and abs(value) < 1 << 64  # as large as the seeds that torch takes
 
 
 def _is_measured(value: object) -> bool:
-    """A number that may be infinite or NaN, as a KL may."""
+    """Return whether a value is a plausible measurement, or infinite or NaN, as a KL may be."""
     return (isinstance(value, float) and not math.isfinite(value)) or _is_moderate(value)
 
 
@@ -91,7 +94,7 @@ def _is_table_of(is_right: Check) -> Check:
 
 
 def _is_sampled(value: object) -> bool:
-    """A tensor of a fingerprint."""
+    """Return whether a value is a tensor of a fingerprint: its shape and samples."""
     return (
         isinstance(value, Mapping)
         and _each(is_count)(value.get("shape"))
@@ -108,7 +111,7 @@ def _is_fingerprint(value: object) -> bool:
     )
 
 
-# None stands for what is not known.
+# Every entry may also be missing or None, for unknown.
 _CONFIG: dict[str, Check] = {
     "base_model_name_or_path": _is_text,
     "base_model_revision": _is_text,

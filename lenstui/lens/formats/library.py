@@ -1,4 +1,4 @@
-"""The folder in which the `tuned-lens` library keeps a lens: `params.pt` beside `config.json`."""
+"""The lens folder of the `tuned-lens` library: `params.pt` beside `config.json`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lenstui.support.errors import LensError
 
 PARAMS = "params.pt"
 CONFIG = "config.json"
-_HASH, _HASH_MISSPELT = "unembed_hash", "unemebd_hash"  # the library itself once wrote the second
+_HASH, _HASH_MISSPELT = "unembed_hash", "unemebd_hash"  # older versions of the library wrote the second
 
 
 def meant_folder(path: Path) -> Path | None:
-    """The folder that `path` means: itself, or the one of which a part was picked; None for another file."""
+    """Return the library folder that `path` is or is a file of; None for any other file."""
     if path.is_dir():
         return path
     if path.name == CONFIG or (path.name == PARAMS and (path.parent / CONFIG).is_file()):
@@ -27,10 +27,10 @@ def meant_folder(path: Path) -> Path | None:
 
 
 def read_library_folder(folder: Path) -> TunedLens:
-    """Read a lens of the library, whatever else its config says.
+    """Read a lens of the library; entries of its config that lenstui does not use are ignored.
 
     Raises:
-        LensError: if it is none, is damaged, or is of another type.
+        LensError: if there is no lens, or it is damaged or of another type.
     """
     params, config = folder / PARAMS, folder / CONFIG
     if not params.is_file():
@@ -56,7 +56,7 @@ def read_library_folder(folder: Path) -> TunedLens:
 
 
 def save_library_folder(lens: TunedLens, folder: Path) -> None:
-    """Write `lens` so that the library loads it; the `unembed_hash` is that of its config, if it has one.
+    """Write `lens` so that the library can load it, with the `unembed_hash` of its config, if any.
 
     Raises:
         LensError: if the folder cannot be written, belongs to something else, or has a device in it.
@@ -65,7 +65,7 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
     if config.exists() and not params.exists():
         raise LensError(f"{folder} already holds the {CONFIG} of something else. Choose another folder.")
     table = {
-        # The library demands a name and does not read it.
+        # The library requires a name but does not use it.
         "base_model_name_or_path": lens.config.get("base_model_name_or_path") or "",
         "base_model_revision": lens.config.get("base_model_revision"),
         **shape_config(lens.weight),
@@ -74,7 +74,7 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
         table[_HASH] = lens.config[_HASH]
     for file in (config, params):
         check_replaceable(file)
-    # Cut short at any moment, this leaves no config beside the parameters of another lens.
+    # The config goes first and comes last, so that an interruption leaves none beside another lens's weights.
     with write_errors(config):
         config.unlink(missing_ok=True)
     save_tensors(unstack(lens), params)

@@ -1,8 +1,9 @@
-"""Lenses that other programs wrote as one file, brought into residual form, row by row.
+"""Single-file lenses of other programs, converted to residual form, row by row.
 
-Two kinds are in use. The `tuned-lens` library has a residual translator for the input of each block, as we
-do. Small scripts and mlxterp have a full matrix, `I + A`, for the **output** of each block: their translator
-`N` reads `h_{N+1}`. They have none for `h_0`, and one more for `h_L`, which we read as the model itself does.
+There are two conventions. The `tuned-lens` library has a residual translator for the input of each block,
+like lenstui. Small scripts and mlxterp have a full matrix, `I + A`, for the **output** of each block: their
+translator `N` reads `h_{N+1}`. They have none for `h_0`, and one more for `h_L`, which lenstui reads as the
+model itself does.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ _LARGEST_TABLE = 1 << 24  # bytes
 
 
 def other_lens(content: Any, path: Path) -> TunedLens | None:
-    """The lens in a `.pt` file that is not our own; None if it holds none that we know.
+    """Return the lens in another program's `.pt` file; None if its format is unknown.
 
     Args:
-        content: what was loaded from it: `{"0.weight", "0.bias", …}`, or a script's
+        content: the loaded file: `{"0.weight", "0.bias", …}`, or a script's
             `{"state_dict": {"layer_maps.0.weight", …}, "n_layers", "d_model"}`, or that `state_dict` alone.
-        path: where it came from.
+        path: the file.
 
     Raises:
-        LensError: if its translators are damaged, or are not as many or as wide as it says.
+        LensError: if the translators are damaged, or differ in number or width from what the file says.
     """
     if not isinstance(content, dict):
         return None
@@ -53,7 +54,7 @@ def read_mlxterp(path: Path) -> TunedLens:
     """Read mlxterp's pair of files.
 
     Args:
-        path: the `.npz` with the translators; the `.json` beside it says how many and how wide they are.
+        path: the `.npz` with the translators; the `.json` beside it holds their number and width.
 
     Raises:
         LensError: if one is damaged, or the two do not agree.
@@ -78,8 +79,8 @@ def stack(state: Any, path: Path, key: str = "{row}.{part}") -> tuple[Tensor, Te
 
     Args:
         state: a weight and a bias per row, or weights alone.
-        path: where they came from.
-        key: how they are named.
+        path: the file, for messages.
+        key: the pattern of their names.
 
     Raises:
         LensError: if some are missing or do not fit together.
@@ -104,16 +105,20 @@ def stack(state: Any, path: Path, key: str = "{row}.{part}") -> tuple[Tensor, Te
 
 
 def unstack(lens: TunedLens) -> dict[str, Tensor]:
-    """The translators as they are written: `{"0.weight", "0.bias", …}`, float32."""
+    """Return the translators as a state dict to be written: `{"0.weight", "0.bias", …}`, float32."""
     state = {}
-    for row in range(len(lens.weight)):  # cloned, because a slice would drag the whole tensor into the file
+    for row in range(len(lens.weight)):  # cloned: of a slice, torch.save would write the whole tensor
         state[f"{row}.weight"] = lens.weight[row].detach().cpu().float().clone()
         state[f"{row}.bias"] = lens.bias[row].detach().cpu().float().clone()
     return state
 
 
 def check_size(weight: Tensor, blocks: Any, width: Any, told_by: Path) -> None:
-    """Raise `LensError`, naming both sizes, unless the translators are as a file says, where it says it."""
+    """Refuse translators that differ in number or width from what the file `told_by` says, where it does.
+
+    Raises:
+        LensError: if they differ; the message names both sizes.
+    """
     if not all(size is None or is_count(size) for size in (blocks, width)):
         raise LensError(f"{told_by} is damaged: its number of blocks or its width is no whole number.")
     rows, d = weight.shape[:2]
@@ -125,16 +130,16 @@ def check_size(weight: Tensor, blocks: Any, width: Any, told_by: Path) -> None:
 
 
 def shape_config(weight: Tensor) -> dict[str, Any]:
-    """The part of a lens's config that its translators tell."""
+    """Return the part of a lens's config that follows from its translators."""
     rows, d = weight.shape[:2]
     return {"d_model": d, "num_hidden_layers": rows, "bias": True, "lens_type": LENS_TYPE}
 
 
 def read_table(path: Path) -> Mapping[str, Any]:
-    """A JSON object.
+    """Return the JSON object in a file.
 
     Raises:
-        LensError: if the file holds something else.
+        LensError: if the file holds anything else.
     """
     check_regular(path)
     if path.exists() and path.stat().st_size > _LARGEST_TABLE:
@@ -149,7 +154,7 @@ def read_table(path: Path) -> Mapping[str, Any]:
 
 
 def _from_block_outputs(weight: Tensor, bias: Tensor, name: str) -> TunedLens:
-    """Full matrices at the blocks' outputs: block `N`'s is `h_{N+1}`, and `h_L` is not translated."""
+    """Return a lens from full matrices at block outputs: matrix `N` reads `h_{N+1}`, the last is dropped."""
     rows, d = bias.shape
     residual = torch.zeros_like(weight)
     residual[1:] = weight[:-1] - torch.eye(d)

@@ -1,4 +1,4 @@
-"""Tuned lenses on disk: our own format, one `.pt`, and the one way in for every format."""
+"""lenstui's own lens format, one `.pt` file, and the reader of lens files of every format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = 1
 
 
 def save_lens(lens: TunedLens, path: Path) -> None:
-    """Write `lens` to `path` atomically: there is the old file or the new one, never half of one.
+    """Write `lens` to `path` atomically: a reader sees either the old file or the complete new one.
 
     Raises:
         LensError: if the folder cannot be written or the disk is full.
@@ -39,14 +39,14 @@ def save_lens(lens: TunedLens, path: Path) -> None:
 
 
 def open_lens(path: Path) -> TunedLens:
-    """Read a lens, whichever program wrote it; it knows where it came from.
+    """Read a lens of any known format; its `file` is the path that it was read from.
 
     Args:
-        path: our own file, a folder of the `tuned-lens` library or a file in it, a bare state dict of
+        path: a file of lenstui's, a folder of the `tuned-lens` library or a file in it, a bare state dict of
             translators, a script's `layer_maps`, or either file of mlxterp's pair.
 
     Raises:
-        LensError: if there is none, it is damaged, or it is something else.
+        LensError: if there is no lens, or it is damaged or of an unknown format.
     """
     return replace(_read(path), file=meant_folder(path) or path)
 
@@ -82,7 +82,7 @@ def _own_lens(content: dict[str, Any], path: Path) -> TunedLens:
 
 
 def header(content: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    """The config, the fit and the remarks of a file of ours, empty where it has none; not checked yet."""
+    """Return the config, the fit and the remarks of a file of lenstui's, unchecked; empty where missing."""
     empty: dict[str, Any] = {"config": {}, "fit": {}, "remarks": []}
     config, fit, remarks = (
         default if content.get(name) is None else content[name] for name, default in empty.items()
@@ -91,12 +91,12 @@ def header(content: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Only what `weights_only=True` reads: a NumPy scalar or a Path would make the file unreadable."""
+    """Return a value as plain types: `weights_only=True` refuses a NumPy scalar or a Path."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None:
         return None
-    for plain in (bool, int, float, str):  # a subclass, such as torch.__version__, becomes a plain one
+    for plain in (bool, int, float, str):  # a subclass, such as torch.__version__, becomes its base type
         if isinstance(value, plain):
             return plain(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Tensor files: read without ever running what is in them, written whole or not at all."""
+"""Tensor files: read without running any code in them, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lenstui.support.errors import LensError, first_line
 
 
 def load_tensors(path: Path, what: str = "lens file") -> Any:
-    """What `torch.save` wrote to `path`, if it is nothing but tensors and plain values.
+    """Return what `torch.save` wrote to `path`, if it is nothing but tensors and plain values.
 
     Args:
         path: the file.
-        what: it should be, for a message.
+        what: the noun for the file, in messages.
 
     Raises:
-        LensError: if there is no such file, it is of another kind, damaged, or holds more than that.
+        LensError: if the file is missing, of another kind, damaged, or holds other objects.
     """
     check_regular(path, what)
     try:
@@ -41,22 +41,25 @@ def load_tensors(path: Path, what: str = "lens file") -> Any:
 
 
 def check_regular(path: Path, what: str = "lens file") -> None:
-    """Raise `LensError` for a pipe, a device or a folder: opening a pipe would wait for whoever writes to it.
+    """Refuse a pipe, a device or a folder, since opening a pipe waits for its writer.
 
-    Where there is nothing at all, that is left to whoever opens it.
+    A missing file passes: opening it raises the error.
+
+    Raises:
+        LensError: if `path` exists and is no regular file.
     """
     if path.exists() and not path.is_file():
         raise LensError(f"{path} is no {what}: it is no regular file.")
 
 
 def _begins_as_written(path: Path) -> bool:
-    """Whether a file begins as `torch.save` has it: a zip archive, long ago a pickle; or is empty."""
+    """Return whether a file begins like one of `torch.save`'s (a zip archive or old pickle) or is empty."""
     with path.open("rb") as file:
         return file.read(2) in {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b""}
 
 
 def check_bytes(path: Path, what: str = "lens file") -> None:
-    """Look for damage among the numbers themselves, which `torch.load` does not notice.
+    """Check a file's checksums, to find damage among the numbers, which `torch.load` does not notice.
 
     Raises:
         LensError: if there is any.
@@ -64,25 +67,25 @@ def check_bytes(path: Path, what: str = "lens file") -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except Exception as error:  # as torch does
+    except Exception as error:  # on damaged bytes zipfile raises many kinds
         raise damaged(path, error, what) from error
     if bad is not None:
         raise LensError(f"{path} is damaged: the checksum of {bad} is another.")
 
 
 def save_tensors(content: Any, path: Path) -> None:
-    """Write tensors and plain values whole or not at all, in a folder that is made where there is none.
+    """Write tensors and plain values whole or not at all, with the folder where it is missing.
 
     Raises:
-        LensError: if the file cannot be written, or a device or a folder has this name.
+        LensError: if the file cannot be written, or a device or a folder has its name.
     """
     with replaced(path, make_folder=True) as file:
         try:
             torch.save(content, file)
-        except RuntimeError as error:  # as which torch raises some write errors again
+        except RuntimeError as error:  # torch raises some write errors as this
             raise OSError(first_line(error)) from error
 
 
 def damaged(path: Path, error: Exception, what: str = "lens file") -> LensError:
-    """The complaint about a file on which a reader failed with `error`."""
+    """Return the error for a file on which a reader failed with `error`."""
     return LensError(f"{path} is damaged or no {what}: {first_line(error)}")

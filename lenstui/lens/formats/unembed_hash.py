@@ -1,4 +1,4 @@
-"""The hash by which the `tuned-lens` library knows a model's unembedding again."""
+"""The hash by which the `tuned-lens` library identifies a model's unembedding."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from torch import Tensor
 
 from lenstui.model.load import Model
 
-_EDGE = 3  # rows and columns at each edge that NumPy prints of a large matrix
-_LARGE = 1000  # entries from which on it prints the edges alone
+_EDGE = 3  # rows and columns that NumPy prints at each edge of a large matrix
+_LARGE = 1000  # entries above which NumPy prints only the edges
 
 
 def unembed_hash(model: Model) -> str | None:
-    """The library's hash of the unembedding; None where that is no matrix."""
+    """Return the library's hash of the unembedding; None where that is no matrix."""
     matrix = model.module.get_output_embeddings()
     weight: Tensor | None = getattr(matrix, "weight", None)
     return None if weight is None else matrix_hash(weight)
 
 
 def matrix_hash(weight: Tensor) -> str:
-    """Sha256 of how NumPy prints the matrix in float32 at precision 1.
+    """Return the SHA-256 of NumPy's printout of the matrix, in float32 at precision 1.
 
-    Of a large matrix NumPy prints the edges alone, so they are all that is copied.
+    NumPy prints only the edges of a large matrix, so only these are copied.
     """
     weight = weight.detach()
     large = weight.numel() > _LARGE
     if large:
         weight = _edges(_edges(weight, 0), 1)
-    # NumPy's defaults, under which the library prints it, whatever the caller has set.
+    # NumPy's defaults, as the library uses them, whatever the caller has set.
     with np.printoptions(threshold=0 if large else _LARGE, edgeitems=_EDGE, linewidth=75, suppress=False):
         text = np.array_str(weight.float().cpu().numpy(), precision=1)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _edges(matrix: Tensor, dim: int) -> Tensor:
-    """As many rows, or columns, as print the same: both edges and one between them, which prints as dots."""
+    """Return the rows, or columns, that NumPy prints: both edges, and one between them, printed as dots."""
     size = matrix.shape[dim]
     if size <= 2 * _EDGE:
         return matrix

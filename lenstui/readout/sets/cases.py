@@ -28,19 +28,19 @@ from lenstui.support.errors import LensError, first_line
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LastColumn:
-    """One lens at the end of one prompt, by row: what it says comes next. All in nats, float32.
+    """The numbers of one lens at the end of one prompt, by row, all in nats, float32.
 
     A row that is not a number has NaN and `NOT_A_NUMBER`, as in `Cells`.
 
     Attributes:
         top1: the likeliest token, `[rows]`.
         top1_prob: its probability, `[rows]`.
-        values: the values that need no pin and no next token, by the name under which files hold them
-            (`entropy`, `kl`, …), each `[rows]`.
-        target_logprob: log-probability of the target, `[rows]`; NaN without a target.
-        target_rank: its rank, `[rows]`; -1 without a target.
-        crystallization: index of the row where the top-1 settles; None where not all rows were read, or the
-            last one is not a number.
+        values: the values that need no pin and no next token, by their names in files (`entropy`, `kl`, …),
+            each `[rows]`.
+        target_logprob: the log-probability of the target, `[rows]`; NaN without a target.
+        target_rank: the rank of the target, `[rows]`; -1 without a target.
+        crystallization: the index of the row where the top-1 settles; None where not all rows were read, or
+            the last one is not a number.
     """
 
     top1: IntArray
@@ -52,7 +52,7 @@ class LastColumn:
 
     @property
     def target_prob(self) -> FloatArray:
-        """Probability of the target, `[rows]`; NaN without one."""
+        """The probability of the target, `[rows]`; NaN without a target."""
         return np.exp(self.target_logprob)
 
     @property
@@ -63,19 +63,19 @@ class LastColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseReadout:
-    """A case that was read.
+    """The readout of a case.
 
     Attributes:
-        case: which one.
-        tokens: columns of its prompt as the model read it.
-        dropped: how many tokens were cut from its front, the model's context being shorter.
+        case: the case.
+        tokens: the number of columns of its prompt as the model read it.
+        dropped: the number of tokens cut from its front because the model's context is shorter.
         final_id: the final top-1 token; None where the last row is not a number.
-        final_text: its display text; None likewise.
-        final_prob: its probability; NaN likewise.
-        target: the token that stands for the target; its `whole` says whether it is all of that word. None
-            without a target.
-        target_text: its display text.
-        lenses: by lens, under the keys of `lens_keys`.
+        final_text: the display text of that token; None likewise.
+        final_prob: the probability of that token; NaN likewise.
+        target: the token that stands for the target, with `whole` True if it is the whole word; None without
+            a target.
+        target_text: the display text of that token.
+        lenses: the last column by lens, under the keys of `lens_keys`.
     """
 
     case: Case
@@ -99,8 +99,8 @@ class FailedCase:
     """A case that cannot be read.
 
     Attributes:
-        case: which one.
-        reason: a sentence.
+        case: the case.
+        reason: why it cannot be read, a sentence.
     """
 
     case: Case
@@ -120,16 +120,16 @@ def read_set(
     Args:
         model: from `load`.
         cases: from `open_prompts` or `read_cases`.
-        lens: a lens for this model, beside the logit lens; several for exactly these; None for the logit
+        lens: a lens for this model, beside the logit lens; a list for exactly its lenses; None for the logit
             lens alone.
-        reading: rows, final norm, BOS and chat template; None for what goes without saying.
-        exact_targets: take targets as they are written, with no space put before them.
+        reading: rows, final norm, BOS and chat template; None for the defaults.
+        exact_targets: whether to take targets as written, without putting a space before them.
 
     Yields:
-        What was read of each case, in order, or why it cannot be.
+        The readout of each case, in order, or the reason why it cannot be read.
 
     Raises:
-        LensError: for a lens that does not fit the model, or a model that cannot be read so.
+        LensError: if a lens or the reading does not fit the model.
     """
     reading = Reading() if reading is None else reading
     for reason in reading.refused(model.allowed, model.num_blocks).values():
@@ -202,7 +202,7 @@ def _read_case(
 
 
 def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
-    """From cells of one column, with the target, if there is one, as their pin, and of all rows or not."""
+    """Return a lens's last column from cells of one column, whose only pin is the target, if any."""
     rows = len(cells.entropy)
     pinned = cells.pin_logprobs.shape[-1] > 0
     settled = int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if whole else -1

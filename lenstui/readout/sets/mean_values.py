@@ -15,18 +15,19 @@ if TYPE_CHECKING:  # these need torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanValue:
-    """One of the means over a prompt set: what it is, and how it is shown.
+    """One of the means over a prompt set: its meaning and its display.
 
     Attributes:
-        key: short name, as the command line spells it; empty for a mean that JSON alone has.
-        stored: the name under which JSON holds it.
-        of: the means by row and their standard errors, `[rows]` each; None for the errors of a median.
-        label: what it is, over a table.
-        plotted: what it is, over a plot.
-        of_target: it is over the cases that have a target.
-        is_rank: its axis in a plot is that of ranks.
-        format: one mean as text.
-        error_format: one standard error as text.
+        key: the short name, as the command line spells it; empty for a mean that only JSON has.
+        stored: the name in JSON.
+        of: returns the means by row and their standard errors, `[rows]` each; None for the errors of a
+            median.
+        label: the caption of a table.
+        plotted: the caption of a plot.
+        of_target: whether the mean is over the cases that have a target.
+        is_rank: whether its axis in a plot is one of ranks.
+        format: returns one mean as text.
+        error_format: returns one standard error as text.
     """
 
     key: str = ""

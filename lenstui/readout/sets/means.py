@@ -16,12 +16,12 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """A mean over cases, by row: over those that have a number there.
+    """A mean over the cases that have a number in a row, for each row.
 
     Attributes:
-        mean: `[rows]`; NaN over no case.
-        sem: its standard error, the standard deviation of the cases by the root of their number, `[rows]`;
-            NaN over fewer than two.
+        mean: the mean, `[rows]`; NaN over no case.
+        sem: its standard error, the standard deviation of the cases divided by the root of their number,
+            `[rows]`; NaN over fewer than two.
     """
 
     mean: Numbers
@@ -30,15 +30,15 @@ class Mean:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LensMeans:
-    """Means of one lens over the last columns of a set, nats. Of the target: over cases that have one.
+    """Means of one lens over the last columns of a set, nats; those of the target over cases that have one.
 
     Attributes:
-        values: of the values that have a mean, by the name under which files hold them (`entropy`, `kl`, …).
-        target_prob: probability of the target.
-        target_logprob: its log-probability.
-        target_rank: its rank.
-        target_median_rank: the median of that, `[rows]`.
-        target_top1: share of cases whose top-1 is the target.
+        values: the values that have a mean, by their names in files (`entropy`, `kl`, …).
+        target_prob: the probability of the target.
+        target_logprob: the log-probability of the target.
+        target_rank: the rank of the target.
+        target_median_rank: the median rank of the target, `[rows]`.
+        target_top1: the share of cases whose top-1 is the target.
     """
 
     values: Mapping[str, Mean]
@@ -51,13 +51,13 @@ class LensMeans:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetMeans:
-    """Means over some cases.
+    """Means over a number of cases.
 
     Attributes:
-        n: how many cases there are.
-        n_target: how many of them have a target.
-        left_out: how many of them have a row that is not a number, and are in no mean of that row.
-        lenses: by lens name.
+        n: the number of cases.
+        n_target: the number of cases that have a target.
+        left_out: the number of cases with a row that is not a number, which count in no mean of that row.
+        lenses: the means by lens, under the keys of `lens_keys`.
     """
 
     n: int
@@ -67,7 +67,7 @@ class SetMeans:
 
 
 def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
-    """Means over all cases that were read; those that failed do not count."""
+    """Return the means over all cases that were read; failed ones do not count."""
     read = [readout for readout in readouts if isinstance(readout, CaseReadout)]
     names = tuple(read[0].lenses) if read else ()
     return SetMeans(
@@ -79,7 +79,7 @@ def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
 
 
 def means_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str, SetMeans]:
-    """The same for each group, in order of appearance. Cases of no group are in none."""
+    """Return the means over the cases of each group, in order of appearance; cases of none are left out."""
     groups: dict[str, list[CaseReadout | FailedCase]] = {}
     for readout in readouts:
         if readout.case.group is not None:
@@ -92,7 +92,7 @@ def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> L
     rows = len(columns[0].top1)
 
     def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
-        """`[cases, rows]`, also of no case."""
+        """Return the arrays as `[cases, rows]`, which may have no case."""
         return np.array(list(arrays), np.float64).reshape(-1, rows)
 
     ranks = _known(stacked(column.target_rank for column, _ in pairs))
@@ -113,21 +113,21 @@ def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> L
 
 
 def _known(ranks: Numbers) -> Numbers:
-    """Ranks, NaN where there is none."""
+    """Return ranks as numbers, NaN where there is none."""
     return np.where(ranks < 0, np.nan, ranks)
 
 
 def _median(values: Numbers) -> Numbers:
-    """Over the cases of `[cases, rows]` that have a number; NaN over none."""
+    """Return each row's median over the cases of `[cases, rows]` that have a number; NaN over none."""
     columns = [column[~np.isnan(column)] for column in values.T]
     return np.array([np.median(column) if column.size else np.nan for column in columns])
 
 
 def _mean(values: Numbers) -> Mean:
-    """Over the cases of `[cases, rows]` that have a number."""
+    """Return each row's mean over the cases of `[cases, rows]` that have a number."""
     known = ~np.isnan(values)
     n = known.sum(axis=0)
-    # A target that the head forbids: -inf is its mean, and no error.
+    # A target that the head forbids has -inf as its mean: no reason for a warning.
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(known, values, 0.0).sum(axis=0) / n
         off = np.where(known, values - mean, 0.0)

@@ -34,10 +34,10 @@ class Case:
     """One prompt of a set.
 
     Attributes:
-        number: of its line or row in the file, from 1.
-        text: the prompt; an empty one cannot be read, which is said once it is tried.
-        target: the word that should come next, if that is known.
-        group: what it is one of, if that is said.
+        number: the number of its line or row in the file, from 1.
+        text: the prompt; an empty one fails only when it is read.
+        target: the word that should come next, if known.
+        group: the name of its group, if any.
     """
 
     number: int
@@ -48,17 +48,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """Which file of prompts to read. It holds none of them.
+    """A choice of a file of prompts, and of its columns. The prompts are not held in memory.
 
-    The ending says what it is: `.parquet` and `.pq`, `.jsonl`, `.ndjson` and `.json` (one object a line),
-    everything else plain text: one prompt a line, blank lines passed over, a target behind the last tab.
-    Tables (`.csv`, `.xlsx`, …) are refused.
+    The ending determines the kind of file: `.parquet` and `.pq`; `.jsonl`, `.ndjson` and `.json` (one object
+    a line); any other file is plain text: one prompt a line, blank lines skipped, a target behind the last
+    tab. Tables (`.csv`, `.xlsx`, …) are refused.
 
     Attributes:
         path: the file.
-        prompt: the column or field of the prompt; None for `prompt`, or `text` where there is no such.
-        target: that of the target; None for `target`, which need not be there.
-        group: that of the group; None for `group`, which need not be there.
+        prompt: the column or field of the prompt; None for `prompt`, or `text` where there is no such column.
+        target: the column or field of the target; None for `target`, which may be missing.
+        group: the column or field of the group; None for `group`, which may be missing.
     """
 
     path: Path
@@ -72,8 +72,8 @@ class PromptSet:
     """All cases of a file.
 
     Attributes:
-        name: what to call it.
-        cases: in the file's order.
+        name: the name of the set.
+        cases: the cases, in the file's order.
         skipped: the lines or rows that held no prompt.
     """
 
@@ -83,12 +83,12 @@ class PromptSet:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups there are, in order of appearance."""
+        """The groups, in order of appearance."""
         return tuple(dict.fromkeys(case.group for case in self.cases if case.group is not None))
 
 
 def open_prompts(file: PromptFile) -> PromptSet:
-    """All cases of a file at once.
+    """Read all cases of a file.
 
     Raises:
         LensError: as `read_cases` does.
@@ -98,27 +98,27 @@ def open_prompts(file: PromptFile) -> PromptSet:
 
 
 def example_prompts() -> PromptSet:
-    """The prompts that come with lenstui, in groups: facts, grammar, arithmetic, code and stories."""
+    """Return the prompts that come with lenstui, in groups: facts, grammar, arithmetic, code and stories."""
     from lenstui.support.paths import example_prompts
 
     return replace(open_prompts(PromptFile(example_prompts())), name=EXAMPLES)
 
 
 def skipped_rows(path: Path) -> SkippedLines:
-    """An empty tally of what a file holds beside its cases."""
+    """Return an empty tally for the lines or rows of a file that hold no prompt."""
     return SkippedLines(what="prompt", unit="row" if path.suffix.lower() in PARQUET else "line")
 
 
 def read_cases(file: PromptFile, skipped: SkippedLines | None = None) -> Iterator[Case]:
-    """The cases of a file one by one. No more than a few are in memory.
+    """Yield the cases of a file, with only a few in memory.
 
     Args:
-        file: which one.
-        skipped: where to count lines and rows that hold no prompt, from `skipped_rows`.
+        file: the file and its columns.
+        skipped: a tally, from `skipped_rows`, for lines and rows that hold no prompt.
 
     Raises:
-        LensError: if the file is missing or damaged, is not what its name says, lacks a column that is named
-            or has none of prompts; at the end, if there was no prompt in it.
+        LensError: if the file is missing, damaged or not of the kind that its name says, or lacks a named
+            column or one of prompts; at the end, if there was no prompt in it.
     """
     path = file.path
     skipped = skipped_rows(path) if skipped is None else skipped
@@ -145,13 +145,14 @@ def read_cases(file: PromptFile, skipped: SkippedLines | None = None) -> Iterato
 def read_lines(
     lines: IO[bytes], file: PromptFile, skipped: SkippedLines, *, json: bool | None = None
 ) -> Iterator[Case]:
-    """The cases of a file that is open, or of standard input.
+    """Return an iterator over the cases of an open file, or of standard input.
 
     Args:
-        lines: open for reading, at its beginning.
-        file: what to call it, and the fields to take.
-        skipped: where to count lines that hold no prompt.
-        json: one JSON object a line, or plain text; None to see it by the first line that is not blank.
+        lines: the file, opened for reading, at its beginning.
+        file: the name for messages, and the fields to take.
+        skipped: a tally for lines that hold no prompt.
+        json: whether each line is a JSON object, else plain text; None to decide by the first line that is
+            not blank.
 
     Raises:
         LensError: as `read_cases` does.
@@ -173,7 +174,7 @@ def read_lines(
 
 
 def _some(cases: Iterator[Case], path: Path) -> Iterator[Case]:
-    """The cases, of which there must be one."""
+    """Yield the cases, and refuse a file that has none."""
     first = next(cases, None)
     if first is None:
         raise LensError(f"There is no prompt in {path}.")
@@ -218,10 +219,10 @@ def _json_cases(lines: Iterable[bytes], file: PromptFile, skipped: SkippedLines)
 
 
 def _json_case(content: Mapping[str, Any], number: int, file: PromptFile) -> Case:
-    """The case in one line.
+    """Return the case in one JSON object.
 
     Raises:
-        ValueError: if there is none, with the reason.
+        ValueError: if it holds none, with the reason.
     """
     names = _PROMPT_NAMES if file.prompt is None else (file.prompt,)
     prompt = next((name for name in names if name in content), None)
@@ -232,7 +233,7 @@ def _json_case(content: Mapping[str, Any], number: int, file: PromptFile) -> Cas
 
 
 def _json_word(content: Mapping[str, Any], name: str) -> str | None:
-    """What an optional field holds; a whole number is a word too."""
+    """Return the word in an optional field, which may be a whole number; None where there is none."""
     value = content.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
