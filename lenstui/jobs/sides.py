@@ -33,8 +33,8 @@ Seen = Sequence[SideFacts]
 class SideService:
     """Changes what is on the sides, at once for the caller; what becomes of it is posted.
 
-    A place is one of the sides that the caller sees. Where others are there by the time that it is done,
-    it is refused.
+    A place is one of the sides that the caller sees. Where others are there by the time that it is done, what
+    was typed or loaded goes to the nearest one, and what a key alone asked for is refused.
     """
 
     def __init__(
@@ -60,19 +60,19 @@ class SideService:
         self._reading = reading
         self.recent = recent
 
-    def open(self, place: int, start: Start, seen: Seen) -> None:
+    def open(self, place: int, start: Start) -> None:
         """Load a model and put it on a side."""
         self._thread.submit(
-            "load", lambda stop: self._work.open(start, stop, lambda opened: self._put(place, opened, seen))
+            "load", lambda stop: self._work.open(start, stop, lambda opened: self._put(place, opened))
         )
 
-    def compare(self, place: int, path: Path, seen: Seen) -> None:
+    def compare(self, place: int, path: Path) -> None:
         """Read the open model through another lens on a side, beside the one in use."""
-        self._thread.submit("compare", lambda stop: self._compare(place, path, seen, stop))
+        self._thread.submit("compare", lambda stop: self._compare(place, path, stop))
 
-    def put_prompt(self, place: int, text: str, seen: Seen) -> None:
+    def put_prompt(self, place: int, text: str) -> None:
         """Read another prompt on a side."""
-        self._change(lambda sides: sides.with_prompt(place, text), seen)
+        self._change(lambda sides: sides.with_prompt(place, text))
 
     def next_lens(self, place: int, seen: Seen) -> None:
         """Read a side through the next kind of lens."""
@@ -95,20 +95,15 @@ class SideService:
             if self._work.sides is None:
                 return
             try:
-                self._check(seen)
+                if seen is not None and self._work.sides.facts != tuple(seen):
+                    raise LensError(CHANGING)
                 self._have(change(self._work.sides))
             except LensError as error:
                 self._post(SidesRefused(str(error)))
 
         self._thread.submit(None, work)
 
-    def _check(self, seen: Seen | None) -> None:
-        """Raise `LensError` where the sides are others than the caller saw."""
-        assert self._work.sides is not None
-        if seen is not None and self._work.sides.facts != tuple(seen):
-            raise LensError(CHANGING)
-
-    def _put(self, place: int, opened: Opened, seen: Seen) -> None:
+    def _put(self, place: int, opened: Opened) -> None:
         """Have a model on a side.
 
         Raises:
@@ -116,13 +111,12 @@ class SideService:
         """
         if self._work.sides is None:
             raise LensError("No model is open: there is nothing to compare it with.")
-        self._check(seen)
         sides = self._work.sides.with_model(place, opened)
         if self._reading.request is not None:
             side_prompts(sides, self._reading.request.of_sides)
         self._have(sides)
 
-    def _compare(self, place: int, path: Path, seen: Seen, stop: Stop) -> None:
+    def _compare(self, place: int, path: Path, stop: Stop) -> None:
         sides = self._work.sides
         if sides is None:
             return
@@ -138,7 +132,6 @@ class SideService:
                 raise LensError(IN_USE)
             warning = fit_warning(lens, sides.opened.model)
             if not stop():
-                self._check(seen)
                 self._have(sides.with_lens(place, lens, warning))
 
     def _have(self, sides: Sides) -> None:

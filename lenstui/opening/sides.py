@@ -150,7 +150,8 @@ class Sides:
 
         Where all sides showed one prompt, the first one is read through that lens too.
         """
-        before = self.sides[max(place, 1)] if len(self.sides) > 1 else Side(self.opened, first_kinds()[1])
+        here = min(max(place, 1), len(self.sides) - 1)
+        before = self.sides[here] if here else Side(self.opened, first_kinds()[1])
         side = replace(before, kind=before.kind if before.lens is not None else LOGIT, text=text)
         first = replace(self.first, kind=side.kind) if self.are_own else self.first
         return self._with(place, first, side)

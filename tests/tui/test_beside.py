@@ -87,7 +87,7 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
     start = Start(model=str(folder), lens=folder / "lens.pt", **options)
-    app.sides.open(0, start, app.explore.sides)
+    app.sides.open(0, start)
     await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
 
 
@@ -179,7 +179,7 @@ async def test_what_does_not_agree_is_refused_and_what_was_open_stays(
             (swapped_model, f"{tiny_model} and {swapped_model} do not agree: 2 of 258 tokens"),
             (lower_model, f"{tiny_model} and {lower_model} cut this prompt into other tokens"),
         ):
-            app.sides.open(0, Start(model=str(folder)), app.explore.sides)
+            app.sides.open(0, Start(model=str(folder)))
             await until(pilot, lambda complaint=complaint: complaint in said(app))
             assert titles(app)[1].startswith("other")
             assert_shows(app, ours["logit"], others["logit"])
@@ -341,7 +341,7 @@ async def test_revisions_are_stepped_beside_a_fixed_one(
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         app._open(Chosen("owner/pair", "step1"))
         await until(pilot, lambda: app.explore.model.revision == "step1" and subtitle(app).endswith(" s"))
-        app.sides.open(0, Start(model="owner/pair", revision="step2"), app.explore.sides)
+        app.sides.open(0, Start(model="owner/pair", revision="step2"))
         await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
         assert titles(app)[0].startswith("pair@step1 · logit") and titles(app)[1].startswith("pair@step2")
         assert_shows(app, ours, others)

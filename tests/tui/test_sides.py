@@ -164,7 +164,7 @@ async def test_keys_that_come_while_the_sides_change_are_refused_not_lost(opened
         sides.take_away(1, seen)  # of two, which are three by then
         await until(pilot, lambda: "about to change: press it again" in said(app))
         await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
-        sides.put_prompt(2, "abc", app.explore.sides)
+        sides.put_prompt(2, "abc")
         sides.next_lens(0, app.explore.sides)
         await until(pilot, lambda: app.explore.sides[2].prompt == "abc")
         assert len(app.explore.sides) == 3
@@ -238,7 +238,7 @@ async def test_the_same_lens_on_two_sides_is_taken_once(opened: Any, tmp_path: P
 
 async def test_a_picture_of_two_prompts_has_no_command(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
-        app.sides.put_prompt(1, "Hello, we", app.explore.sides)
+        app.sides.put_prompt(1, "Hello, we")
         await until(pilot, lambda: app.explore.has_prompts and subtitle(app).endswith(" s"))
         await write(app, pilot, "screen", tmp_path / "x.svg")
         text = (tmp_path / "x.svg").read_text()

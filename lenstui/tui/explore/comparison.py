@@ -84,7 +84,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
         if chosen is None:
             return
         self.post_message(LoadStage("looking for the model"))
-        self._app.sides.open(self.panes.active, chosen.start(self._app.start, self._model), self.sides)
+        self._app.sides.open(self.panes.active, chosen.start(self._app.start, self._model))
 
     def action_second_prompt(self) -> None:
         """Ask for a prompt to put on the active side."""
@@ -103,7 +103,7 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
     def put_prompt_beside(self, text: str | None) -> None:
         """Have a prompt read on the active side."""
         if text is not None:
-            self._app.sides.put_prompt(self.panes.active, text, self.sides)
+            self._app.sides.put_prompt(self.panes.active, text)
 
     def action_next_lens(self) -> None:
         """The next lens on the active side."""

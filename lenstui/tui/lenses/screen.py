@@ -192,8 +192,7 @@ class Lenses(LeanScreen[None], LensSaving):
             self._tell("No model is open yet: a lens needs one.")
         else:
             self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
-            explore = self._app.explore
-            self._app.sides.compare(explore.panes.active, self._chosen.card.path, explore.sides)
+            self._app.sides.compare(self._app.explore.panes.active, self._chosen.card.path)
 
     def on_sides_changed(self) -> None:
         """Return to Explore, which shows the lens beside the one in use."""
