@@ -94,9 +94,10 @@ class SideService:
         def work(stop: Stop) -> None:
             if self._work.sides is None:
                 return
+            if seen is not None and self._work.sides.facts != tuple(seen):
+                self._post(SidesRefused(CHANGING))
+                return
             try:
-                if seen is not None and self._work.sides.facts != tuple(seen):
-                    raise LensError(CHANGING)
                 self._have(change(self._work.sides))
             except LensError as error:
                 self._post(SidesRefused(str(error)))
