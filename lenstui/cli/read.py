@@ -193,7 +193,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if given.first:
         parser.error("--first is not for --prompts: it is of one prompt")
     if given.diff:
-        parser.error("--diff is not for --prompts, which shows both lenses")
+        parser.error("--diff is not for --prompts, which shows every lens")
     if given.sublayers:
         parser.error("--sublayers is not for --prompts: it is of one prompt")
     if given.append:
@@ -235,7 +235,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     if "" in given.first:
         parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
-        parser.error(f"--diff is of no use with {form}, which holds the numbers of both lenses")
+        parser.error(f"--diff is of no use with {form}, which holds the numbers of every lens")
     if given.diff and given.lenses is not None and len(given.lenses) != 2:
         parser.error("--diff is of two lenses: name two with --lenses, or leave it out")
     only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)

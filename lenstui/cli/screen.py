@@ -21,7 +21,7 @@ lens side by side.
   lenstui [PROMPT]           the full-screen program
   lenstui read PROMPT        one readout as a table or a file
   lenstui train              fit a tuned lens to a model
-  lenstui eval --data FILE…  how well both lenses predict on a text
+  lenstui eval --data FILE…  how well a lens predicts on a text
   lenstui convert IN OUT     a tuned lens from or for another program
   lenstui paths              where lenstui keeps its files
 

@@ -71,6 +71,7 @@ def csv_pieces(
         "sublayers": str(source.sublayers).lower(),
         "versions": versions_text(source),
     }
+    files = {each.key: each.file or each.name for each in source.lenses}
     names: list[str] = []
     for columns in groups:
         piece = _Lines()
@@ -79,7 +80,10 @@ def csv_pieces(
             names = [*columns, *facts, *([] if prompt is None else ["prompt"])]
             writer.writerow(names)
         fields: list[Iterable[str]] = [_fields(column) for column in columns.values()]
-        fields += map(repeat, map(printable, facts.values()))
+        same: dict[str, Iterable[str]] = {name: repeat(printable(fact)) for name, fact in facts.items()}
+        if len(source.lenses) > 1:  # then each line names its own
+            same["lens_file"] = (printable(files.get(key, "")) for key in columns["lens"])
+        fields += same.values()
         writer.writerows(zip(*fields, *([] if prompt is None else [prompt]), strict=False))
         yield "".join(piece)
 

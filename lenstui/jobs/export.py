@@ -267,7 +267,9 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     kinds = tuple(lens.kind for lens in shown.lenses)
     if kinds != (first_kinds() if shape.diff else tuple(lens.kind for lens in shown.opened.lenses)):
         shape = replace(shape, lenses=kinds)
-    lens = lens_to_name(shown.opened) if heading.source.lenses else None
+    fitted = next((lens for lens in shown.lenses if made_lens(lens.kind) is None), None)
+    in_use = fitted is None or fitted is shown.opened.lens(fitted.kind)
+    lens = None if fitted is None else lens_to_name(shown.opened) if in_use else fitted.file
     source = heading.source
     if Path(source.model).is_dir():  # so that it is found from everywhere
         heading = replace(heading, source=replace(source, model=str(Path(source.model).absolute())))

@@ -27,7 +27,7 @@ class Thing:
 
 
 FILES = (
-    Thing("html", "HTML page", "both lenses in colour, all numbers of every cell", ".html"),
+    Thing("html", "HTML page", "every lens in colour, all numbers of every cell", ".html"),
     Thing("svg", "SVG figure", "the grids with the chosen value as colour", ".svg"),
     Thing("md", "Markdown", "tables with the chosen value, and the command", ".md"),
     Thing("csv", "CSV", "a line for each cell and lens, every number", ".csv"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from textual.message import Message
 
 from lenstui.jobs.failures import told
-from lenstui.jobs.messages import LensRefused, SidesChanged, SidesRefused
+from lenstui.jobs.messages import LensRefused, SidesChanged, SidesRefused, SidesTold
 from lenstui.jobs.model import ModelJobs, give_back_memory
 from lenstui.jobs.model_thread import ModelThread, Stop
 from lenstui.jobs.read import ReadJobs
@@ -22,6 +22,9 @@ from lenstui.opening.sides import Sides
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
+SAME = (
+    "The new side shows the same as another: L, M, B, or c in the list of lenses, put something else there."
+)
 CHANGING = "The sides are about to change: press it again."
 NO_LENS = "No {} lens is in use to compare it with: Enter uses one."
 IN_USE = "This lens is in use: highlight another one to compare it with."
@@ -79,7 +82,7 @@ class SideService:
         self._change(lambda sides: sides.with_next_lens(place), seen)
 
     def add(self) -> None:
-        """Have one more side."""
+        """Have one more side; where it shows the same as another one, that is said."""
         self._change(Sides.with_one_more)
 
     def take_away(self, place: int, seen: Seen) -> None:
@@ -92,15 +95,20 @@ class SideService:
         """Have other sides; none of those asked for before is dropped."""
 
         def work(stop: Stop) -> None:
-            if self._work.sides is None:
+            before = self._work.sides
+            if before is None:
                 return
-            if seen is not None and self._work.sides.facts != tuple(seen):
+            if seen is not None and before.facts != tuple(seen):
                 self._post(SidesRefused(CHANGING))
                 return
             try:
-                self._have(change(self._work.sides))
+                after = change(before)
             except LensError as error:
                 self._post(SidesRefused(str(error)))
+                return
+            self._have(after)
+            if len(after.sides) > len(before.sides) and any(map(after.sides[-1].is_as, before.sides)):
+                self._post(SidesTold(SAME))
 
         self._thread.submit(None, work)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lenstui.model.load import Model
 
 MOST_SIDES = 3
-NO_MORE = f"{MOST_SIDES} sides are on screen, and there is no room for more: - takes one away."
+NO_MORE = f"{MOST_SIDES} sides are on screen, the most that there may be: - takes one away."
 ONE_STAYS = "One side stays: there is nothing else to look at."
 FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to take away."
 
@@ -130,41 +130,43 @@ class Sides:
     # ── other sides ──────────────────────────────────────────────────────────────────────────────────────
 
     def with_model(self, place: int, opened: Opened) -> Sides:
-        """Return the sides with another model on one of them, read through the first side's kind of lens.
+        """Return these with another model on a side, read as it was read before.
 
-        The first side keeps the open model: in its place the second one gets the other model. Where the other
-        model has no lens of that kind, both are read through the logit lens.
+        The first side is the open model's: from there the model goes beside it, read as the first side is.
+        A model that has no lens of that kind is read through the logit lens.
 
         Raises:
-            LensError: if the models cannot be read side by side; the message names both.
+            LensError: if the models cannot be read side by side; it names both.
         """
         from lenstui.opening.agreement import check_agreement
 
         if opened.model is not self.first.model:
             check_agreement(self.first.model, opened.model)
-        first = self.first if opened.lens(self.first.kind) is not None else replace(self.first, kind=LOGIT)
-        return self._with(place, first, Side(opened, first.kind))
+        side = replace(self._changing(place), opened=opened)
+        return self._with(place, side if side.lens is not None else replace(side, kind=LOGIT))
 
     def with_prompt(self, place: int, text: str) -> Sides:
-        """Return the sides with a second prompt on one of them, read by that side's model and lens.
+        """Return these with another prompt on a side, read as the typed one was read there.
 
-        Where all sides showed one prompt, the first one is read through that lens too.
+        The first side reads the typed prompt: from there the other one goes beside it.
         """
-        here = min(max(place, 1), len(self.sides) - 1)
-        before = self.sides[here] if here else Side(self.opened, first_kinds()[1])
-        side = replace(before, kind=before.kind if before.lens is not None else LOGIT, text=text)
-        first = replace(self.first, kind=side.kind) if self.are_own else self.first
-        return self._with(place, first, side)
+        side = replace(self._changing(place), text=text)
+        return self._with(place, side if side.lens is not None else replace(side, kind=LOGIT))
 
     def with_lens(self, place: int, lens: Lens, warning: str | None) -> Sides:
-        """Return the sides with another lens of the open model on one of them, beside the one in use."""
-        first = replace(self.first, kind=lens.kind)
-        return self._with(place, first, Side(self.opened.using(lens, warning), lens.kind))
+        """Return these with another lens of the open model on a side; from the first it goes beside it."""
+        side = replace(self._changing(place), opened=self.opened.using(lens, warning), kind=lens.kind)
+        return self._with(place, side)
 
-    def _with(self, place: int, first: Side, side: Side) -> Sides:
+    def _changing(self, place: int) -> Side:
+        """The side that another model, prompt or lens is put on; from the first side one that is as that."""
+        return self.sides[min(place, len(self.sides) - 1)]
+
+    def _with(self, place: int, side: Side) -> Sides:
+        """These with another side; from the first one it goes to the second place."""
         rest = list(self.sides[1:])
         rest[max(place, 1) - 1 : max(place, 1)] = [side]
-        return Sides((first, *rest))
+        return Sides((self.first, *rest))
 
     def with_next_lens(self, place: int) -> Sides:
         """Return the sides with the next kind of lens on one of them, that no other side shows.
@@ -183,7 +185,7 @@ class Sides:
         if missing := [kind for kind in kinds if side.opened.lens(kind) is None]:
             only = " and ".join(lens.kind for lens in side.opened.lenses)
             raise LensError(f"No {missing[0]} lens for {side.model.name}: only the {only} lens reads it.")
-        raise LensError("Every lens of this model is on screen.")
+        raise LensError("Every lens in use is on screen: o lists others, and c puts one here.")
 
     def with_one_more(self) -> Sides:
         """Return the sides and one more: a lens of the open model that no side shows, else the last again.
@@ -210,12 +212,12 @@ class Sides:
         """
         if len(self.sides) == 1:
             raise LensError(ONE_STAYS)
-        if place == 0 and not self.are_own:
+        if place == 0 and not self.is_own(self.sides[1]):
             raise LensError(FIRST_STAYS)
         left = Sides((*self.sides[:place], *self.sides[place + 1 :]))
         if all(side.lens is None for side in left.sides):
             raise LensError(f"The other side has no {left.first.kind} lens to show anything by.")
-        return Sides.of(self.opened) if left.are_own and not self.are_own else left
+        return left
 
     def using(self, opened: Opened) -> Sides:
         """Return the sides with the open model's new lenses in use, where they showed the former ones."""
@@ -243,6 +245,10 @@ class Sides:
                     kept.append(side)
                 except LensError as error:
                     remarks.append(f"{side.model.name} is beside no longer. {error}")
+        # Of sides that have no lens any more, one is enough.
+        kept = [
+            side for i, side in enumerate(kept) if side.lens is not None or not any(map(side.is_as, kept[:i]))
+        ]
         sides = Sides(tuple(kept))
         if sides.are_own:
             nothing = all(side.lens is None for side in kept)

@@ -134,8 +134,8 @@ async def test_each_pane_is_a_plain_reading_of_its_model(
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         await pilot.press("minus")
         await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
-        assert titles(app) == ["logit lens · KL from final", "tuned lens · KL from final"]
-        assert_shows(app, ours["logit"], ours["tuned"])
+        assert titles(app)[0] == "tuned lens · KL from final"
+        assert [side.kind for side in app.explore.sides] == ["tuned"]
 
 
 async def test_the_picker_puts_beside_and_m_takes_away_and_frees_the_memory(
@@ -162,7 +162,7 @@ async def test_the_picker_puts_beside_and_m_takes_away_and_frees_the_memory(
         await pilot.press("minus")
         await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
         assert not app.explore.panes.difference
-        assert app.explore.grids[1].cells is None
+        assert [side.kind for side in app.explore.sides] == ["logit"]
         await until(pilot, lambda: model() is None, 5)
         await pilot.press("L")
         await until(pilot, lambda: "only the logit lens reads it" in said(app))
@@ -221,18 +221,25 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
             await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
             assert app._work.sides.sides[1].model is app._work.opened.model
             assert titles(app) == [
+                "tiny · logit lens · probability",
+                "tiny · tuned lens second · probability",
+            ]
+            ours, second = naive_logits(tiny_model, TEXT), naive_logits(folder, TEXT)["tuned"]
+            assert_shows(app, ours["logit"], second)
+            await pilot.press("Y")
+            await until(pilot, lambda: f"--lens {path}" in app.clipboard)  # not the one in use
+            await pilot.press("L")  # the first side, from the logit lens to the tuned one in use
+            await until(pilot, lambda: "tuned" in titles(app)[0] and subtitle(app).endswith(" s"))
+            assert titles(app) == [
                 "tiny · tuned lens lens · probability",
                 "tiny · tuned lens second · probability",
             ]
-            assert_shows(app, naive_logits(tiny_model, TEXT)["tuned"], naive_logits(folder, TEXT)["tuned"])
+            assert_shows(app, ours["tuned"], second)
             await pilot.press("Y")
             await until(pilot, lambda: "two lenses of one kind" in said(app))
-            await pilot.press("tab", "L")  # from the second tuned lens to the logit lens
-            await until(pilot, lambda: "logit" in titles(app)[1] and subtitle(app).endswith(" s"))
-            ours = naive_logits(tiny_model, TEXT)
-            assert_shows(app, ours["tuned"], ours["logit"])
-            await pilot.press("minus")
+            await pilot.press("tab", "minus")
             await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
+            assert [side.kind for side in app.explore.sides] == ["tuned"]
     finally:
         path.unlink()
 
@@ -311,7 +318,9 @@ async def test_a_lens_in_training_repaints_no_comparison(
         assert_shows(app, naive_logits(tiny_model, TEXT)["logit"], logits)
         await pilot.press("tab", "minus")
         await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
-        assert "tuned lens in training" in titles(app)[1]
+        await pilot.press("plus")
+        await until(pilot, lambda: "tuned lens in training" in titles(app)[1])
+        app.explore.panes.active = 0
         await put_beside(app, pilot, other_model)
         app.explore.post_message(FitChanged(FitStatus(Phase.DISCARDED, "quick")))
         await pilot.pause()

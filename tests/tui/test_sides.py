@@ -94,7 +94,7 @@ async def test_a_third_side_shares_the_cursor_and_has_its_numbers(opened: Any, t
             screen = app.screen
             await until(pilot, lambda: all(screen.list_of(side)._lines for side in range(3)))
             await pilot.press("escape", "plus")
-            await until(pilot, lambda: "no room for more" in said(app))
+            await until(pilot, lambda: "the most that there may be" in said(app))
             await pilot.press("minus")
             await until(pilot, lambda: len(shown(app)) == 2 and subtitle(app).endswith(" s"))
             assert shown(app) == ["tuned lens · KL from final", "mirrored lens · KL from final"]
@@ -121,7 +121,7 @@ async def test_one_side_stays(opened: Any, tiny_model: Path) -> None:
         await until(pilot, lambda: len(shown(app)) == 2 and subtitle(app).endswith(" s"))
         assert shown(app) == ["tuned lens · probability", "logit lens · probability"]
         await pilot.press("L")
-        await until(pilot, lambda: "Every lens of this model" in said(app))
+        await until(pilot, lambda: "Every lens in use is on screen" in said(app))
 
 
 async def test_what_is_read_again_is_what_is_on_the_sides(opened: Any, tiny_model: Path) -> None:
@@ -243,3 +243,30 @@ async def test_a_picture_of_two_prompts_has_no_command(opened: Any, tmp_path: Pa
         await write(app, pilot, "screen", tmp_path / "x.svg")
         text = (tmp_path / "x.svg").read_text()
         assert "other models or prompts are on screen" in text and "lenstui read" not in text
+
+
+async def test_keys_are_never_typed_into_the_prompt_by_themselves(opened: Any) -> None:
+    """Where the side that had the focus is taken away, another one has it."""
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        await pilot.press("plus")
+        await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
+        for left in (2, 1):
+            await pilot.press("minus")
+            await until(pilot, lambda left=left: len(shown(app)) == left and subtitle(app).endswith(" s"))
+            assert app.focused in app.explore.grids
+        await pilot.press("question_mark", "escape", "v")
+        assert app.focused in app.explore.grids
+        assert app.explore.panes.value.key == "entropy"
+
+
+async def test_only_the_active_side_changes(opened: Any, tiny_model: Path) -> None:
+    async with opened(TEXT, size=(180, 40)) as (app, pilot):
+        await pilot.press("tab")
+        app.sides.put_prompt(1, "Hello, we")
+        await until(pilot, lambda: app.explore.has_prompts and subtitle(app).endswith(" s"))
+        assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
+        assert_shows(app, 0, naive_logits(tiny_model, TEXT)["logit"])
+        assert_shows(app, 1, naive_logits(tiny_model, "Hello, we")["tuned"])
+        app.sides.take_away(1, app.explore.sides)
+        await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
+        assert [side.kind for side in app.explore.sides] == ["logit"]

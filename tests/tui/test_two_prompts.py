@@ -59,30 +59,30 @@ async def test_each_pane_is_a_plain_reading_of_its_prompt(opened: Any, tiny_mode
         await put_beside(app, pilot, OTHER)
         assert subtitle(app).startswith(f"{len(ONE)} and {len(OTHER)} tokens")
         assert titles(app) == [
-            "prompt · tuned lens · probability",
-            f"“{OTHER}” · tuned lens · probability",
+            "prompt · logit lens · probability",
+            f"“{OTHER}” · logit lens · probability",
         ]
         assert app.explore.panes.cursor == Cursor(here.row, here.column + len(GAP))  # as far from the end
-        assert_shows(app, 0, ours["tuned"], GAP)
-        assert_shows(app, 1, others["tuned"])
-        await pilot.press("L", "tab", "L")
-        await until(pilot, lambda: "logit" in titles(app)[1] and subtitle(app).endswith(" s"))
         assert_shows(app, 0, ours["logit"], GAP)
         assert_shows(app, 1, others["logit"])
+        await pilot.press("L", "tab", "L")
+        await until(pilot, lambda: "tuned" in titles(app)[1] and subtitle(app).endswith(" s"))
+        assert_shows(app, 0, ours["tuned"], GAP)
+        assert_shows(app, 1, others["tuned"])
         await pilot.press("v", "v", "d")
-        naive = naive_values(others["logit"])["kl"][:, KEPT] - naive_values(ours["logit"])["kl"]
+        naive = naive_values(others["tuned"])["kl"][:, KEPT] - naive_values(ours["tuned"])["kl"]
         values = app.explore.query_one(DifferenceGrid).values
         np.testing.assert_allclose(values[:, KEPT], naive, atol=1e-3)
         assert np.isnan(values[:, GAP]).all()
         await pilot.press("minus")
         await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
         assert app.explore.panes.cursor == here
-        assert_shows(app, 0, ours["logit"])
-        assert_shows(app, 1, ours["tuned"])
+        assert titles(app)[0] == "tuned lens · KL from final"
+        assert_shows(app, 0, ours["tuned"])
 
 
 async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path) -> None:
-    short = naive_logits(tiny_model, "you")["tuned"]
+    short = naive_logits(tiny_model, "you")["logit"]
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, "you")
         blank = len(ONE) - len("you")
@@ -115,7 +115,7 @@ async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path)
 
 
 async def test_pins_and_finds_are_of_both(opened: Any, tiny_model: Path) -> None:
-    ours, others = (naive_logits(tiny_model, text)["tuned"] for text in (ONE, OTHER))
+    ours, others = (naive_logits(tiny_model, text)["logit"] for text in (ONE, OTHER))
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, OTHER)
         await pilot.press("up", "p")
@@ -135,7 +135,7 @@ async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, t
         await put_beside(app, pilot, OTHER)
         await pilot.press("i", "end", "!", "enter")
         await until(pilot, lambda: subtitle(app).startswith("11 and 13") and subtitle(app).endswith(" s"))
-        assert_shows(app, 0, naive_logits(tiny_model, ONE + "!")["tuned"], range(10, 12))
+        assert_shows(app, 0, naive_logits(tiny_model, ONE + "!")["logit"], range(10, 12))
         await pilot.press("B")
         await until(pilot, lambda: isinstance(app.screen, AskPrompt))
         assert app.screen.query_one(PromptBox).prompt == OTHER
@@ -143,7 +143,7 @@ async def test_the_first_prompt_is_edited_and_the_second_replaced(opened: Any, t
         await until(pilot, lambda: app.screen is app.explore)
         await put_beside(app, pilot, "Hm")
         await until(pilot, lambda: subtitle(app).startswith("11 and 2 ") and subtitle(app).endswith(" s"))
-        assert_shows(app, 1, naive_logits(tiny_model, "Hm")["tuned"], range(1, 10))
+        assert_shows(app, 1, naive_logits(tiny_model, "Hm")["logit"], range(1, 10))
 
 
 async def test_without_a_lens_only_the_logit_lens_compares(opened: Any, tiny_model: Path) -> None:
@@ -202,7 +202,7 @@ async def test_two_sides_are_taken_as_a_picture(opened: Any, tmp_path: Path) -> 
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.explore and path.exists())
         text = path.read_text().replace("&#160;", " ")
-        assert ONE in text and f"“{OTHER}” · tuned" in text
+        assert ONE in text and f"“{OTHER}” · logit" in text
 
 
 async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_
         await pilot.press("down", "B")
         await until(pilot, lambda: app.explore.is_compared and " and 5 " in subtitle(app))
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        assert_shows(app, 1, naive_logits(tiny_model, "Three")["tuned"], range(4, 9))
+        assert_shows(app, 1, naive_logits(tiny_model, "Three")["logit"], range(4, 9))
 
 
 @pytest.mark.parametrize("size", SIZES)

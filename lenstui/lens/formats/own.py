@@ -38,7 +38,7 @@ def save_lens(lens: TunedLens, path: Path) -> None:
     save_tensors(content, path)
 
 
-def open_lens(path: Path) -> TunedLens:
+def open_lens(path: str | Path) -> TunedLens:
     """Read a lens of any known format; its `file` is the path that it was read from.
 
     Args:
@@ -48,6 +48,7 @@ def open_lens(path: Path) -> TunedLens:
     Raises:
         LensError: if there is no lens, or it is damaged or of an unknown format.
     """
+    path = Path(path)
     return replace(_read(path), file=meant_folder(path) or path)
 
 

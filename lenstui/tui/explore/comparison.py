@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -16,6 +17,7 @@ from lenstui.tui.explore.pins import ExplorePins
 from lenstui.tui.explore.reading import ExploreReading
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.session.history import History
+from lenstui.tui.shared.side_names import SideNames
 
 if TYPE_CHECKING:
     from lenstui.tui.models.picker import Chosen
@@ -168,7 +170,11 @@ class ExploreComparison(ExploreDifference, ExploreExport, ExploreGrowth, Explore
     def _mark_training(self) -> None:
         """A side of the open model shows the lens in training, unless something else is compared."""
         kind = self._in_training if not self.is_compared else None
-        self.panes.training = frozenset(i for i, side in enumerate(self.sides) if side.kind == kind)
+        training = frozenset(i for i, side in enumerate(self.sides) if side.kind == kind)
+        if training or self.panes.training:  # a lens in training has another name than the one in use
+            named = [replace(side, lens=None) if i in training else side for i, side in enumerate(self.sides)]
+            self.panes.names = self.panel.names = SideNames.of(named)
+        self.panes.training = training
 
     # ── keys that are of one model ───────────────────────────────────────────────────────────────────────
 

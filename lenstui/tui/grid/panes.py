@@ -34,6 +34,7 @@ from lenstui.tui.shared.side_names import SideNames
 
 DIFFERENCE = "difference"
 _NO_PLACE = -1  # of the difference among the sides
+_IN_TRAINING = " in training"
 _TEXT_WIDTH = 12  # of a pin, in the name of a value
 
 
@@ -270,6 +271,8 @@ class Panes(Vertical):
             self.pane(place).grid.clear()
             self.pane(place).say("")
         self._arrange()
+        if self.screen.focused is None and self.has_cells:  # what had the focus is gone
+            self.focus_grid()
         self.rescale()
 
     def watch_training(self) -> None:
@@ -298,7 +301,15 @@ class Panes(Vertical):
                 pane.display = self.difference and pane.place == _NO_PLACE
             else:
                 pane.display = pane.place < self.count and (not self.tabs or pane.place == self.active)
+        self._share_width()
         self._title()
+
+    def _share_width(self) -> None:
+        """Make all panes equally wide, so that they show the same columns; a rest stays free."""
+        equal = 1 if self.tabs or self.difference else self.count
+        for grid in self.grids_of_all_sides:
+            if grid.parent is not None and self.size.width:
+                grid.parent.styles.width = self.size.width // equal if self.size.width % equal else "1fr"
 
     def watch_value_index(self) -> None:
         """All panes show the same value on the same scale."""
@@ -348,7 +359,8 @@ class Panes(Vertical):
         self._compared.compare(left, right, self._difference, self._vocabulary)
         has_marks = self.crystallization and is_whole_stream(self._compared.rows)
         marks = f" · {BAR} the {self.names.spoken[self.pair[1]]} settles" if has_marks else ""
-        room, last = self.size.width - 6 - len(marks), not self.names.one_output
+        first, second = (self.names.outputs[place] for place in self.pair)
+        room, last = self.size.width - 6 - len(marks), first != second
         told = self._compared.counted_text(room, last=last)
         told += marks if told else ""
         self.pane(DIFFERENCE).border_subtitle = told
@@ -362,6 +374,7 @@ class Panes(Vertical):
 
     def on_resize(self) -> None:
         """The frames have room for more words, or for fewer."""
+        self._share_width()
         self._title()
         self._say_where_settled()
 
@@ -406,15 +419,21 @@ class Panes(Vertical):
             fits = lambda titles: self._title_of(pane.place, titles).cell_len <= room  # noqa: B023, E731
             pane.border_title = self._title_of(pane.place, self.names.fitting(fits))
 
+    def _named(self, titles: Sequence[str], side: int) -> str:
+        """One of the titles, with a remark where its lens is in training."""
+        return titles[side] + _IN_TRAINING * (side in self.training)
+
     def _title_of(self, place: int, titles: Sequence[str]) -> Text:
         """The title of a pane, by some titles of the sides."""
         shown: Sequence[int] = range(self.count) if self.tabs else (place,)
         if place == _NO_PLACE:
             shown = [side for side in self.pair if side < self.count]
-            title = Text.assemble((" − ".join(titles[side] for side in reversed(shown)), "bold"))
+            names = " − ".join(self._named(titles, side) for side in reversed(shown))
+            title = Text.assemble((names, "bold"))
         else:
-            parts = [Text(titles[side], style="bold" if side == place else "dim") for side in shown]
+            parts = [
+                Text(self._named(titles, side), style="bold" if side == place else "dim") for side in shown
+            ]
             title = Text(" │ ").join(parts)
-        if not self.training.isdisjoint(shown):
-            title.append(" in training", style="italic")
+        title.highlight_words([_IN_TRAINING], "not bold not dim italic")
         return title.append(f" · {self.value.label}")

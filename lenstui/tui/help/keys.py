@@ -71,7 +71,10 @@ class Keys(BoxScreen[None]):
 
     def action_list(self, action: str) -> None:
         """Move in the list while the search line keeps the focus."""
-        getattr(self.query_one(OptionList), f"action_{action}")()
+        options = self.query_one(OptionList)
+        if options.highlighted is None and action == "page_down":  # which would go to the end
+            options.highlighted = 0
+        getattr(options, f"action_{action}")()
 
     def _fill(self, query: str) -> None:
         words = query.casefold().split()

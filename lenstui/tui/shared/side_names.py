@@ -21,35 +21,36 @@ class SideNames:
         brief: a word for each, where numbers stand side by side.
         spoken: the same in a sentence, behind "the".
         titles: what each is in full, then shorter and shorter, as many for the one as for the other.
-        one_output: all end in the same last row: they are lenses of one model, on one prompt.
+        outputs: equal for those that end in the same last row: lenses of one model, on one prompt.
     """
 
     brief: tuple[str, ...] = ()
     spoken: tuple[str, ...] = ()
     titles: tuple[tuple[str, ...], ...] = field(default=())
-    one_output: bool = True
+    outputs: tuple[tuple[int, str | None], ...] = ()
 
     @classmethod
     def of(cls, sides: Sequence[SideFacts]) -> SideNames:
         """Return names by which the sides are told apart: their lenses', or else their places'."""
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
+        outputs = tuple((side.model_number, side.prompt) for side in sides)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
             lenses = tuple(f"{side.kind} lens" for side in sides)
-            return cls(tuple(side.kind for side in sides), lenses, tuple((lens,) for lens in lenses))
+            return cls(tuple(side.kind for side in sides), lenses, tuple((lens,) for lens in lenses), outputs)
         names = told_apart(sides)
-        if one_prompt:
-            titles = [
-                _titles(side, name, one_model=one_model) for side, name in zip(sides, names, strict=True)
-            ]
-        else:
-            titles = [
-                _prompt_titles(side, "" if one_model else f"{name} ")
-                for side, name in zip(sides, names, strict=True)
-            ]
+        lenses_of = {(side.kind, side.lens) for side in sides}
+        titles: list[tuple[str, ...]] = []
+        for side, name in zip(sides, names, strict=True):
+            if one_prompt:
+                titles.append(_titles(side, name, one_model=one_model, one_lens=len(lenses_of) == 1))
+                continue
+            model = "" if one_model else f"{name} "
+            named = len(lenses_of) > len({side.kind for side in sides})
+            titles.append(_prompt_titles(side, model, named=named, one_lens=len(lenses_of) == 1))
         places = _PLACES[len(sides)]
         panes = tuple(f"{place} pane" for place in places)
-        return cls(places, panes, tuple(titles), one_output=one_prompt and one_model)
+        return cls(places, panes, tuple(titles), outputs)
 
     def fitting(self, fits: Callable[[Sequence[str]], bool]) -> Sequence[str]:
         """Return the fullest titles for which there is room, or else the shortest."""
@@ -86,20 +87,24 @@ def _name(side: SideFacts, parts: int) -> str:
     return printable(f"{name}@{side.revision}" if side.revision else name)
 
 
-def _titles(side: SideFacts, name: str, *, one_model: bool) -> tuple[str, ...]:
+def _titles(side: SideFacts, name: str, *, one_model: bool, one_lens: bool) -> tuple[str, ...]:
+    """The titles of a side among several models or lenses: in the shortest, too, all are told apart."""
     lens = f"{side.kind} lens"
     full = f"{lens} {printable(side.lens)}" if side.lens else lens
     if one_model:  # the model says nothing about which is which
         brief = printable(side.lens or side.kind)
         return f"{name} · {full}", full, brief
-    return f"{name} · {full}", f"{name} · {lens}", f"{name} {side.kind}", name
+    brief = name if one_lens else f"{name} {side.kind}"
+    return f"{name} · {full}", f"{name} · {lens}", f"{name} {side.kind}", brief
 
 
-def _prompt_titles(side: SideFacts, name: str) -> tuple[str, ...]:
+def _prompt_titles(side: SideFacts, model: str, *, named: bool, one_lens: bool) -> tuple[str, ...]:
     """The titles of a side among several prompts: as much of its own as there is room for."""
-    lens = f"{name}{side.kind} lens"
+    lens = f"{model}{side.kind} lens"
+    lens += f" {printable(side.lens)}" if named and side.lens else ""
+    brief = "" if one_lens else f" {side.kind}"
     if side.prompt is None:
-        return (*(f"prompt · {lens}" for _ in _PROMPT_WIDTHS), "prompt")
+        return (*(f"prompt · {lens}" for _ in _PROMPT_WIDTHS), f"prompt{brief}")
     text = printable(side.prompt)
     quoted = [f"“{clip(text, width)}”" for width in _PROMPT_WIDTHS]
-    return (*(f"{short} · {lens}" for short in quoted), quoted[-1])
+    return (*(f"{short} · {lens}" for short in quoted), f"{quoted[-1]}{brief}")
