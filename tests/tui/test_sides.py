@@ -262,11 +262,11 @@ async def test_keys_are_never_typed_into_the_prompt_by_themselves(opened: Any) -
 async def test_only_the_active_side_changes(opened: Any, tiny_model: Path) -> None:
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         await pilot.press("tab")
-        app.sides.put_prompt(1, "Hello, we")
+        app.sides.put_prompt(1, "Hello, yes")
         await until(pilot, lambda: app.explore.has_prompts and subtitle(app).endswith(" s"))
         assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
         assert_shows(app, 0, naive_logits(tiny_model, TEXT)["logit"])
-        assert_shows(app, 1, naive_logits(tiny_model, "Hello, we")["tuned"])
+        assert_shows(app, 1, naive_logits(tiny_model, "Hello, yes")["tuned"])
         app.sides.take_away(1, app.explore.sides)
         await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
         assert [side.kind for side in app.explore.sides] == ["logit"]
