@@ -55,7 +55,7 @@ class ModelThread:
                     self._newest[kind].stopped.set()
                 self._newest[kind] = job
             self._jobs.put(job)
-            if not self._thread.is_alive():
+            if self._thread.ident is None:  # it has not been started yet
                 self._thread.start()
 
     def _run(self) -> None:
