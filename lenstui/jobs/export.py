@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from textual.message import Message
 
 from lenstui.export.shape import TOP_K, Shape
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
 from lenstui.jobs.failures import told
-from lenstui.jobs.model_thread import POST_EVERY, ModelThread, Stop
+from lenstui.jobs.messages import Post
 from lenstui.jobs.read import ReadJobs, Shown
+from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
 from lenstui.lens.kinds import first_kinds, made_lens
 from lenstui.readout.cells import Tile
 from lenstui.support.errors import LensError
@@ -74,32 +74,29 @@ class ExportService:
 
     def __init__(
         self,
-        post: Callable[[Message], object],
-        reading: ReadJobs,
-        thread: ModelThread,
-        file_thread: ModelThread,
+        read_jobs: ReadJobs,
+        thread: JobThread,
+        file_thread: JobThread,
     ) -> None:
-        """Take nothing yet.
+        """Export nothing yet.
 
         Args:
-            post: takes the messages, on any thread.
-            reading: the prompt that is on screen.
+            read_jobs: with the prompt that is on screen.
             thread: that does model work.
             file_thread: that writes.
         """
-        self._post = post
-        self._reading = reading
+        self._read_jobs = read_jobs
         self._thread = thread
         self._file_thread = file_thread
 
-    def take(self, order: Order) -> None:
+    def take(self, order: Order, post: Post) -> None:
         """Read the whole prompt and write it in its form; or write the text that the order brings."""
         job = self._read if order.text is None else self._bring
-        self._thread.submit(_KIND, lambda stop: self._guarded(job(order, stop), order))
+        self._thread.submit(_KIND, lambda stop: self._guarded(job(order, post, stop), order, post))
 
-    def take_command(self, order: Order) -> None:
+    def take_command(self, order: Order, post: Post) -> None:
         """Make the command that reads the same again."""
-        self._thread.submit(_KIND, lambda stop: self._guarded(self._say_command(order), order))
+        self._thread.submit(_KIND, lambda stop: self._guarded(self._say_command(order, post), order, post))
 
     def stop(self) -> None:
         """Give up what is under way."""
@@ -108,13 +105,13 @@ class ExportService:
 
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
 
-    def _guarded(self, steps: Iterator[None], order: Order) -> Iterator[None]:
+    def _guarded(self, steps: Iterator[None], order: Order, post: Post) -> Iterator[None]:
         """Run the steps of a job; an error is posted as `NotTaken`."""
-        told_of_it = told(lambda text: self._post(NotTaken(order.number, text)), "It was not taken away")
+        told_of_it = told(lambda text: post(NotTaken(order.number, text)), "It was not taken away")
         with told_of_it, suppress(_Stopped):
             yield from steps
 
-    def _read(self, order: Order, stop: Stop) -> Iterator[None]:
+    def _read(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
         """All columns in order, as `lenstui read` reads them."""
         from lenstui.export.reading import tiles_of
 
@@ -130,7 +127,7 @@ class ExportService:
             tiles.append(tile)
             if time.monotonic() - posted > POST_EVERY:
                 posted = time.monotonic()
-                self._post(ExportProgress(order.number, tile.stop, columns))
+                post(ExportProgress(order.number, tile.stop, columns))
             yield
         tokens = {*shown.prompt.ids, *request.pins}
         for tile in tiles:
@@ -139,9 +136,11 @@ class ExportService:
         if stop():
             return
         manner = _manner(shown, order, model.texts.of(tokens), _command(shown, heading, start, shape))
-        self._write(order, lambda stop: self._write_form(order, tiles, heading, manner, stop))
+        self._write(
+            order, post, lambda stop: self._write_form(order, tiles, heading, manner, post=post, stop=stop)
+        )
 
-    def _bring(self, order: Order, stop: Stop) -> Iterator[None]:
+    def _bring(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
         """A text that is there already, with its source behind it."""
         from lenstui.export.forms import described, with_source
 
@@ -151,38 +150,45 @@ class ExportService:
         assert order.text is not None
         sign = described if order.is_picture else with_source
         text = sign(order.text, heading, command)
-        self._write(order, lambda stop: self._write_text(order, text))
+        self._write(order, post, lambda stop: self._write_text(order, text, post))
         yield
 
-    def _say_command(self, order: Order) -> Iterator[None]:
+    def _say_command(self, order: Order, post: Post) -> Iterator[None]:
         shown = self._shown(order)
         start, shape, heading = _asked(shown, order)
         command = _command(shown, heading, start, replace(shape, output=None))
         if command.startswith("#"):
             raise LensError(command.removeprefix("# "))
         if shape.output is not None:
-            self._write(order, lambda stop: self._write_text(order, f"{command}\n"))
+            self._write(order, post, lambda stop: self._write_text(order, f"{command}\n", post))
         else:
-            self._post(TextTaken(order.number, THINGS["command"], command))
+            post(TextTaken(order.number, THINGS["command"], command))
         yield
 
     def _shown(self, order: Order) -> Shown:
-        shown = self._reading.shown(order.serial, order.places)
+        shown = self._read_jobs.shown(order.serial, order.places)
         if shown is None:
             raise LensError(GONE)
         return shown
 
     # ── on the file thread ───────────────────────────────────────────────────────────────────────────────
 
-    def _write(self, order: Order, write: Callable[[Stop], None]) -> None:
+    def _write(self, order: Order, post: Post, write: Callable[[Stop], None]) -> None:
         def steps(stop: Stop) -> Iterator[None]:
             write(stop)
             yield
 
-        self._file_thread.submit(_KIND, lambda stop: self._guarded(steps(stop), order))
+        self._file_thread.submit(_KIND, lambda stop: self._guarded(steps(stop), order, post))
 
     def _write_form(
-        self, order: Order, tiles: Iterable[Tile], heading: Heading, manner: Manner, stop: Stop
+        self,
+        order: Order,
+        tiles: Iterable[Tile],
+        heading: Heading,
+        manner: Manner,
+        *,
+        post: Post,
+        stop: Stop,
     ) -> None:
         from lenstui.export.forms import text_of, write_form
 
@@ -190,13 +196,13 @@ class ExportService:
         tiles = _until(stop, tiles)
         if file is None:
             text = "".join(text_of(form, tiles, heading, manner))
-            self._post(TextTaken(order.number, THINGS["markdown"], text))
+            post(TextTaken(order.number, THINGS["markdown"], text))
             return
         made(file.parent)
         write_form(form, tiles, heading, manner, file)
-        self._post(FileTaken(order.number, file, order.remark))
+        post(FileTaken(order.number, file, order.remark))
 
-    def _write_text(self, order: Order, text: str) -> None:
+    def _write_text(self, order: Order, text: str, post: Post) -> None:
         from lenstui.support.atomic_file import written
 
         file = order.shape.output
@@ -204,7 +210,7 @@ class ExportService:
         made(file.parent)
         with written(file) as out:
             out.write(text.encode("utf-8"))
-        self._post(FileTaken(order.number, file, order.remark))
+        post(FileTaken(order.number, file, order.remark))
 
 
 def _until(stop: Stop, tiles: Iterable[Tile]) -> Iterator[Tile]:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.message import Message
-
 from lenstui.jobs.fit_messages import CheckpointWritten, FitChanged, FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
 from lenstui.jobs.fit_text import told
-from lenstui.jobs.model_thread import POST_EVERY, Stop
+from lenstui.jobs.messages import Post
+from lenstui.jobs.thread import POST_EVERY, Stop
 
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver, KeptLens
@@ -47,11 +46,11 @@ class _Running:
 class FitJobs:
     """The fit under way and what is done with it. Touched by the model thread alone."""
 
-    def __init__(self, post: Callable[[Message], object], put_to_use: PutToUse) -> None:
+    def __init__(self, post: Post, put_to_use: PutToUse) -> None:
         """Fit nothing yet.
 
         Args:
-            post: takes the messages.
+            post: takes the messages that everybody is to hear: how far the fit is.
             put_to_use: takes the lens that was kept.
         """
         self._post = post

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from textual.message import Message
-
 from lenstui.fitting.names import CHECKPOINT, Claim, claim, claim_new, lens_path
 from lenstui.jobs.fit_messages import (
     FitRequest,
@@ -24,7 +22,8 @@ from lenstui.jobs.fit_messages import (
     Unfinished,
     UnfinishedFound,
 )
-from lenstui.jobs.model_thread import Stop
+from lenstui.jobs.messages import Post
+from lenstui.jobs.thread import Stop
 from lenstui.opening.opened import Opened
 from lenstui.support.errors import LensError, advice, named_line
 from lenstui.support.paths import lenses
@@ -51,18 +50,16 @@ class _LastText:
 class FitTextJobs:
     """Reads texts and checkpoints. Touched by the text thread alone."""
 
-    def __init__(self, post: Callable[[Message], object], opened: Callable[[], Opened | None]) -> None:
+    def __init__(self, opened: Callable[[], Opened | None]) -> None:
         """Read nothing yet.
 
         Args:
-            post: takes the messages.
-            opened: what is open just now.
+            opened: returns the open model with its lenses, or None.
         """
-        self._post = post
         self._opened = opened
         self._last: _LastText | None = None
 
-    def count(self, request: FitRequest, stop: Stop) -> None:
+    def count(self, request: FitRequest, post: Post, stop: Stop) -> None:
         """Say how much text there is, and keep it for a fit that may be about to begin."""
         from lenstui.texts.documents import count_documents
 
@@ -74,12 +71,12 @@ class FitTextJobs:
             documents = count_documents(request.documents)
         except Exception as error:  # whatever Arrow, a tokenizer or a disk come up with
             if not stop():
-                self._post(TextRefused(request, told(error)))
+                post(TextRefused(request, told(error)))
             return
         if not stop():
-            self._post(TextCounted(request, _size(text, documents)))
+            post(TextCounted(request, _size(text, documents)))
 
-    def find_unfinished(self, stop: Stop) -> None:
+    def find_unfinished(self, post: Post, stop: Stop) -> None:
         """Look for checkpoints of the open model in the lenses folder."""
         from lenstui.fitting.checkpoint import open_checkpoint
         from lenstui.lens.compatibility import compare_weights
@@ -102,7 +99,7 @@ class FitTextJobs:
             except Exception:  # damaged in whatever way, or finished just now: not one to go on with
                 continue
         found.sort(key=lambda fit: -fit.modified)
-        self._post(UnfinishedFound(tuple(found)))
+        post(UnfinishedFound(tuple(found)))
 
     def prepare(self, request: FitRequest, stop: Stop) -> FitDriver | None:
         """Return the driver of a new fit, or None if it was stopped meanwhile.

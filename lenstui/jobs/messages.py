@@ -1,8 +1,8 @@
-"""What the model thread tells the screen: immutable snapshots, plain values and NumPy arrays."""
+"""The messages of the jobs on the open model: immutable snapshots, plain values and NumPy arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import SideTile
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import Ranking
+
+Post = Callable[[Message], object]
+"""Takes the message of a job, on any thread, to whoever asked for the job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ Torch is imported here, inside them.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.message import Message
-
+from lenstui.jobs import models as model_list
 from lenstui.jobs.failures import told
 from lenstui.jobs.messages import (
     LensNotSaved,
@@ -24,9 +23,10 @@ from lenstui.jobs.messages import (
     LoadStage,
     ModelLoaded,
     OpenModel,
+    Post,
     SidesTold,
 )
-from lenstui.jobs.model_thread import Stop
+from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.kinds import TUNED
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 class ModelJobs:
     """The open model with its lenses, and the sides. Touched by the model thread alone."""
 
-    def __init__(self, post: Callable[[Message], object]) -> None:
+    def __init__(self, post: Post) -> None:
         """Open nothing yet.
 
         Args:
-            post: takes the messages.
+            post: takes the messages that everybody is to hear: what is open, and how far loading is.
         """
         self._post = post
         self.sides: Sides | None = None  # what the panes show; None while no model is open
@@ -148,34 +148,34 @@ class ModelJobs:
         self.sides = self.sides.using(opened)
         self._post(LensOpened(self.described))
 
-    def open_lens(self, path: Path, stop: Stop) -> None:
+    def open_lens(self, path: Path, post: Post, stop: Stop) -> None:
         """Give the open model another lens. A failure leaves the one before as it was."""
         opened = self.opened
         if opened is None:
-            self._post(LensRefused("No model is open: a lens needs one."))
+            post(LensRefused("No model is open: a lens needs one."))
             return
         from lenstui.lens.compatibility import fit_warning
         from lenstui.lens.formats.own import open_lens
 
-        with told(lambda text: self._post(LensRefused(text)), f"{path} was not opened"):
+        with told(lambda text: post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
             if not stop():
                 self._use(opened.using(lens, warning))
 
-    def save_lens(self, path: Path, as_folder: bool) -> None:
+    def save_lens(self, path: Path, as_folder: bool, post: Post) -> None:
         """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""
         opened = self.opened
         lens = None if opened is None else opened.lens(TUNED)
         if opened is None or lens is None:
-            self._post(LensNotSaved("No lens is in use: there is nothing to save."))
+            post(LensNotSaved("No lens is in use: there is nothing to save."))
             return
         from lenstui.lens.compatibility import marked
         from lenstui.lens.formats.library import save_library_folder
         from lenstui.lens.formats.own import save_lens
         from lenstui.lens.tuned import TunedLens
 
-        with told(lambda text: self._post(LensNotSaved(text)), f"{path} was not written"):
+        with told(lambda text: post(LensNotSaved(text)), f"{path} was not written"):
             assert isinstance(lens, TunedLens)
             remark = None
             if as_folder:
@@ -183,7 +183,50 @@ class ModelJobs:
                 save_library_folder(lens, path)
             else:
                 save_lens(lens, path)
-            self._post(LensSaved(path, remark))
+            post(LensSaved(path, remark))
+
+
+class ModelService:
+    """Opens models, and lists those that can be opened. Every method returns at once; answers are posted."""
+
+    def __init__(self, post: Post, thread: JobThread, file_thread: JobThread, jobs: ModelJobs) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            post: takes the messages about loading.
+            thread: that does model work.
+            file_thread: that looks at files.
+            jobs: with the open model.
+        """
+        self._post = post
+        self._thread = thread
+        self._file_thread = file_thread
+        self._jobs = jobs
+
+    def load(self, start: Start) -> None:
+        """Open a model; one that is being opened is dropped."""
+        self._thread.submit("load", lambda stop: self._jobs.load(start, stop))
+
+    def stop_loading(self) -> None:
+        """Give up a download."""
+        self._thread.submit("load", lambda stop: None)
+        self._post(LoadFailed("The download was stopped: what came whole is kept."))
+
+    def list_models(self, recent: Sequence[str], device: str, dtype: str, post: Post) -> None:
+        """List the models on this machine, as `jobs.models.list_models` does."""
+        self._file_thread.submit(
+            "models", lambda stop: model_list.list_models(post, recent, device, dtype, stop)
+        )
+
+    def list_paths(self, typed: str, device: str, dtype: str, post: Post) -> None:
+        """List the models and folders that a typed path may go on to, as `jobs.models.list_paths` does."""
+        self._file_thread.submit(
+            "paths", lambda stop: model_list.list_paths(post, typed, device, dtype, stop)
+        )
+
+    def list_revisions(self, name: str, step: int, post: Post) -> None:
+        """List the revisions of a model that are in the cache."""
+        self._file_thread.submit("revisions", lambda stop: model_list.list_revisions(post, name, step))
 
 
 def _describe(opened: Opened) -> OpenModel:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from textual.message import Message
-
+from lenstui.jobs.messages import Post
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed, RevisionsListed
-from lenstui.jobs.model_thread import Stop
+from lenstui.jobs.thread import Stop
 from lenstui.model.cache import cached_models, cached_revisions, family, partial_models
 from lenstui.model.gguf import is_gguf
 from lenstui.model.memory import free_memory, needed_memory, peak_memory
 from lenstui.model.size import model_size
 from lenstui.support import paths
-
-Post = Callable[[Message], object]
 
 BUNDLED = "bundled"
 FOLDER = "folder …"  # one that is no model

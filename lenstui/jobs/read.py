@@ -6,18 +6,17 @@ Torch is imported here, inside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-from textual.message import Message
 
 from lenstui.jobs.failures import told
 from lenstui.jobs.fit_messages import TrainingRead
 from lenstui.jobs.messages import (
     GenerationEnded,
     Grown,
+    Post,
     ReadDone,
     ReadFailed,
     ReadStarted,
@@ -25,8 +24,8 @@ from lenstui.jobs.messages import (
     TileRead,
 )
 from lenstui.jobs.model import ModelJobs
-from lenstui.jobs.model_thread import Stop
 from lenstui.jobs.read_request import Generation, ReadRequest
+from lenstui.jobs.thread import Stop
 from lenstui.lens.kinds import made_lens
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import are_of_one_prompt
@@ -66,15 +65,13 @@ class Shown:
 class ReadJobs:
     """The prompt that is on screen, and how its cells come. Touched by the model thread alone."""
 
-    def __init__(self, post: Callable[[Message], object], work: ModelJobs) -> None:
+    def __init__(self, model_jobs: ModelJobs) -> None:
         """Read nothing yet.
 
         Args:
-            post: takes the messages.
-            work: the open model.
+            model_jobs: with the open model and the sides.
         """
-        self._post = post
-        self._work = work
+        self._model_jobs = model_jobs
         self._request: ReadRequest | None = None
 
     @property
@@ -92,15 +89,15 @@ class ReadJobs:
         Raises:
             LensError: if its prompt cannot be read.
         """
-        opened, request = self._work.opened, self._request
+        opened, request = self._model_jobs.opened, self._request
         if opened is None or request is None or request.serial != serial:
             return None
-        sides = self._work.sides
+        sides = self._model_jobs.sides
         assert sides is not None
-        training = self._work.kind_in_training if sides.are_own else None
+        training = self._model_jobs.kind_in_training if sides.are_own else None
         of_sides = [
             lens if side.model is opened.model else None
-            for side, lens in zip(sides.sides, self._work.lenses, strict=True)
+            for side, lens in zip(sides.sides, self._model_jobs.lenses, strict=True)
         ]
         if places:
             lenses = tuple(lens for place in places if (lens := of_sides[place]) is not None)
@@ -110,76 +107,74 @@ class ReadJobs:
         has_others = not are_of_one_prompt(sides.facts)
         return Shown(opened, lenses, in_training, self.prompt(request), request, has_others)
 
-    def read(self, request: ReadRequest, stop: Stop) -> None:
+    def read(self, request: ReadRequest, post: Post, stop: Stop) -> None:
         """Read a prompt and post its tiles, the visible columns first."""
-        if self._work.opened is None:
+        if self._model_jobs.opened is None:
             return
-        model, serial, began = self._work.opened.model, request.serial, time.monotonic()
-        with self._told(serial, "Reading"):
-            request = self._as_far_as_can_be(request)
+        model, serial, began = self._model_jobs.opened.model, request.serial, time.monotonic()
+        with _told(serial, "Reading", post):
+            request = self._as_far_as_can_be(request, post)
             self._request = request
             prompts = self._prompts(request)
             started = self._started(request, prompts)
-            self._post(started)
+            post(started)
             count = len(started.columns)
             visible = range(max(0, count - request.page_columns), count)
             for tile in self._tiles(request, prompts, first=visible):
                 if stop():
                     return
-                self._post(TileRead(serial, tile, model.texts.of(tile.tokens)))
-            self._post(ReadDone(serial, time.monotonic() - began))
-
-    def _told(self, serial: int, what: str) -> AbstractContextManager[None]:
-        """Post an exception raised in the block as `ReadFailed` of that reading."""
-        return told(lambda text: self._post(ReadFailed(serial, text)), f"{what} failed")
+                post(TileRead(serial, tile, model.texts.of(tile.tokens)))
+            post(ReadDone(serial, time.monotonic() - began))
 
     def _started(self, request: ReadRequest, prompts: Sequence[Prompt]) -> ReadStarted:
         """The columns that are about to come, on every side."""
-        assert self._work.opened is not None and self._work.sides is not None
-        texts = self._work.opened.model.texts
+        assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
+        texts = self._model_jobs.opened.model.texts
         rows = tuple(row.label for row in self.rows(request))
-        gaps = side_gaps(self._work.sides, prompts)
+        gaps = side_gaps(self._model_jobs.sides, prompts)
         columns = [
             spread([texts[token] for token in prompt.ids], gap, "")
             for prompt, gap in zip(prompts, gaps, strict=True)
         ]
-        of_sides = enumerate(self._work.sides.sides)
+        of_sides = enumerate(self._model_jobs.sides.sides)
         own = {place: columns[place] for place, side in of_sides if side.text is not None}
         dropped = prompts[0].dropped + sum(prompts[place].dropped for place in own)
         return ReadStarted(request.serial, columns[0], dropped, rows, own, gaps)
 
-    def grow(self, request: ReadRequest, known: int) -> None:
+    def grow(self, request: ReadRequest, known: int, post: Post) -> None:
         """Read the columns from `known` on; those before are on screen, of the prompt as it was."""
         began = time.monotonic()
-        with self._told(request.serial, "Reading"):
-            self._grow(request, known)
-            self._post(ReadDone(request.serial, time.monotonic() - began))
+        with _told(request.serial, "Reading", post):
+            self._grow(request, known, post)
+            post(ReadDone(request.serial, time.monotonic() - began))
 
-    def _grow(self, request: ReadRequest, known: int) -> int:
+    def _grow(self, request: ReadRequest, known: int, post: Post) -> int:
         """How many columns there are then."""
-        if self._work.opened is None:
+        if self._model_jobs.opened is None:
             return 0
-        model, prompts = self._work.opened.model, self._prompts(request)
+        model, prompts = self._model_jobs.opened.model, self._prompts(request)
         prompt = prompts[0]
         self._request = request
         columns = tuple(model.texts[token] for token in prompt.ids)
-        self._post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
+        post(Grown(request.serial, columns, request.text, request.tail, prompt.text))
         new = range(max(0, min(known, len(columns) - 1)), len(columns))
         for tile in self._tiles(request, prompts, columns=new):
-            self._post(TileRead(request.serial, tile, model.texts.of(tile.tokens)))
+            post(TileRead(request.serial, tile, model.texts.of(tile.tokens)))
         return len(columns)
 
-    def generate(self, request: ReadRequest, known: int, how: Generation, stop: Stop) -> Iterator[None]:
+    def generate(
+        self, request: ReadRequest, known: int, how: Generation, post: Post, stop: Stop
+    ) -> Iterator[None]:
         """Put one token after the other behind the prompt, and read its column."""
-        opened, reason = self._work.opened, None
+        opened, reason = self._model_jobs.opened, None
         if opened is None:
             return
         from lenstui.readout.generation import generate
 
-        with self._told(request.serial, "Generating"):
+        with _told(request.serial, "Generating", post):
             model = opened.model
             lens = self._speaking(how.kind)
-            context = self._work.described.context
+            context = self._model_jobs.described.context
             said = generate(
                 model,
                 self.prompt(request).ids,
@@ -192,14 +187,14 @@ class ReadJobs:
             )
             appended = 0
             for token in said:
-                if stop() or self._work.opened is not opened:
+                if stop() or self._model_jobs.opened is not opened:
                     reason = _STOPPED
                     break
                 appended += 1
                 request = replace(request, tail=(*request.tail, token))
                 began = time.monotonic()
-                columns = self._grow(request, known)
-                self._post(ReadDone(request.serial, time.monotonic() - began))
+                columns = self._grow(request, known, post)
+                post(ReadDone(request.serial, time.monotonic() - began))
                 known = columns - 1
                 if token == model.tokenizer.eos_token_id:
                     reason = f"the text ends here: {model.texts[token]}"
@@ -208,21 +203,21 @@ class ReadJobs:
                 yield
             if appended < how.count and reason != _STOPPED:
                 reason = f"{appended} of {how.count}: {reason or f'the context of {context} columns is full'}"
-        self._post(GenerationEnded(request.serial, reason))
+        post(GenerationEnded(request.serial, reason))
 
     def _speaking(self, kind: str) -> Lens | None:
         """The lens of a kind that a row of the open model speaks by: as it is on screen, or in use."""
-        assert self._work.opened is not None and self._work.sides is not None
-        shown = zip(self._work.sides.sides, self._work.lenses, strict=True)
-        own = (lens for side, lens in shown if self._work.sides.is_own(side) and side.kind == kind)
-        return next(own, None) or self._work.opened.lens(kind)
+        assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
+        shown = zip(self._model_jobs.sides.sides, self._model_jobs.lenses, strict=True)
+        own = (lens for side, lens in shown if self._model_jobs.sides.is_own(side) and side.kind == kind)
+        return next(own, None) or self._model_jobs.opened.lens(kind)
 
-    def read_in_training(self, serial: int, seen: range, stop: Stop) -> Iterator[None]:
+    def read_in_training(self, serial: int, seen: range, post: Post, stop: Stop) -> Iterator[None]:
         """Read some columns of the current prompt anew, through the lens in training alone.
 
         Nothing is posted where that fails: the fit must not end because somebody watches.
         """
-        request, lens, sides = self._request, self._work.lens_in_training, self._work.sides
+        request, lens, sides = self._request, self._model_jobs.lens_in_training, self._model_jobs.sides
         if sides is None or request is None or request.serial != serial or lens is None:
             return
         began, of_first = time.monotonic(), [lens, *(None for _ in sides.sides[1:])]
@@ -232,7 +227,7 @@ class ReadJobs:
                 if stop() or tile.start not in seen:
                     return
                 texts, seconds = sides.first.model.texts.of(tile.tokens), time.monotonic() - began
-                self._post(TrainingRead(serial, lens.kind, tile.start, tile.sides[0], texts, seconds))
+                post(TrainingRead(serial, lens.kind, tile.start, tile.sides[0], texts, seconds))
                 yield
 
     def prompt(self, request: ReadRequest) -> Prompt:
@@ -241,17 +236,17 @@ class ReadJobs:
 
     def _prompts(self, request: ReadRequest) -> tuple[Prompt, ...]:
         """What every side reads; of the first, which may have grown, with its whole text."""
-        assert self._work.opened is not None and self._work.sides is not None
-        first, *others = side_prompts(self._work.sides, request.of_sides)
-        text = request.text + self._work.opened.model.texts.join(request.tail)
+        assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
+        first, *others = side_prompts(self._model_jobs.sides, request.of_sides)
+        text = request.text + self._model_jobs.opened.model.texts.join(request.tail)
         return replace(first, text=text), *others
 
     def rows(self, request: ReadRequest) -> tuple[Row, ...]:
         """The rows that are asked for, as they are on screen."""
         from lenstui.readout.tiles import rows_to_read
 
-        assert self._work.opened is not None
-        model, reading = self._work.opened.model, request.reading
+        assert self._model_jobs.opened is not None
+        model, reading = self._model_jobs.opened.model, request.reading
         return rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
 
     def _tiles(
@@ -263,23 +258,28 @@ class ReadJobs:
         columns: range | None = None,
     ) -> Iterator[SideTile]:
         """Read what is asked for on every side, the columns `first` before the others."""
-        assert self._work.sides is not None
-        sides, lenses = self._work.sides, self._work.lenses
+        assert self._model_jobs.sides is not None
+        sides, lenses = self._model_jobs.sides, self._model_jobs.lenses
         return side_tiles(sides, request.of_sides, prompts, lenses, first=first, columns=columns)
 
-    def _as_far_as_can_be(self, request: ReadRequest) -> ReadRequest:
+    def _as_far_as_can_be(self, request: ReadRequest, post: Post) -> ReadRequest:
         """The same without sublayers, which is said, where the model cannot be taken apart."""
         if not request.reading.sublayers:
             return request
         from lenstui.model.sublayers import parts_of
 
-        assert self._work.opened is not None
+        assert self._model_jobs.opened is not None
         try:
-            parts_of(self._work.opened.model)
+            parts_of(self._model_jobs.opened.model)
         except LensError as error:
-            self._post(SublayersRefused(request.serial, str(error)))
+            post(SublayersRefused(request.serial, str(error)))
             return replace(request, reading=replace(request.reading, sublayers=False))
         return request
+
+
+def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
+    """Post an exception raised in the block as `ReadFailed` of that reading."""
+    return told(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
 
 
 def _each_once(lenses: Iterable[Lens | None]) -> tuple[Lens, ...]:

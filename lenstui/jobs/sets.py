@@ -14,12 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.message import Message
-
 from lenstui.export.names import typed_path
 from lenstui.jobs.export_things import LENS_IN_NO_FILE
 from lenstui.jobs.failures import told
-from lenstui.jobs.model_thread import POST_EVERY, ModelThread, Stop
+from lenstui.jobs.messages import Post
 from lenstui.jobs.set_messages import (
     CaseLine,
     CasesRead,
@@ -32,6 +30,7 @@ from lenstui.jobs.set_messages import (
     SetStarted,
     SetWritten,
 )
+from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
 from lenstui.opening.opened import Opened
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
@@ -42,8 +41,6 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
-
-Post = Callable[[Message], object]
 
 _KIND = "prompt set"
 
@@ -95,7 +92,7 @@ class SetService:
     """Reads one set at a time. Its methods return at once; what becomes of them is posted."""
 
     def __init__(
-        self, opened: Callable[[], Opened | None], thread: ModelThread, file_thread: ModelThread
+        self, opened: Callable[[], Opened | None], thread: JobThread, file_thread: JobThread
     ) -> None:
         """Read nothing yet.
 
@@ -166,7 +163,7 @@ class SetService:
         batch: list[ReadCase] = []
         texts: set[int] = set()
 
-        def hand_on() -> None:
+        def post_cases() -> None:
             nonlocal posted
             posted = time.monotonic()
             if batch:
@@ -179,18 +176,18 @@ class SetService:
             batch.append(ReadCase(case_line(readout, source), readout))
             texts |= _tokens(readout)
             if time.monotonic() - posted >= POST_EVERY:
-                hand_on()
+                post_cases()
             yield
             now = self._opened()
             if now is None or now.model is not opened.model:
-                hand_on()
+                post_cases()
                 post(SetEnded(number, SetEnd.STOPPED, OTHER_MODEL))
                 return
             if stop() or request.given_up.is_set():
-                hand_on()
+                post_cases()
                 post(SetEnded(number, SetEnd.STOPPED))
                 return
-        hand_on()
+        post_cases()
         post(SetEnded(number, SetEnd.DONE))
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from textual.message import Message
-
 from lenstui.jobs.failures import told
-from lenstui.jobs.messages import LensRefused, SidesChanged, SidesRefused, SidesTold
+from lenstui.jobs.messages import LensRefused, Post, SidesChanged, SidesRefused, SidesTold
 from lenstui.jobs.model import ModelJobs, give_back_memory
-from lenstui.jobs.model_thread import ModelThread, Stop
 from lenstui.jobs.read import ReadJobs
+from lenstui.jobs.thread import JobThread, Stop
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import side_prompts
@@ -42,69 +40,66 @@ class SideService:
 
     def __init__(
         self,
-        post: Callable[[Message], object],
-        thread: ModelThread,
-        work: ModelJobs,
-        reading: ReadJobs,
-        recent: Callable[[], Sequence[str]],
+        post: Post,
+        thread: JobThread,
+        model_jobs: ModelJobs,
+        read_jobs: ReadJobs,
     ) -> None:
         """Change nothing yet.
 
         Args:
-            post: takes the messages.
+            post: takes the messages that everybody is to hear: which sides there are now.
             thread: that does model work.
-            work: the open model and the sides.
-            reading: the prompt that is on screen.
-            recent: names of models that were open before, the last one first.
+            model_jobs: with the open model and the sides.
+            read_jobs: with the prompt that is on screen.
         """
         self._post = post
         self._thread = thread
-        self._work = work
-        self._reading = reading
-        self.recent = recent
+        self._model_jobs = model_jobs
+        self._read_jobs = read_jobs
 
     def open(self, place: int, start: Start) -> None:
         """Load a model and put it on a side."""
         self._thread.submit(
-            "load", lambda stop: self._work.open(start, stop, lambda opened: self._put(place, opened))
+            "load", lambda stop: self._model_jobs.open(start, stop, lambda opened: self._put(place, opened))
         )
 
-    def compare(self, place: int, path: Path) -> None:
+    def compare(self, place: int, path: Path, post: Post) -> None:
         """Read the open model through another lens on a side, beside the one in use."""
-        self._thread.submit("compare", lambda stop: self._compare(place, path, stop))
+        self._thread.submit("compare", lambda stop: self._compare(place, path, post, stop))
 
-    def put_prompt(self, place: int, text: str) -> None:
+    def put_prompt(self, place: int, text: str, post: Post) -> None:
         """Read another prompt on a side."""
-        self._change(lambda sides: sides.with_prompt(place, text))
+        self._change(lambda sides: sides.with_prompt(place, text), post)
 
-    def next_lens(self, place: int, seen: Seen) -> None:
+    def next_lens(self, place: int, seen: Seen, post: Post) -> None:
         """Read a side through the next kind of lens."""
-        self._change(lambda sides: sides.with_next_lens(place), seen)
+        self._change(lambda sides: sides.with_next_lens(place), post, seen)
 
-    def add(self) -> None:
+    def add(self, post: Post) -> None:
         """Have one more side; where it shows the same as another one, that is said."""
-        self._change(Sides.with_one_more)
+        self._change(Sides.with_one_more, post)
 
-    def take_away(self, place: int, seen: Seen) -> None:
+    def take_away(self, place: int, seen: Seen, post: Post) -> None:
         """Have one side less; the memory of a model that is on no other is free then."""
-        self._change(lambda sides: sides.without(place), seen)
+        self._change(lambda sides: sides.without(place), post, seen)
 
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
 
-    def _change(self, change: Callable[[Sides], Sides], seen: Seen | None = None) -> None:
+    def _change(self, change: Callable[[Sides], Sides], post: Post, seen: Seen | None = None) -> None:
         """Have other sides; none of those asked for before is dropped."""
 
         def work(stop: Stop) -> None:
-            before = self._work.sides
+            before = self._model_jobs.sides
             if before is None:
                 return
             if seen is not None and before.facts != tuple(seen):
-                self._post(SidesRefused(CHANGING))
+                post(SidesRefused(CHANGING))
                 return
             try:
                 after = change(before)
             except LensError as error:
-                self._post(SidesRefused(str(error)))
+                post(SidesRefused(str(error)))
                 return
             self._have(after)
             if len(after.sides) > len(before.sides) and any(map(after.sides[-1].is_as, before.sides)):
@@ -118,21 +113,21 @@ class SideService:
         Raises:
             LensError: if it cannot be read beside the open one; it names both.
         """
-        if self._work.sides is None:
+        if self._model_jobs.sides is None:
             raise LensError("No model is open: there is nothing to compare it with.")
-        sides = self._work.sides.with_model(place, opened)
-        if self._reading.request is not None:
-            side_prompts(sides, self._reading.request.of_sides)
+        sides = self._model_jobs.sides.with_model(place, opened)
+        if self._read_jobs.request is not None:
+            side_prompts(sides, self._read_jobs.request.of_sides)
         self._have(sides)
 
-    def _compare(self, place: int, path: Path, stop: Stop) -> None:
-        sides = self._work.sides
+    def _compare(self, place: int, path: Path, post: Post, stop: Stop) -> None:
+        sides = self._model_jobs.sides
         if sides is None:
             return
         from lenstui.lens.compatibility import fit_warning
         from lenstui.lens.formats.own import open_lens
 
-        with told(lambda text: self._post(LensRefused(text)), f"{path} was not opened"):
+        with told(lambda text: post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
             in_use = sides.opened.lens(lens.kind)
             if in_use is None:
@@ -144,9 +139,9 @@ class SideService:
                 self._have(sides.with_lens(place, lens, warning))
 
     def _have(self, sides: Sides) -> None:
-        assert self._work.sides is not None
-        before = {id(model) for model in self._work.sides.models}
-        self._work.sides = sides
-        self._post(SidesChanged(self._work.described))
+        assert self._model_jobs.sides is not None
+        before = {id(model) for model in self._model_jobs.sides.models}
+        self._model_jobs.sides = sides
+        self._post(SidesChanged(self._model_jobs.described))
         if before - {id(model) for model in sides.models}:
             give_back_memory()

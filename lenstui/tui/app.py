@@ -1,35 +1,60 @@
-"""The app: the first paint, its other screens, and the end. What else it does is of classes of its own."""
+"""The app: its keys, the messages of the jobs, how it looks, and its end. `Program` does what it is asked."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from textual import on
+from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.theme import Theme, ThemeProvider
 
+from lenstui.jobs.fit_messages import FitChanged
+from lenstui.jobs.fit_service import FitService
+from lenstui.jobs.messages import (
+    LensNotSaved,
+    LensOpened,
+    LensRefused,
+    LensSaved,
+    LoadFailed,
+    LoadStage,
+    ModelLoaded,
+    SidesChanged,
+    SidesTold,
+)
+from lenstui.jobs.model_messages import RevisionsListed
 from lenstui.support import paths
+from lenstui.support.printable import printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings, trouble
 from lenstui.tui import keymap
-from lenstui.tui.app_base import FIRST_PROMPT
-from lenstui.tui.commands import Commands
 from lenstui.tui.ending import Ended, Ending
+from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.explore.screen import Explore
+from lenstui.tui.keeper import Keeper
 from lenstui.tui.model_switch import ModelSwitch
-from lenstui.tui.requests import Requests
+from lenstui.tui.program import Answer, Program, late
 from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Look, Session, depth_of
-from lenstui.tui.training.quit import QuitTraining
+from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.shown import Unprintable
+from lenstui.tui.shared.themes import THEMES
+from lenstui.tui.shared.type_ahead import TypeAheadApp
 
-__all__ = ["FIRST_PROMPT", "LenstuiApp", "run"]
+FIRST_PROMPT = "The trees are green and the sky is"
 
 # A full collection takes as long as a frame, and painting makes many objects but no cycles: let it be rare.
 COLLECT = (5000, 20, 50)
 
 
-class LenstuiApp(ModelSwitch, Requests, Commands):
+class LenstuiApp(TypeAheadApp):
     """The full-screen program."""
 
     TITLE = "lenstui"
@@ -56,24 +81,59 @@ class LenstuiApp(ModelSwitch, Requests, Commands):
         session: Session | None = None,
         look: Look | None = None,
     ) -> None:
-        """Prepare the first paint. Without a history or a session nothing is kept."""
-        super().__init__(start, settings or Settings(), history or History(), session or Session(), look)
+        """Prepare the first paint; nothing is loaded yet.
+
+        Args:
+            start: what was asked for.
+            settings: the user's.
+            history: of the prompts; without it nothing is kept.
+            session: what is kept from one session to the next; without it nothing is.
+            look: how the first model was looked at in the last session.
+        """
+        super().__init__()
+        settings, history = settings or Settings(), history or History()
+        self.settings = replace(settings, keys=keymap.by_todays_ids(settings.keys))
+        self.last_words: str | None = None
+        self._unprintable = Unprintable()
+        self._is_asking_to_quit = False
+        prompt = FIRST_PROMPT if start.prompt is None else start.prompt
+        history.begin(prompt)
+        self._keeper = Keeper(start, history, session or Session(), look)
+        self.program = Program(
+            self,
+            start,
+            history,
+            recent=self._keeper.recent,
+            first_reading=self._keeper.first_reading,
+            prompt=prompt,
+        )
+        self.model_switch = ModelSwitch(self.program, self._keeper)
         self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
         self.show_theme(self.settings.theme)
 
+    @property
+    def explore(self) -> Explore:
+        """The first screen."""
+        return self.program.explore
+
+    @property
+    def training(self) -> FitService:
+        """The fit that there may be."""
+        return self.program.training
+
     def get_default_screen(self) -> Screen[None]:
-        """Explore."""
+        """Return Explore."""
         return self.explore
 
     def on_ready(self) -> None:
-        """The first paint is out: now torch may be imported, and garbage collected."""
+        """Import torch and collect garbage, now that the first paint is out."""
         gc.enable()
-        self.look_as_before()
+        self._keeper.look_as_before(self.explore)
         self._check_settings()
-        self.load(self._start)
+        self.program.models.load(self.program.start)
 
     def _check_settings(self) -> None:
-        """Say what of the user's settings cannot be followed."""
+        """Say which of the user's settings cannot be followed."""
         reason = self.settings.trouble
         try:
             if self.settings.keys:
@@ -85,29 +145,144 @@ class LenstuiApp(ModelSwitch, Requests, Commands):
         if reason is not None:
             self.explore.remark(reason)
 
-    # ── its other screens ────────────────────────────────────────────────────────────────────────────────
+    # ── messages of the jobs ─────────────────────────────────────────────────────────────────────────────
+
+    def on_answer(self, answer: Answer) -> None:
+        """Give an answer to the screen that asked, or to the app itself if that screen is gone."""
+        asker = answer.asker if answer.asker.is_running else self
+        asker.post_message(answer.message)
+
+    def on_load_stage(self, message: LoadStage) -> None:
+        """Let the screens know how far loading is."""
+        self.program.have_stage(message)
+
+    def on_load_failed(self, message: LoadFailed) -> None:
+        """Let the screens know why no model was opened."""
+        if message.no_device:
+            self.model_switch.take_any_device()
+        self.program.have_stage(message)
+
+    def on_model_loaded(self, message: ModelLoaded) -> None:
+        """Let the screens know which model is open."""
+        self.program.have_model(message.model)
+
+    def on_lens_opened(self, message: LensOpened) -> None:
+        """Let the screens know which lens is in use."""
+        self.program.have_lens(message.model)
+
+    def on_sides_changed(self, message: SidesChanged) -> None:
+        """Let the screens know which sides there are."""
+        self.program.have_sides(message.model)
+
+    def on_sides_told(self, message: SidesTold) -> None:
+        """Have Explore say what has happened to the sides, once it shows them."""
+        self.explore.post_message(message)
+
+    def on_fit_changed(self, message: FitChanged) -> None:
+        """Let the screens know how far the fit is."""
+        self.program.have_fit(message.status)
+
+    def on_lens_refused(self, message: LensRefused) -> None:
+        """Say why a lens was not opened, if the list of lenses is closed already."""
+        self.notify(message.text, title="Not opened", severity="error", timeout=15)
+
+    def on_lens_saved(self, message: LensSaved) -> None:
+        """Say where the lens was saved, if the screen that asked for it is closed already."""
+        self.notify(str(message.path), title="Saved", timeout=8)
+
+    def on_lens_not_saved(self, message: LensNotSaved) -> None:
+        """Say why the lens was not saved, if the screen that asked for it is closed already."""
+        self.notify(message.text, title="Not saved", severity="error", timeout=15)
+
+    def on_revisions_listed(self, message: RevisionsListed) -> None:
+        """Go to the neighbour of the revision that is open."""
+        self.model_switch.go_on(message)
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_open_model(self) -> None:
+        """Ask for a model and open it."""
+        self.model_switch.choose()
+
+    def action_step_revision(self, step: int) -> None:
+        """Open the next revision of the open model on this machine (1), or the one before (-1)."""
+        self.model_switch.step_revision(step, self.program.post)
 
     def action_show_lenses(self) -> None:
         """List the lenses."""
-
-        def closed(_: None) -> None:
-            self._lenses = None
-
-        from lenstui.tui.lenses.screen import Lenses
-
-        self._lenses = Lenses(self.explore.model)
-        self.push_screen(self._lenses, closed)
+        self.program.open_lenses()
 
     def action_train(self) -> None:
         """Fit a lens, or see how the fit is doing."""
-        from lenstui.tui.training.screen import (
-            Train,  # it brings the plot, which the first paint can do without
-        )
+        self.program.open_training()
 
-        if self._train is None:
-            self._train = Train(self.explore.model)
-            self.install_screen(self._train, "train")
-        self.push_screen("train")
+    def action_show_keys(self) -> None:
+        """List all keys, and what the words and signs on screen mean."""
+        from lenstui.tui.help.commands import all_keys  # the first paint can do without
+
+        self.push_screen(late("Keys")(all_keys(self.get_key_display, self.settings.keys)))
+
+    def action_command_palette(self) -> None:
+        """Find an action by its name."""
+        self.push_screen(late("Palette")(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Find a theme by its name."""
+        self.push_screen(late("Palette")([ThemeProvider], placeholder="Search for themes…"))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield every action of the screen by its name."""
+        from lenstui.tui.help.commands import commands
+
+        owner: Screen[Any] = screen if isinstance(screen, LeanScreen) else self.explore
+
+        async def run(action: str) -> None:
+            await self.run_action(action, default_namespace=owner)
+
+        yield from commands(owner, self.get_key_display, self.settings.keys, run)
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    # ── how it looks ─────────────────────────────────────────────────────────────────────────────────────
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the line filters, the last of which removes control characters from all that is painted."""
+        return [*super().get_line_filters(), self._unprintable]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something in a corner: without markup, as it may quote a file or an error, and printable."""
+        said, head = printable(message, kept="\n"), printable(title)
+        super().notify(said, title=head, severity=severity, timeout=timeout, markup=False)
+
+    def show_theme(self, name: str | None) -> None:
+        """Begin with a theme; unlike one that the user chooses later, it is not kept."""
+        self.theme = self._first_theme = name or next(iter(THEMES))
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """The themes that the colours of the grids are made for."""
+        return THEMES if hasattr(self, "settings") else super().available_themes
+
+    # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────
+
+    @on(PromptBox.Submitted)
+    def keep_prompt(self, message: PromptBox.Submitted) -> None:
+        """Add a prompt to the history."""
+        if reason := self._keeper.add_prompt(message.text):
+            self.explore.remark(reason)
+
+    def _keep_session(self) -> None:
+        self._keeper.keep_look(self.explore, self.program.start)
+        chosen = self.theme if self.theme != self._first_theme else None
+        if reason := self._keeper.save(chosen, self.settings):
+            self.last_words = self.last_words or f"lenstui: {reason}"
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,13 +290,13 @@ class LenstuiApp(ModelSwitch, Requests, Commands):
         """End the program; what becomes of a fit under way is asked first."""
 
         def closed(_: None) -> None:
-            self._quit_training = None
+            self._is_asking_to_quit = False
 
         if not self.training.is_under_way:
             self.exit()
-        elif self._quit_training is None:
-            self._quit_training = QuitTraining()
-            self.push_screen(self._quit_training, closed)
+        elif not self._is_asking_to_quit:
+            self._is_asking_to_quit = True
+            self.push_screen(late("QuitTraining")(self.program, self.leave), closed)
 
     def leave(self, last_words: str) -> None:
         """End the program, and say something on the terminal that is left."""
@@ -130,12 +305,12 @@ class LenstuiApp(ModelSwitch, Requests, Commands):
         self.exit()
 
     def on_ended(self, message: Ended) -> None:
-        """A signal came, and what had to be saved is."""
+        """End the program after a signal: what had to be saved is."""
         self.exit()
 
     def exit(self, *args: Any, **options: Any) -> None:
-        """Leave, and keep for the next time how things were looked at."""
-        self.keep_session()
+        """End the program, and keep for the next time how things were looked at."""
+        self._keep_session()
         super().exit(*args, **options)
 
 

@@ -8,18 +8,15 @@ import sys
 import termios
 import threading
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from textual.message import Message
 
-from lenstui.export.command import resume_command
 from lenstui.fitting.names import checkpoint_path
+from lenstui.jobs.fit_service import FitService
 from lenstui.support.printable import printable
-
-if TYPE_CHECKING:
-    from lenstui.tui.app import LenstuiApp
+from lenstui.tui.shared.fit_words import how_to_go_on
 
 LIMIT = 10.0  # seconds that a last checkpoint may take
 GRACE = 2.0  # seconds that the screen may take to be put away
@@ -38,15 +35,30 @@ class Ended(Message, bubble=False):
     """A signal came: the app is to end."""
 
 
-def how_to_go_on(checkpoint: Path) -> str:
-    """What to say of a checkpoint."""
-    return f"lenstui: the fit is in {checkpoint}\nTo go on: {resume_command(checkpoint)}"
+class EndingApp(Protocol):
+    """What `Ending` needs of the app."""
+
+    last_words: str | None
+
+    @property
+    def training(self) -> FitService:
+        """The fit that there may be."""
+
+    @property
+    def return_code(self) -> int | None:
+        """The exit status of the program."""
+
+    def run(self) -> object:
+        """Run the app until it ends."""
+
+    def post_message(self, message: Message) -> bool:
+        """Give the app a message, on any thread."""
 
 
 class Ending:
     """Runs the app to its end, whatever that is."""
 
-    def __init__(self, app: LenstuiApp) -> None:
+    def __init__(self, app: EndingApp) -> None:
         self._app = app
         self._signal = 0
         self._rescue: threading.Thread | None = None

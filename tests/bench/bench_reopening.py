@@ -72,14 +72,15 @@ def main() -> None:
                 failures.append(message)
 
         job = ModelJobs(post)
-        reading = ReadJobs(post, job)
+        reading = ReadJobs(job)
         models: list[weakref.ref[Any]] = []
         base = 0.0
         for number in range(given.times):
             job.load(Start(model=f"{work}/{('llama', 'neox')[number % 2]}", device="cpu"), lambda: False)
             assert job.opened is not None
             models.append(weakref.ref(job.opened.model.module))
-            reading.read(ReadRequest(number, "The trees are green.", 20, 3, Reading()), lambda: False)
+            request = ReadRequest(number, "The trees are green.", 20, 3, Reading())
+            reading.read(request, post, lambda: False)
             assert not failures, failures
             if number + 1 == given.skip:
                 base = resident()

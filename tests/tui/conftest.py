@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import pytest
 from textual.pilot import Pilot
 
-from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.jobs.thread import JobThread, Stop
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore import screen as explore
+from lenstui.tui.explore import model_view
 from tests.tiny.folders import neox_in
 from tests.tui.pilots.looking import Over, subtitle, until
 
@@ -23,32 +23,32 @@ from tests.tui.pilots.looking import Over, subtitle, until
 @pytest.fixture(scope="session", autouse=True)
 def mortal_threads() -> Iterator[None]:
     """Model threads can end before the program does."""
-    run = ModelThread._run
+    run = JobThread._run
 
-    def run_until_over(thread: ModelThread) -> None:
+    def run_until_over(thread: JobThread) -> None:
         with suppress(Over):
             run(thread)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ModelThread, "_run", run_until_over)
+        patch.setattr(JobThread, "_run", run_until_over)
         yield
 
 
 @pytest.fixture(autouse=True)
 def forget_app(mortal_threads: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An app goes with its test: its threads end, and Explore has the collector pass over nothing."""
-    threads: list[ModelThread] = []
-    prepare = ModelThread.__init__
+    threads: list[JobThread] = []
+    prepare = JobThread.__init__
 
-    def prepare_and_note(thread: ModelThread, on_error: Callable[[BaseException], None]) -> None:
+    def prepare_and_note(thread: JobThread, on_error: Callable[[BaseException], None]) -> None:
         prepare(thread, on_error)
         threads.append(thread)
 
     def end(stop: Stop) -> NoReturn:
         raise Over
 
-    monkeypatch.setattr(ModelThread, "__init__", prepare_and_note)
-    monkeypatch.setattr(explore, "gc", SimpleNamespace(freeze=lambda: None))
+    monkeypatch.setattr(JobThread, "__init__", prepare_and_note)
+    monkeypatch.setattr(model_view, "gc", SimpleNamespace(freeze=lambda: None))
     yield
     for thread in threads:
         if thread._thread.is_alive():

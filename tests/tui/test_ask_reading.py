@@ -13,9 +13,9 @@ from textual.widgets import Input
 from lenstui.model.rows import parse_rows
 from lenstui.readout.reading import Reading
 from lenstui.tui.app import LenstuiApp
-from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.looking import do, keys_of, said, subtitle, until
 from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, wrong
-from tests.tui.pilots.still import SIZES, show, still
+from tests.tui.pilots.still import SIZES, Silent, show, still
 
 __all__ = ["still"]
 
@@ -33,7 +33,7 @@ async def test_what_cannot_be_is_told_and_the_dialog_stays(
     opened: Any, rows: str | None, words: dict[str, str], why: str
 ) -> None:
     async with opened(TEXT) as (app, pilot):
-        serial = app.explore.serial
+        serial = app.explore.state.serial
         screen = await ask(pilot, rows, words=words)
         assert why in wrong(screen)
         assert app.screen is screen
@@ -43,13 +43,13 @@ async def test_what_cannot_be_is_told_and_the_dialog_stays(
             await pilot.pause()
             assert wrong(screen) == ""
         await pilot.press("escape")
-        assert (app.explore.serial, app.explore.reading) == (serial, Reading())
+        assert (app.explore.state.serial, app.explore.reading) == (serial, Reading())
 
 
 async def test_a_model_without_a_final_norm_says_so(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         model = app.explore.model
-        app.explore._model = replace(model, allowed=replace(model.allowed, final_norm=False, bos=False))
+        app.explore.state.model = replace(model, allowed=replace(model.allowed, final_norm=False, bos=False))
         for words, why in (({"final_norm": "off"}, "no final norm"), ({"bos": "with"}, "no BOS token")):
             assert why in wrong(await ask(pilot, words=words))
             await pilot.press("escape")
@@ -57,19 +57,19 @@ async def test_a_model_without_a_final_norm_says_so(opened: Any) -> None:
 
 async def test_escape_and_no_change_read_nothing(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
-        serial = app.explore.serial
+        serial = app.explore.state.serial
         await ask(pilot, "0", words={"final_norm": "off"}, apply=False)
         await pilot.press("escape")
         assert app.screen is app.explore
         await ask(pilot)
         await pilot.pause()
-        assert (app.explore.serial, app.explore.reading, mark(app)) == (serial, Reading(), "prompt")
+        assert (app.explore.state.serial, app.explore.reading, mark(app)) == (serial, Reading(), "prompt")
 
 
 async def test_nothing_read_yet_is_read_so_later(opened: Any, tiny_model: Path) -> None:
     async with opened("") as (app, pilot):
         await pilot.press("escape")
-        await app.explore.run_action("reading")
+        await do(app, "reading")
         await pilot.press("ctrl+u", "0", "enter")
         assert mark(app) == "prompt · rows 0"
         await pilot.press("i", "h", "i", "enter")
@@ -86,7 +86,7 @@ async def test_without_a_model_it_says_so(still: LenstuiApp) -> None:
 
 async def test_nothing_is_appended_while_the_columns_are_not_known(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
-        app.request_read = lambda *_: None
+        app.program.prompts = Silent()
         await ask(pilot, "0")
         for key in ("a", "G", "backspace"):
             await pilot.press(key)
@@ -97,7 +97,7 @@ async def test_nothing_is_appended_while_the_columns_are_not_known(opened: Any) 
 
 async def test_its_key_is_listed_and_in_the_palette(opened: Any) -> None:
     async with opened(TEXT) as (app, _):
-        assert "b" in {key.keys for key in app._keys() if not key.place}
+        assert "b" in {key.keys for key in keys_of(app) if not key.place}
         assert "Reading" in {command.title for command in app.get_system_commands(app.screen)}
 
 
@@ -108,7 +108,7 @@ async def test_its_key_is_listed_and_in_the_palette(opened: Any) -> None:
 def test_how_it_asks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[None]) -> None:
         await show(pilot)
-        still.explore._mark(Reading(parse_rows("emb,0-last"), final_norm=False, bos=False))
+        still.explore.prompt_line.show_reading(Reading(parse_rows("emb,0-last"), final_norm=False, bos=False))
         await pilot.press("b", "down", "right", "down")
         await pilot.pause()
 

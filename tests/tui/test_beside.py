@@ -13,6 +13,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.fit_messages import FitChanged, FitStatus, Phase, TrainingRead
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -22,8 +23,7 @@ from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
-from lenstui.tui.models.picker import Chosen, ModelPicker
-from lenstui.tui.session.session import Look
+from lenstui.tui.models.picker import ModelPicker
 from tests.by_hand.naive_values import naive_logits, naive_values
 from tests.tiny.folders import neox_in
 from tests.tui.pilots.beside_pilot import title, titles
@@ -87,7 +87,7 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
     start = Start(model=str(folder), lens=folder / "lens.pt", **options)
-    app.sides.open(0, start)
+    app.program.sides.open(0, start)
     await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
 
 
@@ -129,7 +129,7 @@ async def test_each_pane_is_a_plain_reading_of_its_model(
         np.testing.assert_allclose(app.explore.query_one(DifferenceGrid).values, naive, atol=1e-3)
         assert "right − left" in app.explore.query_one(Legend).render_line(0).text
         assert title(app, "difference") == "other · tuned lens lens − tiny · tuned lens lens · KL from final"
-        assert not Look.at(app.explore).difference
+        assert not app.explore.look().difference
         await pilot.press("L", "L")  # and what is open now is the same
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         await pilot.press("minus")
@@ -152,7 +152,7 @@ async def test_the_picker_puts_beside_and_m_takes_away_and_frees_the_memory(
         await until(pilot, lambda: app.screen._answered == str(other_model))
         await pilot.press("enter")
         await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
-        model = weakref.ref(app._work.sides.sides[1].model.module)
+        model = weakref.ref(app.program.model_jobs.sides.sides[1].model.module)
         await pilot.press("L")
         await until(pilot, lambda: "No tuned lens for" in said(app))
         await pilot.press("minus")
@@ -179,7 +179,7 @@ async def test_what_does_not_agree_is_refused_and_what_was_open_stays(
             (swapped_model, f"{tiny_model} and {swapped_model} do not agree: 2 of 258 tokens"),
             (lower_model, f"{tiny_model} and {lower_model} cut this prompt into other tokens"),
         ):
-            app.sides.open(0, Start(model=str(folder)))
+            app.program.sides.open(0, Start(model=str(folder)))
             await until(pilot, lambda complaint=complaint: complaint in said(app))
             assert titles(app)[1].startswith("other")
             assert_shows(app, ours["logit"], others["logit"])
@@ -190,7 +190,7 @@ async def test_a_prompt_that_is_cut_into_other_tokens_is_not_read(opened: Any, l
         await put_beside(app, pilot, lower_model)
         await pilot.press("i", "home", "delete", "H", "enter")
         await until(pilot, lambda: "cut this prompt into other tokens" in said(app))
-        assert app.explore.columns == tuple("hello")
+        assert app.explore.state.columns == tuple("hello")
 
 
 async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
             await pilot.press("c")
             await until(pilot, lambda: app.screen is app.explore and subtitle(app).endswith(" s"))
             await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
-            assert app._work.sides.sides[1].model is app._work.opened.model
+            assert app.program.model_jobs.sides.sides[1].model is app.program.model_jobs.opened.model
             assert titles(app) == [
                 "tiny · logit lens · probability",
                 "tiny · tuned lens second · probability",
@@ -266,7 +266,7 @@ async def test_keys_of_one_cell_are_of_both_sides(opened: Any, tiny_model: Path,
         await pilot.press("p")
         assert "Not all of the models" in said(app)
         await pilot.press("a")
-        assert app.explore.tail == ()
+        assert app.explore.state.tail == ()
         app.explore.panes.active = 0
         await pilot.press("p")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
@@ -282,17 +282,21 @@ async def test_the_prompt_goes_on_by_the_open_model(opened: Any, tiny_model: Pat
     async with opened(TEXT) as (app, pilot):
         await put_beside(app, pilot, other_model)
         await pilot.press("end", "a")
-        await until(pilot, lambda: len(app.explore.tail) == 1 and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: len(app.explore.state.tail) == 1 and subtitle(app).endswith(" s"))
         await pilot.press("G", "enter")
-        await until(pilot, lambda: not app.explore.is_generating and len(app.explore.columns) > 12)
-        await until(pilot, lambda: all(g.read_columns == len(app.explore.columns) for g in app.explore.grids))
+        await until(
+            pilot, lambda: not app.explore.growth.is_generating and len(app.explore.state.columns) > 12
+        )
+        await until(
+            pilot, lambda: all(g.read_columns == len(app.explore.state.columns) for g in app.explore.grids)
+        )
         import torch
 
         from lenstui.lens import load
 
         for side, folder in enumerate((tiny_model, other_model)):
             model = load(str(folder))
-            ids = [*model.tokenizer(TEXT)["input_ids"], *app.explore.tail]
+            ids = [*model.tokenizer(TEXT)["input_ids"], *app.explore.state.tail]
             with torch.no_grad():
                 final = model.module(torch.tensor([ids])).logits[0]
             cells = app.explore.grids[side].cells
@@ -300,7 +304,7 @@ async def test_the_prompt_goes_on_by_the_open_model(opened: Any, tiny_model: Pat
                 cells.top_probs[-1, :, 0], final.softmax(-1).max(-1).values.numpy(), atol=1e-4
             )
             if not side:
-                assert final[len(TEXT) - 1 : -1].argmax(-1).tolist() == list(app.explore.tail)
+                assert final[len(TEXT) - 1 : -1].argmax(-1).tolist() == list(app.explore.state.tail)
 
 
 async def test_a_lens_in_training_repaints_no_comparison(
@@ -309,10 +313,10 @@ async def test_a_lens_in_training_repaints_no_comparison(
     logits = naive_logits(other_model, TEXT)["logit"]
     async with opened(TEXT) as (app, pilot):
         await put_beside(app, pilot, other_model)
-        app.explore.post_message(FitChanged(FitStatus(Phase.RUNNING, "quick")))
+        app.post_message(FitChanged(FitStatus(Phase.RUNNING, "quick")))
         await pilot.pause()
         cells = app.explore.grids[0].cells
-        app.explore.post_message(TrainingRead(app.explore.serial, "tuned", 0, cells, {}, 0.0))
+        app.explore.post_message(TrainingRead(app.explore.state.serial, "tuned", 0, cells, {}, 0.0))
         await pilot.pause()
         assert "training" not in titles(app)[1]
         assert_shows(app, naive_logits(tiny_model, TEXT)["logit"], logits)
@@ -322,7 +326,7 @@ async def test_a_lens_in_training_repaints_no_comparison(
         await until(pilot, lambda: "tuned lens in training" in titles(app)[1])
         app.explore.panes.active = 0
         await put_beside(app, pilot, other_model)
-        app.explore.post_message(FitChanged(FitStatus(Phase.DISCARDED, "quick")))
+        app.post_message(FitChanged(FitStatus(Phase.DISCARDED, "quick")))
         await pilot.pause()
         assert titles(app)[1].startswith("other")
         assert_shows(app, naive_logits(tiny_model, TEXT)["logit"], logits)
@@ -348,9 +352,9 @@ async def test_revisions_are_stepped_beside_a_fixed_one(
         (repository / "refs" / ref).write_text(commit)
     ours, others = (naive_logits(folder, TEXT)["logit"] for folder in (tiny_model, other_model))
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
-        app._open(Chosen("owner/pair", "step1"))
+        app.model_switch.open(Chosen("owner/pair", "step1"))
         await until(pilot, lambda: app.explore.model.revision == "step1" and subtitle(app).endswith(" s"))
-        app.sides.open(0, Start(model="owner/pair", revision="step2"))
+        app.program.sides.open(0, Start(model="owner/pair", revision="step2"))
         await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
         assert titles(app)[0].startswith("pair@step1 · logit") and titles(app)[1].startswith("pair@step2")
         assert_shows(app, ours, others)
@@ -365,7 +369,7 @@ async def test_another_model_takes_away_what_does_not_agree(
 ) -> None:
     async with opened(TEXT) as (app, pilot):
         await put_beside(app, pilot, other_model)
-        app._open(Chosen(str(deep_model)))
-        await until(pilot, lambda: len(app.explore.rows) == 5 and subtitle(app).endswith(" s"))
+        app.model_switch.open(Chosen(str(deep_model)))
+        await until(pilot, lambda: len(app.explore.state.rows) == 5 and subtitle(app).endswith(" s"))
         assert not app.explore.is_compared
         assert "is beside no longer" in said(app)

@@ -9,7 +9,7 @@ from tests.tui.pilots.looking import subtitle, until
 
 async def test_spaces_are_read(opened: Any) -> None:
     async with opened("   ") as (app, pilot):
-        assert app.explore.columns == ("·",) * 3
+        assert app.explore.state.columns == ("·",) * 3
         await pilot.press("i", "space", "enter")
-        await until(pilot, lambda: len(app.explore.columns) == 4 and subtitle(app).endswith(" s"))
-        assert app.explore.columns == ("·",) * 4
+        await until(pilot, lambda: len(app.explore.state.columns) == 4 and subtitle(app).endswith(" s"))
+        assert app.explore.state.columns == ("·",) * 4

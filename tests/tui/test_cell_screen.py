@@ -11,7 +11,7 @@ from textual import constants
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from lenstui.jobs.messages import CellNotRead, CellRead
+from lenstui.jobs.messages import CellNotRead, CellRead, Post
 from lenstui.readout.cells import Ranking
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -20,8 +20,8 @@ from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.grid.grid import Cursor
 from tests.by_hand.made_up import WORDS
 from tests.tui.pilots.cell_pilot import lines
-from tests.tui.pilots.looking import place, until
-from tests.tui.pilots.still import SIZES, Still, show
+from tests.tui.pilots.looking import do, keys_of, place, until
+from tests.tui.pilots.still import SIZES, Silent, Still, show
 
 TEXT = "Hello, you"
 
@@ -142,7 +142,7 @@ async def test_narrow_lists_are_tabs(opened: Any) -> None:
 async def test_nothing_read_has_no_cell(opened: Any) -> None:
     async with opened("") as (app, pilot):
         await pilot.press("escape")
-        await app.explore.run_action("open_cell")
+        await do(app, "open_cell")
         await pilot.pause()
         assert app.screen is app.explore
         assert any("Nothing is read yet" in str(note.message) for note in app._notifications)
@@ -151,7 +151,7 @@ async def test_nothing_read_has_no_cell(opened: Any) -> None:
 async def test_a_cell_that_cannot_be_read_says_why(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await opened_cell(pilot)
-        app.explore.post_message(CellNotRead(app.explore.serial, "out of memory"))
+        app.screen.post_message(CellNotRead(app.explore.state.serial, "out of memory"))
         await pilot.pause()
         assert "out of memory" in str(app.screen.query_one(".ranking--message", Static).render())
         await pilot.press("j")
@@ -163,7 +163,7 @@ async def test_an_answer_for_another_cell_is_passed_over(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await opened_cell(pilot)
         before = title(app)
-        app.explore.post_message(CellRead(app.explore.serial, 0, 0, {}, {}))
+        app.screen.post_message(CellRead(app.explore.state.serial, 0, 0, {}, {}))
         await pilot.pause()
         assert title(app) == before
 
@@ -171,7 +171,15 @@ async def test_an_answer_for_another_cell_is_passed_over(opened: Any) -> None:
 class StillCell(Still):
     """The program without its model thread, a made-up cell in it."""
 
-    def request_cell(self, serial: int, row: int, column: int) -> None:
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self.program.prompts = MadeUpCell()  # type: ignore[assignment]
+
+
+class MadeUpCell(Silent):
+    """Answers any request for a cell by the same numbers."""
+
+    def rank_cell(self, serial: int, row: int, column: int, post: Post) -> None:
         rankings = {}
         for lens, sharpness in (("logit", 0.1), ("tuned", 0.3)):
             logits = (12 - sharpness * np.arange(300)).astype(np.float32)
@@ -179,7 +187,7 @@ class StillCell(Still):
             probs = np.exp(logits.astype(float))
             rankings[place(lens)] = Ranking(np.arange(300, dtype=np.int32), logits, probs / probs.sum())
         texts = {token: WORDS[token % len(WORDS)] for token in range(300)}
-        self.explore.post_message(CellRead(serial, row, column, rankings, texts))
+        post(CellRead(serial, row, column, rankings, texts))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -201,7 +209,7 @@ async def test_its_keys_are_listed(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await opened_cell(pilot)
         assert isinstance(app.screen, CellScreen)
-        keys = {(key.place, key.keys) for key in app._keys()}
+        keys = {(key.place, key.keys) for key in keys_of(app)}
         assert {("", "enter"), ("cell", "j"), ("cell", "hjkl")} <= keys
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
         await commands["Page down"].callback()

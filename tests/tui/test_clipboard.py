@@ -26,7 +26,7 @@ async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
         logit, tuned = (app.explore.grids[place(lens)].cells for lens in ("logit", "tuned"))
         assert logit is not None
         assert tuned is not None
-        texts = app.explore._texts
+        texts = app.explore.state.texts
         pinned = "q"
 
         cell = (await copy(app, pilot, "cell")).splitlines()
@@ -45,20 +45,20 @@ async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
         row = await copy(app, pilot, "row")
         lines = [line.split("\t") for line in row.splitlines()]
         assert lines[0][:4] == ["column", "token", "logit top-1", "logit entropy, nats"]
-        assert [line[1] for line in lines[1:]] == list(app.explore.columns)
+        assert [line[1] for line in lines[1:]] == list(app.explore.state.columns)
         assert [line[2] for line in lines[1:]] == [texts[int(i)] for i in logit.top_ids[cursor.row, :, 0]]
 
 
 async def test_the_whole_table(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         lines = [line.split("\t") for line in (await copy(app, pilot, "table")).splitlines()]
-        assert lines[0] == ["lens", "row", *app.explore.columns]
+        assert lines[0] == ["lens", "row", *app.explore.state.columns]
         assert [line[:2] for line in lines[1:]] == [
             [lens, row] for lens in ("logit", "tuned") for row in ("2", "1", "0", "emb")
         ]
         cells = app.explore.grids[1].cells
         assert cells is not None
-        top = app.explore._texts[int(cells.top_ids[0, 3, 0])]
+        top = app.explore.state.texts[int(cells.top_ids[0, 3, 0])]
         assert lines[-1][5].startswith(f"{top} ")
         text = await copy(app, pilot, "markdown")
         assert text.startswith("**logit lens** · probability\n\n|")
@@ -91,7 +91,7 @@ async def test_y_copies_as_many_tokens_as_the_cell_shows(opened: Any) -> None:
         assert cells is not None
         ids = cells.top_ids[cursor.row, cursor.column]
         probs = cells.top_probs[cursor.row, cursor.column]
-        first, second = (app.explore._texts[int(token)] for token in ids[:2])
+        first, second = (app.explore.state.texts[int(token)] for token in ids[:2])
         line = app.clipboard
         assert line.startswith(f"{first} ")
         assert f"%  {second} " in line
@@ -104,14 +104,20 @@ async def test_the_command_of_appended_tokens(opened: Any, tmp_path: Path) -> No
     async with opened(TEXT) as (app, pilot):
         explore = app.explore
         await pilot.press("a")
-        await until(pilot, lambda: len(explore.columns) == len(TEXT) + 1 and subtitle(app).endswith(" s"))
+        await until(
+            pilot, lambda: len(explore.state.columns) == len(TEXT) + 1 and subtitle(app).endswith(" s")
+        )
         await pilot.press("Y")
         await until(pilot, lambda: said(app))
-        ids = [ord(text) for text in explore.columns if len(text) == 1]
-        again = len(ids) == len(explore.columns)  # the token is one byte of text
+        ids = [ord(text) for text in explore.state.columns if len(text) == 1]
+        again = len(ids) == len(explore.state.columns)  # the token is one byte of text
         assert ("Copied: lenstui read" in said(app)) == again
-        explore._grow((*explore.tail, id_of("Ã")))  # the first half of a letter, which is none alone
-        await until(pilot, lambda: len(explore.columns) == len(TEXT) + 2 and subtitle(app).endswith(" s"))
+        explore.growth.grow(
+            (*explore.state.tail, id_of("Ã"))
+        )  # the first half of a letter, which is none alone
+        await until(
+            pilot, lambda: len(explore.state.columns) == len(TEXT) + 2 and subtitle(app).endswith(" s")
+        )
         app.clear_notifications()
         before = app.clipboard
         await pilot.press("Y")

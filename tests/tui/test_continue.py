@@ -18,7 +18,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Cursor
 from tests.tui.pilots.generate_pilot import generate
-from tests.tui.pilots.looking import place, said, subtitle, until
+from tests.tui.pilots.looking import do, place, said, subtitle, until
 from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
@@ -53,13 +53,13 @@ def check(app: LenstuiApp, folder: Path, ids: list[int]) -> None:
         np.testing.assert_array_equal(shown.next_rank, readout.lenses[lens].next_rank)
         np.testing.assert_allclose(shown.kl, readout.lenses[lens].kl, atol=1e-4)
         np.testing.assert_allclose(shown.next_logprob, readout.lenses[lens].next_logprob, atol=1e-4)
-    assert [*app.explore.tail] == ids[len(ids) - len(app.explore.tail) :]
+    assert [*app.explore.state.tail] == ids[len(ids) - len(app.explore.state.tail) :]
 
 
 async def grown(pilot: Pilot[None], app: LenstuiApp, columns: int) -> None:
     await until(
         pilot,
-        lambda: len(app.explore.columns) == columns and app.explore.grids[0].read_columns == columns,
+        lambda: len(app.explore.state.columns) == columns and app.explore.grids[0].read_columns == columns,
     )
 
 
@@ -114,9 +114,9 @@ async def test_quick_keys_lose_nothing(opened: Any, tiny_model: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         ids = stem_ids(tiny_model)
         await generate(pilot, "6")
-        await until(pilot, lambda: not app.explore.is_generating)
+        await until(pilot, lambda: not app.explore.growth.is_generating)
         await grown(pilot, app, len(ids) + 6)
-        tail = app.explore.tail
+        tail = app.explore.state.tail
         await pilot.press(*["backspace"] * 4)
         await grown(pilot, app, len(ids) + 2)
         await until(pilot, lambda: subtitle(app).endswith(" s"))
@@ -134,9 +134,9 @@ async def test_the_model_goes_on_as_transformers_does(opened: Any, tiny_model: P
             0
         ]
         await generate(pilot, "8")
-        await until(pilot, lambda: not app.explore.is_generating)
+        await until(pilot, lambda: not app.explore.growth.is_generating)
         await grown(pilot, app, len(ids) + 8)
-        assert [*app.explore.tail] == expected[len(ids) :].tolist()
+        assert [*app.explore.state.tail] == expected[len(ids) :].tolist()
         check(app, tiny_model, expected.tolist())
         assert app.explore.panes.cursor.column == len(ids) + 7
         assert "18 tokens · 8 appended" in subtitle(app)
@@ -156,8 +156,8 @@ async def test_a_row_goes_on_as_if_the_model_stopped_there(opened: Any, tiny_mod
         app.screen.query_one("#generation-count", Input).value = "5"
         app.screen.query_one("#generation-temperature", Input).value = "0.8"
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.explore.tail) == 5 and not app.explore.is_generating)
-        assert [*app.explore.tail] == expected
+        await until(pilot, lambda: len(app.explore.state.tail) == 5 and not app.explore.growth.is_generating)
+        assert [*app.explore.state.tail] == expected
 
 
 async def test_escape_stops_and_what_was_said_stays(
@@ -176,16 +176,16 @@ async def test_escape_stops_and_what_was_said_stays(
     async with opened(TEXT) as (app, pilot):
         ids = stem_ids(tiny_model)
         await generate(pilot, "50")
-        await until(pilot, lambda: app.explore.tail)
+        await until(pilot, lambda: app.explore.state.tail)
         await pilot.press("escape")
-        await until(pilot, lambda: not app.explore.is_generating)
+        await until(pilot, lambda: not app.explore.growth.is_generating)
         await pilot.pause(0.3)
-        tail = app.explore.tail
+        tail = app.explore.state.tail
         assert 0 < len(tail) < 50
         check(app, tiny_model, [*ids, *tail])
         await pilot.press("escape")  # once more does no harm
         await pilot.pause()
-        assert app.explore.tail == tail
+        assert app.explore.state.tail == tail
 
 
 async def test_the_context_is_told(opened: Any, tiny_model: Path) -> None:
@@ -199,12 +199,12 @@ async def test_the_context_is_told(opened: Any, tiny_model: Path) -> None:
         app.screen.query_one("#generation-count", Input).value = "2"
         await pilot.press("enter")
         await grown(pilot, app, 64)
-        await until(pilot, lambda: not app.explore.is_generating)
+        await until(pilot, lambda: not app.explore.growth.is_generating)
         for key in ("a", "G"):
             await pilot.press(key)
             await pilot.pause()
             assert "The context of 64 columns is full." in said(app)
-        assert len(app.explore.columns) == 64
+        assert len(app.explore.state.columns) == 64
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ async def test_wrong_numbers_are_told(opened: Any, field: str, value: str, wrong
         await pilot.pause()
         assert wrong in str(app.screen.query_one("#generation-wrong").render())
         await pilot.press("escape")
-        assert not app.explore.is_generating
+        assert not app.explore.growth.is_generating
 
 
 async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,14 +239,14 @@ async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch)
     async with opened(TEXT) as (app, pilot):
         await generate(pilot, "9")
         await until(pilot, lambda: "2 of 9: the text ends here: <eos>" in subtitle(app))
-        assert app.explore.tail == (40, 1)
+        assert app.explore.state.tail == (40, 1)
 
 
 async def test_fewer_than_were_asked_for_are_told(opened: Any) -> None:
     async with opened("x" * 62) as (app, pilot):
-        app.explore._generate(Generation(5, None, "logit", temperature=0.0, seed=0))
+        app.explore.growth.go_on(Generation(5, None, "logit", temperature=0.0, seed=0))
         await until(pilot, lambda: "2 of 5: the context of 64 columns is full" in subtitle(app))
-        assert len(app.explore.tail) == 2
+        assert len(app.explore.state.tail) == 2
 
 
 async def test_editing_folds_the_tail_into_the_text(opened: Any) -> None:
@@ -255,11 +255,11 @@ async def test_editing_folds_the_tail_into_the_text(opened: Any) -> None:
         await grown(pilot, app, 11)
         await pilot.press("i", "enter")  # read again as it is
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        assert len(app.explore.tail) == 1
-        assert len(app.explore.columns) == 11
+        assert len(app.explore.state.tail) == 1
+        assert len(app.explore.state.columns) == 11
         await pilot.press("i", "ctrl+u", "a", "b", "enter")
         await until(pilot, lambda: subtitle(app).startswith("2 tokens"))
-        assert app.explore.tail == ()
+        assert app.explore.state.tail == ()
 
 
 async def test_a_token_that_cannot_be_read_leaves_the_tail_as_it_was(
@@ -280,17 +280,17 @@ async def test_a_token_that_cannot_be_read_leaves_the_tail_as_it_was(
         await pilot.press("i", "z", "enter")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         app.explore.post_message(ReadFailed(-1, "of another"))
-        assert app.explore.tail == ()
+        assert app.explore.state.tail == ()
 
 
 async def test_nothing_read_cannot_go_on(opened: Any) -> None:
     async with opened("") as (app, pilot):
-        for action, why in (
+        for key, why in (
             ("append", "not read yet"),
             ("generate", "Nothing is read"),
             ("step_back", "No token"),
         ):
-            await app.explore.run_action(action)
+            await do(app, key)
             await pilot.pause()
             assert why in said(app)
 

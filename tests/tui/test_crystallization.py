@@ -32,7 +32,7 @@ from lenstui.tui.grid.settling import of_column, summary
 from lenstui.tui.help.keys import Keys
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.grid_app import TEXTS, ColourApp, lines, random_cells
-from tests.tui.pilots.looking import place, subtitle, until
+from tests.tui.pilots.looking import do, keys_of, place, subtitle, until
 from tests.tui.pilots.still import MODEL, SIZES, show, side_tile, still
 
 __all__ = ["still"]
@@ -292,7 +292,7 @@ async def test_with_some_rows_read_c_says_what_is_missing(opened: Any) -> None:
         await pilot.press("c")
         assert "median row" in frame(app, "logit")
         await choose("every 2")  # while they are marked
-        assert app.explore.rows == ("emb", "1", "2")
+        assert app.explore.state.rows == ("emb", "1", "2")
         for lens, grid in zip(("logit", "tuned"), app.explore.grids, strict=True):
             assert marked(grid) == set()
             assert "known only with all rows" in frame(app, lens)
@@ -375,7 +375,7 @@ async def test_without_a_tuned_lens_only_the_logit_lens_is_told(opened: Any) -> 
 
 async def test_with_nothing_read_c_says_so(opened: Any) -> None:
     async with opened("") as (app, pilot):
-        await app.explore.run_action("crystallization")
+        await do(app, "crystallization")
         await pilot.pause()
         assert any("Nothing is read yet" in str(note.message) for note in app._notifications)
         assert not app.explore.panes.crystallization
@@ -428,7 +428,7 @@ async def test_it_is_listed_and_in_the_palette(still: LenstuiApp) -> None:
         assert "Crystallization" in {command.title for command in still.get_system_commands(still.screen)}
         await pilot.press("question_mark", *"settles")
         assert isinstance(still.screen, Keys)
-        assert any(key.keys == "c" and "settles" in key.does for key in still._keys())
+        assert any(key.keys == "c" and "settles" in key.does for key in keys_of(still))
 
 
 @pytest.mark.parametrize("size", SIZES)

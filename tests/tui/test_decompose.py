@@ -31,7 +31,7 @@ from lenstui.tui.shared.choice import Choice
 from tests.by_hand.made_up import COLUMNS, WORDS
 from tests.by_hand.made_up import cells as made_up
 from tests.tui.pilots.cell_pilot import lines
-from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.looking import keys_of, said, subtitle, until
 from tests.tui.pilots.reread_pilot import cells, ids_of, mark
 from tests.tui.pilots.still import MODEL, SIZES, show, side_tile, still
 
@@ -83,9 +83,9 @@ def contributions(folder: Path, ids: list[int]) -> dict[str, np.ndarray]:
 
 
 async def toggle(app: LenstuiApp, pilot: Pilot[None]) -> None:
-    serial = app.explore.serial
+    serial = app.explore.state.serial
     await pilot.press("s")
-    await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
+    await until(pilot, lambda: app.explore.state.serial > serial and subtitle(app).endswith(" s"))
 
 
 async def go_to(pilot: Pilot[None], place: str) -> None:
@@ -96,7 +96,7 @@ async def go_to(pilot: Pilot[None], place: str) -> None:
 
 
 def check(app: LenstuiApp, folder: Path) -> None:
-    rows, shown = app.explore.rows, cells(app)
+    rows, shown = app.explore.state.rows, cells(app)
     for label, logits in contributions(folder, ids_of(folder)).items():
         if label in rows:
             best = -np.sort(-logits, axis=-1)[:, : shown.top_logits.shape[2]]
@@ -111,8 +111,8 @@ async def test_s_shows_what_the_parts_add_and_back(opened: Any, tiny_model: Path
         scale = app.explore.query_one(Legend).scale
         await go_to(pilot, "row 1")
         await toggle(app, pilot)
-        assert (explore.rows, mark(app)) == (ROWS, "prompt · sublayers")
-        assert explore.rows[explore.panes.cursor.row] == "1"  # where it was
+        assert (explore.state.rows, mark(app)) == (ROWS, "prompt · sublayers")
+        assert explore.state.rows[explore.panes.cursor.row] == "1"  # where it was
         assert "side by side: there is no resid_mid" in said(app)
         check(app, tiny_model)
         places = [ROWS.index(label) for label in STREAM]
@@ -125,18 +125,18 @@ async def test_s_shows_what_the_parts_add_and_back(opened: Any, tiny_model: Path
         assert np.isnan(cells(app, "tuned").kl[parts]).all()
         assert app.explore.query_one(Legend).scale == scale
         await toggle(app, pilot)
-        assert (explore.rows, mark(app)) == (STREAM, "prompt")
+        assert (explore.state.rows, mark(app)) == (STREAM, "prompt")
         np.testing.assert_allclose(cells(app).kl, before["logit"].kl, atol=1e-5)
 
 
 async def test_where_the_mlp_comes_second_there_is_the_stream_between(opened: Any, sequential: Path) -> None:
     async with opened(TEXT, folder=sequential) as (app, pilot):
         await toggle(app, pilot)
-        assert app.explore.rows == ("emb", *WITH_MID)
+        assert app.explore.state.rows == ("emb", *WITH_MID)
         assert "resid_mid" not in said(app)
         check(app, sequential)
         await go_to(pilot, "1.mid")
-        assert app.explore.rows[app.explore.panes.cursor.row] == "1.mid"
+        assert app.explore.state.rows[app.explore.panes.cursor.row] == "1.mid"
 
 
 async def test_a_model_that_cannot_be_taken_apart_is_read_as_before(
@@ -149,8 +149,8 @@ async def test_a_model_that_cannot_be_taken_apart_is_read_as_before(
     async with opened(TEXT) as (app, pilot):
         await toggle(app, pilot)
         assert said(app) == "What block 1 adds is not the sum of two parts."
-        assert (app.explore.rows, mark(app)) == (STREAM, "prompt")
-        assert app.explore.reading == app.explore.shown_reading == Reading()
+        assert (app.explore.state.rows, mark(app)) == (STREAM, "prompt")
+        assert app.explore.reading == app.explore.state.shown_reading == Reading()
         await toggle(app, pilot)  # asks again
         assert said(app) == "What block 1 adds is not the sum of two parts."
 
@@ -164,11 +164,11 @@ async def test_the_dialog_has_it_too(opened: Any) -> None:
         assert choice.has_focus
         assert choice.value == "on"
         await pilot.press("up", "up", "up", "up", "ctrl+u", "1", "enter")
-        await until(pilot, lambda: app.explore.rows != STREAM and subtitle(app).endswith(" s"))
-        assert app.explore.rows == ("1.attn", "1.mlp", "1", "2.attn", "2.mlp", "2")
+        await until(pilot, lambda: app.explore.state.rows != STREAM and subtitle(app).endswith(" s"))
+        assert app.explore.state.rows == ("1.attn", "1.mlp", "1", "2.attn", "2.mlp", "2")
         assert mark(app) == "prompt · rows 1 · sublayers"
         # A tuned lens does not read the first of these rows, and its columns are known to be read.
-        assert app.explore.grids[1].read_columns == len(app.explore.columns)
+        assert app.explore.grids[1].read_columns == len(app.explore.state.columns)
 
 
 async def test_before_a_model_is_open_there_is_nothing_to_take_apart(still: LenstuiApp) -> None:
@@ -201,7 +201,7 @@ async def test_what_a_cell_of_a_part_says(opened: Any) -> None:
         assert isinstance(screen, CellScreen)
         title = screen.query_one("#cell-title", Static)
         await until(pilot, lambda: "1.attn" in str(title.render()))
-        ids = cells(app).top_ids[app.explore.rows.index("1.attn"), -1].tolist()
+        ids = cells(app).top_ids[app.explore.state.rows.index("1.attn"), -1].tolist()
         assert [int(words[-4]) for words in lines(app, "logit")[: len(ids)]] == ids
         message = screen.query_one("#ranking-1 .ranking--message", Static)
         assert str(message.render()) == NO_LENS_FOR
@@ -231,15 +231,15 @@ async def test_pins_at_a_part_and_by_row(opened: Any) -> None:
 async def test_generation_goes_on_from_a_row_of_the_stream(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         await toggle(app, pilot)
-        columns = len(app.explore.columns)
+        columns = len(app.explore.state.columns)
         await go_to(pilot, "row 0")
         await pilot.press("G", "enter")
-        await until(pilot, lambda: len(app.explore.columns) > columns + 2)
+        await until(pilot, lambda: len(app.explore.state.columns) > columns + 2)
         token = cells(app).top_ids[ROWS.index("0"), columns - 1, 0]
         await pilot.press("escape")
-        await until(pilot, lambda: not app.explore.is_generating)
-        assert app.explore.tail[0] == token
-        assert app.explore.rows == ROWS
+        await until(pilot, lambda: not app.explore.growth.is_generating)
+        assert app.explore.state.tail[0] == token
+        assert app.explore.state.rows == ROWS
 
 
 async def test_a_row_that_is_not_read_is_said(opened: Any) -> None:
@@ -250,7 +250,7 @@ async def test_a_row_that_is_not_read_is_said(opened: Any) -> None:
 
 async def test_the_keys_tell_of_it(opened: Any) -> None:
     async with opened(TEXT) as (app, _):
-        keys = app._keys()
+        keys = keys_of(app)
         assert any(key.keys == "s" and key.does.startswith("Rows of what attention") for key in keys)
 
 
@@ -270,12 +270,12 @@ async def show_parts(app: LenstuiApp, pilot: Pilot[None]) -> dict[str, Cells]:
     lenses = {"logit": replace(logit, kl=far), "tuned": Cells(**absent)}
     await show(pilot)
     explore = app.explore
-    explore._reading = replace(Reading(), sublayers=True)
-    explore._serial += 1
-    explore.post_message(ReadStarted(explore._serial, COLUMNS, 0, LABELS))
+    explore.state.reading = replace(Reading(), sublayers=True)
+    explore.state.serial += 1
+    explore.post_message(ReadStarted(explore.state.serial, COLUMNS, 0, LABELS))
     tile = side_tile(0, len(COLUMNS), lenses)
-    explore.post_message(TileRead(explore._serial, tile, dict(enumerate(WORDS))))
-    explore.post_message(ReadDone(explore._serial, 0.12))
+    explore.post_message(TileRead(explore.state.serial, tile, dict(enumerate(WORDS))))
+    explore.post_message(ReadDone(explore.state.serial, 0.12))
     await pilot.pause()
     return lenses
 
@@ -294,7 +294,7 @@ def test_how_it_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int
     async def look(pilot: Pilot[None]) -> None:
         await show_parts(still, pilot)
         still.explore.grids[0].go_to(Cursor(3, 7))
-        still.explore._show_detail()
+        still.explore.follower.show()
         await pilot.pause(0.2)
 
     assert snap_compare(still, terminal_size=size, run_before=look)

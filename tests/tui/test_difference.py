@@ -106,7 +106,7 @@ async def test_the_texts_of_tall_rows(opened: Any, tiny_model: Path) -> None:
             numbers = [line[at + 15 * i + 9 : at + 15 * i + 15].replace("−", "-") for i in range(len(TEXT))]
             np.testing.assert_allclose([float(n) for n in numbers], expected[0], atol=0.051)
         for line, lens in zip(three, ("tuned", "logit"), strict=False):
-            tokens = [app.explore._texts[i] for i in logits[lens].argmax(-1)[0].tolist()]
+            tokens = [app.explore.state.texts[i] for i in logits[lens].argmax(-1)[0].tolist()]
             shown = [line[at + 15 * i + 1 : at + 15 * i + 10].rstrip() for i in range(len(TEXT))]
             assert shown == tokens
         await pilot.press("right_square_bracket")
@@ -164,9 +164,9 @@ async def test_keys_take_the_tuned_lenss_token(opened: Any, tiny_model: Path) ->
         assert [pin.id for pin in app.explore.panel.pins] == [token]
         await until(pilot, lambda: subtitle(app).endswith(" s"))
         await pilot.press("a")
-        await until(pilot, lambda: len(app.explore.columns) == len(TEXT) + 1)
+        await until(pilot, lambda: len(app.explore.state.columns) == len(TEXT) + 1)
         await until(pilot, lambda: read_by_both(app) == 3 * len(TEXT))
-        assert app.explore.tail == (token,)
+        assert app.explore.state.tail == (token,)
         await pilot.press("G")
         assert isinstance(app.screen, AskGeneration)
         assert app.screen._kind == "tuned"
@@ -226,7 +226,7 @@ async def test_a_model_without_a_lens_ends_it(still: LenstuiApp) -> None:
         assert shown(still) == ["difference"]
         still.explore.post_message(ModelLoaded(WITHOUT_LENS))
         await pilot.pause(0.1)
-        still.explore.post_message(ReadStarted(still.explore.serial, COLUMNS, 0, MODEL.rows))
+        still.explore.post_message(ReadStarted(still.explore.state.serial, COLUMNS, 0, MODEL.rows))
         await pilot.pause(0.1)
         assert shown(still) == ["logit", "tuned"]
         assert still.explore.panes.has_focus_within
@@ -291,12 +291,12 @@ async def test_it_is_restored(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("d")
-        look = Look.at(still.explore)
+        look = still.explore.look()
         await pilot.press("d")
-        look.put_back(still.explore)
+        still.explore.put_back(look)
         await pilot.pause()
         assert shown(still) == ["difference"]
-        Look().put_back(still.explore)
+        still.explore.put_back(Look())
         await pilot.pause()
         assert shown(still) == ["logit", "tuned"]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
+from lenstui.jobs.chosen_model import Chosen
 from lenstui.model.memory import READOUT
 from lenstui.model.tokens import encode
 from lenstui.opening.side_facts import SideFacts
@@ -18,7 +19,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.lenses.table import size_text
-from lenstui.tui.models.picker import Chosen, ModelPicker
+from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.side_names import SideNames, side_name
 from tests.tui.pilots.looking import place, subtitle, until
@@ -85,7 +86,7 @@ async def test_m_opens_it_in_another_dtype_with_prompt_cursor_lens_and_pins(
         await until(pilot, lambda: explore.model is not loaded and read(app))
         assert explore.model is not None and explore.model.dtype == "bfloat16"
         assert explore.model.lens_file == tiny_model / "lens.pt"
-        assert explore._prompt == TEXT
+        assert explore.state.prompt == TEXT
         assert (explore.panes.cursor, explore.panel.pins) == (cursor, pins)
         assert explore.panes.value.key == "entropy"
         cells = explore.grids[0].cells
@@ -116,7 +117,7 @@ async def test_capital_m_puts_it_beside_in_another_dtype(opened: Any, tiny_model
             assert cells is not None
             module = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=dtype)
             tops[slot] = explore.grids[place(slot)].cells.top_logits[-1, :, 0]
-            ids = torch.tensor([encode(app._work.opened.model.tokenizer, TEXT).ids])
+            ids = torch.tensor([encode(app.program.model_jobs.opened.model.tokenizer, TEXT).ids])
             with torch.no_grad():
                 naive = module(ids).logits[0].float().max(-1).values.numpy()
             np.testing.assert_allclose(tops[slot], naive, rtol=1e-4 if dtype == torch.float32 else 2e-2)

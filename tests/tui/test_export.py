@@ -19,7 +19,7 @@ from lenstui.support import paths
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.question import Question
 from tests.tui.pilots.export_pilot import TEXT, choose, copy, hint, pin, taken, without_value, write
-from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.looking import do, said, subtitle, until
 from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
@@ -85,8 +85,8 @@ async def test_the_difference_is_taken_away_as_the_command_writes_it(opened: Any
 async def test_how_it_is_read_goes_along(opened: Any, tmp_path: Path) -> None:
     reading = Reading(parse_rows("emb,1,last"), final_norm=False, bos=True)
     async with opened(TEXT) as (app, pilot):
-        app.explore._reread(reading)
-        await until(pilot, lambda: len(app.explore.rows) == 3 and subtitle(app).endswith(" s"))
+        app.explore.options.change(reading)
+        await until(pilot, lambda: len(app.explore.state.rows) == 3 and subtitle(app).endswith(" s"))
         column = (await copy(app, pilot, "column")).splitlines()
         assert [line.partition("\t")[0] for line in column] == ["row", "emb", "1", "2"]
         await pilot.press("d")
@@ -181,7 +181,7 @@ async def test_what_cannot_be_written_is_told_and_the_dialog_stays(opened: Any, 
 async def test_escape_gives_up_and_the_screen_never_waits(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         go_on = threading.Event()
-        app._thread.submit("held up", lambda stop: go_on.wait(60) and None)
+        app.program.thread.submit("held up", lambda stop: go_on.wait(60) and None)
         dialog = await choose(pilot, "json")
         dialog.query_one(Input).value = str(tmp_path / "x.json")
         await pilot.press("enter")
@@ -213,11 +213,11 @@ async def test_a_lens_that_is_in_no_file_has_no_command(
 
     async with opened(TEXT) as (app, pilot):
         lens = open_lens(tiny_model / "lens.pt")
-        app._work.put_to_use(lens, tmp_path / "deleted.pt")
-        await until(pilot, lambda: app.explore.serial == 2 and subtitle(app).endswith(" s"))
+        app.program.model_jobs.put_to_use(lens, tmp_path / "deleted.pt")
+        await until(pilot, lambda: app.explore.state.serial == 2 and subtitle(app).endswith(" s"))
         await pilot.press("Y")
         await until(pilot, lambda: "the lens in use is in no file" in said(app))
-        app._work.prefer(lambda: lens, lambda: True)
+        app.program.model_jobs.prefer(lambda: lens, lambda: True)
         await pilot.press("Y")
         await until(pilot, lambda: "still in training" in said(app))
         await write(app, pilot, "md", tmp_path / "x.md")
@@ -243,14 +243,11 @@ async def test_what_is_not_read_yet(opened: Any) -> None:
 async def test_nothing_to_take_away(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
         still.explore.panes.focus_grid()
-        for key in ("x", "y", "Y"):
+        for key in ("export", "copy_cell", "copy_command"):
             still.clear_notifications()
             still.explore.grids[0].focus()
             await pilot.pause()
-            await still.run_action(
-                {"x": "export", "y": "copy_cell", "Y": "copy_command"}[key],
-                default_namespace=still.explore,
-            )
+            await do(still, key)
             await pilot.pause()
             assert "Nothing is read yet" in said(still)
             assert still.screen is still.explore

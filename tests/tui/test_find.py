@@ -11,7 +11,7 @@ from textual.widgets import Input
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.grid.grid import Cursor
 from tests.tui.pilots.find_pilot import ask, cursor
-from tests.tui.pilots.looking import said
+from tests.tui.pilots.looking import do, keys_of, said
 from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]
@@ -103,8 +103,8 @@ async def test_nowhere_to_go_is_said(opened: Any, word: str, why: str) -> None:
 
 async def test_with_nothing_read_there_is_nowhere_to_go(opened: Any) -> None:
     async with opened("") as (app, pilot):
-        for action in ("find", "find_next(1)", "go_to"):
-            await app.explore.run_action(action)
+        for key in ("find", "next", "go_to"):
+            await do(app, key)
             await pilot.pause()
             assert "Nothing is read yet" in said(app)
             assert app.screen is app.explore
@@ -112,7 +112,7 @@ async def test_with_nothing_read_there_is_nowhere_to_go(opened: Any) -> None:
 
 async def test_its_keys_are_listed_and_in_the_palette(opened: Any) -> None:
     async with opened(TEXT) as (app, _):
-        assert {"/", "n", "g"} <= {key.keys for key in app._keys() if not key.place}
+        assert {"/", "n", "g"} <= {key.keys for key in keys_of(app) if not key.place}
         titles = {command.title for command in app.get_system_commands(app.screen)}
         assert {"Find", "Find next", "Find previous", "Go to"} <= titles
 

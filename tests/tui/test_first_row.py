@@ -16,7 +16,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.grid.grid import Cursor, Grid
 from tests.by_hand.made_up import WORDS, cells
 from tests.tui.pilots.find_pilot import ask, cursor
-from tests.tui.pilots.looking import place, said, until
+from tests.tui.pilots.looking import do, keys_of, place, said, until
 from tests.tui.pilots.still import show, still
 
 __all__ = ["still"]
@@ -47,7 +47,7 @@ async def answer(app: LenstuiApp, pilot: Pilot[None], tokens: list[int], *, whol
     """What is told when a word is found to be these tokens."""
     app.clear_notifications()
     await pilot.pause()
-    texts = app.explore._texts
+    texts = app.explore.state.texts
     pairs = tuple((token, texts.get(token, f"t{token}")) for token in tokens)
     app.explore.post_message(WordFound("word", pairs, whole))
     await until(pilot, lambda: said(app))
@@ -70,7 +70,7 @@ async def test_the_cursor_goes_up_to_it_and_both_lenses_are_told(opened: Any, sh
                 there = "never"
                 if token in tops[other][column]:
                     there = f"at row {LABELS[tops[other][column].index(token)]}"
-                name = app.explore._texts[token]
+                name = app.explore.state.texts[token]
                 assert told == (
                     f'"{name}": first top-1 at row {LABELS[row]} in the {shown} lens, '
                     f"{there} in the {other} lens."
@@ -95,7 +95,7 @@ async def test_a_word_that_is_elsewhere_is_told_with_the_nearest_columns_first(o
                 assert cursor(app) == Cursor(1, here)
                 assert f"never top-1 in column {here} in the logit lens, " in told
                 nearest = columns if here == 0 else columns[::-1]
-                named = ", ".join(f'{i} "{app.explore.columns[i]}"' for i in nearest[:5])
+                named = ", ".join(f'{i} "{app.explore.state.columns[i]}"' for i in nearest[:5])
                 more = f" and {len(nearest) - 5} more" if len(nearest) > 5 else ""
                 word = "columns" if len(nearest) > 1 else "column"
                 assert told.endswith(f" The logit lens has it in {word} {named}{more}.")
@@ -107,7 +107,7 @@ async def test_a_word_that_is_nowhere(opened: Any) -> None:
     async with opened(TEXT, lens=False) as (app, pilot):
         absent = next(t for t in range(300) if all(t not in column for column in top1(app.explore.grids[0])))
         told = await answer(app, pilot, [absent], whole=False)
-        text = app.explore._texts.get(absent, f"t{absent}")
+        text = app.explore.state.texts.get(absent, f"t{absent}")
         assert told == (
             f'No token is "word", its first one is "{text}": never top-1 in column 9 in the logit lens. '
             "The logit lens has it in no column that is read."
@@ -128,9 +128,9 @@ async def test_rows_of_sublayers_are_passed_over(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         explore = still.explore
-        explore._rows = ("emb", "0.attn", "0", "1.attn", "1", "2.attn", "2")
+        explore.state.rows = ("emb", "0.attn", "0", "1.attn", "1", "2.attn", "2")
         grid = explore.grids[0]
-        grid.start(explore._rows, explore.columns, 50)
+        grid.start(explore.state.rows, explore.state.columns, 50)
         read = cells(1.0)
         read.top_ids[:, :, 0] = np.array([5, 3, 5, 3, 3, 5, 3])[:, None]
         grid.add(0, read, dict(enumerate(WORDS)))
@@ -145,7 +145,7 @@ async def test_of_several_tokens_the_one_that_is_found_is_named(opened: Any) -> 
         absent = next(t for t in range(300) if t not in last)
         told = await answer(app, pilot, [absent, last[2]])
         row = LABELS[last.index(last[2])]
-        assert told.startswith(f'"{app.explore._texts[last[2]]}": first top-1 at row {row} ')
+        assert told.startswith(f'"{app.explore.state.texts[last[2]]}": first top-1 at row {row} ')
 
 
 async def test_the_word_is_looked_up_and_nothing_is_pinned(opened: Any) -> None:
@@ -163,7 +163,7 @@ async def test_the_word_is_looked_up_and_nothing_is_pinned(opened: Any) -> None:
 
 async def test_why_it_can_not_be_found(opened: Any) -> None:
     async with opened("") as (app, pilot):
-        await app.explore.run_action("first_row")
+        await do(app, "first_row")
         await pilot.pause()
         assert "Nothing is read yet" in said(app)
     async with opened(TEXT) as (app, pilot):
@@ -177,5 +177,5 @@ async def test_why_it_can_not_be_found(opened: Any) -> None:
 async def test_its_key_is_listed_and_in_the_palette(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
         await show(pilot)
-        assert any(key.keys == "F" and "first row" in key.does for key in still._keys())
+        assert any(key.keys == "F" and "first row" in key.does for key in keys_of(still))
         assert "First row" in {command.title for command in still.get_system_commands(still.screen)}

@@ -19,7 +19,7 @@ from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
 from lenstui.support.duration import duration
 from lenstui.support.paths import bundled_model
-from lenstui.tui.explore.repaint import Repaint
+from lenstui.tui.explore.lens_in_training import Repaint
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.fit_words import glances, outcome
 from lenstui.tui.training.fields import FIELDS, FieldError, file_names, first_text, make_request

@@ -1,28 +1,45 @@
-"""The order in which the parts of Explore hear of a message.
+"""The order in which the parts of Explore hear of what has come.
 
-Textual calls a handler in every class of the order of bases, decorated ones first, and this order decides
-what happens: what has been read is laid out before it is said how it was read.
+The order decides what happens: what has been read is laid out before it is marked as read in another way, and
+the cell in full follows the sides before Explore shows them.
 """
 
 from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from textual.message import Message
 
 from lenstui.jobs import export_messages, fit_messages, messages
-from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, SidesChanged, TileRead
+from lenstui.jobs.fit_messages import FitStatus, Phase
+from lenstui.jobs.messages import (
+    CellNotRead,
+    CellRead,
+    ReadDone,
+    ReadFailed,
+    ReadStarted,
+    TileRead,
+)
+from lenstui.opening.side_reading import SideTile
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.screen import Explore
+from tests.tui.pilots.still import MODEL
 
-# The modules of `explore` that hear of a message, in their order; of all others there is one.
-IN_ORDER: dict[type[Message], list[str]] = {
-    ReadStarted: ["screen", "decompose", "reading"],
-    TileRead: ["screen", "decompose"],
-    ReadDone: ["screen", "cell", "decompose"],
-    ReadFailed: ["screen", "growth", "reading"],
-    SidesChanged: ["cell", "comparison"],
-}
-NOT_EXPLORES = {"LensRefused", "LensSaved", "LensNotSaved", "LensesListed", "TranslatorMeasured"} | {
-    "LensNotMeasured", "TextCounted", "TextRefused", "UnfinishedFound", "CheckpointWritten",
+PARTS = (
+    "appearance", "cell", "comparison", "export", "find", "first_row", "follower", "growth", "model_view",
+    "options", "pins", "prompt_line", "reader", "sublayers", "training",
+)  # fmt: skip
+OF_THE_APP = {
+    "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",
+}  # fmt: skip
+OF_OTHER_SCREENS = {
+    "LensRefused", "LensSaved", "LensNotSaved", "LensesListed", "TranslatorMeasured", "LensNotMeasured",
+    "TextCounted", "TextRefused", "UnfinishedFound", "CheckpointWritten", CellRead.__name__,
+    CellNotRead.__name__,
 }  # fmt: skip
 KINDS = [
     kind
@@ -32,24 +49,92 @@ KINDS = [
 ]
 
 
-def hearers(kind: type[Message]) -> list[str]:
-    """The modules of the handlers of a message, in the order in which Textual calls them."""
+class Listener:
+    """Stands for a part: notes by its name what is called."""
+
+    def __init__(self, name: str, heard: list[str]) -> None:
+        self.name, self.heard = name, heard
+
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        return lambda *_: self.heard.append(f"{self.name}.{method}")
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> tuple[Explore, list[str]]:
+    """Explore with listeners for its parts, and what they hear."""
+    explore, calls = LenstuiApp(Start()).explore, list[str]()
+    for name in PARTS:
+        monkeypatch.setattr(explore, name, Listener(name, calls))
+    return explore, calls
+
+
+def test_the_parts_are_all_that_explore_holds() -> None:
+    explore = LenstuiApp(Start()).explore
+    found = {
+        name
+        for name, part in vars(explore).items()
+        if type(part).__module__.startswith("lenstui.tui.explore.")
+    }
+    assert found == {*PARTS, "state", "widgets"}
+
+
+@pytest.mark.parametrize(
+    ("message", "order"),
+    [
+        (ReadStarted(0, ("a",), 0, ("emb",)), ["reader.lay_out", "sublayers.begin", "options.take_effect"]),
+        (TileRead(0, SideTile(0, 1, {}), {}), ["reader.show_tile", "sublayers.add"]),
+        (ReadDone(0, 0.1), ["reader.finish", "cell.read_anew", "sublayers.say"]),
+        (ReadFailed(0, "why"), ["reader.fail", "growth.fail", "options.fail"]),
+        # Of an earlier reading, which nobody waits for any more.
+        (ReadStarted(7, ("a",), 0, ("emb",)), []),
+        (TileRead(7, SideTile(0, 1, {}), {}), []),
+        (ReadDone(7, 0.1), ["cell.read_anew"]),
+        (ReadFailed(7, "why"), []),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Message) else None,
+)
+def test_the_parts_hear_of_a_reading_in_order(
+    heard: tuple[Explore, list[str]], message: Message, order: list[str]
+) -> None:
+    explore, calls = heard
+    getattr(explore, message.handler_name)(message)
+    assert calls == order
+
+
+def test_the_parts_hear_of_other_sides_in_order(heard: tuple[Explore, list[str]]) -> None:
+    explore, calls = heard
+    explore.show_sides(MODEL)
+    assert calls == ["cell.take_sides", "model_view.show_sides"]
+
+
+def test_the_parts_hear_of_a_fit_in_order(heard: tuple[Explore, list[str]]) -> None:
+    explore, calls = heard
+    explore.show_fit(FitStatus(Phase.RUNNING))
+    explore.show_fit(FitStatus(Phase.DISCARDED))
+    assert calls == ["training.show_status"] * 2 + ["reader.show_lens_in_use"]
+
+
+def handlers(owner: type[Any], kind: type[Message]) -> list[str]:
+    """The classes of ours that have a handler of a message: Textual calls all of them."""
     found = []
-    for part in Explore.__mro__:
+    for part in owner.__mro__:
         if part.__module__.startswith("lenstui."):
-            name = part.__module__.rpartition(".")[2]
             decorated = vars(part).get("_decorated_handlers", {})
-            found += [
-                name for heard, handlers in decorated.items() if issubclass(kind, heard) for _ in handlers
-            ]
-            found += [name] * (kind.handler_name in vars(part))
+            found += [part.__name__ for heard in decorated if issubclass(kind, heard)]
+            found += [part.__name__] * (kind.handler_name in vars(part))
     return found
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_parts_of_explore_hear_of_a_message_in_order(kind: type[Message]) -> None:
-    heard = hearers(kind)
-    if kind in IN_ORDER:
-        assert heard == IN_ORDER[kind]
-    else:
-        assert len(heard) == (0 if kind.__name__ in NOT_EXPLORES else 1)
+def test_a_message_has_one_handler(kind: type[Message]) -> None:
+    of_explore, of_app = handlers(Explore, kind), handlers(LenstuiApp, kind)
+    assert len(of_explore) == (kind.__name__ not in OF_THE_APP | OF_OTHER_SCREENS)
+    assert len(of_app) <= 1
+    assert (kind.__name__ in OF_THE_APP) <= len(of_app)
+
+
+def test_no_part_knows_the_screen() -> None:
+    explore = LenstuiApp(Start()).explore
+    for name in PARTS:
+        module = inspect.getsource(inspect.getmodule(type(getattr(explore, name))))  # type: ignore[arg-type]
+        assert "explore.screen" not in module

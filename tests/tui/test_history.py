@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from lenstui.support.request import Start
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.screen import EMPTY
+from lenstui.tui.explore.prompt_line import EMPTY
 from lenstui.tui.session.history import LONGEST, MOST, History, Walk
 from tests.tui.pilots.still import Still, show
 

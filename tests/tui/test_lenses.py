@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from lenstui.jobs.files import FileJobs
+from lenstui.jobs.lenses import LensFileJobs
+from lenstui.jobs.messages import Post
 from lenstui.lens.card import Match
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -56,7 +57,7 @@ async def test_an_empty_list_says_how_to_get_one(
     opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr("lenstui.jobs.files.bundled_model", lambda: tmp_path)
+    monkeypatch.setattr("lenstui.jobs.lenses.bundled_model", lambda: tmp_path)
     async with opened(TEXT, lens=False) as (app, pilot):
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, Lenses) and "No lenses yet" in hint(app))
@@ -68,13 +69,13 @@ async def test_an_empty_list_says_how_to_get_one(
 
 async def test_it_says_that_it_reads(opened: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    list_lenses = FileJobs.list_lenses
+    list_lenses = LensFileJobs.list_lenses
 
-    def slowly(self: FileJobs, stop: Callable[[], bool]) -> None:
+    def slowly(self: LensFileJobs, post: Post, stop: Callable[[], bool]) -> None:
         assert release.wait(60)
-        list_lenses(self, stop)
+        list_lenses(self, post, stop)
 
-    monkeypatch.setattr(FileJobs, "list_lenses", slowly)
+    monkeypatch.setattr(LensFileJobs, "list_lenses", slowly)
     async with opened(TEXT) as (app, pilot):
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, Lenses) and "reading" in hint(app))

@@ -19,7 +19,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.file_dialogs import SaveLens
 from lenstui.tui.shared.question import Question
-from tests.tui.pilots.still import MODEL, SIZES, Still, show
+from tests.tui.pilots.still import MODEL, SIZES, Silent, Still, show
 
 HOME = Path("/home/ada/.local/share/lenstui/lenses")
 FIT = {
@@ -55,11 +55,9 @@ LISTED = (
 class StillLenses(Still):
     """The program without threads, for its list too."""
 
-    def request_lens_list(self) -> None:
-        pass
-
-    def request_translators(self, path: Path | None) -> None:
-        pass
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self.program.lenses = Silent()  # type: ignore[assignment]
 
 
 @pytest.fixture

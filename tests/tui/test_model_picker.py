@@ -16,13 +16,14 @@ from textual.message import Message
 from textual.widgets import Input
 
 from lenstui.jobs import models as model_list
+from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.model.hub import DownloadStopped
 from lenstui.model.memory import READOUT
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.table import size_text
-from lenstui.tui.models.picker import Chosen, ModelPicker
+from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.search import suiting
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.status_bar import StatusBar
@@ -188,7 +189,7 @@ async def test_tab_completes_and_goes_on_to_the_revisions(opened: Any, cache: Pa
 
 async def test_stepping_through_the_revisions_keeps_prompt_and_cursor(opened: Any, cache: Path) -> None:
     async with opened("Hello") as (app, pilot):
-        app._open(Chosen("owner/tiny", "step9"))
+        app.model_switch.open(Chosen("owner/tiny", "step9"))
         await until(pilot, lambda: app.explore.model.revision == "step9" and subtitle(app).endswith(" s"))
         await pilot.press("home", "right", "up")
         before = app.explore.panes.cursor
@@ -205,8 +206,8 @@ async def test_a_model_that_is_left_is_gone_from_memory(opened: Any, cache: Path
     async with opened("Hello") as (app, pilot):
         left = []
         for revision in ("step9", "step10", "step9"):
-            left.append(weakref.ref(app._work.opened.model.module))
-            app._open(Chosen("owner/tiny", revision))
+            left.append(weakref.ref(app.program.model_jobs.opened.model.module))
+            app.model_switch.open(Chosen("owner/tiny", revision))
             await until(pilot, lambda now=revision: app.explore.model.revision == now)
             await until(pilot, lambda: subtitle(app).endswith(" s"))
         assert [model() for model in left] == [None] * 3
@@ -228,9 +229,9 @@ async def test_enter_goes_into_a_folder_and_opens_a_model_in_it(opened: Any, tin
         await until(pilot, lambda: str(tiny_model) in names(app))
         typed(app, str(tiny_model))
         await until(pilot, lambda: names(app)[:1] == [str(tiny_model)])
-        serial = app.explore.serial
+        serial = app.explore.state.serial
         await pilot.press("enter")
-        await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: app.explore.state.serial > serial and subtitle(app).endswith(" s"))
 
 
 async def test_a_model_that_will_not_fit_is_opened_only_by_a_second_enter(
@@ -253,7 +254,7 @@ async def test_a_typed_folder_says_what_it_takes_and_is_guarded_too(
     numbers = sum(tensor.numel() for tensor in load_file(tiny_model / "model.safetensors").values())
     monkeypatch.setattr(model_list, "free_memory", lambda device: 1000)
     async with opened("Hello") as (app, pilot):
-        serial = app.explore.serial
+        serial = app.explore.state.serial
         await pilot.press("m")
         typed(app, str(tiny_model))
         await until(pilot, lambda: names(app)[:1] == [str(tiny_model)] and "free on cpu" in detail(app))
@@ -264,7 +265,7 @@ async def test_a_typed_folder_says_what_it_takes_and_is_guarded_too(
         await pilot.press("enter")
         assert "Enter again" in detail(app)
         await pilot.press("enter")
-        await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: app.explore.state.serial > serial and subtitle(app).endswith(" s"))
 
 
 async def test_tab_completes_a_relative_path(
@@ -321,7 +322,7 @@ async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch
 
     async with opened("Hello") as (app, pilot):
         monkeypatch.setattr("lenstui.jobs.model.open_model", download)
-        app._open(Chosen("some/model"))
+        app.model_switch.open(Chosen("some/model"))
         await until(pilot, lambda: "esc stops" in str(app.explore.query_one(StatusBar).stage))
         await pilot.press("escape")
         await until(pilot, lambda: ended == ["some/model"])

@@ -178,7 +178,7 @@ async def test_nothing_is_generated_from_it(opened: Any, loud: Path) -> None:
         await generate(pilot, "3")
         await until(pilot, lambda: notes(app))
         assert notes(app).startswith("No token follows column 4: its logits are not finite in float16.")
-        assert len(app.explore.columns) == 5
+        assert len(app.explore.state.columns) == 5
 
 
 async def test_it_is_said_once_for_one_prompt_and_again_for_another(opened: Any, loud: Path) -> None:

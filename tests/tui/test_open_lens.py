@@ -35,8 +35,8 @@ async def test_enter_uses_a_lens_and_only_the_tuned_grid_changes(opened: Any, fo
         assert logit.cursor == tuned.cursor == cursor
         assert logit.cells is before
         assert tuned.cells is not None
-        wanted = read(load(app._start.model or ""), TEXT, open_lens(folder / "ours.pt")).lenses["tuned"]
-        np.testing.assert_allclose(tuned.cells.kl, wanted.kl, atol=1e-5)
+        wanted = read(load(app.program.start.model or ""), TEXT, open_lens(folder / "ours.pt"))
+        np.testing.assert_allclose(tuned.cells.kl, wanted.lenses["tuned"].kl, atol=1e-5)
         await go(app, pilot)
         assert chosen(app) == "ours"
         assert app.screen.query_one(LensTable).chosen.in_use

@@ -17,7 +17,6 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.pin_plot import PinPlot
 from lenstui.tui.explore.pins import NOTHING_PINNED
 from lenstui.tui.grid import pins
-from lenstui.tui.session.session import Look
 from lenstui.tui.shared.axis import even_axis_down, rank_axis
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.looking import said
@@ -104,13 +103,13 @@ async def test_it_is_kept_for_the_next_session(opened: Any) -> None:
     async with opened(TEXT, size=(120, 40)) as (app, pilot):
         await pin_word(app, pilot, "q")
         await pilot.press("R")
-        look = Look.at(app.explore)
+        look = app.explore.look()
         assert look.plotted == "rank"
         await pilot.press("R")
-        look.put_back(app.explore)
+        app.explore.put_back(look)
         await pilot.pause()
         assert str(plot(app).border_title).startswith("rank")
-        replace(look, plotted="no such number").put_back(app.explore)
+        app.explore.put_back(replace(look, plotted="no such number"))
         assert app.explore.panel.plotted == "rank"
 
 
@@ -161,7 +160,8 @@ async def show_ranks(pilot: Pilot[None]) -> None:
         lenses[lens] = replace(
             of_lens, pin_logits=logprobs, pin_logprobs=logprobs, pin_ranks=ranks.astype(np.int32)
         )
-    explore.post_message(TileRead(explore.serial, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    tile = side_tile(0, len(COLUMNS), lenses)
+    explore.post_message(TileRead(explore.state.serial, tile, dict(enumerate(WORDS))))
     await pilot.pause(0.3)
 
 

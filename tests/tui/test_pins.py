@@ -221,7 +221,7 @@ async def test_the_plot_shows_the_column_of_the_cursor(opened: Any) -> None:
         ):
             logprobs = np.full_like(cells.pin_logprobs, np.log(probability))
             faint = [replace(cells, pin_logprobs=logprobs)]
-            plot.show(app.explore.panel.pins, faint, app.explore.rows, 0, ["logit"])
+            plot.show(app.explore.panel.pins, faint, app.explore.state.rows, 0, ["logit"])
             assert plot._y_max == pytest.approx(top)
             assert percent_text(plot._y_max) == label
         await pilot.resize_terminal(110, 40)
@@ -338,7 +338,8 @@ async def show_pins(pilot: Pilot[None]) -> None:
         logprobs = np.log(of_lens.top_probs[..., [0, 1, 4]])
         ranks = np.broadcast_to(np.array([0, 1, 4], np.int32), logprobs.shape)
         lenses[lens] = replace(of_lens, pin_logits=logprobs, pin_logprobs=logprobs, pin_ranks=ranks)
-    explore.post_message(TileRead(explore.serial, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
+    tile = side_tile(0, len(COLUMNS), lenses)
+    explore.post_message(TileRead(explore.state.serial, tile, dict(enumerate(WORDS))))
     await pilot.pause(0.3)
 
 

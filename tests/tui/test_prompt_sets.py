@@ -48,7 +48,7 @@ async def test_enter_reads_the_examples(opened: Any) -> None:
         await until(pilot, lambda: "50 prompts" in said(app))
         assert len(table(app).shown) == 50
         assert app.focused is table(app)
-        assert screen_of(app).run.groups == ("facts", "grammar", "arithmetic", "code", "stories")  # type: ignore[union-attr]
+        assert screen_of(app).state.run.groups == ("facts", "grammar", "arithmetic", "code", "stories")  # type: ignore[union-attr]
 
 
 async def test_the_numbers_are_those_of_the_model(opened: Any, file: Path, tiny_model: Path) -> None:
@@ -107,12 +107,12 @@ async def test_without_a_tuned_lens_there_is_one_column_less(opened: Any, file: 
         assert [len(case.line.settles) for case in table(app).shown] == [1, 0, 1, 1, 1]
         assert set(app.screen.query_one(SetPlot).curves) == {"logit"}
         await pilot.press("C")
-        assert screen_of(app).view.column == len(sort_columns(["logit"])) - 1
+        assert screen_of(app).state.view.column == len(sort_columns(["logit"])) - 1
 
 
 async def test_with_some_rows_nothing_settles(opened: Any, file: Path) -> None:
     async with opened() as (app, pilot):
-        app.explore._shown_reading = Reading(RowChoice(stride=2))
+        app.explore.state.shown_reading = Reading(RowChoice(stride=2))
         await go(app, pilot, file)
         shown = table(app).shown
         assert [case.line.settles for case in shown if case.line.reason is None] == [(None, None)] * 4
@@ -127,7 +127,7 @@ async def test_with_some_rows_nothing_settles(opened: Any, file: Path) -> None:
 async def test_sorting_by_every_column(opened: Any, file: Path) -> None:
     async with opened() as (app, pilot):
         await go(app, pilot, file)
-        lines = [case.line for case in screen_of(app).run.cases]  # type: ignore[union-attr]
+        lines = [case.line for case in screen_of(app).state.run.cases]  # type: ignore[union-attr]
         wanted: list[Callable[[CaseLine], Any]] = [
             lambda line: line.number,
             lambda line: line.prompt,
@@ -152,9 +152,9 @@ async def test_sorting_by_every_column(opened: Any, file: Path) -> None:
                 assert shown == sorted(map(key, has_number), reverse=reverse), (column, reverse)
                 await pilot.press("r")
             await pilot.press("c")
-        assert screen_of(app).view == SetView()
+        assert screen_of(app).state.view == SetView()
         await pilot.press("C")
-        assert screen_of(app).view.column == len(sort_columns(["logit", "tuned"])) - 1
+        assert screen_of(app).state.view.column == len(sort_columns(["logit", "tuned"])) - 1
 
 
 async def test_what_is_highlighted_stays_so(opened: Any, file: Path) -> None:

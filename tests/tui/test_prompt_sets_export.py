@@ -33,17 +33,17 @@ async def test_enter_reads_the_prompt_in_explore(opened: Any, file: Path) -> Non
     async with opened() as (app, pilot):
         await go(app, pilot, file)
         await pilot.press("enter")
-        await until(pilot, lambda: app.explore._prompt == "Hello, you " and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: app.explore.state.prompt == "Hello, you " and subtitle(app).endswith(" s"))
         await until(pilot, lambda: [pin.text for pin in app.explore.panel.pins] == ["q"])
         assert app.screen is app.explore
         await pilot.press("e")
         assert app.focused is table(app)
         await pilot.press("end", "enter")
         text = str(CASES[-1]["prompt"])
-        await until(pilot, lambda: app.explore._prompt == text and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: app.explore.state.prompt == text and subtitle(app).endswith(" s"))
         explore = app.explore
         assert [pin.text for pin in explore.panel.pins] == ["!"]  # in place of the other
-        assert explore.panes.cursor.column == len(explore.columns) - 1
+        assert explore.panes.cursor.column == len(explore.state.columns) - 1
         assert app.focused in explore.grids
         line = table(app).shown[-1].line
         await until(pilot, lambda: explore.grids[0].cells.pin_ranks[-1, -1].tolist() == [line.target_rank])

@@ -41,11 +41,11 @@ async def test_prompts_are_answered_meanwhile_and_a_key_stops(opened: Any, long_
         await pilot.press("e")
         assert app.screen is app.explore
         await pilot.press("i", "end", *"!?", "enter")
-        await until(pilot, lambda: app.explore.columns[-1:] == ("?",) and subtitle(app).endswith(" s"))
-        assert screen_of(app).is_reading
+        await until(pilot, lambda: app.explore.state.columns[-1:] == ("?",) and subtitle(app).endswith(" s"))
+        assert screen_of(app).state.is_reading
         await pilot.press("e", "s")
-        await until(pilot, lambda: not screen_of(app).is_reading)
-        done = len(screen_of(app).run.cases)  # type: ignore[union-attr]
+        await until(pilot, lambda: not screen_of(app).state.is_reading)
+        done = len(screen_of(app).state.run.cases)  # type: ignore[union-attr]
         assert 3 < done < 5000
         assert f"stopped at {done} of 5000" in said(app)
         assert table(app).shown[-1].line.number == done
@@ -59,16 +59,16 @@ async def test_escape_stops_first_and_leaves_then(opened: Any, file: Path, long_
         await name(app, pilot, str(long_file))
         await until(pilot, lambda: len(table(app).shown) > 0)
         await pilot.press("escape")
-        await until(pilot, lambda: not screen_of(app).is_reading)
+        await until(pilot, lambda: not screen_of(app).state.is_reading)
         assert isinstance(app.screen, PromptSets)
         await pilot.press("escape")
         assert app.screen is app.explore
         await pilot.press("e")
         assert len(table(app).shown) > 0
         await name(app, pilot, str(long_file))
-        await until(pilot, lambda: screen_of(app).is_reading)
+        await until(pilot, lambda: screen_of(app).state.is_reading)
         await name(app, pilot, str(file))  # takes its place
-        await until(pilot, lambda: not screen_of(app).is_reading)
+        await until(pilot, lambda: not screen_of(app).state.is_reading)
         assert numbers(app) == [1, 2, 3, 4, 5]
 
 
@@ -77,10 +77,10 @@ async def test_another_model_stops_it(opened: Any, long_file: Path) -> None:
         await go(app, pilot)
         await name(app, pilot, str(long_file))
         await until(pilot, lambda: len(table(app).shown) > 0)
-        app.load(app.start)
-        await until(pilot, lambda: not screen_of(app).is_reading)
+        app.program.models.load(app.program.start)
+        await until(pilot, lambda: not screen_of(app).state.is_reading)
         assert OTHER_MODEL in said(app)
-        run = screen_of(app).run
+        run = screen_of(app).state.run
         assert run is not None
         assert run.end is SetEnd.STOPPED
         await until(pilot, lambda: run.is_stale)

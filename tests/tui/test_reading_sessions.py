@@ -38,22 +38,22 @@ async def test_a_session_goes_on_as_far_as_the_tokenizer_lets_it(
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
         await reread(app, pilot, "0", words={"final_norm": "off", "chat": "on"})
-        assert app.explore.rows == ("0", "2")
+        assert app.explore.state.rows == ("0", "2")
         await pilot.press("q")
     wanted = Reading(parse_rows("0"), final_norm=False, chat=True)
 
     app = again(folder, path)
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
-        assert app.explore.shown_reading == wanted
+        assert app.explore.state.shown_reading == wanted
         assert mark(app) == "prompt · no final norm · chat · rows 0"
-        assert app.explore.rows == ("0", "2")
+        assert app.explore.state.rows == ("0", "2")
 
     app = again(folder, path, bos=True)  # the command line comes first
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
-        assert app.explore.shown_reading == replace(wanted, bos=True, chat=False)
-        assert app.explore.columns[0] == "<bos>"
+        assert app.explore.state.shown_reading == replace(wanted, bos=True, chat=False)
+        assert app.explore.state.columns[0] == "<bos>"
 
     for prompt in ("hi", None):  # with a prompt, or where nothing is restored, it begins afresh
         session = Session(path, restores=prompt is not None)
@@ -61,13 +61,13 @@ async def test_a_session_goes_on_as_far_as_the_tokenizer_lets_it(
         app = LenstuiApp(start, session=session, look=look)
         async with app.run_test(size=(120, 40)) as pilot:
             await begun(pilot, app)
-            assert app.explore.shown_reading == Reading()
+            assert app.explore.state.shown_reading == Reading()
 
     (folder / "chat_template.jinja").unlink()
     app = again(folder, path)
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
-        assert app.explore.shown_reading == replace(wanted, chat=False)
+        assert app.explore.state.shown_reading == replace(wanted, chat=False)
         assert "This tokenizer has no chat template." in said(app)
 
 
@@ -84,7 +84,7 @@ async def test_each_model_has_its_own(tmp_path: Path, chat_model: Path, tiny_mod
     async with app.run_test(size=(120, 40)) as pilot:
         await begun(pilot, app)
         assert mark(app) == "prompt · chat"
-        assert "".join(app.explore.columns) == "<bos><user>hi<assistant>"
+        assert "".join(app.explore.state.columns) == "<bos><user>hi<assistant>"
         await reread(app, pilot, words={"final_norm": "off", "chat": "off"})
         await open_model(pilot, tiny_model)
         assert mark(app) == "prompt"

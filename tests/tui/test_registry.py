@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lenstui.readout.values import values_for
-from lenstui.tui.commands import words
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
+from lenstui.tui.help.commands import words
 from tests.by_hand.margin import MARGIN, margin, registered
 from tests.tui.pilots.looking import place, until
 

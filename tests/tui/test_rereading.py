@@ -22,8 +22,9 @@ from lenstui.tui.explore.ask_generation import AskGeneration
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.reading import nearest
+from lenstui.tui.explore.reader import nearest
 from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.services import TunedCells
 from tests.tui.pilots.cell_pilot import lines
 from tests.tui.pilots.looking import place, said, subtitle, until
 from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, wrong
@@ -43,7 +44,7 @@ async def test_rows_and_all_that_goes_by_them(opened: Any, tiny_model: Path) -> 
         await pilot.press("p", "down", "left", "left")  # a pin; row 1
         assert explore.panes.cursor == Cursor(2, 7)
         await reread(app, pilot, "0")
-        assert explore.rows == ("0", "2")
+        assert explore.state.rows == ("0", "2")
         assert mark(app) == "prompt · rows 0"
         for lens, tuned in (("logit", False), ("tuned", True)):
             check(cells(app, lens), wanted[tuned][[1, 3]])
@@ -82,11 +83,11 @@ async def test_rows_and_all_that_goes_by_them(opened: Any, tiny_model: Path) -> 
             assert why is None or why in said(app)
 
         await reread(app, pilot, "every 2")
-        assert explore.rows == ("emb", "1", "2")
+        assert explore.state.rows == ("emb", "1", "2")
         assert explore.panes.cursor == Cursor(2, 7)
         check(cells(app), wanted[False][[0, 2, 3]])
         await reread(app, pilot, "")
-        assert explore.rows == ("emb", "0", "1", "2")
+        assert explore.state.rows == ("emb", "0", "1", "2")
         assert mark(app) == "prompt"
         check(cells(app), wanted[False])
 
@@ -102,17 +103,19 @@ async def test_a_row_among_few_goes_on(opened: Any, tiny_model: Path) -> None:
         assert "Row 0 goes on by the logit lens" in str(app.screen.query_one("#generation-what").render())
         app.screen.query_one("#generation-count", Input).value = "4"
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.explore.tail) == 4 and not app.explore.is_generating)
+        await until(pilot, lambda: len(app.explore.state.tail) == 4 and not app.explore.growth.is_generating)
         await until(pilot, lambda: app.explore.grids[0].read_columns == len(ids) + 4)
         expected = [*generate(load(str(tiny_model)), ids, count=4, row=1, final_norm=False)]
-        assert [*app.explore.tail] == expected
+        assert [*app.explore.state.tail] == expected
         bare = probs(tiny_model, [*ids, *expected], final_norm=False)
         assert expected == bare[1, len(ids) - 1 : -1].argmax(-1).tolist()
         check(cells(app), bare[[1, 3]])
         await pilot.press("backspace")
-        await until(pilot, lambda: len(app.explore.columns) == len(ids) + 3 and subtitle(app).endswith(" s"))
+        await until(
+            pilot, lambda: len(app.explore.state.columns) == len(ids) + 3 and subtitle(app).endswith(" s")
+        )
         await reread(app, pilot, "all")  # with what was appended
-        assert [*app.explore.tail] == expected[:3]
+        assert [*app.explore.state.tail] == expected[:3]
         check(cells(app), bare[:, :-1])
 
 
@@ -125,12 +128,12 @@ async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> N
     work.load(Start(model=str(tiny_model)), lambda: False)
     work.prefer(lambda: open_lens(tiny_model / "lens.pt"), lambda: True)
     request = ReadRequest(1, TEXT, 20, 3, Reading(rows=parse_rows("emb")))
-    reading = ReadJobs(posted.append, work)
-    reading.read(request, lambda: False)
+    reading = ReadJobs(work)
+    reading.read(request, posted.append, lambda: False)
     started = next(message for message in posted if isinstance(message, ReadStarted))
     assert started.rows == ("emb", "2")
     assert all(len(m.tile.sides[1].kl) == 2 for m in posted if isinstance(m, TileRead))
-    for _ in reading.read_in_training(1, range(3), lambda: False):
+    for _ in reading.read_in_training(1, range(3), posted.append, lambda: False):
         pass
     read = next(message for message in posted if isinstance(message, TrainingRead))
     wanted = probs(tiny_model, ids_of(tiny_model), tuned=True)[[0, 3]]
@@ -143,17 +146,17 @@ async def test_train_shows_the_same_rows(opened: Any) -> None:
     async with opened(TEXT, size=(120, 50)) as (app, pilot):
         await reread(app, pilot, "0")
         await pilot.press("t")
-        train = app._train
+        train = app.program.train
         assert train is not None
         train._view.styles.display = "block"
         tuned = cells(app, "tuned")
-        train._show_cells(0, tuned, app.explore._texts)
+        train.show_cells(TunedCells(0, tuned, app.explore.state.texts))
         pane = train._view.query_one("Pane")
         assert pane.grid._rows == ("0", "2")
         assert str(pane.border_subtitle) == "rows 0"
         np.testing.assert_array_equal(pane.grid.cells.top_ids, tuned.top_ids)
         other = Cells(**{name: getattr(tuned, name)[:1] for name in tuned.__slots__})
-        train._show_cells(0, other, {})  # of a reading that Explore does not show yet
+        train.show_cells(TunedCells(0, other, {}))  # of a reading that Explore does not show yet
 
 
 # final norm
@@ -188,14 +191,14 @@ async def test_bos(opened: Any, tiny_model: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         ids = ids_of(tiny_model)
         await pilot.press("left", "left", "left")
-        token = app.explore.columns[app.explore.panes.cursor.column]
+        token = app.explore.state.columns[app.explore.panes.cursor.column]
         await reread(app, pilot, words={"bos": "with"})
-        assert app.explore.columns == (
+        assert app.explore.state.columns == (
             "<bos>",
             *(chr(letter) if letter != 32 else "·" for letter in TEXT.encode()),
         )
         assert mark(app) == "prompt · with BOS"
-        assert app.explore.columns[app.explore.panes.cursor.column] == token
+        assert app.explore.state.columns[app.explore.panes.cursor.column] == token
         check(cells(app), probs(tiny_model, [0, *ids]))
         await reread(app, pilot, words={"bos": "without"})
         assert mark(app) == "prompt · no BOS"
@@ -209,7 +212,7 @@ async def test_chat(opened: Any, chat_model: Path, chat_tokenizer: Any) -> None:
         await pilot.press("left")
         await reread(app, pilot, words={"chat": "on"})
         assert mark(app) == "prompt · chat"
-        assert "".join(app.explore.columns) == "<bos><user>Hello,·you<assistant>"
+        assert "".join(app.explore.state.columns) == "<bos><user>Hello,·you<assistant>"
         assert app.explore.panes.cursor.column == len(theirs) - 1
         check(cells(app), probs(chat_model, theirs))
         assert app.explore.query_one(PromptBox).prompt == TEXT
@@ -236,7 +239,7 @@ async def test_a_reading_that_fails_leaves_all_as_it_was(opened: Any, chat_model
         assert mark(app) == "prompt"
         assert app.explore.reading == Reading()
         token = int(before.top_ids[3, -1, 0])
-        columns = len(app.explore.columns)
+        columns = len(app.explore.state.columns)
         await pilot.press("a")
         await until(pilot, lambda: app.explore.grids[0].read_columns == columns + 1)
         check(cells(app), probs(chat_model, [*ids_of(chat_model, "I refuse"), token]))

@@ -66,7 +66,7 @@ async def test_save_folder_writes_what_the_library_reads(opened: Any, folder: Pa
         await pick(app, pilot, SaveLensFolder, "library")
         await until(pilot, lambda: "library" in names(app))
         table = json.loads((folder / "library" / "config.json").read_text())
-        assert table["unembed_hash"] == unembed_hash(load(app._start.model or ""))
+        assert table["unembed_hash"] == unembed_hash(load(app.program.start.model or ""))
         assert open_lens(folder / "library").bias.shape == (3, 32)
         await pilot.press("S")  # the folder again, by one of its files
         await pick(app, pilot, SaveLensFolder, "library/config.json")

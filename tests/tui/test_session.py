@@ -35,11 +35,11 @@ async def test_everything_is_as_it_was(path: Path, tiny_model: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await read(app, pilot)
         assert app.explore.query_one(PromptBox).prompt == FIRST_PROMPT
-        app._thread.submit("lens", lambda stop: app._work.open_lens(tiny_model / "lens.pt", stop))
+        app.program.lenses.open(tiny_model / "lens.pt", app.program.post)
         await until(pilot, lambda: app.explore.model.lens is not None)  # type: ignore[union-attr]
         await read(app, pilot)
         await pilot.press("i", *" so", "enter")
-        await until(pilot, lambda: len(app.explore.columns) == len(FIRST_PROMPT) + 3)
+        await until(pilot, lambda: len(app.explore.state.columns) == len(FIRST_PROMPT) + 3)
         await read(app, pilot)
         await pilot.press("v", "v", "right_square_bracket", "r", "tab", "left", "left", "down")
         app.theme = "light"
@@ -52,7 +52,7 @@ async def test_everything_is_as_it_was(path: Path, tiny_model: Path) -> None:
         await read(app, pilot)
         panes = app.explore.panes
         assert app.explore.query_one(PromptBox).prompt == FIRST_PROMPT + " so"
-        assert panes.cursor == cursor != Cursor(3, len(app.explore.columns) - 1)
+        assert panes.cursor == cursor != Cursor(3, len(app.explore.state.columns) - 1)
         assert (panes.value.key, panes.grids[1].depth, panes.active) == ("kl", 2, 1)
         assert not panes.grids[0].bottom_up
         assert app.explore.model is not None
@@ -192,7 +192,7 @@ async def test_a_value_comes_back_but_one_of_pins_that_are_gone_does_not(key: st
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         assert app.explore.panes.value.key == found
-        assert Look.at(app.explore).value == found
+        assert app.explore.look().value == found
 
 
 async def test_a_wild_look_is_put_back_as_far_as_it_goes() -> None:

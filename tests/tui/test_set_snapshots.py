@@ -90,7 +90,7 @@ async def read(pilot: Pilot[None], *, count: int | None = None) -> None:
     await pilot.pause()
     screen = pilot.app.screen
     assert isinstance(screen, PromptSets)
-    screen._asked = SetRequest(1, "facts.jsonl", Start())
+    screen.state.asked = SetRequest(1, "facts.jsonl", Start())
     cases = readouts()
     screen.post_message(SetOpened(1, "/home/me/facts.jsonl", len(cases), tuple(TEXTS), 2, "Skipped 2 lines."))
     screen.post_message(SetStarted(1, SOURCE))

@@ -129,7 +129,9 @@ async def test_what_is_read_again_is_what_is_on_the_sides(opened: Any, tiny_mode
         await pilot.press("minus")
         await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
         await pilot.press("i", "end", "!", "enter")
-        await until(pilot, lambda: len(app.explore.columns) == len(TEXT) + 1 and subtitle(app).endswith(" s"))
+        await until(
+            pilot, lambda: len(app.explore.state.columns) == len(TEXT) + 1 and subtitle(app).endswith(" s")
+        )
         assert_shows(app, 0, naive_logits(tiny_model, TEXT + "!")["tuned"])
 
 
@@ -142,7 +144,7 @@ async def test_a_third_side_leaves_the_cursor_where_it_is(opened: Any) -> None:
         await until(pilot, lambda: len(shown(app)) == 2 and subtitle(app).endswith(" s"))
         assert app.explore.panes.pane(2).grid.cells is None
         await pilot.press("i", *"cdefg", "enter")
-        await until(pilot, lambda: len(app.explore.columns) == 7 and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: len(app.explore.state.columns) == 7 and subtitle(app).endswith(" s"))
         await pilot.press("plus")
         await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
         assert app.explore.panes.cursor.column == 6
@@ -154,18 +156,19 @@ async def test_a_side_before_the_first_prompt_leaves_it_to_begin_at_its_end(open
         await until(pilot, lambda: len(app.explore.sides) == 3)
         await pilot.press("i", *"abc", "enter")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        assert app.explore.panes.cursor == Cursor(len(app.explore.rows) - 1, 2)
+        assert app.explore.panes.cursor == Cursor(len(app.explore.state.rows) - 1, 2)
 
 
 async def test_keys_that_come_while_the_sides_change_are_refused_not_lost(opened: Any) -> None:
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
-        seen, sides = app.explore.sides, app.sides
-        sides.add()
-        sides.take_away(1, seen)  # of two, which are three by then
+        seen, sides = app.explore.sides, app.program.sides
+        post = app.program.post_to(app.explore)
+        sides.add(post)
+        sides.take_away(1, seen, post)  # of two, which are three by then
         await until(pilot, lambda: "about to change: press it again" in said(app))
         await until(pilot, lambda: len(shown(app)) == 3 and subtitle(app).endswith(" s"))
-        sides.put_prompt(2, "abc")
-        sides.next_lens(0, app.explore.sides)
+        sides.put_prompt(2, "abc", post)
+        sides.next_lens(0, app.explore.sides, post)
         await until(pilot, lambda: app.explore.sides[2].prompt == "abc")
         assert len(app.explore.sides) == 3
 
@@ -185,10 +188,10 @@ async def test_the_cell_in_full_follows_the_sides(opened: Any) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
         screen = app.screen
-        app.sides.add()
+        app.program.sides.add(app.program.post)
         await until(pilot, lambda: len(screen.query(".ranking")) == 3)
         await until(pilot, lambda: all(screen.list_of(side)._lines for side in range(3)))
-        app.sides.take_away(2, app.explore.sides)
+        app.program.sides.take_away(2, app.explore.sides, app.program.post)
         await until(pilot, lambda: len(screen.query(".ranking")) == 2)
         await pilot.resize_terminal(150, 30)
         await pilot.press("escape")
@@ -200,9 +203,9 @@ async def test_keys_of_a_cell_that_no_side_reads_do_nothing(opened: Any) -> None
         await pilot.press("minus")
         await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
         await pilot.press("s")
-        await until(pilot, lambda: "2.mlp" in app.explore.rows and subtitle(app).endswith(" s"))
+        await until(pilot, lambda: "2.mlp" in app.explore.state.rows and subtitle(app).endswith(" s"))
         await pilot.press("g", *"row 2.mlp", "enter")
-        await until(pilot, lambda: app.explore.rows[app.explore.panes.cursor.row] == "2.mlp")
+        await until(pilot, lambda: app.explore.state.rows[app.explore.panes.cursor.row] == "2.mlp")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, CellScreen) and app.screen.is_mounted)
         await pilot.press("down", "pagedown", "home", "escape")
@@ -238,8 +241,8 @@ async def test_the_same_lens_on_two_sides_is_taken_once(opened: Any, tmp_path: P
 
 async def test_a_picture_of_two_prompts_has_no_command(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
-        app.sides.put_prompt(1, "Hello, we")
-        await until(pilot, lambda: app.explore.has_prompts and subtitle(app).endswith(" s"))
+        app.program.sides.put_prompt(1, "Hello, we", app.program.post)
+        await until(pilot, lambda: app.explore.state.has_prompts and subtitle(app).endswith(" s"))
         await write(app, pilot, "screen", tmp_path / "x.svg")
         text = (tmp_path / "x.svg").read_text()
         assert "other models or prompts are on screen" in text and "lenstui read" not in text
@@ -262,11 +265,11 @@ async def test_keys_are_never_typed_into_the_prompt_by_themselves(opened: Any) -
 async def test_only_the_active_side_changes(opened: Any, tiny_model: Path) -> None:
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         await pilot.press("tab")
-        app.sides.put_prompt(1, "Hello, yes")
-        await until(pilot, lambda: app.explore.has_prompts and subtitle(app).endswith(" s"))
+        app.program.sides.put_prompt(1, "Hello, yes", app.program.post)
+        await until(pilot, lambda: app.explore.state.has_prompts and subtitle(app).endswith(" s"))
         assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
         assert_shows(app, 0, naive_logits(tiny_model, TEXT)["logit"])
         assert_shows(app, 1, naive_logits(tiny_model, "Hello, yes")["tuned"])
-        app.sides.take_away(1, app.explore.sides)
+        app.program.sides.take_away(1, app.explore.sides, app.program.post)
         await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
         assert [side.kind for side in app.explore.sides] == ["logit"]

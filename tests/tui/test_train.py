@@ -16,6 +16,8 @@ from lenstui.jobs.fit_messages import Phase
 from lenstui.support.paths import bundled_text
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.pane import Pane
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.training import fields as fit_fields
 from lenstui.tui.training.loss_curve import LossCurve
@@ -32,7 +34,7 @@ from tests.tui.pilots.fit_pilot import (
     until_phase,
     until_steps,
 )
-from tests.tui.pilots.looking import place, until
+from tests.tui.pilots.looking import keys_of, place, until
 
 __all__ = ["endless", "few_stories", "folder", "text"]
 
@@ -117,7 +119,7 @@ async def test_a_prompt_is_read_while_training_through_the_lens_as_it_is(
         await pilot.press("escape", "i")
         app.explore.query_one(PromptBox).text = "Another one"
         await pilot.press("enter")
-        await until(pilot, lambda: app.explore.columns == (*tuple("Another"), "·", *tuple("one")))
+        await until(pilot, lambda: app.explore.state.columns == (*tuple("Another"), "·", *tuple("one")))
         await until(pilot, lambda: app.explore.grids[1].cells is not None)
         assert status(app).phase is Phase.RUNNING
         assert "in training" in str(app.explore.query_one("#pane-1", Pane).border_title)
@@ -137,9 +139,10 @@ async def test_pause_pauses_and_the_thread_rests(
         await until_phase(app, pilot, Phase.PAUSED)
         assert "paused" in str(app.screen.query_one(StatusBar).render())
         done = threading.Event()
-        app._thread.submit("probe", lambda stop: done.set(), priority=9)  # after all that is left to do
+        # After all that is left to do.
+        app.program.thread.submit("probe", lambda stop: done.set(), priority=9)
         await until(pilot, done.is_set)
-        assert app._thread._jobs.empty()
+        assert app.program.thread._jobs.empty()
         before = status(app)
         await pilot.press(key)
         await until_phase(app, pilot, Phase.RUNNING)
@@ -179,8 +182,9 @@ async def test_what_a_key_cannot_do_it_says(opened: Any, folder: Path, text: Pat
         await pilot.press("escape", "m")
         await until(pilot, lambda: "in training" in notes(app))
         assert app.screen is app.explore
-        app.request_lens(folder / "other.pt")
-        await pilot.press("t", "s")
+        await pilot.press("o", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Lenses))
+        await pilot.press("escape", "t", "s")
         await until_phase(app, pilot, Phase.KEPT)
         for key in ("space", "x"):
             app.clear_notifications()
@@ -198,9 +202,10 @@ async def test_another_lens_is_refused_meanwhile(
         await begin(app, pilot, text)
         await until_steps(app, pilot, 1)
         await pilot.press("escape", "o")
-        app.request_lens(tiny_model / "lens.pt")
+        await until(pilot, lambda: isinstance(app.screen, Lenses) and app.screen.query_one(LensTable).chosen)
+        await pilot.press("enter")
         await until(pilot, lambda: "in training" in notes(app))
-        assert app._work.opened.fitted == ()
+        assert app.program.model_jobs.opened.fitted == ()
 
 
 async def test_before_it_has_learned_there_is_nothing_to_keep(
@@ -227,7 +232,7 @@ async def test_before_it_has_learned_there_is_nothing_to_keep(
         done = threading.Event()
         app.training._text_thread.submit("probe", lambda stop: done.set(), priority=9)
         await until(pilot, done.is_set)
-        assert app.training._work.lens() is None
+        assert app.training._jobs.lens() is None
         assert status(app).phase is Phase.DISCARDED
 
 
@@ -248,7 +253,7 @@ async def test_at_the_end_s_saves_it_elsewhere(opened: Any, folder: Path, text: 
 
 async def test_the_keys_are_listed(opened: Any, folder: Path) -> None:
     async with opened("Hello, you") as (app, _):
-        listed = {key.does for key in app._keys()}
+        listed = {key.does for key in keys_of(app)}
         assert {"Train a tuned lens for the open model", "Pause, and go on", "Begin the fit"} <= listed
 
 

@@ -61,8 +61,8 @@ async def test_discard_asks_and_leaves_nothing(opened: Any, folder: Path, text: 
         assert list(folder.iterdir()) == []
         assert app.screen.query_one(ContentSwitcher).current == "form"
         assert app.explore.model.lens == "lens"
-        assert app._work.opened.fitted[0].name == "lens"
-        assert app.training._work.lens() is None
+        assert app.program.model_jobs.opened.fitted[0].name == "lens"
+        assert app.training._jobs.lens() is None
         await pilot.press("escape")
         assert "in training" not in str(app.explore.query_one("#pane-1", Pane).border_title)
 

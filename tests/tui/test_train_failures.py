@@ -142,7 +142,7 @@ async def test_a_lens_that_cannot_be_saved_anywhere_is_in_use(
         assert "in no file" in static(app, "#fit-trouble")
         await until(pilot, lambda: app.explore.model.lens == "tiny-quick-1")
         assert app.explore.model.lens_file is None
-        assert app._work.opened.fitted[0].fit["steps"] == 3
+        assert app.program.model_jobs.opened.fitted[0].fit["steps"] == 3
 
 
 async def test_a_text_that_is_damaged_half_way(opened: Any, folder: Path, text: Path) -> None:

@@ -25,7 +25,7 @@ from lenstui.jobs.fit_messages import (
     Unfinished,
     UnfinishedFound,
 )
-from lenstui.tui.training.service import FitService
+from lenstui.jobs.fit_service import FitService
 from tests.by_hand.made_up import WORDS, cells
 from tests.tui.pilots.looking import footer
 from tests.tui.pilots.still import SIZES, Still, show, still
@@ -62,7 +62,6 @@ def training(still: Still, monkeypatch: pytest.MonkeyPatch) -> Still:
     """A program in which only what the test posts is fitted."""
     for job in ("count", "find_unfinished", "begin", "pause", "keep"):
         monkeypatch.setattr(FitService, job, lambda self, *arguments: None)
-    still.request_in_training = lambda serial, seen: None  # type: ignore[method-assign]
     return still
 
 
@@ -76,11 +75,11 @@ async def fit(pilot: Pilot[None], steps: int, **changes: Any) -> None:
     """Post what a fit of so many steps would."""
     app: Any = pilot.app
     for step in range(1, steps + 1):
-        app._hand_on(FitChanged(replace(STATUS, progress=progress(step))))
+        app.post_message(FitChanged(replace(STATUS, progress=progress(step))))
         await pilot.pause()
     if changes:
-        app._hand_on(FitChanged(replace(STATUS, progress=progress(steps), **changes)))
-    app._hand_on(TrainingRead(1, "tuned", 0, cells(1.5), dict(enumerate(WORDS)), 0.1))
+        app.post_message(FitChanged(replace(STATUS, progress=progress(steps), **changes)))
+    app.explore.post_message(TrainingRead(1, "tuned", 0, cells(1.5), dict(enumerate(WORDS)), 0.1))
     await pilot.pause(0.2)
 
 
@@ -91,7 +90,7 @@ def test_the_form(training: Still, snap_compare: Any, size: tuple[int, int]) -> 
         form: Any = pilot.app.screen.query_one("TrainForm")
         request: FitRequest = form._counted
         size = TextSize(7429, 31744, 2048, 2.3, 60, 256)
-        pilot.app._hand_on(TextCounted(request, size))  # type: ignore[attr-defined]
+        pilot.app.screen.post_message(TextCounted(request, size))
         await pilot.pause()
 
     assert snap_compare(training, terminal_size=size, run_before=counted)
@@ -102,7 +101,7 @@ def test_more_of_the_form(training: Still, snap_compare: Any, size: tuple[int, i
     async def more(pilot: Pilot[None]) -> None:
         await open_train(pilot)
         found = Unfinished(Path("/data/lenses/pythia-14m-standard-2.checkpoint"), "standard", 120, 400, 250.0)
-        pilot.app._hand_on(UnfinishedFound((found,)))  # type: ignore[attr-defined]
+        pilot.app.screen.post_message(UnfinishedFound((found,)))
         screen: Any = pilot.app.screen
         screen.query_one(Collapsible).collapsed = False
         await pilot.pause()
@@ -189,13 +188,13 @@ async def test_a_step_lays_nothing_out_and_paints_part_of_the_screen(
         monkeypatch.setattr(Screen, "_refresh_layout", refresh_layout)
         monkeypatch.setattr(Compositor, "render_update", render_update)
         for step in (13, 14, 15):  # nothing is measured at these
-            training._hand_on(FitChanged(replace(STATUS, progress=progress(step))))
+            training.post_message(FitChanged(replace(STATUS, progress=progress(step))))
             await pilot.pause(0.1)
         assert laid_out == []
         assert painted
         assert not any(painted)
         trouble = replace(STATUS, progress=progress(15), trouble="The disk is full.")
-        training._hand_on(FitChanged(trouble))
+        training.post_message(FitChanged(trouble))
         await pilot.pause(0.1)
         assert laid_out
         assert "The disk is full." in str(training.screen.query_one("#fit-trouble", Static).render())

@@ -12,20 +12,20 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.messages import ReadDone, ReadStarted, SidesChanged, TileRead
 from lenstui.opening.side_reading import SideTile
 from lenstui.readout.alignment import on_screen
 from lenstui.readout.cells import Tile
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_prompt import AskPrompt
-from lenstui.tui.explore.base import NO_COLUMN
 from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.models.picker import Chosen
 from lenstui.tui.prompt_sets.screen import PromptSets
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.by_hand.naive_values import naive_logits, naive_values
@@ -87,10 +87,13 @@ async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path)
         await put_beside(app, pilot, "you")
         blank = len(ONE) - len("you")
         assert_shows(app, 1, short, range(blank))
-        assert app.explore.columns_of(1) == ("",) * blank + tuple("you")
+        assert app.explore.state.columns_of(1) == ("",) * blank + tuple("you")
         await pilot.press("home")
         column = app.explore.panes.cursor.column
-        assert column == 0 and app.explore.place_text(0, 0) == 'row emb · column 0 "H" │ – → next "e" │ –'
+        assert (
+            column == 0
+            and place_text(app.explore.state, 2, 0, 0) == 'row emb · column 0 "H" │ – → next "e" │ –'
+        )
         view = app.explore.query_one("#detail-1", CellView)
         await until(pilot, lambda: view.facts is None and str(view.render()) == NO_COLUMN)
         assert app.explore.query_one("#detail-0", CellView).facts is not None
@@ -167,7 +170,7 @@ async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path:
     module.save_pretrained(other)
     async with opened(ONE) as (app, pilot):
         await put_beside(app, pilot, OTHER)
-        app._open(Chosen(str(other)))
+        app.model_switch.open(Chosen(str(other)))
         await until(pilot, lambda: app.explore.model.name == str(other) and subtitle(app).endswith(" s"))
         assert app.explore.sides[1].prompt == OTHER
         assert_shows(app, 0, naive_logits(other, ONE)["logit"], GAP)
@@ -213,7 +216,7 @@ async def test_a_prompt_of_a_set_goes_beside(opened: Any, tiny_model: Path, tmp_
         await until(pilot, lambda: isinstance(app.screen, PromptSets))
         app.screen.query_one("#set-file", Input).value = str(file)
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen._run is not None and len(app.screen._run.cases) == 2)
+        await until(pilot, lambda: app.screen.state.run is not None and len(app.screen.state.run.cases) == 2)
         await pilot.press("down", "B")
         await until(pilot, lambda: app.explore.is_compared and " and 5 " in subtitle(app))
         await until(pilot, lambda: subtitle(app).endswith(" s"))
@@ -231,7 +234,7 @@ def test_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> N
         still.explore.post_message(SidesChanged(replace(MODEL, sides=sides)))
         await pilot.pause()
         columns = (*COLUMNS[:2], "", "", *COLUMNS[4:])
-        serial = still.explore.serial
+        serial = still.explore.state.serial
         still.explore.post_message(
             ReadStarted(serial, columns, 0, MODEL.rows, {1: COLUMNS}, (range(2, 4), range(0)))
         )

@@ -34,4 +34,4 @@ async def test_it_is_named_and_the_next_prompt_is_read(opened: Any, folder: Path
         assert "IndexError" not in notes(app)
         await pilot.press("i", "end", "backspace", "enter")
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        assert len(app.explore.columns) == len("Hello<300")
+        assert len(app.explore.state.columns) == len("Hello<300")

@@ -7,23 +7,25 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
-from lenstui.jobs.messages import CellNotRead, CellRead, ReadDone, SidesChanged
+from lenstui.jobs.messages import CellNotRead, CellRead
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import is_sublayer
-from lenstui.tui.explore.base import NO_COLUMN, GridScreen
+from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
+from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.token_list import TokenList
+from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.grid.panes import Panes
+from lenstui.tui.services import Services
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
-CELL_TOKENS = 1000  # tokens that are listed at most
 NO_LENS = "No {} lens for this model: t trains one, o opens one."
 
 
@@ -67,10 +69,12 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         Binding("escape,q,enter", "dismiss", "Back", key_display="esc q", id="cell.back"),
     ]  # fmt: skip
 
-    def __init__(self, explore: GridScreen) -> None:
+    def __init__(self, state: ExploreState, panes: Panes, services: Services) -> None:
         super().__init__()
-        self._explore = explore
-        self._places = range(explore.panes.count)
+        self._state = state
+        self._panes = panes
+        self._services = services
+        self._places = range(panes.count)
         self._active = 0
 
     def compose(self) -> ComposeResult:
@@ -90,13 +94,13 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     def _begin(self) -> None:
         first, *others = map(self.list_of, self._places)
         first.pair(*others)
-        self._active = self._explore.panes.active
+        self._active = self._panes.active
         self._arrange()
         self.read()
 
     async def take_sides(self) -> None:
         """List the cell on the sides that there are now."""
-        self._places = range(self._explore.panes.count)
+        self._places = range(self._panes.count)
         await self.recompose()
         self._begin()
         self.on_resize()
@@ -104,7 +108,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     def on_resize(self) -> None:
         """Titles say as much as there is room for."""
         room = self.size.width // (1 if self.has_class("-narrow") else len(self._places)) - 6
-        titles = self._explore.panes.names.fitting(lambda titles: max(map(cell_len, titles)) <= room)
+        titles = self._panes.names.fitting(lambda titles: max(map(cell_len, titles)) <= room)
         for place in self._places:
             self.query_one(f"#ranking-{place}").border_title = Text(titles[place])
 
@@ -114,18 +118,19 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
 
     def read(self) -> None:
         """Ask for the cell under the cursor; what is shown stays until it comes."""
-        cursor = self._explore.panes.cursor
-        self._app.request_cell(self._explore.serial, cursor.row, cursor.column)
+        cursor = self._panes.cursor
+        post = self._services.post_to(self)
+        self._services.prompts.rank_cell(self._state.serial, cursor.row, cursor.column, post)
 
-    def show(self, message: CellRead) -> None:
-        """A cell has come."""
-        explore = self._explore
-        cursor, model = explore.panes.cursor, explore.model
-        here = (explore.serial, cursor.row, cursor.column)
+    def on_cell_read(self, message: CellRead) -> None:
+        """Show the tokens, if the cell is still the one under the cursor."""
+        state, panes = self._state, self._panes
+        cursor, model = panes.cursor, state.model
+        here = (state.serial, cursor.row, cursor.column)
         if model is None or (message.serial, message.row, message.column) != here:
             return
-        label, mark = explore.rows[message.row], explore.shown_reading.mark
-        title = explore.place_text(message.row, message.column)
+        label, mark = state.rows[message.row], state.shown_reading.mark
+        title = place_text(state, panes.count, message.row, message.column)
         shown = Text.assemble(title, (f" · {mark}" if mark else "", "bold"))
         self.query_one("#cell-title", Static).update(shown)
         for place, side in zip(self._places, model.sides, strict=False):
@@ -133,7 +138,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             missing = NO_LENS.format(side.kind)
             if side.has_lens and is_sublayer(label):
                 missing = no_row(side.kind, label)
-            if message.column in explore.grids[place].gap:
+            if message.column in panes.grids[place].gap:
                 missing = NO_COLUMN
             if ranking is not None and not ranking.ids.size:
                 missing = IN_CELL
@@ -143,10 +148,11 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
                 frame = self.query_one(f"#ranking-{place}")
                 frame.border_subtitle = f"top {len(ranking.ids)} of {side.vocabulary}"
 
-    def say(self, text: str) -> None:
-        """Why there is no cell."""
-        for place in self._places:
-            self._say(place, text)
+    def on_cell_not_read(self, message: CellNotRead) -> None:
+        """Say why the cell cannot be ranked."""
+        if message.serial == self._state.serial:
+            for place in self._places:
+                self._say(place, message.text)
 
     def _say(self, place: int, text: str) -> None:
         message = self.query_one(f"#ranking-{place} .ranking--message", Static)
@@ -168,7 +174,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
 
     def action_move(self, down: int, right: int) -> None:
         """Go to a neighbouring cell."""
-        grid = self._explore.grids[0]
+        grid = self._panes.grids[0]
         before = grid.cursor
         grid.action_move(down, right)
         if grid.cursor == before:
@@ -188,50 +194,33 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             self.query_one(f"#ranking-{place}").set_class(place != self._active, "-behind")
 
 
-class ExploreCell(GridScreen):
-    """The key that opens the cell under the cursor."""
+class CellInFull:
+    """The key that opens the cell under the cursor, and the screen that is open then."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "open_cell", "Top tokens", show=False, key_display="enter", id="explore.open_cell",
-            tooltip="The cell's likeliest tokens, on every side, in full",
-        ),
-    ]  # fmt: skip
+    def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._services = services
+        self._screen: CellScreen | None = None  # while it is open
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._cell: CellScreen | None = None  # while it is open
-
-    def action_open_cell(self) -> None:
+    def open(self) -> None:
         """List the likeliest tokens of the cell under the cursor."""
-        if not self.columns:
-            self._tell("Nothing is read yet: there is no cell to open.")
+        if not self._state.columns:
+            self._services.tell("Nothing is read yet: there is no cell to open.")
             return
 
         def closed(_: None) -> None:
-            self._cell = None
+            self._screen = None
 
-        self._cell = CellScreen(self)
-        self.app.push_screen(self._cell, closed)
+        self._screen = CellScreen(self._state, self._widgets.panes, self._services)
+        self._services.ask(self._screen, closed)
 
-    def on_cell_read(self, message: CellRead) -> None:
-        """Show it."""
-        if self._cell is not None and self._cell.is_mounted:
-            self._cell.show(message)
-
-    def on_cell_not_read(self, message: CellNotRead) -> None:
-        """Say why."""
-        if self._cell is not None and message.serial == self.serial:
-            self._cell.say(message.text)
-
-    @on(SidesChanged)
     def take_sides(self) -> None:
-        """It is listed on other sides, once Explore shows them."""
-        if self._cell is not None and self._cell.is_mounted:
-            self._cell.call_later(self._cell.take_sides)
+        """List the cell on other sides, once Explore shows them."""
+        if self._screen is not None and self._screen.is_mounted:
+            self._screen.call_later(self._screen.take_sides)
 
-    @on(ReadDone)
-    def read_cell_anew(self) -> None:
-        """Its numbers may be others now."""
-        if self._cell is not None and self._cell.is_mounted:
-            self._cell.read()
+    def read_anew(self) -> None:
+        """Rank the tokens of the cell once more: its numbers may be others now."""
+        if self._screen is not None and self._screen.is_mounted:
+            self._screen.read()

@@ -1,4 +1,4 @@
-"""What Explore does to take away what it shows: a dialog, and two keys that copy at once."""
+"""What Explore shows is exported: a dialog, and two keys that copy at once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_text, top_line
 from lenstui.export.names import proposed_path, shown_path
@@ -20,8 +20,10 @@ from lenstui.lens.names import keys_of
 from lenstui.opening.side_facts import are_of_one_prompt
 from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
-from lenstui.tui.explore.growth import ExploreGrowth
-from lenstui.tui.explore.pins import ExplorePins
+from lenstui.tui.explore.cell_words import why_no_token
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.services import Services
 from lenstui.tui.shared.side_names import side_name
 from lenstui.tui.shared.textual_hacks import painted
 
@@ -36,144 +38,135 @@ IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
 _SHOWN = 60  # characters of a copied text that are shown
 
 
-class ExploreExport(ExploreGrowth, ExplorePins):
-    """Explore with ways out for what it shows."""
+class Export:
+    """Writes what is on screen to files, or copies it; the `Giver` of the dialog."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "x", "export", "Export", show=False, id="explore.export",
-            tooltip="Take it away: to a file, or to the clipboard",
-        ),
-        Binding(
-            "y", "copy_cell", "Copy tokens", show=False, id="explore.copy_cell",
-            tooltip="Copy the cell's likeliest tokens",
-        ),
-        Binding(
-            "Y", "copy_command", "Copy command", show=False, id="explore.copy_command",
-            tooltip="Copy the command that reads the same",
-        ),
-    ]  # fmt: skip
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._exports: ExportDialog | None = None  # the dialog, while it is open
+    def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._services = services
+        self._dialog: ExportDialog | None = None  # while it is open
         self._orders = 0
         self._copied = False  # anything: then it is known what it takes
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def action_export(self) -> None:
-        """Ask what, and where to."""
-        if not self.columns:
-            self._tell(NOTHING)
+    def ask(self) -> None:
+        """Ask what to export, and where to."""
+        if not self._state.columns:
+            self._services.tell(NOTHING)
             return
-        from lenstui.tui.export.dialog import ExportDialog  # which the first paint can do without
 
         def closed(_: None) -> None:
-            self._exports = None
+            self._dialog = None
 
-        self._exports = ExportDialog(self, *self.things)
-        self.app.push_screen(self._exports, closed)
+        self._dialog = self._services.choose_export(self, *self.things, closed)
 
-    def action_copy_cell(self) -> None:
-        """Copy what the cell under the cursor shows."""
-        cursor, cells = self.panes.cursor, self.grids[self.panes.shown].cells
+    def copy_cell(self) -> None:
+        """Copy the likeliest tokens of the cell under the cursor, as they are shown."""
+        panes = self._widgets.panes
+        cursor, cells = panes.cursor, panes.grids[panes.shown].cells
         if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
-            self._tell(self._why_no_token if self.columns else NOTHING)
+            self._services.tell(why_no_token(self._state, panes) if self._state.columns else NOTHING)
             return
-        line = top_line(cells, self._texts, cursor.row, cursor.column, self._depth_shown)
+        line = top_line(cells, self._state.texts, cursor.row, cursor.column, self._depth_shown)
         self._copy(THINGS["cell"], line)
 
-    def action_copy_command(self) -> None:
+    def copy_command(self) -> None:
         """Copy the command that reads the same."""
-        if not self.columns:
-            self._tell(NOTHING)
-        elif not are_of_one_prompt(self.sides):
-            first = self.sides[0]
-            other = next(side for side in self.sides if not are_of_one_prompt((first, side)))
-            self._tell(ALONE.format(side_name(other, self.sides)))
+        sides = self._state.sides
+        if not self._state.columns:
+            self._services.tell(NOTHING)
+        elif not are_of_one_prompt(sides):
+            other = next(side for side in sides if not are_of_one_prompt((sides[0], side)))
+            self._services.tell(ALONE.format(side_name(other, sides)))
         else:
-            self._app.exports.take_command(self._order(None))
+            self._services.exports.take_command(self._order(None), self._post)
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
-        """What can be taken: to files, and to the clipboard.
+        """The forms that can be written to a file, and those that can be copied.
 
-        Of several models or prompts there is a picture: every other file is of one model and one prompt.
+        Of several models or prompts there is a picture: every other form is of one model and one prompt.
         """
-        return (FILES, COPIES) if are_of_one_prompt(self.sides) else ([THINGS["screen"]], [])
+        one_prompt = are_of_one_prompt(self._state.sides)
+        return (FILES, COPIES) if one_prompt else ([THINGS["screen"]], [])
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
-        """Where a thing might go."""
-        assert self._model is not None
+        """Return the file that a form is written to, if the user names no other."""
+        assert self._state.model is not None
         part = "" if not thing.copies and thing.key != "screen" else thing.key
-        return proposed_path(self._model.name, self._prompt, thing.ending, part)
+        return proposed_path(self._state.model.name, self._state.prompt, thing.ending, part)
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
-        """Export a thing to a file, or to the clipboard if `path` is None; a message reports the outcome."""
-        order, exports = replace(self._order(path), remark=remark), self._app.exports
+        """Write a form to a file, or copy it if `path` is None; a message says what became of it."""
+        order, exports = replace(self._order(path), remark=remark), self._services.exports
         if thing.key == "command":
-            exports.take_command(order)
+            exports.take_command(order, self._post)
         elif thing.key == "screen":
-            exports.take(replace(order, text=self.picture(), is_picture=True))
+            exports.take(replace(order, text=self.picture(), is_picture=True), self._post)
         elif thing.key == "markdown" or not thing.copies:
             form = "md" if thing.copies else thing.key
             diff = order.shape.diff and form not in ALL_VALUES  # which have the numbers of both lenses
-            exports.take(replace(order, shape=replace(order.shape, format=form, diff=diff)))
+            shape = replace(order.shape, format=form, diff=diff)
+            exports.take(replace(order, shape=shape), self._post)
         elif text := self._clip(thing.key):
             if path is not None:
-                exports.take(replace(order, text=text))
+                exports.take(replace(order, text=text), self._post)
             else:
                 self._copy(thing, text)
 
     def give_up(self) -> None:
-        """Stop what is under way."""
+        """Stop an export that is under way."""
         self._orders += 1
-        self._app.exports.stop()
+        self._services.exports.stop()
 
     def picture(self) -> str:
-        """Explore as an SVG picture, without what is over it."""
+        """Return Explore as an SVG picture, without what is over it."""
         from io import StringIO
 
         from rich.console import Console
 
-        width, height = self.app.size
+        width, height = self._widgets.screen.app.size
         console = Console(
             width=width, height=height, file=StringIO(), force_terminal=True, color_system="truecolor",
             record=True, legacy_windows=False, safe_box=False,
         )  # fmt: skip  # as Textual's `export_screenshot` has it
-        console.print(painted(self))
+        console.print(painted(self._widgets.screen))
         return console.export_svg(title="lenstui")
 
+    def _post(self, message: Message) -> None:
+        self._services.post_to(self._widgets.screen)(message)
+
     def _order(self, path: Path | None) -> Order:
+        panes = self._widgets.panes
         self._orders += 1
-        shape = Shape(output=path, value=self.panes.value.key, diff=self.panes.difference)
-        return Order(
-            self._orders, self.serial, shape, self._app.start, self._depth_shown, places=self._places
-        )
+        shape = Shape(output=path, value=panes.value.key, diff=panes.difference)
+        serial, start = self._state.serial, self._services.start
+        return Order(self._orders, serial, shape, start, self._depth_shown, places=self._places)
 
     @property
     def _places(self) -> tuple[int, ...]:
-        """The sides that are taken: of a difference its two; empty for all."""
-        return self.panes.pair if self.panes.difference else ()
+        """The sides that are exported: the two of a difference; empty for all."""
+        return self._widgets.panes.pair if self._widgets.panes.difference else ()
 
     @property
     def _depth_shown(self) -> int:
-        return max(self.grids[0].depth, 1)
+        return max(self._widgets.grids[0].depth, 1)
 
     def _clip(self, part: str) -> str | None:
-        """A part of what is on screen as text; None if it is not read yet, which is said."""
-        lenses: dict[str, Cells] = {}
-        keys = keys_of([(side.kind, side.lens) for side in self.sides])
+        """Return a part of what is on screen as text; None if it is not read yet, which is said."""
+        state, panes, lenses = self._state, self._widgets.panes, dict[str, Cells]()
+        keys = keys_of([(side.kind, side.lens) for side in state.sides])
         for place in self._places or range(len(keys)):
-            grid = self.grids[place]
+            grid = panes.grids[place]
             if grid.display and grid.cells is not None:
                 lenses[keys[place]] = grid.cells
-        pins = tuple(pin.text for pin in self.panel.pins)
-        clip = Clip(self.rows, self._columns, lenses, self._texts, self.panes.value, pins)
-        cursor = self.panes.cursor
+        pins = tuple(pin.text for pin in self._widgets.panel.pins)
+        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins)
+        cursor = panes.cursor
         unread = clip.unread(cursor.column if part in {"column", "cell"} else None) if lenses else 0
         if unread is not None:
             self._fail(f"Column {unread} is not read yet: try again in a moment.")
@@ -184,56 +177,55 @@ class ExploreExport(ExploreGrowth, ExplorePins):
             return row_text(clip, cursor.row)
         if part == "column":
             return column_text(clip, cursor.column)
-        return table_text(clip, diff=self.panes.difference)
+        return table_text(clip, diff=panes.difference)
 
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
 
-    def on_export_progress(self, message: ExportProgress) -> None:
-        """How far it is."""
-        if message.number == self._orders and self._exports is not None:
-            self._exports.say(f"reading … {message.done} of {message.columns} columns · esc gives it up")
+    def show_progress(self, message: ExportProgress) -> None:
+        """Say in the dialog how far reading is."""
+        if message.number == self._orders and self._dialog is not None:
+            self._dialog.say(f"reading … {message.done} of {message.columns} columns · esc gives it up")
 
-    def on_file_taken(self, message: FileTaken) -> None:
-        """Say where it is."""
+    def say_written(self, message: FileTaken) -> None:
+        """Say which file was written."""
         self._close(message.number)
         text = printable(f"Written: {shown_path(message.path)}")
-        self.notify(f"{message.remark} {text}" if message.remark else text, timeout=12, markup=False)
+        self._services.notify(f"{message.remark} {text}" if message.remark else text, seconds=12)
 
-    def on_text_taken(self, message: TextTaken) -> None:
-        """Put it into the clipboard."""
+    def copy_text(self, message: TextTaken) -> None:
+        """Put a text that was made by a job into the clipboard."""
         if message.number == self._orders:
             self._copy(message.thing, message.text)
 
-    def on_not_taken(self, message: NotTaken) -> None:
-        """Say why; the dialog stays."""
+    def say_failed(self, message: NotTaken) -> None:
+        """Say why an export failed; the dialog stays."""
         if message.number == self._orders:
             self._fail(message.text)
 
     def _fail(self, text: str) -> None:
-        if self._exports is not None:
-            self._exports.say(text, wrong=True)
+        if self._dialog is not None:
+            self._dialog.say(text, wrong=True)
         else:
-            self.app.clear_notifications()
-            self.notify(printable(text), severity="warning", timeout=8, markup=False)
+            self._services.clear_notifications()
+            self._services.notify(printable(text), severity="warning", seconds=8)
 
     def _close(self, number: int) -> None:
-        if number == self._orders and self._exports is not None:
-            self._exports.finish()
+        if number == self._orders and self._dialog is not None:
+            self._dialog.finish()
 
     def _copy(self, thing: Thing, text: str) -> None:
-        """To the clipboard by OSC 52; what is too much for that, to a file."""
+        """Copy a text by OSC 52; write one that is too long for that to a file."""
         size = len(text.encode())
         if size > CLIPBOARD_LIMIT:
             remark = f"{size / 1000:.0f} kB are more than many terminals copy."
             self.take(thing, self.proposed(thing), remark)
             return
         self._close(self._orders)
-        self.app.copy_to_clipboard(text)
+        self._services.copy(text)
         lines = text.rstrip("\n").split("\n")
         shown = lines[0].replace("\t", "  ")
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} …"
         count = f" {len(lines)} lines" if len(lines) > 1 else ""
         hint = "" if self._copied or not os.environ.get("TMUX") else f"\n{IN_TMUX}"
         self._copied = True
-        self.app.clear_notifications()
-        self.notify(f"Copied{count}: {shown}{hint}", timeout=6, markup=False)
+        self._services.tell(f"Copied{count}: {shown}{hint}", seconds=6)

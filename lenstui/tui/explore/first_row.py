@@ -1,19 +1,21 @@
-"""What Explore does to find where a word comes up: the first row of a column that has it on top."""
+"""Find where a word comes up in Explore: the first row of a column that has it on top."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
-from textual.binding import Binding, BindingType
 
 from lenstui.export.first_row import Sought, first_row_text
-from lenstui.jobs.messages import WordFound, WordNotFound
+from lenstui.jobs.messages import WordFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
 from lenstui.tui.explore.ask_word import AskWord
-from lenstui.tui.explore.find import NOTHING_READ, ExploreFind
+from lenstui.tui.explore.find import NOTHING_READ
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.services import Services
 
 HINT = """\
 The cursor goes to the first row of its column, from emb on, where the word is the likeliest token in the \
@@ -21,57 +23,56 @@ lens that is shown: with or without a space before it; type it behind a space fo
 _NEAREST = 5  # columns that are named
 
 
-class ExploreFirstRow(ExploreFind):
-    """Explore with a search along the rows."""
+class FirstRow:
+    """Looks for a word along the rows of a column."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "F", "first_row", "First row", show=False, id="explore.first_row",
-            tooltip="Find the first row with a word on top",
-        ),
-    ]  # fmt: skip
+    def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._services = services
 
-    def action_first_row(self) -> None:
+    def ask(self) -> None:
         """Ask for a word, and go to the first row of the column where it is the likeliest."""
-        if self.columns:
-            self.app.push_screen(AskWord("find the first row with a word on top", "finds", HINT), self._ask)
+        if self._state.columns:
+            screen = AskWord("find the first row with a word on top", "finds", HINT)
+            self._services.ask(screen, self._look_up)
         else:
-            self._tell(NOTHING_READ)
+            self._services.tell(NOTHING_READ)
 
-    def _ask(self, word: str | None) -> None:
+    def _look_up(self, word: str | None) -> None:
         if word is not None:
-            self._app.request_word(word, self._prompt)
+            post = self._services.post_to(self._widgets.screen)
+            self._services.prompts.find_word(word, self._state.prompt, post)
 
-    def on_word_not_found(self, message: WordNotFound) -> None:
-        """Say why."""
-        self._tell(message.text)
-
-    def on_word_found(self, message: WordFound) -> None:
-        """Go there on the active side, and say what each side has."""
-        column, stream = self.panes.cursor.column, stream_places(self.rows)
+    def go(self, message: WordFound) -> None:
+        """Go to the first row with the word on the active side, and say what each side has."""
+        rows, panes = self._state.rows, self._widgets.panes
+        column, stream = panes.cursor.column, stream_places(rows)
         read = {
             place: grid.cells.top_ids[stream, :, 0]
-            for place, grid in enumerate(self.grids)
+            for place, grid in enumerate(panes.grids)
             if grid.display and grid.cells is not None and grid.cells.top_ids[-1, column, 0] != NOT_READ
         }
-        sides = sorted(read, key=lambda place: place != self.panes.shown)
+        sides = sorted(read, key=lambda place: place != panes.shown)
         if not sides:
-            self._tell("This column is not read yet.")
+            self._services.tell("This column is not read yet.")
             return
-        spoken, labels = self.panes.names.spoken, [self.rows[place] for place in stream]
+        spoken, labels = panes.names.spoken, [rows[place] for place in stream]
         sought, shown = Sought(message.word, message.tokens, message.whole), sides[0]
         said = first_row_text(sought, {spoken[place]: read[place] for place in sides}, labels, column) + "."
-        rows = first_rows(read[shown], sought.ids)
-        if rows[column] >= 0:
-            self._go_to_cell(stream[rows[column]], column)
+        found = first_rows(read[shown], sought.ids)
+        if found[column] >= 0:
+            panes.focus_grid()
+            panes.grids[0].go_to(Cursor(stream[found[column]], column))
         else:
-            elsewhere = np.flatnonzero(rows >= 0).tolist()
+            elsewhere = np.flatnonzero(found >= 0).tolist()
             said += f" The {spoken[shown]} has it in {self._named(shown, elsewhere, column)}."
-        self._tell(said, seconds=8)
+        self._services.tell(said, seconds=8)
 
     def _named(self, place: int, columns: Sequence[int], column: int) -> str:
-        """Some of the columns of a side, the nearest to one of them first."""
+        """Return some columns of a side in words, the nearest to one of them first."""
         ordered = sorted(columns, key=lambda other: abs(other - column))
-        named = ", ".join(f'{other} "{self.columns_of(place)[other]}"' for other in ordered[:_NEAREST])
+        texts = self._state.columns_of(place)
+        named = ", ".join(f'{other} "{texts[other]}"' for other in ordered[:_NEAREST])
         more = f" and {len(ordered) - _NEAREST} more" if len(ordered) > _NEAREST else ""
         return f"column{'s' * (len(ordered) > 1)} {named}{more}" if columns else "no column that is read"

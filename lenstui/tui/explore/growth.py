@@ -1,193 +1,188 @@
-"""What Explore does to let the prompt go on: append a token, generate many, step back.
+"""The prompt of Explore goes on: append a token, generate many, step back.
 
 The prompt is a text that was typed, the stem, and a tail of token ids, which are never tokenised again. Where
-the text is edited, the tail is folded into it.
+the text is edited, the tail becomes a part of it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
-
-from lenstui.jobs.messages import GenerationEnded, Grown, ReadFailed
+from lenstui.jobs.messages import Grown
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.explore.ask_generation import AskGeneration
-from lenstui.tui.explore.base import GridScreen
-from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
+from lenstui.tui.explore.prompt_line import PromptLine
+from lenstui.tui.explore.reader import Reader
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.services import Services
 
 if TYPE_CHECKING:
     from lenstui.jobs.read_request import Generation
 
 AWAITED = "The prompt is being read anew: press it again."
 GENERATING = " · generating, esc stops"
+NOT_LONGER = "Several prompts are on screen, and none grows: - takes the second one away first."
 
 
-class ExploreGrowth(GridScreen):
-    """Explore with a prompt that goes on."""
+class Growth:
+    """Puts tokens behind the prompt, and takes them off again."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "a", "append", "Append", show=False, id="explore.append",
-            tooltip="Append the cell's likeliest token to the prompt",
-        ),
-        Binding(
-            "G", "generate", "Generate", show=False, id="explore.generate",
-            tooltip="Let the model, or the row under the cursor, go on",
-        ),
-        Binding(
-            "backspace,U", "step_back", "Step back", show=False, id="explore.step_back",
-            tooltip="Take the last appended token off again",
-        ),
-        Binding(
-            "escape", "stop", "Stop", show=False, id="explore.stop",
-            tooltip="Stop generating, or a download; what came stays",
-        ),
-    ]  # fmt: skip
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stem = ""
-        self._tail: tuple[int, ...] = ()  # as it was asked for
-        self._shown_tail: tuple[int, ...] = ()  # as it is on screen
+    def __init__(
+        self,
+        state: ExploreState,
+        widgets: Widgets,
+        services: Services,
+        prompt_line: PromptLine,
+        reader: Reader,
+    ) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._services = services
+        self._prompt_line = prompt_line
+        self._reader = reader
         self._generating: int | None = None  # serial of that reading
         self._seed = 0
 
     @property
-    def stem(self) -> str:
-        """The part of the prompt that was typed."""
-        return self._stem if self._tail or self._shown_tail else self._prompt
-
-    @property
-    def tail(self) -> tuple[int, ...]:
-        """The token ids that were put behind it."""
-        return self._tail
-
-    def fold(self) -> None:
-        """From now on all of the prompt is text."""
-        self._tail = self._shown_tail = ()
-
-    @property
     def is_generating(self) -> bool:
         """Whether tokens are coming."""
-        return self._generating == self.serial
+        return self._generating == self._state.serial
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def action_append(self) -> None:
+    def append(self) -> None:
         """Append the likeliest token of the cell under the cursor, on the active side."""
-        token = self.panes.token
+        state, panes, token = self._state, self._widgets.panes, self._widgets.panes.token
+        if self._has_several_prompts():
+            return
         if token is None:
-            self._tell(self._why_no_token)
+            self._services.tell(why_no_token(state, panes))
+        elif reason := why_not_of_all(state, token):
+            self._services.tell(reason)
         elif self._can_grow():
-            self.grids[0].move_to(Cursor(self.panes.cursor.row, len(self.columns) - 1))
-            self._grow((*self._tail, token))
+            panes.grids[0].move_to(Cursor(panes.cursor.row, len(state.columns) - 1))
+            self.grow((*state.tail, token))
 
-    def action_step_back(self) -> None:
+    def step_back(self) -> None:
         """Take the last token of the tail off."""
-        if self._awaited:
-            self._tell(AWAITED)
-        elif self._tail:
-            self._grow(self._tail[:-1])
+        if self._has_several_prompts():
+            return
+        if self._state.is_awaited:
+            self._services.tell(AWAITED)
+        elif self._state.tail:
+            self.grow(self._state.tail[:-1])
         else:
-            self._tell("No token was appended: i edits the text.")
+            self._services.tell("No token was appended: i edits the text.")
 
-    def action_generate(self) -> None:
-        """Ask how much, then go on."""
-        if self.model is None or not self.columns:
-            self._tell("Nothing is read yet: there is nothing to go on from.")
-        elif is_sublayer(self.rows[self.panes.cursor.row]):
-            self._tell("A part of a block is no place to stop at: go to a row between two blocks.")
+    def generate(self) -> None:
+        """Ask how much, then let the model, or the row under the cursor, go on."""
+        state, row = self._state, self._widgets.panes.cursor.row
+        if self._has_several_prompts():
+            return
+        if state.model is None or not state.columns:
+            self._services.tell("Nothing is read yet: there is nothing to go on from.")
+        elif is_sublayer(state.rows[row]):
+            self._services.tell("A part of a block is no place to stop at: go to a row between two blocks.")
         elif self._can_grow():
-            row = self.panes.cursor.row
-            last = row == len(self.rows) - 1
-            room = None if self.model.context is None else self.model.context - len(self.columns)
+            last = row == len(state.rows) - 1
             screen = AskGeneration(
                 row=None if last else row,
-                label=self.rows[row],
+                label=state.rows[row],
                 kind=self._speaking_kind,
                 seed=self._seed,
-                room=room,
+                room=None if state.model.context is None else state.model.context - len(state.columns),
             )
-            self.app.push_screen(screen, self._generate)
+            self._services.ask(screen, self.go_on)
 
     @property
     def _speaking_kind(self) -> str:
         """The kind of lens by which a row of the open model speaks: the active side's, if it is of that."""
-        side = self.sides[self.panes.shown]
-        return (side if side.is_own else self.sides[0]).kind
+        sides = self._state.sides
+        side = sides[self._widgets.panes.shown]
+        return (side if side.is_own else sides[0]).kind
 
-    def _generate(self, how: Generation | None) -> None:
+    def go_on(self, how: Generation | None) -> None:
+        """Have tokens generated; None generates nothing."""
         if how is None:
             return
         self._seed = how.seed + 1
-        self._grow(self._tail, how)
+        self.grow(self._state.tail, how)
 
-    def action_stop(self) -> None:
+    def stop(self) -> None:
         """Stop generating, or a download. Esc is pressed to be safe, too: else nothing is said."""
         if self.is_generating:
-            self._app.stop_reading()
-            self._end("stopped")
-        elif self._downloading:
-            self._app.stop_loading()
+            self._services.prompts.stop()
+            self.end("stopped")
+        elif self._state.is_downloading:
+            self._services.models.stop_loading()
+
+    # ── whether it can ───────────────────────────────────────────────────────────────────────────────────
+
+    def _has_several_prompts(self) -> bool:
+        """Whether several prompts are on screen, of which none grows; that is said."""
+        if self._state.has_prompts:
+            self._services.tell(NOT_LONGER)
+        return self._state.has_prompts
 
     def _can_grow(self) -> bool:
         """Whether there is room for a token and nothing else puts any there; if not, it is said."""
-        context = None if self.model is None else self.model.context
-        if self._awaited:
-            self._tell(AWAITED)
+        state = self._state
+        context = None if state.model is None else state.model.context
+        if state.is_awaited:
+            self._services.tell(AWAITED)
         elif self.is_generating:
-            self._tell("Tokens are being generated: esc stops that.")
-        elif context is not None and len(self.columns) >= context:
-            self._tell(f"The context of {context} columns is full.")
+            self._services.tell("Tokens are being generated: esc stops that.")
+        elif context is not None and len(state.columns) >= context:
+            self._services.tell(f"The context of {context} columns is full.")
         else:
             return True
         return False
 
-    def _grow(self, tail: tuple[int, ...], how: Generation | None = None) -> None:
-        read = [grid.read_columns for grid in self.grids if grid.display]
-        self._stem, self._tail = self.stem, tail
-        self._serial += 1
-        self._generating = None if how is None else self._serial
-        # What comes next changes for the last of them.
-        self._app.request_growth(self._serial, self._stem, min(read, default=0) - 1, how)
+    def grow(self, tail: tuple[int, ...], how: Generation | None = None) -> None:
+        """Have other tokens behind the stem, and more of them generated, if `how` says so."""
+        state = self._state
+        read = [grid.read_columns for grid in self._widgets.grids if grid.display]
+        known = min(read, default=0) - 1  # what comes next changes for the last of them
+        state.stem, state.tail = state.typed, tail
+        state.serial += 1
+        self._generating = None if how is None else state.serial
+        request, post = self._reader.request(1), self._services.post_to(self._widgets.screen)
+        if how is None:
+            self._services.prompts.grow(request, known, post)
+        else:
+            self._services.prompts.generate(request, known, how, post)
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 
-    def on_grown(self, message: Grown) -> None:
+    def lay_out(self, message: Grown) -> None:
         """Have these columns; a cursor on the last one stays on the last one."""
-        if message.serial != self._serial:
-            return
-        panes, box = self.panes, self.query_one(PromptBox)
-        at_end = panes.cursor.column == len(self._columns) - 1
-        untouched = box.prompt == self._prompt  # else somebody is typing
-        self._columns, self._prompt = message.columns, message.text
-        self._stem, self._tail, self._shown_tail = message.stem, message.tail, message.tail
-        last = len(self._columns) - 1
-        panes.resize_to(self._columns)
+        state, panes, box = self._state, self._widgets.panes, self._widgets.prompt
+        at_end = panes.cursor.column == len(state.columns) - 1
+        untouched = box.prompt == state.prompt  # else somebody is typing
+        state.columns, state.prompt = message.columns, message.text
+        state.stem, state.tail, state.shown_tail = message.stem, message.tail, message.tail
+        last = len(state.columns) - 1
+        panes.resize_to(state.columns)
         if at_end:
-            self.grids[0].move_to(Cursor(panes.cursor.row, last))
-        self._counted = f"{last + 1} token{'s' * (last > 0)}"
+            panes.grids[0].move_to(Cursor(panes.cursor.row, last))
+        counted = f"{last + 1} token{'s' * (last > 0)}"
         if message.tail:
-            self._counted += f" · {len(message.tail)} appended"
-        if self.is_generating:
-            self._counted += GENERATING
+            counted += f" · {len(message.tail)} appended"
+        self._prompt_line.counted = counted + GENERATING * self.is_generating
         if untouched:
             box.show(message.text)
-            self._prompt = box.prompt  # which has line ends of its own
+            state.prompt = box.prompt  # which has line ends of its own
 
-    def on_generation_ended(self, message: GenerationEnded) -> None:
-        """Say why, where it was not asked for."""
-        if message.serial == self._serial and self.is_generating:
-            self._end(message.reason)
-
-    def _end(self, reason: str | None) -> None:
+    def end(self, reason: str | None) -> None:
+        """Note that no more tokens come, and say why, if there is a reason."""
         self._generating = None
-        self._counted = self._counted.partition(GENERATING)[0] + (f" · {reason}" if reason else "")
-        self.query_one(PromptBox).border_subtitle = self._counted
+        counted = self._prompt_line.counted.partition(GENERATING)[0]
+        self._prompt_line.counted = counted + (f" · {reason}" if reason else "")
+        self._prompt_line.say_counted()
 
-    def on_read_failed(self, message: ReadFailed) -> None:
-        """The tail is as it was."""
-        if message.serial == self._serial:
-            self._tail = self._shown_tail
+    def fail(self) -> None:
+        """Have the tail as it is on screen: the longer one was not read."""
+        self._state.tail = self._state.shown_tail

@@ -1,4 +1,7 @@
-"""The keys of Explore, in the order of the footer and of the list of keys."""
+"""The keys of Explore, in the order of the footer and of the list of keys.
+
+A key does a method of one of Explore's parts: `do('pins', 'toggle')` is `Pins.toggle` in `pins.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,33 @@ from textual.binding import Binding, BindingType
 
 KEYS: list[BindingType] = [
     Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
-    Binding("i", "edit_prompt", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
-    Binding("v", "next_value(1)", "Value", tooltip="Colour by the next value", id="explore.value"),
+    Binding("i", "do('prompt_line', 'edit')", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
     Binding(
-        "V", "next_value(-1)", "Value back", show=False, tooltip="Colour by the value before",
-        id="explore.value_back",
+        "v", "do('appearance', 'next_value', 1)", "Value", tooltip="Colour by the next value",
+        id="explore.value",
     ),
-    Binding("p", "pin", "Pin", tooltip="Pin the cell's token, or unpin it", id="explore.pin"),
     Binding(
-        "right_square_bracket", "deepen(1)", "Taller", key_display="]", show=False,
+        "V", "do('appearance', 'next_value', -1)", "Value back", show=False,
+        tooltip="Colour by the value before", id="explore.value_back",
+    ),
+    Binding(
+        "p", "do('pins', 'toggle')", "Pin", tooltip="Pin the cell's token, or unpin it",
+        id="explore.pin",
+    ),
+    Binding(
+        "right_square_bracket", "do('appearance', 'deepen', 1)", "Taller", key_display="]", show=False,
         tooltip="Taller rows: more of the top tokens", id="explore.taller",
     ),
     Binding(
-        "left_square_bracket", "deepen(-1)", "Flatter", key_display="[", show=False,
+        "left_square_bracket", "do('appearance', 'deepen', -1)", "Flatter", key_display="[", show=False,
         tooltip="Flatter rows: fewer of the top tokens", id="explore.flatter",
     ),
-    Binding("r", "flip", "Flip", show=False, tooltip="Last row on top, or at the bottom", id="explore.flip"),
     Binding(
-        "tab", "other_pane", "Next side", show=False, tooltip="Go to the next side",
+        "r", "do('appearance', 'flip')", "Flip", show=False, tooltip="Last row on top, or at the bottom",
+        id="explore.flip",
+    ),
+    Binding(
+        "tab", "do('comparison', 'go_to_next')", "Next side", show=False, tooltip="Go to the next side",
         id="explore.other",
     ),
     Binding("t", "app.train", "Train", tooltip="Train a tuned lens for the open model", id="app.train"),
@@ -42,4 +54,108 @@ KEYS: list[BindingType] = [
         tooltip="Command palette: every action by name", id="app.commands",
     ),
     Binding("q", "app.quit", "Quit", id="app.quit"),
+    Binding(
+        "enter", "do('cell', 'open')", "Top tokens", show=False, key_display="enter", id="explore.open_cell",
+        tooltip="The cell's likeliest tokens, on every side, in full",
+    ),
+    Binding(
+        "M", "do('comparison', 'choose_model')", "Compare", show=False, id="explore.beside",
+        tooltip="Another model on the active side",
+    ),
+    Binding(
+        "B", "do('comparison', 'ask_for_prompt')", "Second prompt", show=False, id="explore.second_prompt",
+        tooltip="Another prompt on the active side",
+    ),
+    Binding(
+        "L", "do('comparison', 'next_lens')", "Next lens", show=False, id="explore.other_kind",
+        tooltip="Another lens on the active side",
+    ),
+    Binding(
+        "plus", "do('comparison', 'add_side')", "Add a side", key_display="+", show=False,
+        id="explore.add_side", tooltip="One more side, up to three",
+    ),
+    Binding(
+        "minus", "do('comparison', 'take_away')", "Take away", key_display="-", show=False,
+        id="explore.remove_side", tooltip="Take the active side away",
+    ),
+    Binding(
+        "d", "do('comparison', 'toggle_difference')", "Difference", show=False, id="explore.difference",
+        tooltip="The active side minus the first, or the second minus it; and back",
+    ),
+    Binding(
+        "x", "do('export', 'ask')", "Export", show=False, id="explore.export",
+        tooltip="Take it away: to a file, or to the clipboard",
+    ),
+    Binding(
+        "y", "do('export', 'copy_cell')", "Copy tokens", show=False, id="explore.copy_cell",
+        tooltip="Copy the cell's likeliest tokens",
+    ),
+    Binding(
+        "Y", "do('export', 'copy_command')", "Copy command", show=False, id="explore.copy_command",
+        tooltip="Copy the command that reads the same",
+    ),
+    Binding(
+        "a", "do('growth', 'append')", "Append", show=False, id="explore.append",
+        tooltip="Append the cell's likeliest token to the prompt",
+    ),
+    Binding(
+        "G", "do('growth', 'generate')", "Generate", show=False, id="explore.generate",
+        tooltip="Let the model, or the row under the cursor, go on",
+    ),
+    Binding(
+        "backspace,U", "do('growth', 'step_back')", "Step back", show=False, id="explore.step_back",
+        tooltip="Take the last appended token off again",
+    ),
+    Binding(
+        "escape", "do('growth', 'stop')", "Stop", show=False, id="explore.stop",
+        tooltip="Stop generating, or a download; what came stays",
+    ),
+    Binding(
+        "F", "do('first_row', 'ask')", "First row", show=False, id="explore.first_row",
+        tooltip="Find the first row with a word on top",
+    ),
+    Binding(
+        "slash", "do('find', 'ask')", "Find", key_display="/", show=False, id="explore.find",
+        tooltip="Find a token among the columns",
+    ),
+    Binding(
+        "n", "do('find', 'go_on', 1)", "Find next", show=False, tooltip="The next one found",
+        id="explore.next",
+    ),
+    Binding(
+        "N", "do('find', 'go_on', -1)", "Find previous", show=False, tooltip="The one found before",
+        id="explore.previous",
+    ),
+    Binding(
+        "g", "do('find', 'ask_place')", "Go to", show=False, tooltip="Go to a column or row by number",
+        id="explore.go_to",
+    ),
+    Binding(
+        "c", "do('appearance', 'toggle_crystallization')", "Crystallization", show=False,
+        id="explore.crystallization", tooltip="Mark the row where each column settles",
+    ),
+    Binding(
+        "e", "do('services', 'open_prompt_sets')", "Prompt set", show=False, id="explore.prompts",
+        tooltip="Read a file of prompts, each at its end",
+    ),
+    Binding(
+        "P", "do('pins', 'ask_for_word')", "Pin a word", show=False, tooltip="Pin a word that you type",
+        id="explore.pin_word",
+    ),
+    Binding(
+        "u", "do('pins', 'list_all')", "Pins", show=False, id="explore.pins",
+        tooltip="The pins in full: unpin, or choose the first",
+    ),
+    Binding(
+        "R", "do('pins', 'plot_next')", "Plot", show=False, id="explore.plot",
+        tooltip="Plot the pins' probability, rank or log-probability by row",
+    ),
+    Binding(
+        "s", "do('sublayers', 'toggle')", "Sublayers", show=False, id="explore.sublayers",
+        tooltip="Rows of what attention and MLP of each block add, and back",
+    ),
+    Binding(
+        "b", "do('options', 'ask')", "Reading", show=False, id="explore.reading",
+        tooltip="How it is read: rows, final norm, BOS, chat",
+    ),
 ]  # fmt: skip

@@ -34,13 +34,13 @@ class TokenList(StepScroll, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[tuple[str, str, str]] = []
-        self._twins: tuple[TokenList, ...] = ()
+        self.twins: tuple[TokenList, ...] = ()
 
     def pair(self, *others: TokenList) -> None:
         """Share one scroll."""
         group = (self, *others)
         for one in group:
-            one._twins = tuple(other for other in group if other is not one)
+            one.twins = tuple(other for other in group if other is not one)
 
     def show(self, ranking: Ranking, texts: Mapping[int, str]) -> None:
         """Show a ranking from its top."""
@@ -66,7 +66,7 @@ class TokenList(StepScroll, can_focus=False):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Take the others along."""
         super().watch_scroll_y(old_value, new_value)
-        for twin in self._twins:
+        for twin in self.twins:
             if twin.scroll_offset.y != self.scroll_offset.y:
                 twin.scroll_now(0, self.scroll_offset.y)
 

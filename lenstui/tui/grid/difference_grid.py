@@ -24,7 +24,7 @@ class DifferenceGrid(Grid):
         """Show the difference of what two grids have by now. What changes and is on screen is drawn anew."""
         seen = self.visible_columns()
         with self._repainting(slice(seen.start, seen.stop)):
-            scale = self._cells.compare(left._cells, right._cells, difference, vocabulary)
+            scale = self._cells.compare(left.drawn_cells, right.drawn_cells, difference, vocabulary)
         self.scale = scale
 
     def counted(self, *, last: bool) -> tuple[int, int]:

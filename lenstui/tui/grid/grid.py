@@ -92,7 +92,7 @@ class Grid(GridMoves):
         """Show nothing. Grids that share the cursor keep theirs."""
         self._rows, self._columns = (), ()
         self._cells = self._blank(0, 0)
-        with self._led():
+        with self.led():
             self.cursor = Cursor(0, 0)
 
     def _blank(self, rows: int, columns: int) -> GridCells:
@@ -146,6 +146,11 @@ class Grid(GridMoves):
     def cells(self) -> Cells | None:
         """All cells of the prompt, NaN and -1 where not yet read; None while none is."""
         return self._cells.cells
+
+    @property
+    def drawn_cells(self) -> GridCells:
+        """The cells as they are drawn: their texts, colours and marks, and the numbers behind them."""
+        return self._cells
 
     @property
     def values(self) -> FloatArray:

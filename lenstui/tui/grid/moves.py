@@ -62,8 +62,8 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             """Of several in a row only the last counts."""
             return isinstance(message, GridMoves.Scrolled)
 
-    _twins: tuple[GridMoves, ...] = ()  # which share the scroll
-    _joined: tuple[GridMoves, ...] = ()  # which share the cursor
+    twins: tuple[GridMoves, ...] = ()  # which share the scroll
+    joined: tuple[GridMoves, ...] = ()  # which share the cursor
     _is_led = False
 
     # ── with other grids ─────────────────────────────────────────────────────────────────────────────────
@@ -75,31 +75,31 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         """
         group = (self, *others)
         for grid in group:
-            grid._twins = tuple(one for one in group if one is not grid)
+            grid.twins = tuple(one for one in group if one is not grid)
         for other in others:
             self.join(other)
             other.follow_scroll(*self.scroll_offset)
 
     def join(self, other: GridMoves) -> None:
         """Share one cursor with another grid, and with all that do so with either of them."""
-        group = dict.fromkeys((self, *self._joined, other, *other._joined))
+        group = dict.fromkeys((self, *self.joined, other, *other.joined))
         for grid in group:
-            grid._joined = tuple(one for one in group if one is not grid)
+            grid.joined = tuple(one for one in group if one is not grid)
         self.move_to(self.cursor)
 
     def move_to(self, cursor: Cursor) -> None:
         """Put the cursor on a cell and show it, without a message."""
-        for grid in (self, *self._joined):
-            with grid._led():
+        for grid in (self, *self.joined):
+            with grid.led():
                 grid.cursor = cursor
 
     def follow_scroll(self, x: int, y: int) -> None:
         """Scroll there, without a message."""
-        with self._led():
+        with self.led():
             self.scroll_now(x, y)
 
     @contextmanager
-    def _led(self) -> Iterator[None]:
+    def led(self) -> Iterator[None]:
         """Post no messages about changes of cursor and scroll in the meantime: another grid caused them."""
         self._is_led = True
         try:
@@ -166,7 +166,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         if self._is_led:
             return
         self.post_message(GridMoves.Scrolled(self, self.scroll_offset))
-        for twin in self._twins:
+        for twin in self.twins:
             twin.follow_scroll(*self.scroll_offset)
 
     def on_resize(self) -> None:

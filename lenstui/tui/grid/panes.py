@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -16,9 +15,7 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
-from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
-from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
@@ -29,18 +26,13 @@ from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
+from lenstui.tui.grid.pane_titles import PaneTitles
 from lenstui.tui.grid.settling import summary
-from lenstui.tui.shared.side_names import SideNames
+from lenstui.tui.shared.side_names import SideNames, first_names
 
 DIFFERENCE = "difference"
 _NO_PLACE = -1  # of the difference among the sides
-_IN_TRAINING = " in training"
 _TEXT_WIDTH = 12  # of a pin, in the name of a value
-
-
-def first_names() -> SideNames:
-    """Return what the sides are called while no model is open: the first two kinds of lens."""
-    return SideNames.of([SideFacts("", None, "", 0, kind) for kind in first_kinds()])
 
 
 class Panes(Vertical):
@@ -360,10 +352,8 @@ class Panes(Vertical):
         has_marks = self.crystallization and is_whole_stream(self._compared.rows)
         marks = f" · {BAR} the {self.names.spoken[self.pair[1]]} settles" if has_marks else ""
         first, second = (self.names.outputs[place] for place in self.pair)
-        room, last = self.size.width - 6 - len(marks), first != second
-        told = self._compared.counted_text(room, last=last)
-        told += marks if told else ""
-        self.pane(DIFFERENCE).border_subtitle = told
+        counted = self._compared.counted_text(self._room(1) - len(marks), last=first != second)
+        self.pane(DIFFERENCE).border_subtitle = counted + marks if counted else ""
 
     def watch_crystallization(self) -> None:
         """The grids mark where their columns settle, and the frames of the lenses sum it up."""
@@ -379,12 +369,11 @@ class Panes(Vertical):
         self._say_where_settled()
 
     def _say_where_settled(self) -> None:
-        room = self.size.width // (1 if self.tabs else self.count) - 6
         for place, grid in enumerate(self.grids):
-            told = ""
+            text = ""
             if self.crystallization and grid.display:
-                told = summary(grid.settled, grid.rows, room, gap=grid.gap)
-            self.pane(place).border_subtitle = told
+                text = summary(grid.settled, grid.rows, self._room(), gap=grid.gap)
+            self.pane(place).border_subtitle = text
 
     def next_value(self, step: int) -> None:
         """Colour by another value."""
@@ -410,30 +399,25 @@ class Panes(Vertical):
             grid.bottom_up = not grid.bottom_up
 
     def _title(self) -> None:
-        """Where the panes are tabs, each names all."""
+        """Write the titles of all panes; where the panes are tabs, each names all sides."""
+        titles = PaneTitles(self.names, self.training, self.value.label)
         for pane in self.query(Pane):
             if pane.place >= self.count:
                 continue
-            wide = self.tabs or pane.place == _NO_PLACE
-            room = self.size.width // (1 if wide else self.count) - 6  # without corners and spaces
-            fits = lambda titles: self._title_of(pane.place, titles).cell_len <= room  # noqa: B023, E731
-            pane.border_title = self._title_of(pane.place, self.names.fitting(fits))
+            of_difference = pane.place == _NO_PLACE
+            room = self._room(1 if of_difference else None)
+            if of_difference:
+                pane.border_title = titles.of_difference(self.pair, room)
+            elif self.tabs:
+                pane.border_title = titles.of_tabs(pane.place, room)
+            else:
+                pane.border_title = titles.of_side(pane.place, room)
 
-    def _named(self, titles: Sequence[str], side: int) -> str:
-        """One of the titles, with a remark where its lens is in training."""
-        return titles[side] + _IN_TRAINING * (side in self.training)
+    def _room(self, panes: int | None = None) -> int:
+        """Return the cells that the frame of a pane has for words.
 
-    def _title_of(self, place: int, titles: Sequence[str]) -> Text:
-        """The title of a pane, by some titles of the sides."""
-        shown: Sequence[int] = range(self.count) if self.tabs else (place,)
-        if place == _NO_PLACE:
-            shown = [side for side in self.pair if side < self.count]
-            names = " − ".join(self._named(titles, side) for side in reversed(shown))
-            title = Text.assemble((names, "bold"))
-        else:
-            parts = [
-                Text(self._named(titles, side), style="bold" if side == place else "dim") for side in shown
-            ]
-            title = Text(" │ ").join(parts)
-        title.highlight_words([_IN_TRAINING], "not bold not dim italic")
-        return title.append(f" · {self.value.label}")
+        Args:
+            panes: how many stand beside each other; None for as many as there are.
+        """
+        count = panes or (1 if self.tabs else self.count)
+        return self.size.width // count - 6  # without corners and spaces

@@ -1,26 +1,51 @@
-"""Saving the lens in use: where to is asked, and whether a file that is there is replaced."""
+"""Saving the lens in use: ask for a place, and whether a file that is there is replaced."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+from textual.message_pump import MessagePump
 
 from lenstui.support.errors import LensError
 from lenstui.support.paths import lenses, made
+from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import SaveLens, SaveLensFolder, whole_folder
 from lenstui.tui.shared.question import Question
-from lenstui.tui.shared.screen import AppScreen
 
 
-class LensSaving(AppScreen[None]):
-    """A screen from which the lens in use can be saved."""
+class LensSaving:
+    """Saves the lens in use for a screen, which hears what becomes of it."""
 
-    def _ask_for_file(self, name: str) -> None:
-        """Ask where a lens of this name is to go, as a file of ours, and write it."""
-        self.app.push_screen(SaveLens(made_or_home(lenses()), name), self._save_file)
+    def __init__(
+        self, services: Services, asker: MessagePump, begun: Callable[[Path], object] = lambda path: None
+    ) -> None:
+        """Save nothing yet.
 
-    def _ask_for_folder(self, name: str) -> None:
-        """Ask where a lens of this name is to go, as a folder of the tuned-lens library, and write it."""
-        self.app.push_screen(SaveLensFolder(made_or_home(lenses()), name), self._save_folder)
+        Args:
+            services: of the program.
+            asker: the screen that hears `LensSaved` or `LensNotSaved`.
+            begun: called with the place once it is written to.
+        """
+        self._services = services
+        self._asker = asker
+        self._begun = begun
+
+    def ask_for_file(self, name: str) -> None:
+        """Ask for a file of ours, and write the lens there.
+
+        Args:
+            name: of the lens, which is proposed.
+        """
+        self._services.ask(SaveLens(made_or_home(lenses()), name), self._save_file)
+
+    def ask_for_folder(self, name: str) -> None:
+        """Ask for a folder of the tuned-lens library, and write the lens there.
+
+        Args:
+            name: of the lens, which is proposed.
+        """
+        self._services.ask(SaveLensFolder(made_or_home(lenses()), name), self._save_folder)
 
     def _save_file(self, path: Path | None) -> None:
         if path is not None:
@@ -32,20 +57,17 @@ class LensSaving(AppScreen[None]):
             self._save(folder, folder / "params.pt", as_folder=True)
 
     def _save(self, path: Path, written: Path, *, as_folder: bool) -> None:
-        """Write there, but ask before `written` is replaced."""
+        """Write to a place, but ask before `written` is replaced."""
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._say_saving(path)
-                self._app.request_save(path, as_folder)
+                self._begun(path)
+                self._services.lenses.save(path, self._services.post_to(self._asker), as_folder=as_folder)
 
         if written.exists():
-            self.app.push_screen(Question("replace it?", f"{path} exists. Replace it?"), answered)
+            self._services.ask(Question("replace it?", f"{path} exists. Replace it?"), answered)
         else:
             answered(True)
-
-    def _say_saving(self, path: Path) -> None:
-        """Show that saving has begun; a screen with a place for that overrides it."""
 
 
 def made_or_home(folder: Path) -> Path:

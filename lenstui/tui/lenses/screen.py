@@ -21,7 +21,6 @@ from lenstui.jobs.messages import (
     ListedLens,
     LoadFailed,
     LoadStage,
-    ModelLoaded,
     OpenModel,
     TranslatorMeasured,
 )
@@ -30,8 +29,11 @@ from lenstui.support.paths import data
 from lenstui.tui.lenses.saving import LensSaving, made_or_home
 from lenstui.tui.lenses.sheet import LensSheet, Sheet
 from lenstui.tui.lenses.table import LensLine, LensTable
+from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import OpenLens
+from lenstui.tui.shared.fit_words import TAKEN
 from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar
 
@@ -42,7 +44,7 @@ NONE_FITS = (
 )
 
 
-class Lenses(LeanScreen[None], LensSaving):
+class Lenses(LeanScreen[None], AppScreen[None]):
     """The lenses of the data folder, the bundled one and the one in use, with the card of one of them."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -72,9 +74,10 @@ class Lenses(LeanScreen[None], LensSaving):
         Binding("escape,q", "dismiss", "Back", key_display="esc q", id="lenses.back"),
     ]  # fmt: skip
 
-    def __init__(self, model: OpenModel | None) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__()
-        self._model = model
+        self._services = services
+        self._saving = LensSaving(services, self, self._say_saving)
         self._sizes: dict[Path, dict[int, TranslatorSize]] = {}
         self._trouble: dict[Path, str] = {}
         self._rest: Timer | None = None
@@ -96,18 +99,28 @@ class Lenses(LeanScreen[None], LensSaving):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """List the lens files."""
-        self.query_one(StatusBar).model = self._model
+        """List the lens files, and hear of what changes."""
+        signals = self._services.signals
+        signals.loading.subscribe(self, self.show_loading)
+        signals.model_opened.subscribe(self, self.show_model)
+        signals.lens_opened.subscribe(self, self.return_to_explore)
+        signals.sides_changed.subscribe(self, self.return_to_explore)
+        status = self.query_one(StatusBar)
+        status.model, status.stage = self._model, self._services.loading
         self._list()
+
+    @property
+    def _model(self) -> OpenModel | None:
+        return self._services.model
 
     def on_unmount(self) -> None:
         """Stop measuring translators when the screen is closed."""
-        self._app.request_translators(None)
+        self._services.lenses.stop_measuring()
 
     def _list(self) -> None:
-        self._app.request_translators(None)
+        self._services.lenses.stop_measuring()
         self._hint("reading …")
-        self._app.request_lens_list()
+        self._services.lenses.list(self._services.post_to(self))
 
     def _hint(self, text: str) -> None:
         self.query_one("#hint", Static).update(shown(text))
@@ -136,7 +149,7 @@ class Lenses(LeanScreen[None], LensSaving):
         """The card follows at once; the translators are read when the highlight rests."""
         if self._rest is not None:
             self._rest.stop()
-        self._app.request_translators(None)
+        self._services.lenses.stop_measuring()
         self._rest = self.set_timer(REST, self._measure)
         self._show_card()
 
@@ -144,7 +157,7 @@ class Lenses(LeanScreen[None], LensSaving):
         lens = self._chosen
         if lens is None or len(self._sizes.get(lens.card.path, ())) == lens.card.blocks:
             return
-        self._app.request_translators(lens.card.path)
+        self._services.lenses.measure(lens.card.path, self._services.post_to(self))
 
     def on_translator_measured(self, message: TranslatorMeasured) -> None:
         """Another row of a card."""
@@ -192,18 +205,15 @@ class Lenses(LeanScreen[None], LensSaving):
             self._tell("No model is open yet: a lens needs one.")
         else:
             self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
-            self._app.sides.compare(self._app.explore.panes.active, self._chosen.card.path)
-
-    def on_sides_changed(self) -> None:
-        """Return to Explore, which shows the lens beside the one in use."""
-        self.on_lens_opened()
+            post = self._services.post_to(self)
+            self._services.sides.compare(self._services.active_side, self._chosen.card.path, post)
 
     def action_browse(self) -> None:
         """Open a file from any folder."""
         if self._model is None:
             self._tell("No model is open yet: a lens needs one.")
             return
-        self.app.push_screen(OpenLens(made_or_home(data())), self._open)
+        self._services.ask(OpenLens(made_or_home(data())), self._open)
 
     def _open(self, path: Path | None) -> None:
         if path is None:
@@ -211,30 +221,36 @@ class Lenses(LeanScreen[None], LensSaving):
         if self._model is None:
             self._tell("No model is open yet: a lens needs one.")
             return
+        if self._services.training.is_busy:
+            self._refuse(TAKEN)
+            return
         self.query_one(StatusBar).stage = f"opening {path.name}"
-        self._app.request_lens(path)
+        self._services.lenses.open(path, self._services.post_to(self))
 
-    def on_lens_opened(self) -> None:
-        """It is in use: back to where it is seen."""
+    def return_to_explore(self, model: OpenModel) -> None:
+        """Return to Explore, which shows another lens."""
         if self.is_current:
             self.dismiss()
 
     def on_lens_refused(self, message: LensRefused) -> None:
-        """Say why; another can be chosen."""
+        """Say why the lens was not opened; another can be chosen."""
+        self._refuse(message.text)
+
+    def _refuse(self, text: str) -> None:
         self.query_one(StatusBar).stage = None
-        self.notify(message.text, title="Not opened", severity="error", timeout=15, markup=False)
+        self.notify(text, title="Not opened", severity="error", timeout=15, markup=False)
 
     # ── saving ───────────────────────────────────────────────────────────────────────────────────────────
 
     def action_save(self) -> None:
         """Save the lens in use as a file of ours."""
         if (name := self._name_to_save()) is not None:
-            self._ask_for_file(name)
+            self._saving.ask_for_file(name)
 
     def action_save_folder(self) -> None:
         """Save the lens in use as a folder of the tuned-lens library."""
         if (name := self._name_to_save()) is not None:
-            self._ask_for_folder(name)
+            self._saving.ask_for_folder(name)
 
     def _name_to_save(self) -> str | None:
         """What to call the lens in use; None, and why, where there is none."""
@@ -263,17 +279,12 @@ class Lenses(LeanScreen[None], LensSaving):
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_load_stage(self, message: LoadStage) -> None:
-        """Say how far loading is."""
-        self.query_one(StatusBar).stage = message.text
+    def show_loading(self, message: LoadStage | LoadFailed) -> None:
+        """Say how far loading is; where it failed what was open stays open, and Explore says why."""
+        self.query_one(StatusBar).stage = message.text if isinstance(message, LoadStage) else None
 
-    def on_load_failed(self, message: LoadFailed) -> None:
-        """What was open stays open; Explore says why."""
-        self.query_one(StatusBar).stage = None
-
-    def on_model_loaded(self, message: ModelLoaded) -> None:
-        """Which lenses fit has to be looked up again."""
-        self._model = message.model
+    def show_model(self, model: OpenModel) -> None:
+        """List the lenses anew: other ones fit another model."""
         status = self.query_one(StatusBar)
-        status.model, status.stage = message.model, None
+        status.model, status.stage = model, None
         self._list()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, OptionList, Static
 
-from lenstui.jobs import models as model_list
+from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.messages import OpenModel
+from lenstui.jobs.model import ModelService
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.jobs.models import BUNDLED, FOLDER, PARTLY
 from lenstui.model.hub import BUNDLED_MODEL
-from lenstui.model.name import looks_like_a_path, split_revision
+from lenstui.model.name import looks_like_a_path
 from lenstui.support.device_names import DTYPES
 from lenstui.tui.lenses.table import size_text
 from lenstui.tui.models.search import HUB, suiting
@@ -26,58 +26,10 @@ from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import short_name
 from lenstui.tui.shared.still_input import StillInput
 
-if TYPE_CHECKING:
-    from lenstui.support.request import Start
-
 TYPED = "Not listed here: it is opened as it is typed, and downloaded if the hub has it."
 OTHER = "No such revision is on this machine: it is opened as it is typed, and downloaded if the hub has it."
 REST = "Only partly on this machine: Enter goes on with its download."
 AGAIN = "Enter again opens it anyway."
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What to open.
-
-    Attributes:
-        name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
-        revision: a branch, tag or commit; None where none was named.
-        dtype: of its weights, by name.
-    """
-
-    name: str
-    revision: str | None = None
-    dtype: str = "auto"
-
-    @classmethod
-    def read(cls, text: str, dtype: str = "auto") -> Chosen:
-        """From `OWNER/NAME@REVISION`; in a path an @ is a letter like any other."""
-        return cls(*split_revision(text), dtype)
-
-    def is_of(self, model: OpenModel) -> bool:
-        """Whether these are the weights that are open, in whatever dtype."""
-        return (self.name or BUNDLED_MODEL, self.revision) == (model.name, model.revision)
-
-    def start(self, before: Start, opened: OpenModel | None) -> Start:
-        """What to load; all else is as it was asked for.
-
-        The weights that are open keep the lens in use, and the trust in their code: that was in these alone.
-
-        Args:
-            before: what was asked for before.
-            opened: the open model.
-        """
-        same = opened is not None and self.is_of(opened)
-        return replace(
-            before,
-            model=self.name or None,
-            demo=not self.name,
-            revision=self.revision,
-            dtype=self.dtype,
-            lens=opened.lens_file if opened is not None and same else None,
-            again=None,
-            trust_remote_code=before.trust_remote_code and same and before.model == self.name,
-        )
 
 
 def is_path(text: str) -> bool:
@@ -110,16 +62,18 @@ class ModelPicker(BoxScreen[Chosen | None]):
 
     def __init__(
         self,
+        models: ModelService,
         opened: OpenModel | None,
         recent: Sequence[str],
+        *,
         device: str = "auto",
         dtype: str = "auto",
-        *,
         beside: bool = False,
     ) -> None:
         """Ask for a model.
 
         Args:
+            models: lists those on this machine.
             opened: the one that is open.
             recent: names of models that were open before, the last one first.
             device: that it will be loaded to.
@@ -127,6 +81,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
             beside: the one that is open stays open.
         """
         super().__init__()
+        self._models = models
         bundled = opened is not None and opened.name == BUNDLED_MODEL
         self._opened = "" if bundled else None if opened is None else opened.name
         # The open one is kept with the recent ones only when it is left.
@@ -155,10 +110,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
         self._look()
 
     def _look(self) -> None:
-        recent, device, dtype = self._recent, self._device, self._dtype
-        self._app.look_at_files(
-            "models", lambda stop: model_list.list_models(self.post_message, recent, device, dtype, stop)
-        )
+        self._models.list_models(self._recent, self._device, self._dtype, self.post_message)
 
     @property
     def _keys(self) -> str:
@@ -208,16 +160,14 @@ class ModelPicker(BoxScreen[Chosen | None]):
         self._find()
 
     def _find(self) -> None:
-        text, device, dtype = self._text, self._device, self._dtype
+        text = self._text
         if is_path(text):
             if self._answered != text:
                 self._answered = None
         elif self._listed is not None:
             self._show(suiting(self._listed.models, text, self._paths))
         if text:
-            self._app.look_at_files(
-                "paths", lambda stop: model_list.list_paths(self.post_message, text, device, dtype, stop)
-            )
+            self._models.list_paths(text, self._device, self._dtype, self.post_message)
 
     def _show(self, models: Sequence[ListedModel]) -> None:
         self._answered = self._text

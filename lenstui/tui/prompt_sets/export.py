@@ -1,122 +1,122 @@
-"""What the screen of prompt sets does to take one away: the files of the command line, and the command."""
+"""A prompt set is exported: the files of the command line, and the command that reads the same set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING
 
 from lenstui.export.names import proposed_path, shown_path
 from lenstui.jobs.export_things import SET_COPIES, SET_FILES, Thing
+from lenstui.jobs.messages import Post
 from lenstui.jobs.set_messages import SetNotWritten, SetSource, SetWritten
 from lenstui.jobs.sets import SetOrder
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
-from lenstui.tui.export.dialog import ExportDialog
-from lenstui.tui.prompt_sets.reading import SetReading, SetRun
+from lenstui.tui.prompt_sets.state import SetRun, SetState
+from lenstui.tui.services import Services
+
+if TYPE_CHECKING:
+    from lenstui.tui.export.dialog import ExportDialog
 
 NOTHING = "Nothing is read yet: there is nothing to take away."
 STILL = "It is still being read: s stops it, and what was read stays."
 
 
-class SetExport(SetReading):
-    """The screen with ways out for what it shows."""
+class SetExport:
+    """Writes what was read to files, or copies the command; the `Giver` of the dialog."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "Y", "copy_command", "Copy command", show=False, id="prompts.copy_command",
-            tooltip="Copy the command that reads the same set",
-        ),
-    ]  # fmt: skip
+    def __init__(self, state: SetState, services: Services, post: Post) -> None:
+        """Export nothing yet.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._exports: ExportDialog | None = None  # the dialog, while it is open
+        Args:
+            state: what the screen shows.
+            services: of the program.
+            post: takes the messages of the jobs to the screen.
+        """
+        self._state = state
+        self._services = services
+        self._post = post
+        self._dialog: ExportDialog | None = None  # while it is open
 
-    @property
-    def _value(self) -> str:
-        """Key of the mean that is plotted."""
-        return "prob"
-
-    def action_export(self) -> None:
-        """Ask what, and where to."""
+    def ask(self) -> None:
+        """Ask what to export, and where to."""
 
         def closed(_: None) -> None:
-            self._exports = None
+            self._dialog = None
 
         if self._can_take():
-            self._exports = ExportDialog(self, SET_FILES, SET_COPIES)
-            self.app.push_screen(self._exports, closed)
+            self._dialog = self._services.choose_export(self, SET_FILES, SET_COPIES, closed)
 
-    def action_copy_command(self) -> None:
-        """Put it into the clipboard."""
+    def copy_command(self) -> None:
+        """Copy the command that reads the same set."""
         if self._can_take():
             self._copy_command()
 
     def _can_take(self) -> bool:
-        if self._run is None or self._run.source is None or not self._run.cases:
-            self._tell(NOTHING)
-        elif self.is_reading:
-            self._tell(STILL)
+        """Whether there is anything to export; if not, it is said."""
+        run = self._state.run
+        if run is None or run.source is None or not run.cases:
+            self._services.tell(NOTHING)
+        elif self._state.is_reading:
+            self._services.tell(STILL)
         else:
             return True
         return False
 
     def _taken(self) -> tuple[SetRun, SetSource]:
-        """What is taken away, once it is known that it can be."""
-        assert self._run is not None
-        assert self._run.source is not None
-        return self._run, self._run.source
+        """Return what is exported, once it is known that it can be."""
+        run = self._state.run
+        assert run is not None
+        assert run.source is not None
+        return run, run.source
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
-        """Where a thing might go."""
+        """Return the file that a form is written to, if the user names no other."""
         run, source = self._taken()
         return proposed_path(source.heading.source.model, f"prompts {Path(run.name).stem}", thing.ending)
 
     def take(self, thing: Thing, path: Path | None) -> None:
-        """Export a thing to a file, or to the clipboard if `path` is None; a message reports the outcome."""
+        """Write a form to a file, or copy it if `path` is None; a message says what became of it."""
         if path is None:
             self._copy_command()
             return
         run, source = self._taken()
         cases = tuple(case.readout for case in run.cases)
-        order = SetOrder(cases, source, dict(run.texts), thing.key, self._value, path)
-        self._app.sets.write(order, self.post_message)
+        order = SetOrder(cases, source, dict(run.texts), thing.key, self._state.mean.key, path)
+        self._services.sets.write(order, self._post)
 
     def give_up(self) -> None:
-        """A file that is begun is written to its end: that takes no time to speak of."""
+        """Do nothing: a file that is begun is written to its end, which takes no time to speak of."""
 
     def _copy_command(self) -> None:
         try:
-            command = self._taken()[1].command(self._value)
+            command = self._taken()[1].command(self._state.mean.key)
         except LensError as error:
             self._fail(str(error))
             return
         self._finish()
-        self.app.copy_to_clipboard(command)
-        self.app.clear_notifications()
-        self.notify(f"Copied the command: {command}", timeout=6, markup=False)
+        self._services.copy(command)
+        self._services.tell(f"Copied the command: {command}", seconds=6)
 
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
 
-    def on_set_written(self, message: SetWritten) -> None:
-        """Say where it is."""
+    def say_written(self, message: SetWritten) -> None:
+        """Say which file was written."""
         self._finish()
-        self.app.notify(printable(f"Written: {shown_path(message.path)}"), timeout=12, markup=False)
+        self._services.notify(printable(f"Written: {shown_path(message.path)}"), seconds=12)
 
-    def on_set_not_written(self, message: SetNotWritten) -> None:
-        """Say why; the dialog stays."""
+    def say_failed(self, message: SetNotWritten) -> None:
+        """Say why nothing was written; the dialog stays."""
         self._fail(message.text)
 
     def _finish(self) -> None:
-        if self._exports is not None:
-            self._exports.finish()
+        if self._dialog is not None:
+            self._dialog.finish()
 
     def _fail(self, text: str) -> None:
-        if self._exports is not None:
-            self._exports.say(text, wrong=True)
+        if self._dialog is not None:
+            self._dialog.say(text, wrong=True)
         else:
-            self._tell(printable(text))
+            self._services.tell(printable(text))

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Footer, Input, Label, Static
 
-from lenstui.jobs.set_messages import ReadCase
+from lenstui.jobs.fit_messages import BUSY, FitStatus
+from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
+from lenstui.jobs.set_messages import (
+    CasesRead,
+    ReadCase,
+    SetEnded,
+    SetNotWritten,
+    SetOpened,
+    SetStarted,
+    SetWritten,
+)
 from lenstui.readout.sets.mean_values import shown_means
 from lenstui.readout.sets.prompts import EXAMPLES
-from lenstui.support.printable import printable
 from lenstui.tui.prompt_sets.export import SetExport
+from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.plot import SetPlot
-from lenstui.tui.prompt_sets.reading import SetRun
+from lenstui.tui.prompt_sets.reading import SetReader
+from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.prompt_sets.table import SetTable
 from lenstui.tui.prompt_sets.view import SetView, sort_columns
-from lenstui.tui.shared.status_bar import StatusBar, short_name
+from lenstui.tui.services import NO_PROMPT, Services
+from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.screen import AppScreen
+from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.shared.still_input import ONE_LINE, StillInput
 
 NOTHING = "Nothing is read yet: f names a file of prompts, Enter reads it."
 NO_GROUPS = "These prompts are in no groups."
 
 
-class PromptSets(SetExport):
+class PromptSets(LeanScreen[None], AppScreen[None]):
     """A file of prompts, the cases read from it, and means over those shown. The screen keeps its state."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -94,165 +106,123 @@ class PromptSets(SetExport):
             "escape", "back", "Back", key_display="esc", id="prompts.back",
             tooltip="Stop reading; else back to Explore",
         ),
+        Binding(
+            "Y", "copy_command", "Copy command", show=False, id="prompts.copy_command",
+            tooltip="Copy the command that reads the same set",
+        ),
+        Binding(
+            "b", "browse", "Browse…", show=False, id="prompts.browse",
+            tooltip="Choose a file of prompts from any folder",
+        ),
+        Binding(
+            "s", "stop", "Stop", show=False, id="prompts.stop", tooltip="Stop reading; what was read stays"
+        ),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__()
-        self._view = SetView()
-        self._plotted = 0
+        self._services = services
+        self.state = state = SetState()
+        self.widgets = widgets = SetWidgets(
+            StatusBar(),
+            StillInput(EXAMPLES, restrict=ONE_LINE, id="set-file"),
+            Static(id="set-said"),
+            Vertical(id="set-list"),
+            SetTable(),
+            StillInput(restrict=ONE_LINE, placeholder="words to find", id="set-filter"),
+            Static(id="set-case"),
+            SetPlot(),
+        )
+        post = services.post_to(self)
+        self.painter = SetPainter(state, widgets)
+        self.reader = SetReader(state, widgets, services, self.painter, post)
+        self.export = SetExport(state, services, post)
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """The file, how far it is, and what was read."""
-        yield StatusBar()
+        """Yield the file, how far it is, and what was read."""
+        widgets = self.widgets
+        yield widgets.status
         with Horizontal(id="set-line"):
             yield Label("file", id="set-label")
-            yield StillInput(EXAMPLES, restrict=ONE_LINE, id="set-file")
-        yield Static(id="set-said")
+            yield widgets.file
+        yield widgets.said
         with Container(id="set-parts"):
-            with Vertical(id="set-list") as part:
-                part.border_title = "prompts"
-                yield SetTable()
-                yield StillInput(restrict=ONE_LINE, placeholder="words to find", id="set-filter")
-                yield Static(id="set-case")
-            yield SetPlot()
+            with widgets.part:
+                widgets.part.border_title = "prompts"
+                yield widgets.table
+                yield widgets.words
+                yield widgets.case
+            yield widgets.plot
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Nothing is read yet."""
-        self._say(f"Enter reads the {EXAMPLES}; or type a file: text (tab, target), JSON lines, Parquet")
-        self._draw()
+        """Say how to begin, and hear of what changes."""
+        signals = self._services.signals
+        signals.loading.subscribe(self, self.show_loading)
+        signals.model_opened.subscribe(self, self.show_model)
+        signals.lens_opened.subscribe(self, self.show_lens)
+        signals.fit_changed.subscribe(self, self.show_fit)
+        self.widgets.status.stage = self._services.loading
+        self.show_fit(self._services.training.status)
+        self.painter.say_what_to_do()
+        self.painter.draw_cases()
 
-    @property
-    def _table(self) -> SetTable:
-        return self.query_one(SetTable)
-
-    @property
-    def view(self) -> SetView:
-        """How it is looked at."""
-        return self._view
-
-    # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
-
-    def _begin(self, run: SetRun) -> None:
-        """Show a new run, sorted and filtered as before; a group that it does not have is dropped."""
-        columns = sort_columns(_lenses(run))
-        if self._view.column >= len(columns):
-            self._view = replace(self._view, column=0)
-        if self._view.group not in run.groups:
-            self._view = replace(self._view, group=None)
-        if not self._is_naming:
-            self._table.focus()
-
-    def _draw(self) -> None:
-        run, table = self._run, self._table
-        source = None if run is None else run.source
-        rows = () if source is None else source.heading.rows
-        shown = [] if run is None else self._view.of(run.cases)
-        table.show(shown, self._view, rows, () if source is None else source.lenses)
-        means = None
-        if shown:
-            from lenstui.readout.sets.means import mean_over  # the model thread has imported torch by now
-
-            means = mean_over([case.readout for case in shown])
-        self.query_one(SetPlot).show(means, shown_means()[self._plotted], rows, self._about())
-        self._title(run)
-
-    def _about(self) -> list[str]:
-        """Which of them are shown, if not all."""
-        words = self._view.words.strip()
-        return [
-            *([self._view.group] if self._view.group is not None else []),
-            *([f"“{words}”"] if words else []),
-        ]
-
-    def _title(self, run: SetRun | None) -> None:
-        """Write the title: file, filter, and how the prompts are read if not by default."""
-        parts = ["prompts" if run is None else printable(Path(run.name).name)]
-        parts += self._about()
-        mark = ""
-        if run is not None and run.source is not None:
-            mark = run.source.reading.mark
-            parts += [short_name(run.source.heading.source.model)] if run.is_stale else []
-        part = self.query_one("#set-list")
-        part.border_title = Text.assemble(" · ".join(parts), (f" · {mark}" if mark else "", "bold"))
-        columns = sort_columns(_lenses(run))
-        by = columns[min(self._view.column, len(columns) - 1)].name  # of fewer lenses than before
-        part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
-
-    def _counts_shown(self) -> list[str]:
-        read = 0 if self._run is None else len(self._run.cases)
-        shown = len(self._table.shown)
-        return [f"{shown} shown"] if shown != read else []
-
-    @on(SetTable.Moved)
-    def show_case(self) -> None:
-        """The highlighted prompt as far as it has room, or why it could not be read."""
-        case = self._table.chosen
-        text = Text(overflow="ellipsis")
-        if case is not None:
-            line = case.line
-            group = "" if line.group is None else f" · {line.group}"
-            text.append(f"{line.number}{group}  ", "bold").append(line.prompt)
-            if line.reason is not None:
-                text = Text(f"{line.number}{group}  ", "bold").append(line.reason, "not bold")
-        self.query_one("#set-case", Static).update(text)
+    def on_screen_resume(self) -> None:
+        """Show what happened to the model meanwhile."""
+        self.widgets.status.model = self._services.model
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A slash is a letter of what is typed; the footer does not know that."""
+        """Leave the slash to a line that has the focus, in which it is a letter like any other."""
         return action != "filter" or not isinstance(self.focused, Input)
 
-    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── how it is looked at ──────────────────────────────────────────────────────────────────────────────
 
     def _look(self, view: SetView) -> None:
-        self._view = view
-        self._show()
+        self.state.view = view
+        self.painter.draw()
 
     def _with_cases(self) -> SetRun | None:
-        """What is shown, if there is anything."""
-        if self._run is not None and self._run.cases:
-            return self._run
+        """Return what is shown, if there is anything; if not, it is said."""
+        if self.state.run is not None and self.state.run.cases:
+            return self.state.run
         self._tell(NOTHING)
         return None
 
     def action_sort(self, step: int) -> None:
-        """By another column."""
-        if (run := self._with_cases()) is not None:
-            columns = len(sort_columns(_lenses(run)))
-            self._look(replace(self._view, column=(self._view.column + step) % columns))
+        """Sort by the next column (1), or the one before (-1)."""
+        if self._with_cases() is not None:
+            view, columns = self.state.view, len(sort_columns(self.state.lenses))
+            self._look(replace(view, column=(view.column + step) % columns))
 
     def action_reverse(self) -> None:
-        """The other way round."""
+        """Sort the other way round."""
         if self._with_cases() is not None:
-            self._look(replace(self._view, descending=not self._view.descending))
+            self._look(replace(self.state.view, descending=not self.state.view.descending))
 
     def action_group(self, step: int) -> None:
-        """Another group, or all of them."""
+        """Show the next group alone (1), or the one before (-1), or all of them."""
         if (run := self._with_cases()) is None:
             return
         if not run.groups:
             self._tell(NO_GROUPS)
             return
         choices = [None, *run.groups]
-        here = choices.index(self._view.group)
-        self._look(replace(self._view, group=choices[(here + step) % len(choices)]))
+        here = choices.index(self.state.view.group)
+        self._look(replace(self.state.view, group=choices[(here + step) % len(choices)]))
 
     def action_value(self, step: int) -> None:
-        """Plot other means."""
-        self._plotted = (self._plotted + step) % len(shown_means())
-        self._draw()
-        if not self.query_one(SetPlot).size:
-            self._tell(f"{shown_means()[self._plotted].plotted}: tab shows the plot.")
-
-    @property
-    def _value(self) -> str:
-        return shown_means()[self._plotted].key
+        """Plot the means of the next value (1), or the one before (-1)."""
+        self.state.plotted = (self.state.plotted + step) % len(shown_means())
+        self.painter.draw_cases()
+        if not self.widgets.plot.size:
+            self._tell(f"{self.state.mean.plotted}: tab shows the plot.")
 
     def action_other_part(self) -> None:
-        """The plot instead of the table, where there is room for one; from a line to the table."""
-        if self.focused is not self._table and not self.has_class("-plot"):
-            self._table.focus()
+        """Show the plot instead of the table, where there is room for one; go from a line to the table."""
+        if self.focused is not self.widgets.table and not self.has_class("-plot"):
+            self.widgets.table.focus()
         elif self.has_class("-tall") or self.has_class("-wide"):
             self._tell("Both are shown: the table and the plot.")
         else:
@@ -263,38 +233,45 @@ class PromptSets(SetExport):
     def _keep_focus(self) -> None:
         """Give the table the focus if no widget has it, as after a widget with the focus was hidden."""
         if self.focused is None:
-            self._table.focus()
+            self.widgets.table.focus()
+
+    @on(SetTable.Moved)
+    def show_case(self) -> None:
+        """Show the highlighted prompt."""
+        self.painter.draw_case()
+
+    # ── the filter ───────────────────────────────────────────────────────────────────────────────────────
 
     def action_filter(self) -> None:
         """Type words that have to occur."""
-        words = self.query_one("#set-filter", Input)
         self.remove_class("-plot")
-        words.display = True
-        words.focus()
+        self.widgets.words.display = True
+        self.widgets.words.focus()
 
     @on(Input.Changed, "#set-filter")
     def find(self, message: Input.Changed) -> None:
-        """Show what has them."""
-        if message.value != self._view.words:
-            self._look(replace(self._view, words=message.value))
+        """Show the cases that have the words."""
+        if message.value != self.state.view.words:
+            self._look(replace(self.state.view, words=message.value))
 
     @on(Input.Submitted, "#set-filter")
     def found(self) -> None:
         """Go to what was found."""
-        words = self.query_one("#set-filter", Input)
-        self._table.focus()
-        words.display = bool(words.value.strip())
+        self.widgets.table.focus()
+        self.widgets.words.display = bool(self.widgets.words.value.strip())
+
+    # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_back(self) -> None:
-        """Out of a line, from the plot to the table; stop reading; else back to Explore."""
-        words = self.query_one("#set-filter", Input)
+        """Leave a line or the plot; stop reading; else go back to Explore."""
+        words, table = self.widgets.words, self.widgets.table
         if self.focused is words:
             words.value = ""
             self.found()
-        elif self.focused is not self._table and self._run is not None:
-            self._table.focus()
-        elif self.is_reading:
-            self.action_stop()
+        elif self.focused is not table and self.state.run is not None:
+            table.focus()
+        elif self.state.is_reading:
+            self.reader.stop()
         elif words.value:
             words.value = ""
             self.found()
@@ -302,34 +279,34 @@ class PromptSets(SetExport):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Back to Explore; what is being read goes on."""
+        """Go back to Explore; what is being read goes on."""
         self.dismiss()
 
     @on(SetTable.Chosen)
     def action_jump(self) -> None:
         """Read the highlighted prompt in Explore, with its target pinned."""
-        run, case = self._run, self._highlighted()
+        run, case = self.state.run, self._highlighted()
         if run is None or case is None:
             return
         pin = getattr(case.readout, "target", None)  # none in a case that could not be read
         target = None if pin is None or run.is_stale else (pin.id, run.texts[pin.id])
         self.action_leave()
-        self._app.explore.read_case(case.readout.case.text, target)
+        self._services.read_case(case.readout.case.text, target)
 
     def action_beside(self) -> None:
         """Read the highlighted prompt beside the one that Explore shows."""
         case = self._highlighted()
         if case is None:
             return
-        if reason := self._app.explore.no_second_prompt:
-            self._tell(reason)
+        if self._services.shown_prompt is None:
+            self._tell(NO_PROMPT)
             return
         self.action_leave()
-        self._app.explore.put_prompt_beside(case.readout.case.text)
+        self._services.put_prompt_beside(case.readout.case.text)
 
     def _highlighted(self) -> ReadCase | None:
-        """What Explore is to read; None where there is nothing, which is said."""
-        case = self._table.chosen
+        """Return the case that Explore is to read; None where there is none, which is said."""
+        case = self.widgets.table.chosen
         if self._with_cases() is None:
             return None
         if case is None:
@@ -340,7 +317,81 @@ class PromptSets(SetExport):
             return case
         return None
 
+    # ── reading and exporting ────────────────────────────────────────────────────────────────────────────
 
-def _lenses(run: SetRun | None) -> Sequence[str]:
-    """The keys of the lenses that a set is read through; none while that is not known."""
-    return () if run is None or run.source is None else run.source.lenses
+    def action_name_file(self) -> None:
+        """Go to the line that names the file."""
+        self.reader.name_file()
+
+    def action_browse(self) -> None:
+        """Choose a file in a dialog."""
+        self.reader.browse()
+
+    def action_stop(self) -> None:
+        """Stop reading; what was read stays."""
+        self.reader.stop()
+
+    def action_export(self) -> None:
+        """Ask what to export, and where to."""
+        self.export.ask()
+
+    def action_copy_command(self) -> None:
+        """Copy the command that reads the same set."""
+        self.export.copy_command()
+
+    @on(Input.Submitted, "#set-file")
+    def read_file(self) -> None:
+        """Read the file that the line names."""
+        self.reader.read()
+
+    @on(Input.Changed, "#set-file")
+    def edit_file(self, message: Input.Changed) -> None:
+        """Note that somebody types a file."""
+        self.reader.note_edit(message.value)
+
+    def on_set_opened(self, message: SetOpened) -> None:
+        """Show the set whose file was opened; the one before goes."""
+        if self.reader.begin(message) is not None:
+            if not self.state.is_naming:
+                self.widgets.table.focus()
+            self.painter.draw()
+
+    def on_set_started(self, message: SetStarted) -> None:
+        """Note where the numbers come from."""
+        self.reader.start(message)
+
+    def on_cases_read(self, message: CasesRead) -> None:
+        """Add cases."""
+        self.reader.add(message)
+
+    def on_set_ended(self, message: SetEnded) -> None:
+        """Note that no more cases come."""
+        self.reader.end(message, is_seen=self.is_current)
+
+    def on_set_written(self, message: SetWritten) -> None:
+        """Say which file was written."""
+        self.export.say_written(message)
+
+    def on_set_not_written(self, message: SetNotWritten) -> None:
+        """Say why nothing was written."""
+        self.export.say_failed(message)
+
+    # ── the model ────────────────────────────────────────────────────────────────────────────────────────
+
+    def show_loading(self, message: LoadStage | LoadFailed) -> None:
+        """Say how far loading is; where it failed what was open stays open, and Explore says why."""
+        self.widgets.status.stage = message.text if isinstance(message, LoadStage) else None
+
+    def show_model(self, model: OpenModel) -> None:
+        """Show another model; what was read is of the one before, and the model thread stops by itself."""
+        if self.state.run is not None:
+            self.state.run.is_stale = True
+        self.show_lens(model)
+
+    def show_lens(self, model: OpenModel) -> None:
+        """Name the lens in the top line; what is being read goes on by the lens that it began with."""
+        self.widgets.status.model, self.widgets.status.stage = model, None
+
+    def show_fit(self, status: FitStatus) -> None:
+        """Say in the top line how far the fit is."""
+        self.widgets.status.fit = status if status.phase in BUSY else None

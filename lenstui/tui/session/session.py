@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lenstui.lens.kinds import LOGIT, first_kinds
+from lenstui.lens.kinds import LOGIT
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
-from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.grid.grid import MAX_DEPTH, Cursor
+from lenstui.tui.grid.grid import MAX_DEPTH
 from lenstui.tui.grid.pins import PLOTTED
-
-if TYPE_CHECKING:
-    from lenstui.tui.explore.screen import Explore
 
 VERSION = 1
 MOST = 100  # models whose looks are kept
-_LONGEST = 100_000  # characters of a prompt; a longer one is not kept
+LONGEST = 100_000  # characters of a prompt; a longer one is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,43 +66,6 @@ class Look:
         }
         return cls(**kept)
 
-    @classmethod
-    def at(cls, explore: Explore) -> Look:
-        """How the open model is looked at now."""
-        panes, model = explore.panes, explore.model
-        prompt = explore.query_one(PromptBox).prompt
-        grid = panes.grids[0]
-        return cls(
-            prompt=prompt if len(prompt) <= _LONGEST else "",
-            row=panes.cursor.row,
-            column=panes.cursor.column,
-            value=panes.value.key,
-            depth=grid.depth,
-            bottom_up=grid.bottom_up,
-            crystallization=panes.crystallization,
-            lens=_kinds(explore)[panes.active],
-            plotted=explore.panel.plotted,
-            difference=panes.difference and (model is None or model.is_alone),
-            lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
-            reading=explore.reading.plain(),
-            when=time.time(),
-        )
-
-    def put_back(self, explore: Explore) -> None:
-        """Look at the model in this way again, once it is read."""
-        panes = explore.panes
-        panes.value_index = next((i for i, value in enumerate(panes.values) if value.key == self.value), 0)
-        if panes.grids[0].bottom_up != self.bottom_up:
-            panes.flip()
-        panes.crystallization = self.crystallization
-        if self.lens in (kinds := _kinds(explore)):
-            panes.active = kinds.index(self.lens)
-        if self.plotted in PLOTTED:
-            explore.panel.plotted = self.plotted
-        panes.difference = self.difference
-        if self.row >= 0 and self.column >= 0:
-            explore.first_cursor = Cursor(self.row, self.column)
-
 
 class Session:
     """What is kept, and the file that it is kept in. Without a file nothing is."""
@@ -154,20 +112,19 @@ class Session:
             return Reading()
         return Reading.of_plain(Look.read(self._models.get(_key(model))).reading)
 
-    def keep(self, explore: Explore, *, named: bool) -> None:
-        """Note how the open model is looked at.
+    def keep(self, model: str, look: Look, *, named: bool) -> None:
+        """Note how a model is looked at.
 
         Args:
-            explore: the screen that shows it.
+            model: its name.
+            look: how it is looked at.
             named: it can be opened again by its name alone.
         """
-        if explore.model is None:
-            return
-        key = _key(explore.model.name)
+        key = _key(model)
         if self._path is not None:  # other programs may have kept theirs
             self._models |= _models(read_state(self._path, VERSION)[0])
         self._models.pop(key, None)
-        self._models[key] = asdict(Look.at(explore))
+        self._models[key] = asdict(look)
         self._models = dict(list(self._models.items())[-MOST:])
         self._model = key if named else None
 
@@ -198,11 +155,6 @@ def first_reading(start: Start, kept: Reading) -> Reading:
 def depth_of(look: Look | None) -> int | None:
     """How many tokens a cell had, if that is known."""
     return look.depth if look is not None and 1 <= look.depth <= MAX_DEPTH else None
-
-
-def _kinds(explore: Explore) -> list[str]:
-    """The kinds of lens on the sides; before a model is open, on those that it will have."""
-    return [side.kind for side in explore.sides] or list(first_kinds())
 
 
 def _key(name: str) -> str:

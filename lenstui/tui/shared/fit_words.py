@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
+from lenstui.export.command import resume_command
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.readout.cells import FloatArray
 from lenstui.support.duration import duration
@@ -16,6 +18,7 @@ PRESETS: Mapping[str, str] = {
     "paper": "SGD as in Belrose et al. 2023, 250 steps of 262,144 tokens: hours on a CPU",
     "adam": "Adam from zero, the recipe of small scripts",
 }
+TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 
 
 def mean(kl: FloatArray | None) -> float | None:
@@ -78,3 +81,8 @@ def outcome(status: FitStatus) -> str:
     if status.trouble is not None:
         lines.append(status.trouble)
     return "\n".join(lines)
+
+
+def how_to_go_on(checkpoint: Path) -> str:
+    """Return where the checkpoint of a fit is, and the command that goes on with it."""
+    return f"lenstui: the fit is in {checkpoint}\nTo go on: {resume_command(checkpoint)}"

@@ -1,20 +1,15 @@
-"""A screen of this app: it may ask the app, and takes away nothing but itself."""
+"""The base of every screen: it closes nothing but itself."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, cast
 
 from textual.await_complete import AwaitComplete
 from textual.geometry import Offset
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 
-if TYPE_CHECKING:
-    from lenstui.tui.app import LenstuiApp
-
 
 class AppScreen(Screen[ScreenResultType]):
-    """A screen of this app; the base class of every screen, also of those derived from a library's."""
+    """The base class of every screen of lenstui, also of those derived from a library's."""
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Leave this screen, if it is the one in front.
@@ -24,17 +19,13 @@ class AppScreen(Screen[ScreenResultType]):
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
     def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
-        """What text is selected from, at a place of the screen.
+        """Return the widget whose text the mouse selects at a place of the screen.
 
-        A message that is going has no parent any more, which Textual asks for, and is seen a moment longer.
+        A notification that is being removed has no parent any more, which Textual would ask for.
         """
         widget, offset = super().get_widget_and_offset_at(x, y)
         is_going = widget is not None and widget is not self and widget.parent is None
         return (None, None) if is_going else (widget, offset)
-
-    @property
-    def _app(self) -> LenstuiApp:
-        return cast("LenstuiApp", self.app)
 
     def _tell(self, text: str, *, seconds: float = 4) -> None:
         """Notify the user why a key did nothing, or what it found, in place of earlier notifications."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from lenstui.lens.kinds import first_kinds
 from lenstui.opening.side_facts import SideFacts, are_of_one_model
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
@@ -56,6 +57,11 @@ class SideNames:
         """Return the fullest titles for which there is room, or else the shortest."""
         forms = list(zip(*self.titles, strict=True))
         return next((form for form in forms if fits(form)), forms[-1])
+
+
+def first_names() -> SideNames:
+    """Return what the sides are called while no model is open: the first two kinds of lens."""
+    return SideNames.of([SideFacts("", None, "", 0, kind) for kind in first_kinds()])
 
 
 def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:

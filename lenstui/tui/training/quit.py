@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -9,9 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Label
 
-from lenstui.jobs.fit_messages import CheckpointWritten, FitChanged, Phase
-from lenstui.tui.ending import how_to_go_on
+from lenstui.jobs.fit_messages import CheckpointWritten, FitStatus, Phase
+from lenstui.tui.services import Services
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.fit_words import how_to_go_on
 from lenstui.tui.shared.shown import shown
 
 LIMIT = 10.0  # seconds after which it is said that a checkpoint takes long
@@ -39,14 +41,27 @@ class QuitTraining(BoxScreen[None]):
     }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services, leave: Callable[[str], object]) -> None:
+        """Ask.
+
+        Args:
+            services: of the program.
+            leave: ends the program, with some last words.
+        """
         super().__init__()
+        self._services = services
+        self._leave = leave
         self._discards = False
 
     def compose(self) -> ComposeResult:
         """The question, and what answers it."""
         with Box("quit?", "c checkpoint · d discard · esc stay"):
             yield Label(Text(_ASKED))
+
+    def on_mount(self) -> None:
+        """Hear how the fit goes on."""
+        self._services.signals.fit_changed.subscribe(self, self.show_fit)
+        self.show_fit(self._services.training.status)
 
     def _say(self, text: str) -> None:
         self.query_one(Label).update(shown(text))
@@ -58,30 +73,30 @@ class QuitTraining(BoxScreen[None]):
             f"The checkpoint is not written after {LIMIT:.0f} s. It is still being tried: wait, or d quits."
         )
         self.set_timer(LIMIT, lambda: self._say(late))
-        self._app.training.write_checkpoint()
+        self._services.training.write_checkpoint(self._services.post_to(self))
 
     def action_discard(self) -> None:
         """Drop it; when that is done, or takes too long, the program ends."""
         self._discards = True
         self._say("Discarding …")
         self.set_timer(DISCARD_LIMIT, self._quit_without)
-        self._app.training.discard()
+        self._services.training.discard()
 
     def _quit_without(self) -> None:
-        self._app.leave("lenstui: the fit was discarded")
+        self._leave("lenstui: the fit was discarded")
 
     def on_checkpoint_written(self, message: CheckpointWritten) -> None:
         """Leave the program if the checkpoint was written; if not, say why and ask again."""
         if self._discards:
             return
         if message.path is not None:
-            self._app.leave(how_to_go_on(message.path))
+            self._leave(how_to_go_on(message.path))
         else:
             self._say(f"No checkpoint: {message.trouble}\n\nThe fit is paused. d quits without, esc stays.")
 
-    def on_fit_changed(self, message: FitChanged) -> None:
+    def show_fit(self, status: FitStatus) -> None:
         """Leave once the fit is discarded; close the question if the fit has finished meanwhile."""
-        if message.status.phase is Phase.DISCARDED and self._discards:
+        if status.phase is Phase.DISCARDED and self._discards:
             self._quit_without()
-        elif message.status.phase is Phase.KEPT:
+        elif status.phase is Phase.KEPT:
             self.dismiss()

@@ -1,8 +1,7 @@
-"""Train: a form for a fit, then the fit as it runs. The app owns the fit: going back does not end it."""
+"""Train: a form for a fit, then the fit as it runs. It goes on when the screen is left."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,34 +12,25 @@ from textual.widgets import ContentSwitcher, Footer
 
 from lenstui.jobs.fit_messages import (
     BUSY,
-    FitChanged,
+    FitStatus,
     Phase,
     TextCounted,
     TextRefused,
-    TrainingRead,
     UnfinishedFound,
 )
-from lenstui.jobs.messages import (
-    LensNotSaved,
-    LensOpened,
-    LensSaved,
-    LoadStage,
-    ModelLoaded,
-    OpenModel,
-    TileRead,
-)
-from lenstui.lens.kinds import TUNED
-from lenstui.readout.cells import Cells
+from lenstui.jobs.messages import LensNotSaved, LensSaved, LoadFailed, LoadStage, OpenModel
 from lenstui.tui.lenses.saving import LensSaving
+from lenstui.tui.services import Services, TunedCells
 from lenstui.tui.shared.file_dialogs import OpenText
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.question import Question
+from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.training.form import TrainForm
 from lenstui.tui.training.view import FitView, in_footer
 
 
-class Train(LeanScreen[None], LensSaving):
+class Train(LeanScreen[None], AppScreen[None]):
     """The form, or the fit. There is one such screen: it remembers what it was shown."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
@@ -56,9 +46,10 @@ class Train(LeanScreen[None], LensSaving):
         ),
     ]  # fmt: skip
 
-    def __init__(self, model: OpenModel | None) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__()
-        self._model = model
+        self._services = services
+        self._saving = LensSaving(services, self)
         self._phase = Phase.NONE
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -72,13 +63,26 @@ class Train(LeanScreen[None], LensSaving):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show the open model."""
+        """Show the open model, and hear of what changes."""
+        signals = self._services.signals
+        signals.loading.subscribe(self, self.show_loading)
+        signals.model_opened.subscribe(self, self.show_model)
+        signals.lens_opened.subscribe(self, self.show_lens)
+        signals.fit_changed.subscribe(self, self.show_fit)
+        signals.tuned_cells_read.subscribe(self, self.show_cells)
         self._show_model()
+        self.query_one(StatusBar).stage = self._services.loading
+        if self._services.training.is_busy:
+            self.show_fit(self._services.training.status)
+
+    @property
+    def _model(self) -> OpenModel | None:
+        return self._services.model
 
     def on_screen_resume(self) -> None:
         """Look for unfinished fits again, which may have changed in the meantime."""
         if self._switcher.current == "form" and self._model is not None:
-            self._app.training.find_unfinished()
+            self._find_unfinished()
             self.query_one(TrainForm).start()
 
     @property
@@ -111,6 +115,9 @@ class Train(LeanScreen[None], LensSaving):
         """How many columns of the prompt are on screen."""
         return self._view.page_columns if self._switcher.current == "fit" else 0
 
+    def _find_unfinished(self) -> None:
+        self._services.training.find_unfinished(self._services.post_to(self))
+
     def _show_model(self) -> None:
         self.query_one(StatusBar).model = self._model
         self._form.model = self._model
@@ -120,7 +127,7 @@ class Train(LeanScreen[None], LensSaving):
     @on(TrainForm.Edited)
     def count(self, message: TrainForm.Edited) -> None:
         """Have the text counted for the request in the form."""
-        self._app.training.count(message.request)
+        self._services.training.count(message.request, self._services.post_to(self))
 
     def on_text_counted(self, message: TextCounted) -> None:
         """Show it."""
@@ -138,14 +145,14 @@ class Train(LeanScreen[None], LensSaving):
     def begin(self, message: TrainForm.Submitted) -> None:
         """Begin, or say why not."""
         if self._may_begin():
-            self._app.training.begin(message.request)
+            self._services.training.begin(message.request)
 
     @on(TrainForm.Resumed)
     def resume(self, message: TrainForm.Resumed) -> None:
         """Go on with what was not finished."""
         if self._may_begin():
             unfinished = message.unfinished
-            self._app.training.resume(unfinished.path, unfinished.preset)
+            self._services.training.resume(unfinished.path, unfinished.preset)
 
     def action_browse(self) -> None:
         """Choose a file with text."""
@@ -154,12 +161,12 @@ class Train(LeanScreen[None], LensSaving):
             if path is not None:
                 self._form.add_file(path)
 
-        self.app.push_screen(OpenText(Path.cwd()), chosen)
+        self._services.ask(OpenText(Path.cwd()), chosen)
 
     def _may_begin(self) -> bool:
         if self._model is None:
             self._tell("No model is open yet: a lens is fitted to one.")
-        elif self._app.training.is_busy:
+        elif self._services.training.is_busy:
             self._tell("A lens is in training already.")
         else:
             return True
@@ -167,9 +174,9 @@ class Train(LeanScreen[None], LensSaving):
 
     # ── the fit ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_fit_changed(self, message: FitChanged) -> None:
-        """Show it; the form comes back where nothing came of it."""
-        status, before = message.status, self._phase
+    def show_fit(self, status: FitStatus) -> None:
+        """Show how far the fit is; the form comes back where nothing came of it."""
+        before = self._phase
         self._phase = status.phase
         if status.phase is not before:
             self.refresh_bindings()
@@ -191,44 +198,32 @@ class Train(LeanScreen[None], LensSaving):
         self._switcher.current = part
         (self.query_one("KlBars") if part == "fit" else self._form.start_button).focus()
         if part == "form" and self._model is not None:
-            self._app.training.find_unfinished()
+            self._find_unfinished()
 
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
 
     def _lay_out(self) -> None:
-        """The prompt that Explore shows."""
-        explore = self._app.explore
-        if self._model is not None and explore.columns:
-            mark = explore.shown_reading.mark
-            self._view.lay_out(explore.rows, explore.columns, self._model.vocabulary, mark)
+        """Show the prompt that Explore shows."""
+        prompt = self._services.shown_prompt
+        if prompt is not None:
+            self._view.lay_out(prompt.rows, prompt.columns, prompt.vocabulary, prompt.reading.mark)
 
-    def on_training_read(self, message: TrainingRead) -> None:
-        """The prompt as the lens has it now."""
-        if message.serial == self._app.explore.serial:
-            self._show_cells(message.start, message.cells, message.texts)
-
-    def on_tile_read(self, message: TileRead) -> None:
-        """The prompt, as it was read for Explore."""
-        explore, tile = self._app.explore, message.tile
-        if message.serial != explore.serial or explore.is_compared:
+    def show_cells(self, found: TunedCells) -> None:
+        """Show some columns of the prompt, as Explore has read them through the tuned lens."""
+        prompt, cells = self._services.shown_prompt, found.cells
+        if prompt is None:
             return
-        for place, side in enumerate(explore.sides):
-            if side.kind == TUNED and place in tile.sides:
-                self._show_cells(tile.start, tile.sides[place], message.texts)
-
-    def _show_cells(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
-        explore = self._app.explore
-        fits = len(cells.entropy) == len(explore.rows) and start + cells.columns <= len(explore.columns)
-        if fits:  # else Explore is about to show another prompt, or the same in another way
+        # Else Explore is about to show another prompt, or the same in another way.
+        fits = len(cells.entropy) == len(prompt.rows) and found.start + cells.columns <= len(prompt.columns)
+        if fits:
             self._lay_out()
-            grid = explore.grids[0]  # of one value and scale with the others
-            self._view.show_cells(start, cells, texts, grid.value, grid.scale)
+            self._view.show_cells(found.start, cells, found.texts, prompt.value, prompt.scale)
 
     # ── its keys ─────────────────────────────────────────────────────────────────────────────────────────
 
     def action_pause(self) -> None:
         """Pause, or go on."""
-        training = self._app.training
+        training = self._services.training
         match self._phase:
             case Phase.RUNNING:
                 training.pause()
@@ -243,7 +238,7 @@ class Train(LeanScreen[None], LensSaving):
 
     def action_keep(self) -> None:
         """Stop and keep it; at the end save it elsewhere."""
-        training = self._app.training
+        training = self._services.training
         progress = training.status.progress
         match self._phase:
             case Phase.RUNNING | Phase.PAUSED if progress is not None and progress.tokens:
@@ -260,14 +255,14 @@ class Train(LeanScreen[None], LensSaving):
 
         def answered(yes: bool | None) -> None:
             if yes and self._phase in BUSY:
-                self._app.training.discard()
+                self._services.training.discard()
 
         match self._phase:
             case Phase.READING:
-                self._app.training.discard()
+                self._services.training.discard()
             case Phase.RUNNING | Phase.PAUSED | Phase.KEEPING:
                 text = "Stop, and discard what was learned?"
-                self.app.push_screen(Question("discard the lens?", text), answered)
+                self._services.ask(Question("discard the lens?", text), answered)
             case _:
                 self._tell("The lens is saved and in use: o lists the lenses.")
 
@@ -288,7 +283,7 @@ class Train(LeanScreen[None], LensSaving):
         if self._model is None or self._model.lens is None:
             self._tell("No lens is in use.")
         else:
-            self._ask_for_file(self._model.lens)
+            self._saving.ask_for_file(self._model.lens)
 
     def on_lens_saved(self, message: LensSaved) -> None:
         """Say so."""
@@ -302,20 +297,18 @@ class Train(LeanScreen[None], LensSaving):
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_load_stage(self, message: LoadStage) -> None:
+    def show_loading(self, message: LoadStage | LoadFailed) -> None:
         """Say how far loading is."""
-        self.query_one(StatusBar).stage = message.text
+        self.query_one(StatusBar).stage = message.text if isinstance(message, LoadStage) else None
 
-    def on_model_loaded(self, message: ModelLoaded) -> None:
-        """Another model: its text and what was not finished of it are to be looked up again."""
-        self._model = message.model
+    def show_model(self, model: OpenModel) -> None:
+        """Show another model; its text and its unfinished fits are to be looked up."""
         self.query_one(StatusBar).stage = None
         self._show_model()
         self._show("form")
         if self.is_current:
             self.on_screen_resume()
 
-    def on_lens_opened(self, message: LensOpened) -> None:
+    def show_lens(self, model: OpenModel) -> None:
         """Name the lens in the status bar."""
-        self._model = message.model
-        self.query_one(StatusBar).model = message.model
+        self.query_one(StatusBar).model = model

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Footer
 
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.help.commands import all_keys
+from lenstui.tui.help.keys import Key
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 
@@ -43,3 +47,14 @@ def footer(app: LenstuiApp) -> str:
 def place(lens: str) -> int:
     """The side on which a lens is at first; the left side, or the right one."""
     return ("logit", "tuned").index(lens)
+
+
+def keys_of(app: LenstuiApp) -> list[Key]:
+    """The lines of the list of keys."""
+    return all_keys(app.get_key_display, app.settings.keys)
+
+
+async def do(app: LenstuiApp, key: str) -> None:
+    """Do what a key of Explore does, by its id, wherever the focus is."""
+    binding = next(each for each in KEYS if isinstance(each, Binding) and each.id == f"explore.{key}")
+    await app.run_action(binding.action, default_namespace=app.explore)

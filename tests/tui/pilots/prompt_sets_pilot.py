@@ -54,7 +54,7 @@ def long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def screen_of(app: LenstuiApp) -> PromptSets:
-    screen = app.explore.prompts
+    screen = app.program.prompt_sets
     assert screen is not None
     return screen
 
@@ -88,7 +88,7 @@ async def go(app: LenstuiApp, pilot: Pilot[None], path: Path | None = None) -> N
     await until(pilot, lambda: isinstance(app.screen, PromptSets))
     if path is not None:
         await name(app, pilot, str(path))
-        await until(pilot, lambda: screen_of(app).run and not screen_of(app).is_reading)
+        await until(pilot, lambda: screen_of(app).state.run and not screen_of(app).state.is_reading)
 
 
 async def name(app: LenstuiApp, pilot: Pilot[None], typed: str) -> None:

@@ -98,9 +98,9 @@ async def ask(
 async def reread(
     app: LenstuiApp, pilot: Pilot[None], rows: str | None = None, *, words: Mapping[str, str] = NONE
 ) -> None:
-    serial = app.explore.serial
+    serial = app.explore.state.serial
     await ask(pilot, rows, words=words)
-    await until(pilot, lambda: app.explore.serial > serial and subtitle(app).endswith(" s"))
+    await until(pilot, lambda: app.explore.state.serial > serial and subtitle(app).endswith(" s"))
 
 
 def wrong(screen: AskReading) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from textual import constants
@@ -45,14 +46,19 @@ WITHOUT_LENS = replace(
 )
 
 
+class Silent:
+    """A service that does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
 class Still(LenstuiApp):
     """The program without its model thread: what it shows is posted by the test."""
 
-    def load(self, start: Start) -> None:
-        pass
-
-    def request_read(self, serial: int, text: str, page_columns: int) -> None:
-        pass
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.program.models = self.program.prompts = Silent()  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> LenstuiApp:
 async def show(pilot: Pilot[None], model: OpenModel = MODEL) -> None:
     """Post what the model thread would."""
     explore = pilot.app.explore  # type: ignore[attr-defined]
-    explore.post_message(ModelLoaded(model))
+    pilot.app.post_message(ModelLoaded(model))
     await pilot.pause()
     explore.post_message(ReadStarted(1, COLUMNS, 0, model.rows))
     lenses = {"logit": cells(1.0)} | ({"tuned": cells(2.0)} if model.lens else {})

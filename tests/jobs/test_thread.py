@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.jobs.thread import JobThread, Stop
 
 LIMIT = 10
 
 
 def test_a_new_job_stops_the_older_one_of_its_kind() -> None:
-    thread = ModelThread(on_error=lambda error: None)
+    thread = JobThread(on_error=lambda error: None)
     running, ended, second = threading.Event(), threading.Event(), threading.Event()
 
     def read_until_stopped(stop: Stop) -> None:
@@ -28,7 +28,7 @@ def test_a_new_job_stops_the_older_one_of_its_kind() -> None:
 
 
 def test_a_waiting_job_that_was_replaced_never_runs() -> None:
-    thread = ModelThread(on_error=lambda error: None)
+    thread = JobThread(on_error=lambda error: None)
     started, go, done = threading.Event(), threading.Event(), threading.Event()
     ran: list[int] = []
 
@@ -47,7 +47,7 @@ def test_a_waiting_job_that_was_replaced_never_runs() -> None:
 
 
 def test_the_lower_priority_number_goes_first() -> None:
-    thread = ModelThread(on_error=lambda error: None)
+    thread = JobThread(on_error=lambda error: None)
     started, go, done = threading.Event(), threading.Event(), threading.Event()
     ran: list[str] = []
 
@@ -70,7 +70,7 @@ def test_the_lower_priority_number_goes_first() -> None:
 
 def test_an_exception_is_told_and_the_thread_goes_on() -> None:
     told: list[BaseException] = []
-    thread = ModelThread(told.append)
+    thread = JobThread(told.append)
     done = threading.Event()
 
     def fail(stop: Stop) -> None:
@@ -83,7 +83,7 @@ def test_an_exception_is_told_and_the_thread_goes_on() -> None:
 
 
 def test_a_job_in_steps_hands_over_to_one_that_comes_first() -> None:
-    thread = ModelThread(on_error=lambda error: None)
+    thread = JobThread(on_error=lambda error: None)
     done: list[str] = []
     begun, asked, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -104,7 +104,7 @@ def test_a_job_in_steps_hands_over_to_one_that_comes_first() -> None:
 
 
 def test_a_job_in_steps_that_is_stopped_can_tidy_up() -> None:
-    thread = ModelThread(on_error=lambda error: None)
+    thread = JobThread(on_error=lambda error: None)
     begun, tidy, second = threading.Event(), threading.Event(), threading.Event()
 
     def fit(stop: Stop) -> Iterator[None]:
@@ -122,7 +122,7 @@ def test_a_job_in_steps_that_is_stopped_can_tidy_up() -> None:
 
 def test_a_job_in_steps_that_fails_ends_and_is_reported() -> None:
     errors: list[BaseException] = []
-    thread = ModelThread(on_error=errors.append)
+    thread = JobThread(on_error=errors.append)
     after = threading.Event()
 
     def fit(stop: Stop) -> Iterator[None]:
@@ -136,7 +136,7 @@ def test_a_job_in_steps_that_fails_ends_and_is_reported() -> None:
 
 
 def test_jobs_of_one_priority_take_turns() -> None:
-    thread = ModelThread(on_error=lambda error: None)
+    thread = JobThread(on_error=lambda error: None)
     started, go, done = threading.Event(), threading.Event(), threading.Event()
     ran: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The fit as the app owns it: the jobs that it is made of, and how far they are."""
+"""What a screen may ask about the fit: begin, pause, keep, discard, write a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from textual.message import Message
 
 from lenstui.fitting.options import CHECKPOINT_EVERY
 from lenstui.jobs.fit import FitJobs
@@ -23,8 +21,9 @@ from lenstui.jobs.fit_messages import (
     Phase,
 )
 from lenstui.jobs.fit_text import FitTextJobs, told
+from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
-from lenstui.jobs.model_thread import ModelThread, Stop
+from lenstui.jobs.thread import JobThread, Stop
 
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver
@@ -35,22 +34,22 @@ _FIT = "fit"  # the kind of all its jobs on the model thread: each stops the one
 class FitService:
     """Begins, pauses and ends the one fit that there may be. Its methods return at once."""
 
-    def __init__(self, post: Callable[[Message], object], thread: ModelThread, work: ModelJobs) -> None:
+    def __init__(self, post: Post, thread: JobThread, model_jobs: ModelJobs) -> None:
         """Fit nothing yet.
 
         Args:
-            post: takes the messages, on any thread.
+            post: takes the messages that everybody is to hear: how far the fit is.
             thread: that does model work.
-            work: the open model.
+            model_jobs: with the open model.
         """
         self._post = post
         self._thread = thread
-        self._text_thread = ModelThread(self._report)
-        self._text = FitTextJobs(post, lambda: work.opened)
-        self._work = FitJobs(post, work.put_to_use)
+        self._text_thread = JobThread(self._report)
+        self._text = FitTextJobs(lambda: model_jobs.opened)
+        self._jobs = FitJobs(post, model_jobs.put_to_use)
         self._lock = threading.Lock()
         self.status = FitStatus()
-        work.prefer(self._work.lens, self._work.is_running)
+        model_jobs.prefer(self._jobs.lens, self._jobs.is_running)
 
     @property
     def is_busy(self) -> bool:
@@ -64,15 +63,17 @@ class FitService:
 
     # ── before it ────────────────────────────────────────────────────────────────────────────────────────
 
-    def count(self, request: FitRequest | None) -> None:
+    def count(self, request: FitRequest | None, post: Post) -> None:
         """Count the text of a request; what was counted before is given up."""
         self._text_thread.submit(
-            "count", lambda stop: None if request is None else self._text.count(request, stop), priority=1
+            "count",
+            lambda stop: None if request is None else self._text.count(request, post, stop),
+            priority=1,
         )
 
-    def find_unfinished(self) -> None:
+    def find_unfinished(self, post: Post) -> None:
         """Look for fits of the open model that were not finished."""
-        self._text_thread.submit("find", self._text.find_unfinished)
+        self._text_thread.submit("find", lambda stop: self._text.find_unfinished(post, stop))
 
     def begin(self, request: FitRequest) -> None:
         """Read the text and fit."""
@@ -92,7 +93,7 @@ class FitService:
                 return
             with self._lock:  # a discard comes before it or after it
                 if driver is not None and not stop():
-                    self._submit(lambda stop: self._work.begin(driver, stop))
+                    self._submit(lambda stop: self._jobs.begin(driver, stop))
 
         # From now on, not from when the thread comes to it: nothing else may be begun meanwhile.
         self.status = FitStatus(Phase.READING, preset)
@@ -103,15 +104,15 @@ class FitService:
 
     def pause(self) -> None:
         """Stop after the piece of work that is being done."""
-        self._submit(self._work.pause, priority=0)
+        self._submit(self._jobs.pause, priority=0)
 
     def go_on(self) -> None:
         """Go on after a pause."""
-        self._submit(self._work.go_on)
+        self._submit(self._jobs.go_on)
 
     def keep(self) -> None:
         """Stop, measure, save and use what was learned."""
-        self._submit(self._work.keep)
+        self._submit(self._jobs.keep)
 
     def discard(self) -> None:
         """Stop and drop it."""
@@ -119,16 +120,16 @@ class FitService:
             self._post(FitChanged(FitStatus(Phase.DISCARDED, self.status.preset)))
         with self._lock:
             self._text_thread.submit("begin", lambda stop: None)
-            self._submit(self._work.discard, priority=0)
+            self._submit(self._jobs.discard, priority=0)
 
-    def write_checkpoint(self) -> None:
-        """Stop and write a checkpoint; `CheckpointWritten` says that it is done."""
-        self._submit(lambda stop: self._post(self._work.write_checkpoint()), priority=0)
+    def write_checkpoint(self, post: Post) -> None:
+        """Stop and write a checkpoint; `CheckpointWritten` is the answer."""
+        self._submit(lambda stop: post(self._jobs.write_checkpoint()), priority=0)
 
     def rescue(self, limit: float) -> CheckpointWritten | None:
         """Write a checkpoint and wait for it, on any thread but the model's; None if it takes too long."""
         answer: queue.Queue[CheckpointWritten] = queue.Queue()
-        self._submit(lambda stop: answer.put(self._work.write_checkpoint()), priority=0)
+        self._submit(lambda stop: answer.put(self._jobs.write_checkpoint()), priority=0)
         try:
             return answer.get(timeout=limit)
         except queue.Empty:
@@ -136,11 +137,11 @@ class FitService:
 
     def let_go(self) -> None:
         """Leave the name of the lens to others: the program is about to end."""
-        self._work.release()
+        self._jobs.release()
 
     def _submit(self, work: Callable[[Stop], object], priority: int = 1) -> None:
         self._thread.submit(_FIT, work, priority=priority)  # type: ignore[arg-type]
 
     def _report(self, error: BaseException) -> None:
-        """Called on the text thread when a job failed in a way that nobody foresaw."""
+        """Post an exception that a job on the text thread did not handle."""
         self._post(FitChanged(replace(self.status, trouble=told(error))))

@@ -1,7 +1,7 @@
-"""The one thread that does all model work, in order of priority.
+"""A thread that does jobs in order of priority: one does all model work, others look at files and texts.
 
-A lock would be unfair: whoever works in small steps would starve the prompt. It is a daemon, so that quitting
-never waits for it.
+A lock would be unfair: a job that works in small steps would starve the prompt. The threads are daemons, so
+that quitting never waits for them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 POST_EVERY = 0.1  # seconds between two messages of how far a job is
 
 Stop = Callable[[], bool]
-"""Asked between two steps of a job: whether it should end now."""
+"""Returns whether a job should end now. A job asks between two of its steps."""
 
 Work = Callable[[Stop], Iterator[None] | None]
-"""A job. One that returns an iterator hands over at each of its steps: those of a priority take turns."""
+"""A job. One that returns an iterator gives way after each step: jobs of one priority take turns."""
 
 
 @dataclass(order=True)
@@ -30,24 +30,30 @@ class _Job:
     stopped: threading.Event = field(compare=False, default_factory=threading.Event)
 
 
-class ModelThread:
+class JobThread:
     """Runs jobs one at a time; a new job stops the older ones of its kind."""
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         """Prepare the thread; it starts with the first job.
 
         Args:
-            on_error: told of an exception that a job let out. Called on the model thread.
+            on_error: called, on this thread, with an exception that a job did not handle.
         """
         self._on_error = on_error
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._newest: dict[str, _Job] = {}
         self._serials = itertools.count()
-        self._thread = threading.Thread(target=self._run, name="lenstui-model", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lenstui-jobs", daemon=True)
         self._lock = threading.Lock()
 
     def submit(self, kind: str | None, work: Work, *, priority: int = 0) -> None:
-        """Queue `work`; a lower `priority` goes first. A job of no kind stops none, and none stops it."""
+        """Queue a job.
+
+        Args:
+            kind: a newer job of the same kind stops this one; with None nothing does.
+            work: the job.
+            priority: a lower number goes first.
+        """
         with self._lock:
             job = _Job(priority, next(self._serials), work)
             if kind is not None:
@@ -69,9 +75,9 @@ class ModelThread:
                 self._on_error(error)
 
     def _step(self, job: _Job) -> bool:
-        """Do a job, or its next step; whether there is more of it.
+        """Do a job, or its next step, and return whether more steps are left.
 
-        A job that has begun is not dropped when it is stopped: it sees that itself, and can tidy up.
+        A job that has begun is not dropped when it is stopped: it asks `Stop` itself, and can tidy up.
         """
         if job.steps is None:
             if job.stopped.is_set():

@@ -1,0 +1,134 @@
+"""What a screen may ask about lenses: list their files, measure translators, open one, save the one in use.
+
+The files are looked at on a thread of their own, so that a large one never keeps a prompt waiting. Torch is
+imported inside the jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.jobs.messages import LensesListed, LensNotMeasured, ListedLens, Post, TranslatorMeasured
+from lenstui.jobs.model import ModelJobs
+from lenstui.jobs.thread import JobThread, Stop
+from lenstui.lens.card import LensCard, Match, TranslatorSize
+from lenstui.opening.opened import BUNDLED_LENS, Opened
+from lenstui.support.errors import LensError
+from lenstui.support.paths import bundled_model, lenses
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class LensService:
+    """Opens, saves, lists and measures lenses. Every method returns at once; the answer is posted."""
+
+    def __init__(self, thread: JobThread, file_thread: JobThread, model_jobs: ModelJobs) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            thread: that does model work.
+            file_thread: that looks at files.
+            model_jobs: with the open model.
+        """
+        self._thread = thread
+        self._file_thread = file_thread
+        self._model_jobs = model_jobs
+        self._files = LensFileJobs(lambda: model_jobs.opened)
+
+    def open(self, path: Path, post: Post) -> None:
+        """Read the open model through the lens of a file; `LensRefused` is the answer if that fails."""
+        self._thread.submit("lens", lambda stop: self._model_jobs.open_lens(path, post, stop))
+
+    def save(self, path: Path, post: Post, *, as_folder: bool) -> None:
+        """Write the lens in use: a file of ours, or a folder of the `tuned-lens` library."""
+        self._thread.submit(f"save {path}", lambda stop: self._model_jobs.save_lens(path, as_folder, post))
+
+    def list(self, post: Post) -> None:
+        """List the lens files; an earlier request is dropped."""
+        self._file_thread.submit("list", lambda stop: self._files.list_lenses(post, stop))
+
+    def measure(self, path: Path, post: Post) -> None:
+        """Measure the translators of a lens; those of an earlier request are given up."""
+        self._file_thread.submit("measure", lambda stop: self._files.measure(path, post, stop), priority=1)
+
+    def stop_measuring(self) -> None:
+        """Give up measuring translators."""
+        self._file_thread.submit("measure", lambda stop: None, priority=1)
+
+
+class LensFileJobs:
+    """The jobs that look at lens files. Run on the file thread alone."""
+
+    def __init__(self, opened: Callable[[], Opened | None]) -> None:
+        """Look at nothing yet.
+
+        Args:
+            opened: returns the open model with its lenses, or None.
+        """
+        self._opened = opened
+
+    def list_lenses(self, post: Post, stop: Stop) -> None:
+        """Post the lenses of the lenses folder, the bundled one and the one in use, those that fit first."""
+        from lenstui.lens.catalog import lens_paths, list_lenses, match
+        from lenstui.lens.mapped import map_lens
+
+        opened = self._opened()
+        cards = list_lenses(lenses())
+        left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
+        if bundled := map_lens(bundled_model() / BUNDLED_LENS):
+            cards.append(bundled.card)
+        in_use = None if opened is None else opened.lens_file
+        if opened is not None and in_use and not any(_same(card.path, in_use) for card in cards):
+            cards += _card_in_use(opened, in_use)
+        listed = [
+            ListedLens(
+                card,
+                None if opened is None else match(card, opened.model),
+                in_use is not None and _same(card.path, in_use),
+            )
+            for card in cards
+        ]
+        listed.sort(key=lambda lens: 0 if lens.match is None else list(Match).index(lens.match))
+        if not stop():
+            post(LensesListed(tuple(listed), tuple(left_out)))
+
+    def measure(self, path: Path, post: Post, stop: Stop) -> None:
+        """Measure the translators of a lens and post them one by one."""
+        try:
+            for row, (weight, bias) in enumerate(_translators(path)):
+                if stop():
+                    return
+                post(TranslatorMeasured(path, TranslatorSize.of(row, weight, bias)))
+        except LensError as error:
+            post(LensNotMeasured(path, str(error)))
+        except Exception as error:  # whatever torch raises on a file that changes meanwhile
+            post(LensNotMeasured(path, f"The translators cannot be read: {type(error).__name__}"))
+
+
+def _translators(path: Path) -> Iterable[tuple[Tensor, Tensor]]:
+    """`A` and `b` of each row; those of another program's file are read at once."""
+    from lenstui.lens.formats.own import open_lens
+    from lenstui.lens.mapped import map_lens
+
+    if mapped := map_lens(path):
+        return mapped.translators()
+    lens = open_lens(path)
+    return zip(lens.weight, lens.bias, strict=True)
+
+
+def _card_in_use(opened: Opened, path: Path) -> list[LensCard]:
+    """The card of a lens from elsewhere; none where its file is gone."""
+    lens = opened.fitted[0]
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    blocks, d_model = lens.shape or (opened.model.num_blocks, opened.model.d_model)
+    return [LensCard(path, lens.config, lens.fit, blocks, d_model, status.st_size, status.st_mtime)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()

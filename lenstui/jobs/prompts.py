@@ -1,0 +1,64 @@
+"""What a screen may ask about the prompt: read it, let it go on, look a word or a cell up."""
+
+from __future__ import annotations
+
+from lenstui.jobs.look_up import LookUpJobs
+from lenstui.jobs.messages import Post
+from lenstui.jobs.read import ReadJobs
+from lenstui.jobs.read_request import Generation, ReadRequest
+from lenstui.jobs.thread import JobThread
+
+CELL_TOKENS = 1000  # tokens of one cell that are ranked at most
+_READ = "read"  # the kind of the jobs of which each stops the one before
+
+
+class PromptService:
+    """Has prompts read on the model thread. Every method returns at once; the answer is posted."""
+
+    def __init__(self, thread: JobThread, read_jobs: ReadJobs, look_up: LookUpJobs) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            thread: that does model work.
+            read_jobs: read prompts.
+            look_up: look words and cells up.
+        """
+        self._thread = thread
+        self._read_jobs = read_jobs
+        self._look_up = look_up
+
+    def read(self, request: ReadRequest, post: Post) -> None:
+        """Read a prompt; one that is being read stops."""
+        self._thread.submit(_READ, lambda stop: self._read_jobs.read(request, post, stop))
+
+    def grow(self, request: ReadRequest, known: int, post: Post) -> None:
+        """Read a prompt from the column `known` on: the columns before it are on screen."""
+        self._thread.submit(_READ, lambda stop: self._read_jobs.grow(request, known, post))
+
+    def generate(self, request: ReadRequest, known: int, how: Generation, post: Post) -> None:
+        """Let the model, or a row of it, go on with the prompt, and read the columns that come."""
+        self._thread.submit(_READ, lambda stop: self._read_jobs.generate(request, known, how, post, stop))
+
+    def stop(self) -> None:
+        """Stop reading and generating."""
+        self._thread.submit(_READ, lambda stop: None)
+
+    def find_pins(self, word: str, text: str, post: Post) -> None:
+        """Look up the tokens of a word that may follow a text, to pin them."""
+        self._thread.submit("pins", lambda stop: self._look_up.find_pins(word, text, post, stop))
+
+    def find_word(self, word: str, text: str, post: Post) -> None:
+        """Look up the tokens of a word that may follow a text, to look for them in the cells."""
+        self._thread.submit("word", lambda stop: self._look_up.find_word(word, text, post, stop))
+
+    def rank_cell(self, serial: int, row: int, column: int, post: Post) -> None:
+        """Rank the likeliest tokens of one cell; an earlier request for a cell is dropped."""
+        self._thread.submit(
+            "cell", lambda stop: self._look_up.read_cell(serial, row, column, CELL_TOKENS, post)
+        )
+
+    def read_in_training(self, serial: int, columns: range, post: Post) -> None:
+        """Read some columns anew through the lens in training."""
+        self._thread.submit(
+            "in training", lambda stop: self._read_jobs.read_in_training(serial, columns, post, stop)
+        )

@@ -1,0 +1,92 @@
+"""How Explore looks: value, height and order of rows, marks; and how to look the same again."""
+
+from __future__ import annotations
+
+import time
+
+from lenstui.lens.kinds import first_kinds
+from lenstui.model.rows import is_whole_stream
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.services import Services
+from lenstui.tui.session.session import LONGEST, Look
+
+NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then “all”, reads them."
+
+
+class Appearance:
+    """The keys that change how the cells are shown, and nothing of what is read."""
+
+    def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._services = services
+
+    def next_value(self, step: int) -> None:
+        """Colour by the next value (1), or the one before (-1)."""
+        self._widgets.panes.next_value(step)
+
+    def deepen(self, step: int) -> None:
+        """Make the rows taller (1) or flatter (-1)."""
+        panes = self._widgets.panes
+        if not panes.deepen(step):
+            what = "have 1 to {} lines" if panes.difference else "show the top 1 to {} tokens"
+            self._services.tell(f"Rows {what.format(panes.most_lines)}.")
+
+    def flip(self) -> None:
+        """Put the last row on top, or at the bottom."""
+        self._widgets.panes.flip()
+
+    def toggle_crystallization(self) -> None:
+        """Mark where each column settles, or no longer."""
+        panes = self._widgets.panes
+        if not self._state.columns:
+            self._services.tell("Nothing is read yet: there is no column that could settle.")
+        elif is_whole_stream(self._state.rows) or panes.crystallization:
+            panes.crystallization = not panes.crystallization
+        else:
+            self._services.tell(NOT_ALL_ROWS)
+
+    # ── from one session to the next ─────────────────────────────────────────────────────────────────────
+
+    def look(self) -> Look:
+        """Return how the open model is looked at now."""
+        state, panes, model = self._state, self._widgets.panes, self._state.model
+        prompt, grid = self._widgets.prompt.prompt, panes.grids[0]
+        return Look(
+            prompt=prompt if len(prompt) <= LONGEST else "",
+            row=panes.cursor.row,
+            column=panes.cursor.column,
+            value=panes.value.key,
+            depth=grid.depth,
+            bottom_up=grid.bottom_up,
+            crystallization=panes.crystallization,
+            lens=self._kinds[panes.active],
+            plotted=self._widgets.panel.plotted,
+            difference=panes.difference and not state.is_compared,
+            lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
+            reading=state.reading.plain(),
+            when=time.time(),
+        )
+
+    def put_back(self, look: Look) -> None:
+        """Look at the open model in this way again, once it is read."""
+        panes = self._widgets.panes
+        panes.value_index = next((i for i, value in enumerate(panes.values) if value.key == look.value), 0)
+        if panes.grids[0].bottom_up != look.bottom_up:
+            panes.flip()
+        panes.crystallization = look.crystallization
+        if look.lens in self._kinds:
+            panes.active = self._kinds.index(look.lens)
+        if look.plotted in PLOTTED:
+            self._widgets.panel.plotted = look.plotted
+        panes.difference = look.difference
+        if look.row >= 0 and look.column >= 0:
+            self._state.first_cursor = Cursor(look.row, look.column)
+
+    @property
+    def _kinds(self) -> list[str]:
+        """The kinds of lens on the sides; before a model is open, on those that it will have."""
+        return [side.kind for side in self._state.sides] or list(first_kinds())

@@ -1,0 +1,37 @@
+"""The panel under the grids follows the cursor."""
+
+from __future__ import annotations
+
+from textual.timer import Timer
+
+from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.widgets import Widgets
+
+REST = 0.05  # seconds that the cursor must rest before the detail follows
+
+
+class CellFollower:
+    """Shows the cell under the cursor in detail."""
+
+    def __init__(self, state: ExploreState, widgets: Widgets) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._rest: Timer | None = None
+
+    def follow(self) -> None:
+        """Show the cell once the cursor rests."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self._widgets.panes.set_timer(REST, self.show)
+
+    def show(self) -> None:
+        """Show the cell now."""
+        state, panes, panel = self._state, self._widgets.panes, self._widgets.panel
+        if state.model is None or not state.columns:
+            return
+        row, column = panes.cursor.row, panes.cursor.column
+        cells = [grid.cells for grid in panes.grids]
+        panel.missing = {place: NO_COLUMN for place, grid in enumerate(panes.grids) if column in grid.gap}
+        title = place_text(state, panes.count, row, column)
+        panel.show(title, cells, panes.cursor, state.rows, state.texts)

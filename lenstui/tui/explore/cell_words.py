@@ -1,0 +1,57 @@
+"""The cell under the cursor in words: which one it is, and why it has no token."""
+
+from __future__ import annotations
+
+from lenstui.lens.names import no_row
+from lenstui.model.not_finite import IN_CELL
+from lenstui.model.rows import is_sublayer, says_part
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.grid.panes import Panes
+
+NOT_READ = "This cell is not read yet."
+NO_COLUMN = "The other prompt is longer: there is no token here."
+
+
+def place_text(state: ExploreState, sides: int, row: int, column: int) -> str:
+    """Return which cell this is: its row, the token of its column in each prompt, and what comes next.
+
+    Args:
+        state: what is on screen.
+        sides: how many sides there are.
+        row: index of the row.
+        column: index of the column.
+    """
+    label = state.rows[row]
+    said = f", {says_part(label)}" if is_sublayer(label) else ""
+    here = _tokens_at(state, sides, column)
+    follows = f" → next {_tokens_at(state, sides, column + 1)}" if column + 1 < len(state.columns) else ""
+    return f"row {label}{said} · column {column} {here}{follows}"
+
+
+def _tokens_at(state: ExploreState, sides: int, column: int) -> str:
+    tokens = dict.fromkeys(state.columns_of(place)[column] for place in range(sides))
+    return " │ ".join(f'"{token}"' if token else "–" for token in tokens)
+
+
+def why_no_token(state: ExploreState, panes: Panes) -> str:
+    """Return why the cell under the cursor has no token on the active side."""
+    cursor, place = panes.cursor, panes.shown
+    label = state.rows[cursor.row] if state.rows else ""
+    if cursor.column in panes.grids[place].gap:
+        return NO_COLUMN
+    cells = panes.grids[place].cells
+    if cells is not None and cells.not_numbers[cursor.row, cursor.column]:
+        return IN_CELL
+    if is_sublayer(label) and panes.shown_grid.is_absent(cursor):
+        return no_row(state.sides[place].kind, label)
+    return NOT_READ
+
+
+def why_not_of_all(state: ExploreState, token: int) -> str:
+    """Return why a token cannot be used on all sides, or nothing if it can.
+
+    The vocabularies of the models on screen may be padded to different lengths.
+    """
+    if state.model is None or token < state.model.common_vocabulary:
+        return ""
+    return f'Not all of the models have a logit for "{state.texts[token]}".'

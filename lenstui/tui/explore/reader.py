@@ -1,0 +1,231 @@
+"""Explore reads its prompt: asks for it, lays out the columns, puts the cells in as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, TileRead
+from lenstui.jobs.read_request import ReadRequest
+from lenstui.lens.kinds import TUNED
+from lenstui.model.not_finite import not_numbers_remark
+from lenstui.model.rows import Row
+from lenstui.opening.side_facts import SideFacts
+from lenstui.tui.explore.cell_follower import CellFollower
+from lenstui.tui.explore.lens_in_training import LensInTraining
+from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
+from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.services import Services, TunedCells
+
+TOP_K = 10  # tokens that each cell keeps, for the detail
+NO_LENS = """\
+No {} lens for this model.
+
+t trains one,
+o opens one."""
+
+
+def no_lens(side: SideFacts) -> str:
+    """Return what a side shows that has no lens of its kind."""
+    return NO_LENS.format(side.kind)
+
+
+class Reader:
+    """Reads the prompt on all sides. A new reading takes the place of the one before."""
+
+    def __init__(
+        self,
+        state: ExploreState,
+        widgets: Widgets,
+        services: Services,
+        *,
+        prompt_line: PromptLine,
+        training: LensInTraining,
+        follower: CellFollower,
+    ) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._services = services
+        self._prompt_line = prompt_line
+        self._training = training
+        self._follower = follower
+        self._leaves_prompt = True  # for the grid, once the columns are known
+        self._kept: Collection[int] = ()  # sides whose cells stay, and the cursor with them
+        self._not_numbers: list[int] = []  # the columns that were warned of
+
+    # ── asking for it ────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, text: str) -> None:
+        """Read a prompt, and go to the grid once its columns are known."""
+        self._read(text, leaves_prompt=True, kept=())
+
+    def read_again(self, kept: Collection[int] = ()) -> None:
+        """Read the prompt on screen once more.
+
+        Args:
+            kept: places of the sides whose cells stay on screen until others come.
+        """
+        self._read(self._state.prompt, leaves_prompt=False, kept=kept)
+
+    def read_lens_in_use(self) -> None:
+        """Read the prompt once more on the sides whose lens is in use, or in training, for the open model."""
+        kept = [place for place, side in enumerate(self._state.sides) if not (side.is_own and side.is_fitted)]
+        self.read_again(kept)
+
+    def read_pins(self) -> None:
+        """Read the prompt once more for the numbers of other pins; all other numbers stay."""
+        self.read_again(range(len(self._state.sides)))
+
+    def _read(self, text: str, *, leaves_prompt: bool, kept: Collection[int]) -> None:
+        state, prompt_line = self._state, self._prompt_line
+        self._leaves_prompt = leaves_prompt
+        self._kept = () if state.is_awaited else kept  # cells that are about to go are not kept
+        if not text:
+            prompt_line.say(EMPTY)
+            if not state.columns:
+                self._widgets.panes.say("Type a prompt and press Enter.")
+            self._widgets.prompt.focus()
+            return
+        if text != state.prompt:
+            state.fold()
+        state.prompt = text
+        if state.model is None:
+            prompt_line.say("will be read when the model is open")
+            return
+        state.serial += 1
+        state.is_awaited = True
+        prompt_line.say("reading …")
+        request = self.request(self._widgets.panes.page_columns)
+        self._services.prompts.read(request, self._services.post_to(self._widgets.screen))
+
+    def request(self, page_columns: int) -> ReadRequest:
+        """Return the request for the prompt as it is to be read now.
+
+        Args:
+            page_columns: how many columns at the end are read first.
+        """
+        state = self._state
+        pins = tuple(pin.id for pin in self._widgets.panel.pins)
+        top_k = max(self._services.start.top_k, TOP_K)
+        return ReadRequest(state.serial, state.typed, page_columns, top_k, state.reading, pins, state.tail)
+
+    # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
+
+    def lay_out(self, message: ReadStarted) -> None:
+        """Lay out the columns, and go to the last one: there the model speaks."""
+        state, panes, model = self._state, self._widgets.panes, self._state.model
+        if model is None:
+            return
+        state.is_awaited = False
+        now = (message.rows, message.columns, message.others)
+        as_before = (state.rows, state.columns, state.others) == now
+        kept = self._kept if panes.has_cells and as_before else ()
+        cursor = panes.cursor if kept else self._place_in(message)
+        state.rows, state.columns, state.others = now
+        self._training.begin_anew()
+        self._prompt_line.counted = self._count(message, model.context)
+        self._prompt_line.say(f"{self._prompt_line.counted} · reading …")
+        cursor, state.first_cursor = state.first_cursor or cursor, None
+        for place, side in enumerate(state.sides):
+            if not side.has_lens and place not in panes.training:
+                if panes.grids[place].columns:  # of a prompt before, through a lens that is no more
+                    panes.empty(place, message.rows, model.vocabulary, no_lens(side))
+                panes.pane(place).say(no_lens(side))
+            elif place not in kept or not panes.grids[place].display:
+                columns, gap = message.columns_of(place), message.gap_of(place)
+                panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
+        if not kept:
+            panes.rescale()
+        if (self._leaves_prompt and not self._prompt_line.is_at_prompt) or self._widgets.is_in_grid:
+            panes.focus_grid()
+
+    @staticmethod
+    def _count(message: ReadStarted, context: int | None) -> str:
+        """Return how many tokens each prompt has, and how many of them do not fit in the context."""
+        counts = [len(message.columns_of(i)) - len(message.gap_of(i)) for i in (0, *message.others)]
+        count = " and ".join(map(str, counts))
+        count += f" token{'s' * (count != '1')}"
+        if message.dropped:
+            count += f" · {message.dropped} dropped from the front: the context is {context}"
+        return count
+
+    def _place_in(self, message: ReadStarted) -> Cursor:
+        """Return where the cursor goes: to the nearest row, and to the last column.
+
+        It stays in its column where the same prompt is read in another way and what is at and behind the
+        cursor is as it was.
+        """
+        rows, last, panes = message.rows, len(message.columns) - 1, self._widgets.panes
+        if not panes.has_cells:
+            return Cursor(len(rows) - 1, last)
+        here = panes.cursor
+        row = nearest(self._state.rows[here.row], rows)
+        behind = [text for text in self._state.columns[here.column :] if text]
+        places = [place for place, text in enumerate(message.columns) if text][-len(behind) :]
+        if self._state.keeps_column and [message.columns[place] for place in places] == behind:
+            return Cursor(row, places[0])
+        return Cursor(row, last)
+
+    def show_tile(self, message: TileRead) -> None:
+        """Put the cells of some columns in."""
+        state, grids = self._state, self._widgets.grids
+        state.texts.update(message.texts)
+        for place, cells in message.tile.sides.items():
+            # A fit has a lens before the screen hears of it: there is no grid for its cells yet.
+            if place < len(grids) and message.tile.stop <= len(grids[place].columns):
+                grids[place].add(message.tile.start, cells, message.texts)
+        self._widgets.panes.rescale()
+        self._follower.show()
+        for place, side in enumerate(state.sides):
+            if side.kind == TUNED and place in message.tile.sides and not state.is_compared:
+                found = TunedCells(message.tile.start, message.tile.sides[place], message.texts)
+                self._services.signals.tuned_cells_read.publish(found)
+
+    def finish(self, message: ReadDone) -> None:
+        """Say how long it took."""
+        self._prompt_line.counted += f" · {message.seconds:.2f} s"
+        self._prompt_line.edited()
+        self._widgets.panes.rescale()
+        self._warn_of_not_numbers()
+
+    def _warn_of_not_numbers(self) -> None:
+        """Name the columns that have cells without a number, once."""
+        state, before = self._state, self._not_numbers
+        self._not_numbers = self._widgets.panes.not_numbers
+        if state.model is not None and self._not_numbers and self._not_numbers != before:
+            remark = not_numbers_remark(self._not_numbers, len(state.columns), state.model.dtype)
+            self._services.notify(remark, title="Not a number", severity="warning", seconds=15)
+
+    def fail(self, message: ReadFailed) -> None:
+        """Say why the prompt was not read; it can be changed and tried again."""
+        self._state.is_awaited = False
+        self._prompt_line.say("not read")
+        self._services.notify(message.text, title="Not read", severity="error", seconds=10)
+
+    # ── the lens in use ──────────────────────────────────────────────────────────────────────────────────
+
+    def show_lens_in_use(self) -> None:
+        """Show the lens in use again, after a fit that was discarded."""
+        state, panes = self._state, self._widgets.panes
+        assert state.model is not None
+        if state.is_compared:
+            return
+        if all(side.has_lens for side in state.sides):
+            self.read_lens_in_use()
+            return
+        for place, side in enumerate(state.sides):
+            if not side.has_lens:
+                panes.empty(place, state.rows, state.model.vocabulary, no_lens(side))
+        panes.rescale()
+        self._follower.show()
+        if self._widgets.is_in_grid:
+            panes.focus_grid()
+
+
+def nearest(label: str, rows: Sequence[str]) -> int:
+    """Return the index among `rows` of a row, or of the one whose place in the model is nearest."""
+    if label in rows:
+        return rows.index(label)
+    here = Row.of(label).h
+    return min(range(len(rows)), key=lambda place: abs(Row.of(rows[place]).h - here))

@@ -1,0 +1,178 @@
+"""Draws a prompt set: the table, the plot of means, the titles, and the line that says how far it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+from textual.containers import Vertical
+from textual.timer import Timer
+from textual.widgets import Static
+
+from lenstui.jobs.set_messages import SetEnd
+from lenstui.readout.sets.prompts import EXAMPLES
+from lenstui.support.duration import duration
+from lenstui.support.printable import printable
+from lenstui.tui.prompt_sets.plot import SetPlot
+from lenstui.tui.prompt_sets.state import SetRun, SetState
+from lenstui.tui.prompt_sets.table import SetTable
+from lenstui.tui.prompt_sets.view import sort_columns
+from lenstui.tui.shared.shown import shown
+from lenstui.tui.shared.status_bar import StatusBar, short_name
+from lenstui.tui.shared.still_input import StillInput
+from lenstui.tui.shared.themes import rich_colour
+
+_BAR = 20  # cells
+_SHARE = 0.1  # of the time that drawing may take while cases come
+_LEAST = 0.2  # seconds between two drawings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetWidgets:
+    """The widgets of the screen, from top to bottom.
+
+    Attributes:
+        status: the top line.
+        file: the line that names the file.
+        said: the line under it.
+        part: the frame around table and words.
+        table: the cases.
+        words: the line of the filter.
+        case: the highlighted prompt.
+        plot: the means.
+    """
+
+    status: StatusBar
+    file: StillInput
+    said: Static
+    part: Vertical
+    table: SetTable
+    words: StillInput
+    case: Static
+    plot: SetPlot
+
+
+class SetPainter:
+    """Draws what the state says; while cases come, no more often than that is worth its time."""
+
+    def __init__(self, state: SetState, widgets: SetWidgets) -> None:
+        self._state = state
+        self._widgets = widgets
+        self._drawn = 0.0  # when, and how long that took
+        self._cost = 0.0
+        self._soon: Timer | None = None
+
+    def draw_soon(self) -> None:
+        """Draw when that is worth its time."""
+        if self._soon is None:
+            wait = self._drawn + max(_LEAST, self._cost / _SHARE) - time.monotonic()
+            self._soon = self._widgets.table.set_timer(max(wait, 0.01), self.draw)
+
+    def draw(self) -> None:
+        """Draw everything, and say how far it is."""
+        if self._soon is not None:
+            self._soon.stop()
+            self._soon = None
+        began = time.monotonic()
+        self.draw_cases()
+        if self._state.run is not None:
+            self.say(self.counts(self._state.run))
+        self._drawn = time.monotonic()
+        self._cost = self._drawn - began
+
+    def draw_cases(self) -> None:
+        """Draw the table and the plot."""
+        state, run = self._state, self._state.run
+        source = None if run is None else run.source
+        rows = () if source is None else source.heading.rows
+        chosen = [] if run is None else state.view.of(run.cases)
+        self._widgets.table.show(chosen, state.view, rows, state.lenses)
+        means = None
+        if chosen:
+            from lenstui.readout.sets.means import mean_over  # the model thread has imported torch by now
+
+            means = mean_over([case.readout for case in chosen])
+        self._widgets.plot.show(means, state.mean, rows, self._about)
+        self._title()
+
+    @property
+    def _about(self) -> list[str]:
+        """Which of the cases are shown, if not all."""
+        view = self._state.view
+        words = view.words.strip()
+        return [
+            *([view.group] if view.group is not None else []),
+            *([f"“{words}”"] if words else []),
+        ]
+
+    def _title(self) -> None:
+        """Write the title: file, filter, and how the prompts are read if not by default."""
+        run, view = self._state.run, self._state.view
+        parts = ["prompts" if run is None else printable(Path(run.name).name)]
+        parts += self._about
+        mark = ""
+        if run is not None and run.source is not None:
+            mark = run.source.reading.mark
+            parts += [short_name(run.source.heading.source.model)] if run.is_stale else []
+        part = self._widgets.part
+        part.border_title = Text.assemble(" · ".join(parts), (f" · {mark}" if mark else "", "bold"))
+        columns = sort_columns(self._state.lenses)
+        by = columns[min(view.column, len(columns) - 1)].name  # of fewer lenses than before
+        part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
+
+    def draw_case(self) -> None:
+        """Write the highlighted prompt as far as it has room, or why it could not be read."""
+        case = self._widgets.table.chosen
+        text = Text(overflow="ellipsis")
+        if case is not None:
+            line = case.line
+            group = "" if line.group is None else f" · {line.group}"
+            text.append(f"{line.number}{group}  ", "bold").append(line.prompt)
+            if line.reason is not None:
+                text = Text(f"{line.number}{group}  ", "bold").append(line.reason, "not bold")
+        self._widgets.case.update(text)
+
+    # ── the line under the file ──────────────────────────────────────────────────────────────────────────
+
+    def say_what_to_do(self) -> None:
+        """Say how to begin."""
+        self.say(f"Enter reads the {EXAMPLES}; or type a file: text (tab, target), JSON lines, Parquet")
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Say how far the set is, or what is wrong with it."""
+        line = Text(no_wrap=True, overflow="ellipsis")
+        run, said = self._state.run, self._widgets.said
+        if run is not None and run.end is None and not wrong:
+            full = round(_BAR * len(run.cases) / max(run.total, 1))
+            line.append("━" * full, style=rich_colour(said.app, "primary"))
+            line.append("━" * (_BAR - full) + "  ", style=rich_colour(said.app, "border-blurred"))
+            text += " · s stops"
+        said.set_class(wrong, "-wrong")
+        said.update(line.append(printable(text)))
+        said.tooltip = shown(run.remark) if run is not None and run.remark else None
+
+    def counts(self, run: SetRun) -> str:
+        """Return how far a set is in words, and what of it was not read or is not shown."""
+        done = len(run.cases)
+        failed = sum(case.line.reason is not None for case in run.cases)
+        why = f": {run.why}" * bool(run.why)
+        match run.end:
+            case SetEnd.DONE:
+                parts = [f"{done} prompt{'s' * (done != 1)}", f"{run.seconds:.1f} s"]
+            case SetEnd.STOPPED:
+                parts = [f"stopped at {done} of {run.total}{why}"]
+            case SetEnd.FAILED:
+                parts = [f"failed at {done} of {run.total}{why}"]
+            case _:
+                parts = [f"{done} of {run.total}"]
+        if run.end is None and run.source is None:
+            parts.append("waiting for the model")
+        elif run.end is None and done:
+            parts.append(f"{duration((run.total - done) * run.seconds / done)} left")
+        parts += [f"{failed} failed"] * bool(failed)
+        parts += [f"{run.skipped} {'line' if run.skipped == 1 else 'lines'} skipped"] * bool(run.skipped)
+        shown_cases = len(self._widgets.table.shown)
+        parts += [f"{shown_cases} shown"] * (shown_cases != done)
+        return " · ".join(parts)

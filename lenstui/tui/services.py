@@ -1,0 +1,199 @@
+"""What a screen may ask of the program: services, signals, and the way to other screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.signal import Signal
+
+from lenstui.jobs.fit_messages import FitStatus
+from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
+from lenstui.readout.cells import Cells
+from lenstui.readout.reading import Reading
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import Value
+from lenstui.support.request import Start
+
+if TYPE_CHECKING:
+    from lenstui.jobs.chosen_model import Chosen
+    from lenstui.jobs.export import ExportService
+    from lenstui.jobs.export_things import Thing
+    from lenstui.jobs.fit_service import FitService
+    from lenstui.jobs.lenses import LensService
+    from lenstui.jobs.model import ModelService
+    from lenstui.jobs.prompts import PromptService
+    from lenstui.jobs.sets import SetService
+    from lenstui.jobs.sides import SideService
+    from lenstui.tui.export.dialog import ExportDialog, Giver
+    from lenstui.tui.session.history import History
+
+NO_PROMPT = "No prompt is read yet: a second one goes beside the first."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownPrompt:
+    """The prompt on Explore's screen, for other screens that show it too.
+
+    Attributes:
+        rows: labels of the rows, the first one first.
+        columns: display texts of the input tokens.
+        vocabulary: how many logits the open model gives.
+        reading: how the prompt is read.
+        value: what colours the cells.
+        scale: by which it does.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    vocabulary: int
+    reading: Reading
+    value: Value
+    scale: Scale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TunedCells:
+    """Some columns of the prompt on Explore's screen, read through the tuned lens of the open model.
+
+    Attributes:
+        start: the first column.
+        cells: all rows of the columns.
+        texts: display texts of every token in them.
+    """
+
+    start: int
+    cells: Cells
+    texts: Mapping[int, str]
+
+
+class Signals:
+    """What every screen may want to hear of.
+
+    They are published on the app's own thread, after the state is stored. A screen subscribes when it is
+    mounted, and first reads the state: `Services.model`, `Services.loading`, `FitService.status`.
+
+    Attributes:
+        loading: a model is being loaded, or could not be.
+        model_opened: another model is open.
+        lens_opened: the open model has another lens.
+        sides_changed: other sides are on screen, or one is read through another lens.
+        fit_changed: a fit has come further.
+        tuned_cells_read: some columns of Explore's prompt have come through the tuned lens.
+    """
+
+    def __init__(self, app: App[Any]) -> None:
+        self.loading: Signal[LoadStage | LoadFailed] = Signal(app, "loading")
+        self.model_opened: Signal[OpenModel] = Signal(app, "model opened")
+        self.lens_opened: Signal[OpenModel] = Signal(app, "lens opened")
+        self.sides_changed: Signal[OpenModel] = Signal(app, "sides changed")
+        self.fit_changed: Signal[FitStatus] = Signal(app, "fit changed")
+        self.tuned_cells_read: Signal[TunedCells] = Signal(app, "tuned cells read")
+
+
+class Services(Protocol):
+    """What a screen may ask of the program. Screens know each other through it alone."""
+
+    signals: Signals
+    history: History
+
+    # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    prompts: PromptService
+    models: ModelService
+    lenses: LensService
+    sides: SideService
+    exports: ExportService
+    training: FitService
+
+    @property
+    def sets(self) -> SetService:
+        """The service that reads prompt sets."""
+
+    def post_to(self, asker: MessagePump) -> Post:
+        """Return what takes answers, on any thread, to a screen; to the app if that screen is gone."""
+
+    # ── state ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def start(self) -> Start:
+        """The model, lens and options that were asked for last."""
+
+    @property
+    def model(self) -> OpenModel | None:
+        """The open model and its sides, as the app heard of them last."""
+
+    @property
+    def loading(self) -> str | None:
+        """How far the model that is being loaded is, or None."""
+
+    @property
+    def shown_prompt(self) -> ShownPrompt | None:
+        """The prompt on Explore's screen; None while none is read."""
+
+    @property
+    def shown_reading(self) -> Reading:
+        """How the prompt on Explore's screen is read."""
+
+    @property
+    def training_columns(self) -> int:
+        """How many columns of the prompt the training screen shows; 0 while it is not in front."""
+
+    def first_reading(self, model: str) -> Reading:
+        """Return how a model that was just opened is read at first."""
+
+    # ── words to the user ────────────────────────────────────────────────────────────────────────────────
+
+    def tell(self, text: str, *, seconds: float = 4) -> None:
+        """Say why a key did nothing, or what it found, in place of earlier notifications."""
+
+    def notify(
+        self, text: str, *, title: str = "", severity: SeverityLevel = "information", seconds: float = 8
+    ) -> None:
+        """Say something in a corner, below earlier notifications."""
+
+    def clear_notifications(self) -> None:
+        """Take all notifications away."""
+
+    def copy(self, text: str) -> None:
+        """Put a text into the clipboard."""
+
+    # ── other screens ────────────────────────────────────────────────────────────────────────────────────
+
+    def ask(self, screen: Screen[Any], answered: Callable[[Any], None] | None = None) -> None:
+        """Show a screen on top, and hand over what it returns when it is left."""
+
+    def choose_model(self, chosen: Callable[[Chosen | None], None], *, beside: bool = False) -> None:
+        """Ask for a model.
+
+        Args:
+            chosen: takes it, or None.
+            beside: it is to be put on a side, and the open one stays open.
+        """
+
+    def choose_export(
+        self,
+        giver: Giver,
+        files: Sequence[Thing],
+        copies: Sequence[Thing],
+        closed: Callable[[Any], None],
+    ) -> ExportDialog:
+        """Ask for a form to export, and a place for it; return the dialog."""
+
+    def open_prompt_sets(self) -> None:
+        """Show the screen of prompt sets."""
+
+    def read_case(self, text: str, target: tuple[int, str] | None) -> None:
+        """Read a prompt in Explore, with a token pinned: its id and its display text."""
+
+    def put_prompt_beside(self, text: str) -> None:
+        """Read a prompt on Explore's active side."""
+
+    @property
+    def active_side(self) -> int:
+        """The place of Explore's active side."""
