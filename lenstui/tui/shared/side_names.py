@@ -77,7 +77,7 @@ def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
 def told_apart(sides: Sequence[SideFacts]) -> tuple[str, ...]:
     """Return a short name of each side's model; where two are the same, with the owner or the folder.
 
-    Where all models have the same name, whatever their revisions, but not the same dtype, that is added.
+    Where all models have the same name, whatever their revisions, but different dtypes, the dtype is added.
     """
     names = tuple(_name(side, 1) for side in sides)
     unnumbered = {_name(replace(side, revision=None), 1) for side in sides}
