@@ -1,1 +1,1 @@
-"""What to export, and where to."""
+"""The dialog that exports what a screen shows."""

@@ -1,4 +1,4 @@
-"""Choose what to take away, and where to."""
+"""The dialog for the choice of what to export, to a file or to the clipboard."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _NAME = 19  # cells that the name of a thing takes
 
 
 class Giver(Protocol):
-    """A screen of which something can be taken."""
+    """A screen from which things can be exported."""
 
     def proposed(self, thing: Thing) -> Path:
-        """Where a thing might go."""
+        """Return the path of a file that a thing might go to."""
 
     def take(self, thing: Thing, path: Path | None) -> None:
-        """Take it to a file, or to the clipboard for None."""
+        """Export a thing to a file, or to the clipboard where the path is None."""
 
     def give_up(self) -> None:
-        """Stop what is under way."""
+        """Stop the export under way."""
 
 
 class ExportDialog(BoxScreen[None]):
-    """A list of what can be taken, and the file it goes to. It stays until that is done, or given up."""
+    """A list of what can be exported, and the file that it goes to, until that is done or given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Close", id="export.close"),
@@ -81,13 +81,13 @@ class ExportDialog(BoxScreen[None]):
         self._files, self._copies = files, copies
         self._things = {thing.key: thing for thing in (*files, *copies)}
         self._thing = files[0]
-        self._to_file = False  # for what would go to the clipboard
+        self._to_file = False  # whether a text goes to a file, not to the clipboard
         self._proposed = ""
         self._busy = False
         self._done = False
 
     def compose(self) -> ComposeResult:
-        """The list, where it goes, and what is to be said."""
+        """Yield the list, the file or the clipboard that the export goes to, and a line for remarks."""
         with Box("take away", "enter takes · tab file name · f file or clipboard · esc closes"):
             yield OptionList(*_options(self._files, self._copies), compact=True)
             with Horizontal(id="export-place"):
@@ -97,7 +97,7 @@ class ExportDialog(BoxScreen[None]):
             yield Label(id="export-said")
 
     def on_mount(self) -> None:
-        """The first one is chosen."""
+        """Highlight the first thing of the list, and focus the list."""
         things = self.query_one(OptionList)
         things.highlighted = things.get_option_index(self._thing.key)
         things.focus()
@@ -108,7 +108,7 @@ class ExportDialog(BoxScreen[None]):
 
     @on(OptionList.OptionHighlighted)
     def highlight(self, message: OptionList.OptionHighlighted) -> None:
-        """Say where it would go."""
+        """Choose the highlighted thing, and show where it would go."""
         if message.option_id in self._things:
             self._choose(self._things[message.option_id])
 
@@ -118,21 +118,21 @@ class ExportDialog(BoxScreen[None]):
         proposed = shown_path(self._giver.proposed(thing))
         if name.value == self._proposed:
             name.value = proposed
-        elif name.value.endswith(before.ending):  # it was edited: what was typed stays, but for the ending
+        elif name.value.endswith(before.ending):  # the name was edited: it stays, but for the ending
             name.value = name.value.removesuffix(before.ending) + thing.ending
         self._proposed = proposed
         self.call_after_refresh(self._show_end)
         self._show_place()
 
     def _show_end(self) -> None:
-        """Of the name: there it is edited."""
+        """Move the cursor to the end of the file's name, where the name is edited."""
         name = self.query_one(Input)
         name.cursor_position = 0
         name.cursor_position = len(name.value)
 
     @property
     def goes_to_file(self) -> bool:
-        """Whether what is chosen is written, not copied."""
+        """Whether the chosen thing is written to a file, not copied to the clipboard."""
         return self._to_file or not self._thing.copies
 
     def _show_place(self) -> None:
@@ -151,7 +151,7 @@ class ExportDialog(BoxScreen[None]):
         getattr(self.query_one(OptionList), f"action_{action}")()
 
     def action_to_file(self) -> None:
-        """To a file instead of the clipboard, or back."""
+        """Send the chosen text to a file instead of the clipboard, or back."""
         if not self._thing.copies:
             self.say(f"{self._thing.label}: it goes to a file. The texts below it go to either.")
             return
@@ -163,7 +163,7 @@ class ExportDialog(BoxScreen[None]):
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
     def take(self) -> None:
-        """Take it; a file that is there is asked about first."""
+        """Begin to export the chosen thing, after a question where its file is there already."""
         if self._busy:
             return
         if not self.goes_to_file:
@@ -192,7 +192,7 @@ class ExportDialog(BoxScreen[None]):
         self._giver.take(self._thing, path)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
-        """Something about what is chosen; if something is wrong, one may go on."""
+        """Show a remark; where it says what is `wrong`, the user may choose again."""
         said = self.query_one("#export-said", Label)
         said.set_class(wrong, "-wrong")
         said.update(shown(text))
@@ -200,24 +200,24 @@ class ExportDialog(BoxScreen[None]):
             self._busy = False
 
     def finish(self) -> None:
-        """It is done: close, as soon as nothing else is over it."""
+        """Note that the export is done, and close as soon as nothing else is over the dialog."""
         self._done = True
         self.on_screen_resume()
 
     def on_screen_resume(self) -> None:
-        """What was over it is gone."""
+        """Close the dialog, if the export is done and nothing is over the dialog any more."""
         if self._done and self.is_current:
             self.dismiss()
 
     def action_leave(self) -> None:
-        """Close; what is under way is given up."""
+        """Close the dialog, and give up an export that is under way."""
         if self._busy:
             self._giver.give_up()
         self.dismiss()
 
 
 def clipboard_remark() -> str:
-    """What it takes that a copied text arrives."""
+    """Return a remark on what it takes for a copied text to reach the clipboard."""
     if os.environ.get("TMUX"):
         return (
             "In tmux it arrives only with: set -g set-clipboard on (in each tmux on the way). f: to a file."

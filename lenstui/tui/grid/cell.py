@@ -1,4 +1,4 @@
-"""How one cell of the grid looks: its text, cut to its width, and its style."""
+"""The look of one cell of the grid: its text, cut to its width, and its style."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NUMBER = 6  # cells that a number takes, with the space before it
 
 
 def with_number(text: str, number: str, width: int) -> str:
-    """A token and a number, aligned at the right."""
+    """Return a token's text with a number aligned at the right, together as wide as `width`."""
     return f"{fit(text, width - _NUMBER)}{number:>{_NUMBER}}"
 
 
@@ -43,7 +43,7 @@ class Look:
 
     @classmethod
     def of(cls, grid: Widget, mode: Mode) -> Look:
-        """Look a grid's component classes up."""
+        """Return the styles of a grid's component classes, in a mode of the palette."""
         blank = grid.rich_style
         styles = [blank + style for style in palette.styles(mode)]
         return cls(
@@ -62,16 +62,17 @@ class Look:
         )
 
     def text_width(self, column_width: int) -> int:
-        """Cells left for the text of a cell."""
+        """Return the terminal cells left for the text of a cell."""
         return column_width - (3 if self.mode is Mode.PLAIN else 1)
 
     def cell(
         self, text: str, level: int, *, first: bool, chosen: bool, differs: bool = False
     ) -> tuple[str, Style]:
-        """A line of a cell as drawn, its text already as wide as `text_width` says.
+        """Return a line of a cell as drawn, and its style.
 
-        Without enough colours a glyph in front of the first line tells the level, and brackets the cursor. A
-        mark in front of the text says that it `differs` from the other lens's.
+        The text has to be as wide as `text_width` returns. Without enough colours a glyph in front of the
+        first line shows the level, and brackets show the cursor. A mark in front of the text shows that the
+        token `differs` from the other side's.
         """
         style = self.levels[level]
         if chosen:
@@ -82,9 +83,9 @@ class Look:
         return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
 
     def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
-        """A line of a cell with a bar in the place of the space before its text; the last is underlined.
+        """Yield a line of a cell with a bar in place of the space before its text; the last is underlined.
 
-        A mark that it differs stays, in the colour of the bar.
+        The mark of a token that differs stays in the bar's place, in the colour of the bar.
         """
         before = 1 if self.mode is Mode.PLAIN else 0  # the glyph of the level
         if before:
@@ -94,11 +95,11 @@ class Look:
         yield text[before + 1 :], style + self.settled if last else style
 
     def label(self, text: str, column_width: int) -> str:
-        """The text above a column, over that of its cells."""
+        """Return the text above a column, aligned with the texts of its cells."""
         return self._framed(" ", fit(text, self.text_width(column_width)), chosen=False)
 
     def empty_cell(self, column_width: int, *, chosen: bool, sign: str = PENDING) -> tuple[str, Style]:
-        """A cell that is not read yet, or that there is not."""
+        """Return a cell that is not read yet, or that has no number, as drawn, and its style."""
         style = self.pending + self.cursor if chosen else self.pending
         width = self.text_width(column_width)
         if self.mode is Mode.PLAIN:

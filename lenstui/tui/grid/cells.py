@@ -1,4 +1,4 @@
-"""What a grid shows: the cells of one lens as they come in, their steps on the palette and their texts."""
+"""The contents of a grid: one lens's cells as they come in, their steps on the palette and their texts."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class GridCells:
 
     Attributes:
         values: the chosen value, `[rows, columns]`, NaN where not yet read.
-        levels: its steps on the palette.
+        levels: the steps of the palette for `values`, `[rows, columns]`.
         settled: the crystallization row of each column, -1 where there is none or it is not known,
             `[columns]`.
-        labels: of the rows; None where all are of the residual stream.
-        gap: columns that never have any cells.
-        cells: all the numbers, NaN and -1 where not yet read; None while none is.
-        texts: display texts, at least of the top tokens.
+        labels: the labels of the rows; None where all rows are of the residual stream.
+        gap: the columns that never have any cells.
+        cells: all the numbers, NaN and -1 where not yet read; None while nothing is read.
+        texts: display texts by token id, at least of the top tokens.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -61,14 +61,14 @@ class GridCells:
 
     @property
     def first_column(self) -> int:
-        """That of the first token."""
+        """The column of the first token."""
         return 0 if self.gap.start else self.gap.stop
 
     def put(self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale) -> None:
-        """Fill in the columns from `start` on."""
+        """Fill in the cells of the columns from `start` on, with their values and levels."""
         if self.cells is None:
             self.cells = _blank(cells, self._columns)
-        elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # those of other pins are of no use
+        elif self.cells.pin_ranks.shape[2] != cells.pin_ranks.shape[2]:  # numbers of other pins are of no use
             self.repin([NOT_READ] * cells.pin_ranks.shape[2])
         self.texts.update(texts)
         self._value = value
@@ -80,7 +80,11 @@ class GridCells:
         self.settled[columns] = crystallization_rows(cells.top_ids[:, :, 0], self.labels)
 
     def repin(self, places: Sequence[int]) -> None:
-        """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
+        """Arrange the numbers of pins anew.
+
+        Args:
+            places: the former place of each pin, -1 for a pin that is not read yet.
+        """
         if self.cells is None:
             return
         kept = {}
@@ -91,7 +95,7 @@ class GridCells:
         self.cells = replace(self.cells, **kept)
 
     def resize(self, columns: int) -> None:
-        """Have more columns, not yet read, or fewer."""
+        """Change the number of columns; those that are new, at the end, are not yet read."""
         kept = slice(min(columns, self._columns))
         cells, values, levels, settled = self.cells, self.values, self.levels, self.settled
         self._columns = columns
@@ -106,7 +110,7 @@ class GridCells:
                 getattr(self.cells, field.name)[:, kept] = getattr(cells, field.name)[:, kept]
 
     def choose(self, value: Value, scale: Scale) -> None:
-        """Show another value."""
+        """Show another value, on its scale."""
         self._value = value
         if self.cells is not None:
             self.values = value.of(self.cells).copy()
@@ -117,7 +121,7 @@ class GridCells:
         self.levels = scale.levels(self.values)
 
     def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
-        """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""
+        """Return all that decides the look of some columns' cells, for comparison, `[rows, columns, …]`."""
         if self.cells is None:
             return np.full((*self.levels[:, columns].shape, 1), np.nan)
         parts: list[npt.NDArray[Any]] = [
@@ -130,13 +134,14 @@ class GridCells:
         return np.concatenate(parts, axis=2, dtype=np.float64)
 
     def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
-        """Which cells of a row are marked as different. Those of one lens are not."""
+        """Return which cells of a row are marked as different: none, as all are of one lens."""
         return [False] * len(self.levels[row, columns])
 
     def absent(self, row: int, columns: slice) -> list[bool]:
-        """Which cells of a row have no number and will have none.
+        """Return which cells of a row have no number and will have none.
 
-        Their columns are read, or in the gap; or they are read, and not a number.
+        Such a cell is in the gap, or is read and not a number, or the lens does not read its row while its
+        column is read.
         """
         absent = [False] * len(self.levels[row, columns])
         if self.cells is not None:
@@ -148,10 +153,10 @@ class GridCells:
         return absent
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
-        """The texts of one line of a row, each of the same width; None for a cell that has none, or none yet.
+        """Return the texts of one line of a row, of one width; None for a cell that has none, or none yet.
 
-        In rows of several lines a token has its probability behind it; the first one the value that the
-        colour shows.
+        In rows of several lines each token is followed by its probability, but the first by the value that
+        the colour shows.
         """
         if self.cells is None:
             return [None] * len(self.levels[row, columns])
@@ -172,7 +177,7 @@ class GridCells:
 
 
 def _blank(like: Cells, columns: int) -> Cells:
-    """Room for whole rows of cells; nothing read yet: NaN and -1 throughout."""
+    """Return whole rows of cells in which nothing is read yet: NaN and -1 throughout."""
 
     def room(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.full((len(array), columns, *array.shape[2:]), _nothing(array), array.dtype)
@@ -181,5 +186,5 @@ def _blank(like: Cells, columns: int) -> Cells:
 
 
 def _nothing(array: npt.NDArray[Any]) -> float:
-    """What stands for a number that is not read."""
+    """Return the number that an array has where nothing is read: NaN, or -1 for integers."""
     return np.nan if array.dtype.kind == "f" else NOT_READ

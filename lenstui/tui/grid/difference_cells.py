@@ -1,4 +1,4 @@
-"""What the grid of the difference shows: the tokens of two sides, and a value of one minus the other's."""
+"""The contents of the difference's grid: the tokens of two sides, and a value of one minus the other's."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.grid.cell import with_number
 from lenstui.tui.grid.cells import GridCells
 
-MOST_LINES = 3  # of a cell: the right side, the left side, and the one minus the other
-_RIGHT, _LEFT = 0, 1  # whose lines come first
+MOST_LINES = 3  # lines of a cell: the right side, the left side, and the right minus the left
+_RIGHT, _LEFT = 0, 1  # the lines of the two sides
 
 
 def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
-    """The right side's input tokens, marked where the left side's are others."""
+    """Return the right side's input tokens, marked in the columns where the left side has another token."""
     if len(left) != len(right):  # the left side's are not known yet
         return tuple(right)
     both = zip(left, right, strict=True)
@@ -32,13 +32,13 @@ def marked(left: Sequence[str], right: Sequence[str]) -> tuple[str, ...]:
 class DifferenceCells(GridCells):
     """The cells of two sides, compared.
 
-    What is drawn is copied from them, for they go on being filled in.
+    What is drawn is copied from the cells of the sides, for these go on being filled in.
 
     Attributes:
         values: the difference, `[rows, columns]`, NaN where a side is not yet read.
-        differs: where another token leads on the one side than on the other, `[rows, columns]`.
-        cells: those of the right side, whose token a cell shows first; None until both sides have some.
-        settled: of the right side.
+        differs: whether the likeliest tokens of the two sides differ, `[rows, columns]`.
+        cells: the cells of the right side, whose token a cell shows first; None until both sides have some.
+        settled: the crystallization rows of the right side, `[columns]`.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -48,7 +48,7 @@ class DifferenceCells(GridCells):
         self._forget(columns)
 
     def resize(self, columns: int) -> None:
-        """Have other columns. All are to be compared anew."""
+        """Change the number of columns, and forget the comparison, which has to be made anew."""
         super().resize(columns)
         self._forget(columns)
 
@@ -62,7 +62,7 @@ class DifferenceCells(GridCells):
         """Show the difference of what two sides have read by now.
 
         Returns:
-            The scale that shows it.
+            The scale that the difference is shown on.
         """
         self._difference = difference
         self._gaps = left.gap, right.gap
@@ -80,23 +80,23 @@ class DifferenceCells(GridCells):
         return scale
 
     def _compare_tokens(self) -> None:
-        # On both sides, and a number.
+        # Read on both sides, and a number.
         self._is_read: npt.NDArray[np.bool_] = np.all(self._top1 >= 0, axis=0)
         self.differs: npt.NDArray[np.bool_] = self._is_read & (self._top1[_RIGHT] != self._top1[_LEFT])
 
     def counted(self, *, last: bool) -> tuple[int, int]:
-        """In how many cells another token leads, of how many that both sides have read.
+        """Return in how many cells another token leads, and how many cells both sides have read.
 
         The first token's column, often an attention sink, does not count.
 
         Args:
-            last: count the last row too, which only two models, or two prompts, can differ in.
+            last: whether the last row counts, in which only two models, or two prompts, can differ.
         """
         counted = np.s_[: None if last else -1, self.first_column + 1 :]
         return int(self.differs[counted].sum()), int(self._is_read[counted].sum())
 
     def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
-        """All that decides how the cells of some columns look, `[rows, columns, …]`, to be compared."""
+        """Return all that decides the look of some columns' cells, for comparison, `[rows, columns, …]`."""
         parts: list[npt.NDArray[Any]] = [
             self.levels[None],
             self._is_read[None],
@@ -109,21 +109,24 @@ class DifferenceCells(GridCells):
         return np.moveaxis(seen, 0, 2)
 
     def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
-        """Which cells of a row have the mark: before their one token, or before the second of two."""
+        """Return which cells of a row have the mark of a difference on a line.
+
+        The mark is before the token in rows of one line, before the second of two tokens in taller rows.
+        """
         differs: list[bool] = self.differs[row, columns].tolist()
         return differs if line == (0 if depth < 2 else 1) else [False] * len(differs)
 
     def absent(self, row: int, columns: slice) -> list[bool]:
-        """Which cells of a row have no number and will have none, on either side."""
+        """Return which cells of a row have no number and will have none, on either side."""
         of_either = (self._top1[:, row, columns] == NOT_A_NUMBER).any(axis=0).tolist()
         in_a_gap = [any(column in gap for gap in self._gaps) for column in range(columns.start, columns.stop)]
         return list(map(any, zip(super().absent(row, columns), of_either, in_a_gap, strict=True)))
 
     def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
-        """The texts of one line of a row, each of the same width; None for a cell that is not yet read.
+        """Return the texts of one line of a row, all of one width; None for a cell that is not yet read.
 
         In rows of two lines the left side's token is below the right one's, with the difference behind the
-        first; in rows of three each has its own number, and the difference is below them.
+        first; in rows of three each token has its own number, and the difference is below them.
         """
         is_read = self._is_read[row, columns].tolist()
         if depth == 0 or line >= MOST_LINES:

@@ -9,7 +9,7 @@ from lenstui.tui.grid.grid import Grid
 
 
 class DifferenceGrid(Grid):
-    """The cells of two grids, compared."""
+    """A heat map of the cells of two grids, compared."""
 
     _cells: DifferenceCells
 
@@ -17,26 +17,34 @@ class DifferenceGrid(Grid):
         return DifferenceCells(rows, columns)
 
     def validate_depth(self, depth: int) -> int:
-        """No more lines than there is to say."""
+        """Return a depth of no more lines than the cells of a difference have."""
         return min(super().validate_depth(depth), MOST_LINES)
 
     def compare(self, left: Grid, right: Grid, difference: Difference, vocabulary: int) -> None:
-        """Show the difference of what two grids have by now. What changes and is on screen is drawn anew."""
+        """Show the difference of what two grids have read by now, and draw anew what changes on screen."""
         seen = self.visible_columns()
         with self._repainting(slice(seen.start, seen.stop)):
             scale = self._cells.compare(left.drawn_cells, right.drawn_cells, difference, vocabulary)
         self.scale = scale
 
     def counted(self, *, last: bool) -> tuple[int, int]:
-        """In how many cells another token leads, of how many; the last row counted or not."""
+        """Return in how many cells another token leads, and how many cells both sides have read.
+
+        The first token's column, often an attention sink, does not count.
+
+        Args:
+            last: whether the last row counts, in which only two models, or two prompts, can differ.
+        """
         return self._cells.counted(last=last)
 
     def counted_text(self, width: int, *, last: bool) -> str:
-        """The same in words, with what is not counted. Empty where nothing is.
+        """Return in how many cells another token leads, as text, with what does not count.
+
+        Empty where no cells are compared.
 
         Args:
-            width: terminal cells that there are.
-            last: count the last row too.
+            width: the room for the text, in terminal cells.
+            last: whether the last row counts.
         """
         different, compared = self.counted(last=last)
         if not compared:
@@ -48,7 +56,7 @@ class DifferenceGrid(Grid):
         return next((form for form in forms if len(form) <= width), forms[-1])
 
     def show_place_of(self, grid: Grid) -> None:
-        """Scroll to where another grid is, as far as can be."""
+        """Scroll to the cells that another grid shows, as far as possible, and take over its cursor."""
         x, y = grid.scroll_offset
         self.follow_scroll(x // grid.column_width * self.column_width, y // grid.row_height * self.row_height)
         self.move_to(grid.cursor)

@@ -18,12 +18,12 @@ HEADER = 1  # lines
 
 
 def column_width(depth: int) -> int:
-    """Cells that a column takes, the space before its text included."""
+    """Return the width of a column in terminal cells, the space before its text included."""
     return (3, 10, 15)[min(depth, 2)]
 
 
 def row_height(depth: int) -> int:
-    """Lines that a row takes."""
+    """Return the number of lines that a row takes."""
     return max(depth, 1)
 
 
@@ -32,18 +32,18 @@ class Frame:
     """A snapshot of a grid.
 
     Attributes:
-        look: its styles.
-        cells: its numbers and texts.
+        look: the styles of the grid.
+        cells: the numbers and texts of the grid.
         rows: labels of all rows, from the top.
         tokens: texts of the input tokens, of all columns.
-        flipped: the first of the rows is the last of the cells.
-        cursor: where the cursor is.
+        flipped: whether the first of `rows` is the last row of `cells`.
+        cursor: the cell that the cursor is on.
         columns: the columns on screen.
-        top: lines that are scrolled away.
+        top: the number of lines that are scrolled away.
         depth: how many of the top tokens a cell shows.
         marks: whether the cell where a column settles is marked.
-        gutter: width of the row labels.
-        width: width of the whole.
+        gutter: the width of the row labels.
+        width: the width of the grid on screen.
     """
 
     look: Look
@@ -60,7 +60,7 @@ class Frame:
     width: int
 
     def line(self, y: int) -> Strip:
-        """A line of the screen: a label, then what is visible of the columns."""
+        """Return a line of the screen: a label, blank in the header, then the columns on screen."""
         if y < HEADER:
             return self._strip(" " * self.gutter, self.look.gutter, self._header())
         place, line = divmod(y - HEADER + self.top, row_height(self.depth))
@@ -95,7 +95,10 @@ class Frame:
             yield from look.marked(*cell, last=line == row_height(self.depth) - 1) if mark else (cell,)
 
     def _strip(self, label: str, style: Style, cells: Iterable[tuple[str, Style]]) -> Strip:
-        """Exactly as wide as the frame. Neighbours of one style become one segment: fewer bytes."""
+        """Return a line, exactly as wide as the frame, of a label and of cells.
+
+        Neighbours of one style become one segment, which takes fewer bytes.
+        """
         segments: list[Segment] = []
         run = [label]
         for text, next_style in cells:

@@ -28,7 +28,7 @@ __all__ = ["HEADER", "MAX_DEPTH", "Cursor", "Grid"]
 
 
 class Grid(GridMoves):
-    """One lens's cells, drawn line by line."""
+    """A heat map of one lens's cells, drawn line by line."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "grid--header",
@@ -57,7 +57,7 @@ class Grid(GridMoves):
 
     value: reactive[Value] = reactive(PROBABILITY, init=False)
     scale: reactive[Scale] = reactive(Scale(0, 1), init=False)
-    marks: reactive[bool] = reactive(False, init=False)  # where each column settles
+    marks: reactive[bool] = reactive(False, init=False)  # whether the cell where a column settles is marked
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
@@ -89,7 +89,7 @@ class Grid(GridMoves):
         self.refresh()
 
     def clear(self) -> None:
-        """Show nothing. Grids that share the cursor keep theirs."""
+        """Show no rows and no columns; grids that share the cursor keep theirs."""
         self._rows, self._columns = (), ()
         self._cells = self._blank(0, 0)
         with self.led():
@@ -99,7 +99,7 @@ class Grid(GridMoves):
         return GridCells(rows, columns)
 
     def resize_to(self, columns: Sequence[str]) -> None:
-        """Have other columns; the cells of those that stay in front are kept.
+        """Show columns that are fewer or more at the end; cells of the columns that stay are kept.
 
         Args:
             columns: display texts of the input tokens.
@@ -111,7 +111,7 @@ class Grid(GridMoves):
         self.refresh()
 
     def add(self, start: int, cells: Cells, texts: Mapping[int, str]) -> None:
-        """Put in the cells of the columns from `start` on. What changes and is on screen is drawn anew.
+        """Put in the cells of the columns from `start` on, and draw anew what changes on screen.
 
         Args:
             start: first column.
@@ -125,7 +125,7 @@ class Grid(GridMoves):
 
     @contextmanager
     def _repainting(self, seen: slice) -> Iterator[None]:
-        """What changes meanwhile in these columns is drawn anew."""
+        """Draw anew what changes in some columns within the `with` block."""
         before = self._cells.drawn(seen, self.depth)
         yield
         after = self._cells.drawn(seen, self.depth)
@@ -136,7 +136,11 @@ class Grid(GridMoves):
             self._refresh_within(self._body, Region.from_union([self._region(corner) for corner in corners]))
 
     def repin(self, places: Sequence[int]) -> None:
-        """Keep the numbers of some pins, by their places until now; -1 is a pin that is not read yet."""
+        """Arrange the numbers of pins anew, and show them where the value is that of a pin.
+
+        Args:
+            places: the former place of each pin, -1 for a pin that is not read yet.
+        """
         self._cells.repin(places)
         if self.value.pins:
             self._cells.choose(self.value, self.scale)
@@ -144,7 +148,7 @@ class Grid(GridMoves):
 
     @property
     def cells(self) -> Cells | None:
-        """All cells of the prompt, NaN and -1 where not yet read; None while none is."""
+        """All cells of the prompt, NaN and -1 where not yet read; None while nothing is read."""
         return self._cells.cells
 
     @property
@@ -169,11 +173,11 @@ class Grid(GridMoves):
 
     @property
     def scaled_values(self) -> FloatArray:
-        """The same in the residual stream's rows alone, from the first token on: of these a scale is made."""
+        """The chosen value in the residual stream's rows, from the first token's column on, for a scale."""
         return self._cells.values[stream_places(self._rows), self._cells.first_column :]
 
     def is_absent(self, cursor: Cursor) -> bool:
-        """Whether a cell's column is read, and the cell has no number all the same."""
+        """Return whether a cell has no number and will have none, in the gap or in a column that is read."""
         return any(self._cells.absent(cursor.row, slice(cursor.column, cursor.column + 1)))
 
     @property
@@ -188,7 +192,7 @@ class Grid(GridMoves):
 
     @property
     def read_columns(self) -> int:
-        """How many columns from the first on have been read without a gap."""
+        """The number of columns that have been read, from the first up to one that is not read."""
         if self.cells is None:
             return 0
         unread = np.flatnonzero(self.cells.top_ids[-1, :, 0] == NOT_READ)  # every lens reads the last row
@@ -211,12 +215,15 @@ class Grid(GridMoves):
         return self._look_cache
 
     def notify_style_update(self) -> None:
-        """Look the styles up again."""
+        """Forget the styles, so that the next painting looks them up again."""
         super().notify_style_update()
         self._look_cache = None
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Paint. Looking everything up once for all lines is what makes it fast."""
+        """Return the lines on screen, painted from one snapshot.
+
+        Looking everything up once for all lines is what makes painting fast.
+        """
         self._frame = Frame(
             look=self._look,
             cells=self._cells,
@@ -234,5 +241,5 @@ class Grid(GridMoves):
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        """One line of the frame that is being painted."""
+        """Return one line of the frame that is being painted."""
         return self._frame.line(y) if self._frame else Strip.blank(self.size.width)

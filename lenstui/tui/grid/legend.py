@@ -22,7 +22,7 @@ _STEP_WIDTH = 2
 
 
 class Legend(Widget):
-    """One line: the value's name and the steps of its scale, with the numbers that they stand for."""
+    """A line with the value's name and the steps of its scale, between the numbers that they stand for."""
 
     DEFAULT_CSS = """
     Legend { width: auto; height: 1; color: $foreground 65%; }
@@ -36,31 +36,31 @@ class Legend(Widget):
     def show(
         self, value: Value | Difference, scale: Scale, numbers: Collection[FloatArray], note: str = ""
     ) -> None:
-        """Say what colours mean.
+        """Show the meaning of the colours of the grids.
 
         Args:
-            value: what they show.
-            scale: by which they show it.
-            numbers: all that they show, NaN where there is none.
-            note: shares of these.
+            value: the value that the colours show.
+            scale: the scale of that value.
+            numbers: all numbers that are shown, NaN where there is none.
+            note: the shares of yes, for a yes-or-no value; empty for any other.
         """
         self.value, self.scale, self.note = value, scale, note
         self.is_beyond = beyond(scale, numbers)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        """As wide as its text."""
+        """Return the width of the legend's text, in terminal cells."""
         return _width(self._segments(container.width))
 
     def render_line(self, y: int) -> Strip:
-        """The whole of it."""
+        """Return the legend, which is a single line."""
         segments = self._segments(self.size.width)
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
     def _segments(self, room: int) -> list[Segment]:
-        """Name, number, steps, number, unit and note; of a difference also what either side means.
+        """Return name, number, steps, number, unit and note; for a difference also the meaning of either end.
 
-        A difference does without its name where there is no room: the frame above says it too. So does a note
-        without what it does not count, which the list of keys has.
+        Where there is no room, a difference has no name here, for the frame of its pane has it, and a note
+        does not say what it leaves out, for the list of keys says so.
         """
         value = self.value
         first, last = end_texts(value.format, self.scale, self.is_beyond)
@@ -81,7 +81,7 @@ class Legend(Widget):
         return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
 
     def _bar(self) -> list[Segment]:
-        """The steps, with the number that is halfway written across the middle where there is one."""
+        """Return the steps, with the number that is halfway written across the middle where there is one."""
         mode, steps = palette.mode_of(self.app), self.scale.steps
         text = "".join(palette.glyph(level) * _STEP_WIDTH for level in steps)
         if mode is not palette.Mode.PLAIN:

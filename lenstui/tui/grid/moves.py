@@ -20,8 +20,8 @@ from lenstui.tui.grid.places import GridPlaces
 class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     """A grid that the user moves through.
 
-    Those that are `pair`ed share one cursor and one scroll, those that are `join`ed the cursor alone; only
-    the one that the user moves sends messages.
+    Grids that are `pair`ed share one cursor and one scroll, grids that are `join`ed the cursor alone; only
+    the grid that the user moves sends messages.
     """
 
     ALLOW_SELECT = False
@@ -43,7 +43,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     cursor: var[Cursor] = var(Cursor(0, 0), init=False)
 
     class CursorMoved(Message, namespace="grid"):
-        """The user moved the cursor."""
+        """The message that the user moved the cursor."""
 
         def __init__(self, grid: GridMoves, cursor: Cursor) -> None:
             self.grid = grid
@@ -51,7 +51,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             super().__init__()
 
     class Scrolled(Message, namespace="grid"):
-        """The grid was scrolled, by anything but `follow_scroll` and `move_to`."""
+        """The message that the grid was scrolled, by anything but `follow_scroll` and `move_to`."""
 
         def __init__(self, grid: GridMoves, offset: Offset) -> None:
             self.grid = grid
@@ -59,11 +59,11 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             super().__init__()
 
         def can_replace(self, message: Message) -> bool:
-            """Of several in a row only the last counts."""
+            """Return whether another message may replace this one: of several scrolls the last counts."""
             return isinstance(message, GridMoves.Scrolled)
 
-    twins: tuple[GridMoves, ...] = ()  # which share the scroll
-    joined: tuple[GridMoves, ...] = ()  # which share the cursor
+    twins: tuple[GridMoves, ...] = ()  # the grids that share the scroll
+    joined: tuple[GridMoves, ...] = ()  # the grids that share the cursor
     _is_led = False
 
     # ── with other grids ─────────────────────────────────────────────────────────────────────────────────
@@ -71,7 +71,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     def pair(self, *others: GridMoves) -> None:
         """Share one cursor and one scroll with other grids, which at first follow this one.
 
-        All are then painted in the same frame, which messages are too slow for.
+        All these grids are then painted in the same frame, which messages are too slow for.
         """
         group = (self, *others)
         for grid in group:
@@ -81,26 +81,26 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             other.follow_scroll(*self.scroll_offset)
 
     def join(self, other: GridMoves) -> None:
-        """Share one cursor with another grid, and with all that do so with either of them."""
+        """Share one cursor with another grid, and with all grids that share one with either of the two."""
         group = dict.fromkeys((self, *self.joined, other, *other.joined))
         for grid in group:
             grid.joined = tuple(one for one in group if one is not grid)
         self.move_to(self.cursor)
 
     def move_to(self, cursor: Cursor) -> None:
-        """Put the cursor on a cell and show it, without a message."""
+        """Put the cursor of this and all joined grids on a cell and scroll to it, without a message."""
         for grid in (self, *self.joined):
             with grid.led():
                 grid.cursor = cursor
 
     def follow_scroll(self, x: int, y: int) -> None:
-        """Scroll there, without a message."""
+        """Scroll to a position in terminal cells, without a message."""
         with self.led():
             self.scroll_now(x, y)
 
     @contextmanager
     def led(self) -> Iterator[None]:
-        """Post no messages about changes of cursor and scroll in the meantime: another grid caused them."""
+        """Post no messages about cursor and scroll within the `with` block: others cause the changes."""
         self._is_led = True
         try:
             yield
@@ -110,12 +110,12 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     # ── the cursor ───────────────────────────────────────────────────────────────────────────────────────
 
     def validate_cursor(self, cursor: Cursor) -> Cursor:
-        """Inside the grid."""
+        """Return the nearest cursor inside the grid."""
         row = max(min(cursor.row, len(self._rows) - 1), 0)
         return Cursor(row, max(min(cursor.column, len(self._columns) - 1), 0))
 
     def watch_cursor(self, old: Cursor, new: Cursor) -> None:
-        """Draw the old and the new cell and their labels anew, and nothing else."""
+        """Draw the old and the new cell and their labels anew, nothing else, and keep the cursor in sight."""
         cells, body = [self._region(old), self._region(new)], self._body
         self._refresh_within(body, *cells)
         if old.column != new.column:
@@ -142,23 +142,23 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     # ── the scroll ───────────────────────────────────────────────────────────────────────────────────────
 
     def watch_depth(self, old: int, new: int) -> None:
-        """Make rows taller and columns wider, or the other way round; the top left cell stays there."""
+        """Make rows and columns larger or smaller; the top left cell stays at the top left."""
         x, y = self.scroll_offset
         self._resize()
         self.scroll_now(x // column_width(old) * column_width(new), y // row_height(old) * row_height(new))
         self._show_cursor()
 
     def watch_bottom_up(self) -> None:
-        """Turn it upside down."""
+        """Keep the cursor in sight when the rows are turned upside down."""
         self._show_cursor()
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
-        """Say so."""
+        """Post `Scrolled` and scroll the paired grids too, unless one of these caused the change."""
         super().watch_scroll_x(old_value, new_value)
         self._scrolled()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Say so."""
+        """Post `Scrolled` and scroll the paired grids too, unless one of these caused the change."""
         super().watch_scroll_y(old_value, new_value)
         self._scrolled()
 
@@ -176,15 +176,15 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     # ── keys and mouse ───────────────────────────────────────────────────────────────────────────────────
 
     def go_to(self, cursor: Cursor) -> None:
-        """Put the cursor where the user wants it."""
+        """Move the cursor to a cell as the user does, with the message `CursorMoved`."""
         self._go(self._flip(cursor.row), cursor.column)
 
     def action_move(self, down: int, right: int) -> None:
-        """Move the cursor by rows down the screen and columns."""
+        """Move the cursor down the screen by some rows and right by some columns."""
         self._go(self._flip(self.cursor.row) + down, self.cursor.column + right)
 
     def action_page(self, down: int, right: int) -> None:
-        """Move the cursor by pages."""
+        """Move the cursor down and right by pages."""
         rows, columns = self._page
         self.action_move(down * rows, right * columns)
 
@@ -194,7 +194,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         self.action_move(*{"left": (0, -far), "right": (0, far), "top": (-far, 0), "bottom": (far, 0)}[edge])
 
     def _go(self, place: int, column: int) -> None:
-        """Put the cursor where the user wants it: at a place from the top and a column."""
+        """Put the cursor at a place from the top and a column, and post `CursorMoved` if that moves it."""
         before = self.cursor
         self.cursor = Cursor(self._flip(place), column)
         if self.cursor != before:
@@ -202,7 +202,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             self.post_message(GridMoves.CursorMoved(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor there; a header token moves it within its row, a row label within its column."""
+        """Put the cursor on the clicked cell: a header token keeps its row, a row label its column."""
         offset = event.get_content_offset(self)
         if offset is None:
             return

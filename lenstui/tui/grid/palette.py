@@ -21,7 +21,7 @@ from lenstui.readout.scales import ARM, LEVELS, NO_LEVEL, STEPS
 
 
 class Mode(Enum):
-    """How much colour the terminal shows, and whether on light ground."""
+    """How much colour the terminal shows, and whether its background is light."""
 
     TRUE = auto()
     INDEXED = auto()  # 256 colours
@@ -55,9 +55,9 @@ _DIVERGING_GLYPHS = "⇊⇓↓↘ ↗↑⇑⇈"  # below 0, about 0, above it
 
 
 def mode(color_system: str | None, no_color: bool, *, light: bool = False, ansi: bool = False) -> Mode:
-    """The mode for what Rich's console says about the terminal, and for the theme.
+    """Return the mode for what Rich's console says about the terminal, and for the theme.
 
-    Sixteen colours are too few to tell the steps apart, so a theme that keeps to those gets glyphs.
+    Sixteen colours are too few to tell the steps apart, so a theme that keeps to sixteen gets glyphs.
     """
     if no_color or ansi:
         return Mode.PLAIN
@@ -69,15 +69,15 @@ def mode(color_system: str | None, no_color: bool, *, light: bool = False, ansi:
 
 
 def mode_of(app: App[Any]) -> Mode:
-    """The mode in which the program is shown now."""
+    """Return the mode in which the program is shown now."""
     light, ansi = not app.current_theme.dark, app.native_ansi_color
     return mode(app.console.color_system, app.no_color, light=light, ansi=ansi)
 
 
 def colours(mode: Mode) -> tuple[str, ...]:
-    """The backgrounds from dark to bright (or on light ground the other way round), as hex.
+    """Return the backgrounds from dark to bright (or on a light background the other way round), as hex.
 
-    None where glyphs take their place.
+    Empty where glyphs take their place.
     """
     return {
         Mode.TRUE: COLOURS,
@@ -89,7 +89,10 @@ def colours(mode: Mode) -> tuple[str, ...]:
 
 
 def diverging_colours(mode: Mode) -> tuple[str, ...]:
-    """The backgrounds from below 0 to above it, the one that recedes in the middle; none as above."""
+    """Return the backgrounds from below 0 to above it, as hex; the one in the middle recedes.
+
+    Empty where glyphs take their place.
+    """
     return {
         Mode.TRUE: DIVERGING_COLOURS,
         Mode.INDEXED: _INDEXED_DIVERGING,
@@ -100,10 +103,10 @@ def diverging_colours(mode: Mode) -> tuple[str, ...]:
 
 
 def glyph(level: int) -> str:
-    """A level as one character.
+    """Return a level as one character.
 
-    From dark to bright it is nothing at first and a full block at last; where the scale diverges, an arrow
-    down or up, and nothing about 0. A cell without a number has none.
+    From dark to bright that is nothing at first and a full block at last; where the scale diverges, an arrow
+    down or up, and nothing about 0. The level of a cell without a number is a space.
     """
     if level == NO_LEVEL:
         return " "
@@ -114,7 +117,7 @@ def glyph(level: int) -> str:
 
 @cache
 def styles(mode: Mode) -> tuple[Style, ...]:
-    """The style of each level; empty styles where glyphs take the place of colour."""
+    """Return the style of each level; empty styles where glyphs take the place of colour."""
     if mode is Mode.PLAIN:
         return (Style(),) * LEVELS
     backgrounds = colours(mode) + diverging_colours(mode)
@@ -123,7 +126,7 @@ def styles(mode: Mode) -> tuple[Style, ...]:
 
 @cache
 def bar(style: Style, mode: Mode) -> Style:
-    """The style of a bar on a cell of another style."""
+    """Return the style of a bar on a cell that has a style itself."""
     if mode is Mode.PLAIN:
         return style + Style(color="magenta")
     ground = style.bgcolor.triplet if style.bgcolor else None

@@ -1,4 +1,4 @@
-"""A pane: the grid of a side in a frame, or what there is to say while there is no grid."""
+"""A pane: the grid of a side in a frame, or a message in its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lenstui.tui.shared.shown import shown
 
 
 class Pane(Vertical):
-    """A frame around the grid of one side."""
+    """A frame around the grid of one side, or around a message in its place."""
 
     DEFAULT_CSS = """
     Pane {
@@ -31,26 +31,26 @@ class Pane(Vertical):
         """Frame a grid.
 
         Args:
-            place: of the side among the sides.
-            grid: what shows it.
-            name: stands in the ids, in place of `place`.
+            place: the place of the side among the sides.
+            grid: the class of the grid.
+            name: the name in the ids of the widgets, in place of `place`.
         """
         super().__init__(id=f"pane-{name or place}")
         self.place = place
         self._grid, self._grid_id = grid, f"grid-{name or place}"
 
     def compose(self) -> ComposeResult:
-        """The grid, and under it the message that takes its place."""
+        """Yield the grid, and the message that takes its place."""
         yield self._grid(id=self._grid_id)
         yield Static(classes="pane--message")
 
     def on_mount(self) -> None:
-        """Nothing to show yet."""
+        """Show an empty message, as there is nothing to show yet."""
         self.say("")
 
     @property
     def grid(self) -> Grid:
-        """Its grid."""
+        """The grid of the pane."""
         return self.query_one(Grid)
 
     def say(self, text: str) -> None:
@@ -62,6 +62,6 @@ class Pane(Vertical):
         self.grid.display = False
 
     def show_grid(self) -> None:
-        """Show the grid."""
+        """Show the grid in place of the message."""
         self.query_one(".pane--message").display = False
         self.grid.display = True

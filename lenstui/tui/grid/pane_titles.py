@@ -15,12 +15,12 @@ _Title = Callable[[Sequence[str]], Text]
 
 @dataclass(frozen=True, slots=True)
 class PaneTitles:
-    """Makes titles, each in the fullest form that has room.
+    """The titles of panes, each in the fullest form that has room.
 
     Attributes:
-        names: what the sides are called.
+        names: the names of the sides.
         training: the places of the sides that show the lens in training.
-        value: label of what colours the cells.
+        value: the label of the value that colours the cells.
     """
 
     names: SideNames
@@ -31,13 +31,13 @@ class PaneTitles:
         """Return the title of a side.
 
         Args:
-            place: of the side.
-            room: cells that there are.
+            place: the place of the side.
+            room: the room for the title, in terminal cells.
         """
         return self._fitting(lambda titles: Text.assemble((self._named(titles, place), "bold")), room)
 
     def of_tabs(self, place: int, room: int) -> Text:
-        """Return the title of a side that stands for all: it names them, the side itself in bold."""
+        """Return the title of a side among tabs: the names of all sides, that of the side itself in bold."""
 
         def title(titles: Sequence[str]) -> Text:
             styles = ["bold" if side == place else "dim" for side in range(len(titles))]

@@ -1,6 +1,7 @@
-"""The sides beside each other: one cursor, one scroll, one value on one scale. Tabs where it is narrow.
+"""The panes of the sides beside each other, or as tabs: one cursor, one scroll, one value on one scale.
 
-Or, in place of all, one of them minus another. The sides' own grids are what is read into all the same.
+In place of all of them the difference of two sides may show; prompts are read into the sides' own grids then,
+too.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from lenstui.tui.grid.settling import summary
 from lenstui.tui.shared.side_names import SideNames, first_names
 
 DIFFERENCE = "difference"
-_NO_PLACE = -1  # of the difference among the sides
-_TEXT_WIDTH = 12  # of a pin, in the name of a value
+_NO_PLACE = -1  # the place of the difference, which is no side
+_TEXT_WIDTH = 12  # of the text of a pin, in the name of a value
 
 
 class Panes(Vertical):
@@ -49,7 +50,7 @@ class Panes(Vertical):
     value_index: reactive[int] = reactive(0, init=False)
     names: reactive[SideNames] = reactive(first_names, init=False)
     pins: reactive[tuple[str, ...]] = reactive((), init=False)
-    active: reactive[int] = reactive(0, init=False)  # the side that keys are about
+    active: reactive[int] = reactive(0, init=False)  # the side that keys change
     # The sides that show the lens in training.
     training: reactive[frozenset[int]] = reactive(frozenset, init=False)
     crystallization: reactive[bool] = reactive(False, init=False)
@@ -60,10 +61,10 @@ class Panes(Vertical):
         super().__init__()
         self._depth = depth
         self._vocabulary = 0
-        self._pair = (0, 1)  # of the sides, whose difference its grid is laid out for
+        self._pair = (0, 1)  # the sides whose difference the grid is laid out for
 
     def compose(self) -> ComposeResult:
-        """The sides from left to right; or the difference."""
+        """Yield the panes of the sides from left to right, the pane of the difference, and the legend."""
         with Horizontal():
             for place in range(MOST_SIDES):
                 yield Pane(place)
@@ -71,7 +72,7 @@ class Panes(Vertical):
         yield Legend()
 
     def on_mount(self) -> None:
-        """Nothing is read yet."""
+        """Show that the program is starting, and let the grids share one cursor, and one scroll too."""
         self._arrange()
         for pane in self.query(Pane):
             pane.grid.depth = self._depth
@@ -84,7 +85,7 @@ class Panes(Vertical):
 
     @property
     def count(self) -> int:
-        """How many sides there are."""
+        """The number of sides."""
         return len(self.names.brief)
 
     @property
@@ -94,7 +95,7 @@ class Panes(Vertical):
 
     @property
     def grids_of_all_sides(self) -> tuple[Grid, ...]:
-        """The grids of the sides there are, and of those that there may be."""
+        """The grids of the sides that there are, and of those that there may be."""
         return tuple(self.pane(place).grid for place in range(MOST_SIDES))
 
     @property
@@ -107,37 +108,40 @@ class Panes(Vertical):
         return tuple(pane.grid for pane in self.query(Pane))
 
     def pane(self, place: int | str) -> Pane:
-        """The pane of a side, or `DIFFERENCE`."""
+        """Return the pane of a side by its place, or that of the difference by `DIFFERENCE`."""
         return self.query_one(f"#pane-{place}", Pane)
 
     @property
     def pair(self) -> tuple[int, int]:
-        """The sides whose difference there is: the first is subtracted from the active one, or the second."""
+        """The sides of the difference, by their places: the second one minus the first one.
+
+        They are the first side of all and the active side; the second side where the first is active.
+        """
         return (0, self.active or 1)
 
     @property
     def value(self) -> Value:
-        """What colours the cells."""
+        """The value that colours the cells."""
         return self.values[self.value_index]
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """What may colour them: those of pins only where there are such."""
+        """The values that may colour the cells; those of pins only where there are enough pins."""
         return values_for([clip(pin, _TEXT_WIDTH) for pin in self.pins])
 
     @property
     def cursor(self) -> Cursor:
-        """The cell that is looked at, on all sides."""
+        """The cell that the cursor is on, on all sides."""
         return self.grids[0].cursor
 
     @property
     def has_cells(self) -> bool:
-        """Whether anything is read."""
+        """Whether the first side has any cells that are read."""
         return self.grids[0].cells is not None
 
     @property
     def shown(self) -> int:
-        """The active side, if it has a grid, else the first; of a difference its second side."""
+        """The place of the active side, or of the difference's second side; 0 where that side has no grid."""
         place = self.pair[1] if self.difference else self.active
         return place if self.grids[place].display else 0
 
@@ -148,7 +152,7 @@ class Panes(Vertical):
 
     @property
     def token(self) -> int | None:
-        """The likeliest token of the cell under the cursor, on the active side; None if not read."""
+        """The likeliest token of the cell under the cursor, on the shown side; None where there is none."""
         cells = self.grids[self.shown].cells
         token = -1 if cells is None else int(cells.top_ids[self.cursor.row, self.cursor.column, 0])
         return None if token < 0 else token
@@ -161,12 +165,12 @@ class Panes(Vertical):
 
     @property
     def columns_on_screen(self) -> range:
-        """Of the pane that is shown."""
+        """The columns on screen of the pane that is shown."""
         return self.shown_grid.visible_columns()
 
     @property
     def page_columns(self) -> int:
-        """How many columns fit in a pane."""
+        """The number of columns that fit in a pane."""
         panes = 1 if self.tabs or self.difference else self.count
         return max(1, self.size.width // panes // self.shown_grid.column_width)
 
@@ -185,7 +189,7 @@ class Panes(Vertical):
         *,
         gap: range = NO_GAP,
     ) -> None:
-        """Show the grid of a side, with no cells in it yet, and in the columns of its `gap` never any."""
+        """Show the grid of a side, with no cells in it yet; the columns of the `gap` never have any."""
         self._vocabulary = vocabulary
         pane = self.pane(place)
         pane.grid.start(rows, columns, vocabulary, gap=gap)
@@ -207,7 +211,7 @@ class Panes(Vertical):
     def empty(self, place: int, rows: tuple[str, ...], vocabulary: int, message: str) -> None:
         """Forget the cells of a side, and show a message in their place.
 
-        Without its second side there is no difference: the sides show again.
+        Without its second side there is no difference: then the sides show again in its place.
         """
         self._vocabulary = vocabulary
         for pane in self._panes_with(place):
@@ -217,13 +221,13 @@ class Panes(Vertical):
             self.difference = False
 
     def _panes_with(self, place: int) -> Iterator[Pane]:
-        """That of a side; with that of the second one goes the difference."""
+        """Yield the pane of a side; with the difference's second side also the pane of the difference."""
         yield self.pane(place)
         if place == self.pair[1]:
             yield self.pane(DIFFERENCE)
 
     def resize_to(self, columns: Sequence[str]) -> None:
-        """Have other columns; the cells of those that stay in front are kept.
+        """Show columns that are fewer or more at the end; cells of the columns that stay are kept.
 
         Args:
             columns: display texts of the input tokens.
@@ -236,18 +240,18 @@ class Panes(Vertical):
     # ── where one is ─────────────────────────────────────────────────────────────────────────────────────
 
     def focus_grid(self) -> None:
-        """Go to the grid that is shown."""
+        """Focus the grid that is shown."""
         self.shown_grid.focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """The side that is focused is the active one."""
+        """Make the side whose grid has the focus the active one."""
         if event.widget in self.grids:
             self.active = self.grids.index(event.widget)
 
     # ── how they look ────────────────────────────────────────────────────────────────────────────────────
 
     def watch_active(self) -> None:
-        """Of tabs one shows; the difference is that of the active side."""
+        """Show the new active side where panes are tabs, and lay out the difference for it."""
         self._arrange()
         if self._pair != self.pair and self.pair[1] < self.count and self.grids[self.pair[1]].display:
             self._lay_out_difference()
@@ -255,7 +259,7 @@ class Panes(Vertical):
                 self.rescale()
 
     def watch_names(self) -> None:
-        """There are other sides."""
+        """Show the panes of the new sides, and clear those of sides that are gone."""
         self.active = min(self.active, self.count - 1)
         if self.count < 2:
             self.difference = False
@@ -268,16 +272,19 @@ class Panes(Vertical):
         self.rescale()
 
     def watch_training(self) -> None:
-        """A title says whose lens it shows."""
+        """Write the titles anew, which say where the lens in training shows."""
         self._title()
 
     def watch_tabs(self) -> None:
-        """Titles say more where the panes are tabs."""
+        """Show the panes as tabs or beside each other, with their titles and summaries."""
         self._arrange()
         self._say_where_settled()
 
     def watch_difference(self) -> None:
-        """The difference in place of the sides, or the other way round; the cursor stays in sight."""
+        """Show the difference in place of the sides, or the other way round.
+
+        The cursor stays in sight, and the focus on a grid.
+        """
         compared, here = self._compared, self.screen.focused
         if self.difference:
             compared.show_place_of(self.grids[0])
@@ -297,21 +304,21 @@ class Panes(Vertical):
         self._title()
 
     def _share_width(self) -> None:
-        """Make all panes equally wide, so that they show the same columns; a rest stays free."""
+        """Make all panes equally wide, so that they show the same columns; width left over stays free."""
         equal = 1 if self.tabs or self.difference else self.count
         for grid in self.grids_of_all_sides:
             if grid.parent is not None and self.size.width:
                 grid.parent.styles.width = self.size.width // equal if self.size.width % equal else "1fr"
 
     def watch_value_index(self) -> None:
-        """All panes show the same value on the same scale."""
+        """Show the new value in all panes, on one scale."""
         for grid in self.grids_of_all_sides:
             grid.value = self.value
         self._title()
         self.rescale()
 
     def watch_pins(self, before: tuple[str, ...], after: tuple[str, ...]) -> None:
-        """Of other pins the numbers and the name change; where there are too few, the value does."""
+        """Show the new pins' numbers and name; where there are too few for the value, show another value."""
         keys = [value.key for value in self.values]
         if self.value_index >= len(keys):
             self.value_index = keys.index((PIN_LOGPROB if after else PROBABILITY).key)
@@ -319,7 +326,7 @@ class Panes(Vertical):
             self.watch_value_index()
 
     def rescale(self) -> None:
-        """One scale for all sides, from what has been read so far."""
+        """Show all sides on one scale, made of what has been read so far, and what depends on it."""
         read = [
             (name, grid)
             for name, grid in zip(self.names.brief, self.grids, strict=True)
@@ -340,11 +347,11 @@ class Panes(Vertical):
 
     @property
     def _difference(self) -> Difference:
-        """What is compared, and of what."""
+        """The difference that is shown: of the chosen value, between the two sides of `pair`."""
         return Difference(self.value, *(self.names.brief[place] for place in self.pair))
 
     def _compare(self) -> None:
-        """What is not seen is not compared."""
+        """Compare the two sides, with a summary in the frame, if the difference is shown."""
         if not self.difference:
             return
         left, right = (self.grids[place] for place in self.pair)
@@ -356,14 +363,14 @@ class Panes(Vertical):
         self.pane(DIFFERENCE).border_subtitle = counted + marks if counted else ""
 
     def watch_crystallization(self) -> None:
-        """The grids mark where their columns settle, and the frames of the lenses sum it up."""
+        """Mark where columns settle, in all grids, with a summary in the frames; or take these away."""
         for grid in self._all_grids:
             grid.marks = self.crystallization
         self._compare()
         self._say_where_settled()
 
     def on_resize(self) -> None:
-        """The frames have room for more words, or for fewer."""
+        """Share the new width among the panes, and write titles and summaries that fit."""
         self._share_width()
         self._title()
         self._say_where_settled()
@@ -376,11 +383,11 @@ class Panes(Vertical):
             self.pane(place).border_subtitle = text
 
     def next_value(self, step: int) -> None:
-        """Colour by another value."""
+        """Colour the cells by the value that is some steps further in the list."""
         self.value_index = (self.value_index + step) % len(self.values)
 
     def deepen(self, step: int) -> bool:
-        """Taller or flatter rows; whether they can be."""
+        """Make rows taller or flatter by some tokens, and return whether that is possible."""
         depth = self.shown_grid.depth + step
         if not 1 <= depth <= self.most_lines:
             return False
@@ -390,11 +397,11 @@ class Panes(Vertical):
 
     @property
     def most_lines(self) -> int:
-        """How tall rows may be."""
+        """The largest number of lines that a row may have."""
         return MOST_LINES if self.difference else MAX_DEPTH
 
     def flip(self) -> None:
-        """Last row on top, or at the bottom."""
+        """Turn all grids upside down: the last row on top, or at the bottom."""
         for grid in self._all_grids:
             grid.bottom_up = not grid.bottom_up
 
@@ -414,10 +421,10 @@ class Panes(Vertical):
                 pane.border_title = titles.of_side(pane.place, room)
 
     def _room(self, panes: int | None = None) -> int:
-        """Return the cells that the frame of a pane has for words.
+        """Return the width that the frame of a pane has for words, in terminal cells.
 
         Args:
-            panes: how many stand beside each other; None for as many as there are.
+            panes: how many panes stand beside each other; None for as many as there are.
         """
         count = panes or (1 if self.tabs else self.count)
         return self.size.width // count - 6  # without corners and spaces

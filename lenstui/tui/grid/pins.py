@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from lenstui.readout.cells import NOT_READ, Cells
 
-# One for each pin that there may be. Told apart by those who see no red or no green too, and readable on a
-# dark background.
+# One colour for each pin that there may be. Those who see no red or no green can tell them apart too, and all
+# are readable on a dark background.
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2bb58a", "#e8743b", "#9aa5ff", "#b8b8b8")
-PLOTTED = ("prob", "rank", "logprob")  # which of their numbers may be plotted by row
+PLOTTED = ("prob", "rank", "logprob")  # the numbers of pins that may be plotted by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Pinned:
     """A pinned token.
 
     Attributes:
-        id: the token.
+        id: the id of the token.
         text: its display text.
-        colour: as hex; no two pins have the same.
+        colour: the colour of the pin, as hex; no two pins have the same.
     """
 
     id: int
@@ -38,12 +38,15 @@ class PinNumbers:
 
     @property
     def probability(self) -> float:
-        """Its probability."""
+        """The probability of the token."""
         return math.exp(self.logprob)
 
 
 def with_tokens(pins: Sequence[Pinned], tokens: Iterable[tuple[int, str]]) -> tuple[Pinned, ...]:
-    """The pins with more tokens behind them, as far as there is room, each in the first free colour."""
+    """Return the pins with more tokens behind them, as far as there is room, each in the first free colour.
+
+    A token that is pinned already is left out.
+    """
     pinned = list(pins)
     for token, text in tokens:
         taken = {pin.colour for pin in pinned}
@@ -54,12 +57,15 @@ def with_tokens(pins: Sequence[Pinned], tokens: Iterable[tuple[int, str]]) -> tu
 
 
 def without_token(pins: Sequence[Pinned], token: int) -> tuple[Pinned, ...]:
-    """The pins but one."""
+    """Return the pins without one token."""
     return tuple(pin for pin in pins if pin.id != token)
 
 
 def numbers_at(cells: Cells | None, pins: int, row: int, column: int) -> tuple[PinNumbers | None, ...]:
-    """The pins' numbers in a cell, in order; None where not read yet, NaN where there are none."""
+    """Return the numbers of the pins in a cell, in their order.
+
+    Numbers that are not read yet are None; where a cell has no numbers, they are NaN.
+    """
     if cells is None or cells.pin_ranks.shape[2] != pins:
         return (None,) * pins
     is_read = (cells.pin_ranks[-1, column] != NOT_READ).all()  # every lens reads the last row

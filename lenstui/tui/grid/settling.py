@@ -1,4 +1,4 @@
-"""Crystallization in words: from which row on the answer of a column, and of most columns, stays the same."""
+"""Crystallization in words: the row from which on a column's top-1 stays, and the median over columns."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _UNKNOWN = (
 
 
 def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = NO_GAP) -> str:
-    """The columns of a lens: their median, and how many do not wait for the last row. Empty if none is read.
+    """Return a lens's median crystallization row, and how many columns settle before the last row, as text.
 
-    The first token's column, often an attention sink, is left out where there are others. With some rows not
-    read, it says why there is no median.
+    Empty where no column is read. The first token's column, often an attention sink, is left out where others
+    are read. Where some rows are not read, the text says that this is why there is no median.
 
     Args:
         settled: the crystallization row of each column, -1 where not yet read, `[columns]`.
         rows: labels of the rows; those of sublayers do not count.
-        width: terminal cells that there are.
+        width: the room for the text, in terminal cells.
         gap: the columns that hold no token.
     """
     if not is_whole_stream(rows):
@@ -48,12 +48,14 @@ def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = 
 
 
 def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: int) -> str:
-    """Where one column settles, by each lens that has read it. Empty with some rows not read.
+    """Return the row where a column settles, by each lens that has read it, as text.
+
+    Empty where some rows are not read.
 
     Args:
         lenses: all cells of each lens, None where nothing is read.
         rows: labels of the rows.
-        column: which.
+        column: the index of the column.
     """
     parts = []
     for lens, cells in lenses.items() if is_whole_stream(rows) else ():
@@ -64,12 +66,12 @@ def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: i
 
 
 def _fitting(forms: Sequence[str], width: int) -> str:
-    """The longest form for which there is room, or else the shortest."""
+    """Return the longest form of a text that fits into a width, or else the last and shortest form."""
     return next((form for form in forms if len(form) <= width), forms[-1])
 
 
 def _between(rows: Sequence[str], index: float) -> str:
-    """The label of a row; of half an index: half a number, or both its neighbours next to `emb`."""
+    """Return the label of the row at an index; halfway between two rows `3.5`, or both labels: `emb–0`."""
     below, above = rows[int(index)], rows[int(np.ceil(index))]
     if below == above:
         return below

@@ -1,1 +1,1 @@
-"""All keys, all commands."""
+"""The list of all keys, and the command palette."""

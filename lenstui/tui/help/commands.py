@@ -1,4 +1,4 @@
-"""All there is to do, by name: the list of keys, and what the command palette finds."""
+"""The actions of the program by name, for the list of keys and the command palette."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lenstui.tui import keymap
 from lenstui.tui.help.keys import Key
 
 Display = Callable[[Binding], str]
-"""Returns a key as it is shown to the user."""
+"""A function that returns a key as it is shown to the user."""
 
-# What the screen's words and signs mean, for the list of keys.
-_LONGEST = 16  # cells of a word there
+# The words and signs of the screen with their meanings, for the list of keys.
+_LONGEST = 16  # terminal cells of a word in that list, at most
 _WORDS_OF_ROWS = (
     ("row k", "what block k hands on; emb: the embedding"),
     ("last row", "the model's own output, for every lens"),
@@ -38,7 +38,7 @@ _OTHER_WORDS = (
 
 
 def words() -> Iterator[tuple[str, str]]:
-    """Yield the words and signs of the screen, the names of values among them, with what they mean."""
+    """Yield the words and signs of the screen, the names of values among them, with their meanings."""
     yield from _WORDS_OF_ROWS
     for value in all_values():
         if value.keys_line:
@@ -47,7 +47,7 @@ def words() -> Iterator[tuple[str, str]]:
 
 
 def all_keys(display: Display, own: keymap.Keys) -> list[Key]:
-    """Return every key of the screens and of what is in them, one line each, then the words.
+    """Return every key of the screens and of their parts, one line each, then the words of the screen.
 
     Args:
         display: returns a key as it is shown to the user.
@@ -68,7 +68,7 @@ def commands(
     """Yield every action of a screen, and of the part of it that has keys of its own.
 
     Args:
-        screen: whose actions.
+        screen: the screen.
         display: returns a key as it is shown to the user.
         own: the user's keys in place of the default ones, by binding id.
         run: runs an action on that screen.

@@ -1,4 +1,4 @@
-"""All keys, in a list that can be searched."""
+"""The list of all keys, which can be searched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEY_WIDTH, _DOES_WIDTH = 16, 44  # cells; with the place they fill the box on 8
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One line of the list: where it works, which keys, what they do."""
+    """One line of the list of keys: the place where the keys work, the keys, and what they do."""
 
     place: str
     keys: str
@@ -53,7 +53,7 @@ class Keys(BoxScreen[None]):
         self._keys = tuple(keys)
 
     def compose(self) -> ComposeResult:
-        """A search line over the list."""
+        """Yield a search line over the list."""
         with Box("keys", "type to search · esc closes"):
             yield StillInput(placeholder="search")
             options = OptionList()
@@ -61,18 +61,18 @@ class Keys(BoxScreen[None]):
             yield options
 
     def on_mount(self) -> None:
-        """Everything, until something is searched."""
+        """List all keys, until something is searched."""
         self._fill("")
 
     @on(Input.Changed)
     def search(self, message: Input.Changed) -> None:
-        """Keep the lines in which every word occurs."""
+        """List the keys in whose lines every word of the search occurs."""
         self._fill(message.value)
 
     def action_list(self, action: str) -> None:
         """Move in the list while the search line keeps the focus."""
         options = self.query_one(OptionList)
-        if options.highlighted is None and action == "page_down":  # which would go to the end
+        if options.highlighted is None and action == "page_down":  # a page down from nowhere goes to the end
             options.highlighted = 0
         getattr(options, f"action_{action}")()
 
@@ -89,7 +89,7 @@ class Keys(BoxScreen[None]):
 
 
 def _line(key: Key) -> Text:
-    """Three columns, of as many lines as it takes to have all of them in full."""
+    """Return a key in three columns, wrapped to as many lines as show all of them in full."""
     columns = (wrap(key.keys, _KEY_WIDTH), wrap(key.does, _DOES_WIDTH), [key.place])
     return Text("\n").join(
         Text.assemble(

@@ -1,4 +1,4 @@
-"""The command palette: Textual's, for keys that come faster than what it finds."""
+"""The command palette: Textual's, for keys that come faster than the search for actions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lenstui.tui.shared.screen import AppScreen
 
 
 class Palette(CommandPalette, AppScreen[None]):
-    """A line to type into, and what that finds among the actions."""
+    """A line to type into, and the actions that it finds."""
 
     @on(Input.Submitted)
     async def find_first(self) -> None:
-        """Enter takes the first that is found: this has to be found by then."""
+        """Wait for the search to end before Enter takes the first action that is found."""
         finding = [worker for worker in self.workers if worker.node is self and not worker.is_finished]
         for worker in finding:
             try:
@@ -24,7 +24,11 @@ class Palette(CommandPalette, AppScreen[None]):
                 continue  # another text was typed
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave out the keys of the list while it has no room yet, or one line says that nothing is found."""
+        """Return whether an action may run.
+
+        The keys of the list may not while the list has no room yet, or has one line that says that nothing is
+        found.
+        """
         if action == "command_list":
             return any(
                 found.scrollable_content_region and any(not option.disabled for option in found.options)

@@ -1,1 +1,1 @@
-"""The list of lenses, and what each is like."""
+"""The list of lenses, and the card of each."""

@@ -1,4 +1,4 @@
-"""Saving the lens in use: ask for a place, and whether a file that is there is replaced."""
+"""Saving of the lens in use: the questions for a place, and whether a file that is there is replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lenstui.tui.shared.question import Question
 
 
 class LensSaving:
-    """Saves the lens in use for a screen, which hears what becomes of it."""
+    """The dialogs that save the lens in use for a screen, which gets a message of what becomes of it."""
 
     def __init__(
         self, services: Services, asker: MessagePump, begun: Callable[[Path], object] = lambda path: None
@@ -23,19 +23,19 @@ class LensSaving:
         """Save nothing yet.
 
         Args:
-            services: of the program.
-            asker: the screen that hears `LensSaved` or `LensNotSaved`.
-            begun: called with the place once it is written to.
+            services: the services of the program.
+            asker: the screen that receives `LensSaved` or `LensNotSaved`.
+            begun: called with the path when writing begins.
         """
         self._services = services
         self._asker = asker
         self._begun = begun
 
     def ask_for_file(self, name: str) -> None:
-        """Ask for a file of ours, and write the lens there.
+        """Ask for the path of lenstui's own kind of file, and write the lens there.
 
         Args:
-            name: of the lens, which is proposed.
+            name: the name of the lens, which is proposed.
         """
         self._services.ask(SaveLens(made_or_home(lenses()), name), self._save_file)
 
@@ -43,7 +43,7 @@ class LensSaving:
         """Ask for a folder of the tuned-lens library, and write the lens there.
 
         Args:
-            name: of the lens, which is proposed.
+            name: the name of the lens, which is proposed.
         """
         self._services.ask(SaveLensFolder(made_or_home(lenses()), name), self._save_folder)
 
@@ -57,7 +57,7 @@ class LensSaving:
             self._save(folder, folder / "params.pt", as_folder=True)
 
     def _save(self, path: Path, written: Path, *, as_folder: bool) -> None:
-        """Write to a place, but ask before `written` is replaced."""
+        """Write the lens to a path, but ask before the file `written` is replaced."""
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -1,4 +1,4 @@
-"""The lenses: which there are, which is in use, what each is like; open others, save the one in use."""
+"""The screen of the lenses: a list, the card of the highlighted one, and keys that use, open and save."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """The list and the card, beside each other where there is room."""
+        """Yield the list and the card, beside each other where there is room."""
         yield StatusBar()
         with Horizontal(id="parts"):
             with Vertical(id="list") as part:
@@ -99,7 +99,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """List the lens files, and hear of what changes."""
+        """List the lens files, and subscribe to the signals of what changes."""
         signals = self._services.signals
         signals.loading.subscribe(self, self.show_loading)
         signals.model_opened.subscribe(self, self.show_model)
@@ -129,7 +129,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
     # ── the list and the card ────────────────────────────────────────────────────────────────────────────
 
     def on_lenses_listed(self, message: LensesListed) -> None:
-        """Show them, and what is to be said of them all."""
+        """Show the lenses, and a hint that concerns all of them."""
         self._sizes.clear()
         self._trouble.clear()
         self.query_one(LensTable).show(message.lenses)
@@ -146,7 +146,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
 
     @on(OptionList.OptionHighlighted)
     def follow(self) -> None:
-        """The card follows at once; the translators are read when the highlight rests."""
+        """Show the card of the highlighted lens; its translators are measured when the highlight rests."""
         if self._rest is not None:
             self._rest.stop()
         self._services.lenses.stop_measuring()
@@ -160,12 +160,12 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self._services.lenses.measure(lens.card.path, self._services.post_to(self))
 
     def on_translator_measured(self, message: TranslatorMeasured) -> None:
-        """Another row of a card."""
+        """Show the size of another translator on its card."""
         self._sizes.setdefault(message.path, {})[message.size.row] = message.size
         self._show_card()
 
     def on_lens_not_measured(self, message: LensNotMeasured) -> None:
-        """Say on the card why the translators could not be measured."""
+        """Show on the card why the translators of a lens could not be measured."""
         self._trouble[message.path] = message.text
         self._show_card()
 
@@ -183,7 +183,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self.query_one("#card").border_title = shown(f"card: {lens.card.name}")
 
     def action_other_part(self) -> None:
-        """From the list to the card and back."""
+        """Move the focus from the list to the card, or back."""
         table = self.query_one(LensTable)
         (self.query_one(LensSheet) if self.focused is table else table).focus()
 
@@ -209,7 +209,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             self._services.sides.compare(self._services.active_side, self._chosen.card.path, post)
 
     def action_browse(self) -> None:
-        """Open a file from any folder."""
+        """Ask for a lens file from any folder, and open it."""
         if self._model is None:
             self._tell("No model is open yet: a lens needs one.")
             return
@@ -233,7 +233,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             self.dismiss()
 
     def on_lens_refused(self, message: LensRefused) -> None:
-        """Say why the lens was not opened; another can be chosen."""
+        """Notify the user why a lens was not opened; another can be chosen."""
         self._refuse(message.text)
 
     def _refuse(self, text: str) -> None:
@@ -243,7 +243,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
     # ── saving ───────────────────────────────────────────────────────────────────────────────────────────
 
     def action_save(self) -> None:
-        """Save the lens in use as a file of ours."""
+        """Save the lens in use as a file of lenstui's own."""
         if (name := self._name_to_save()) is not None:
             self._saving.ask_for_file(name)
 
@@ -253,7 +253,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             self._saving.ask_for_folder(name)
 
     def _name_to_save(self) -> str | None:
-        """What to call the lens in use; None, and why, where there is none."""
+        """Return the name of the lens in use; None, with a notification why, where there is none."""
         if self._model is None:
             self._tell("No model is open yet, and so no lens is in use.")
         elif self._model.lens is None:
@@ -266,25 +266,28 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self.query_one(StatusBar).stage = f"saving {path.name}"
 
     def on_lens_saved(self, message: LensSaved) -> None:
-        """Say so; it may be one of the list now."""
+        """Notify the user that the lens was saved, and list the lenses anew: it may be one of these."""
         self.query_one(StatusBar).stage = None
         remark = "" if message.remark is None else f"\n{message.remark}."
         self.notify(f"{message.path}{remark}", title="Saved", timeout=8, markup=False)
         self._list()
 
     def on_lens_not_saved(self, message: LensNotSaved) -> None:
-        """Say why; nothing is lost, another place can be chosen."""
+        """Notify the user why the lens was not saved; another place can be chosen."""
         self.query_one(StatusBar).stage = None
         self.notify(message.text, title="Not saved", severity="error", timeout=15, markup=False)
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
     def show_loading(self, message: LoadStage | LoadFailed) -> None:
-        """Say how far loading is; where it failed what was open stays open, and Explore says why."""
+        """Show in the status bar how far the loading of a model is.
+
+        Where loading failed, the open model stays, and Explore says why.
+        """
         self.query_one(StatusBar).stage = message.text if isinstance(message, LoadStage) else None
 
     def show_model(self, model: OpenModel) -> None:
-        """List the lenses anew: other ones fit another model."""
+        """Show another open model, and list the lenses anew, since others fit it."""
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
         self._list()

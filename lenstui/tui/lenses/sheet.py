@@ -40,13 +40,13 @@ _MATCHES = {
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What is shown of a lens.
+    """The contents of the card of a lens.
 
     Attributes:
         lens: the lens.
-        sizes: of its translators, as many as have been measured, by row.
-        trouble: why they cannot be.
-        bar: style of the bars.
+        sizes: the sizes of its translators by row, as many as have been measured.
+        trouble: why the translators cannot be measured; None where they can.
+        bar: the style of the bars.
     """
 
     lens: ListedLens
@@ -55,7 +55,10 @@ class Sheet:
     bar: Style = field(default_factory=Style)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What it is, a line a row, the last row on top as in the grids, then where it came from."""
+        """Yield what the lens fits and how it was fitted, a line for each row, and where the lens came from.
+
+        The last row is on top, as in the grids.
+        """
         card, fit = self.lens.card, self.lens.card.fit
         made_for = card.made_for or "a model that it does not name"
         shape = f"{card.blocks} blocks · width {card.d_model}"
@@ -115,11 +118,11 @@ class LensSheet(VerticalScroll):
     sheet: reactive[Sheet | None] = reactive(None)
 
     def compose(self) -> ComposeResult:
-        """One text, which scrolls."""
+        """Yield one text, which scrolls."""
         yield Static()
 
     def watch_sheet(self, before: Sheet | None, sheet: Sheet | None) -> None:
-        """Show it; another lens's from its top on."""
+        """Show the new card, that of another lens from its top on."""
         bar = self.get_component_rich_style("lens-sheet--bar", partial=True)
         self.query_one(Static).update("" if sheet is None else replace(sheet, bar=bar))
         if before is None or sheet is None or before.lens.card.path != sheet.lens.card.path:
@@ -127,7 +130,7 @@ class LensSheet(VerticalScroll):
 
 
 def _facts(*facts: tuple[str, str]) -> Table:
-    """Label and value; what the file does not say is left out."""
+    """Return a table of labels and values, without the facts whose value is empty."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True, min_width=4)
     table.add_column(overflow="fold")
@@ -173,7 +176,10 @@ def _nats(numbers: Sequence[float] | None, row: int) -> str:
 
 
 def _number(number: float | str) -> str:
-    """Three significant digits in at most seven characters: `12.8`, `1.28e3`, `1.28e-5`."""
+    """Return a number with three significant digits, in at most seven characters.
+
+    Examples: `12.8`, `1.28e3`, `1.28e-5`. A text is returned as it is.
+    """
     if isinstance(number, str):
         return number
     if not isfinite(number) or number == 0 or 0.01 <= number < 999.5:
@@ -183,7 +189,7 @@ def _number(number: float | str) -> str:
 
 
 def _bar(ours: int, theirs: int, *, width: int, style: Style) -> Text:
-    """The KL of the tuned lens, and in a lighter shade on to that of the logit lens."""
+    """Return the bar of the tuned lens's KL, continued in a lighter shade to the logit lens's KL."""
     text = Text("█" * ours, style=style).append("░" * (theirs - ours), style="dim")
     text.pad_right(width - text.cell_len)
     return text

@@ -1,4 +1,4 @@
-"""The list of lenses: one line each, as much of it as there is room for."""
+"""The list of lenses: one line for each lens, as much of the line as there is room for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lenstui.readout.number_texts import nats_text
 from lenstui.support.printable import printable
 from lenstui.tui.shared.status_bar import short_name
 
-# Of each column but the first two its heading, its width, and whether it is of numbers.
+# For each column but the first two: its heading, its width, and whether it holds numbers.
 _COLUMNS = (
     ("fits", 8, False),
     ("KL", 6, True),
@@ -27,11 +27,11 @@ _COLUMNS = (
     ("date", 10, True),
     ("size", 7, True),
 )
-_ROOM_FOR_SIZE = 90  # columns; in fewer the names need them
+_ROOM_FOR_SIZE = 90  # terminal columns; in fewer, the names need the room of the sizes
 
 
-class LensTable(OptionList, inherit_bindings=False):  # Enter is the screen's
-    """The lenses, those for the open model first."""
+class LensTable(OptionList, inherit_bindings=False):  # Enter is a key of the screen
+    """The list of lenses, those for the open model first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Next lens", show=False, id="lenses.down"),
@@ -57,7 +57,7 @@ class LensTable(OptionList, inherit_bindings=False):  # Enter is the screen's
         self._lenses: tuple[ListedLens, ...] = ()
 
     def show(self, lenses: Sequence[ListedLens]) -> None:
-        """Show these; the one that is highlighted stays so, or else the one in use is."""
+        """Show some lenses; the highlight stays on its lens, or else goes to the one in use or the first."""
         before = self.chosen
         self._lenses = tuple(lenses)
         self.clear_options()
@@ -80,7 +80,7 @@ class LensLine:
         self._lens = lens
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """As wide as there is room; name and model share what the rest leaves."""
+        """Yield a line as wide as there is room; name and model share what the other columns leave."""
         columns = _COLUMNS if options.max_width >= _ROOM_FOR_SIZE else _COLUMNS[:-1]
         room = max(options.max_width - 2 - sum(width + 1 for _, width, _ in columns) - 2, 2)
         name = round(room * 0.55)
@@ -111,12 +111,12 @@ class LensLine:
 
 
 def mean_text(numbers: Sequence[float] | None) -> str:
-    """The mean of a KL by row; a dash where there is none."""
+    """Return the mean of a KL by row as text, in nats; a dash where there is none."""
     return nats_text(sum(numbers) / len(numbers)) if numbers else "–"
 
 
 def size_text(size: float) -> str:
-    """Bytes in at most seven characters."""
+    """Return a number of bytes as text, in at most seven characters."""
     for unit in ("B", "kB", "MB"):
         if size < 999.5:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
@@ -125,7 +125,7 @@ def size_text(size: float) -> str:
 
 
 def fit_text(text: str, width: int, number: bool) -> str:
-    """`text` in exactly `width` cells; numbers stand on the right."""
+    """Return `text` in exactly `width` terminal cells; a number stands on the right."""
     if cell_len(text) > width:
         return set_cell_size(text, max(width - 1, 0)) + "…"[:width]
     return text.rjust(width) if number else set_cell_size(text, width)

@@ -1,1 +1,1 @@
-"""The models that may be opened."""
+"""The dialog that lists models and opens one."""

@@ -1,4 +1,4 @@
-"""Choose a model: what is on this machine, what is typed, and whether it will fit."""
+"""The choice of a model: of those on this machine, or by name, with a remark whether it fits in memory."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ AGAIN = "Enter again opens it anyway."
 
 
 def is_path(text: str) -> bool:
-    """Whether this begins as only a path does. Whatever else is typed may be a relative one."""
+    """Return whether a text begins as only a path does. Any other text may still be a relative path."""
     return text.startswith(("/", "~", "."))
 
 
 class ModelPicker(BoxScreen[Chosen | None]):
-    """A line to type into, and under it what that finds. Hands back what to open, or None."""
+    """A line to type into, over the models that it finds. Its result is the model to open, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move(1)", "Next model", show=False, id="model.down"),
@@ -73,31 +73,31 @@ class ModelPicker(BoxScreen[Chosen | None]):
         """Ask for a model.
 
         Args:
-            models: lists those on this machine.
-            opened: the one that is open.
+            models: the service that lists the models on this machine.
+            opened: the open model, if there is one.
             recent: names of models that were open before, the last one first.
-            device: that it will be loaded to.
-            dtype: of its weights then, as the user named it.
-            beside: the one that is open stays open.
+            device: the device that the model will be loaded to.
+            dtype: the dtype of its weights, as the user named it.
+            beside: whether the open model stays open.
         """
         super().__init__()
         self._models = models
         bundled = opened is not None and opened.name == BUNDLED_MODEL
         self._opened = "" if bundled else None if opened is None else opened.name
-        # The open one is kept with the recent ones only when it is left.
+        # The open model is kept with the recent ones only when it is left.
         names = [*([self._opened] if self._opened else []), *recent]
         self._recent, self._dtype = list(dict.fromkeys(names)), dtype
         self._beside = opened is not None and beside
         self._what = f"a model beside {short_name(opened.name)}" if opened and beside else "open a model"
         self._device = opened.device if device == "auto" and opened is not None else device
         self._listed: ModelsListed | None = None
-        self._paths: tuple[ListedModel, ...] = ()  # that what is typed may go on to
-        self._trouble = ""  # why there are none
-        self._answered: str | None = ""  # the text that the list is for; None while that is looked for
-        self._warned: str | None = None  # a model that is too large, which was said
+        self._paths: tuple[ListedModel, ...] = ()  # the paths that the typed text may go on to
+        self._trouble = ""  # why there are no such paths
+        self._answered: str | None = ""  # the text that the list is for; None while paths are looked for
+        self._warned: str | None = None  # the name of the model that the user was warned is too large
 
     def compose(self) -> ComposeResult:
-        """The line, the list, and what is to be said of the highlighted one."""
+        """Yield the line, the list, and the remark on the highlighted model."""
         with Box(self._what, self._keys, id="model-box"):
             yield StillInput(placeholder="a part of a name, OWNER/NAME, a folder or a GGUF file")
             yield Static(ModelLine(), id="model-headings")
@@ -127,7 +127,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
     # ── what is found ────────────────────────────────────────────────────────────────────────────────────
 
     def on_models_listed(self, message: ModelsListed) -> None:
-        """Show those that suit what is typed."""
+        """Show those of the models on this machine that suit what is typed."""
         if message.dtype != self._dtype:
             return
         chosen = self._table.chosen if self._listed is not None else None
@@ -139,7 +139,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
             self._table.choose(chosen.name)
 
     def on_paths_listed(self, message: PathsListed) -> None:
-        """Show them, unless something else was typed since."""
+        """Show the paths that were found, unless something else was typed since."""
         text = self._text
         if message.typed != text:
             return
@@ -155,7 +155,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
 
     @on(Input.Changed)
     def find(self) -> None:
-        """Another text finds other models."""
+        """Look for the models that suit the new text."""
         self._warned, self._paths, self._trouble = None, (), ""
         self._find()
 
@@ -195,7 +195,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
         self._say("\n".join(filter(None, parts)))
 
     def _memory(self, model: ListedModel) -> str:
-        """Whether it will fit, as far as that is known."""
+        """Return a sentence on whether a model will fit in memory, as far as that is known."""
         listed = self._listed
         if listed is None or model.needed is None:
             return "" if model.where == BUNDLED else "Its files do not say how much memory it takes."
@@ -213,18 +213,22 @@ class ModelPicker(BoxScreen[Chosen | None]):
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def action_move(self, step: int) -> None:
-        """Highlight the next one, or the one before."""
+        """Highlight the next model, or the one before."""
         table = self._table
         table.action_cursor_down() if step > 0 else table.action_cursor_up()
 
     def action_page(self, step: int) -> None:
-        """A page of them on."""
+        """Move the highlight on by a page of models, or back."""
         table = self._table
         page = table.action_page_down if step > 0 else table.action_page_up
         page()  # type: ignore[no-untyped-call]
 
     def action_complete(self) -> None:
-        """Take the highlighted name over into the line; where it is there already, the first that goes on."""
+        """Take the highlighted name over into the line.
+
+        Where that is the typed text itself, the first name in the list that begins with it is taken. Where
+        the line has the name already and there are several revisions, an @ is added.
+        """
         model, line = self._table.chosen, self.query_one(Input)
         if model is None or not model.name:
             return
@@ -236,7 +240,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
         line.cursor_position = len(line.value)
 
     def action_next_dtype(self) -> None:
-        """Open it in another dtype; each takes its own memory."""
+        """Choose the next dtype to open a model in, and look up how much memory models then take."""
         self._dtype, self._warned = DTYPES[(DTYPES.index(self._dtype) + 1) % len(DTYPES)], None
         self.query_one("#model-box").border_subtitle = self._keys
         self._look()
@@ -244,7 +248,10 @@ class ModelPicker(BoxScreen[Chosen | None]):
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
     def submit(self) -> None:
-        """Hand back what is highlighted; what is typed, where that was not looked for yet."""
+        """Close with the highlighted model; with what is typed, where that was not looked for yet.
+
+        A folder that is no model is looked into instead, and a model that is too large needs a second Enter.
+        """
         model = self._table.chosen
         if self._answered != self._text or model is None:
             if self._text:

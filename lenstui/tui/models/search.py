@@ -1,4 +1,4 @@
-"""Which of the models on this machine a text means, by their names or parts of them."""
+"""The search for the models on this machine that a text means, by their names or parts of names."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from lenstui.jobs.model_messages import ListedModel
 from lenstui.jobs.models import FOLDER
 from lenstui.model.name import looks_like_a_path
 
-HUB = "hub"  # where what is not here may be
+HUB = "hub"  # where a model may be that is not on this machine
 
 
 def suiting(models: Sequence[ListedModel], text: str, paths: Sequence[ListedModel] = ()) -> list[ListedModel]:
-    """The models that every word of a text is in; behind an @ the revisions of one.
+    """Return the models whose name or family has every word of a text; behind an @ a model's revisions.
 
     Args:
-        models: what is on this machine.
-        text: what is typed. A name that is one of theirs comes first. One that none of them has is offered
-            as it is: first where it names its owner, else last.
-        paths: what the text may go on to as a path; a folder goes before a model of the same name.
+        models: the models on this machine.
+        text: the typed text. A model of exactly that name comes first. A text that is no model's name is
+            offered as it is: first where it names its owner, else last.
+        paths: the paths that the text may go on to; a folder takes the place of a model of the same name.
     """
     typed = ListedModel(text, HUB)
     if "@" in text:
@@ -48,7 +48,7 @@ def suiting(models: Sequence[ListedModel], text: str, paths: Sequence[ListedMode
 
 
 def _revisions(models: Sequence[ListedModel], text: str) -> list[ListedModel]:
-    """Those of the model that stands before the @, by its name or by a part of it."""
+    """Return the revisions of the models that the text before the @ means, by name or by a part of it."""
     name, _, begun = text.partition("@")
     parts = [model for model in models if model.name and name.lower() in model.name.lower()]
     meant = [model for model in models if model.name == name] or parts

@@ -1,4 +1,4 @@
-"""The list of models: one line each, as much of it as there is room for."""
+"""The list of models: one line for each model, as much of the line as there is room for."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lenstui.jobs.model_messages import ListedModel
 from lenstui.support.printable import printable
 from lenstui.tui.lenses.table import fit_text, size_text
 
-# Of each column but the first its heading, its width, and whether it is of numbers.
+# For each column but the first: its heading, its width, and whether it holds numbers.
 _COLUMNS = (("family", 12, False), ("where", 8, False), ("size", 7, True), ("used", 10, True))
-_NARROW = 70  # cells; in fewer the names need those of the date
+_NARROW = 70  # terminal cells; in fewer, the names need the room of the dates
 
 
 class ModelTable(OptionList, can_focus=False):
-    """The models. The line that is typed into keeps the focus, and moves the highlight."""
+    """A list of models without focus: the line that is typed into has it, and moves the highlight."""
 
     DEFAULT_CSS = """
     ModelTable {
@@ -39,11 +39,11 @@ class ModelTable(OptionList, can_focus=False):
         self._models: tuple[ListedModel, ...] = ()
 
     def show(self, models: Sequence[ListedModel], opened: str | None) -> None:
-        """Show these, the first one highlighted.
+        """Show some models, the first one highlighted.
 
         Args:
-            models: what may be opened.
-            opened: name of the model that is.
+            models: the models that may be opened.
+            opened: the name of the open model, if there is one.
         """
         self._models = tuple(models)
         self.clear_options()
@@ -51,14 +51,14 @@ class ModelTable(OptionList, can_focus=False):
         self.highlighted = 0 if models else None
 
     def choose(self, name: str) -> None:
-        """Highlight the model of that name, if it is there."""
+        """Highlight the model of a name, if it is in the list."""
         places = [place for place, model in enumerate(self._models) if model.name == name]
         if places:
             self.highlighted = places[0]
 
     @property
     def models(self) -> tuple[ListedModel, ...]:
-        """All of them, as they are shown."""
+        """All models of the list, in its order."""
         return self._models
 
     @property
@@ -75,7 +75,7 @@ class ModelLine:
         self._is_open = is_open
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """As wide as there is room; the name gets what the others leave."""
+        """Yield a line as wide as there is room; the name gets what the other columns leave."""
         columns = _COLUMNS if options.max_width >= _NARROW else _COLUMNS[:-1]
         room = max(options.max_width - 2 - sum(width + 1 for _, width, _ in columns), 8)
         widths = [room, *(width for _, width, _ in columns)]

@@ -1,1 +1,1 @@
-"""What is kept from one session to the next."""
+"""The state that is kept from one session to the next."""

@@ -8,26 +8,26 @@ from lenstui.support.state_file import read_state, write_state
 
 VERSION = 1
 MOST = 300  # prompts that are kept
-LONGEST = 20_000  # characters of one; a longer one is not kept
+LONGEST = 20_000  # characters of a prompt; a longer one is not kept
 
 
 class History:
-    """Earlier prompts, newest last. Without a file they are kept as long as the program runs."""
+    """Earlier prompts, newest last, kept in a file; without a file, as long as the program runs."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self.trouble: str | None = None  # the first there was
+        self.trouble: str | None = None  # the first trouble with the file
         self.prompts: tuple[str, ...] = self._read()
-        self._first = ""  # what this program started with
-        self._since = 0  # how many were added after that
+        self._first = ""  # the prompt that this program started with; nobody may have typed it
+        self._since = 0  # how many prompts this program has added
 
     def begin(self, prompt: str) -> None:
-        """Start with a prompt, which may be nobody's: it can be walked back to, and is not written down."""
+        """Start with a prompt that can be walked back to, but is not written to the file."""
         self._first = prompt
 
     @property
     def walked(self) -> tuple[str, ...]:
-        """Earlier prompts, newest last, and among them the one that this program started with."""
+        """Earlier prompts, newest last, and among them the prompt that this program started with."""
         at = max(len(self.prompts) - self._since, 0)
         before, after = self.prompts[:at], self.prompts[at:]
         if not self._first or self._first in {*before[-1:], *after[:1]}:
@@ -62,7 +62,7 @@ class History:
 
 
 class Walk:
-    """One way back through the history, from what is being typed, and forth again."""
+    """A way back through the history, from the prompt that is being typed, and forth again."""
 
     def __init__(self, history: History) -> None:
         self._history = history
@@ -71,14 +71,14 @@ class Walk:
         self._draft = ""
 
     def step(self, back: int, typed: str) -> str | None:
-        """The prompt before (1) or after (-1) the one that is shown.
+        """Return the prompt before (1) or after (-1) the one that is shown.
 
         Args:
-            back: which way.
-            typed: what the box holds. The walk begins anew where that was changed on the way.
+            back: 1 for the prompt before, -1 for the one after.
+            typed: the text in the prompt box. The walk begins anew where that was changed on the way.
 
         Returns:
-            It; None at either end.
+            The prompt; None at either end.
         """
         if self._at is None or self._prompts[self._at] != typed:
             if back < 0:

@@ -1,4 +1,4 @@
-"""What is kept from one session to the next: how each model was looked at, which one, and the theme."""
+"""The state that is kept between sessions: how each model was looked at, the last model, and the theme."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Look:
     """How a model was looked at. Every default means that nothing is known.
 
     Attributes:
-        prompt: what was in the prompt box.
-        row: of the cursor, 0 is `emb`.
-        column: of the cursor.
-        value: key of what coloured the cells.
-        depth: tokens of a cell.
-        bottom_up: the last row was on top.
-        crystallization: the rows where columns settle were marked.
-        lens: kind of the lens on the active side.
+        prompt: the text in the prompt box.
+        row: the row of the cursor, 0 is `emb`.
+        column: the column of the cursor.
+        value: the key of the value that coloured the cells.
+        depth: how many tokens a cell showed.
+        bottom_up: whether the last row was on top.
+        crystallization: whether the rows where columns settle were marked.
+        lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
-        difference: the one minus the other was shown in place of both.
-        lens_file: of its tuned lens.
-        reading: how it was read.
-        when: seconds since 1970.
+        difference: whether the difference of two sides was shown in their place.
+        lens_file: the file of the tuned lens in use.
+        reading: the options for reading the prompt, as plain values.
+        when: when the look was noted, in seconds since 1970.
     """
 
     prompt: str = ""
@@ -55,7 +55,7 @@ class Look:
 
     @classmethod
     def read(cls, found: object) -> Look:
-        """From JSON; what is of a wrong type is passed over."""
+        """Return a look from JSON; a value of a wrong type is passed over, and keeps its default."""
         if not isinstance(found, dict):
             return cls()
         default = cls()
@@ -68,7 +68,7 @@ class Look:
 
 
 class Session:
-    """What is kept, and the file that it is kept in. Without a file nothing is."""
+    """The state that is kept, and its file. Without a file nothing is kept."""
 
     def __init__(self, path: Path | None = None, *, restores: bool = True) -> None:
         self._path = path
@@ -76,22 +76,26 @@ class Session:
         self._models = _models(found)
         self._model = _text(found, "model")
         self._theme = _text(found, "theme")
-        self._theme_over = _text(found, "theme_over")  # what the settings file said when it was chosen
+        self._theme_over = _text(found, "theme_over")  # the settings file's theme at that time
         self._restores = restores
         self.trouble = trouble if restores else None
 
     def theme(self, settings: Settings) -> str | None:
-        """The theme that was chosen in the palette, unless the settings file says something new."""
+        """Return the theme that was chosen in the palette, unless the settings file says something new."""
         known = self._restores and self._theme in THEMES and self._theme_over == settings.theme
         return self._theme if known else settings.theme
 
     def resume(self, start: Start) -> tuple[Start, Look | None]:
-        """What was asked for, and how it was looked at, where the command line leaves that open."""
+        """Return the start with the prompt and the lens of its model's last look, and that look.
+
+        The model is that of the start, or else that of the last session. Where the command line names a
+        prompt or a lens, or there is no model, the start is returned unchanged, with None.
+        """
         if not self._restores or start.prompt is not None or start.lens is not None:
             return start, None
         name = start.model or self._model
         if start.demo:
-            from lenstui.model.hub import BUNDLED_MODEL  # the first paint can mostly do without
+            from lenstui.model.hub import BUNDLED_MODEL  # the first paint mostly needs no such import
 
             name = BUNDLED_MODEL
         if name is None:
@@ -103,11 +107,11 @@ class Session:
         return replace(start, prompt=prompt, again=again), look
 
     def recent(self) -> list[str]:
-        """Names of the models that were open, the last one first."""
+        """Return the names of the models that were open, the last one first."""
         return list(reversed(self._models)) if self._restores else []
 
     def reading_of(self, model: str) -> Reading:
-        """How a model was read."""
+        """Return the options that a model's prompt was read with; the defaults where that is not known."""
         if not self._restores:
             return Reading()
         return Reading.of_plain(Look.read(self._models.get(_key(model))).reading)
@@ -116,12 +120,12 @@ class Session:
         """Note how a model is looked at.
 
         Args:
-            model: its name.
-            look: how it is looked at.
-            named: it can be opened again by its name alone.
+            model: the name of the model.
+            look: how the model is looked at.
+            named: whether the model can be opened again by its name alone.
         """
         key = _key(model)
-        if self._path is not None:  # other programs may have kept theirs
+        if self._path is not None:  # other programs may have kept other models meanwhile
             self._models |= _models(read_state(self._path, VERSION)[0])
         self._models.pop(key, None)
         self._models[key] = asdict(look)
@@ -129,11 +133,11 @@ class Session:
         self._model = key if named else None
 
     def keep_theme(self, theme: str, settings: Settings) -> None:
-        """Note a theme that was chosen."""
+        """Note the theme that was chosen, and the theme of the settings file at that time."""
         self._theme, self._theme_over = theme, settings.theme
 
     def save(self) -> str | None:
-        """Write it all down; why not, where that fails."""
+        """Write the state to its file; return why that failed, or None."""
         if self._path is None:
             return None
         content = {
@@ -146,19 +150,22 @@ class Session:
 
 
 def first_reading(start: Start, kept: Reading) -> Reading:
-    """How a model is read at first: as the command line says, else as it was read last."""
+    """Return how a model is read at first.
+
+    The command line's `chat` and `bos` come first; all other options are as the model was read last.
+    """
     if start.chat:
         return replace(kept, chat=True, bos=None)
     return kept if start.bos is None else replace(kept, bos=start.bos, chat=False)
 
 
 def depth_of(look: Look | None) -> int | None:
-    """How many tokens a cell had, if that is known."""
+    """Return how many tokens a cell showed, or None where that is not known."""
     return look.depth if look is not None and 1 <= look.depth <= MAX_DEPTH else None
 
 
 def _key(name: str) -> str:
-    """A folder has the same name from wherever the program is started."""
+    """Return the key of a model: of a folder the resolved path, wherever the program is started."""
     path = Path(name)
     return str(path.resolve()) if path.is_dir() else name
 

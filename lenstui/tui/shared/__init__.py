@@ -1,1 +1,1 @@
-"""What screens have in common."""
+"""What several screens have in common: dialogs, plots, themes, names, words, input and painting."""

@@ -1,4 +1,4 @@
-"""The axes of our plots: rows across by their labels, and numbers upwards, or ranks down from the first."""
+"""The axes of plots: rows across by their labels, and numbers upwards, or ranks down from the first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lenstui.readout.number_texts import rank_text
 from lenstui.readout.scales import round_top
 
 _Heights = npt.NDArray[np.floating]
-_EDGE = 0.01  # of the axis; what lies on the very edge would be under the frame
+_EDGE = 0.01  # share of the axis beyond an end; on the very edge a line would be under the frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Axis:
     Attributes:
         low: the height at the bottom.
         high: the height at the top.
-        ticks: heights that are labelled, the two ends first: of those that share a line the first stays.
-        label: the text of a tick.
-        height: how high numbers are drawn.
+        ticks: the labelled heights, the two ends first; of ticks that share a line the first stays.
+        label: returns the text of a tick.
+        height: returns the heights at which numbers are drawn.
     """
 
     low: float
@@ -36,7 +36,7 @@ class Axis:
     height: Callable[[_Heights], _Heights]
 
     def ticks_in(self, lines: int) -> list[float]:
-        """The ticks that there is room for, one to a line."""
+        """Return the ticks that there is room for, one to a line."""
         kept: dict[int, float] = {}
         for tick in self.ticks:
             kept.setdefault(math.ceil((self.high - tick) / (self.high - self.low) * lines), tick)
@@ -44,13 +44,13 @@ class Axis:
 
 
 def even_axis(highest: float, label: Callable[[float], str]) -> Axis:
-    """From 0 up to a round number that is no lower than `highest`, which is more than 0."""
+    """Return an axis from 0 up to a round number that is no lower than `highest`, which is more than 0."""
     top = round_top(highest)
     return Axis(0.0, top, (0.0, top, top / 2), label, lambda numbers: numbers)
 
 
 def even_axis_down(lowest: float, label: Callable[[float], str]) -> Axis:
-    """From 0 down to a round number that is no higher than `lowest`, which is less than 0."""
+    """Return an axis from 0 down to a round number no higher than `lowest`, which is less than 0."""
     depth = round_top(-lowest)
     return Axis(
         -depth * (1 + _EDGE), depth * _EDGE, (0.0, -depth, -depth / 2), label, lambda numbers: numbers
@@ -58,7 +58,10 @@ def even_axis_down(lowest: float, label: Callable[[float], str]) -> Axis:
 
 
 def rank_axis(highest: float) -> Axis:
-    """Ranks down from 0, the first, even in `log(1 + rank)`; the ticks are 0 and the powers of ten."""
+    """Return an axis of ranks down from 0, the first, even in `log(1 + rank)`.
+
+    The ticks are 0 and the powers of ten.
+    """
     powers = [10.0**power for power in range(math.ceil(math.log10(max(highest, 1))) + 1)]
     depth = math.log10(1 + powers[-1])
     ticks = tuple(-math.log10(1 + rank) for rank in (0.0, *reversed(powers)))
@@ -72,19 +75,19 @@ def rank_axis(highest: float) -> Axis:
 
 
 def highest_of(arrays: Iterable[_Heights], least: float) -> float:
-    """The highest finite number there is; `least` where that is lower."""
+    """Return the highest finite number of some arrays, or `least` where that is higher."""
     finite = [float(np.max(array[np.isfinite(array)], initial=least)) for array in arrays]
     return max([least, *finite])
 
 
 class RowLabels(NumericAxisFormatter):
-    """Rows by their labels."""
+    """Labels of ticks that are rows."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """The label of each."""
+        """Return the label of each tick."""
         return [self._labels[int(tick)] for tick in ticks]
 
 

@@ -1,4 +1,4 @@
-"""A box over what was on screen, which is dimmed: in such a one everything is asked."""
+"""The box in which everything is asked, over what was on screen, which is dimmed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lenstui.tui.shared.shown import shown
 
 
 class Box(Vertical):
-    """A frame that says what is asked, and which keys answer."""
+    """A frame with a question or a title above, and the keys that answer below."""
 
     DEFAULT_CSS = """
     Box {

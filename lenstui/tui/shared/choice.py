@@ -1,4 +1,4 @@
-"""One of a few words, chosen with the arrow keys."""
+"""A choice among a few words, made with the arrow keys or the mouse."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Choice(Widget, can_focus=True):
     value: reactive[str] = reactive("", init=False)
 
     class Changed(Message):
-        """Another word was chosen."""
+        """The message that another word was chosen."""
 
         def __init__(self, choice: Choice, value: str) -> None:
             self.choice = choice
@@ -53,11 +53,11 @@ class Choice(Widget, can_focus=True):
         self.set_reactive(Choice.value, value)
 
     def get_content_width(self, *_: object) -> int:
-        """As wide as its words."""
+        """Return the width of all words and the gaps between them."""
         return sum(len(word) + 2 for word in self._words) + _GAP * (len(self._words) - 1)
 
     def render(self) -> Text:
-        """The words."""
+        """Return the words, the chosen one in a style of its own."""
         chosen, other = (
             self.get_component_rich_style(f"choice--{kind}", partial=True) for kind in ("chosen", "other")
         )
@@ -69,12 +69,12 @@ class Choice(Widget, can_focus=True):
         self.post_message(self.Changed(self, self.value))
 
     def action_step(self, step: int) -> None:
-        """The next word, or the one before; no further than the ends."""
+        """Choose the word that is `step` places further, or the last one in that direction."""
         place = self._words.index(self.value) + step
         self.value = self._words[max(0, min(place, len(self._words) - 1))]
 
     def on_click(self, event: events.Click) -> None:
-        """The word under the pointer."""
+        """Choose the word under the pointer."""
         x = 0
         for word in self._words:
             if x <= event.x < x + len(word) + 2:

@@ -1,4 +1,4 @@
-"""Pick a lens file to open, or where to save one: textual-fspicker's dialogs in our dress."""
+"""Dialogs for files to open or to save, of lenses, texts and prompts, made of textual-fspicker's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
 _KEYS = "tab next · backspace folder above · . hidden files · esc closes"
-_PARAMS, _CONFIG = "params.pt", "config.json"  # of a folder of the tuned-lens library
+_PARAMS, _CONFIG = "params.pt", "config.json"  # files in a folder of the tuned-lens library
 
 _OPEN_FILTERS = Filters(
     ("lens files", lambda path: path.suffix in {".pt", ".npz"} or path.name == _CONFIG),
@@ -45,18 +45,21 @@ Icons.set_picker(lambda location: Text("▸" if is_dir(Path(location)) else " ")
 
 
 class ShownNames(DirectoryNavigation):
-    """The files of a folder, but for those whose names a terminal would act on."""
+    """The files of a folder, without those whose names a terminal would act on."""
 
     def hide(self, path: Path) -> bool:
-        """Leave those out, as well as what is filtered out."""
+        """Return whether a path is left out: a terminal would act on its name, or it is filtered out."""
         return not path.name.isprintable() or super().hide(path)
 
 
 class Completion(SuggestPath):
-    """Completes the name of a file that is being typed."""
+    """The completion of a file name that is being typed."""
 
     async def get_suggestion(self, value: str) -> str | None:
-        """A name that no file system takes has no completion; the error would end the program."""
+        """Return the completion of a name; None also for a name that no file system takes.
+
+        The error for such a name would end the program.
+        """
         try:
             return await super().get_suggestion(value)
         except (OSError, ValueError):
@@ -64,7 +67,7 @@ class Completion(SuggestPath):
 
 
 class LensPicker(PickerBase, AppScreen[Path | None]):
-    """What opening and saving have in common."""
+    """The base of the dialogs that open or save a file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "dismiss(None)", "Close", show=False)]
 
@@ -73,31 +76,31 @@ class LensPicker(PickerBase, AppScreen[Path | None]):
         return ShownNames(folder)
 
     def completion(self) -> SuggestPath:
-        """Return what completes a name that is being typed, whatever that is."""
+        """Return the suggester that completes a name that is being typed, also an impossible one."""
         return Completion()
 
     def remark(self, message: str) -> Text:
-        """Return what is wrong, or else which keys there are."""
+        """Return the error message, or else the keys of the dialog."""
         return shown(message or _KEYS)
 
     def on_mount(self) -> None:
-        """A blinking cursor costs bytes over SSH."""
+        """Stop the cursor from blinking, which costs bytes over SSH."""
         self.query_one(Input).cursor_blink = False
 
     def _completed(self, name: str) -> str:
-        """What is meant by the name of a file that was typed."""
+        """Return the file name that is meant by what was typed."""
         return name
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#select")
     def complete(self, event: Input.Submitted | Button.Pressed) -> None:
-        """Complete the name; one that no file system takes would end the program."""
+        """Complete the typed name, or refuse one that no file system takes, which would end the program."""
         box = self.query_one(Input)
         try:
             if box.value and not (self.query_one(DirectoryNavigation).location / box.value).is_dir():
                 box.value = self._completed(box.value)
         except PermissionError:
-            return  # which the dialog itself tells
+            return  # the dialog itself shows this error
         except (OSError, ValueError) as error:
             event.stop()
             event.prevent_default()
@@ -105,34 +108,37 @@ class LensPicker(PickerBase, AppScreen[Path | None]):
 
 
 class OpenLens(LensPicker, FileOpen):
-    """Pick a lens file. Hands back its path, or None."""
+    """A dialog that picks a lens file. Its result is the path, or None."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "open a lens", filters=_OPEN_FILTERS)
 
 
 class SaveLens(LensPicker, FileSave):
-    """Pick where to save our own file. Hands back a path that ends in `.pt`, or None."""
+    """A dialog that picks where to save lenstui's own lens file. Its result ends in `.pt`, or is None."""
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder, "save the lens in use", default_file=f"{name}.pt", filters=_OPEN_FILTERS)
 
     def on_mount(self) -> None:
-        """The name may be just right."""
+        """Focus the name of the file, which may be right already."""
         self.call_later(self.query_one(Input).focus)  # behind the dialog's own, which goes to the list
 
     def _completed(self, name: str) -> str:
         return name if name.endswith(".pt") else f"{name}.pt"
 
     def objection(self, chosen: Path) -> str | None:
-        """Return that the library's tensors are no place for our own file."""
+        """Return why a file cannot be replaced if it holds the tensors of a tuned-lens folder; else None."""
         if chosen.name == _PARAMS and (chosen.parent / _CONFIG).exists():
             return "This is a part of a folder of the tuned-lens library: choose another name"
         return None
 
 
 class SaveLensFolder(LensPicker, FileSave):
-    """Pick which folder to save for the `tuned-lens` library. Hands back it or a part of it, or None."""
+    """A dialog that picks which folder to save for the `tuned-lens` library.
+
+    Its result is the path of the folder or of a part of it, or None.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(
@@ -140,30 +146,30 @@ class SaveLensFolder(LensPicker, FileSave):
         )
 
     def on_mount(self) -> None:
-        """The name may be just right."""
+        """Focus the name of the folder, which may be right already."""
         self.call_later(self.query_one(Input).focus)  # behind the dialog's own, which goes to the list
 
     def objection(self, chosen: Path) -> str | None:
-        """Return that a file is no folder."""
+        """Return why a path cannot be a folder if a file has its name; else None."""
         if chosen.exists() and chosen.name not in {_PARAMS, _CONFIG}:
             return "A file has this name: give the name of a folder"
         return None
 
 
 def whole_folder(path: Path) -> Path:
-    """The folder of the `tuned-lens` library of which `path` is a part, or itself."""
+    """Return the folder of the `tuned-lens` library of which `path` is a part, or `path` itself."""
     return path.parent if path.name in {_PARAMS, _CONFIG} else path
 
 
 class OpenText(LensPicker, FileOpen):
-    """Pick a file with text. Hands back its path, or None."""
+    """A dialog that picks a file with text. Its result is the path, or None."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "choose a text", filters=_TEXT_FILTERS)
 
 
 class OpenPrompts(LensPicker, FileOpen):
-    """Pick a file of prompts. Hands back its path, or None."""
+    """A dialog that picks a file of prompts. Its result is the path, or None."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "choose a file of prompts", filters=_PROMPT_FILTERS)

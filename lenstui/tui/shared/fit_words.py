@@ -1,4 +1,4 @@
-"""A fit in words: how long, how far, how good."""
+"""A fit in words: its presets, its progress and its outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mean(kl: FloatArray | None) -> float | None:
 
 
 def doing(status: FitStatus) -> str:
-    """What is being done, in a word or two."""
+    """Return what a fit is doing, in a word or two."""
     stage = None if status.progress is None else status.progress.stage
     match status.phase:
         case Phase.READING:
@@ -48,7 +48,7 @@ _STAGES = {"logit lens": "logit lens's KL", "done": "saving"}
 
 
 def glances(status: FitStatus) -> list[str]:
-    """One line for a top line, the fullest first."""
+    """Return the progress of a fit for the top line of the screen, in several forms, the fullest first."""
     if status.phase is Phase.READING:
         return ["training: reading the text …", "training …"]
     state = {Phase.PAUSED: "training paused", Phase.KEEPING: "keeping the lens"}.get(status.phase, "training")
@@ -67,7 +67,7 @@ def glances(status: FitStatus) -> list[str]:
 
 
 def outcome(status: FitStatus) -> str:
-    """What a fit came to, for a message: KL before and after, seconds, file; and what went wrong."""
+    """Return the outcome of a fit for a message: KL before and after, seconds, file, and what went wrong."""
     progress = status.progress
     lines = []
     if progress is not None:
@@ -84,5 +84,5 @@ def outcome(status: FitStatus) -> str:
 
 
 def how_to_go_on(checkpoint: Path) -> str:
-    """Return where the checkpoint of a fit is, and the command that goes on with it."""
+    """Return the path of a fit's checkpoint and the command that goes on with it, as text."""
     return f"lenstui: the fit is in {checkpoint}\nTo go on: {resume_command(checkpoint)}"

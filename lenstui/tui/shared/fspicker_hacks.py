@@ -1,7 +1,8 @@
 """Every private name of textual-fspicker that lenstui uses, behind a plain one.
 
-The library promises nothing about these. Each says why it is used, and which test fails once it is gone or
-means something else. `tests/test_private_names.py` holds that they are used here alone.
+The library promises nothing about these names. Each of them is described with the reason for its use, and the
+test that fails once it is gone or means something else. `tests/test_private_names.py` holds that they are
+used here alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from textual_fspicker.suggest_path import SuggestPath
 class PickerBase(BaseFileDialog):
     """A file dialog whose list, completion, remarks and last check are a subclass's own.
 
-    It comes before `FileOpen` or `FileSave` in the order of bases.
+    In the order of bases it comes before `FileOpen` or `FileSave`.
     """
 
     def file_list(self, folder: Path) -> DirectoryNavigation:
@@ -27,15 +28,15 @@ class PickerBase(BaseFileDialog):
         return DirectoryNavigation(folder)
 
     def completion(self) -> SuggestPath:
-        """Return what completes a name that is being typed."""
+        """Return the suggester that completes a name that is being typed."""
         return SuggestPath()
 
     def remark(self, message: str) -> str | Text:
-        """Return what the frame says for an error message, or for "" where nothing is wrong."""
+        """Return the text in the frame for an error message, or for "" where nothing is wrong."""
         return message
 
     def objection(self, chosen: Path) -> str | None:
-        """Return why a path cannot be chosen; None where it can, or where the library is to say why not."""
+        """Return why a path cannot be chosen; None where nothing but the library may object to it."""
         return None
 
     def compose(self) -> ComposeResult:
@@ -60,10 +61,10 @@ class PickerBase(BaseFileDialog):
                 yield widget
 
     def say(self, message: str) -> None:
-        """Say in the frame what is wrong.
+        """Show in the frame what is wrong.
 
-        Why: the library clears what it says itself when another name is typed or another folder is shown, and
-        this is to be cleared then as well.
+        Why: the library clears its own error message when another name is typed or another folder is shown,
+        and this one is to be cleared then as well.
 
         Uses: `FileSystemPickerScreen._set_error`, which is overridden below.
 

@@ -10,13 +10,13 @@ _OTHERS = range(0x28FF, 0x2800, -1)  # Braille: visible, one cell wide, and rare
 
 
 def shield(text: str) -> tuple[str, Mapping[str, str]]:
-    """`text` with every control, bidi, zero-width and other hidden character replaced by a visible one.
+    """Return `text` with each control, bidi, zero-width and other hidden character replaced by a visible one.
 
     Newlines stay. Each kind of hidden character gets a stand-in that `text` itself does not use, so that
     `unshield` brings the very same text back.
 
     Returns:
-        The text to show, and what each stand-in stands for.
+        The text to show, and the hidden character behind each stand-in.
     """
     taken = set(text)
     free = (chr(code) for code in _OTHERS if chr(code) not in taken)
@@ -29,12 +29,12 @@ def shield(text: str) -> tuple[str, Mapping[str, str]]:
 
 
 def unshield(shown: str, stand_ins: Mapping[str, str]) -> str:
-    """The text that `shield` was given."""
+    """Return the text that `shield` was given, from the text and the stand-ins that it returned."""
     return "".join(stand_ins.get(character, character) for character in shown)
 
 
 def is_hidden(character: str) -> bool:
-    """Whether a terminal would act on `character`, or show nothing for it."""
+    """Return whether a terminal would act on `character`, or show nothing for it."""
     if character == "\n":
         return False
     category = unicodedata.category(character)

@@ -19,15 +19,15 @@ from lenstui.tui.shared.textual_hacks import Piece, PieceScreen
 
 
 class LeanScreen(PieceScreen[ScreenResultType]):
-    """A screen whose updates are lean."""
+    """A screen that sends the terminal no more than what changed."""
 
     def written(self, pieces: Iterable[Piece], console: Console) -> str:
-        """Return the escape sequences and the text that show these pieces, no longer than need be."""
+        """Return the escape sequences and the text that show pieces of lines, no longer than need be."""
         return _written(pieces, console)
 
 
 def _written(pieces: Iterable[Piece], console: Console) -> str:
-    """Return what the terminal is to receive for pieces of lines."""
+    """Return the escape sequences and the text that show pieces of lines."""
     system = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
     sequences: list[str] = []
     position: tuple[int, int] | None = None

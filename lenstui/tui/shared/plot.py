@@ -1,4 +1,4 @@
-"""What all our plots have in common: quiet axes, narrow margins, and no way for the focus to get caught."""
+"""The base of all plots: quiet axes, narrow margins, and no way for the focus to get caught."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from textual_plot import PlotWidget
 
 from lenstui.tui.shared.axis import Axis, Numbers, RowLabels
 
-_MOST_LABELS = 8  # of rows
-_FRAME = 3  # lines of a plot that are none of its canvas: the frame, and the labels of the rows
+_MOST_LABELS = 8  # labels of rows, at most
+_FRAME = 3  # lines of a plot outside its canvas: the frame, and the labels of the rows
 
 
 class Plot(PlotWidget, can_focus=False):
@@ -38,7 +38,7 @@ class Plot(PlotWidget, can_focus=False):
 
     @property
     def _lines(self) -> int:
-        """Number of lines of the canvas."""
+        """The number of lines of the canvas."""
         return max(self.size.height - _FRAME, 1)
 
     def on_resize(self) -> None:
@@ -48,11 +48,11 @@ class Plot(PlotWidget, can_focus=False):
             self.refresh(layout=True)
 
     def scale(self, rows: Sequence[str], axis: Axis | None) -> None:
-        """Have rows across and numbers along an axis.
+        """Set rows across and numbers along an axis.
 
         Args:
-            rows: their labels.
-            axis: of the numbers; None where there are none.
+            rows: labels of the rows.
+            axis: the axis of the numbers; None where there are none.
         """
         self._axis = axis
         if axis is None:

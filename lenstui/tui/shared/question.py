@@ -1,4 +1,4 @@
-"""Ask a question that `y` or `n` answers."""
+"""A question that `y` or `n` answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lenstui.tui.shared.shown import shown
 
 
 class Question(BoxScreen[bool]):
-    """A question. Hands back whether it was answered by yes."""
+    """A question in a box. Its result is whether the answer was yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Yes", id="question.yes"),
@@ -31,6 +31,6 @@ class Question(BoxScreen[bool]):
         self._title, self._text = title, text
 
     def compose(self) -> ComposeResult:
-        """The question, and what answers it."""
+        """Yield a box with the question, and the keys that answer it in its frame."""
         with Box(self._title, "y yes · n no"):
             yield Label(shown(self._text))

@@ -1,4 +1,4 @@
-"""The base of every screen: it closes nothing but itself."""
+"""The base class of every screen, which closes nothing but itself."""
 
 from __future__ import annotations
 

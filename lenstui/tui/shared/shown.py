@@ -1,7 +1,7 @@
-"""The door through which text that is not ours comes to the screen: names, paths, errors, what files say.
+"""The door through which foreign text comes to the screen: names, paths, errors, what files say.
 
-`shown` is for whoever puts such a text somewhere: it makes visible what a terminal would act on.
-`Unprintable` stands behind all that is painted: what went past `shown` cannot reach the terminal either.
+`shown` makes visible in one text what a terminal would act on. `Unprintable` filters all that is painted, so
+that no text that went past `shown` can reach the terminal either.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from lenstui.support.printable import printable
 
 
 def shown(text: str, style: str | Style = "") -> Text:
-    """A text of several lines at most, no markup in it, with its control and bidi characters as escapes."""
+    """Return a text of several lines at most, without markup, its control and bidi characters as escapes."""
     return Text(printable(text, kept="\n"), style)
 
 
 class Unprintable(LineFilter):
-    """Takes out of every painted line what a terminal would act on; no cell moves."""
+    """A filter that takes out of every painted line what a terminal would act on; no cell moves."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments; almost always they are as they were."""
+        """Return the segments without what a terminal would act on; almost always they stay as they were."""
         if all(text.isprintable() for text, _, _ in segments):
             return segments
         return [Segment(_harmless(text), style, control) for text, style, control in segments]
 
 
 def _harmless(text: str) -> str:
-    """The text in as many cells, with nothing in it that is neither a letter nor a space of some kind."""
+    """Return a text in as many cells, every character that is neither printable nor a space replaced."""
     return "".join(
         c if c.isprintable() or unicodedata.category(c) == "Zs" else "�" * cell_len(c) for c in text
     )

@@ -1,4 +1,4 @@
-"""What sides are called: every title, legend and line of numbers has its words from here."""
+"""The names of sides: every title, legend and line of numbers has its words from here."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from lenstui.opening.side_facts import SideFacts, are_of_one_model
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
 
-_PROMPT_WIDTHS = range(120, 8, -4)  # of a prompt, in a title
+_PROMPT_WIDTHS = range(120, 8, -4)  # widths of a prompt in a title, the widest first
 _PLACES = {1: ("pane",), 2: ("left", "right"), 3: ("left", "middle", "right")}
 
 
 @dataclass(frozen=True, slots=True)
 class SideNames:
-    """What some sides are called, in their order.
+    """The names of some sides, in their order.
 
     Attributes:
-        brief: a word for each, where numbers stand side by side.
-        spoken: the same in a sentence, behind "the".
-        titles: what each is in full, then shorter and shorter, as many for the one as for the other.
-        outputs: equal for those that end in the same last row: lenses of one model, on one prompt.
+        brief: a word for each side, where numbers stand side by side.
+        spoken: the name of each side in a sentence, behind "the".
+        titles: the titles of each side, in full, then shorter and shorter, as many for the one as for the
+            other.
+        outputs: equal for sides that end in the same last row: lenses of one model, on one prompt.
     """
 
     brief: tuple[str, ...] = ()
@@ -32,7 +33,7 @@ class SideNames:
 
     @classmethod
     def of(cls, sides: Sequence[SideFacts]) -> SideNames:
-        """Return names by which the sides are told apart: their lenses', or else their places'."""
+        """Return names by which the sides are told apart: those of their lenses, or else of their places."""
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
         outputs = tuple((side.model_number, side.prompt) for side in sides)
@@ -60,12 +61,12 @@ class SideNames:
 
 
 def first_names() -> SideNames:
-    """Return what the sides are called while no model is open: the first two kinds of lens."""
+    """Return the names of the sides while no model is open: those of the first two kinds of lens."""
     return SideNames.of([SideFacts("", None, "", 0, kind) for kind in first_kinds()])
 
 
 def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
-    """Return a name for one of some sides: a model's, as short as is unique, a lens's, or a prompt."""
+    """Return a name for one of several sides: that of its prompt, of its lens or, in short, of its model."""
     if side.prompt is not None:
         return "a second prompt"
     if are_of_one_model(sides):
@@ -76,7 +77,7 @@ def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
 def told_apart(sides: Sequence[SideFacts]) -> tuple[str, ...]:
     """Return a short name of each side's model; where two are the same, with the owner or the folder.
 
-    A dtype is named where models are called the same, whatever their revisions, and it is not.
+    Where all models have the same name, whatever their revisions, but different dtypes, the dtype is added.
     """
     names = tuple(_name(side, 1) for side in sides)
     unnumbered = {_name(replace(side, revision=None), 1) for side in sides}
@@ -94,7 +95,10 @@ def _name(side: SideFacts, parts: int) -> str:
 
 
 def _titles(side: SideFacts, name: str, *, one_model: bool, one_lens: bool) -> tuple[str, ...]:
-    """The titles of a side among several models or lenses: in the shortest, too, all are told apart."""
+    """Return the titles of a side among several models or lenses, the fullest first.
+
+    The shortest titles, too, tell all sides apart.
+    """
     lens = f"{side.kind} lens"
     full = f"{lens} {printable(side.lens)}" if side.lens else lens
     if one_model:  # the model says nothing about which is which
@@ -105,7 +109,7 @@ def _titles(side: SideFacts, name: str, *, one_model: bool, one_lens: bool) -> t
 
 
 def _prompt_titles(side: SideFacts, model: str, *, named: bool, one_lens: bool) -> tuple[str, ...]:
-    """The titles of a side among several prompts: as much of its own as there is room for."""
+    """Return the titles of a side among several prompts, the fullest first, with ever less of the prompt."""
     lens = f"{model}{side.kind} lens"
     lens += f" {printable(side.lens)}" if named and side.lens else ""
     brief = "" if one_lens else f" {side.kind}"

@@ -1,4 +1,4 @@
-"""The top line: which model and lens are open, on what, and whether it is read right."""
+"""The top line: the open model and its lens, what they run on, and the result of the wiring check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lenstui.tui.shared.side_names import side_name
 
 
 class StatusBar(Widget):
-    """One line; where it is narrow, what matters least gives way first."""
+    """The line at the top of the screen; where it is narrow, what matters least gives way first."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "status-bar--name",
@@ -43,7 +43,7 @@ class StatusBar(Widget):
     fit: reactive[FitStatus | None] = reactive(None)
 
     def render(self) -> Text:
-        """The fullest of the lines that fit."""
+        """Return the fullest of the lines that fit."""
         room = self.content_size.width
         lines = [(left, right) for left, right in self._lines() if left.cell_len + 2 + right.cell_len <= room]
         left, right = lines[0] if lines else (self._lines()[-1][0], Text())
@@ -53,7 +53,7 @@ class StatusBar(Widget):
         return line
 
     def _lines(self) -> list[tuple[Text, Text]]:
-        """What may stand on the left and on the right, the fullest first."""
+        """Return the texts on the left and on the right, in several forms, the fullest first."""
         brand = ("lenstui  ", self._style("name"))
         model, quiet = self.model, self._style("quiet")
         stage = None if self.stage is None else Text.assemble((f"{printable(self.stage)} …", quiet))
@@ -85,7 +85,7 @@ class StatusBar(Widget):
     def _lines_in_training(
         self, full: Text, brandless: Text, brief: Text, fit: FitStatus
     ) -> list[tuple[Text, Text]]:
-        """How far the fit is takes the place of the lens; it is shortened last."""
+        """Return the lines during a fit: its progress takes the place of the lens, and is shortened last."""
         first, *others = (shown(glance, style=self._style("fit")) for glance in glances(fit))
         shorter = [(brief, glance) for glance in others]
         return [(full, first), (brandless, first), (brief, first), *shorter, (brief, Text())]

@@ -19,27 +19,30 @@ class StepScroll(ScrollView):
 
     @property
     def max_scroll_x(self) -> int:
-        """Far enough for the last step to be seen whole."""
+        """The farthest scroll sideways: far enough for the last step to be seen whole."""
         return -(-super().max_scroll_x // self.step.width) * self.step.width
 
     @property
     def max_scroll_y(self) -> int:
-        """Far enough for the last step to be seen whole."""
+        """The farthest scroll downwards: far enough for the last step to be seen whole."""
         return -(-super().max_scroll_y // self.step.height) * self.step.height
 
     def validate_scroll_x(self, value: float) -> float:
-        """To the nearest step."""
+        """Return the nearest step that can be scrolled to."""
         return max(min(round(value / self.step.width) * self.step.width, self.max_scroll_x), 0)
 
     def validate_scroll_y(self, value: float) -> float:
-        """To the nearest step."""
+        """Return the nearest step that can be scrolled to."""
         return max(min(round(value / self.step.height) * self.step.height, self.max_scroll_y), 0)
 
     validate_scroll_target_x = validate_scroll_x
     validate_scroll_target_y = validate_scroll_y
 
     def scroll_now(self, x: int, y: int) -> None:
-        """Scroll there, even while hidden or before the scrollbars know that they are needed."""
+        """Scroll to a position in terminal cells.
+
+        That also works while the view is hidden, or before its scrollbars know that they are needed.
+        """
         if self.is_attached:
             self.scroll_to(x, y, animate=False, force=True)
 

@@ -1,4 +1,4 @@
-"""One line to type into."""
+"""A line to type into, with a cursor that does not blink."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Every private name of Textual that lenstui uses, behind a plain one.
 
-Textual promises nothing about these. Each says why it is used, and which test fails once it is gone or means
-something else. `tests/test_private_names.py` holds that they are used here alone. Those of textual-fspicker
-are in `fspicker_hacks`: the start of the program need not wait for that library.
+Textual promises nothing about these names. Each of them is described with the reason for its use, and the
+test that fails once it is gone or means something else. `tests/test_private_names.py` holds that they are
+used here alone. The private names of textual-fspicker are in `fspicker_hacks`: the start of the program need
+not wait for that library.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 
-# Where a piece of a line begins (x, y), and what it holds.
+# A piece of a line: where it begins (x, y), and its content.
 Piece = tuple[int, int, Strip]
-# Turns pieces of lines into what the terminal receives.
+# A function that turns pieces of lines into what the terminal receives.
 Write = Callable[[Iterable[Piece], Console], str]
 
 
@@ -31,7 +32,7 @@ def painted(screen: Screen[Any]) -> RenderableType:
     Noticed by `test_the_picture_of_the_screen_is_of_explore` in `test_export.py`.
     """
     picture = screen._compositor.render_update(full=True)
-    assert picture is not None  # which only a partial one may be
+    assert picture is not None  # only a partial update may be None
     return picture
 
 
@@ -55,7 +56,7 @@ class PieceScreen(Screen[ScreenResultType]):
         self._compositor = _PieceCompositor(self.written)
 
     def written(self, pieces: Iterable[Piece], console: Console) -> str:
-        """Return what the terminal is to receive for pieces of lines."""
+        """Return what the terminal receives for pieces of lines."""
         raise NotImplementedError
 
     def take_size(self) -> None:
@@ -79,13 +80,13 @@ class PieceScreen(Screen[ScreenResultType]):
         top = self.app.screen
         if top is self or top.styles.background.a < 1:
             super()._compositor_refresh()
-        else:  # it is painted as a whole when it comes back
+        else:  # this screen is painted as a whole when it comes back
             self._compositor._dirty_regions.clear()
             self._dirty_widgets.clear()
 
 
 class _PieceCompositor(Compositor):
-    """Textual's, but for how its updates are written."""
+    """Textual's compositor, except that its updates are written piece by piece."""
 
     def __init__(self, write: Write) -> None:
         super().__init__()
@@ -101,7 +102,7 @@ class _PieceCompositor(Compositor):
 
 
 class _PieceLayout(LayoutUpdate):
-    """All of a region."""
+    """An update of all of a region, written piece by piece."""
 
     def __init__(self, update: LayoutUpdate, write: Write) -> None:
         super().__init__(update.strips, update.region)
@@ -116,7 +117,7 @@ class _PieceLayout(LayoutUpdate):
 
 
 class _PieceChops(ChopsUpdate):
-    """The spans that changed."""
+    """An update of the spans that changed, written piece by piece."""
 
     def __init__(self, update: ChopsUpdate, write: Write) -> None:
         super().__init__(update.chops, update.spans, update.chop_ends)

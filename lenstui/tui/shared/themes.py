@@ -41,7 +41,7 @@ LIGHT = Theme(
 
 
 def _ansi(name: str, *, dark: bool) -> Theme:
-    """A theme of the terminal's own colours, and no background but the terminal's."""
+    """Return a theme of the terminal's own colours, with no background but the terminal's."""
     strong, quiet = ("ansi_white", "ansi_bright_black") if dark else ("ansi_black", "ansi_bright_black")
     chosen = {
         f"{part}-{ground}": colour
@@ -85,5 +85,5 @@ THEMES = {
 
 
 def rich_colour(app: App[Any], name: str) -> str:
-    """A colour of the theme as Rich spells it."""
+    """Return a colour of the current theme as Rich spells it."""
     return Color.parse(app.theme_variables[name]).rich_color.name

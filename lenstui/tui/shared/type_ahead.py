@@ -1,6 +1,6 @@
-"""Type-ahead: keys are acted on in their order, each when all that the one before it set off is done.
+"""Type-ahead: keys are acted on in their order, each when all that the key before it set off is done.
 
-Textual hands a key at once to the widget that has the focus when the key comes. Of two keys that come
+Textual sends a key at once to the widget that has the focus when the key comes. Of two keys that come
 together the second one would go to what was in front before the first: what is typed behind `/` would be
 lost, or taken for commands, until the line that `/` asked for has the focus.
 """
@@ -20,9 +20,9 @@ from textual.widget import Widget
 LIMIT = 1.0  # seconds that a key waits for the one before it
 ROUNDS = 4  # a key, the message that it makes, what that asks for, and one to spare
 
-# What moves nothing but the pointer or a view.
+# Events that move nothing but the pointer or a view.
 _PASSING = (events.MouseMove, events.MouseScrollUp, events.MouseScrollDown)
-# What is in front, and what has the focus there.
+# The screen in front, and the widget that has the focus there.
 _Front = tuple[Screen[object], Widget | None]
 
 
@@ -33,11 +33,11 @@ class TypeAheadApp(App[None]):
         super().__init__()
         self._typed: deque[events.Event] = deque()
         self._is_acting = False
-        self._turn = 0  # number of the key that is acted on
+        self._turn = 0  # number of the event that is acted on
         self._limit: asyncio.TimerHandle | None = None
 
     async def on_event(self, event: events.Event) -> None:
-        """Keep what is typed until its turn comes; all other events go on at once."""
+        """Keep keys, pastes and mouse events until their turn comes; let all other events go on at once."""
         if event.is_forwarded or not isinstance(event, events.InputEvent | events.Paste):
             await super().on_event(event)
             return
@@ -51,7 +51,7 @@ class TypeAheadApp(App[None]):
             self._wait_for(self.screen)
 
     async def _act(self) -> None:
-        """Act on what was typed, up to the next thing that may set something off."""
+        """Act on what was typed, up to the next event that may set something off."""
         while self._typed:
             event = self._next()
             await super().on_event(event)
@@ -61,10 +61,11 @@ class TypeAheadApp(App[None]):
         self._is_acting = False
 
     def _next(self) -> events.Event:
-        """The next thing that was typed.
+        """Return the next event that was typed.
 
         A terminal sends Alt and a letter as Esc and that letter, so that Esc and a letter that come together
-        are read as Alt and it. Unless somebody has given that key a meaning, it was the two.
+        are read as Alt and the letter. Unless Alt and the letter have a meaning here, they are read as the
+        two keys.
         """
         event = self._typed.popleft()
         if not isinstance(event, events.Key) or not event.key.startswith("alt+") or not event.is_printable:
@@ -78,7 +79,7 @@ class TypeAheadApp(App[None]):
     # ── waiting for what it sets off ─────────────────────────────────────────────────────────────────────
 
     def _target(self, event: events.Event) -> DOMNode:
-        """Where an event has gone to."""
+        """Return the widget that an event has gone to, or the screen."""
         if isinstance(event, events.MouseEvent):
             try:
                 return self.get_widget_at(event.x, event.y)[0]
@@ -87,7 +88,7 @@ class TypeAheadApp(App[None]):
         return self.focused or self.screen
 
     def _wait_for(self, target: DOMNode) -> None:
-        """Go on when nothing is left to be done that began at a widget, and not later than the limit."""
+        """Go on when nothing that began at a widget is left to be done, and not later than the limit."""
         self._turn += 1
         loop = asyncio.get_running_loop()
         self._limit = loop.call_later(LIMIT, self.call_later, self._stop_waiting, self._turn)
@@ -101,8 +102,8 @@ class TypeAheadApp(App[None]):
         """Go the way of the event, through the queue of each widget up to the app, behind all that is there.
 
         Args:
-            target: where it has gone to.
-            turn: its number.
+            target: the widget that the event has gone to.
+            turn: the number of the event.
             rounds: how often to go that way, if there is still something on it.
         """
         self._climb(target, turn, rounds, self._front)
@@ -115,10 +116,10 @@ class TypeAheadApp(App[None]):
         self.call_later(self._arrive, turn, rounds, front)
 
     async def _arrive(self, turn: int, rounds: int, front: _Front) -> None:
-        """Go once more where there is more to wait for, else go on with what was typed next."""
+        """Go the way again where there is more to wait for, else go on with what was typed next."""
         if turn != self._turn or not self.screen_stack:
             return
-        if self.screen is not front[0]:  # it has to be mounted and laid out, and to give somebody the focus
+        if self.screen is not front[0]:  # a new screen must mount, lay out and give focus
             self.screen.call_after_refresh(self._climb, self.screen, turn, rounds, self._front)
         elif self._front != front:
             self._follow(self.focused or self.screen, turn, rounds)

@@ -1,4 +1,4 @@
-"""How far a fit is: a bar for the stage, a bar for the whole, and how fast it goes."""
+"""The progress of a fit: a bar for the stage, a bar for the whole, and its speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FACTS = 38  # cells behind the bar
 
 
 class FitBar(Widget):
-    """Two lines of bars, and one about the files."""
+    """Two bars for the progress of a fit, and a line about its files."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"fit-bar--done", "fit-bar--open", "fit-bar--quiet"}
     DEFAULT_CSS = """
@@ -33,7 +33,7 @@ class FitBar(Widget):
     status: reactive[FitStatus] = reactive(FitStatus())
 
     def render(self) -> Text:
-        """The lines."""
+        """Return the bar of the stage, the bar of the whole fit, and the line about its files."""
         status, progress = self.status, self.status.progress
         stage = 0.0 if progress is None else progress.share
         left, speed, step = "", "", ""

@@ -1,4 +1,4 @@
-"""The fields of the form for a fit: what stands in each at first, and what is asked for by what was typed."""
+"""The fields of the form for a fit: their first contents, and the request that is made of what was typed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Field:
     """One line of the form.
 
     Attributes:
-        name: of the option, as `FitOptions` or the request has it.
-        label: on screen.
-        note: what it means, in a few words.
-        words: what may be chosen; none where it is typed.
-        empty: what an empty line means.
+        name: the name of the option, as `FitOptions` or the request has it.
+        label: the label on screen.
+        note: the meaning of the option, in a few words.
+        words: the words that may be chosen; none where the option is typed.
+        empty: the meaning of an empty line.
     """
 
     name: str
@@ -61,7 +61,7 @@ FIELDS = (
     Field("checkpoint_every", "checkpoint every", "seconds; 0: at an end alone"),
 )
 
-# What is whole, and from which number on.
+# The fields that take whole numbers, and the smallest number of each.
 _WHOLE = {
     "steps": 0,
     "epochs": 1,
@@ -75,10 +75,10 @@ _OPTIONS = ("steps", "tokens_per_step", "seq_len", "optimizer", "lr", "loss", "p
 
 
 class FieldError(Exception):
-    """What was typed in one of the fields makes no sense.
+    """The error that what was typed in a field makes no sense.
 
     Attributes:
-        field: its name; `data` for that of the files, or none of them.
+        field: the name of the field; `data` for the names of the files; empty where it is no single field.
     """
 
     def __init__(self, field: str, text: str) -> None:
@@ -87,7 +87,7 @@ class FieldError(Exception):
 
 
 def first_text(field: str, options: FitOptions) -> str:
-    """What stands in a field before somebody changes it."""
+    """Return the text of a field before the user changes it."""
     if field == "bias_only":
         return "yes" if options.bias_only else "no"
     if field in _OPTIONS:
@@ -97,12 +97,12 @@ def first_text(field: str, options: FitOptions) -> str:
 
 
 def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRequest:
-    """What is asked for.
+    """Return the request for a fit, from what stands in the form.
 
     Args:
-        preset_name: the preset.
+        preset_name: the name of the preset.
         data: files and globs, separated by spaces; one with spaces in quotes. Empty: the bundled text.
-        texts: what stands in the fields, by name.
+        texts: the texts of the fields, by name.
 
     Raises:
         FieldError: for the first field that makes no sense.
@@ -140,7 +140,9 @@ def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRe
 
 
 def file_names(data: str) -> tuple[str, ...]:
-    """The files and globs that were typed; a single name may have spaces as it is.
+    """Return the files and globs that were typed, or the bundled text if there are none.
+
+    The name of a single file may have spaces without quotes.
 
     Raises:
         FieldError: if a quote is not closed.
@@ -152,7 +154,7 @@ def file_names(data: str) -> tuple[str, ...]:
         if Path(data).expanduser().exists():
             return (data,)
     except (OSError, RuntimeError, ValueError):
-        pass  # no single name, in any case
+        pass  # it is not the name of a single file, in any case
     try:
         names = shlex.split(data)
     except ValueError as error:
@@ -165,7 +167,11 @@ def _is_number(name: str) -> bool:
 
 
 def _number(name: str, text: str) -> int | float | None:
-    """The number in a field; None where it is empty and may be."""
+    """Return the number in a field; None where the field is empty and may be.
+
+    Raises:
+        FieldError: if the text is no number that the field takes.
+    """
     text = text.strip()
     if not text and name in {"epochs", "max_samples", "min_chars"}:
         return None

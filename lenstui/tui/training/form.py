@@ -30,7 +30,7 @@ _COUNTING = "counting …"
 
 
 class FieldLine(Horizontal):
-    """A label, what is typed or chosen, and what it means or why it makes no sense."""
+    """A line of the form: a label, an input, and a note on its meaning or on what is wrong with it."""
 
     def __init__(self, field: Field) -> None:
         super().__init__(id=f"line-{field.name}", classes="field")
@@ -38,7 +38,7 @@ class FieldLine(Horizontal):
         self._complaint: str | None = None
 
     def compose(self) -> ComposeResult:
-        """Label, input and note of the field."""
+        """Yield label, input and note of the field."""
         first = first_text(self._field.name, PRESETS[DEFAULT_PRESET])
         yield Label(self._field.label)
         if self._field.words:
@@ -49,7 +49,7 @@ class FieldLine(Horizontal):
 
     @property
     def text(self) -> str:
-        """What stands in it."""
+        """The text in the field, or the word that is chosen there."""
         control = self.query_one(f"#field-{self._field.name}")
         assert isinstance(control, Input | Choice)
         return control.value
@@ -61,7 +61,7 @@ class FieldLine(Horizontal):
         control.value = text
 
     def complain(self, text: str | None) -> None:
-        """Say what is wrong with it; None: nothing."""
+        """Show what is wrong with the field, or its note again where `text` is None."""
         if text == self._complaint:
             return
         self._complaint = text
@@ -71,7 +71,7 @@ class FieldLine(Horizontal):
 
 
 class TrainForm(VerticalScroll):
-    """What to fit, and how."""
+    """The form for a fit: the text, the preset, and all other options."""
 
     can_focus = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -110,21 +110,21 @@ class TrainForm(VerticalScroll):
     model: reactive[OpenModel | None] = reactive(None, init=False)
 
     class Edited(Message):
-        """Something else is asked for, or nothing that makes sense."""
+        """The message that the form asks for another fit; `request` is None where it makes no sense."""
 
         def __init__(self, request: FitRequest | None) -> None:
             self.request = request
             super().__init__()
 
     class Submitted(Message):
-        """The user wants this fit."""
+        """The message that the user wants the fit in the form to begin."""
 
         def __init__(self, request: FitRequest) -> None:
             self.request = request
             super().__init__()
 
     class Resumed(Message):
-        """The user wants to go on with a fit that was not finished."""
+        """The message that the user wants to go on with a fit that was not finished."""
 
         def __init__(self, unfinished: Unfinished) -> None:
             self.unfinished = unfinished
@@ -132,13 +132,13 @@ class TrainForm(VerticalScroll):
 
     def __init__(self) -> None:
         super().__init__(id="form")
-        self._counted: FitRequest | None = None  # or being counted
+        self._counted: FitRequest | None = None  # the request whose text is counted, or being counted
         self._unfinished: Unfinished | None = None
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """Text, method, start; the rest under "more"."""
+        """Yield text, preset and buttons, and all other fields under "more"."""
         with Horizontal(classes="line"):
             yield Label("text")
             yield StillInput(placeholder=_BUNDLED, id="data")
@@ -156,14 +156,14 @@ class TrainForm(VerticalScroll):
                 yield FieldLine(field)
 
     def on_mount(self) -> None:
-        """Enter alone begins."""
+        """Focus the start button, so that Enter alone begins, and hide the button that resumes a fit."""
         self.border_subtitle = "files and globs, separated by spaces · tab next · enter starts"
         self.query_one("#resume").display = False
         self.start_button.focus()
 
     @property
     def start_button(self) -> Button:
-        """What has the focus at first."""
+        """The button that begins a fit, and has the focus at first."""
         return self.query_one("#start", Button)
 
     def watch_model(self, model: OpenModel | None) -> None:
@@ -180,7 +180,7 @@ class TrainForm(VerticalScroll):
     # ── what is asked for ────────────────────────────────────────────────────────────────────────────────
 
     def _request(self) -> FitRequest | None:
-        """What is asked for; None, and why, where it makes no sense."""
+        """Return the request in the form; None, with a complaint, where it makes no sense."""
         for line in self.query(FieldLine):
             line.complain(None)
         texts = {field.name: self._line(field.name).text for field in FIELDS}
@@ -208,13 +208,13 @@ class TrainForm(VerticalScroll):
             self.complain(text)
 
     def complain(self, text: str | None) -> None:
-        """Say what is wrong with it all; None: nothing."""
+        """Show what is wrong with the form as a whole, or nothing where `text` is None."""
         complaint = self.query_one("#complaint", Static)
         complaint.update(shown(text or ""))
         complaint.display = text is not None
 
     def on_descendant_blur(self) -> None:
-        """A field was left."""
+        """Have the text counted after a field was left, if the request has changed."""
         self.call_later(self._count)
 
     @on(Choice.Changed, "#preset")
@@ -232,7 +232,7 @@ class TrainForm(VerticalScroll):
     _old_preset = DEFAULT_PRESET
 
     def _count(self) -> None:
-        """Have the text counted, if something else is asked for than before."""
+        """Have the text counted, if the form asks for something else than before."""
         request = self._request()
         if request == self._counted or self.model is None:
             return
@@ -244,12 +244,12 @@ class TrainForm(VerticalScroll):
     # ── what is answered ─────────────────────────────────────────────────────────────────────────────────
 
     def show_size(self, message: TextCounted) -> None:
-        """How much text there is."""
+        """Show how much text there is for the request in the form."""
         if message.request == self._counted:
             self._say_size(size_words(message.size))
 
     def show_refusal(self, message: TextRefused) -> None:
-        """Why it cannot be used."""
+        """Show why the text of the request cannot be used."""
         if message.request == self._counted:
             self._say_size(message.text, wrong=True)
 
@@ -259,7 +259,7 @@ class TrainForm(VerticalScroll):
         size.set_class(wrong, "-wrong")
 
     def offer(self, found: Sequence[Unfinished]) -> None:
-        """The newest of the fits that were not finished can be gone on with."""
+        """Offer to go on with the newest of the fits that were not finished."""
         self._unfinished = found[0] if found else None
         button = self.query_one("#resume", Button)
         button.display = bool(found)
@@ -271,12 +271,12 @@ class TrainForm(VerticalScroll):
 
     @on(Input.Submitted)
     def to_start(self) -> None:
-        """Enter in a line goes to Start: a second one begins."""
+        """Focus the start button at Enter in a line, so that a second Enter begins."""
         self.start_button.focus()
 
     @on(Button.Pressed, "#start")
     def action_begin(self) -> None:
-        """Begin."""
+        """Post `Submitted` with the request in the form, if that makes sense."""
         self.complain(None)
         request = self._request()
         if request is not None:
@@ -284,19 +284,19 @@ class TrainForm(VerticalScroll):
 
     @on(Button.Pressed, "#resume")
     def go_on(self) -> None:
-        """Go on with what was not finished."""
+        """Post `Resumed` with the fit that was not finished."""
         if self._unfinished is not None:
             self.post_message(self.Resumed(self._unfinished))
 
     def add_file(self, path: Path) -> None:
-        """Another file with text."""
+        """Add a file to the names of the files with text."""
         data = self.query_one("#data", Input)
         data.value = f"{data.value} {shlex.quote(str(path))}".strip()
         self._count()
 
 
 def size_words(size: TextSize) -> str:
-    """How much text there is, in words."""
+    """Return how much text there is for a fit, in words."""
     seen = "" if size.passes < 1.05 else f", seen {size.passes:.1f} times"
     parts = (
         f"{size.documents:,} document{'s' * (size.documents != 1)}",

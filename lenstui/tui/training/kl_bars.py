@@ -23,7 +23,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 class KlBars(VerticalScroll):
-    """The rows, the last one on top as in the grids, under their mean."""
+    """A bar for each row's held-out KL, the last row on top as in the grids, under the mean of all rows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Scroll down", show=False, id="bars.down"),
@@ -43,24 +43,24 @@ class KlBars(VerticalScroll):
     status: reactive[FitStatus | None] = reactive(None, init=False, repaint=False)
 
     def compose(self) -> ComposeResult:
-        """One text, which scrolls."""
+        """Yield one text, which scrolls."""
         yield Static()
 
     def on_mount(self) -> None:
-        """Nothing is measured yet."""
+        """Show that nothing is measured yet."""
         self.show_bars()
 
     def on_resize(self) -> None:
-        """The bars are as long as there is room."""
+        """Draw the bars as long as there is room now."""
         self.show_bars()
 
     def watch_status(self, before: FitStatus | None, status: FitStatus | None) -> None:
-        """Drawn anew only where something was measured."""
+        """Draw the bars anew, but only where something was measured."""
         if _measured(before) != _measured(status):
             self.show_bars()
 
     def show_bars(self) -> None:
-        """Draw them."""
+        """Draw the bars, or say that nothing is measured yet."""
         tuned, logit, quiet = (
             self.get_component_rich_style(f"kl-bars--{kind}", partial=True)
             for kind in ("tuned", "logit", "quiet")
@@ -75,13 +75,13 @@ class KlBars(VerticalScroll):
 
 
 def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[Style, Style, Style]) -> Text:
-    """A line for the headings, the mean, and each row.
+    """Return a line for the headings, for the mean, and for each row.
 
     Args:
-        logit: KL of the logit lens by row; the full length of each bar.
-        tuned: that of the tuned lens; None where it is not measured yet.
-        width: in cells.
-        styles: of the tuned lens's part of a bar, of what is gained, and of what is of less interest.
+        logit: the KL of the logit lens by row, nats, for which the bar has its full length.
+        tuned: the KL of the tuned lens by row, nats; None where it is not measured yet.
+        width: the width of a line in terminal cells.
+        styles: the styles of the tuned lens's part of a bar, of its gain, and of what is of less interest.
     """
     ours = logit if tuned is None else tuned
     labels = row_labels(len(logit))[:-1]
@@ -109,7 +109,7 @@ def _bar(share: float, width: int, styles: tuple[Style, Style, Style]) -> Text:
 
 
 def _measured(status: FitStatus | None) -> object:
-    """What decides how the bars look."""
+    """Return all that decides how the bars look, for comparison; None while nothing is measured."""
     progress = None if status is None else status.progress
     if progress is None or progress.logit_lens_kl is None:
         return None

@@ -13,7 +13,7 @@ _MOST = 2000  # points of the curve; of more, every second one is left out
 
 
 class LossCurve(Plot):
-    """The losses so far, as a plot."""
+    """A plot of the training loss so far, and of the held-out KL."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,17 +21,17 @@ class LossCurve(Plot):
         self.measured: list[tuple[int, float]] = []
 
     def start(self) -> None:
-        """Of another fit."""
+        """Clear the plot for another fit."""
         self.losses, self.measured = [], []
         self._draw()
 
     def add(self, status: FitStatus) -> None:
-        """Another point, if there is one."""
+        """Add what is new in a status: another training loss, another held-out KL."""
         progress = status.progress
         if progress is None:
             return
         if not self.losses and not self.measured:
-            # From the first on, so that nothing wanders; with room for the last point.
+            # All steps from the first point on, so that nothing wanders; with room for the last point.
             self.set_xlimits(0, 1.03 * max(progress.steps, 1))
         before = (self.losses[-1:], self.measured[-1:])
         loss, kl = mean(progress.loss), mean(progress.held_out_kl)

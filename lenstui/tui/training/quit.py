@@ -1,4 +1,4 @@
-"""Ask what becomes of the fit under way when the program is quit."""
+"""The question of what becomes of the fit under way when the program is quit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ d  discard the lens and quit"""
 
 
 class QuitTraining(BoxScreen[None]):
-    """A question that two letters answer; Escape stays."""
+    """A question whether to save or to discard the fit under way and quit; Escape stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "save", "Save a checkpoint and quit", id="quit.checkpoint"),
@@ -42,10 +42,10 @@ class QuitTraining(BoxScreen[None]):
     """
 
     def __init__(self, services: Services, leave: Callable[[str], object]) -> None:
-        """Ask.
+        """Make the question.
 
         Args:
-            services: of the program.
+            services: the services of the program.
             leave: ends the program, with some last words.
         """
         super().__init__()
@@ -54,12 +54,12 @@ class QuitTraining(BoxScreen[None]):
         self._discards = False
 
     def compose(self) -> ComposeResult:
-        """The question, and what answers it."""
+        """Yield a box with the question, and the keys that answer it."""
         with Box("quit?", "c checkpoint · d discard · esc stay"):
             yield Label(Text(_ASKED))
 
     def on_mount(self) -> None:
-        """Hear how the fit goes on."""
+        """Subscribe to the changes of the fit."""
         self._services.signals.fit_changed.subscribe(self, self.show_fit)
         self.show_fit(self._services.training.status)
 
@@ -67,7 +67,7 @@ class QuitTraining(BoxScreen[None]):
         self.query_one(Label).update(shown(text))
 
     def action_save(self) -> None:
-        """Write a checkpoint; when that is done the program ends."""
+        """Write a checkpoint; the program ends when that is done."""
         self._say("Writing a checkpoint …")
         late = (
             f"The checkpoint is not written after {LIMIT:.0f} s. It is still being tried: wait, or d quits."
@@ -76,7 +76,7 @@ class QuitTraining(BoxScreen[None]):
         self._services.training.write_checkpoint(self._services.post_to(self))
 
     def action_discard(self) -> None:
-        """Drop it; when that is done, or takes too long, the program ends."""
+        """Discard the fit; the program ends when that is done, or takes too long."""
         self._discards = True
         self._say("Discarding …")
         self.set_timer(DISCARD_LIMIT, self._quit_without)

@@ -1,4 +1,4 @@
-"""Train: a form for a fit, then the fit as it runs. It goes on when the screen is left."""
+"""The Train screen: a form for a fit, then the fit as it runs, which goes on when the screen is left."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lenstui.tui.training.view import FitView, in_footer
 
 
 class Train(LeanScreen[None], AppScreen[None]):
-    """The form, or the fit. There is one such screen: it remembers what it was shown."""
+    """The screen of the form, or of the fit. There is only one such screen, which keeps what it shows."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual declares them
@@ -55,7 +55,7 @@ class Train(LeanScreen[None], AppScreen[None]):
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """The form or the fit, between the status bar and the footer."""
+        """Yield the form and the fit, one of which is shown, between the status bar and the footer."""
         yield StatusBar()
         with ContentSwitcher(initial="form"):
             yield TrainForm()
@@ -63,7 +63,7 @@ class Train(LeanScreen[None], AppScreen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show the open model, and hear of what changes."""
+        """Show the open model, and subscribe to the signals of what changes."""
         signals = self._services.signals
         signals.loading.subscribe(self, self.show_loading)
         signals.model_opened.subscribe(self, self.show_model)
@@ -112,7 +112,7 @@ class Train(LeanScreen[None], AppScreen[None]):
 
     @property
     def page_columns(self) -> int:
-        """How many columns of the prompt are on screen."""
+        """The number of columns of the prompt that there is room for; 0 while the form is shown."""
         return self._view.page_columns if self._switcher.current == "fit" else 0
 
     def _find_unfinished(self) -> None:
@@ -130,32 +130,32 @@ class Train(LeanScreen[None], AppScreen[None]):
         self._services.training.count(message.request, self._services.post_to(self))
 
     def on_text_counted(self, message: TextCounted) -> None:
-        """Show it."""
+        """Show how much text there is for the request."""
         self._form.show_size(message)
 
     def on_text_refused(self, message: TextRefused) -> None:
-        """Show why."""
+        """Show why the text cannot be used."""
         self._form.show_refusal(message)
 
     def on_unfinished_found(self, message: UnfinishedFound) -> None:
-        """Offer to go on with it."""
+        """Offer to go on with a fit that was not finished."""
         self._form.offer(message.found)
 
     @on(TrainForm.Submitted)
     def begin(self, message: TrainForm.Submitted) -> None:
-        """Begin, or say why not."""
+        """Begin the fit of the form, or notify the user why it cannot begin."""
         if self._may_begin():
             self._services.training.begin(message.request)
 
     @on(TrainForm.Resumed)
     def resume(self, message: TrainForm.Resumed) -> None:
-        """Go on with what was not finished."""
+        """Go on with a fit that was not finished, or notify the user why that is not possible."""
         if self._may_begin():
             unfinished = message.unfinished
             self._services.training.resume(unfinished.path, unfinished.preset)
 
     def action_browse(self) -> None:
-        """Choose a file with text."""
+        """Ask for a file with text, and add it to the form."""
 
         def chosen(path: Path | None) -> None:
             if path is not None:
@@ -175,7 +175,7 @@ class Train(LeanScreen[None], AppScreen[None]):
     # ── the fit ──────────────────────────────────────────────────────────────────────────────────────────
 
     def show_fit(self, status: FitStatus) -> None:
-        """Show how far the fit is; the form comes back where nothing came of it."""
+        """Show how far the fit is; the form shows again where nothing came of the fit."""
         before = self._phase
         self._phase = status.phase
         if status.phase is not before:
@@ -203,7 +203,7 @@ class Train(LeanScreen[None], AppScreen[None]):
     # ── the prompt ───────────────────────────────────────────────────────────────────────────────────────
 
     def _lay_out(self) -> None:
-        """Show the prompt that Explore shows."""
+        """Lay out the grid for the prompt that Explore shows."""
         prompt = self._services.shown_prompt
         if prompt is not None:
             self._view.lay_out(prompt.rows, prompt.columns, prompt.vocabulary, prompt.reading.mark)
@@ -213,7 +213,7 @@ class Train(LeanScreen[None], AppScreen[None]):
         prompt, cells = self._services.shown_prompt, found.cells
         if prompt is None:
             return
-        # Else Explore is about to show another prompt, or the same in another way.
+        # Otherwise Explore is about to show another prompt, or to read this prompt in another way.
         fits = len(cells.entropy) == len(prompt.rows) and found.start + cells.columns <= len(prompt.columns)
         if fits:
             self._lay_out()
@@ -222,7 +222,7 @@ class Train(LeanScreen[None], AppScreen[None]):
     # ── its keys ─────────────────────────────────────────────────────────────────────────────────────────
 
     def action_pause(self) -> None:
-        """Pause, or go on."""
+        """Pause the fit, or go on with it."""
         training = self._services.training
         match self._phase:
             case Phase.RUNNING:
@@ -237,7 +237,7 @@ class Train(LeanScreen[None], AppScreen[None]):
                 self._tell("The fit is over: n begins another.")
 
     def action_keep(self) -> None:
-        """Stop and keep it; at the end save it elsewhere."""
+        """Stop the fit and keep its lens; where the fit is over, save the lens elsewhere."""
         training = self._services.training
         progress = training.status.progress
         match self._phase:
@@ -251,7 +251,7 @@ class Train(LeanScreen[None], AppScreen[None]):
                 self._tell("Nothing has been learned yet: there is nothing to keep. x stops it.")
 
     def action_discard(self) -> None:
-        """Stop and drop it, if that is meant."""
+        """Stop the fit and discard its lens, after a question unless the text is still being read."""
 
         def answered(yes: bool | None) -> None:
             if yes and self._phase in BUSY:
@@ -267,14 +267,14 @@ class Train(LeanScreen[None], AppScreen[None]):
                 self._tell("The lens is saved and in use: o lists the lenses.")
 
     def action_again(self) -> None:
-        """Back to the form."""
+        """Go back to the form, if the fit is over."""
         if self._phase in BUSY:
             self._tell("This fit is not over: s stops and keeps it, x discards it.")
         else:
             self._show("form")
 
     def action_back(self) -> None:
-        """To Explore; what is over has been seen."""
+        """Go back to Explore; a fit that is over has been seen, and the form takes its place."""
         self.dismiss()
         if self._phase not in BUSY:
             self._show("form")
@@ -286,23 +286,23 @@ class Train(LeanScreen[None], AppScreen[None]):
             self._saving.ask_for_file(self._model.lens)
 
     def on_lens_saved(self, message: LensSaved) -> None:
-        """Say so."""
+        """Notify the user that the lens was saved, and where."""
         if self.is_current:
             self.notify(str(message.path), title="Saved", timeout=8, markup=False)
 
     def on_lens_not_saved(self, message: LensNotSaved) -> None:
-        """Say why; nothing is lost, another place can be chosen."""
+        """Notify the user why the lens was not saved; another place can be chosen."""
         if self.is_current:
             self.notify(message.text, title="Not saved", severity="error", timeout=15, markup=False)
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
     def show_loading(self, message: LoadStage | LoadFailed) -> None:
-        """Say how far loading is."""
+        """Show in the status bar how far the loading of a model is."""
         self.query_one(StatusBar).stage = message.text if isinstance(message, LoadStage) else None
 
     def show_model(self, model: OpenModel) -> None:
-        """Show another model; its text and its unfinished fits are to be looked up."""
+        """Show another model in the form, and look up its text and its unfinished fits."""
         self.query_one(StatusBar).stage = None
         self._show_model()
         self._show("form")

@@ -1,4 +1,4 @@
-"""A fit while it runs: how far, how good by row, the loss, and the prompt through the lens as it learns."""
+"""A fit while it runs: how far it is, its KL by row, its loss, and the prompt through its lens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lenstui.tui.training.bar import FitBar
 from lenstui.tui.training.kl_bars import KlBars
 from lenstui.tui.training.loss_curve import LossCurve
 
-# What the footer has of the keys of a fit: those that do something now, and what they do.
+# The keys of a fit in the footer, by phase: those that do something in it, and their labels.
 _FOOTER: Mapping[Phase, Mapping[str, str]] = {
     Phase.READING: {"fit.discard": "Discard"},
     Phase.RUNNING: {"fit.pause": "Pause", "fit.keep": "Stop, keep", "fit.discard": "Discard"},
@@ -43,7 +43,7 @@ def in_footer(binding: Binding, phase: Phase) -> Binding:
 
 
 class FitView(Vertical):
-    """What there is to see of the one fit."""
+    """The view of the current fit: its progress, its bars, its loss curve, and a grid."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="fit.help"),
@@ -65,7 +65,7 @@ class FitView(Vertical):
         self._words: tuple[str, Phase, str | None] | None = None
 
     def compose(self) -> ComposeResult:
-        """Top to bottom."""
+        """Yield the progress, the bars beside the loss curve, and the grid, from top to bottom."""
         with Vertical(id="fit-progress") as part:
             part.border_title = "training"
             yield FitBar()
@@ -80,25 +80,25 @@ class FitView(Vertical):
         yield Pane(0)
 
     def on_mount(self) -> None:
-        """The grid is to be looked at, not to be moved in."""
+        """Take the focus from the grid, which is to be looked at, not to be moved in."""
         self.query_one(Pane).grid.can_focus = False
 
     def start(self) -> None:
-        """Another fit."""
+        """Clear the loss curve for another fit."""
         self.query_one(LossCurve).start()
 
     def show_status(self, status: FitStatus) -> None:
-        """How far it is."""
+        """Show how far the fit is."""
         self.query_one(FitBar).status = status
         self.query_one(KlBars).status = status
         self.query_one(LossCurve).add(status)
         words = (status.preset, status.phase, status.trouble)
-        if words != self._words:  # what lays the screen out and paints it anew
+        if words != self._words:  # new words lay the screen out and paint it anew
             self._words = words
             self._show_words(*words)
 
     def _show_words(self, preset: str, phase: Phase, trouble: str | None) -> None:
-        """What does not change with every step."""
+        """Show preset, phase and trouble, which do not change with every step."""
         kept = phase is Phase.KEPT
         told, part = self.query_one("#fit-trouble", Static), self.query_one("#fit-progress", Vertical)
         told.update(shown(trouble or ""))
@@ -111,7 +111,7 @@ class FitView(Vertical):
     def lay_out(
         self, rows: tuple[str, ...], columns: tuple[str, ...], vocabulary: int, mark: str = ""
     ) -> None:
-        """Another prompt, or the same one read again; `mark` says what is unusual in how."""
+        """Lay out the grid for a prompt; `mark` names the unusual options that the prompt is read with."""
         pane = self.query_one(Pane)
         pane.border_subtitle = Text(mark)
         if (rows, columns) == self._laid_out:
@@ -125,13 +125,13 @@ class FitView(Vertical):
     def show_cells(
         self, start: int, cells: Cells, texts: Mapping[int, str], value: Value, scale: Scale
     ) -> None:
-        """Some columns of it, coloured as in Explore."""
+        """Show the cells of some columns of the prompt, coloured as in Explore."""
         grid = self.query_one(Pane).grid
         grid.value, grid.scale = value, scale
         grid.add(start, cells, texts)
 
     @property
     def page_columns(self) -> int:
-        """How many columns of the prompt there is room for; 0 where it is not shown."""
+        """The number of columns of the prompt that there is room for; 0 where the grid is not shown."""
         pane = self.query_one(Pane)
         return max(1, pane.content_size.width // pane.grid.column_width) if pane.display else 0
