@@ -149,8 +149,11 @@ class LenstuiApp(TypeAheadApp):
 
     def on_answer(self, answer: Answer) -> None:
         """Give an answer to the screen that asked, or to the app itself if that screen is gone."""
-        asker = answer.asker if answer.asker.is_running else self
-        asker.post_message(answer.message)
+        if answer.asker.is_running:
+            answer.message.stop()  # it would come back here from the screen, as to whoever handles the rest
+            answer.asker.post_message(answer.message)
+        else:
+            self.post_message(answer.message)
 
     def on_load_stage(self, message: LoadStage) -> None:
         """Let the screens know how far loading is."""

@@ -92,8 +92,8 @@ def detail(app: LenstuiApp) -> str:
 
 
 def frame(app: LenstuiApp, lens: str) -> str:
-    pane = app.explore.panes.pane(lens if lens == "difference" else place(lens))
-    return str(pane.border_subtitle or "")
+    name = lens if lens == "difference" else place(lens)
+    return str(app.explore.query_one(f"#pane-{name}").border_subtitle or "")
 
 
 # In the grid

@@ -143,3 +143,19 @@ async def test_a_folder_that_cannot_be_made_is_said(opened: Any, folder: Path) -
         await pick(app, pilot, SaveLens, "ours.pt/mine.pt")
         await until(pilot, lambda: "cannot be written" in notes(app))
         assert isinstance(app.screen, Lenses)
+
+
+async def test_it_is_said_once(opened: Any, folder: Path) -> None:
+    """Unless the list is closed meanwhile: then the app says it."""
+    async with opened("Hello, you") as (app, pilot):
+        await go(app, pilot)
+        lenses, post = app.program.lenses, app.program.post_to(app.screen)
+        lenses.save(folder / "one.pt", post, as_folder=False)
+        await until(pilot, lambda: "one.pt" in notes(app))
+        await pilot.pause(0.1)
+        assert notes(app).count("one.pt") == 1
+        await pilot.press("escape")
+        lenses.save(folder / "two.pt", post, as_folder=False)
+        await until(pilot, lambda: "two.pt" in notes(app))
+        await pilot.pause(0.1)
+        assert notes(app).count("two.pt") == 1

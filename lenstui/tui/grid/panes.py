@@ -22,8 +22,9 @@ from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
 from lenstui.tui.grid.cell import BAR
-from lenstui.tui.grid.difference_cells import MOST_LINES, marked
+from lenstui.tui.grid.difference_cells import MOST_LINES
 from lenstui.tui.grid.difference_grid import DifferenceGrid
+from lenstui.tui.grid.difference_pane import NO_PLACE, DifferencePane
 from lenstui.tui.grid.grid import MAX_DEPTH, Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
@@ -31,8 +32,6 @@ from lenstui.tui.grid.pane_titles import PaneTitles
 from lenstui.tui.grid.settling import summary
 from lenstui.tui.shared.side_names import SideNames, first_names
 
-DIFFERENCE = "difference"
-_NO_PLACE = -1  # the place of the difference, which is no side
 _TEXT_WIDTH = 12  # of the text of a pin, in the name of a value
 
 
@@ -68,7 +67,7 @@ class Panes(Vertical):
         with Horizontal():
             for place in range(MOST_SIDES):
                 yield Pane(place)
-            yield Pane(_NO_PLACE, DifferenceGrid, name=DIFFERENCE)
+            yield DifferencePane()
         yield Legend()
 
     def on_mount(self) -> None:
@@ -99,16 +98,21 @@ class Panes(Vertical):
         return tuple(self.pane(place).grid for place in range(MOST_SIDES))
 
     @property
+    def _difference_pane(self) -> DifferencePane:
+        """The pane of the difference."""
+        return self.query_one(DifferencePane)
+
+    @property
     def _compared(self) -> DifferenceGrid:
         """The grid of the difference."""
-        return self.query_one(DifferenceGrid)
+        return self._difference_pane.compared
 
     @property
     def _all_grids(self) -> tuple[Grid, ...]:
         return tuple(pane.grid for pane in self.query(Pane))
 
-    def pane(self, place: int | str) -> Pane:
-        """Return the pane of a side by its place, or that of the difference by `DIFFERENCE`."""
+    def pane(self, place: int) -> Pane:
+        """Return the pane of a side by its place."""
         return self.query_one(f"#pane-{place}", Pane)
 
     @property
@@ -199,14 +203,10 @@ class Panes(Vertical):
             self._lay_out_difference()
 
     def _lay_out_difference(self) -> None:
-        """Show the grid of the difference, with the columns of its second side."""
+        """Show the grid of the difference of `pair`."""
         self._pair = self.pair
         left, right = (self.grids[place] for place in self.pair)
-        pane, cursor = self.pane(DIFFERENCE), right.cursor
-        shown = marked(left.columns, right.columns)
-        pane.grid.start(right.rows, shown, self._vocabulary, gap=right.gap or left.gap)
-        pane.show_grid()
-        pane.grid.move_to(cursor)
+        self._difference_pane.lay_out(left, right, self._vocabulary)
 
     def empty(self, place: int, rows: tuple[str, ...], vocabulary: int, message: str) -> None:
         """Forget the cells of a side, and show a message in their place.
@@ -224,7 +224,7 @@ class Panes(Vertical):
         """Yield the pane of a side; with the difference's second side also the pane of the difference."""
         yield self.pane(place)
         if place == self.pair[1]:
-            yield self.pane(DIFFERENCE)
+            yield self._difference_pane
 
     def resize_to(self, columns: Sequence[str]) -> None:
         """Show columns that are fewer or more at the end; cells of the columns that stay are kept.
@@ -296,8 +296,8 @@ class Panes(Vertical):
     def _arrange(self) -> None:
         """Show the panes that there are, of tabs the active one, or the difference alone."""
         for pane in self.query(Pane):
-            if self.difference or pane.place == _NO_PLACE:
-                pane.display = self.difference and pane.place == _NO_PLACE
+            if self.difference or pane.place == NO_PLACE:
+                pane.display = self.difference and pane.place == NO_PLACE
             else:
                 pane.display = pane.place < self.count and (not self.tabs or pane.place == self.active)
         self._share_width()
@@ -355,12 +355,12 @@ class Panes(Vertical):
         if not self.difference:
             return
         left, right = (self.grids[place] for place in self.pair)
-        self._compared.compare(left, right, self._difference, self._vocabulary)
+        pane = self._difference_pane
+        pane.compare(left, right, self._difference, self._vocabulary)
         has_marks = self.crystallization and is_whole_stream(self._compared.rows)
         marks = f" · {BAR} the {self.names.spoken[self.pair[1]]} settles" if has_marks else ""
         first, second = (self.names.outputs[place] for place in self.pair)
-        counted = self._compared.counted_text(self._room(1) - len(marks), last=first != second)
-        self.pane(DIFFERENCE).border_subtitle = counted + marks if counted else ""
+        pane.sum_up(self._room(1), last=first != second, marks=marks)
 
     def watch_crystallization(self) -> None:
         """Mark where columns settle, in all grids, with a summary in the frames; or take these away."""
@@ -411,7 +411,7 @@ class Panes(Vertical):
         for pane in self.query(Pane):
             if pane.place >= self.count:
                 continue
-            of_difference = pane.place == _NO_PLACE
+            of_difference = pane.place == NO_PLACE
             room = self._room(1 if of_difference else None)
             if of_difference:
                 pane.border_title = titles.of_difference(self.pair, room)
