@@ -45,7 +45,7 @@ class FirstRow:
             self._services.prompts.find_word(word, self._state.prompt, post)
 
     def go(self, message: WordFound) -> None:
-        """Go to the first row on the active side with a word on top, and tell the user that row of every side."""
+        """Go to the active side's first row with a word on top, and tell the user that row of every side."""
         rows, panes = self._state.rows, self._widgets.panes
         column, stream = panes.cursor.column, stream_places(rows)
         read = {

@@ -113,7 +113,7 @@ class Reader:
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 
     def lay_out(self, message: ReadStarted) -> None:
-        """Lay out the columns of a reading; by default the cursor goes to the last, where the model speaks."""
+        """Lay out the columns of a reading; at first the cursor goes to the last, where the model speaks."""
         state, panes, model = self._state, self._widgets.panes, self._state.model
         if model is None:
             return
