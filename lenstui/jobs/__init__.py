@@ -1,1 +1,1 @@
-"""What the model thread does for the screen, and the messages that say what came of it."""
+"""The jobs of the model thread for the screen, the messages with their results, and services for screens."""

@@ -1,4 +1,4 @@
-"""A model that was chosen to be opened, and what to load for it."""
+"""A model that the user chose to open, and the request that loads it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lenstui.support.request import Start
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A model to open.
+    """A model that the user chose to open.
 
     Attributes:
         name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
         revision: a branch, tag or commit; None where none was named.
-        dtype: of its weights, by name.
+        dtype: the name of the dtype of its weights.
     """
 
     name: str
@@ -26,21 +26,22 @@ class Chosen:
 
     @classmethod
     def read(cls, text: str, dtype: str = "auto") -> Chosen:
-        """Read `OWNER/NAME@REVISION`; in a path an @ is a letter like any other."""
+        """Return the model that `OWNER/NAME@REVISION` names; in a path an @ is a letter like any other."""
         return cls(*split_revision(text), dtype)
 
     def is_of(self, model: OpenModel) -> bool:
-        """Return whether these are the weights of an open model, in whatever dtype."""
+        """Return whether the open model is this one in the same revision, in whatever dtype."""
         return (self.name or BUNDLED_MODEL, self.revision) == (model.name, model.revision)
 
     def start(self, before: Start, opened: OpenModel | None) -> Start:
-        """Return what to load; all else is as it was asked for.
+        """Return the request that loads this model, with all other options as they were.
 
-        The weights that are open keep the lens in use, and the trust in their code: that was in these alone.
+        The lens in use, and the trust in the model's own code, are kept only if this model is open already:
+        the trust was in that code alone.
 
         Args:
-            before: what was asked for before.
-            opened: the open model.
+            before: the former request.
+            opened: the open model, if any.
         """
         same = opened is not None and self.is_of(opened)
         return replace(

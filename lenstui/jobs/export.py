@@ -1,7 +1,7 @@
-"""Take what is on screen away: the jobs that read it whole, and those that write it.
+"""The jobs of an export: they read the whole prompt that is on screen, and write it in one of the forms.
 
 The model thread reads, and looks up every text, since tokenizers are not made for two threads; the file
-thread writes. Torch is imported here, inside them.
+thread writes. Torch is imported inside the jobs.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
     from lenstui.readout.values import Value
 
-_KIND = "export"  # of all its jobs: each stops the one before
+_KIND = "export"  # the kind of all jobs of an export: each stops the former one
 GONE = "The prompt has changed meanwhile: try again."
 IN_TRAINING = "in training"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be taken away.
+    """An order to export the readout on screen, or a text.
 
     Attributes:
-        number: which one it is.
-        serial: of the reading that is shown.
-        shape: form, value, and file; without a file it goes to the clipboard.
-        start: what the program was started with.
-        depth: how many tokens of a cell are shown.
-        text: what it is, where that need not be read any more; where it comes from is added to it.
-        is_picture: that text is a picture of the screen.
-        remark: said of it once it is written.
-        places: of the sides that are taken; empty for all.
+        number: the number of the order.
+        serial: the number of the reading on screen.
+        shape: the form, the value and the file; without a file, the text is for the clipboard.
+        start: the request that the program was started with.
+        depth: the number of tokens of a cell that are shown.
+        text: the finished text to export, to which its source is added; None to read the whole prompt.
+        is_picture: whether that text is a picture of the screen.
+        remark: a remark for the user once the file is written.
+        places: the places of the sides to export; empty for all.
     """
 
     number: int
@@ -66,11 +66,11 @@ class Order:
 
 
 class _Stopped(Exception):  # noqa: N818  it is no error
-    """It was given up."""
+    """An exception that ends an export that was given up."""
 
 
 class ExportService:
-    """Does one order at a time. Its methods return at once; what becomes of them is posted."""
+    """A service that exports one order at a time. Its methods return at once; the results are posted."""
 
     def __init__(
         self,
@@ -78,28 +78,28 @@ class ExportService:
         thread: JobThread,
         file_thread: JobThread,
     ) -> None:
-        """Export nothing yet.
+        """Prepare the service; nothing is exported yet.
 
         Args:
-            read_jobs: with the prompt that is on screen.
-            thread: that does model work.
-            file_thread: that writes.
+            read_jobs: the jobs that read the prompt on screen.
+            thread: the thread that does model work.
+            file_thread: the thread that writes files.
         """
         self._read_jobs = read_jobs
         self._thread = thread
         self._file_thread = file_thread
 
     def take(self, order: Order, post: Post) -> None:
-        """Read the whole prompt and write it in its form; or write the text that the order brings."""
+        """Export the finished text of an order, or without one the whole prompt, in the order's form."""
         job = self._read if order.text is None else self._bring
         self._thread.submit(_KIND, lambda stop: self._guarded(job(order, post, stop), order, post))
 
     def take_command(self, order: Order, post: Post) -> None:
-        """Make the command that reads the same again."""
+        """Export the command that repeats the readout on screen."""
         self._thread.submit(_KIND, lambda stop: self._guarded(self._say_command(order, post), order, post))
 
     def stop(self) -> None:
-        """Give up what is under way."""
+        """Give up the export that is under way."""
         self._thread.submit(_KIND, lambda stop: None)
         self._file_thread.submit(_KIND, lambda stop: None)
 
@@ -112,7 +112,7 @@ class ExportService:
             yield from steps
 
     def _read(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
-        """All columns in order, as `lenstui read` reads them."""
+        """Read all columns in order, as `lenstui read` does, and write them in the form of the order."""
         from lenstui.export.reading import tiles_of
 
         shown = self._shown(order)
@@ -141,7 +141,7 @@ class ExportService:
         )
 
     def _bring(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
-        """A text that is there already, with its source behind it."""
+        """Write the finished text of an order, with its source added."""
         from lenstui.export.forms import described, with_source
 
         shown = self._shown(order)
@@ -221,7 +221,7 @@ def _until(stop: Stop, tiles: Iterable[Tile]) -> Iterator[Tile]:
 
 
 def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
-    """What `lenstui read` would be asked for, and what it would say above the readout."""
+    """Return the request, shape and heading with which `lenstui read` would write what is on screen."""
     from lenstui.export.reading import heading_of
     from lenstui.readout.pins import pins_of
 
@@ -252,19 +252,19 @@ def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> 
 
 
 def _shows_difference(shown: Shown, order: Order) -> bool:
-    """The one lens minus the other; sublayers are of the logit lens alone."""
+    """Return whether to show one lens minus the other; never with sublayers, read by the logit lens alone."""
     return order.shape.diff and not shown.request.reading.sublayers
 
 
 def _value(shown: Shown, order: Order) -> Value:
-    """What colours the cells, by the names of the pins."""
+    """Return the value that colours the cells, its label naming the pins."""
     from lenstui.export.reading import value_of
 
     return value_of(order.shape.value, shown.opened.model, shown.request.pins)
 
 
 def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
-    """The command that reads the same again, or a comment that says why there is none."""
+    """Return the command that repeats the readout, or a comment that says why there is none."""
     from lenstui.export.command import read_command
     from lenstui.opening.opened import lens_to_name
 
@@ -283,7 +283,7 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
 
 
 def _no_command(shown: Shown) -> str | None:
-    """Why no command reads the same, if none does."""
+    """Return why no command repeats the readout; None where one does."""
 
     opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
     if shown.in_training is not None:

@@ -1,4 +1,4 @@
-"""What is said of an export: immutable, and numbered, so that one that was given up is passed over."""
+"""The messages about exports, each with the number of its order, so that one given up can be ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lenstui.jobs.export_things import Thing
 
 @dataclass
 class ExportProgress(Message):
-    """So many of all columns are read for it."""
+    """The progress of an export: the number of columns read so far, and of all columns."""
 
     number: int
     done: int
@@ -21,7 +21,7 @@ class ExportProgress(Message):
 
 @dataclass
 class FileTaken(Message):
-    """It is written to a file; `remark` is what else is to be said of it."""
+    """The message that an export was written to a file, with a remark for the user, if any."""
 
     number: int
     path: Path
@@ -30,12 +30,12 @@ class FileTaken(Message):
 
 @dataclass
 class TextTaken(Message):
-    """It is a text for the clipboard.
+    """The text of an export to the clipboard.
 
     Attributes:
-        number: of the export.
-        thing: which one it is.
-        text: itself.
+        number: the number of the order.
+        thing: the thing that was exported.
+        text: the text to copy.
     """
 
     number: int
@@ -45,7 +45,7 @@ class TextTaken(Message):
 
 @dataclass
 class NotTaken(Message):
-    """It failed, and why."""
+    """The message that an export failed, and why."""
 
     number: int
     text: str

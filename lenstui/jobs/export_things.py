@@ -1,4 +1,4 @@
-"""What can be taken away."""
+"""The things that can be exported: forms of files, and texts for the clipboard."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ LENS_IN_NO_FILE = "No command reads the same: the lens in use is in no file. o l
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """What can be taken.
+    """A thing that can be exported: a form of file, or a text for the clipboard.
 
     Attributes:
-        key: its name in the code; of a form of `lenstui read` the form's.
-        label: its name on screen.
-        does: what it holds.
-        ending: of its file.
-        copies: it goes to the clipboard, unless a file is wanted.
+        key: the name in the code; for a form of `lenstui read`, the name of that form.
+        label: the name on screen.
+        does: a description of the contents.
+        ending: the ending of the file's name.
+        copies: whether it goes to the clipboard unless a file is wanted.
     """
 
     key: str

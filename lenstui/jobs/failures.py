@@ -1,4 +1,4 @@
-"""What goes wrong in a job of the model thread: a message, never the end of the program."""
+"""Errors in jobs: each becomes a message for the user, and none ends the program."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def told(tell: Callable[[str], object], what: str) -> Iterator[None]:
     """Report an exception raised in the block: a `LensError` by its own text, any other after `what`.
 
     Args:
-        tell: takes the text.
-        what: failed, where torch or transformers say how.
+        tell: takes the text of the error.
+        what: the beginning of the text for an error that is no `LensError`, such as `Reading failed`.
     """
     try:
         yield

@@ -1,6 +1,6 @@
 """The jobs of a fit on the model thread: go on, pause, keep, discard, write a checkpoint.
 
-Each stops the one before, which hands over after every piece of work. Torch is imported here, inside them.
+Each job stops the former one, which gives way after every piece of work. Torch is imported inside the jobs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lenstui.lens.tuned import TunedLens
 
 PutToUse = Callable[["TunedLens", Path | None], None]
-"""Takes a lens for the open model, and its file if it has one."""
+"""A function that reads the open model through a lens, from that lens and its file if it has one."""
 
 
 @dataclass(eq=False)
@@ -31,10 +31,10 @@ class _Running:
     """The fit under way.
 
     Attributes:
-        driver: of it.
-        steps: what is left of it.
-        status: as it was posted last.
-        posted: when.
+        driver: the driver of the fit.
+        steps: the rest of its steps.
+        status: its newest status.
+        posted: the time of the last message about the fit, in seconds of the monotonic clock.
     """
 
     driver: FitDriver
@@ -44,14 +44,14 @@ class _Running:
 
 
 class FitJobs:
-    """The fit under way and what is done with it. Touched by the model thread alone."""
+    """The fit under way, and the jobs that change it. Used by the model thread alone."""
 
     def __init__(self, post: Post, put_to_use: PutToUse) -> None:
-        """Fit nothing yet.
+        """Prepare the jobs; nothing is fitted yet.
 
         Args:
-            post: takes the messages that everybody is to hear: how far the fit is.
-            put_to_use: takes the lens that was kept.
+            post: takes the messages about the fit, which are for every screen.
+            put_to_use: reads the open model through a lens that was kept.
         """
         self._post = post
         self._put_to_use = put_to_use
@@ -68,14 +68,14 @@ class FitJobs:
     # ── the jobs ─────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, driver: FitDriver, stop: Stop) -> Iterator[None]:
-        """Take a fit on, and go on with it."""
+        """Begin a fit with its driver, and do its steps."""
         status = FitStatus(Phase.RUNNING, driver.fit.options.preset, driver.lens_file, trouble=driver.remark)
         self._running = _Running(driver, driver.steps(), status, time.monotonic())
         self._say()
         yield from self.go_on(stop)
 
     def go_on(self, stop: Stop) -> Iterator[None]:
-        """Do what is left, with a checkpoint now and then; in the end the lens is kept."""
+        """Do the rest of the fit, with a checkpoint now and then, and keep the lens at the end."""
         running = self._running
         if running is None:
             return
@@ -88,7 +88,7 @@ class FitJobs:
                 if stop():
                     return
         except Exception as error:  # whatever it is, what was learned is not lost
-            running.steps = running.driver.steps()  # the one that failed is over
+            running.steps = running.driver.steps()  # the generator that failed is over
             self._fail(f"The fit failed. {told(error)}")
             return
         self._keep()
@@ -98,7 +98,7 @@ class FitJobs:
         self._say(Phase.PAUSED)
 
     def keep(self, stop: Stop) -> Iterator[None]:
-        """Measure what was learned so far, save it, and put it to use."""
+        """Measure the lens as it is fitted so far, save it, and put it to use."""
         from lenstui.fitting.loop import measure
 
         running = self._running
@@ -133,7 +133,7 @@ class FitJobs:
         return CheckpointWritten(path, self._running.status.checkpoint_trouble)
 
     def release(self) -> None:
-        """Leave the name of the lens to others; on any thread where the program is about to end."""
+        """Give up the claim on the lens file. Callable on any thread when the program is about to end."""
         running = self._running
         if running is not None:
             running.driver.release()
@@ -141,7 +141,7 @@ class FitJobs:
     # ── what they share ──────────────────────────────────────────────────────────────────────────────────
 
     def _progress(self, progress: FitProgress) -> None:
-        """Say how far it is, unless that was said just now."""
+        """Record the progress of the fit; post it at the end, else at most every `POST_EVERY` seconds."""
         assert self._running is not None
         options = self._running.driver.fit.options
         status = self._running.status
@@ -151,7 +151,7 @@ class FitJobs:
             self._say()
 
     def _say(self, phase: Phase | None = None, **changes: object) -> None:
-        """Post the status, some of it changed, with what the driver knows of the checkpoint."""
+        """Post the status of the fit with some attributes changed, and with the state of its checkpoint."""
         running = self._running
         if running is None:
             return
@@ -167,7 +167,7 @@ class FitJobs:
         self._post(FitChanged(running.status))
 
     def _fail(self, text: str) -> None:
-        """Pause with a message, and say where the driver wrote a checkpoint, if it could."""
+        """Pause the fit with an error message, which names the checkpoint if the driver could write one."""
         assert self._running is not None
         driver = self._running.driver
         if driver.has_checkpoint:
@@ -184,7 +184,7 @@ class FitJobs:
         return None
 
     def _keep(self) -> None:
-        """Save the lens, and put it to use whether that worked or not."""
+        """Save the lens, and put it to use whether it could be saved or not."""
         running = self._running
         assert running is not None
         try:
@@ -201,7 +201,7 @@ class FitJobs:
 
 
 def _not_in_its_place(kept: KeptLens) -> str | None:
-    """Why a lens is not where it was to go, and where it is; None where it is there."""
+    """Return why a lens could not be saved to its file, and where it is instead; None if it could."""
     if not kept.errors:
         return None
     where = "The lens is in use, but in no file." if kept.file is None else f"It is at {kept.file} instead."

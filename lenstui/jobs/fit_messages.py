@@ -1,4 +1,4 @@
-"""What the jobs of a fit tell the screens: immutable snapshots, plain values and NumPy arrays."""
+"""The requests and messages of a fit: immutable snapshots, plain values and NumPy arrays."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
-    """What the form asks for.
+    """A request for a fit, as the form makes it.
 
     Attributes:
-        options: how to fit.
-        documents: to what texts.
-        held_out: share of the documents that is never trained on.
-        epochs: passes over the text, which then decide how many steps there are; None leaves them.
-        checkpoint_every: seconds between two checkpoints; 0 for none but at an end.
+        options: the options of the fit.
+        documents: the documents to fit on.
+        held_out: the share of the documents that is never trained on.
+        epochs: passes over the text, which determine the number of steps; None for `options.steps`.
+        checkpoint_every: seconds between two checkpoints; 0 for none except on demand or after an error.
     """
 
     options: FitOptions
     documents: Documents
     held_out: float = HELD_OUT
     epochs: int | None = None
-    # Not compared, as it changes nothing about the text.
+    # Not compared, as the time between checkpoints changes nothing about the text.
     checkpoint_every: float = field(default=CHECKPOINT_EVERY, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TextSize:
-    """How much text there is for a fit.
+    """The amount of text for a fit.
 
     Attributes:
-        documents: in all.
-        fit_tokens: to fit on; what a fit does not come to is not read.
-        held_out_tokens: that are never trained on.
-        passes: how often the tokens to fit on are seen.
-        steps: optimizer steps.
-        seq_len: tokens of a block, no more than the model's context.
-        remark: what is odd about the files.
+        documents: the number of all documents.
+        fit_tokens: the number of tokens to fit on; text that the fit would not reach is not read.
+        held_out_tokens: the number of tokens that are never trained on.
+        passes: the number of passes over the tokens to fit on.
+        steps: the number of optimizer steps.
+        seq_len: the number of tokens of a block, at most the model's context.
+        remark: a remark on skipped lines of the files, if any.
     """
 
     documents: int
@@ -64,7 +64,7 @@ class TextSize:
 
 @dataclass
 class TextCounted(Message):
-    """How much text a request comes to."""
+    """The amount of text of a request for a fit."""
 
     request: FitRequest
     size: TextSize
@@ -72,7 +72,7 @@ class TextCounted(Message):
 
 @dataclass
 class TextRefused(Message):
-    """A request's text cannot be used, and why."""
+    """The message that the text of a request for a fit cannot be used, and why."""
 
     request: FitRequest
     text: str
@@ -80,14 +80,14 @@ class TextRefused(Message):
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A checkpoint of the open model.
+    """A checkpoint of an unfinished fit of the open model.
 
     Attributes:
-        path: of the checkpoint.
-        preset: of its fit.
-        step: steps that are done.
-        steps: that there will be.
-        modified: when it was written, seconds since the epoch.
+        path: the checkpoint file.
+        preset: the preset of the fit.
+        step: the number of optimizer steps so far.
+        steps: the number of all optimizer steps.
+        modified: the time at which the checkpoint was written, in seconds since 1970.
     """
 
     path: Path
@@ -99,13 +99,13 @@ class Unfinished:
 
 @dataclass
 class UnfinishedFound(Message):
-    """The fits of the open model that were not finished, the newest first."""
+    """The unfinished fits of the open model, the newest first."""
 
     found: tuple[Unfinished, ...]
 
 
 class Phase(Enum):
-    """Where a fit is, from the start of it to its end."""
+    """The phase of a fit, from its start to its end."""
 
     NONE = auto()
     READING = auto()  # its text, or a checkpoint
@@ -122,17 +122,17 @@ BUSY = UNDER_WAY | {Phase.READING}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitStatus:
-    """All that is known of a fit.
+    """The status of a fit.
 
     Attributes:
-        phase: where it is.
-        preset: its preset.
-        path: the file that the lens goes to, or None while that is not known.
-        share: of all work that is done, 0 to 1.
-        progress: how far it is in detail; None before there was anything.
-        trouble: what went wrong; it stays until it is mended.
-        checkpoint_step: at which step the checkpoint was written; None while there is none.
-        checkpoint_trouble: why the last one could not be written.
+        phase: the phase of the fit.
+        preset: the preset of the fit.
+        path: the file that the lens is to be saved to, or None while that is not known.
+        share: the finished share of all work, 0 to 1.
+        progress: the progress in detail; None before the first piece of work.
+        trouble: an error or a remark for the user, until the fit goes on.
+        checkpoint_step: the step of the checkpoint on disk; None while there is none.
+        checkpoint_trouble: why the last checkpoint could not be written; None if it could.
     """
 
     phase: Phase = Phase.NONE
@@ -147,14 +147,14 @@ class FitStatus:
 
 @dataclass
 class FitChanged(Message, bubble=False):
-    """A fit has come further: at most ten times a second, and at once where its phase changes."""
+    """The new status of a fit, posted at most ten times a second, and at once where its phase changes."""
 
     status: FitStatus
 
 
 @dataclass
 class CheckpointWritten(Message, bubble=False):
-    """Somebody asked for a checkpoint: it was written; or it was not, and why."""
+    """The answer to a request for a checkpoint: its file, or None and why it was not written."""
 
     path: Path | None
     trouble: str | None = None
@@ -162,15 +162,15 @@ class CheckpointWritten(Message, bubble=False):
 
 @dataclass
 class TrainingRead(Message, bubble=False):
-    """Some columns of the current prompt, through the lens as the fit has it now.
+    """Some columns of the current prompt, read through the lens as the fit has it now.
 
     Attributes:
-        serial: of the reading whose cells these replace.
-        kind: of the lens: its sides are the ones of that kind.
-        start: first column.
-        cells: all rows of the columns.
-        texts: display texts of every token in them.
-        seconds: that it took.
+        serial: the number of the reading whose cells are replaced.
+        kind: the kind of the lens, which says whose sides' cells are replaced.
+        start: the first column.
+        cells: the cells of all rows of the columns.
+        texts: display texts of every token in the cells.
+        seconds: seconds that the reading took.
     """
 
     serial: int

@@ -1,4 +1,4 @@
-"""What a screen may ask about the fit: begin, pause, keep, discard, write a checkpoint."""
+"""The service for screens that begins, pauses, keeps and discards a fit, and writes its checkpoint."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from lenstui.jobs.thread import JobThread, Stop
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver
 
-_FIT = "fit"  # the kind of all its jobs on the model thread: each stops the one before
+_FIT = "fit"  # the kind of all jobs of a fit on the model thread: each stops the former one
 
 
 class FitService:
-    """Begins, pauses and ends the one fit that there may be. Its methods return at once."""
+    """A service for the only fit that there may be. Its methods return at once, except `rescue`."""
 
     def __init__(self, post: Post, thread: JobThread, model_jobs: ModelJobs) -> None:
-        """Fit nothing yet.
+        """Prepare the service; nothing is fitted yet.
 
         Args:
-            post: takes the messages that everybody is to hear: how far the fit is.
-            thread: that does model work.
-            model_jobs: with the open model.
+            post: takes the messages about the fit, which are for every screen.
+            thread: the thread that does model work.
+            model_jobs: the jobs with the open model.
         """
         self._post = post
         self._thread = thread
@@ -53,7 +53,7 @@ class FitService:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the open model is taken by a fit."""
+        """Whether the open model is taken by a fit, from the reading of its text to the kept lens."""
         return self.status.phase in BUSY
 
     @property
@@ -64,7 +64,7 @@ class FitService:
     # ── before it ────────────────────────────────────────────────────────────────────────────────────────
 
     def count(self, request: FitRequest | None, post: Post) -> None:
-        """Count the text of a request; what was counted before is given up."""
+        """Count the text of a request, and give up an earlier count; with None, give it up only."""
         self._text_thread.submit(
             "count",
             lambda stop: None if request is None else self._text.count(request, post, stop),
@@ -76,11 +76,11 @@ class FitService:
         self._text_thread.submit("find", lambda stop: self._text.find_unfinished(post, stop))
 
     def begin(self, request: FitRequest) -> None:
-        """Read the text and fit."""
+        """Read the text of a request, and begin its fit."""
         self._start(request.options.preset, lambda stop: self._text.prepare(request, stop))
 
     def resume(self, path: Path, preset: str, checkpoint_every: float = CHECKPOINT_EVERY) -> None:
-        """Go on where a checkpoint left off."""
+        """Go on with the fit of a checkpoint."""
         self._start(preset, lambda stop: self._text.resume(path, checkpoint_every, stop))
 
     def _start(self, preset: str, prepare: Callable[[Stop], FitDriver | None]) -> None:
@@ -91,11 +91,11 @@ class FitService:
                 if not stop():
                     self._post(FitChanged(FitStatus(Phase.NONE, preset, trouble=told(error))))
                 return
-            with self._lock:  # a discard comes before it or after it
+            with self._lock:  # so that a discard comes before the fit is submitted, or after that
                 if driver is not None and not stop():
                     self._submit(lambda stop: self._jobs.begin(driver, stop))
 
-        # From now on, not from when the thread comes to it: nothing else may be begun meanwhile.
+        # Busy from now on, not from when the thread gets to the job: nothing else may be begun meanwhile.
         self.status = FitStatus(Phase.READING, preset)
         self._post(FitChanged(self.status))
         self._text_thread.submit("begin", work, priority=1)
@@ -103,19 +103,19 @@ class FitService:
     # ── while it runs ────────────────────────────────────────────────────────────────────────────────────
 
     def pause(self) -> None:
-        """Stop after the piece of work that is being done."""
+        """Pause the fit after its current piece of work."""
         self._submit(self._jobs.pause, priority=0)
 
     def go_on(self) -> None:
-        """Go on after a pause."""
+        """Go on with the paused fit."""
         self._submit(self._jobs.go_on)
 
     def keep(self) -> None:
-        """Stop, measure, save and use what was learned."""
+        """End the fit with the lens as it is: measure the lens, save it, and put it to use."""
         self._submit(self._jobs.keep)
 
     def discard(self) -> None:
-        """Stop and drop it."""
+        """End the fit, and drop its lens and its checkpoint."""
         if self.status.phase is Phase.READING:
             self._post(FitChanged(FitStatus(Phase.DISCARDED, self.status.preset)))
         with self._lock:
@@ -123,11 +123,14 @@ class FitService:
             self._submit(self._jobs.discard, priority=0)
 
     def write_checkpoint(self, post: Post) -> None:
-        """Stop and write a checkpoint; `CheckpointWritten` is the answer."""
+        """Pause the fit and write a checkpoint; `CheckpointWritten` is the answer."""
         self._submit(lambda stop: post(self._jobs.write_checkpoint()), priority=0)
 
     def rescue(self, limit: float) -> CheckpointWritten | None:
-        """Write a checkpoint and wait for it, on any thread but the model's; None if it takes too long."""
+        """Write a checkpoint and wait for the answer; None if that takes longer than `limit` seconds.
+
+        Not to be called on the model thread, which writes the checkpoint.
+        """
         answer: queue.Queue[CheckpointWritten] = queue.Queue()
         self._submit(lambda stop: answer.put(self._jobs.write_checkpoint()), priority=0)
         try:
@@ -136,7 +139,7 @@ class FitService:
             return None
 
     def let_go(self) -> None:
-        """Leave the name of the lens to others: the program is about to end."""
+        """Give up the claim on the lens file, since the program is about to end."""
         self._jobs.release()
 
     def _submit(self, work: Callable[[Stop], object], priority: int = 1) -> None:

@@ -1,21 +1,21 @@
-"""How much of all the work of a fit is done, for a bar that never goes back."""
+"""The finished share of the work of a fit, for a progress bar that never goes back."""
 
 from __future__ import annotations
 
 from lenstui.fitting.options import FitOptions
 
-# What a token costs where it is measured, goes into the closed form, and is learned from: about, relatively.
+# The approximate, relative cost of a token: in measuring, in the closed form, and in an optimizer step.
 _MEASURED, _SOLVED, _LEARNED = 1.0, 0.3, 1.5
 
 
 def share_done(options: FitOptions, stage: str, share: float, step: int) -> float:
-    """The share of all work that is done, 0 to 1.
+    """Return the finished share of all work of a fit, 0 to 1.
 
     Args:
-        options: of the fit.
-        stage: as `FitProgress` names it.
-        share: of the stage.
-        step: steps that are done.
+        options: the options of the fit.
+        stage: the name of the current stage, as in `FitProgress`.
+        share: the finished share of that stage, 0 to 1.
+        step: the number of optimizer steps so far.
     """
     measure = _MEASURED * options.held_out_tokens
     solve = _SOLVED * options.closed_form_tokens

@@ -1,7 +1,7 @@
-"""The jobs before a fit: count its text, look for what was not finished, read the text or a checkpoint.
+"""The jobs before a fit: count its text, look for unfinished fits, read the text or a checkpoint.
 
-They have a thread of their own, so that a long text never keeps a prompt waiting. Torch is imported here,
-inside them.
+They have a thread of their own, so that a long text never keeps a prompt waiting. Torch is imported inside
+the jobs.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _OUT_OF_MEMORY = "Out of memory: choose shorter blocks (block length), or open t
 
 @dataclass(frozen=True, eq=False)
 class _LastText:
-    """The text that was read last, with the request and the model that it was read for."""
+    """The text that was read last, with its request and its model."""
 
     request: FitRequest
-    model: ref[Model]  # so that a model that is closed does not stay in memory
+    model: ref[Model]  # weak, so that a model that is closed does not stay in memory
     text: FitText
 
 
 class FitTextJobs:
-    """Reads texts and checkpoints. Touched by the text thread alone."""
+    """The jobs that read texts and checkpoints. Used by the text thread alone."""
 
     def __init__(self, opened: Callable[[], Opened | None]) -> None:
-        """Read nothing yet.
+        """Prepare the jobs; nothing is read yet.
 
         Args:
             opened: returns the open model with its lenses, or None.
@@ -60,7 +60,7 @@ class FitTextJobs:
         self._last: _LastText | None = None
 
     def count(self, request: FitRequest, post: Post, stop: Stop) -> None:
-        """Say how much text there is, and keep it for a fit that may be about to begin."""
+        """Post how much text a request has, and keep the text for a fit that may be about to begin."""
         from lenstui.texts.documents import count_documents
 
         opened = self._opened()
@@ -77,7 +77,7 @@ class FitTextJobs:
             post(TextCounted(request, _size(text, documents)))
 
     def find_unfinished(self, post: Post, stop: Stop) -> None:
-        """Look for checkpoints of the open model in the lenses folder."""
+        """Post the checkpoints of the open model that are in the lenses folder, the newest first."""
         from lenstui.fitting.checkpoint import open_checkpoint
         from lenstui.lens.compatibility import compare_weights
 
@@ -96,16 +96,17 @@ class FitTextJobs:
                 if fits and not compare_weights(config, opened.model).different:
                     step = int(checkpoint.state["step"])
                     found.append(Unfinished(path, options.preset, step, options.steps, modified))
-            except Exception:  # damaged in whatever way, or finished just now: not one to go on with
+            except Exception:  # damaged in whatever way, or finished just now: no fit to go on with
                 continue
         found.sort(key=lambda fit: -fit.modified)
         post(UnfinishedFound(tuple(found)))
 
     def prepare(self, request: FitRequest, stop: Stop) -> FitDriver | None:
-        """Return the driver of a new fit, or None if it was stopped meanwhile.
+        """Return the driver of a new fit, or None if the job was stopped meanwhile.
 
         Raises:
-            LensError: as `read_text` does.
+            LensError: if no model is open, the options are invalid, the text cannot be used, or reading was
+                stopped.
         """
         from lenstui.fitting.driver import begun
 
@@ -122,10 +123,11 @@ class FitTextJobs:
         return driver
 
     def resume(self, path: Path, checkpoint_every: float, stop: Stop) -> FitDriver | None:
-        """Return the driver of a fit that goes on from its checkpoint, or None if it was stopped meanwhile.
+        """Return the driver of a fit that goes on from its checkpoint, or None if the job was stopped.
 
         Raises:
-            LensError: as `open_checkpoint` and `resume` do, or if the fit is under way elsewhere.
+            LensError: if no model is open, the checkpoint cannot be read, the model or the text is not what
+                the fit began with, or the fit is under way elsewhere.
         """
         from lenstui.fitting.checkpoint import open_checkpoint
         from lenstui.fitting.driver import resumed
@@ -149,7 +151,7 @@ class FitTextJobs:
         return driver
 
     def _read(self, request: FitRequest, model: Model, stop: Stop) -> FitText:
-        """The text of a request; the last one is not read again."""
+        """Return the text of a request; the text that was read last is not read again."""
         from lenstui.fitting.fit import read_text
 
         last = self._last
@@ -162,7 +164,7 @@ class FitTextJobs:
 
 
 def told(error: BaseException) -> str:
-    """Return what to say of an error: what the user can do, or else its kind and message."""
+    """Return one line on an error: what the user can do about it, or else its kind and message."""
     return advice(error, _OUT_OF_MEMORY) or named_line(error)
 
 
@@ -186,7 +188,7 @@ def _size(text: FitText, documents: int) -> TextSize:
 
 
 def _claimed(model: str, preset: str) -> tuple[Claim, str | None]:
-    """Take a name for a lens; return it, and why it is not in the lenses folder where it is not."""
+    """Claim a new lens file; return the claim, and why it is not in the lenses folder, else None."""
     try:
         return claim_new(model, preset), None
     except LensError as error:

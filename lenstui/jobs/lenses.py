@@ -1,6 +1,6 @@
-"""What a screen may ask about lenses: list their files, measure translators, open one, save the one in use.
+"""The service for screens that lists lens files, measures translators, and opens and saves lenses.
 
-The files are looked at on a thread of their own, so that a large one never keeps a prompt waiting. Torch is
+The files are looked at on a thread of their own, so that a large file never keeps a prompt waiting. Torch is
 imported inside the jobs.
 """
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class LensService:
-    """Opens, saves, lists and measures lenses. Every method returns at once; the answer is posted."""
+    """A service that opens, saves, lists and measures lenses. Methods return at once; answers are posted."""
 
     def __init__(self, thread: JobThread, file_thread: JobThread, model_jobs: ModelJobs) -> None:
-        """Ask for nothing yet.
+        """Prepare the service.
 
         Args:
-            thread: that does model work.
-            file_thread: that looks at files.
-            model_jobs: with the open model.
+            thread: the thread that does model work.
+            file_thread: the thread that looks at files.
+            model_jobs: the jobs with the open model.
         """
         self._thread = thread
         self._file_thread = file_thread
@@ -43,7 +43,7 @@ class LensService:
         self._thread.submit("lens", lambda stop: self._model_jobs.open_lens(path, post, stop))
 
     def save(self, path: Path, post: Post, *, as_folder: bool) -> None:
-        """Write the lens in use: a file of ours, or a folder of the `tuned-lens` library."""
+        """Save the lens in use to a file of lenstui, or to a folder for the `tuned-lens` library."""
         self._thread.submit(f"save {path}", lambda stop: self._model_jobs.save_lens(path, as_folder, post))
 
     def list(self, post: Post) -> None:
@@ -51,7 +51,7 @@ class LensService:
         self._file_thread.submit("list", lambda stop: self._files.list_lenses(post, stop))
 
     def measure(self, path: Path, post: Post) -> None:
-        """Measure the translators of a lens; those of an earlier request are given up."""
+        """Measure the translators of a lens; an earlier measurement is given up."""
         self._file_thread.submit("measure", lambda stop: self._files.measure(path, post, stop), priority=1)
 
     def stop_measuring(self) -> None:
@@ -60,10 +60,10 @@ class LensService:
 
 
 class LensFileJobs:
-    """The jobs that look at lens files. Run on the file thread alone."""
+    """The jobs that look at lens files. Used by the file thread alone."""
 
     def __init__(self, opened: Callable[[], Opened | None]) -> None:
-        """Look at nothing yet.
+        """Prepare the jobs.
 
         Args:
             opened: returns the open model with its lenses, or None.
@@ -71,7 +71,7 @@ class LensFileJobs:
         self._opened = opened
 
     def list_lenses(self, post: Post, stop: Stop) -> None:
-        """Post the lenses of the lenses folder, the bundled one and the one in use, those that fit first."""
+        """Post the lenses of the lenses folder, the bundled one and the one in use, best matches first."""
         from lenstui.lens.catalog import lens_paths, list_lenses, match
         from lenstui.lens.mapped import map_lens
 
@@ -96,7 +96,7 @@ class LensFileJobs:
             post(LensesListed(tuple(listed), tuple(left_out)))
 
     def measure(self, path: Path, post: Post, stop: Stop) -> None:
-        """Measure the translators of a lens and post them one by one."""
+        """Measure the translators of a lens, and post the size of each."""
         try:
             for row, (weight, bias) in enumerate(_translators(path)):
                 if stop():
@@ -109,7 +109,7 @@ class LensFileJobs:
 
 
 def _translators(path: Path) -> Iterable[tuple[Tensor, Tensor]]:
-    """`A` and `b` of each row; those of another program's file are read at once."""
+    """Return `A` and `b` of each row; a file that cannot be mapped into memory is read whole first."""
     from lenstui.lens.formats.own import open_lens
     from lenstui.lens.mapped import map_lens
 
@@ -120,7 +120,7 @@ def _translators(path: Path) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 def _card_in_use(opened: Opened, path: Path) -> list[LensCard]:
-    """The card of a lens from elsewhere; none where its file is gone."""
+    """Return a list with the card of the lens in use, or an empty list where its file is gone."""
     lens = opened.fitted[0]
     try:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""The jobs of the model thread that look something up: the tokens of a word, those of a cell in full."""
+"""The jobs of the model thread that look up the tokens of a word, and the likeliest tokens of a cell."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from lenstui.opening.side_reading import side_rankings
 from lenstui.support.errors import LensError
 
 Found = tuple[str, tuple[tuple[int, str], ...], bool]
-"""A word, its tokens with their display texts, and whether they are all of it: as in `PinsFound`."""
+"""A word, its tokens with their display texts, and whether each of these is the whole word."""
 
 
 class LookUpJobs:
-    """Looks up what is asked for. Touched by the model thread alone."""
+    """The jobs that look up words and cells. Used by the model thread alone."""
 
     def __init__(self, model_jobs: ModelJobs, read_jobs: ReadJobs) -> None:
-        """Look nothing up yet.
+        """Prepare the jobs.
 
         Args:
-            model_jobs: with the open model and the sides.
-            read_jobs: with the prompt that is on screen.
+            model_jobs: the jobs with the open model and the sides.
+            read_jobs: the jobs that read the prompt on screen.
         """
         self._model_jobs = model_jobs
         self._read_jobs = read_jobs
@@ -60,7 +60,7 @@ class LookUpJobs:
         """Return the tokens of a word; None while no model is open.
 
         Raises:
-            LensError: if it has none.
+            LensError: if the word has no token.
         """
         sides = self._model_jobs.sides
         if sides is None:
@@ -73,7 +73,7 @@ class LookUpJobs:
         return visible(word), tokens, all(pin.whole for pin in pins)
 
     def read_cell(self, serial: int, row: int, column: int, count: int, post: Post) -> None:
-        """Rank the likeliest tokens of one cell of the current prompt, its row counted among those read."""
+        """Post the likeliest tokens of one cell of the current prompt; `row` counts the rows on screen."""
         request = self._read_jobs.request
         sides = self._model_jobs.sides
         if sides is None or request is None or request.serial != serial:

@@ -16,7 +16,7 @@ from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import Ranking
 
 Post = Callable[[Message], object]
-"""Takes the message of a job, on any thread, to whoever asked for the job."""
+"""A function that takes a message, on any thread, to whoever asked for the job that posts the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,21 @@ class OpenModel:
     """A loaded model, as the screen describes it.
 
     Attributes:
-        name: its hub id, folder or "bundled model".
-        remarks: why this one, where it is not what was asked for; what is odd about its lens.
-        rows: labels of all its rows, `emb` first.
-        d_model: width of the residual stream.
-        vocabulary: how many logits it gives.
-        context: the most columns it reads, and what is beside it too, or None.
-        device: where it runs.
-        dtype: of its weights.
-        wiring: the checks it passed, each with its worst difference.
-        lens: name of its tuned lens, or None.
-        lens_kl: held-out mean KL of that lens, nats, where its file says.
-        lens_file: where that lens came from, or None.
-        allowed: how its prompts can be read.
-        revision: of the hub, where one was named.
-        sides: what the panes show, in their order.
+        name: the hub id, the folder or "bundled model".
+        remarks: remarks on the choice of the model, on its lens, and on the sides.
+        rows: the labels of all rows, `emb` first.
+        d_model: the width of the residual stream.
+        vocabulary: the number of logits.
+        context: the most columns that all models on screen can read, or None for no limit.
+        device: the device that the model runs on.
+        dtype: the dtype of the weights.
+        wiring: the wiring checks that the model passed, each with its worst difference.
+        lens: the name of the tuned lens in use, or None.
+        lens_kl: the mean held-out KL of that lens, nats; None where its file does not say.
+        lens_file: the file of that lens, or None.
+        allowed: the capabilities that decide how prompts can be read.
+        revision: the revision on the hub, where one was named.
+        sides: descriptions of the sides, in the order of the panes.
     """
 
     name: str
@@ -59,18 +59,18 @@ class OpenModel:
 
     @property
     def is_alone(self) -> bool:
-        """Whether its own lenses are on all sides, on the prompt that is typed."""
+        """Whether all sides show the open model, the typed prompt, and a lens in use."""
         return all(side.is_own for side in self.sides)
 
     @property
     def common_vocabulary(self) -> int:
-        """Ids below it are tokens of all models on screen."""
+        """The number of token ids that all models on screen have in common."""
         return min((side.vocabulary for side in self.sides), default=self.vocabulary)
 
 
 @dataclass
 class LoadStage(Message):
-    """Loading has come this far; while it downloads, it can be stopped."""
+    """The stage that the loading of a model has reached; a download can be stopped."""
 
     text: str
     is_download: bool = False
@@ -78,14 +78,19 @@ class LoadStage(Message):
 
 @dataclass
 class ModelLoaded(Message):
-    """A model is open."""
+    """The message that a model was opened."""
 
     model: OpenModel
 
 
 @dataclass
 class LoadFailed(Message):
-    """No model was opened; the one before stays. The device that was asked for may be why: there is none."""
+    """The message that no model was opened, and that the former one stays.
+
+    Attributes:
+        text: why it was not opened.
+        no_device: whether that is because this machine does not have the requested device.
+    """
 
     text: str
     no_device: bool = False
@@ -93,14 +98,14 @@ class LoadFailed(Message):
 
 @dataclass
 class ReadStarted(Message):
-    """A prompt was tokenised and its columns are about to come.
+    """The message that a prompt was tokenised, and that its cells are about to come.
 
     Attributes:
-        serial: which reading this is; later messages of it carry the same.
-        columns: display text of the input tokens.
-        dropped: how many tokens were cut from the front.
-        rows: labels of the rows that are read.
-        others: the same as `columns`, by place, of the sides that read a prompt of their own.
+        serial: the number of the reading; later messages about it carry the same number.
+        columns: display texts of the input tokens.
+        dropped: the number of tokens that were cut from the front.
+        rows: the labels of the rows that are read.
+        others: display texts of the input tokens, by place, of the sides that read a prompt of their own.
         gaps: by place, the columns that hold no token, where prompts are of different lengths.
     """
 
@@ -112,17 +117,17 @@ class ReadStarted(Message):
     gaps: tuple[range, ...] = ()
 
     def columns_of(self, place: int) -> tuple[str, ...]:
-        """Display text of a side's input tokens."""
+        """Return the display texts of a side's input tokens."""
         return self.others.get(place, self.columns)
 
     def gap_of(self, place: int) -> range:
-        """The columns in which a side has no token."""
+        """Return the columns in which a side has no token."""
         return self.gaps[place] if place < len(self.gaps) else NO_GAP
 
 
 @dataclass
 class SublayersRefused(Message):
-    """A prompt is read without sublayers, and why."""
+    """The message that a prompt is read without sublayers, and why."""
 
     serial: int
     text: str
@@ -130,7 +135,7 @@ class SublayersRefused(Message):
 
 @dataclass
 class TileRead(Message):
-    """Some columns of a reading, and the display text of every token in them."""
+    """The cells of some columns of a reading, and the display text of every token in the cells."""
 
     serial: int
     tile: SideTile
@@ -139,13 +144,13 @@ class TileRead(Message):
 
 @dataclass
 class Grown(Message):
-    """The prompt has more columns at its end, or fewer; their cells are about to come, as in a reading.
+    """The message that tokens were appended to the prompt, or taken from its end; new cells come next.
 
     Attributes:
-        serial: of the reading.
-        columns: display text of all input tokens.
-        stem: the text that was typed.
-        tail: token ids that were put behind those of the stem.
+        serial: the number of the reading.
+        columns: display texts of all input tokens.
+        stem: the typed text.
+        tail: the token ids that are appended to those of the stem.
         text: the stem and the text of the tail.
     """
 
@@ -158,7 +163,7 @@ class Grown(Message):
 
 @dataclass
 class GenerationEnded(Message):
-    """No more tokens come, and why; None where all that were asked for have come."""
+    """The message that no more tokens come, and why; `reason` is None if all requested tokens have come."""
 
     serial: int
     reason: str | None
@@ -166,7 +171,7 @@ class GenerationEnded(Message):
 
 @dataclass
 class ReadDone(Message):
-    """All columns of a reading have come."""
+    """The message that all columns of a reading have come."""
 
     serial: int
     seconds: float
@@ -174,7 +179,7 @@ class ReadDone(Message):
 
 @dataclass
 class ReadFailed(Message):
-    """A reading ended early, and why."""
+    """The message that a reading ended early, and why."""
 
     serial: int
     text: str
@@ -185,9 +190,9 @@ class PinsFound(Message):
     """The tokens of a word that is to be pinned.
 
     Attributes:
-        word: what was typed.
-        tokens: each with its display text.
-        whole: they are that word; else the only one is the first of those that it is cut into.
+        word: the typed word.
+        tokens: the tokens, each with its display text.
+        whole: whether each token is the whole word; else there is one, the first token of the word.
     """
 
     word: str
@@ -197,14 +202,20 @@ class PinsFound(Message):
 
 @dataclass
 class PinsNotFound(Message):
-    """A word has no token, and why."""
+    """The message that a word to pin has no token, and why."""
 
     text: str
 
 
 @dataclass
 class WordFound(Message):
-    """The tokens of a word that is looked for in the cells; its attributes are those of `PinsFound`."""
+    """The tokens of a word that is looked for in the cells.
+
+    Attributes:
+        word: the typed word.
+        tokens: the tokens, each with its display text.
+        whole: whether each token is the whole word; else there is one, the first token of the word.
+    """
 
     word: str
     tokens: tuple[tuple[int, str], ...]
@@ -213,14 +224,14 @@ class WordFound(Message):
 
 @dataclass
 class WordNotFound(Message):
-    """A word that is looked for has no token, and why."""
+    """The message that a word to look for in the cells has no token, and why."""
 
     text: str
 
 
 @dataclass
 class CellRead(Message):
-    """The likeliest tokens of one cell by the place of the side, and their display texts."""
+    """The likeliest tokens of one cell, by the place of the side, and their display texts."""
 
     serial: int
     row: int
@@ -231,7 +242,7 @@ class CellRead(Message):
 
 @dataclass
 class CellNotRead(Message):
-    """The likeliest tokens of a cell cannot be had, and why."""
+    """The message that the likeliest tokens of a cell cannot be read, and why."""
 
     serial: int
     text: str
@@ -239,42 +250,42 @@ class CellNotRead(Message):
 
 @dataclass
 class LensOpened(Message):
-    """The open model has another lens."""
+    """The message that the open model has another lens in use."""
 
     model: OpenModel
 
 
 @dataclass
 class SidesChanged(Message):
-    """Other sides are on screen, or one is read through another lens."""
+    """The message that other sides are on screen, or that a side is read through another lens."""
 
     model: OpenModel
 
 
 @dataclass
 class SidesTold(Message):
-    """Something about the sides, after a change that the user did not ask for."""
+    """A remark on the sides for the user, after a change."""
 
     text: str
 
 
 @dataclass
 class SidesRefused(Message):
-    """The sides stay as they are, and why."""
+    """The message that the sides stay as they are, and why."""
 
     text: str
 
 
 @dataclass
 class LensRefused(Message):
-    """A lens was not opened, and why; the one before stays."""
+    """The message that a lens was not opened, and why; the lens in use stays."""
 
     text: str
 
 
 @dataclass
 class LensSaved(Message):
-    """The lens in use was written, and what is to be said of that."""
+    """The message that the lens in use was saved, with a remark for the user, if any."""
 
     path: Path
     remark: str | None
@@ -282,19 +293,19 @@ class LensSaved(Message):
 
 @dataclass
 class LensNotSaved(Message):
-    """The lens in use was not written, and why."""
+    """The message that the lens in use was not saved, and why."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListedLens:
-    """A lens of the list.
+    """A lens in the list of lenses.
 
     Attributes:
-        card: what its file says.
-        match: how far it belongs to the open model; None while there is none.
-        in_use: the open model is read through it.
+        card: the metadata of the lens file.
+        match: how closely the lens matches the open model; None while no model is open.
+        in_use: whether the open model is read through the lens.
     """
 
     card: LensCard
@@ -304,11 +315,11 @@ class ListedLens:
 
 @dataclass
 class LensesListed(Message):
-    """The lenses there are, those for the open model first.
+    """The list of lenses, those for the open model first.
 
     Attributes:
-        lenses: in the order in which they are shown.
-        left_out: names of files that should be lenses and are none.
+        lenses: the lenses, in the order in which they are shown.
+        left_out: the names of files in the lenses folder from which no lens can be read.
     """
 
     lenses: tuple[ListedLens, ...]
@@ -317,7 +328,7 @@ class LensesListed(Message):
 
 @dataclass
 class TranslatorMeasured(Message):
-    """How large a translator of a lens is."""
+    """The size of one translator of a lens."""
 
     path: Path
     size: TranslatorSize
@@ -325,7 +336,7 @@ class TranslatorMeasured(Message):
 
 @dataclass
 class LensNotMeasured(Message):
-    """The translators of a lens cannot be read, and why."""
+    """The message that the translators of a lens cannot be read, and why."""
 
     path: Path
     text: str

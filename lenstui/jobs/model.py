@@ -1,6 +1,6 @@
 """The jobs of the model thread that change what is open: a model, its lenses, the sides.
 
-Torch is imported here, inside them.
+Torch is imported inside the jobs.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 
 class ModelJobs:
-    """The open model with its lenses, and the sides. Touched by the model thread alone."""
+    """The open model, its lenses, the sides, and the jobs that change them. For the model thread alone."""
 
     def __init__(self, post: Post) -> None:
-        """Open nothing yet.
+        """Prepare the jobs; no model is open yet.
 
         Args:
-            post: takes the messages that everybody is to hear: what is open, and how far loading is.
+            post: takes the messages for every screen: which model is open, and how far loading is.
         """
         self._post = post
         self.sides: Sides | None = None  # what the panes show; None while no model is open
@@ -55,13 +55,16 @@ class ModelJobs:
 
     @property
     def opened(self) -> Opened | None:
-        """What is open just now; itself never changed. The only part that other threads may ask for."""
-        sides = self.sides  # which another thread may change meanwhile
+        """The open model with its lenses, or None; the only attribute that other threads may read.
+
+        An `Opened` is replaced, never modified.
+        """
+        sides = self.sides  # read once: another thread may change it meanwhile
         return None if sides is None else sides.opened
 
     @property
     def described(self) -> OpenModel:
-        """The open model, with what is on the sides."""
+        """The description of the open model and the sides, for the screen."""
         assert self.sides is not None
         described = _describe(self.sides.opened)
         return replace(
@@ -72,23 +75,23 @@ class ModelJobs:
         )
 
     def load(self, start: Start, stop: Stop) -> None:
-        """Open the model that `start` asks for. A failure leaves the one before as it was."""
+        """Open the model that `start` asks for; if that fails, the former model stays open."""
         self.open(start, stop, self._change)
 
     def open(self, start: Start, stop: Stop, use: Callable[[Opened], None]) -> None:
-        """Hand a model that was asked for to `use`, which may refuse it too; a failure is posted."""
+        """Load the model that `start` asks for, and pass it to `use`, which may refuse it; post any error."""
         try:
             opened = open_model(start, self._say_stage, stop)
             if not stop():
                 use(opened)
         except LensError as error:
-            if not stop():  # else it is given up, which is known
+            if not stop():  # else the user gave it up, and knows
                 self._post(LoadFailed(str(error), no_device=isinstance(error, NoDeviceError)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
             self._post(LoadFailed(f"Opening failed: {named_line(error)}"))
 
     def _change(self, opened: Opened) -> None:
-        """Have another model open. What is on the other sides stays there if it can."""
+        """Make another model the open one. The other sides stay as far as they agree with that model."""
         remarks: list[str] = []
         if self.sides is None:
             self.sides = Sides.of(opened)
@@ -108,26 +111,26 @@ class ModelJobs:
         """Read prompts through the lens in training instead of the lens in use, while there is one.
 
         Args:
-            lens_in_training: returns a copy of it, or None.
-            is_training: returns whether there is one, which takes no copy.
+            lens_in_training: returns a copy of the lens in training, or None.
+            is_training: returns whether a lens is in training, without copying it.
         """
         self._lens_in_training, self._is_training = lens_in_training, is_training
 
     @property
     def kind_in_training(self) -> str | None:
-        """The kind of the lens that is fitted to the open model just now, if any."""
+        """The kind of the lens that is being fitted to the open model, or None."""
         return TUNED if self._is_training() else None
 
     @property
     def lens_in_training(self) -> TunedLens | None:
-        """The one that is fitted to the open model just now, if any."""
+        """A copy of the lens that is being fitted to the open model, or None."""
         return self._lens_in_training()
 
     @property
     def lenses(self) -> tuple[Lens | None, ...]:
-        """What each side is read through: the lens in training in the place of the one in use.
+        """The lens of each side, with the lens in training in place of the one in use; None for no lens.
 
-        In a comparison it is always the one in use. None where a side has no lens.
+        If any side shows another model, prompt or lens, every side has its own lens instead.
         """
         assert self.sides is not None
         training = self.lens_in_training if self.sides.are_own else None
@@ -138,18 +141,18 @@ class ModelJobs:
         return tuple(map(of, self.sides.sides))
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
-        """Read the open model through a lens that was made for it."""
+        """Read the open model through a lens that was fitted to that model."""
         assert self.opened is not None
         self._use(self.opened.using(replace(lens, file=file)))
 
     def _use(self, opened: Opened) -> None:
-        """Have another lens in use, on all sides that are read through the one in use."""
+        """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""
         assert self.sides is not None
         self.sides = self.sides.using(opened)
         self._post(LensOpened(self.described))
 
     def open_lens(self, path: Path, post: Post, stop: Stop) -> None:
-        """Give the open model another lens. A failure leaves the one before as it was."""
+        """Read the open model through the lens of a file; if that fails, the lens in use stays."""
         opened = self.opened
         if opened is None:
             post(LensRefused("No model is open: a lens needs one."))
@@ -164,7 +167,7 @@ class ModelJobs:
                 self._use(opened.using(lens, warning))
 
     def save_lens(self, path: Path, as_folder: bool, post: Post) -> None:
-        """Write the lens in use: our own file, or a folder that the `tuned-lens` library loads."""
+        """Save the lens in use to a file of lenstui, or to a folder that the `tuned-lens` library loads."""
         opened = self.opened
         lens = None if opened is None else opened.lens(TUNED)
         if opened is None or lens is None:
@@ -187,16 +190,16 @@ class ModelJobs:
 
 
 class ModelService:
-    """Opens models, and lists those that can be opened. Every method returns at once; answers are posted."""
+    """A service that opens models, and lists models to open. Methods return at once; answers are posted."""
 
     def __init__(self, post: Post, thread: JobThread, file_thread: JobThread, jobs: ModelJobs) -> None:
-        """Ask for nothing yet.
+        """Prepare the service.
 
         Args:
             post: takes the messages about loading.
-            thread: that does model work.
-            file_thread: that looks at files.
-            jobs: with the open model.
+            thread: the thread that does model work.
+            file_thread: the thread that looks at files.
+            jobs: the jobs with the open model.
         """
         self._post = post
         self._thread = thread
@@ -204,22 +207,22 @@ class ModelService:
         self._jobs = jobs
 
     def load(self, start: Start) -> None:
-        """Open a model; one that is being opened is dropped."""
+        """Open a model; a model that is still being loaded is dropped."""
         self._thread.submit("load", lambda stop: self._jobs.load(start, stop))
 
     def stop_loading(self) -> None:
-        """Give up a download."""
+        """Give up loading a model that is being downloaded."""
         self._thread.submit("load", lambda stop: None)
         self._post(LoadFailed("The download was stopped: what came whole is kept."))
 
     def list_models(self, recent: Sequence[str], device: str, dtype: str, post: Post) -> None:
-        """List the models on this machine, as `jobs.models.list_models` does."""
+        """List the models on this machine: in the cache, opened before, and the bundled one."""
         self._file_thread.submit(
             "models", lambda stop: model_list.list_models(post, recent, device, dtype, stop)
         )
 
     def list_paths(self, typed: str, device: str, dtype: str, post: Post) -> None:
-        """List the models and folders that a typed path may go on to, as `jobs.models.list_paths` does."""
+        """List the models and folders that a typed path may go on to."""
         self._file_thread.submit(
             "paths", lambda stop: model_list.list_paths(post, typed, device, dtype, stop)
         )
@@ -251,10 +254,10 @@ def _describe(opened: Opened) -> OpenModel:
 
 
 def give_back_memory() -> None:
-    """Free the memory of a model that was closed."""
+    """Free the memory of models that were closed."""
     import torch
 
-    gc.unfreeze()  # Explore has the collector pass over all that was there when a model was opened
+    gc.unfreeze()  # Explore froze what was in memory when a model was opened, so that the collector skips it
     gc.collect()
     gc.freeze()
     if torch.cuda.is_available():

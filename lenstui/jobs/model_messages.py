@@ -1,4 +1,4 @@
-"""What the screen is told of the models that may be opened: immutable snapshots."""
+"""The messages about models that may be opened: immutable snapshots."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class ListedModel:
 
     Attributes:
         name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
-        where: `cache`, `folder`, `GGUF` or `bundled`; `partly` for one that is half downloaded; `folder …`
-            for one that is no model but may hold some.
-        family: transformers' name for its architecture, or empty.
-        size: bytes of its weight files; 0 where that is not known.
-        needed: bytes of memory that it will take, about; None where its files do not say.
-        used: seconds since 1970; 0 where that is not known.
-        revisions: branches and tags that are on this machine.
+        where: `cache`, `folder`, `GGUF` or `bundled`; `partly` for a model that is half downloaded;
+            `folder …` for a folder that is no model but may hold some.
+        family: transformers' name for the architecture, or empty.
+        size: bytes of the weight files; 0 where that is not known.
+        needed: bytes of memory that the model will take, about; None where its files do not say.
+        used: the last use, in seconds since 1970; 0 where that is not known.
+        revisions: the branches and tags that are on this machine.
     """
 
     name: str
@@ -36,11 +36,11 @@ class ModelsListed(Message):
     """The models on this machine.
 
     Attributes:
-        models: in the order in which they are shown.
+        models: the models, in the order in which they are shown.
         free: bytes of memory that a model may take; None where that is not known.
-        peak: the most bytes of it that this program has taken so far.
-        device: of which device.
-        dtype: of the weights once loaded, as the user named it.
+        peak: the most bytes of memory that this program has taken so far.
+        device: the device whose memory that is.
+        dtype: the dtype of the weights once loaded, as the user named it.
     """
 
     models: tuple[ListedModel, ...]
@@ -56,8 +56,8 @@ class PathsListed(Message):
 
     Attributes:
         typed: the beginning of the path.
-        models: what there is.
-        trouble: why there is nothing, one sentence.
+        models: the models and folders found.
+        trouble: why nothing was found, one sentence; empty where something was.
     """
 
     typed: str
@@ -70,9 +70,9 @@ class RevisionsListed(Message):
     """The revisions of a model that are on this machine.
 
     Attributes:
-        name: of the model.
-        revisions: `step9`, `step10`, …, and last `main`.
-        step: which way to go from the one that is open.
+        name: the name of the model.
+        revisions: the revisions in order: `step9`, `step10`, …, and last `main`.
+        step: the direction to go from the open revision, 1 for the next and -1 for the one before.
     """
 
     name: str

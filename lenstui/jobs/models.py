@@ -1,4 +1,4 @@
-"""The jobs that look what models there are. They touch no model, and import neither torch nor the hub."""
+"""The jobs that list models to open. They open none, and import neither torch nor the hub's library."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lenstui.model.size import model_size
 from lenstui.support import paths
 
 BUNDLED = "bundled"
-FOLDER = "folder …"  # one that is no model
-PARTLY = "partly"  # in the cache
+FOLDER = "folder …"  # a folder that is no model
+PARTLY = "partly"  # half downloaded, in the cache
 _MOST_PATHS = 200
 
 
 def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop: Stop) -> None:
-    """The models of the cache, whole ones first; folders and files that were open before; the bundled one.
+    """Post the models in the cache, whole ones first; those elsewhere that were open before; the bundled one.
 
     Args:
         post: takes the message.
         recent: names of models that were open before, the last one first.
-        device: that a model would be loaded to, `auto` for the first that there is.
-        dtype: as the user named it.
-        stop: whether nobody waits any more.
+        device: the device that a model would be loaded to, `auto` for the first that there is.
+        dtype: the dtype of the weights once loaded, as the user named it.
+        stop: returns whether nobody waits for the list any more.
     """
     device = _whose_memory(device)
     listed = []
@@ -50,14 +50,14 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
 
 
 def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> None:
-    """The folders and GGUF files that a path may go on to, models first.
+    """Post the folders and GGUF files that a path may go on to, models first.
 
     Args:
         post: takes the message.
         typed: the beginning of a path, `~` for the home folder.
-        device: as for `list_models`.
-        dtype: as for `list_models`.
-        stop: whether nobody waits any more.
+        device: the device that a model would be loaded to, `auto` for the first that there is.
+        dtype: the dtype of the weights once loaded, as the user named it.
+        stop: returns whether nobody waits for the list any more.
     """
     base, slash, begun = typed.rpartition("/")
     prefix, trouble = base + slash, f"There is no folder and no GGUF file {typed}."
@@ -88,7 +88,7 @@ def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> N
 
 
 def list_revisions(post: Post, name: str, step: int) -> None:
-    """The revisions of a model that are in the cache."""
+    """Post the revisions of a model that are in the cache."""
     post(RevisionsListed(name, cached_revisions(name), step))
 
 
@@ -100,12 +100,12 @@ def _expanded(name: str) -> Path | None:
 
 
 def _whose_memory(device: str) -> str:
-    """The device whose memory a model takes."""
+    """Return the device whose memory a model takes."""
     return "cpu" if device in {"auto", "mps"} else device
 
 
 def _in_place(name: str, where: str, place: Path, device: str, dtype: str) -> ListedModel:
-    """A model that is in a folder or a file, and what it takes."""
+    """Return the list entry of a model in a folder or a file, with the memory that it takes."""
     size = model_size(place)
     try:
         used = place.stat().st_mtime
@@ -115,7 +115,7 @@ def _in_place(name: str, where: str, place: Path, device: str, dtype: str) -> Li
 
 
 def _kind(place: Path) -> str | None:
-    """What it is, if it could be opened or gone into."""
+    """Return `folder` for a model's folder, `FOLDER` for any other, `GGUF` for such a file, else None."""
     try:
         if place.is_dir():
             return "folder" if (place / "config.json").is_file() else FOLDER

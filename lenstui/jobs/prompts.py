@@ -1,4 +1,4 @@
-"""What a screen may ask about the prompt: read it, let it go on, look a word or a cell up."""
+"""The service for screens that reads the prompt, generates tokens, and looks up words and cells."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from lenstui.jobs.read_request import Generation, ReadRequest
 from lenstui.jobs.thread import JobThread
 
 CELL_TOKENS = 1000  # tokens of one cell that are ranked at most
-_READ = "read"  # the kind of the jobs of which each stops the one before
+_READ = "read"  # the kind of the jobs that read: each stops the former one
 
 
 class PromptService:
-    """Has prompts read on the model thread. Every method returns at once; the answer is posted."""
+    """A service that reads prompts on the model thread. Its methods return at once; answers are posted."""
 
     def __init__(self, thread: JobThread, read_jobs: ReadJobs, look_up: LookUpJobs) -> None:
-        """Ask for nothing yet.
+        """Prepare the service.
 
         Args:
-            thread: that does model work.
-            read_jobs: read prompts.
-            look_up: look words and cells up.
+            thread: the thread that does model work.
+            read_jobs: the jobs that read prompts.
+            look_up: the jobs that look up words and cells.
         """
         self._thread = thread
         self._read_jobs = read_jobs
         self._look_up = look_up
 
     def read(self, request: ReadRequest, post: Post) -> None:
-        """Read a prompt; one that is being read stops."""
+        """Read a prompt; the reading that is under way stops."""
         self._thread.submit(_READ, lambda stop: self._read_jobs.read(request, post, stop))
 
     def grow(self, request: ReadRequest, known: int, post: Post) -> None:
-        """Read a prompt from the column `known` on: the columns before it are on screen."""
+        """Read a prompt from the column `known` on: the columns before that are on screen."""
         self._thread.submit(_READ, lambda stop: self._read_jobs.grow(request, known, post))
 
     def generate(self, request: ReadRequest, known: int, how: Generation, post: Post) -> None:
-        """Let the model, or a row of it, go on with the prompt, and read the columns that come."""
+        """Let the model or one of its rows append tokens to the prompt, and read their columns."""
         self._thread.submit(_READ, lambda stop: self._read_jobs.generate(request, known, how, post, stop))
 
     def stop(self) -> None:
@@ -58,7 +58,7 @@ class PromptService:
         )
 
     def read_in_training(self, serial: int, columns: range, post: Post) -> None:
-        """Read some columns anew through the lens in training."""
+        """Read some columns again, through the lens in training."""
         self._thread.submit(
             "in training", lambda stop: self._read_jobs.read_in_training(serial, columns, post, stop)
         )

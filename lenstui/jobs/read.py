@@ -1,6 +1,6 @@
 """The jobs of the model thread that read a prompt: whole, further on, or through the lens in training.
 
-Torch is imported here, inside them.
+Torch is imported inside the jobs.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ _STOPPED = "stopped"
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What is on screen, for other jobs of the model thread.
+    """The readout on screen, for other jobs of the model thread.
 
     Attributes:
         opened: the open model.
-        lenses: what the sides of the open model are read through, each once.
-        in_training: of which kind of lens the one that is read is still in training; None for none.
-        prompt: as the model reads it.
-        request: what was asked for.
-        has_others: other models or prompts are on screen, too.
+        lenses: the lenses of the sides of the open model, each once.
+        in_training: the kind of the lens among them that is still in training; None for none.
+        prompt: the prompt, as the model reads it.
+        request: the request that the prompt was read for.
+        has_others: whether other models or prompts are on screen too.
     """
 
     opened: Opened
@@ -63,31 +63,31 @@ class Shown:
 
 
 class ReadJobs:
-    """The prompt that is on screen, and how its cells come. Touched by the model thread alone."""
+    """The jobs that read the prompt on screen. Used by the model thread alone."""
 
     def __init__(self, model_jobs: ModelJobs) -> None:
-        """Read nothing yet.
+        """Prepare the jobs; nothing is read yet.
 
         Args:
-            model_jobs: with the open model and the sides.
+            model_jobs: the jobs with the open model and the sides.
         """
         self._model_jobs = model_jobs
         self._request: ReadRequest | None = None
 
     @property
     def request(self) -> ReadRequest | None:
-        """What was read last."""
+        """The last request for a prompt that was read, or None."""
         return self._request
 
     def shown(self, serial: int, places: Sequence[int] = ()) -> Shown | None:
-        """Return what is on screen; None if it is not that reading any more.
+        """Return the readout on screen; None if that is no longer the reading with this number.
 
         Args:
-            serial: of the reading.
-            places: of the sides; all of them if there are none.
+            serial: the number of the reading.
+            places: the places of the sides; empty for all of them.
 
         Raises:
-            LensError: if its prompt cannot be read.
+            LensError: if the prompt cannot be read.
         """
         opened, request = self._model_jobs.opened, self._request
         if opened is None or request is None or request.serial != serial:
@@ -127,7 +127,7 @@ class ReadJobs:
             post(ReadDone(serial, time.monotonic() - began))
 
     def _started(self, request: ReadRequest, prompts: Sequence[Prompt]) -> ReadStarted:
-        """The columns that are about to come, on every side."""
+        """Return the message about the columns that are about to come, on every side."""
         assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
         texts = self._model_jobs.opened.model.texts
         rows = tuple(row.label for row in self.rows(request))
@@ -142,14 +142,14 @@ class ReadJobs:
         return ReadStarted(request.serial, columns[0], dropped, rows, own, gaps)
 
     def grow(self, request: ReadRequest, known: int, post: Post) -> None:
-        """Read the columns from `known` on; those before are on screen, of the prompt as it was."""
+        """Read the columns of a prompt that has grown, from `known` on: the columns before are on screen."""
         began = time.monotonic()
         with _told(request.serial, "Reading", post):
             self._grow(request, known, post)
             post(ReadDone(request.serial, time.monotonic() - began))
 
     def _grow(self, request: ReadRequest, known: int, post: Post) -> int:
-        """How many columns there are then."""
+        """Read the columns of a prompt from `known` on, and return the number of all its columns."""
         if self._model_jobs.opened is None:
             return 0
         model, prompts = self._model_jobs.opened.model, self._prompts(request)
@@ -165,7 +165,7 @@ class ReadJobs:
     def generate(
         self, request: ReadRequest, known: int, how: Generation, post: Post, stop: Stop
     ) -> Iterator[None]:
-        """Put one token after the other behind the prompt, and read its column."""
+        """Append generated tokens to the prompt one by one, and read the column of each."""
         opened, reason = self._model_jobs.opened, None
         if opened is None:
             return
@@ -206,7 +206,7 @@ class ReadJobs:
         post(GenerationEnded(request.serial, reason))
 
     def _speaking(self, kind: str) -> Lens | None:
-        """The lens of a kind that a row of the open model speaks by: as it is on screen, or in use."""
+        """Return the lens through which a row generates: that of its kind on screen, else the one in use."""
         assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
         shown = zip(self._model_jobs.sides.sides, self._model_jobs.lenses, strict=True)
         own = (lens for side, lens in shown if self._model_jobs.sides.is_own(side) and side.kind == kind)
@@ -215,7 +215,7 @@ class ReadJobs:
     def read_in_training(self, serial: int, seen: range, post: Post, stop: Stop) -> Iterator[None]:
         """Read some columns of the current prompt anew, through the lens in training alone.
 
-        Nothing is posted where that fails: the fit must not end because somebody watches.
+        An error in the reading is not posted: the fit must not end because somebody watches.
         """
         request, lens, sides = self._request, self._model_jobs.lens_in_training, self._model_jobs.sides
         if sides is None or request is None or request.serial != serial or lens is None:
@@ -231,18 +231,18 @@ class ReadJobs:
                 yield
 
     def prompt(self, request: ReadRequest) -> Prompt:
-        """The prompt that is asked for, as all models on screen read it."""
+        """Return the prompt of a request, as all models on screen read it."""
         return self._prompts(request)[0]
 
     def _prompts(self, request: ReadRequest) -> tuple[Prompt, ...]:
-        """What every side reads; of the first, which may have grown, with its whole text."""
+        """Return the prompt of every side; that of the first, which may have grown, has its whole text."""
         assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
         first, *others = side_prompts(self._model_jobs.sides, request.of_sides)
         text = request.text + self._model_jobs.opened.model.texts.join(request.tail)
         return replace(first, text=text), *others
 
     def rows(self, request: ReadRequest) -> tuple[Row, ...]:
-        """The rows that are asked for, as they are on screen."""
+        """Return the rows of a request, in the order on screen."""
         from lenstui.readout.tiles import rows_to_read
 
         assert self._model_jobs.opened is not None
@@ -257,13 +257,13 @@ class ReadJobs:
         first: range | None = None,
         columns: range | None = None,
     ) -> Iterator[SideTile]:
-        """Read what is asked for on every side, the columns `first` before the others."""
+        """Return an iterator that reads the tiles of a request, the columns `first` before the others."""
         assert self._model_jobs.sides is not None
         sides, lenses = self._model_jobs.sides, self._model_jobs.lenses
         return side_tiles(sides, request.of_sides, prompts, lenses, first=first, columns=columns)
 
     def _as_far_as_can_be(self, request: ReadRequest, post: Post) -> ReadRequest:
-        """The same without sublayers, which is said, where the model cannot be taken apart."""
+        """Return the request; where the model cannot be taken apart, without sublayers, and post that."""
         if not request.reading.sublayers:
             return request
         from lenstui.model.sublayers import parts_of
@@ -278,12 +278,12 @@ class ReadJobs:
 
 
 def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
-    """Post an exception raised in the block as `ReadFailed` of that reading."""
+    """Post an exception raised in the block as `ReadFailed` of the reading `serial`."""
     return told(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
 
 
 def _each_once(lenses: Iterable[Lens | None]) -> tuple[Lens, ...]:
-    """Some lenses, without those that stand among them before."""
+    """Return the lenses in order, each only once."""
     found: dict[tuple[str, int | None], Lens] = {}
     for lens in lenses:
         if lens is not None:

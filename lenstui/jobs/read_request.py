@@ -1,4 +1,4 @@
-"""What is asked of the model thread about a prompt."""
+"""The requests to the model thread about a prompt."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lenstui.readout.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """One prompt to read.
+    """A request to read a prompt on all sides.
 
     Attributes:
-        serial: which reading this is.
-        text: the prompt.
-        page_columns: how many columns fit on the screen; that many at the end are read first.
-        top_k: how many tokens each cell keeps.
-        reading: how it is read.
-        pins: tokens whose numbers each cell keeps.
-        tail: token ids to put behind those of the text.
+        serial: the number of the reading.
+        text: the typed prompt.
+        page_columns: the number of columns that fit on the screen; that many at the end are read first.
+        top_k: the number of likeliest tokens that each cell keeps.
+        reading: the options for reading the prompt.
+        pins: token ids whose numbers each cell keeps.
+        tail: token ids to append to those of the text.
     """
 
     serial: int
@@ -32,20 +32,20 @@ class ReadRequest:
 
     @property
     def of_sides(self) -> SideReading:
-        """How every side is to be read."""
+        """The prompt and options with which all sides are to be read."""
         return SideReading(self.text, self.reading, self.tail, self.top_k, self.pins)
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What to say more.
+    """The options for generating tokens.
 
     Attributes:
-        count: how many tokens at most.
-        row: index among the rows that are read of the one that speaks; None for the last, the model itself.
-        kind: of lens that reads that row.
-        temperature: 0 takes the likeliest token.
-        seed: of the draws.
+        count: the most tokens to generate.
+        row: the index, among the rows read, of the row that generates; None for the last, the model itself.
+        kind: the kind of lens that reads that row.
+        temperature: the temperature; 0 takes the likeliest token.
+        seed: the seed of the draws.
     """
 
     count: int

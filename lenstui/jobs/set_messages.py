@@ -1,4 +1,4 @@
-"""What the screen is told of a prompt set that is read: immutable, and numbered, as one may be given up."""
+"""The messages about the reading of a prompt set, numbered, so that one given up can be ignored."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CaseLine:
-    """What the table shows of a case. All text is display text.
+    """The line of the table for a case. All text is display text.
 
     Attributes:
-        number: of its line or row in the file.
+        number: the number of the case's line or row in the file.
         prompt: the prompt.
-        group: its group, or None.
-        final: the final top-1 token; nothing where the last row is not a number.
-        final_prob: its probability; None where that is so, or the case cannot be read.
-        target: the token that stands for the target, or nothing.
-        target_prob: its final probability; None without a target, or where the last row is not a number.
-        target_rank: its final rank; None likewise.
-        settles: per lens, the index of the row where its top-1 settles; None where not all rows were read.
-        reason: why it cannot be read; None where it was.
+        group: the group of the case, or None.
+        final: the final top-1 token; empty where the last row is not a number, or the case cannot be read.
+        final_prob: the probability of that token; None where there is no such token.
+        target: the token that stands for the target; empty where there is none.
+        target_prob: the target's final probability; None without a target, or where the last row is not a
+            number.
+        target_rank: the target's final rank; None without a target, or where the last row is not a number.
+        settles: for each lens, the index of the row where its top-1 settles; None where not all rows were
+            read, or the last row is not a number.
+        reason: why the case cannot be read; None where it was read.
     """
 
     number: int
@@ -51,7 +53,7 @@ class CaseLine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadCase:
-    """A case, as it is shown and as it was read."""
+    """A case that was read: its line of the table, and its readout."""
 
     line: CaseLine
     readout: CaseReadout | FailedCase
@@ -59,16 +61,16 @@ class ReadCase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetSource:
-    """What all cases of a set have in common.
+    """The source of all cases of a prompt set.
 
     Attributes:
-        heading: as the files have it.
-        lenses: names of the lenses that are read.
-        reading: how each prompt is read.
-        start: what the program was started with.
-        options: of `lenstui read`, that ask for the same set.
-        lens_file: to be named in a command; None for the lens that is opened unnamed.
-        no_command: why no command reads the same, if none does.
+        heading: the heading of exported files.
+        lenses: the keys of the lenses that are read.
+        reading: the options for reading each prompt.
+        start: the request that the program was started with.
+        options: the options of `lenstui read` that name the prompt set.
+        lens_file: the lens file to name in a command; None for the lens that is opened unnamed.
+        no_command: why no command repeats the reading; None where one does.
     """
 
     heading: SetHeading
@@ -80,10 +82,15 @@ class SetSource:
     no_command: str | None = None
 
     def command(self, value: str, form: str = "table", output: Path | None = None) -> str:
-        """The `lenstui read` that reads the same, and writes it so.
+        """Return the `lenstui read` command that repeats the reading, and writes the results in a form.
+
+        Args:
+            value: the value of a form that shows only one.
+            form: the name of the form.
+            output: the file; None for stdout.
 
         Raises:
-            LensError: if none does.
+            LensError: if no command repeats the reading.
         """
         from lenstui.export.command import set_command
 
@@ -94,7 +101,7 @@ class SetSource:
 
 
 class SetEnd(Enum):
-    """How the reading of a set ended."""
+    """The way in which the reading of a prompt set ended."""
 
     DONE = auto()
     STOPPED = auto()
@@ -103,7 +110,16 @@ class SetEnd(Enum):
 
 @dataclass
 class SetOpened(Message):
-    """A file of prompts was read: so many there are, and what of it was skipped."""
+    """The message that a file of prompts was opened.
+
+    Attributes:
+        number: the number of the reading.
+        name: the name of the prompt set.
+        cases: the number of its cases.
+        groups: the names of its groups.
+        skipped: the number of skipped lines or rows.
+        remark: a remark on these for the user; None where none was skipped.
+    """
 
     number: int
     name: str
@@ -115,7 +131,7 @@ class SetOpened(Message):
 
 @dataclass
 class SetStarted(Message):
-    """The model is free, and begins."""
+    """The message that the model begins to read the cases of a prompt set."""
 
     number: int
     source: SetSource
@@ -123,13 +139,13 @@ class SetStarted(Message):
 
 @dataclass
 class CasesRead(Message):
-    """More cases of a set.
+    """More cases of a prompt set.
 
     Attributes:
-        number: of the reading.
-        cases: those read since the last message.
-        texts: display texts of every token in them.
-        seconds: since the model began.
+        number: the number of the reading.
+        cases: the cases that were read since the last message.
+        texts: display texts of every token in these cases.
+        seconds: seconds since the model began.
     """
 
     number: int
@@ -140,7 +156,7 @@ class CasesRead(Message):
 
 @dataclass
 class SetEnded(Message):
-    """No more of it comes, and why, if it is not all."""
+    """The message that no more cases of a prompt set come, and why, if not all have come."""
 
     number: int
     end: SetEnd
@@ -149,13 +165,13 @@ class SetEnded(Message):
 
 @dataclass
 class SetWritten(Message):
-    """It was taken away to a file."""
+    """The message that a prompt set was written to a file."""
 
     path: Path
 
 
 @dataclass
 class SetNotWritten(Message):
-    """It was not taken away, and why."""
+    """The message that a prompt set was not written, and why."""
 
     text: str

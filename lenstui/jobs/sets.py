@@ -1,7 +1,7 @@
-"""Read a prompt set: the jobs that open its file, read it case by case, and write what was read.
+"""The jobs of a prompt set: they open its file, read it case by case, and write its numbers.
 
-The file thread opens and writes. The model thread reads, and hands over after every case, so that prompts are
-answered meanwhile and a fit goes on. Torch is imported here, inside the jobs.
+The file thread opens and writes. The model thread reads, and gives way after every case, so that prompts are
+answered meanwhile and a fit goes on. Torch is imported inside the jobs.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ OTHER_MODEL = "another model was opened"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetRequest:
-    """A prompt set to read.
+    """A request to read a prompt set.
 
     Attributes:
-        number: which reading this is.
+        number: the number of the reading.
         typed: the file as it was typed, or `examples`.
-        start: what the program was started with.
-        reading: how each prompt is read; without sublayers.
-        given_up: set once nobody wants more of it.
+        start: the request that the program was started with.
+        reading: the options for reading each prompt; without sublayers.
+        given_up: set once nobody wants more cases.
     """
 
     number: int
@@ -69,15 +69,15 @@ class SetRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetOrder:
-    """What is to be taken away.
+    """An order to write a prompt set to a file.
 
     Attributes:
-        cases: all that were read, in the file's order, those that failed among them.
-        source: where they come from.
-        texts: display texts of every token in them.
+        cases: all cases that were read, in the file's order, those that failed among them.
+        source: the source of the cases.
+        texts: display texts of every token in the cases.
         form: `csv`, `parquet`, `json`, `md` or `command`.
-        value: which means to show, where a form shows one.
-        file: where to.
+        value: the value whose means are shown, in a form that shows only one.
+        file: the file to write.
     """
 
     cases: Sequence[CaseReadout | FailedCase]
@@ -89,28 +89,28 @@ class SetOrder:
 
 
 class SetService:
-    """Reads one set at a time. Its methods return at once; what becomes of them is posted."""
+    """A service that reads one prompt set at a time. Its methods return at once; the results are posted."""
 
     def __init__(
         self, opened: Callable[[], Opened | None], thread: JobThread, file_thread: JobThread
     ) -> None:
-        """Read nothing yet.
+        """Prepare the service; nothing is read yet.
 
         Args:
-            opened: what is open just now.
-            thread: that does model work.
-            file_thread: that looks at files.
+            opened: returns the open model with its lenses, or None.
+            thread: the thread that does model work.
+            file_thread: the thread that looks at files.
         """
         self._opened = opened
         self._thread = thread
         self._file_thread = file_thread
 
     def read(self, request: SetRequest, post: Post) -> None:
-        """Open a file of prompts and read them; the set that is being read ends."""
+        """Open a file of prompts and read its cases; the reading of another prompt set ends."""
         self._file_thread.submit(_KIND, lambda stop: self._open(request, post, stop))
 
     def write(self, order: SetOrder, post: Post) -> None:
-        """Write what was read, in the form that `lenstui read --prompts` gives it."""
+        """Write a prompt set in a form of `lenstui read --prompts`, or the command that reads it again."""
         self._file_thread.submit(f"write {order.file}", lambda stop: _write(order, post))
 
     # ── on the file thread ───────────────────────────────────────────────────────────────────────────────
@@ -192,7 +192,7 @@ class SetService:
 
 
 def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
-    """A case as the table shows it."""
+    """Return the line of the table for a case."""
     from lenstui.export.set_values import target_text
     from lenstui.readout.sets.cases import FailedCase
 
@@ -201,7 +201,7 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     group = None if case.group is None else printable(case.group)
     if isinstance(readout, FailedCase):
         return CaseLine(case.number, prompt, group, reason=printable(readout.reason))
-    column = next(iter(readout.lenses.values()))  # of the last row, where all lenses are one
+    column = next(iter(readout.lenses.values()))  # any lens will do: in the last row all lenses agree
     has_target = readout.target is not None
     return CaseLine(
         case.number,
@@ -221,7 +221,7 @@ def _number(number: float) -> float | None:
 
 
 def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
-    """Every token in a readout."""
+    """Return the ids of every token in the readout of a case."""
     from lenstui.readout.sets.cases import FailedCase
 
     if isinstance(readout, FailedCase):
@@ -233,7 +233,7 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
 
 
 def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
-    """The cases of the file that is meant, and the options of `lenstui read` that mean it too."""
+    """Return the typed prompt set, and the options of `lenstui read` that name it."""
     if typed.strip() == EXAMPLES:
         return example_prompts(), (f"--prompts={EXAMPLES}",)
     path = typed_path(typed)

@@ -1,6 +1,6 @@
 """The jobs that put a model, a lens or a prompt on a side, and take sides away.
 
-Torch is imported in here, inside them.
+Torch is imported inside the jobs.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Seen = Sequence[SideFacts]
 
 
 class SideService:
-    """Changes what is on the sides, at once for the caller; what becomes of it is posted.
+    """A service that changes the sides. Its methods return at once; the results are posted.
 
-    A place is one of the sides that the caller sees. Where others are there by the time that it is done, what
-    was typed or loaded goes to the nearest one, and what a key alone asked for is refused.
+    A place is the index of a side as the caller sees them. If the sides have changed by the time of the
+    change, what was typed or loaded goes to the nearest place, and what a key alone asked for is refused.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class SideService:
         model_jobs: ModelJobs,
         read_jobs: ReadJobs,
     ) -> None:
-        """Change nothing yet.
+        """Prepare the service.
 
         Args:
-            post: takes the messages that everybody is to hear: which sides there are now.
-            thread: that does model work.
-            model_jobs: with the open model and the sides.
-            read_jobs: with the prompt that is on screen.
+            post: takes the messages for every screen: which sides there are now.
+            thread: the thread that does model work.
+            model_jobs: the jobs with the open model and the sides.
+            read_jobs: the jobs that read the prompt on screen.
         """
         self._post = post
         self._thread = thread
@@ -59,13 +59,13 @@ class SideService:
         self._read_jobs = read_jobs
 
     def open(self, place: int, start: Start) -> None:
-        """Load a model and put it on a side."""
+        """Load a model, and put it on a side."""
         self._thread.submit(
             "load", lambda stop: self._model_jobs.open(start, stop, lambda opened: self._put(place, opened))
         )
 
     def compare(self, place: int, path: Path, post: Post) -> None:
-        """Read the open model through another lens on a side, beside the one in use."""
+        """Read the open model through another lens on a side, beside the lens in use."""
         self._thread.submit("compare", lambda stop: self._compare(place, path, post, stop))
 
     def put_prompt(self, place: int, text: str, post: Post) -> None:
@@ -77,17 +77,23 @@ class SideService:
         self._change(lambda sides: sides.with_next_lens(place), post, seen)
 
     def add(self, post: Post) -> None:
-        """Have one more side; where it shows the same as another one, that is said."""
+        """Add a side; if it shows what another side shows, a remark is posted."""
         self._change(Sides.with_one_more, post)
 
     def take_away(self, place: int, seen: Seen, post: Post) -> None:
-        """Have one side less; the memory of a model that is on no other is free then."""
+        """Take a side away, and free the memory of a model that no other side shows."""
         self._change(lambda sides: sides.without(place), post, seen)
 
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
 
     def _change(self, change: Callable[[Sides], Sides], post: Post, seen: Seen | None = None) -> None:
-        """Have other sides; none of those asked for before is dropped."""
+        """Submit a change of the sides, which drops no earlier one.
+
+        Args:
+            change: returns the sides after the change.
+            post: takes the refusal.
+            seen: the sides as the caller saw them, without which the change is refused; None for any.
+        """
 
         def work(stop: Stop) -> None:
             before = self._model_jobs.sides
@@ -108,10 +114,10 @@ class SideService:
         self._thread.submit(None, work)
 
     def _put(self, place: int, opened: Opened) -> None:
-        """Have a model on a side.
+        """Put a model on a side.
 
         Raises:
-            LensError: if it cannot be read beside the open one; it names both.
+            LensError: if no model is open, or the model cannot be read beside the open one.
         """
         if self._model_jobs.sides is None:
             raise LensError("No model is open: there is nothing to compare it with.")

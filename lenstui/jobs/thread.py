@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-POST_EVERY = 0.1  # seconds between two messages of how far a job is
+POST_EVERY = 0.1  # seconds between two messages about the progress of a job
 
 Stop = Callable[[], bool]
-"""Returns whether a job should end now. A job asks between two of its steps."""
+"""A function that returns whether a job should end now. Jobs call it between two of their steps."""
 
 Work = Callable[[Stop], Iterator[None] | None]
-"""A job. One that returns an iterator gives way after each step: jobs of one priority take turns."""
+"""A job, as a function. If it returns an iterator, it gives way after each step to jobs of its priority."""
 
 
 @dataclass(order=True)
@@ -31,7 +31,7 @@ class _Job:
 
 
 class JobThread:
-    """Runs jobs one at a time; a new job stops the older ones of its kind."""
+    """A thread that runs jobs one at a time; a new job stops the older ones of its kind."""
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         """Prepare the thread; it starts with the first job.

@@ -1,4 +1,4 @@
-"""The app: its keys, the messages of the jobs, how it looks, and its end. `Program` does what it is asked."""
+"""The app: its keys, the messages of the jobs, its themes, and its end. `Program` does what keys ask for."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ COLLECT = (5000, 20, 50)
 
 
 class LenstuiApp(TypeAheadApp):
-    """The full-screen program."""
+    """The Textual app: the full-screen program of lenstui."""
 
     TITLE = "lenstui"
     CSS_PATH = Path(__file__).parent / "explore" / "screen.tcss"
@@ -84,11 +84,11 @@ class LenstuiApp(TypeAheadApp):
         """Prepare the first paint; nothing is loaded yet.
 
         Args:
-            start: what was asked for.
-            settings: the user's.
-            history: of the prompts; without it nothing is kept.
-            session: what is kept from one session to the next; without it nothing is.
-            look: how the first model was looked at in the last session.
+            start: the request that the program was started with.
+            settings: the user's settings.
+            history: the prompts that were read before; None to keep no prompts.
+            session: the store from one session to the next; None to store nothing.
+            look: the look of the first model in the last session, if that is to be restored.
         """
         super().__init__()
         settings, history = settings or Settings(), history or History()
@@ -113,27 +113,27 @@ class LenstuiApp(TypeAheadApp):
 
     @property
     def explore(self) -> Explore:
-        """The first screen."""
+        """The main screen, on which the program begins."""
         return self.program.explore
 
     @property
     def training(self) -> FitService:
-        """The fit that there may be."""
+        """The service of the fit that may be under way."""
         return self.program.training
 
     def get_default_screen(self) -> Screen[None]:
-        """Return Explore."""
+        """Return Explore, the main screen."""
         return self.explore
 
     def on_ready(self) -> None:
-        """Import torch and collect garbage, now that the first paint is out."""
+        """Restore the last look, check the settings, and load the model, now that the first paint is out."""
         gc.enable()
         self._keeper.look_as_before(self.explore)
         self._check_settings()
         self.program.models.load(self.program.start)
 
     def _check_settings(self) -> None:
-        """Say which of the user's settings cannot be followed."""
+        """Check the user's settings, and show in Explore which of them cannot be followed."""
         reason = self.settings.trouble
         try:
             if self.settings.keys:
@@ -148,15 +148,15 @@ class LenstuiApp(TypeAheadApp):
     # ── messages of the jobs ─────────────────────────────────────────────────────────────────────────────
 
     def on_answer(self, answer: Answer) -> None:
-        """Give an answer to the screen that asked, or to the app itself if that screen is gone."""
+        """Pass an answer on to the screen that asked, or to the app itself if that screen is gone."""
         if answer.asker.is_running:
-            answer.message.stop()  # it would come back here from the screen, as to whoever handles the rest
+            answer.message.stop()  # else it comes up here from the screen, and is heard twice
             answer.asker.post_message(answer.message)
         else:
             self.post_message(answer.message)
 
     def on_load_stage(self, message: LoadStage) -> None:
-        """Let the screens know how far loading is."""
+        """Let the screens know which stage the loading of a model has reached."""
         self.program.have_stage(message)
 
     def on_load_failed(self, message: LoadFailed) -> None:
@@ -178,63 +178,63 @@ class LenstuiApp(TypeAheadApp):
         self.program.have_sides(message.model)
 
     def on_sides_told(self, message: SidesTold) -> None:
-        """Have Explore say what has happened to the sides, once it shows them."""
+        """Pass a remark on the sides to Explore, to be shown once the sides are."""
         self.explore.post_message(message)
 
     def on_fit_changed(self, message: FitChanged) -> None:
-        """Let the screens know how far the fit is."""
+        """Let the screens know the status of the fit."""
         self.program.have_fit(message.status)
 
     def on_lens_refused(self, message: LensRefused) -> None:
-        """Say why a lens was not opened, if the list of lenses is closed already."""
+        """Notify the user why a lens was not opened, if the screen that asked for it is closed already."""
         self.notify(message.text, title="Not opened", severity="error", timeout=15)
 
     def on_lens_saved(self, message: LensSaved) -> None:
-        """Say where the lens was saved, if the screen that asked for it is closed already."""
+        """Notify the user where the lens was saved, if the screen that asked for it is closed already."""
         self.notify(str(message.path), title="Saved", timeout=8)
 
     def on_lens_not_saved(self, message: LensNotSaved) -> None:
-        """Say why the lens was not saved, if the screen that asked for it is closed already."""
+        """Notify the user why the lens was not saved, if the screen that asked for it is closed already."""
         self.notify(message.text, title="Not saved", severity="error", timeout=15)
 
     def on_revisions_listed(self, message: RevisionsListed) -> None:
-        """Go to the neighbour of the revision that is open."""
+        """Open the next or the previous revision of the open model, as a key asked for."""
         self.model_switch.go_on(message)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def action_open_model(self) -> None:
-        """Ask for a model and open it."""
+        """Ask the user for a model, and open that model."""
         self.model_switch.choose()
 
     def action_step_revision(self, step: int) -> None:
-        """Open the next revision of the open model on this machine (1), or the one before (-1)."""
+        """Open the next revision of the open model on this machine (1), or the previous one (-1)."""
         self.model_switch.step_revision(step, self.program.post)
 
     def action_show_lenses(self) -> None:
-        """List the lenses."""
+        """Show the list of lenses."""
         self.program.open_lenses()
 
     def action_train(self) -> None:
-        """Fit a lens, or see how the fit is doing."""
+        """Show the training screen, to fit a lens or to watch the fit."""
         self.program.open_training()
 
     def action_show_keys(self) -> None:
-        """List all keys, and what the words and signs on screen mean."""
+        """Show the list of all keys, and the meanings of the words and signs on screen."""
         from lenstui.tui.help.commands import all_keys  # the first paint can do without
 
         self.push_screen(late("Keys")(all_keys(self.get_key_display, self.settings.keys)))
 
     def action_command_palette(self) -> None:
-        """Find an action by its name."""
+        """Show the command palette, to find an action by its name."""
         self.push_screen(late("Palette")(id="--command-palette"))
 
     def search_themes(self) -> None:
-        """Find a theme by its name."""
+        """Show a palette of themes, to find one by its name."""
         self.push_screen(late("Palette")([ThemeProvider], placeholder="Search for themes…"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield every action of the screen by its name."""
+        """Yield every action of a screen by its name, for the command palette."""
         from lenstui.tui.help.commands import commands
 
         owner: Screen[Any] = screen if isinstance(screen, LeanScreen) else self.explore
@@ -260,12 +260,15 @@ class LenstuiApp(TypeAheadApp):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Say something in a corner: without markup, as it may quote a file or an error, and printable."""
+        """Notify the user in a corner of the screen, without markup or control characters.
+
+        A message may quote a file or an error, so that `markup` is ignored.
+        """
         said, head = printable(message, kept="\n"), printable(title)
         super().notify(said, title=head, severity=severity, timeout=timeout, markup=False)
 
     def show_theme(self, name: str | None) -> None:
-        """Begin with a theme; unlike one that the user chooses later, it is not kept."""
+        """Begin with a theme; only one that the user chooses later is kept for the next session."""
         self.theme = self._first_theme = name or next(iter(THEMES))
 
     @property
@@ -290,7 +293,7 @@ class LenstuiApp(TypeAheadApp):
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def action_quit(self) -> None:
-        """End the program; what becomes of a fit under way is asked first."""
+        """End the program; if a fit is under way, first ask the user what to do with that."""
 
         def closed(_: None) -> None:
             self._is_asking_to_quit = False
@@ -302,17 +305,17 @@ class LenstuiApp(TypeAheadApp):
             self.push_screen(late("QuitTraining")(self.program, self.leave), closed)
 
     def leave(self, last_words: str) -> None:
-        """End the program, and say something on the terminal that is left."""
+        """End the program, and print last words on the terminal."""
         self.last_words = last_words
         self.training.let_go()
         self.exit()
 
     def on_ended(self, message: Ended) -> None:
-        """End the program after a signal: what had to be saved is."""
+        """End the program after a signal; a fit under way is saved by then."""
         self.exit()
 
     def exit(self, *args: Any, **options: Any) -> None:
-        """End the program, and keep for the next time how things were looked at."""
+        """End the program, and keep the look of the open model for the next session."""
         self._keep_session()
         super().exit(*args, **options)
 
@@ -323,11 +326,11 @@ def run(
     """Run the program until the user quits, and leave the process.
 
     Args:
-        start: what was asked for.
-        settings: the user's.
-        theme: the one that was asked for.
-        depth: how many tokens of a cell were asked for.
-        restores: go on where the last session ended.
+        start: the request of the command line.
+        settings: the user's settings.
+        theme: the requested theme, if any.
+        depth: the requested number of tokens of a cell, if any.
+        restores: whether to go on where the last session ended.
     """
     session = Session(paths.session(), restores=restores)
     start, look = session.resume(start)

@@ -1,4 +1,4 @@
-"""How the program ends: by a key, a signal, a dropped line or a failure. A fit under way is written first."""
+"""The end of the program, by a key, a signal, a dropped line or a failure; a fit under way is saved first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_TERMINAL = (AttributeError, OSError, TypeError, ValueError, termios.error)
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-# What the driver takes back, in its order: paste and mouse reports, wrapping, keys, the screen, the cursor.
+# The sequences by which Textual's driver restores a terminal: paste, mouse, wrapping, keys, screen, cursor.
 _PUT_AWAY = (
     b"\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
     b"\x1b[<u\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"
@@ -32,17 +32,17 @@ _PUT_AWAY = (
 
 
 class Ended(Message, bubble=False):
-    """A signal came: the app is to end."""
+    """The message that a signal came, and that the app is to end."""
 
 
 class EndingApp(Protocol):
-    """What `Ending` needs of the app."""
+    """The interface of the app for `Ending`."""
 
     last_words: str | None
 
     @property
     def training(self) -> FitService:
-        """The fit that there may be."""
+        """The service of the fit that may be under way."""
 
     @property
     def return_code(self) -> int | None:
@@ -52,11 +52,11 @@ class EndingApp(Protocol):
         """Run the app until it ends."""
 
     def post_message(self, message: Message) -> bool:
-        """Give the app a message, on any thread."""
+        """Post a message to the app; callable on any thread."""
 
 
 class Ending:
-    """Runs the app to its end, whatever that is."""
+    """The runner of the app. Whatever ends the app, a fit under way is saved, and the terminal restored."""
 
     def __init__(self, app: EndingApp) -> None:
         self._app = app
@@ -64,14 +64,14 @@ class Ending:
         self._rescue: threading.Thread | None = None
         self._words: str | None = None
         self._put_away = threading.Event()
-        self._terminal: list[Any] | None = None  # its settings before the screen was there
+        self._terminal: list[Any] | None = None  # the terminal's settings before the app ran
 
     def run(self) -> NoReturn:
-        """Run the app; then leave the process, which does not wait for the model thread."""
+        """Run the app, then leave the process, without waiting for the model thread."""
         with suppress(*_NO_TERMINAL):
             self._terminal = termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]
         for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has SIGHUP ignored
                 signal.signal(number, self._hear)
         try:
             self._app.run()
@@ -87,7 +87,7 @@ class Ending:
         self._leave()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal in a new thread: after a hangup the main one may be stuck in writing."""
+        """End the app after a signal, in a new thread: after a hangup the main one may be stuck writing."""
         if self._rescue is None:
             self._signal = number
             self._rescue = threading.Thread(target=self._end, name="lenstui-ending", daemon=True)
@@ -103,9 +103,9 @@ class Ending:
             self._leave()
 
     def _put_terminal_back(self) -> None:
-        """Do what the app would have done, which is stuck: in its own work, or in showing how it failed.
+        """Restore the terminal in place of the app, which is stuck: in its work, or in showing its failure.
 
-        Nothing here waits: a line that was dropped may take no byte any more.
+        Nothing here waits, since a dropped line may take no byte any more.
         """
         with suppress(*_NO_TERMINAL):
             if self._terminal is not None:
@@ -116,7 +116,7 @@ class Ending:
             os.write(screen, _PUT_AWAY)
 
     def _save(self) -> None:
-        """Write a checkpoint, and have something to say about it."""
+        """Write a checkpoint of the fit, and prepare the last words to the user about that checkpoint."""
         training = self._app.training
         before = training.status
         written = training.rescue(LIMIT)
@@ -132,7 +132,7 @@ class Ending:
     def _leave(self) -> NoReturn:
         words = self._words or self._app.last_words
         self._app.training.let_go()
-        with suppress(OSError, ValueError):  # with the line, they may be gone
+        with suppress(OSError, ValueError):  # stdout and stderr may be gone with the line
             if words is not None:
                 print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)
             sys.stdout.flush()

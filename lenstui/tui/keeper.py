@@ -1,4 +1,4 @@
-"""What is kept: the prompts, how each model was looked at and read, the theme that was chosen."""
+"""The keeper of prompts, of the look and the reading of each model, and of the chosen theme."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ from lenstui.tui.session.session import Look, Session, first_reading
 
 
 class Keeper:
-    """Keeps how things are looked at: while the program runs, and from one session to the next."""
+    """The keeper of looks and readings: while the program runs, and from one session to the next."""
 
     def __init__(self, start: Start, history: History, session: Session, look: Look | None) -> None:
-        """Keep nothing yet.
+        """Prepare the keeper; nothing is kept yet.
 
         Args:
-            start: what was asked for on the command line.
-            history: of the prompts.
-            session: what is kept from one session to the next.
-            look: how the first model was looked at in the last session, if that is to be restored.
+            start: the request of the command line.
+            history: the prompts that were read before.
+            session: the store from one session to the next.
+            look: the look of the first model in the last session, if that is to be restored.
         """
         self._start = start
         self._history = history
         self._session = session
         self._look = look
-        self._restores = look is not None  # else the first model is looked at afresh
-        self._readings: dict[str, Reading] = {}  # of the models that were open before
+        self._restores = look is not None  # if not, the first model is read afresh
+        self._readings: dict[str, Reading] = {}  # by the names of the models that were open before
 
     def recent(self) -> list[str]:
         """Return the names of models that were open before, the last one first."""
         return self._session.recent()
 
     def add_prompt(self, text: str) -> str | None:
-        """Add a prompt to the history; return why that failed, if that is news."""
+        """Add a prompt to the history; return why that failed, unless the user knows the reason already."""
         before = self._history.trouble
         self._history.add(text)
         return self._history.trouble if self._history.trouble != before else None
 
     def look_as_before(self, explore: Explore) -> None:
-        """Show the first model as it was left, and say what of that is lost."""
+        """Restore the look of the first model in Explore, and show there what could not be restored."""
         explore.remark(*filter(None, (self._session.trouble, self._history.trouble)))
         if self._look is not None:
             explore.put_back(self._look)
 
     def first_reading(self, model: str) -> Reading:
-        """Return how a model that was just opened is read: as it was last, or as the command line says."""
+        """Return the options for reading a model that was just opened: its last, or the command line's."""
         if model in self._readings:
             return self._readings[model]
         return first_reading(self._start, self._session.reading_of(model) if self._restores else Reading())
 
     def keep_reading(self, explore: Explore) -> None:
-        """Remember how the open model is read, before another one is opened."""
+        """Remember the options by which the open model is read, before another model is opened."""
         if explore.model is not None:
             self._readings[explore.model.name] = explore.reading
         self._restores = True
 
     def keep_look(self, explore: Explore, start: Start) -> None:
-        """Remember how the open model is looked at, for the next session."""
+        """Remember the look of the open model (prompt, cursor, appearance) for the next session."""
         if explore.is_mounted and explore.model is not None:
             named = start.revision is None and not start.trust_remote_code
             self._session.keep(explore.model.name, explore.look(), named=named)
 
     def save(self, theme: str | None, settings: Settings) -> str | None:
-        """Write the session; return why that failed, if it did.
+        """Write the session to its file; return why that failed, or None.
 
         Args:
-            theme: the one that the user chose in this session, if any.
-            settings: the user's.
+            theme: the theme that the user chose in this session, if any.
+            settings: the user's settings.
         """
         if theme is not None:
             self._session.keep_theme(theme, settings)

@@ -1,4 +1,4 @@
-"""The keys there are and where each works, and the user's own in their place."""
+"""The keys of all bindings, the places where they work, and the user's own keys in their stead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lenstui.support.settings import hint
 
 Keys = Mapping[str, tuple[str, ...]]
 
-# What bindings were called before: their ids are in users' settings.
+# Former ids of bindings, which users' settings may still name, and the ids of today.
 _EARLIER = {
     "cell.quit": "cell.back",
     "explore.take_away": "explore.export",
@@ -29,7 +29,7 @@ _EARLIER = {
 
 
 def by_todays_ids(keys: Keys) -> Keys:
-    """The user's keys by the ids that bindings have now, where they name earlier ones."""
+    """Return the user's keys by the ids that bindings have today, in place of former ids."""
     return {_EARLIER.get(name, name): own for name, own in keys.items()}
 
 
@@ -38,9 +38,9 @@ class Place:
     """A screen, or a part of one that may have the focus.
 
     Attributes:
-        name: as the list of keys has it; empty where it goes without saying.
-        owner: whose keys these are.
-        within: whose keys work here too.
+        name: the name in the list of keys; empty for Explore, the main screen.
+        owner: the screen or widget whose keys these are.
+        within: the screens and widgets around the owner, whose keys work in this place too.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Place:
 
 
 def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
-    """The keys of a screen or widget of ours, its own before those of the classes that it is made of."""
+    """Yield the bindings of a screen or widget of lenstui, its own before those of its base classes."""
     for part in owner.__mro__:
         if part.__module__.startswith("lenstui."):
             for binding in vars(part).get("BINDINGS", ()):
@@ -58,7 +58,7 @@ def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
 
 
 def places() -> tuple[Place, ...]:
-    """Every place with keys of its own. Late, for what the first paint can do without."""
+    """Return every place with keys of its own. The screens are imported here, not for the first paint."""
     from lenstui.tui.explore.cell import CellScreen
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
@@ -93,14 +93,15 @@ def places() -> tuple[Place, ...]:
 
 
 def check(keys: Keys, everywhere: type[DOMNode]) -> None:
-    """Whether the user's keys can be had.
+    """Check that the user's keys can be used.
 
     Args:
-        keys: by binding id.
-        everywhere: whose keys work in every place.
+        keys: the user's keys, by the id of the binding.
+        everywhere: the app, whose keys work in every place.
 
     Raises:
-        ValueError: if there is no such binding, or a key would do two things in one place; it names the key.
+        ValueError: if an id is of no binding, or a key would do two things in one place. The message names
+            the id or the key.
     """
     known = {
         binding.id: binding
@@ -125,12 +126,12 @@ def check(keys: Keys, everywhere: type[DOMNode]) -> None:
 
 
 def keys_of(binding: Binding, keys: Keys) -> tuple[str, ...]:
-    """The keys of a binding, the user's own where there are such."""
+    """Return the keys of a binding: the user's own, or else the default ones."""
     return keys.get(binding.id or "", ()) or tuple(key.strip() for key in binding.key.split(","))
 
 
 def shown_keys(binding: Binding, keys: Keys) -> Iterator[Binding]:
-    """A binding once for each of its keys, to be displayed."""
+    """Return a binding once for each of its keys, the user's own or the default ones, for display."""
     if binding.id is not None and binding.id in keys:
         binding = Binding(",".join(keys[binding.id]), binding.action, id=binding.id)
     return iter(Binding.make_bindings([binding]))

@@ -1,4 +1,4 @@
-"""Going to another model, or to another revision of the open one."""
+"""The switch to another model, or to another revision of the open model."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class ModelSwitch:
-    """Opens one model after the other, and keeps how each of them was looked at."""
+    """The part of the app that opens other models, and has the look of each kept."""
 
     def __init__(self, program: Program, keeper: Keeper) -> None:
         self._program = program
         self._keeper = keeper
 
     def choose(self) -> None:
-        """Ask for a model and open it."""
+        """Ask the user for a model, and open that model."""
         if self._program.training.is_busy:
             self._tell(TAKEN)
         else:
@@ -40,7 +40,7 @@ class ModelSwitch:
         self.open(chosen)
 
     def open(self, chosen: Chosen) -> None:
-        """Open another model, or the same in another dtype."""
+        """Open a model, or the open one in another dtype."""
         program = self._program
         self._keeper.keep_reading(program.explore)
         program.start = chosen.start(program.start, program.explore.model)
@@ -48,15 +48,15 @@ class ModelSwitch:
         program.models.load(program.start)
 
     def take_any_device(self) -> None:
-        """Open models on the device that there is from now on: the one that was asked for does not exist."""
+        """Open models on any device from now on, since this machine does not have the requested one."""
         self._program.start = replace(self._program.start, device="auto")
 
     def step_revision(self, step: int, post: Post) -> None:
-        """Open the next revision of the open model on this machine (1), or the one before (-1).
+        """Ask for the revisions of the open model on this machine, to open the next (1) or the previous (-1).
 
         Args:
-            step: which way.
-            post: takes the list of revisions, which `go_on` is to be called with.
+            step: the direction, 1 or -1.
+            post: takes the list of revisions, with which `go_on` is to be called.
         """
         from lenstui.model.hub import BUNDLED_MODEL  # the first paint can do without
 
@@ -69,7 +69,7 @@ class ModelSwitch:
             self._program.models.list_revisions(model.name, step, post)
 
     def go_on(self, found: RevisionsListed) -> None:
-        """Open the neighbour of the revision that is open."""
+        """Open the next or the previous revision of the open model, or tell the user that there is none."""
         explore, revisions = self._program.explore, found.revisions
         model = explore.model
         if model is None or model.name != found.name:

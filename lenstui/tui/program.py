@@ -1,4 +1,4 @@
-"""The program behind the screens: its threads and services, what is open, and the screens themselves."""
+"""The program behind the screens: its threads and services, the open model, and the screens themselves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from lenstui.tui.services import ShownPrompt
     from lenstui.tui.training.screen import Train
 
-# The screens that the first paint can do without, and where they are.
+# The screens that the first paint can do without, and their modules.
 _LATE: Mapping[str, str] = {
     "Keys": "lenstui.tui.help.keys",
     "Palette": "lenstui.tui.help.palette",
@@ -54,14 +54,14 @@ _LATE: Mapping[str, str] = {
 
 
 def late(screen: str) -> Any:
-    """Return the class of a screen, which is imported when it is first asked for."""
+    """Return the class of a screen, whose module is imported when the screen is first asked for."""
     return getattr(import_module(_LATE[screen]), screen)
 
 
 class Answer(Message, bubble=False):
     """A message of a job, on its way to the screen that asked for the job.
 
-    It goes through the queue of the app, so that it comes after what was posted to the app before it.
+    An answer goes through the queue of the app, and so comes after what was posted to the app before.
     """
 
     def __init__(self, asker: MessagePump, message: Message) -> None:
@@ -71,7 +71,7 @@ class Answer(Message, bubble=False):
 
 
 class Program:
-    """The `Services` of the screens. It owns the threads, what is open, and the screens that stay."""
+    """The `Services` of the screens: the owner of the threads, the open model, and the screens that stay."""
 
     def __init__(
         self,
@@ -86,12 +86,12 @@ class Program:
         """Prepare the threads and Explore; nothing is loaded yet.
 
         Args:
-            app: hears the messages of the jobs, and shows the screens.
-            start: what was asked for.
-            history: of the prompts.
-            recent: returns names of models that were open before, the last one first.
-            first_reading: returns how a model that was just opened is read at first.
-            prompt: to begin with.
+            app: the app, which gets the messages of the jobs, and shows the screens.
+            start: the request that the program was started with.
+            history: the prompts that were read before.
+            recent: returns the names of models that were open before, the last one first.
+            first_reading: returns the options by which a model that was just opened is read at first.
+            prompt: the prompt to begin with.
         """
         self._app = app
         self.start = start
@@ -102,7 +102,7 @@ class Program:
         self.loading: str | None = None
         self.signals = Signals(app)
         self.thread = JobThread(self._report)
-        self._file_thread = JobThread(self._report)  # files are looked at while the model works
+        self._file_thread = JobThread(self._report)  # looks at files while the model works
         self.model_jobs = ModelJobs(self.post)
         read_jobs = ReadJobs(self.model_jobs)
         look_up = LookUpJobs(self.model_jobs, read_jobs)
@@ -112,8 +112,8 @@ class Program:
         self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
         self.exports = ExportService(read_jobs, self.thread, self._file_thread)
         self.training = FitService(self.post, self.thread, self.model_jobs)
-        self.train: Train | None = None  # once it was open
-        self.prompt_sets: PromptSets | None = None  # once it was open
+        self.train: Train | None = None  # None before the screen is first opened
+        self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
         self.explore = Explore(self, prompt, depth=start.top_k)
 
     @cached_property
@@ -126,12 +126,12 @@ class Program:
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
     def post(self, message: Message) -> None:
-        """Give the app a message, on any thread."""
+        """Post a message to the app if that is running; callable on any thread."""
         if self._app.is_running:
             self._app.post_message(message)
 
     def post_to(self, asker: MessagePump) -> Post:
-        """Return what takes answers, on any thread, to a screen; to the app if that screen is gone."""
+        """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
         return lambda message: self.post(Answer(asker, message))
 
     def _report(self, error: BaseException) -> None:
@@ -139,7 +139,7 @@ class Program:
         self.post(LoadFailed(f"Unexpected: {named_line(error)}"))
 
     def have_stage(self, stage: LoadStage | LoadFailed) -> None:
-        """Store how far loading is, and let all screens know."""
+        """Store the stage of loading a model, and let all screens know."""
         self.loading = stage.text if isinstance(stage, LoadStage) else None
         self.signals.loading.publish(stage)
 
@@ -149,7 +149,7 @@ class Program:
         self.signals.model_opened.publish(model)
 
     def have_lens(self, model: OpenModel) -> None:
-        """Store which lens the open model has, and let all screens know."""
+        """Store which lens of the open model is in use, and let all screens know."""
         self.model = model
         self.signals.lens_opened.publish(model)
 
@@ -159,7 +159,7 @@ class Program:
         self.signals.sides_changed.publish(model)
 
     def have_fit(self, status: FitStatus) -> None:
-        """Store how far the fit is, and let all screens know."""
+        """Store the status of the fit, and let all screens know."""
         self.training.status = status
         self.signals.fit_changed.publish(status)
 
@@ -172,7 +172,7 @@ class Program:
 
     @property
     def shown_reading(self) -> Reading:
-        """How the prompt on Explore's screen is read."""
+        """The options by which the prompt on Explore's screen is read."""
         return self.explore.state.shown_reading
 
     @property
@@ -182,11 +182,11 @@ class Program:
 
     @property
     def training_columns(self) -> int:
-        """How many columns of the prompt the training screen shows; 0 while it is not in front."""
+        """The number of columns of the prompt that the training screen shows; 0 while it is not in front."""
         return self.train.page_columns if self.train is not None and self.train.is_current else 0
 
     def read_case(self, text: str, target: tuple[int, str] | None) -> None:
-        """Read a prompt in Explore, with a token pinned: its id and its display text."""
+        """Read the prompt of a case in Explore, with its target pinned: a token id and its display text."""
         self.explore.read_case(text, target)
 
     def put_prompt_beside(self, text: str) -> None:
@@ -196,18 +196,18 @@ class Program:
     # ── words to the user ────────────────────────────────────────────────────────────────────────────────
 
     def tell(self, text: str, *, seconds: float = 4) -> None:
-        """Say why a key did nothing, or what it found, in place of earlier notifications."""
+        """Notify the user why a key did nothing, or what it found, in place of earlier notifications."""
         self._app.clear_notifications()
         self._app.notify(text, timeout=seconds)
 
     def notify(
         self, text: str, *, title: str = "", severity: SeverityLevel = "information", seconds: float = 8
     ) -> None:
-        """Say something in a corner, below earlier notifications."""
+        """Notify the user in a corner of the screen, below earlier notifications."""
         self._app.notify(text, title=title, severity=severity, timeout=seconds)
 
     def clear_notifications(self) -> None:
-        """Take all notifications away."""
+        """Remove all notifications from the screen."""
         self._app.clear_notifications()
 
     def copy(self, text: str) -> None:
@@ -217,19 +217,19 @@ class Program:
     # ── other screens ────────────────────────────────────────────────────────────────────────────────────
 
     def ask(self, screen: Screen[Any], answered: Callable[[Any], None] | None = None) -> None:
-        """Show a screen on top, and hand over what it returns when it is left."""
+        """Show a screen on top, and pass its result to `answered` when the user leaves the screen."""
         self._app.push_screen(screen, answered)
 
     def choose_model(self, chosen: Callable[[Chosen | None], None], *, beside: bool = False) -> None:
-        """Ask for a model.
+        """Ask the user for a model.
 
         Args:
-            chosen: takes it, or None.
-            beside: it is to be put on a side, and the open one stays open.
+            chosen: takes the chosen model, or None.
+            beside: whether the model is to be put on a side, so that the open model stays open.
         """
         recent, start = list(self.recent()), self.start
         if self.model is None and start.model is not None:
-            recent = [start.model, *recent]  # it was not opened, which may be no fault of its own
+            recent = [start.model, *recent]  # it could not be opened, which may be no fault of its own
         picker = late("ModelPicker")(
             self.models, self.model, recent, device=start.device, dtype=start.dtype, beside=beside
         )
@@ -242,7 +242,7 @@ class Program:
         copies: Sequence[Thing],
         closed: Callable[[Any], None],
     ) -> ExportDialog:
-        """Ask for a form to export, and a place for it; return the dialog."""
+        """Ask the user for a form to export and a file for it, and return the dialog that asks."""
         dialog: ExportDialog = late("ExportDialog")(giver, files, copies)
         self.ask(dialog, closed)
         return dialog
@@ -252,14 +252,14 @@ class Program:
         self.ask(late("Lenses")(self))
 
     def open_prompt_sets(self) -> None:
-        """Show the screen of prompt sets; it is kept, with what was read."""
+        """Show the screen of prompt sets, which keeps the cases that were read."""
         if self.prompt_sets is None:
             self.prompt_sets = late("PromptSets")(self)
             self._app.install_screen(self.prompt_sets, "prompts")
         self._app.push_screen("prompts")
 
     def open_training(self) -> None:
-        """Show the training screen; it is kept, with what was typed."""
+        """Show the training screen, which keeps the typed options."""
         if self.train is None:
             self.train = late("Train")(self)
             self._app.install_screen(self.train, "train")

@@ -1,4 +1,4 @@
-"""What a screen may ask of the program: services, signals, and the way to other screens."""
+"""The interface of the program for its screens: services, signals, and the way to other screens."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class ShownPrompt:
     """The prompt on Explore's screen, for other screens that show it too.
 
     Attributes:
-        rows: labels of the rows, the first one first.
+        rows: the labels of the rows, the first one first.
         columns: display texts of the input tokens.
-        vocabulary: how many logits the open model gives.
-        reading: how the prompt is read.
-        value: what colours the cells.
-        scale: by which it does.
+        vocabulary: the number of logits of the open model.
+        reading: the options by which the prompt is read.
+        value: the value that colours the cells.
+        scale: the scale of that value.
     """
 
     rows: tuple[str, ...]
@@ -63,8 +63,8 @@ class TunedCells:
 
     Attributes:
         start: the first column.
-        cells: all rows of the columns.
-        texts: display texts of every token in them.
+        cells: the cells of all rows of the columns.
+        texts: display texts of every token in the cells.
     """
 
     start: int
@@ -73,18 +73,18 @@ class TunedCells:
 
 
 class Signals:
-    """What every screen may want to hear of.
+    """The signals that every screen may subscribe to.
 
-    They are published on the app's own thread, after the state is stored. A screen subscribes when it is
+    Signals are published on the app's own thread, after the state is stored. A screen subscribes when it is
     mounted, and first reads the state: `Services.model`, `Services.loading`, `FitService.status`.
 
     Attributes:
-        loading: a model is being loaded, or could not be.
-        model_opened: another model is open.
-        lens_opened: the open model has another lens.
-        sides_changed: other sides are on screen, or one is read through another lens.
-        fit_changed: a fit has come further.
-        tuned_cells_read: some columns of Explore's prompt have come through the tuned lens.
+        loading: published when the loading of a model reaches another stage, or fails.
+        model_opened: published when another model is open.
+        lens_opened: published when the open model has another lens in use.
+        sides_changed: published when other sides are on screen, or a side is read through another lens.
+        fit_changed: published when a fit has come further.
+        tuned_cells_read: published when columns of Explore's prompt were read through the tuned lens.
     """
 
     def __init__(self, app: App[Any]) -> None:
@@ -97,7 +97,7 @@ class Signals:
 
 
 class Services(Protocol):
-    """What a screen may ask of the program. Screens know each other through it alone."""
+    """The interface of the program for its screens, which know each other through this alone."""
 
     signals: Signals
     history: History
@@ -116,21 +116,21 @@ class Services(Protocol):
         """The service that reads prompt sets."""
 
     def post_to(self, asker: MessagePump) -> Post:
-        """Return what takes answers, on any thread, to a screen; to the app if that screen is gone."""
+        """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
 
     # ── state ────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def start(self) -> Start:
-        """The model, lens and options that were asked for last."""
+        """The last request: which model, lens and prompt to open, and how."""
 
     @property
     def model(self) -> OpenModel | None:
-        """The open model and its sides, as the app heard of them last."""
+        """The open model and its sides, as last announced to the app; None while no model is open."""
 
     @property
     def loading(self) -> str | None:
-        """How far the model that is being loaded is, or None."""
+        """The stage that the loading of a model has reached; None while no model is being loaded."""
 
     @property
     def shown_prompt(self) -> ShownPrompt | None:
@@ -138,27 +138,27 @@ class Services(Protocol):
 
     @property
     def shown_reading(self) -> Reading:
-        """How the prompt on Explore's screen is read."""
+        """The options by which the prompt on Explore's screen is read."""
 
     @property
     def training_columns(self) -> int:
-        """How many columns of the prompt the training screen shows; 0 while it is not in front."""
+        """The number of columns of the prompt that the training screen shows; 0 while it is not in front."""
 
     def first_reading(self, model: str) -> Reading:
-        """Return how a model that was just opened is read at first."""
+        """Return the options by which a model that was just opened is read at first."""
 
     # ── words to the user ────────────────────────────────────────────────────────────────────────────────
 
     def tell(self, text: str, *, seconds: float = 4) -> None:
-        """Say why a key did nothing, or what it found, in place of earlier notifications."""
+        """Notify the user why a key did nothing, or what it found, in place of earlier notifications."""
 
     def notify(
         self, text: str, *, title: str = "", severity: SeverityLevel = "information", seconds: float = 8
     ) -> None:
-        """Say something in a corner, below earlier notifications."""
+        """Notify the user in a corner of the screen, below earlier notifications."""
 
     def clear_notifications(self) -> None:
-        """Take all notifications away."""
+        """Remove all notifications from the screen."""
 
     def copy(self, text: str) -> None:
         """Put a text into the clipboard."""
@@ -166,14 +166,14 @@ class Services(Protocol):
     # ── other screens ────────────────────────────────────────────────────────────────────────────────────
 
     def ask(self, screen: Screen[Any], answered: Callable[[Any], None] | None = None) -> None:
-        """Show a screen on top, and hand over what it returns when it is left."""
+        """Show a screen on top, and pass its result to `answered` when the user leaves the screen."""
 
     def choose_model(self, chosen: Callable[[Chosen | None], None], *, beside: bool = False) -> None:
-        """Ask for a model.
+        """Ask the user for a model.
 
         Args:
-            chosen: takes it, or None.
-            beside: it is to be put on a side, and the open one stays open.
+            chosen: takes the chosen model, or None.
+            beside: whether the model is to be put on a side, so that the open model stays open.
         """
 
     def choose_export(
@@ -183,13 +183,13 @@ class Services(Protocol):
         copies: Sequence[Thing],
         closed: Callable[[Any], None],
     ) -> ExportDialog:
-        """Ask for a form to export, and a place for it; return the dialog."""
+        """Ask the user for a form to export and a file for it, and return the dialog that asks."""
 
     def open_prompt_sets(self) -> None:
         """Show the screen of prompt sets."""
 
     def read_case(self, text: str, target: tuple[int, str] | None) -> None:
-        """Read a prompt in Explore, with a token pinned: its id and its display text."""
+        """Read the prompt of a case in Explore, with its target pinned: a token id and its display text."""
 
     def put_prompt_beside(self, text: str) -> None:
         """Read a prompt on Explore's active side."""

@@ -1,1 +1,1 @@
-"""Explore: a prompt, read through two lenses."""
+"""Explore, the main screen: a prompt, read through lenses side by side."""

@@ -1,4 +1,4 @@
-"""How Explore looks: value, height and order of rows, marks; and how to look the same again."""
+"""The appearance of Explore (value, height and order of rows, marks), which the next session restores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then
 
 
 class Appearance:
-    """The keys that change how the cells are shown, and nothing of what is read."""
+    """The part of Explore whose keys change how cells are shown, but not what is read."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
         self._state = state
@@ -25,22 +25,22 @@ class Appearance:
         self._services = services
 
     def next_value(self, step: int) -> None:
-        """Colour by the next value (1), or the one before (-1)."""
+        """Colour the cells by the next value (1), or by the previous value (-1)."""
         self._widgets.panes.next_value(step)
 
     def deepen(self, step: int) -> None:
-        """Make the rows taller (1) or flatter (-1)."""
+        """Make the rows of the grids taller (1) or flatter (-1)."""
         panes = self._widgets.panes
         if not panes.deepen(step):
             what = "have 1 to {} lines" if panes.difference else "show the top 1 to {} tokens"
             self._services.tell(f"Rows {what.format(panes.most_lines)}.")
 
     def flip(self) -> None:
-        """Put the last row on top, or at the bottom."""
+        """Put the last row of the grids on top, or at the bottom again."""
         self._widgets.panes.flip()
 
     def toggle_crystallization(self) -> None:
-        """Mark where each column settles, or no longer."""
+        """Mark the row where each column settles, or remove the marks."""
         panes = self._widgets.panes
         if not self._state.columns:
             self._services.tell("Nothing is read yet: there is no column that could settle.")
@@ -52,7 +52,7 @@ class Appearance:
     # ── from one session to the next ─────────────────────────────────────────────────────────────────────
 
     def look(self) -> Look:
-        """Return how the open model is looked at now."""
+        """Return the current prompt, cursor and appearance, to be restored in another session."""
         state, panes, model = self._state, self._widgets.panes, self._state.model
         prompt, grid = self._widgets.prompt.prompt, panes.grids[0]
         return Look(
@@ -72,7 +72,7 @@ class Appearance:
         )
 
     def put_back(self, look: Look) -> None:
-        """Look at the open model in this way again, once it is read."""
+        """Restore the appearance of an earlier session, and its cursor once the prompt is read."""
         panes = self._widgets.panes
         panes.value_index = next((i for i, value in enumerate(panes.values) if value.key == look.value), 0)
         if panes.grids[0].bottom_up != look.bottom_up:
@@ -88,5 +88,5 @@ class Appearance:
 
     @property
     def _kinds(self) -> list[str]:
-        """The kinds of lens on the sides; before a model is open, on those that it will have."""
+        """The kinds of lens of the sides; before a model is open, those that the first sides will have."""
         return [side.kind for side in self._state.sides] or list(first_kinds())

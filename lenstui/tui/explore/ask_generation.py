@@ -1,4 +1,4 @@
-"""Ask how many tokens to generate, and how."""
+"""The dialog that asks how many tokens to generate, and how."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNT, _MOST = 20, 9999
 
 
 class AskGeneration(BoxScreen[Generation | None]):
-    """Three numbers to type in. Hands back what to generate, or None."""
+    """A dialog for the number of tokens, the temperature and the seed. Returns a `Generation`, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", id="generation.close"),
@@ -40,20 +40,20 @@ class AskGeneration(BoxScreen[Generation | None]):
     """
 
     def __init__(self, *, row: int | None, label: str, kind: str, seed: int, room: int | None) -> None:
-        """Prepare the question.
+        """Prepare the dialog.
 
         Args:
-            row: index of the row that speaks; None for the last.
-            label: of that row.
-            kind: of lens that reads it.
-            seed: of the draws, unless another is typed.
-            room: how many tokens the context still takes, or None.
+            row: the index of the row that generates; None for the last.
+            label: the label of that row.
+            kind: the kind of lens that reads that row.
+            seed: the seed of the draws, unless another one is typed.
+            room: the number of tokens that the context still takes; None for no limit.
         """
         super().__init__()
         self._row, self._label, self._kind, self._seed, self._room = row, label, kind, seed, room
 
     def compose(self) -> ComposeResult:
-        """What will speak, and the numbers."""
+        """Yield a line about the row that will generate, and an input for each number."""
         count = _COUNT if self._room is None else min(_COUNT, self._room)
         what = "The model goes on."
         if self._row is not None:
@@ -78,7 +78,7 @@ class AskGeneration(BoxScreen[Generation | None]):
 
     @on(Input.Submitted)
     def submit(self) -> None:
-        """Hand it back, or say what is wrong."""
+        """Close the dialog with the typed numbers, or show which of them is wrong."""
         count, seed = whole_number(self._typed("count")), whole_number(self._typed("seed"))
         temperature = finite_number(self._typed("temperature"))
         most = _MOST if self._room is None else min(_MOST, self._room)

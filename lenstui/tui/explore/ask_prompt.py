@@ -1,4 +1,4 @@
-"""Ask for a second prompt."""
+"""The dialog that asks for a second prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ begin and end with alike stands in the same columns. - takes it away."""
 
 
 class AskPrompt(BoxScreen[str | None]):
-    """A box to type a prompt into. Hands it back, or None."""
+    """A dialog to type a second prompt into. Returns the prompt, or None."""
 
     DEFAULT_CSS = """
     AskPrompt {
@@ -28,27 +28,27 @@ class AskPrompt(BoxScreen[str | None]):
     """
 
     def __init__(self, prompt: str, history: History | None = None) -> None:
-        """Ask.
+        """Prepare the dialog.
 
         Args:
-            prompt: to begin with.
-            history: prompts that were read before.
+            prompt: the text to begin with.
+            history: the prompts that were read before.
         """
         super().__init__()
         self._prompt, self._history = prompt, history
 
     def compose(self) -> ComposeResult:
-        """The box, and what becomes of it."""
+        """Yield the prompt box, and a line about which side will read the prompt."""
         with Box("second prompt", "enter reads · esc closes"):
             yield PromptBox(self._prompt, self._history)
             yield Label(Text(HINT))
 
     @on(PromptBox.Submitted)
     def submit(self, message: PromptBox.Submitted) -> None:
-        """Hand the prompt back; nothing typed is no prompt."""
+        """Close the dialog with the typed prompt; an empty one counts as None."""
         self.dismiss(message.text or None)
 
     @on(PromptBox.Left)
     def close(self) -> None:
-        """No second prompt."""
+        """Close the dialog without a prompt."""
         self.dismiss(None)

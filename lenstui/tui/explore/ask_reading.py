@@ -1,4 +1,4 @@
-"""Ask how a prompt is to be read."""
+"""The dialog that asks how the prompt is to be read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from lenstui.tui.shared.still_input import StillInput
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the dialog on which a word is chosen.
+    """A line of the dialog on which one of several words is chosen.
 
     Attributes:
-        name: of the field of `Reading`.
-        label: what the user calls it.
-        words: what there is to choose, and what each word means; what goes without saying comes first.
-        hint: what it is about.
+        name: the name of the attribute of `Reading` that the line sets.
+        label: the name on screen.
+        words: the words to choose from, each with the value that it stands for; the default comes first.
+        hint: a sentence about the line, shown while the line has the focus.
     """
 
     name: str
@@ -70,7 +70,7 @@ ROWS_HINT = (
 
 
 class AskReading(BoxScreen[Reading | None]):
-    """A few choices. Hands back how to read, or None."""
+    """A dialog for the options by which the prompt is read. Returns a `Reading`, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "apply", "Apply", id="reading.apply"),
@@ -89,17 +89,17 @@ class AskReading(BoxScreen[Reading | None]):
     """
 
     def __init__(self, reading: Reading, model: OpenModel) -> None:
-        """Prepare the question.
+        """Prepare the dialog.
 
         Args:
-            reading: as it is now.
-            model: which is read.
+            reading: the current options.
+            model: the open model.
         """
         super().__init__()
         self._reading, self._model = reading, model
 
     def compose(self) -> ComposeResult:
-        """Rows to type in, and words to choose from."""
+        """Yield the input for the rows, the lines of words, and the hint."""
         with Box("reading", "enter applies · up down, left right · esc closes"):
             with Horizontal():
                 yield Label("rows")
@@ -122,7 +122,7 @@ class AskReading(BoxScreen[Reading | None]):
 
     @on(Input.Submitted)
     def action_apply(self) -> None:
-        """Hand it back, or say why that cannot be."""
+        """Close the dialog with the chosen options, or show why the prompt cannot be read with them."""
         try:
             reading = self._asked()
         except LensError as error:
@@ -141,11 +141,11 @@ class AskReading(BoxScreen[Reading | None]):
     @on(Input.Changed)
     @on(Choice.Changed)
     def say_no_more(self) -> None:
-        """What was wrong may be so no longer."""
+        """Replace an error message by the hint, since something was changed."""
         self._hint()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what this line is about."""
+        """Show the hint of the line that has the focus."""
         self._hint()
 
     def _hint(self) -> None:

@@ -1,4 +1,4 @@
-"""Ask for a word."""
+"""The dialog that asks for a word."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lenstui.tui.shared.still_input import StillInput
 
 
 class AskWord(BoxScreen[str | None]):
-    """One line to type a word into. Hands back the word, or None."""
+    """A dialog with one line to type a word into. Returns the word, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close", id="word.close")]
     DEFAULT_CSS = """
@@ -30,12 +30,12 @@ class AskWord(BoxScreen[str | None]):
         self._title, self._verb, self._hint, self._wanted = title, verb, hint, wanted
 
     def compose(self) -> ComposeResult:
-        """The line, and what may be typed."""
+        """Yield the input, and a hint about what may be typed."""
         with Box(self._title, f"enter {self._verb} · esc closes"):
             yield StillInput(placeholder=self._wanted)
             yield Label(Text(self._hint))
 
     @on(Input.Submitted)
     def submit(self, message: Input.Submitted) -> None:
-        """Hand the word back, its spaces with it."""
+        """Close the dialog with the typed word, its spaces included."""
         self.dismiss(message.value or None)

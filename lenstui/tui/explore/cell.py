@@ -1,4 +1,4 @@
-"""One cell in full: its likeliest tokens on every side."""
+"""The screen of one cell in full, with its likeliest tokens on every side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_LENS = "No {} lens for this model: t trains one, o opens one."
 
 
 class CellScreen(LeanScreen[None], AppScreen[None]):
-    """The likeliest tokens of the cell under Explore's cursor, which moves along."""
+    """A screen with the likeliest tokens of the cell under Explore's cursor; its keys move that cursor."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
     # Two lists of tokens and numbers need more room than two grids.
@@ -78,7 +78,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self._active = 0
 
     def compose(self) -> ComposeResult:
-        """Which cell, then a list for each side."""
+        """Yield the title of the cell, and a list of tokens for each side."""
         yield Static(id="cell-title")
         with Horizontal(id="rankings"):
             for place in self._places:
@@ -99,31 +99,31 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self.read()
 
     async def take_sides(self) -> None:
-        """List the cell on the sides that there are now."""
+        """Lay the screen out for the sides that Explore has now, and read the cell on them."""
         self._places = range(self._panes.count)
         await self.recompose()
         self._begin()
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Titles say as much as there is room for."""
+        """Shorten the titles of the lists to the room that there is."""
         room = self.size.width // (1 if self.has_class("-narrow") else len(self._places)) - 6
         titles = self._panes.names.fitting(lambda titles: max(map(cell_len, titles)) <= room)
         for place in self._places:
             self.query_one(f"#ranking-{place}").border_title = Text(titles[place])
 
     def list_of(self, place: int) -> TokenList:
-        """The list of a side."""
+        """Return the list of tokens of a side."""
         return self.query_one(f"#tokens-{place}", TokenList)
 
     def read(self) -> None:
-        """Ask for the cell under the cursor; what is shown stays until it comes."""
+        """Ask for the likeliest tokens of the cell under the cursor; the lists stay until these come."""
         cursor = self._panes.cursor
         post = self._services.post_to(self)
         self._services.prompts.rank_cell(self._state.serial, cursor.row, cursor.column, post)
 
     def on_cell_read(self, message: CellRead) -> None:
-        """Show the tokens, if the cell is still the one under the cursor."""
+        """Show the likeliest tokens of a cell, if the cursor is still there."""
         state, panes = self._state, self._panes
         cursor, model = panes.cursor, state.model
         here = (state.serial, cursor.row, cursor.column)
@@ -149,7 +149,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
                 frame.border_subtitle = f"top {len(ranking.ids)} of {side.vocabulary}"
 
     def on_cell_not_read(self, message: CellNotRead) -> None:
-        """Say why the cell cannot be ranked."""
+        """Show why the likeliest tokens of the cell cannot be read."""
         if message.serial == self._state.serial:
             for place in self._places:
                 self._say(place, message.text)
@@ -160,20 +160,20 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         message.display, self.list_of(place).display = bool(text), not text
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll all lists."""
+        """Scroll the lists of all sides by lines."""
         self._leader.scroll_by(lines)
 
     def action_page(self, pages: int) -> None:
-        """Scroll all lists by pages."""
+        """Scroll the lists of all sides by pages."""
         self._leader.scroll_by(pages * self._leader.page)
 
     @property
     def _leader(self) -> TokenList:
-        """The one that leads: the lists of all sides are of one length, but one may not be shown."""
+        """The list that the others scroll with: the last one that is shown, all being of one length."""
         return self.list_of(next((place for place in reversed(self._places) if self.list_of(place).size), 0))
 
     def action_move(self, down: int, right: int) -> None:
-        """Go to a neighbouring cell."""
+        """Move Explore's cursor to a neighbouring cell, and read that cell."""
         grid = self._panes.grids[0]
         before = grid.cursor
         grid.action_move(down, right)
@@ -184,27 +184,27 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             self.read()
 
     def action_next_side(self) -> None:
-        """Show the next side, where there is room for one."""
+        """Show the list of the next side, where there is room for one side only."""
         self._active = (self._active + 1) % len(self._places)
         self._arrange()
 
     def _arrange(self) -> None:
-        """Where there is no room for all sides, the active one shows."""
+        """Mark the sides that are hidden where there is room for one only: all but the active one."""
         for place in self._places:
             self.query_one(f"#ranking-{place}").set_class(place != self._active, "-behind")
 
 
 class CellInFull:
-    """The key that opens the cell under the cursor, and the screen that is open then."""
+    """The part of Explore that opens the screen of the cell under the cursor, and keeps it up to date."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
         self._state = state
         self._widgets = widgets
         self._services = services
-        self._screen: CellScreen | None = None  # while it is open
+        self._screen: CellScreen | None = None  # while the screen of a cell is open
 
     def open(self) -> None:
-        """List the likeliest tokens of the cell under the cursor."""
+        """Open a screen with the likeliest tokens of the cell under the cursor."""
         if not self._state.columns:
             self._services.tell("Nothing is read yet: there is no cell to open.")
             return
@@ -216,11 +216,11 @@ class CellInFull:
         self._services.ask(self._screen, closed)
 
     def take_sides(self) -> None:
-        """List the cell on other sides, once Explore shows them."""
+        """Have an open screen of a cell show other sides, once Explore shows these."""
         if self._screen is not None and self._screen.is_mounted:
             self._screen.call_later(self._screen.take_sides)
 
     def read_anew(self) -> None:
-        """Rank the tokens of the cell once more: its numbers may be others now."""
+        """Have an open screen of a cell read the cell again, whose numbers may have changed."""
         if self._screen is not None and self._screen.is_mounted:
             self._screen.read()

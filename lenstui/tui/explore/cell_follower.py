@@ -1,4 +1,4 @@
-"""The panel under the grids follows the cursor."""
+"""The follower that keeps the panel under the grids at the cell under the cursor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REST = 0.05  # seconds that the cursor must rest before the detail follows
 
 
 class CellFollower:
-    """Shows the cell under the cursor in detail."""
+    """The part of Explore that shows the cell under the cursor in the panel under the grids."""
 
     def __init__(self, state: ExploreState, widgets: Widgets) -> None:
         self._state = state
@@ -20,13 +20,13 @@ class CellFollower:
         self._rest: Timer | None = None
 
     def follow(self) -> None:
-        """Show the cell once the cursor rests."""
+        """Show the cell under the cursor in the panel, once the cursor rests."""
         if self._rest is not None:
             self._rest.stop()
         self._rest = self._widgets.panes.set_timer(REST, self.show)
 
     def show(self) -> None:
-        """Show the cell now."""
+        """Show the cell under the cursor in the panel now."""
         state, panes, panel = self._state, self._widgets.panes, self._widgets.panel
         if state.model is None or not state.columns:
             return

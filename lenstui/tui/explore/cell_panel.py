@@ -1,4 +1,4 @@
-"""What there is to say of the cell under the cursor: the pins, the detail, and the pins by row."""
+"""The panel under the grids: the pins, the cell under the cursor in detail, and a plot of the pins by row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROOM_FOR_PLOT = 120  # columns
 
 
 class CellPanel(Vertical):
-    """Pins, detail and plot. The list of pins takes the place of the detail while it is asked for."""
+    """The pins, the detail of a cell, and a plot. The list of pins replaces the detail while `listing`."""
 
     DEFAULT_CSS = """
     CellPanel {
@@ -43,10 +43,10 @@ class CellPanel(Vertical):
 
     pins: reactive[tuple[Pinned, ...]] = reactive((), init=False)
     listing: reactive[bool] = reactive(False)
-    plotted: reactive[str] = reactive(PLOTTED[0], init=False)  # which of the pins' numbers
+    plotted: reactive[str] = reactive(PLOTTED[0], init=False)  # the plotted number of the pins
 
     class PinsChanged(Message):
-        """Other tokens are pinned, or the same in another order."""
+        """The message that other tokens are pinned, or that the pins have another order."""
 
         def __init__(self, before: tuple[Pinned, ...], after: tuple[Pinned, ...]) -> None:
             self.before = before
@@ -57,33 +57,33 @@ class CellPanel(Vertical):
         super().__init__()
         self._plot: PinPlot | None = None
         self.names = SideNames()
-        self.kinds: Sequence[str] = ()  # of lens, on each side
+        self.kinds: Sequence[str] = ()  # the kind of lens of each side
         self._cells: Sequence[Cells | None] = ()
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
-        self.missing: Mapping[int, str] = {}  # why a side has no cell here at all
+        self.missing: Mapping[int, str] = {}  # by place, why a side has no cell in the column of the cursor
 
     def compose(self) -> ComposeResult:
-        """The pins above, the rest side by side."""
+        """Yield the line of pins, and below it the detail and the list of pins."""
         yield PinLine()
         with Horizontal():
             yield Detail()
             yield PinList()
 
     def on_mount(self) -> None:
-        """Nothing is pinned."""
+        """Hide the line of pins, as long as nothing is pinned."""
         self.query_one(PinLine).display = False
 
     def follow(self, value: str) -> None:
-        """Have a value in sight, by its key: it colours the cells."""
+        """Always show the numbers of the value with this key in the detail, since it colours the cells."""
         self.query_one(Detail).follow(value)
 
     def set_lines(self, lines: int) -> None:
-        """How many there are for the detail, its frame included."""
+        """Set the height of the detail in lines, its frame included."""
         self.query_one(Horizontal).styles.height = lines
 
     def forget(self) -> None:
-        """There is no cell."""
+        """Empty the detail and the pins' numbers, since there is no cell."""
         self._cells = ()
         self.query_one(Detail).show("", [None] * len(self.names.brief))
         self._show_pins()
@@ -99,10 +99,10 @@ class CellPanel(Vertical):
         """Show a cell.
 
         Args:
-            title: which cell it is.
+            title: the name of the cell: its row, its column and its tokens.
             cells: all cells of each side, None where nothing is read.
-            cursor: the cell.
-            rows: labels of the rows.
+            cursor: the row and column of the cell.
+            rows: the labels of the rows.
             texts: display texts, at least of the top tokens.
         """
         self._cells, self._cursor, self._rows = cells, cursor, rows
@@ -127,7 +127,7 @@ class CellPanel(Vertical):
     # ── pins ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def watch_pins(self, before: tuple[Pinned, ...], after: tuple[Pinned, ...]) -> None:
-        """Show them, and have them read."""
+        """Show the new pins, and post `PinsChanged`, so that their numbers are read."""
         self.query_one(PinLine).display = bool(after)
         if after and self._plot is None:
             self.call_next(self._add_plot)
@@ -145,23 +145,23 @@ class CellPanel(Vertical):
             self._make_room()
 
     def watch_listing(self) -> None:
-        """The list or the detail."""
+        """Show the list of pins in place of the detail, or the detail again."""
         pins = self.query_one(PinList)
         pins.display, self.query_one(Detail).display = self.listing, not self.listing
         if self.listing:
             pins.focus()
 
     def on_resize(self) -> None:
-        """The plot needs room."""
+        """Show the plot of the pins if there is room for it now."""
         self._make_room()
 
     @property
     def has_room_for_plot(self) -> bool:
-        """Whether it is wide enough for one."""
+        """Whether the panel is wide enough for a plot."""
         return self.size.width >= ROOM_FOR_PLOT
 
     def watch_plotted(self) -> None:
-        """Another plot of the same pins."""
+        """Plot another number of the pins."""
         self._show_pins()
 
     def _make_room(self) -> None:
@@ -187,10 +187,10 @@ class CellPanel(Vertical):
 
     @on(PinList.Unpinned)
     def unpin(self, message: PinList.Unpinned) -> None:
-        """As the list says."""
+        """Unpin the token that the user has unpinned in the list of pins."""
         self.pins = without_token(self.pins, message.token)
 
     @on(PinList.PutFirst)
     def put_first(self, message: PinList.PutFirst) -> None:
-        """As the list says."""
+        """Make the token that the user has chosen in the list of pins the first pin."""
         self.pins = tuple(sorted(self.pins, key=lambda pin: pin.id != message.token))

@@ -1,4 +1,4 @@
-"""The cell under the cursor in words: which one it is, and why it has no token."""
+"""Sentences about the cell under the cursor: its place, and why it has no token."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ NO_COLUMN = "The other prompt is longer: there is no token here."
 
 
 def place_text(state: ExploreState, sides: int, row: int, column: int) -> str:
-    """Return which cell this is: its row, the token of its column in each prompt, and what comes next.
+    """Return the place of a cell in words: its row, its column, the tokens there, and the next ones.
 
     Args:
-        state: what is on screen.
-        sides: how many sides there are.
-        row: index of the row.
-        column: index of the column.
+        state: the state of Explore.
+        sides: the number of sides.
+        row: the index of the row.
+        column: the index of the column.
     """
     label = state.rows[row]
     said = f", {says_part(label)}" if is_sublayer(label) else ""

@@ -1,4 +1,4 @@
-"""The keys of Explore about its sides: put something on one, add one, take one away, show a difference."""
+"""The keys of Explore about its sides: change one, add one, take one away, show a difference."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_BOTH = "The difference is of both sides: d goes back to each of them."
 
 
 class Comparison:
-    """The keys that are about the active side: what is on it, and how it differs from the first."""
+    """The part of Explore that changes, adds and takes away sides, and shows the difference of two."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
         self._state = state
@@ -72,7 +72,7 @@ class Comparison:
             self._services.sides.next_lens(self._widgets.panes.active, self._state.sides, post)
 
     def add_side(self) -> None:
-        """Have one more side, which is the active one then."""
+        """Add a side, which becomes the active one."""
         width = self._widgets.screen.size.width
         if self._state.model is None:
             self._services.tell(NO_MODEL)
@@ -108,7 +108,7 @@ class Comparison:
             panes.focus_grid()
 
     def toggle_difference(self) -> None:
-        """Show the difference in place of the sides, or the sides again."""
+        """Show the difference of two sides in place of the sides, or the sides again."""
         panes, state = self._widgets.panes, self._state
         second = panes.pair[1]
         if panes.difference or (second < panes.count and panes.grids[second].display):

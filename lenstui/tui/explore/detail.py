@@ -1,4 +1,4 @@
-"""The cell under the cursor, in full, for every side."""
+"""The detail: the numbers and likeliest tokens of the cell under the cursor, for every side."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from lenstui.readout.cells import Cells
 from lenstui.readout.values import Value, cell_numbers
 from lenstui.support.cell_width import fit
 
-_ONE_LINE = 64  # cells that all numbers but the minor ones take at the most, in short
+_ONE_LINE = 64  # cells that all but the minor numbers take at most, by their brief names
 
-_Part = tuple[str, str]  # of a line: a name and a number
+_Part = tuple[str, str]  # a part of a line: a name and a number
 
 
 @dataclass(frozen=True, slots=True)
 class CellFacts:
-    """One cell of one side.
+    """The tokens and numbers of one cell of one side.
 
     Attributes:
-        lens: what the side is called.
-        tokens: display text and probability of its likeliest tokens, best first.
-        numbers: its other numbers with the values that they are of; those of the next token are left out in
-            the last column.
+        lens: the name of the side.
+        tokens: the display text and probability of each of the likeliest tokens, best first.
+        numbers: the other numbers of the cell, each behind its value; numbers of the next token are left out
+            in the last column.
     """
 
     lens: str
@@ -42,7 +42,7 @@ class CellFacts:
 
     @classmethod
     def of(cls, lens: str, cells: Cells, row: int, column: int, texts: Mapping[int, str]) -> CellFacts | None:
-        """The facts of a cell; None while it has not been read, and where it is not a number."""
+        """Return the facts of a cell; None where the cell is not read, or is not a number."""
         ids = cells.top_ids[row, column]
         if ids[0] < 0:
             return None
@@ -57,7 +57,7 @@ class CellFacts:
 
 
 class CellView(Widget):
-    """The facts of one lens's cell: its numbers, then the likeliest tokens with bars."""
+    """A widget that shows the cell of one side: its numbers, then its likeliest tokens with bars."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"cell-view--lens", "cell-view--bar", "cell-view--quiet"}
     DEFAULT_CSS = """
@@ -71,11 +71,11 @@ class CellView(Widget):
     }
     """
     facts: reactive[CellFacts | None] = reactive(None)
-    value: reactive[str] = reactive("")  # key of what colours the cells
-    nothing: reactive[str] = reactive("")
+    value: reactive[str] = reactive("")  # the key of the value that colours the cells
+    nothing: reactive[str] = reactive("")  # why there are no facts
 
     def render(self) -> Text:
-        """As many tokens as there are lines."""
+        """Return the numbers of the cell, and as many of its tokens as there are lines."""
         facts, width, height = self.facts, self.content_size.width, self.content_size.height
         if facts is None or not width:
             return Text(self.nothing, self.get_component_rich_style("cell-view--quiet", partial=True))
@@ -94,7 +94,7 @@ class CellView(Widget):
 
 
 class Detail(Horizontal):
-    """The cell under the cursor, for the sides from left to right."""
+    """A widget that shows the cell under the cursor on every side, from left to right."""
 
     DEFAULT_CSS = """
     Detail {
@@ -106,14 +106,14 @@ class Detail(Horizontal):
     """
 
     def compose(self) -> ComposeResult:
-        """One view a side."""
+        """Yield a view for each side that there may be."""
         for place in range(MOST_SIDES):
             view = CellView(id=f"detail-{place}")
             view.display = place < len(first_kinds())
             yield view
 
     def follow(self, value: str) -> None:
-        """Have the numbers of a value, by its key, in sight whatever the room: it colours the cells."""
+        """Always show the numbers of the value with this key, whatever the room: it colours the cells."""
         for view in self.query(CellView):
             view.value = value
 
@@ -128,10 +128,10 @@ class Detail(Horizontal):
         """Show a cell.
 
         Args:
-            title: which one.
-            sides: its facts on each side, None where there are none.
-            settled: where its column settles.
-            nothing: why a side has no facts of it, by place.
+            title: the name of the cell.
+            sides: the facts of the cell on each side, None where there are none.
+            settled: a text about the rows where the column of the cell settles.
+            nothing: by place, why a side has no facts of the cell.
         """
         self.border_title, self.border_subtitle = Text(title), settled
         for place, view in enumerate(self.query(CellView)):
@@ -142,14 +142,14 @@ class Detail(Horizontal):
 
 
 def _numbers(facts: CellFacts, coloured: str, lens: Style, quiet: Style, width: int) -> list[Text]:
-    """The lens's name and its numbers, in full words where there is room for them, else on two lines.
+    """Return the lines with the name of a side and its numbers, in full words where there is room for them.
 
-    What has no room is left out whole, but for the value that colours the cells.
+    A number without room is left out whole, unless it is of the value that colours the cells.
     """
     head = f"{facts.lens:<5}"
     of_cell = [(value, number) for value, number in facts.numbers if not value.of_next]
     of_next = [(value, number) for value, number in facts.numbers if value.of_next]
-    if of_next and width < _ONE_LINE:  # always, so that nothing jumps from column to column
+    if of_next and width < _ONE_LINE:  # in every column, so that nothing jumps when the cursor moves
         first, second = (_fitting(each, coloured, width - len(head)) for each in (of_cell, of_next))
         return [_line(head, first, lens, quiet), _line(" " * len(head), second, lens, quiet)]
     full = [(value.name, value.amount(number)) for value, number in of_cell]
@@ -165,7 +165,7 @@ def _numbers(facts: CellFacts, coloured: str, lens: Style, quiet: Style, width: 
 
 
 def _fitting(numbers: Sequence[tuple[Value, float]], coloured: str, room: int) -> list[_Part]:
-    """The numbers by their brief names, without those that have no room: minor ones first, the last first."""
+    """Return the numbers that have room, by their brief names; minor and last ones are left out first."""
     parts = {value: (value.brief, value.amount(number, unit=False)) for value, number in numbers}
     last_first = list(parts)[::-1]
     for value in sorted(last_first, key=lambda value: not value.is_minor):
@@ -177,14 +177,14 @@ def _fitting(numbers: Sequence[tuple[Value, float]], coloured: str, room: int) -
 
 
 def _following(numbers: Sequence[tuple[Value, float]], *, unit: bool) -> str:
-    """The numbers of the next token behind one name: `-2.31 nats, rank 12`."""
+    """Return the numbers of the next token as one text: `-2.31 nats, rank 12`."""
     (value, number), *others = numbers
     named = (f"{value.brief} {value.amount(number, unit=unit)}" for value, number in others)
     return ", ".join([value.amount(number, unit=unit), *named])
 
 
 def _width(parts: Iterable[_Part]) -> int:
-    """Terminal cells that parts take on a line."""
+    """Return the number of terminal cells that parts take on a line."""
     return sum(cell_len(f"  {label} {number}") for label, number in parts)
 
 
@@ -196,7 +196,7 @@ def _line(head: str, parts: Iterable[_Part], lens: Style, quiet: Style) -> Text:
 
 
 def _bar(share: float, width: int) -> str:
-    """A bar of eighths of a cell."""
+    """Return a bar as text, drawn in eighths of a terminal cell."""
     eighths = round(max(0.0, min(1.0, share)) * max(0, width) * 8)
     full, part = divmod(eighths, 8)
     return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")

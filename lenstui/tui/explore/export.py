@@ -1,4 +1,4 @@
-"""What Explore shows is exported: a dialog, and two keys that copy at once."""
+"""The export of what Explore shows: by a dialog, and by two keys that copy at once."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _SHOWN = 60  # characters of a copied text that are shown
 
 
 class Export:
-    """Writes what is on screen to files, or copies it; the `Giver` of the dialog."""
+    """The part of Explore that writes what is on screen to files, or copies it; the dialog's `Giver`."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
         self._state = state
         self._widgets = widgets
         self._services = services
-        self._dialog: ExportDialog | None = None  # while it is open
+        self._dialog: ExportDialog | None = None  # while the dialog is open
         self._orders = 0
-        self._copied = False  # anything: then it is known what it takes
+        self._copied = False  # whether anything was copied, after which the hint about tmux is known
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def ask(self) -> None:
-        """Ask what to export, and where to."""
+        """Open the dialog that asks which form to export, and to which file."""
         if not self._state.columns:
             self._services.tell(NOTHING)
             return
@@ -63,7 +63,7 @@ class Export:
         self._dialog = self._services.choose_export(self, *self.things, closed)
 
     def copy_cell(self) -> None:
-        """Copy the likeliest tokens of the cell under the cursor, as they are shown."""
+        """Copy the likeliest tokens of the cell under the cursor, as many as each cell shows."""
         panes = self._widgets.panes
         cursor, cells = panes.cursor, panes.grids[panes.shown].cells
         if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
@@ -73,7 +73,7 @@ class Export:
         self._copy(THINGS["cell"], line)
 
     def copy_command(self) -> None:
-        """Copy the command that reads the same."""
+        """Copy the command that repeats the readout."""
         sides = self._state.sides
         if not self._state.columns:
             self._services.tell(NOTHING)
@@ -85,9 +85,10 @@ class Export:
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
-        """The forms that can be written to a file, and those that can be copied.
+        """The forms that can be written to a file, and the forms that can be copied.
 
-        Of several models or prompts there is a picture: every other form is of one model and one prompt.
+        While several models or prompts are on screen, there is only a picture of the screen: every other form
+        is of one model and one prompt.
         """
         one_prompt = are_of_one_prompt(self._state.sides)
         return (FILES, COPIES) if one_prompt else ([THINGS["screen"]], [])
@@ -95,13 +96,13 @@ class Export:
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
-        """Return the file that a form is written to, if the user names no other."""
+        """Return the file that a form is written to, unless the user names another one."""
         assert self._state.model is not None
         part = "" if not thing.copies and thing.key != "screen" else thing.key
         return proposed_path(self._state.model.name, self._state.prompt, thing.ending, part)
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
-        """Write a form to a file, or copy it if `path` is None; a message says what became of it."""
+        """Write a form to a file, or copy the form if `path` is None; the outcome is shown to the user."""
         order, exports = replace(self._order(path), remark=remark), self._services.exports
         if thing.key == "command":
             exports.take_command(order, self._post)
@@ -109,7 +110,7 @@ class Export:
             exports.take(replace(order, text=self.picture(), is_picture=True), self._post)
         elif thing.key == "markdown" or not thing.copies:
             form = "md" if thing.copies else thing.key
-            diff = order.shape.diff and form not in ALL_VALUES  # which have the numbers of both lenses
+            diff = order.shape.diff and form not in ALL_VALUES  # those forms have the numbers of both lenses
             shape = replace(order.shape, format=form, diff=diff)
             exports.take(replace(order, shape=shape), self._post)
         elif text := self._clip(thing.key):
@@ -119,12 +120,12 @@ class Export:
                 self._copy(thing, text)
 
     def give_up(self) -> None:
-        """Stop an export that is under way."""
+        """Stop the export that is under way."""
         self._orders += 1
         self._services.exports.stop()
 
     def picture(self) -> str:
-        """Return Explore as an SVG picture, without what is over it."""
+        """Return Explore as an SVG picture, without the dialogs and notifications over it."""
         from io import StringIO
 
         from rich.console import Console
@@ -149,7 +150,7 @@ class Export:
 
     @property
     def _places(self) -> tuple[int, ...]:
-        """The sides that are exported: the two of a difference; empty for all."""
+        """The places of the sides that are exported: the two of a difference on screen; empty for all."""
         return self._widgets.panes.pair if self._widgets.panes.difference else ()
 
     @property
@@ -157,7 +158,7 @@ class Export:
         return max(self._widgets.grids[0].depth, 1)
 
     def _clip(self, part: str) -> str | None:
-        """Return a part of what is on screen as text; None if it is not read yet, which is said."""
+        """Return a part of the readout as text; None, and tell the user, if a column is not read yet."""
         state, panes, lenses = self._state, self._widgets.panes, dict[str, Cells]()
         keys = keys_of([(side.kind, side.lens) for side in state.sides])
         for place in self._places or range(len(keys)):
@@ -182,23 +183,23 @@ class Export:
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
 
     def show_progress(self, message: ExportProgress) -> None:
-        """Say in the dialog how far reading is."""
+        """Show in the dialog how many columns an export has read."""
         if message.number == self._orders and self._dialog is not None:
             self._dialog.say(f"reading … {message.done} of {message.columns} columns · esc gives it up")
 
     def say_written(self, message: FileTaken) -> None:
-        """Say which file was written."""
+        """Notify the user which file was written."""
         self._close(message.number)
         text = printable(f"Written: {shown_path(message.path)}")
         self._services.notify(f"{message.remark} {text}" if message.remark else text, seconds=12)
 
     def copy_text(self, message: TextTaken) -> None:
-        """Put a text that was made by a job into the clipboard."""
+        """Put the text of an export into the clipboard."""
         if message.number == self._orders:
             self._copy(message.thing, message.text)
 
     def say_failed(self, message: NotTaken) -> None:
-        """Say why an export failed; the dialog stays."""
+        """Show why an export failed; the dialog stays open."""
         if message.number == self._orders:
             self._fail(message.text)
 
@@ -214,7 +215,7 @@ class Export:
             self._dialog.finish()
 
     def _copy(self, thing: Thing, text: str) -> None:
-        """Copy a text by OSC 52; write one that is too long for that to a file."""
+        """Copy a text by OSC 52; if the text is too long for many terminals, write it to a file instead."""
         size = len(text.encode())
         if size > CLIPBOARD_LIMIT:
             remark = f"{size / 1000:.0f} kB are more than many terminals copy."

@@ -1,4 +1,4 @@
-"""Find a column of Explore by what is in it, or a column or row by its number."""
+"""The keys of Explore that find a column by its input token, and go to a column or row by its number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLACE = re.compile(
 
 
 class Find:
-    """Looks for a token among the columns, and goes to columns and rows by number."""
+    """The part of Explore that finds a token among the columns, and goes to columns and rows by number."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
         self._state = state
@@ -32,7 +32,7 @@ class Find:
         self._sought = ""
 
     def ask(self) -> None:
-        """Ask for a token, and go to the first column with it, from the cursor on."""
+        """Ask for a token, and go to the first column that has this token, from the cursor on."""
         if self._state.columns:
             screen = AskWord("find a token among the columns", "finds", FIND_HINT)
             self._services.ask(screen, self._find)
@@ -45,7 +45,7 @@ class Find:
             self._go_on(1, stay=True)
 
     def go_on(self, step: int) -> None:
-        """Go to the next column found (1), or the one before (-1)."""
+        """Go to the next column that has the sought token (1), or to the previous one (-1)."""
         if not self._state.columns:
             self._services.tell(NOTHING_READ)
         elif not self._sought:
@@ -54,7 +54,7 @@ class Find:
             self._go_on(step)
 
     def _go_on(self, step: int, *, stay: bool = False) -> None:
-        """Go on from the cursor, round and round; `stay` where that very column will do."""
+        """Go to the next column found, round and round; with `stay`, the cursor's own column counts too."""
         state, panes, sought = self._state, self._widgets.panes, visible(self._sought)
         sides = zip(*(state.columns_of(place) for place in range(panes.count)), strict=True)
         found = [i for i, texts in enumerate(sides) if any(sought.casefold() in t.casefold() for t in texts)]
@@ -72,7 +72,7 @@ class Find:
         )
 
     def ask_place(self) -> None:
-        """Ask for a column or a row, and go there."""
+        """Ask for a column or a row, and move the cursor there."""
         if self._state.columns:
             self._services.ask(AskWord("go to", "goes", GO_HINT, "a column or a row"), self._go_to)
         else:

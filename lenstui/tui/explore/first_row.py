@@ -1,4 +1,4 @@
-"""Find where a word comes up in Explore: the first row of a column that has it on top."""
+"""The key of Explore that finds the first row of a column where a word is the likeliest token."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lenstui.tui.services import Services
 HINT = """\
 The cursor goes to the first row of its column, from emb on, where the word is the likeliest token in the \
 lens that is shown: with or without a space before it; type it behind a space for that one alone."""
-_NEAREST = 5  # columns that are named
+_NEAREST = 5  # columns with the word that are named, where the cursor's has none
 
 
 class FirstRow:
-    """Looks for a word along the rows of a column."""
+    """The part of Explore that looks for a word along the rows of a column."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
         self._state = state
@@ -32,7 +32,7 @@ class FirstRow:
         self._services = services
 
     def ask(self) -> None:
-        """Ask for a word, and go to the first row of the column where it is the likeliest."""
+        """Ask for a word, and go to the first row of the cursor's column with the word on top."""
         if self._state.columns:
             screen = AskWord("find the first row with a word on top", "finds", HINT)
             self._services.ask(screen, self._look_up)
@@ -45,7 +45,7 @@ class FirstRow:
             self._services.prompts.find_word(word, self._state.prompt, post)
 
     def go(self, message: WordFound) -> None:
-        """Go to the first row with the word on the active side, and say what each side has."""
+        """Go to the active side's first row with a word on top, and tell the user that row of every side."""
         rows, panes = self._state.rows, self._widgets.panes
         column, stream = panes.cursor.column, stream_places(rows)
         read = {
@@ -70,7 +70,7 @@ class FirstRow:
         self._services.tell(said, seconds=8)
 
     def _named(self, place: int, columns: Sequence[int], column: int) -> str:
-        """Return some columns of a side in words, the nearest to one of them first."""
+        """Return columns of a side in words, those nearest to `column` first."""
         ordered = sorted(columns, key=lambda other: abs(other - column))
         texts = self._state.columns_of(place)
         named = ", ".join(f'{other} "{texts[other]}"' for other in ordered[:_NEAREST])

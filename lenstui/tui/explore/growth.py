@@ -1,7 +1,7 @@
-"""The prompt of Explore goes on: append a token, generate many, step back.
+"""The growth of Explore's prompt: append a token, generate tokens, take the last token off.
 
-The prompt is a text that was typed, the stem, and a tail of token ids, which are never tokenised again. Where
-the text is edited, the tail becomes a part of it.
+The prompt is a typed text, the stem, and a tail of token ids, which are never tokenised again. Where the text
+is edited, the tail becomes a part of that text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOT_LONGER = "Several prompts are on screen, and none grows: - takes the second 
 
 
 class Growth:
-    """Puts tokens behind the prompt, and takes them off again."""
+    """The part of Explore that appends tokens to the prompt, and takes them off again."""
 
     def __init__(
         self,
@@ -43,18 +43,18 @@ class Growth:
         self._services = services
         self._prompt_line = prompt_line
         self._reader = reader
-        self._generating: int | None = None  # serial of that reading
+        self._generating: int | None = None  # the serial of the reading that generates
         self._seed = 0
 
     @property
     def is_generating(self) -> bool:
-        """Whether tokens are coming."""
+        """Whether tokens are being generated."""
         return self._generating == self._state.serial
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self) -> None:
-        """Append the likeliest token of the cell under the cursor, on the active side."""
+        """Append to the prompt the likeliest token of the cell under the cursor, on the active side."""
         state, panes, token = self._state, self._widgets.panes, self._widgets.panes.token
         if self._has_several_prompts():
             return
@@ -67,7 +67,7 @@ class Growth:
             self.grow((*state.tail, token))
 
     def step_back(self) -> None:
-        """Take the last token of the tail off."""
+        """Take the last appended token off the prompt."""
         if self._has_several_prompts():
             return
         if self._state.is_awaited:
@@ -78,7 +78,7 @@ class Growth:
             self._services.tell("No token was appended: i edits the text.")
 
     def generate(self) -> None:
-        """Ask how much, then let the model, or the row under the cursor, go on."""
+        """Ask how many tokens to generate, then let the model, or the row under the cursor, generate them."""
         state, row = self._state, self._widgets.panes.cursor.row
         if self._has_several_prompts():
             return
@@ -99,20 +99,20 @@ class Growth:
 
     @property
     def _speaking_kind(self) -> str:
-        """The kind of lens by which a row of the open model speaks: the active side's, if it is of that."""
+        """The kind of lens through which a row generates: the active side's if in use, else the first's."""
         sides = self._state.sides
         side = sides[self._widgets.panes.shown]
         return (side if side.is_own else sides[0]).kind
 
     def go_on(self, how: Generation | None) -> None:
-        """Have tokens generated; None generates nothing."""
+        """Have tokens generated after the dialog; None generates nothing."""
         if how is None:
             return
         self._seed = how.seed + 1
         self.grow(self._state.tail, how)
 
     def stop(self) -> None:
-        """Stop generating, or a download. Esc is pressed to be safe, too: else nothing is said."""
+        """Stop generating, or a download. Without either, say nothing: Esc is also pressed to be safe."""
         if self.is_generating:
             self._services.prompts.stop()
             self.end("stopped")
@@ -122,13 +122,13 @@ class Growth:
     # ── whether it can ───────────────────────────────────────────────────────────────────────────────────
 
     def _has_several_prompts(self) -> bool:
-        """Whether several prompts are on screen, of which none grows; that is said."""
+        """Return whether several prompts are on screen, and if so tell the user that none of them grows."""
         if self._state.has_prompts:
             self._services.tell(NOT_LONGER)
         return self._state.has_prompts
 
     def _can_grow(self) -> bool:
-        """Whether there is room for a token and nothing else puts any there; if not, it is said."""
+        """Return whether a token can be appended now; if not, tell the user why."""
         state = self._state
         context = None if state.model is None else state.model.context
         if state.is_awaited:
@@ -142,10 +142,15 @@ class Growth:
         return False
 
     def grow(self, tail: tuple[int, ...], how: Generation | None = None) -> None:
-        """Have other tokens behind the stem, and more of them generated, if `how` says so."""
+        """Replace the tail of the prompt, and read the new columns.
+
+        Args:
+            tail: the token ids behind the stem.
+            how: the options for generating further tokens; None generates none.
+        """
         state = self._state
         read = [grid.read_columns for grid in self._widgets.grids if grid.display]
-        known = min(read, default=0) - 1  # what comes next changes for the last of them
+        known = min(read, default=0) - 1  # without the last, whose next token changes
         state.stem, state.tail = state.typed, tail
         state.serial += 1
         self._generating = None if how is None else state.serial
@@ -158,10 +163,10 @@ class Growth:
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 
     def lay_out(self, message: Grown) -> None:
-        """Have these columns; a cursor on the last one stays on the last one."""
+        """Lay out the columns of a prompt that has grown or shrunk; a cursor at the end stays at the end."""
         state, panes, box = self._state, self._widgets.panes, self._widgets.prompt
         at_end = panes.cursor.column == len(state.columns) - 1
-        untouched = box.prompt == state.prompt  # else somebody is typing
+        untouched = box.prompt == state.prompt  # else the user is typing
         state.columns, state.prompt = message.columns, message.text
         state.stem, state.tail, state.shown_tail = message.stem, message.tail, message.tail
         last = len(state.columns) - 1
@@ -177,12 +182,12 @@ class Growth:
             state.prompt = box.prompt  # which has line ends of its own
 
     def end(self, reason: str | None) -> None:
-        """Note that no more tokens come, and say why, if there is a reason."""
+        """Note that no more tokens come, and show the reason on the frame of the prompt, if there is one."""
         self._generating = None
         counted = self._prompt_line.counted.partition(GENERATING)[0]
         self._prompt_line.counted = counted + (f" · {reason}" if reason else "")
         self._prompt_line.say_counted()
 
     def fail(self) -> None:
-        """Have the tail as it is on screen: the longer one was not read."""
+        """Go back to the tail on screen, since the new tail could not be read."""
         self._state.tail = self._state.shown_tail

@@ -1,6 +1,6 @@
 """The keys of Explore, in the order of the footer and of the list of keys.
 
-A key does a method of one of Explore's parts: `do('pins', 'toggle')` is `Pins.toggle` in `pins.py`.
+A key calls a method of one of Explore's parts: `do('pins', 'toggle')` is `Pins.toggle` in `pins.py`.
 """
 
 from __future__ import annotations

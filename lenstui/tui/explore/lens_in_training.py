@@ -1,4 +1,4 @@
-"""The lens in training on Explore: which sides show it, and when columns are read through it."""
+"""The lens in training on Explore: the sides that show it, and the readings through it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from lenstui.tui.shared.fit_words import outcome
 from lenstui.tui.shared.side_names import SideNames
 
 LEAST = 1.0  # seconds between two readings
-SHARE = 0.1  # of the time that they may take from the fit
+SHARE = 0.1  # of the time that readings may take from the fit
 
 
 class Repaint:
-    """Says when to read anew: the lens has changed, the last reading has come, and it is worth its time."""
+    """The schedule of readings through the lens in training.
+
+    A reading is due once the lens has changed, the last reading has come, and the fit had its share of time.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,24 +33,27 @@ class Repaint:
         self._next = clock()
 
     def changed(self, state: Hashable) -> None:
-        """Note the state of the lens, which may be as it was."""
+        """Note the current state of the lens, which may be the same as before."""
         self._state = state
 
     def is_due(self) -> bool:
-        """Return whether to read now, which the caller then does."""
+        """Return whether a reading is due; if so, the caller has to begin one."""
         if self._asked or self._state == self._read or self._clock() < self._next:
             return False
         self._asked, self._read = True, self._state
         return True
 
     def answered(self, seconds: float) -> None:
-        """Note that a reading has come, and how long it took."""
+        """Note that a reading has come, which took so many seconds."""
         self._asked = False
         self._next = self._clock() + max(LEAST, seconds / SHARE)
 
 
 class LensInTraining:
-    """Shows the lens in training on the sides of its kind, unless something else is compared."""
+    """The part of Explore that shows the lens in training on the sides of its kind.
+
+    Nothing is shown while other models, prompts or lenses are compared.
+    """
 
     def __init__(
         self, state: ExploreState, widgets: Widgets, services: Services, follower: CellFollower
@@ -56,11 +62,11 @@ class LensInTraining:
         self._widgets = widgets
         self._services = services
         self._follower = follower
-        self._kind: str | None = None  # of the lens that is fitted to the open model
+        self._kind: str | None = None  # the kind of the lens that is fitted to the open model
         self._repaint = Repaint()
 
     def show_status(self, status: FitStatus) -> None:
-        """Say in the top line how far the fit is, and have the columns on screen follow the lens."""
+        """Show the progress of a fit in the top line, and read the columns on screen through its lens."""
         self._widgets.status.fit = status if status.phase in BUSY else None
         kind = TUNED if status.phase in UNDER_WAY else None
         if kind != self._kind:
@@ -75,7 +81,7 @@ class LensInTraining:
                 self._read()
 
     def _read(self) -> None:
-        """Read the columns on screen anew, and those of the training screen where that is in front."""
+        """Read through the lens the columns on screen, and on the training screen if that is in front."""
         seen, shown = self._widgets.panes.columns_on_screen, self._services.training_columns
         if shown:
             seen = range(max(0, seen.stop - max(len(seen), shown)), seen.stop)
@@ -83,11 +89,11 @@ class LensInTraining:
         self._services.prompts.read_in_training(self._state.serial, seen, post)
 
     def begin_anew(self) -> None:
-        """Other columns are on screen: they are to be read through the lens."""
+        """Make a reading through the lens due at once, since other columns are on screen."""
         self._repaint = Repaint()
 
     def mark(self) -> None:
-        """Name the sides that show the lens in training."""
+        """Mark the sides that show the lens in training, and name them accordingly."""
         state, panes, panel = self._state, self._widgets.panes, self._widgets.panel
         kind = self._kind if not state.is_compared else None
         training = frozenset(place for place, side in enumerate(state.sides) if side.kind == kind)
@@ -100,7 +106,7 @@ class LensInTraining:
         panes.training = training
 
     def show_cells(self, message: TrainingRead) -> None:
-        """Put cells in, as the lens in training has them."""
+        """Show cells that were read through the lens in training."""
         self._repaint.answered(message.seconds)
         state, panes = self._state, self._widgets.panes
         if message.serial != state.serial:

@@ -1,4 +1,4 @@
-"""The open model on Explore: how far loading is, what is said of the model, what changes with it."""
+"""The open model on Explore: the progress of loading, the lines about the model, the change to another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lenstui.tui.shared.side_names import SideNames
 
 
 class ModelView:
-    """Shows the open model, and has the prompt read with it."""
+    """The part of Explore that shows the open model, and has the prompt read with that model."""
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class ModelView:
         self._options = options
         self._pins = pins
         self._training = training
-        self._remarks: tuple[str, ...] = ()  # of the program itself, not of a model
+        self._remarks: tuple[str, ...] = ()  # remarks of the program itself, not of a model
 
     def remark(self, *remarks: str) -> None:
-        """Add to the line under the top line, for what stays true; without any remark it takes no room."""
+        """Add lasting remarks to the line under the top line, which is hidden while there are none."""
         model, notice = self._state.model, self._widgets.notice
         self._remarks += remarks
         text = " · ".join((*self._remarks, *(model.remarks if model else ())))
@@ -54,7 +54,7 @@ class ModelView:
     # ── loading ──────────────────────────────────────────────────────────────────────────────────────────
 
     def show_loading(self, message: LoadStage | LoadFailed) -> None:
-        """Say how far loading is, or why no model was opened."""
+        """Show the stage of loading a model, or why no model was opened."""
         if isinstance(message, LoadStage):
             self._show_stage(message)
         else:
@@ -67,7 +67,7 @@ class ModelView:
             self._widgets.panes.say(f"{message.text} …" + "\n\nEsc stops it." * message.is_download)
 
     def _show_failure(self, message: LoadFailed) -> None:
-        """Say why no model was opened; what was open stays open."""
+        """Show why no model was opened; a model that was open stays open."""
         self._state.is_downloading = False
         self._widgets.status.stage = None
         if self._state.model is not None:
@@ -82,7 +82,7 @@ class ModelView:
     # ── what is open ─────────────────────────────────────────────────────────────────────────────────────
 
     def show_model(self, model: OpenModel) -> None:
-        """Show another model, and read the prompt with it."""
+        """Show another model, and read the prompt with that model."""
         state, panes, panel, before = self._state, self._widgets.panes, self._widgets.panel, self._state.model
         state.is_downloading = False
         self._describe(model)
@@ -99,19 +99,19 @@ class ModelView:
         self._reader.read(state.prompt)
 
     def show_lens(self, model: OpenModel) -> None:
-        """Read the prompt again through another lens, with the cursor where it is; the other grids stay."""
+        """Read the prompt again through another lens; the cursor and the grids of other lenses stay."""
         self._describe(model)
         if self._state.columns:
             self._reader.read_lens_in_use()
 
     def show_sides(self, model: OpenModel) -> None:
-        """Show other sides, and read the prompt on all of them; the cursor stays where it is."""
+        """Show other sides, and read the prompt on all of them; the cursor stays in its place."""
         state, panes = self._state, self._widgets.panes
         count, had_prompts = len(state.sides), state.has_prompts
         self._describe(model)
         self._training.mark()
         if had_prompts or state.has_prompts:
-            state.keeps_column = True  # as far from the end, where prompts meet
+            state.keeps_column = True  # counted from the end, where prompts have the same tokens
         elif state.columns:
             state.first_cursor = panes.cursor
         if len(state.sides) > count:
@@ -125,7 +125,7 @@ class ModelView:
             self._reader.read_again()
 
     def _describe(self, model: OpenModel) -> None:
-        """Say in the lines above the prompt what is open."""
+        """Store the open model and its sides, and describe them in the lines above the prompt."""
         self._state.model = model
         self._widgets.panes.names = self._widgets.panel.names = SideNames.of(model.sides)
         self._widgets.panel.kinds = [side.kind for side in model.sides]

@@ -1,4 +1,4 @@
-"""The pins on one line, with their numbers in the cell under the cursor."""
+"""The line of pins, with their numbers in the cell under the cursor."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 Numbers = Mapping[str, Sequence[PinNumbers | None]]
-"""By lens, or by side of a comparison, the numbers of each pin; no tuned lens where there is none."""
+"""The numbers of each pin by the name of the side, None where not read yet; without sides without cells."""
 
-_TEXT_WIDTH = 12  # of a token, at most
-_ROOM_FOR_LENSES = 90  # columns; in fewer the pins need them
+_TEXT_WIDTH = 12  # the most cells of a token
+_ROOM_FOR_LENSES = 90  # columns for the names of the sides too; in fewer, the pins need the room
 
 
 class PinLine(Widget):
-    """As many of the pins as there is room for; the others are counted."""
+    """A line with as many pins as there is room for, and the number of the others."""
 
     DEFAULT_CSS = """
     PinLine { height: 1; padding: 0 2; }
@@ -31,7 +31,7 @@ class PinLine(Widget):
     numbers: reactive[Numbers] = reactive({})
 
     def render(self) -> Text:
-        """A heading, the pins, and how many more there are."""
+        """Return the heading, the pins that have room, and the number of the others."""
         room = self.content_size.width
         line = Text.assemble(("pins", "bold"), no_wrap=True)
         if room >= _ROOM_FOR_LENSES:
@@ -48,13 +48,13 @@ class PinLine(Widget):
 
 
 def pin_name(place: int, pin: Pinned, width: int = 0) -> Text:
-    """A pin's number and its token, in its colour; padded to a width in cells where one is given."""
+    """Return a pin's number and token in the pin's colour, the token padded to `width` cells if not 0."""
     text = fit(pin.text, width) if width else fit(pin.text, min(_TEXT_WIDTH, Text(pin.text).cell_len))
     return Text.assemble((f"{place + 1} {text}", pin.colour))
 
 
 def pin_item(place: int, pin: Pinned, numbers: Numbers) -> Text:
-    """A pin with its probability and rank for each lens."""
+    """Return a pin with its probability and rank on each side."""
     item = pin_name(place, pin)
     for i, of_lens in enumerate(numbers.values()):
         item.append(" │ " if i else " ", style="dim").append_text(_brief(of_lens[place]))

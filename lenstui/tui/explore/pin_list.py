@@ -1,4 +1,4 @@
-"""The pins in full, one a line: to read their numbers, to unpin them, and to choose the first."""
+"""The list of pins, one a line: to read their numbers, to unpin them, and to choose the first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME_WIDTH = 14
 
 
 class PinList(OptionList, inherit_bindings=False):
-    """The pins, each with its probability, log-probability and rank for each lens."""
+    """A list of the pins, each with its probability, log-probability and rank on each side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Next pin", show=False, id="pins.down"),
@@ -54,21 +54,21 @@ class PinList(OptionList, inherit_bindings=False):
     """
 
     class Unpinned(Message):
-        """The user is done with a token."""
+        """The message that the user wants to unpin a token."""
 
         def __init__(self, token: int) -> None:
             self.token = token
             super().__init__()
 
     class PutFirst(Message):
-        """The user wants a token to be the first pin."""
+        """The message that the user wants a token to be the first pin."""
 
         def __init__(self, token: int) -> None:
             self.token = token
             super().__init__()
 
     class Left(Message):
-        """The user wants to go back to the grid."""
+        """The message that the user wants to go back to the grid."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class PinList(OptionList, inherit_bindings=False):
         self.border_subtitle = "p unpins · enter puts first · esc closes"
 
     def show(self, pins: tuple[Pinned, ...], numbers: Numbers) -> None:
-        """Show these; the highlight stays at its place."""
+        """Show pins and their numbers; the highlight stays on its line."""
         before, self._pins = self.highlighted, pins
         self.border_title = "pins · probability, log p in nats, rank"
         self.set_options([pin_entry(i, pin, numbers) for i, pin in enumerate(pins)])
@@ -100,7 +100,7 @@ class PinList(OptionList, inherit_bindings=False):
 
 
 def pin_entry(place: int, pin: Pinned, numbers: Numbers) -> Text:
-    """A pin with all its numbers for each lens."""
+    """Return the line of a pin, with all its numbers on each side."""
     line = Text.assemble(pin_name(place, pin, _NAME_WIDTH), no_wrap=True, overflow="ellipsis")
     for lens, of_lens in numbers.items():
         line.append(f"  {lens} ", style="dim").append_text(_full(of_lens[place]))

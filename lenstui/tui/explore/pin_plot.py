@@ -1,4 +1,4 @@
-"""The pins' probability, rank or log-probability by row, at the cursor's column, for every side."""
+"""The plot of the pins' probability, rank or log-probability by row, in the cursor's column."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lenstui.tui.grid.pins import PLOTTED, Pinned
 from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.tui.shared.plot import Plot
 
-# How the curves of the sides after the first are drawn.
+# The name and the drawing mode of the curves of each side after the first.
 _LINES = {1: ("lines", HiResMode.BRAILLE), 2: ("blocks", HiResMode.QUADRANT)}
-_LEAST_TOP = 1e-5  # below that a curve of probabilities may lie flat
+_LEAST_TOP = 1e-5  # the least top of the axis: curves of smaller probabilities may lie flat
 
 
 @dataclass(frozen=True, slots=True)
 class PlottedNumber:
-    """One of the pins' numbers.
+    """A number of the pins that can be plotted.
 
     Attributes:
-        title: of the plot.
-        of: the numbers, `[rows, cols, pins]`; NaN where there are none.
-        axis: one that all of these numbers are on.
+        title: the title of the plot.
+        of: returns the numbers of all cells, `[rows, cols, pins]`; NaN where there are none.
+        axis: returns an axis that all the numbers of some curves fit on.
     """
 
     title: str
@@ -36,7 +36,7 @@ class PlottedNumber:
 
 
 def percent_text(tick: float) -> str:
-    """A probability on the axis, with no digit more than it needs: `50%`, `2.5%`, `0.005%`."""
+    """Return a probability as text for an axis, without needless digits: `50%`, `2.5%`, `0.005%`."""
     return f"{100 * tick:.3g}%"
 
 
@@ -70,7 +70,7 @@ PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
 
 
 class PinPlot(Plot):
-    """The pins' values by row: a digit per pin for the first side, a line per pin for each other side."""
+    """A plot of the pins by row: a digit per pin for the first side, a line per pin for each other side."""
 
     DEFAULT_CSS = """
     PinPlot {
@@ -95,15 +95,15 @@ class PinPlot(Plot):
         *,
         plotted: str = PLOTTED[0],
     ) -> None:
-        """Draw the residual stream's rows anew, if there is anything new.
+        """Draw the pins' numbers in the rows of the residual stream, if anything has changed.
 
         Args:
-            pins: what is pinned.
-            cells: of each side, None where nothing is read.
-            rows: labels of all rows.
-            column: of the cursor.
-            names: what the sides are called.
-            plotted: which of the pins' numbers, one of `PLOTTED`.
+            pins: the pins.
+            cells: the cells of each side, None where nothing is read.
+            rows: the labels of all rows.
+            column: the column of the cursor.
+            names: the names of the sides.
+            plotted: the number of the pins to plot, one of `PLOTTED`.
         """
         places = stream_places(rows)
         rows = [rows[place] for place in places]
@@ -134,4 +134,4 @@ class PinPlot(Plot):
                 range(len(rows)), heights[0][:, index], marker=str(index + 1), marker_style=pin.colour
             )
         if self.size:
-            self.render()  # now: while it is painted would have it painted twice
+            self.render()  # now, since rendering during painting would paint the plot twice

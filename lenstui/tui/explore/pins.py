@@ -1,4 +1,4 @@
-"""The pins of Explore: the keys that pin and unpin tokens, and how their numbers come."""
+"""The pins of Explore: the keys that pin and unpin tokens, and the reading of the pins' numbers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ that one alone. Of a word that is no token its first token is pinned."""
 
 
 class Pins:
-    """Pins tokens, unpins them, and has their numbers read."""
+    """The part of Explore that pins tokens, unpins them, and has their numbers read."""
 
     def __init__(self, state: ExploreState, widgets: Widgets, services: Services, reader: Reader) -> None:
         self._state = state
         self._widgets = widgets
         self._services = services
         self._reader = reader
-        self._case_pin: int | None = None  # the token that was pinned for the case that is shown
+        self._case_pin: int | None = None  # the token that was pinned as the target of a case
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def toggle(self) -> None:
-        """Pin the likeliest token of the cell under the cursor, or unpin it."""
+        """Pin the likeliest token of the cell under the cursor; if the token is pinned already, unpin it."""
         panel, token = self._widgets.panel, self._widgets.panes.token
         if token is None:
             self._services.tell(why_no_token(self._state, self._widgets.panes))
@@ -47,7 +47,7 @@ class Pins:
             panel.pins = with_tokens(panel.pins, [(token, self._state.texts[token])])
 
     def ask_for_word(self) -> None:
-        """Ask for a word and pin its tokens."""
+        """Ask for a word, and pin its tokens."""
         if self._state.model is None:
             self._services.tell("No model is open: only its tokens can be pinned.")
         elif len(self._widgets.panel.pins) == MOST_PINS:
@@ -74,7 +74,7 @@ class Pins:
         self._widgets.panel.listing = False
 
     def plot_next(self) -> None:
-        """Plot another of the pins' numbers."""
+        """Plot the next of the pins' numbers."""
         panel = self._widgets.panel
         if not panel.pins:
             self._services.tell(NOTHING_PINNED)
@@ -100,7 +100,7 @@ class Pins:
         self._widgets.panel.pins = pins
 
     def follow_value(self) -> None:
-        """Keep the number that colours the cells in the detail; plot that of a pin."""
+        """Have the detail always show the value that colours the cells; plot that value if it is of a pin."""
         panes, panel = self._widgets.panes, self._widgets.panel
         panel.follow(panes.value.key)
         number = panes.value.key.removeprefix("pin-")
@@ -108,7 +108,7 @@ class Pins:
             panel.plotted = number
 
     def take_change(self, message: CellPanel.PinsChanged) -> None:
-        """Keep the numbers of the pins that stay, and have the others read."""
+        """Keep the numbers of the pins that stay, and have those of the others read."""
         panes, before = self._widgets.panes, [pin.id for pin in message.before]
         places = [before.index(pin.id) if pin.id in before else -1 for pin in message.after]
         for grid in panes.grids:
@@ -124,17 +124,17 @@ class Pins:
             self._reader.read_pins()
 
     def keep_those_of(self, model: OpenModel) -> None:
-        """Unpin the tokens that not all models on screen have."""
+        """Unpin the tokens that are not in the vocabularies of all models on screen."""
         limit, panel = model.common_vocabulary, self._widgets.panel
         if any(pin.id >= limit for pin in panel.pins):
             panel.pins = tuple(pin for pin in panel.pins if pin.id < limit)
 
     def forget(self) -> None:
-        """Unpin all tokens: they are of another model."""
+        """Unpin all tokens, since they are of another model."""
         self._widgets.panel.pins = ()
 
     def pin_target(self, target: tuple[int, str] | None) -> None:
-        """Pin the target of a case, in place of that of the case before.
+        """Pin the target of a case, in place of the target of the former case.
 
         Args:
             target: the token's id and display text; None to pin nothing.

@@ -1,4 +1,4 @@
-"""The prompt: a small text box in which Enter reads."""
+"""The prompt box: a small text box in which Enter reads the prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lenstui.tui.shared.hidden import shield, unshield
 
 
 class PromptBox(TextArea):
-    """The prompt. Hidden characters are shown under stand-ins and read as what they are."""
+    """The text box of the prompt. It shows stand-ins for hidden characters, which are read as they are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "read", "Read the prompt", id="prompt.read", priority=True),
@@ -36,17 +36,17 @@ class PromptBox(TextArea):
     """
 
     class Submitted(Message):
-        """The user wants this prompt read."""
+        """The message that the user wants a prompt read."""
 
         def __init__(self, text: str) -> None:
             self.text = text
             super().__init__()
 
     class Entered(Message):
-        """It has got the focus."""
+        """The message that the prompt box has got the focus."""
 
     class Left(Message):
-        """The user wants to go on to the grid."""
+        """The message that the user wants to go to the grid."""
 
     def __init__(self, text: str, history: History | None = None) -> None:
         self._stand_ins: dict[str, str] = {}
@@ -63,11 +63,11 @@ class PromptBox(TextArea):
 
     @property
     def prompt(self) -> str:
-        """What was typed, hidden characters and all."""
+        """The typed prompt, with its hidden characters instead of the stand-ins."""
         return unshield(self.text, self._stand_ins)
 
     def show(self, text: str) -> None:
-        """Hold another text."""
+        """Put another text into the box, with the cursor at its end."""
         self.text = self._shielded(text)
         self.move_cursor(self.document.end)
 
@@ -77,11 +77,11 @@ class PromptBox(TextArea):
         return shown
 
     def action_read(self) -> None:
-        """Read the prompt."""
+        """Ask for the prompt to be read."""
         self.post_message(self.Submitted(self.prompt))
 
     def action_leave(self) -> None:
-        """Go to the grid."""
+        """Ask for the focus to go to the grid."""
         self.post_message(self.Left())
 
     def action_newline(self) -> None:
@@ -89,17 +89,17 @@ class PromptBox(TextArea):
         self.insert("\n")
 
     def action_cursor_up(self, select: bool = False) -> None:
-        """A line up; from the first one to the prompt before."""
+        """Go a line up; from the first line, go to the previous prompt of the history."""
         if select or not self.navigator.is_first_wrapped_line(self.cursor_location) or not self._go(1):
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
-        """A line down; from the last one to the prompt after."""
+        """Go a line down; from the last line, go to the next prompt of the history."""
         if select or not self.navigator.is_last_wrapped_line(self.cursor_location) or not self._go(-1):
             super().action_cursor_down(select)
 
     def _go(self, back: int) -> bool:
-        """Show an earlier prompt, or the one after it; whether there is one."""
+        """Show an earlier prompt of the history (1) or a later one (-1), and return whether there is one."""
         prompt = self._walk.step(back, self.prompt)
         if prompt is None:
             return False
@@ -108,10 +108,10 @@ class PromptBox(TextArea):
         return True
 
     def on_focus(self, event: events.Focus) -> None:
-        """Say so, unless it is the terminal that has got the focus back."""
+        """Post `Entered`, unless the focus comes back with that of the terminal."""
         if not event.from_app_focus:
             self.post_message(self.Entered())
 
     def on_paste(self, event: events.Paste) -> None:
-        """Put stand-ins into what is pasted, before Textual's own handler, which comes next, inserts it."""
+        """Put stand-ins for hidden characters into a pasted text, which Textual's handler inserts next."""
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))

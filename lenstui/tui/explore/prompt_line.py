@@ -1,4 +1,4 @@
-"""The prompt box on Explore: who has gone to it, and what its frame says."""
+"""The prompt box on Explore: whether the user has gone there, and the texts on its frame."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ UNREAD = "not read yet: press Enter"
 
 
 class PromptLine:
-    """The prompt box with its frame. If the user has gone there, only the user leaves it."""
+    """The part of Explore with the prompt box and its frame. Once there, only the user leaves the box."""
 
     def __init__(self, state: ExploreState, widgets: Widgets) -> None:
         self._state = state
         self._box = widgets.prompt
         self._widgets = widgets
-        self.counted = ""  # how many columns the prompt on screen has, in words
-        # Whether the user has gone to the box; None: it has the focus at first.
+        self.counted = ""  # the number of columns of the prompt on screen, in words
+        # Whether the user has gone to the box; None until the box has got the focus that it has at the start.
         self._is_asked_for: bool | None = None
 
     # ── the focus ────────────────────────────────────────────────────────────────────────────────────────
 
     def edit(self) -> None:
-        """Go to the prompt."""
+        """Put the focus on the prompt, at the user's request."""
         self._is_asked_for = True
         self._box.focus()
 
@@ -36,44 +36,44 @@ class PromptLine:
         self._is_asked_for = self._is_asked_for is not None
 
     def leave(self) -> None:
-        """Go to the grid."""
+        """Put the focus on the grid, at the user's request."""
         self._is_asked_for = False
         self._widgets.panes.focus_grid()
 
     def submit(self) -> None:
-        """Note that what is typed next is meant for the grid."""
+        """Note that the prompt is submitted, so that keys pressed next are meant for the grid."""
         self._is_asked_for = False
 
     @property
     def is_at_prompt(self) -> bool:
-        """Whether the user has gone to the prompt, in which case only the user leaves it."""
+        """Whether the user has gone to the prompt, where the focus then stays until the user leaves."""
         return bool(self._is_asked_for) and isinstance(self._widgets.focused, PromptBox)
 
     # ── the frame ────────────────────────────────────────────────────────────────────────────────────────
 
     def say(self, text: str) -> None:
-        """Write something on the frame."""
+        """Write a text on the lower edge of the frame."""
         self._box.border_subtitle = text
 
     def say_counted(self) -> None:
-        """Write on the frame how many columns the prompt has."""
+        """Write the number of columns of the prompt on the frame."""
         self.say(self.counted)
 
     def compare(self) -> None:
-        """Say whether the box holds what the grid shows."""
+        """Write on the frame whether the box holds the prompt that the grid shows."""
         if self._box.prompt == self._state.prompt:
             self.say_counted()
         else:
             self.say(UNREAD if self._box.prompt else EMPTY)
 
     def edited(self) -> None:
-        """Say whether the box holds what the grid shows; if not, somebody types there."""
+        """Write on the frame whether the box holds the grid's prompt; if not, note that the user types."""
         self.compare()
         if self._box.prompt != self._state.prompt:
             self._is_asked_for = True
 
     def show_reading(self, reading: Reading) -> None:
-        """Write over the prompt how it is read, if not by default."""
+        """Write on the frame how the prompt is read, if not by default."""
         self._state.shown_reading = reading
         mark = f" · {reading.mark}" if reading.mark else ""
         self._box.border_title = Text.assemble("prompt", (mark, "bold"))

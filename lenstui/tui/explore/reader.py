@@ -1,4 +1,4 @@
-"""Explore reads its prompt: asks for it, lays out the columns, puts the cells in as they come."""
+"""The reading of Explore's prompt: ask for it, lay out the columns, and show the cells as they come."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ o opens one."""
 
 
 def no_lens(side: SideFacts) -> str:
-    """Return what a side shows that has no lens of its kind."""
+    """Return the text that a side without a lens of its kind shows."""
     return NO_LENS.format(side.kind)
 
 
 class Reader:
-    """Reads the prompt on all sides. A new reading takes the place of the one before."""
+    """The part of Explore that reads the prompt on all sides. A new reading replaces the former one."""
 
     def __init__(
         self,
@@ -50,31 +50,31 @@ class Reader:
         self._prompt_line = prompt_line
         self._training = training
         self._follower = follower
-        self._leaves_prompt = True  # for the grid, once the columns are known
-        self._kept: Collection[int] = ()  # sides whose cells stay, and the cursor with them
-        self._not_numbers: list[int] = []  # the columns that were warned of
+        self._leaves_prompt = True  # whether the focus goes to the grid once the columns are known
+        self._kept: Collection[int] = ()  # the places of sides whose cells stay, and with them the cursor
+        self._not_numbers: list[int] = []  # the columns that the user was warned of
 
     # ── asking for it ────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, text: str) -> None:
-        """Read a prompt, and go to the grid once its columns are known."""
+        """Read a prompt, and put the focus on the grid once the columns are known."""
         self._read(text, leaves_prompt=True, kept=())
 
     def read_again(self, kept: Collection[int] = ()) -> None:
         """Read the prompt on screen once more.
 
         Args:
-            kept: places of the sides whose cells stay on screen until others come.
+            kept: the places of the sides whose cells stay on screen until new ones come.
         """
         self._read(self._state.prompt, leaves_prompt=False, kept=kept)
 
     def read_lens_in_use(self) -> None:
-        """Read the prompt once more on the sides whose lens is in use, or in training, for the open model."""
+        """Read the prompt once more on the sides with the open model's fitted lens, in use or in training."""
         kept = [place for place, side in enumerate(self._state.sides) if not (side.is_own and side.is_fitted)]
         self.read_again(kept)
 
     def read_pins(self) -> None:
-        """Read the prompt once more for the numbers of other pins; all other numbers stay."""
+        """Read the prompt once more, for the numbers of new pins; all other numbers stay on screen."""
         self.read_again(range(len(self._state.sides)))
 
     def _read(self, text: str, *, leaves_prompt: bool, kept: Collection[int]) -> None:
@@ -100,10 +100,10 @@ class Reader:
         self._services.prompts.read(request, self._services.post_to(self._widgets.screen))
 
     def request(self, page_columns: int) -> ReadRequest:
-        """Return the request for the prompt as it is to be read now.
+        """Return the request to read the prompt with the current options and pins.
 
         Args:
-            page_columns: how many columns at the end are read first.
+            page_columns: the number of columns at the end that are read first.
         """
         state = self._state
         pins = tuple(pin.id for pin in self._widgets.panel.pins)
@@ -113,7 +113,7 @@ class Reader:
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 
     def lay_out(self, message: ReadStarted) -> None:
-        """Lay out the columns, and go to the last one: there the model speaks."""
+        """Lay out the columns of a reading; at first the cursor goes to the last, where the model speaks."""
         state, panes, model = self._state, self._widgets.panes, self._state.model
         if model is None:
             return
@@ -129,7 +129,7 @@ class Reader:
         cursor, state.first_cursor = state.first_cursor or cursor, None
         for place, side in enumerate(state.sides):
             if not side.has_lens and place not in panes.training:
-                if panes.grids[place].columns:  # of a prompt before, through a lens that is no more
+                if panes.grids[place].columns:  # from an earlier prompt, through a lens that is gone
                     panes.empty(place, message.rows, model.vocabulary, no_lens(side))
                 panes.pane(place).say(no_lens(side))
             elif place not in kept or not panes.grids[place].display:
@@ -142,7 +142,7 @@ class Reader:
 
     @staticmethod
     def _count(message: ReadStarted, context: int | None) -> str:
-        """Return how many tokens each prompt has, and how many of them do not fit in the context."""
+        """Return, in words, how many tokens each prompt has, and how many do not fit in the context."""
         counts = [len(message.columns_of(i)) - len(message.gap_of(i)) for i in (0, *message.others)]
         count = " and ".join(map(str, counts))
         count += f" token{'s' * (count != '1')}"
@@ -151,10 +151,10 @@ class Reader:
         return count
 
     def _place_in(self, message: ReadStarted) -> Cursor:
-        """Return where the cursor goes: to the nearest row, and to the last column.
+        """Return the new place of the cursor: in the nearest row, and in the last column.
 
-        It stays in its column where the same prompt is read in another way and what is at and behind the
-        cursor is as it was.
+        The cursor stays in its column if the prompt is read in another way, and the tokens from the cursor on
+        are unchanged.
         """
         rows, last, panes = message.rows, len(message.columns) - 1, self._widgets.panes
         if not panes.has_cells:
@@ -168,7 +168,7 @@ class Reader:
         return Cursor(row, last)
 
     def show_tile(self, message: TileRead) -> None:
-        """Put the cells of some columns in."""
+        """Show the cells of some columns."""
         state, grids = self._state, self._widgets.grids
         state.texts.update(message.texts)
         for place, cells in message.tile.sides.items():
@@ -183,14 +183,14 @@ class Reader:
                 self._services.signals.tuned_cells_read.publish(found)
 
     def finish(self, message: ReadDone) -> None:
-        """Say how long it took."""
+        """Show how long the reading took, and warn of cells that are not a number."""
         self._prompt_line.counted += f" · {message.seconds:.2f} s"
         self._prompt_line.edited()
         self._widgets.panes.rescale()
         self._warn_of_not_numbers()
 
     def _warn_of_not_numbers(self) -> None:
-        """Name the columns that have cells without a number, once."""
+        """Warn of columns with cells that are not a number, unless the last warning was of the same ones."""
         state, before = self._state, self._not_numbers
         self._not_numbers = self._widgets.panes.not_numbers
         if state.model is not None and self._not_numbers and self._not_numbers != before:
@@ -198,7 +198,7 @@ class Reader:
             self._services.notify(remark, title="Not a number", severity="warning", seconds=15)
 
     def fail(self, message: ReadFailed) -> None:
-        """Say why the prompt was not read; it can be changed and tried again."""
+        """Show why the prompt was not read."""
         self._state.is_awaited = False
         self._prompt_line.say("not read")
         self._services.notify(message.text, title="Not read", severity="error", seconds=10)
@@ -224,7 +224,7 @@ class Reader:
 
 
 def nearest(label: str, rows: Sequence[str]) -> int:
-    """Return the index among `rows` of a row, or of the one whose place in the model is nearest."""
+    """Return the index among `rows` of the row with this label, or else of the row nearest in the model."""
     if label in rows:
         return rows.index(label)
     here = Row.of(label).h

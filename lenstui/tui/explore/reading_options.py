@@ -1,4 +1,4 @@
-"""How the prompt of Explore is read: which rows, by which norm, with BOS or chat. Asked for with a key."""
+"""The options by which Explore's prompt is read: rows, final norm, BOS, chat template, sublayers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lenstui.tui.services import Services
 
 
 class ReadingOptions:
-    """The options by which the prompt is read: as asked for, and as far as the open model can be read so."""
+    """The part of Explore with the options by which the prompt is read, as far as the open model allows."""
 
     def __init__(
         self,
@@ -21,13 +21,13 @@ class ReadingOptions:
         prompt_line: PromptLine,
         read: Callable[[], object],
     ) -> None:
-        """Read by default.
+        """Begin with the default options.
 
         Args:
-            state: what is on screen.
-            services: of the program.
-            prompt_line: says how the prompt is read.
-            read: reads the prompt of the screen anew.
+            state: the state of Explore.
+            services: the services of the program.
+            prompt_line: shows how the prompt is read.
+            read: reads the prompt on screen again.
         """
         self._state = state
         self._services = services
@@ -35,7 +35,7 @@ class ReadingOptions:
         self._read = read
 
     def ask(self) -> None:
-        """Ask how to read the prompt, and read it so."""
+        """Ask for the options, and read the prompt by them."""
         from lenstui.tui.explore.ask_reading import AskReading  # the first paint can do without
 
         if self._state.model is None:
@@ -44,7 +44,7 @@ class ReadingOptions:
             self._services.ask(AskReading(self._state.reading, self._state.model), self.change)
 
     def change(self, reading: Reading | None) -> None:
-        """Read the prompt in another way, if that is another; None changes nothing."""
+        """Read the prompt by other options; None and the current options change nothing."""
         if reading is None or reading == self._state.reading:
             return
         reading = self._ask_for(reading)
@@ -55,11 +55,11 @@ class ReadingOptions:
             self._prompt_line.show_reading(reading)
 
     def begin(self, model: OpenModel) -> None:
-        """Take the options by which a model that was just opened is read at first."""
+        """Set the options by which a model that was just opened is read at first."""
         self._prompt_line.show_reading(self._ask_for(self._services.first_reading(model.name)))
 
     def _ask_for(self, reading: Reading) -> Reading:
-        """Ask for this from now on, but for what the open model does not allow, which is said."""
+        """Set and return the options, without those that the open model refuses; notify the user of these."""
         model = self._state.model
         assert model is not None
         refused = reading.refused(model.allowed, len(model.rows) - 1)
@@ -70,11 +70,11 @@ class ReadingOptions:
         return self._state.reading
 
     def take_effect(self) -> None:
-        """Note that what is on screen is read as asked for."""
+        """Note that the prompt on screen is read by the current options, and show them."""
         self._state.keeps_column = False
         self._prompt_line.show_reading(self._state.reading)
 
     def fail(self) -> None:
-        """Note that what is on screen is read as before."""
+        """Go back to the options of the prompt on screen, since the new ones could not be followed."""
         self._state.keeps_column = False
         self._state.reading = self._state.shown_reading

@@ -1,4 +1,4 @@
-"""Explore: the prompt, its sides beside each other, and the cell under the cursor."""
+"""The screen Explore: the prompt, the sides beside each other, and the cell under the cursor."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ from lenstui.tui.shared.status_bar import StatusBar
 
 
 class Explore(LeanScreen[None], AppScreen[None]):
-    """The first screen.
+    """The main screen: a prompt, and its readout on every side.
 
-    It is made of parts, which work on one `ExploreState` and the same `Widgets`. A key does a method of a
+    The screen is made of parts, which share one `ExploreState` and one `Widgets`. A key calls a method of a
     part (`keys.py`); a message has one handler here, which calls the parts in an order that matters.
     """
 
@@ -74,12 +74,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self, services: Services, prompt: str, *, depth: int = 1) -> None:
-        """Show nothing yet.
+        """Prepare the screen; nothing is read yet.
 
         Args:
-            services: of the program.
-            prompt: to begin with.
-            depth: how many tokens each cell shows.
+            services: the services of the program.
+            prompt: the prompt to begin with.
+            depth: the number of tokens that each cell shows.
         """
         super().__init__()
         self.services = services
@@ -126,7 +126,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show what is open, hear of what changes, and have the detail follow what colours the cells."""
+        """Show the open model, subscribe to signals, and have the detail follow the value of the colours."""
         signals = self.services.signals
         signals.loading.subscribe(self, self.show_loading)
         signals.model_opened.subscribe(self, self.show_model)
@@ -139,11 +139,11 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.show_model(self.services.model)
 
     def on_resize(self) -> None:
-        """Share the room, once the screen has the classes of its size."""
+        """Share the room among the widgets, once the screen has the classes of its new size."""
         self.call_after_refresh(self._share_room)
 
     def _share_room(self) -> None:
-        """Make the panes tabs where it is narrow; list more tokens in the detail where it is taller."""
+        """Make the panes tabs on a narrow screen; give the detail more lines on a taller one."""
         self.panes.tabs = self.has_class("-narrow")
         self.panel.set_lines(min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3))
 
@@ -151,7 +151,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     @property
     def panes(self) -> Panes:
-        """The sides."""
+        """The panes of the sides, and their legend."""
         return self.widgets.panes
 
     @property
@@ -161,27 +161,27 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     @property
     def panel(self) -> CellPanel:
-        """The pins, and the cell under the cursor in detail."""
+        """The panel with the pins, and the cell under the cursor in detail."""
         return self.widgets.panel
 
     @property
     def model(self) -> OpenModel | None:
-        """The open model, as far as it is shown."""
+        """The open model that this screen shows, or None."""
         return self.state.model
 
     @property
     def sides(self) -> tuple[SideFacts, ...]:
-        """What is on the sides; nothing while no model is open."""
+        """Descriptions of the sides; empty while no model is open."""
         return self.state.sides
 
     @property
     def reading(self) -> Reading:
-        """How the prompt is read from now on."""
+        """The options by which the prompt is to be read from now on."""
         return self.state.reading
 
     @property
     def is_compared(self) -> bool:
-        """Whether something else than the lenses of the open model is on the sides."""
+        """Whether any side shows anything but the open model, the typed prompt, and a lens in use."""
         return self.state.is_compared
 
     @property
@@ -194,27 +194,27 @@ class Explore(LeanScreen[None], AppScreen[None]):
         return ShownPrompt(state.rows, state.columns, vocabulary, state.shown_reading, grid.value, grid.scale)
 
     def remark(self, *remarks: str) -> None:
-        """Add to the line under the top line, for what stays true."""
+        """Add lasting remarks to the line under the top line."""
         self.model_view.remark(*remarks)
 
     def look(self) -> Look:
-        """Return how the open model is looked at now."""
+        """Return the current prompt, cursor and appearance, to be restored in another session."""
         return self.appearance.look()
 
     def put_back(self, look: Look) -> None:
-        """Look at the open model in this way again, once it is read."""
+        """Restore the appearance of an earlier session, and its cursor once the prompt is read."""
         self.appearance.put_back(look)
 
     def keep_cursor(self) -> None:
-        """Have the cursor stay where it is when another model is open."""
+        """Keep the cursor in its place when another model is opened."""
         self.state.first_cursor = self.panes.cursor
 
     def read_case(self, text: str, target: tuple[int, str] | None) -> None:
-        """Read the prompt of a case, with its target pinned in place of that of the case before.
+        """Read the prompt of a case, with its target pinned in place of the target of the former case.
 
         Args:
             text: the prompt.
-            target: id and display text of the token to pin, or None.
+            target: the id and display text of the token to pin, or None.
         """
         self.pins.pin_target(target)
         self.widgets.prompt.show(text)
@@ -224,7 +224,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def action_do(self, part: str, method: str, *arguments: object) -> None:
-        """Do what a key says: a method of one of the parts."""
+        """Call a method of a part of Explore, as a key names them."""
         getattr(getattr(self, part), method)(*arguments)
 
     # ── the prompt box, the grids, the panel ─────────────────────────────────────────────────────────────
@@ -236,17 +236,17 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     @on(PromptBox.Left)
     def leave_prompt(self) -> None:
-        """Go to the grid."""
+        """Put the focus on the grid."""
         self.prompt_line.leave()
 
     @on(PromptBox.Changed)
     def mark_unread(self) -> None:
-        """Say whether the box holds what the grid shows."""
+        """Write on the frame whether the box holds the prompt that the grid shows."""
         self.prompt_line.edited()
 
     @on(PromptBox.Submitted)
     def submit_prompt(self, message: PromptBox.Submitted) -> None:
-        """Read a prompt; one that is being read is dropped. What is typed next is meant for the grid."""
+        """Read the submitted prompt in place of one that is being read; keys pressed next go to the grid."""
         self.prompt_line.submit()
         self.reader.read(message.text)
         if self.state.is_awaited and self.state.columns:
@@ -254,12 +254,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     @on(Grid.CursorMoved)
     def follow_cursor(self) -> None:
-        """Show the cell under the cursor once it rests."""
+        """Show the cell under the cursor in the panel, once the cursor rests."""
         self.follower.follow()
 
     @on(CellPanel.PinsChanged)
     def take_pins(self, message: CellPanel.PinsChanged) -> None:
-        """Keep the numbers of the pins that stay, and have the others read."""
+        """Keep the numbers of the pins that stay, and have those of the others read."""
         self.pins.take_change(message)
 
     @on(PinList.Left)
@@ -267,14 +267,14 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Go from the list of pins to the grid."""
         self.pins.leave_list()
 
-    # ── what everybody hears ─────────────────────────────────────────────────────────────────────────────
+    # ── signals ──────────────────────────────────────────────────────────────────────────────────────────
 
     def show_loading(self, message: LoadStage | LoadFailed) -> None:
-        """Say how far loading is, or why no model was opened."""
+        """Show the stage of loading a model, or why no model was opened."""
         self.model_view.show_loading(message)
 
     def show_model(self, model: OpenModel) -> None:
-        """Show another model, and read the prompt with it."""
+        """Show another model, and read the prompt with that model."""
         self.model_view.show_model(model)
 
     def show_lens(self, model: OpenModel) -> None:
@@ -282,12 +282,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.model_view.show_lens(model)
 
     def show_sides(self, model: OpenModel) -> None:
-        """Show other sides; the cell in full follows once they are there."""
+        """Show other sides, and after that also on the screen of a cell, if that is open."""
         self.cell.take_sides()
         self.model_view.show_sides(model)
 
     def show_fit(self, status: FitStatus) -> None:
-        """Say how far a fit is; where it was discarded the lens in use comes back."""
+        """Show the progress of a fit; after a discarded fit, show the lens in use again."""
         self.training.show_status(status)
         if status.phase is Phase.DISCARDED:
             self.reader.show_lens_in_use()
@@ -295,25 +295,25 @@ class Explore(LeanScreen[None], AppScreen[None]):
     # ── a reading ────────────────────────────────────────────────────────────────────────────────────────
 
     def on_sublayers_refused(self, message: SublayersRefused) -> None:
-        """Say why the prompt is read without sublayers."""
+        """Tell the user why the prompt is read without sublayers."""
         if message.serial == self.state.serial:
             self.sublayers.refuse(message)
 
     def on_read_started(self, message: ReadStarted) -> None:
-        """Lay out the columns; only then are they marked as read in another way."""
+        """Lay out the columns of a reading, and then show the options by which the prompt is read."""
         if message.serial == self.state.serial:
             self.reader.lay_out(message)
             self.sublayers.begin(message)
             self.options.take_effect()
 
     def on_tile_read(self, message: TileRead) -> None:
-        """Put the cells in."""
+        """Show the cells of some columns."""
         if message.serial == self.state.serial:
             self.reader.show_tile(message)
             self.sublayers.add(message)
 
     def on_read_done(self, message: ReadDone) -> None:
-        """Say how long it took, then what else is to be said of it."""
+        """Show how long the reading took, read an open cell again, and tell the user about new sublayers."""
         if message.serial == self.state.serial:
             self.reader.finish(message)
         self.cell.read_anew()
@@ -321,34 +321,34 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.sublayers.say()
 
     def on_read_failed(self, message: ReadFailed) -> None:
-        """Say why the prompt was not read; what is on screen is as it was."""
+        """Show why the prompt was not read; go back to the tail and the options of the readout on screen."""
         if message.serial == self.state.serial:
             self.reader.fail(message)
             self.growth.fail()
             self.options.fail()
 
     def on_training_read(self, message: TrainingRead) -> None:
-        """Put cells in, as the lens in training has them."""
+        """Show cells that were read through the lens in training."""
         self.training.show_cells(message)
 
     def on_grown(self, message: Grown) -> None:
-        """Have more columns at the end of the prompt, or fewer."""
+        """Lay out the columns of a prompt that has grown or shrunk."""
         if message.serial == self.state.serial:
             self.growth.lay_out(message)
 
     def on_generation_ended(self, message: GenerationEnded) -> None:
-        """Say why no more tokens come, unless somebody stopped them."""
+        """Show why no more tokens come, unless the user has stopped them."""
         if message.serial == self.state.serial and self.growth.is_generating:
             self.growth.end(message.reason)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────
 
     def on_sides_told(self, message: SidesTold) -> None:
-        """Say what has happened to the sides without being asked for."""
+        """Notify the user of a remark on the sides."""
         self.services.notify(message.text, title="Compared", severity="warning", seconds=12)
 
     def on_sides_refused(self, message: SidesRefused) -> None:
-        """Say why the sides stay as they are."""
+        """Tell the user why the sides stay as they are."""
         self.services.tell(message.text)
 
     def on_pins_found(self, message: PinsFound) -> None:
@@ -356,29 +356,29 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.pins.pin_found(message)
 
     def on_pins_not_found(self, message: PinsNotFound) -> None:
-        """Say why a word cannot be pinned."""
+        """Tell the user why a word cannot be pinned."""
         self.services.tell(message.text)
 
     def on_word_found(self, message: WordFound) -> None:
-        """Go to the first row that has a word on top."""
+        """Go to the first row where the word is the likeliest token."""
         self.first_row.go(message)
 
     def on_word_not_found(self, message: WordNotFound) -> None:
-        """Say why a word cannot be looked for."""
+        """Tell the user why a word cannot be looked for."""
         self.services.tell(message.text)
 
     def on_export_progress(self, message: ExportProgress) -> None:
-        """Say how far an export is."""
+        """Show the progress of an export in its dialog."""
         self.export.show_progress(message)
 
     def on_file_taken(self, message: FileTaken) -> None:
-        """Say which file was written."""
+        """Notify the user which file was written."""
         self.export.say_written(message)
 
     def on_text_taken(self, message: TextTaken) -> None:
-        """Put a text into the clipboard."""
+        """Put the text of an export into the clipboard."""
         self.export.copy_text(message)
 
     def on_not_taken(self, message: NotTaken) -> None:
-        """Say why an export failed."""
+        """Show why an export failed."""
         self.export.say_failed(message)

@@ -1,4 +1,4 @@
-"""Rows of what attention and MLP of each block add, on Explore, and how far they add up to the logits."""
+"""The rows of what attention and MLP of each block add, on Explore, and their sum beside the final logits."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SIDE_BY_SIDE = "This model's attention and MLP run side by side: there is no res
 
 
 class Sublayers:
-    """Takes every block apart, and says once how far the parts add up."""
+    """The part of Explore that has sublayers read, and tells once how far they add up to the final logits."""
 
     def __init__(self, state: ExploreState, services: Services, options: ReadingOptions) -> None:
         self._state = state
         self._services = services
         self._options = options
-        self._left_over: float | None = None  # of the final logits, by all parts together, nats
-        self._is_news = False  # there were no rows of sublayers before
-        self._is_parallel = False  # attention and MLP run side by side
+        self._left_over: float | None = None  # the most by which all parts together miss the final logits
+        self._is_news = False  # whether there were no rows of sublayers before
+        self._is_parallel = False  # whether attention and MLP run side by side
 
     def toggle(self) -> None:
-        """Read the prompt with rows of sublayers, or without."""
+        """Read the prompt with rows of sublayers, or without them again."""
         if self._state.model is None:
             self._services.tell("No model is open yet: there is nothing to take apart.")
         else:
@@ -35,25 +35,25 @@ class Sublayers:
             self._options.change(replace(reading, sublayers=not reading.sublayers))
 
     def refuse(self, message: SublayersRefused) -> None:
-        """Say why the prompt is read without sublayers."""
+        """Tell the user why the prompt is read without sublayers."""
         self._state.reading = replace(self._state.reading, sublayers=False)
         self._services.tell(message.text, seconds=12)
 
     def begin(self, message: ReadStarted) -> None:
-        """Note which parts are read; called before the new reading is marked as the one on screen."""
+        """Note which sublayers are read; to be called before `shown_reading` becomes the new reading."""
         self._left_over = None
         self._is_news = self._state.reading.sublayers and not self._state.shown_reading.sublayers
         parts = {Row.of(label).part for label in message.rows}
         self._is_parallel = MLP in parts and MID not in parts
 
     def add(self, message: TileRead) -> None:
-        """Note how far the parts of these columns add up to the final logits."""
+        """Note how far the sublayers of some columns add up to the final logits."""
         if message.tile.left_over is not None:
             most = np.fmax.reduce(message.tile.left_over)  # NaN where a column has no logits
             self._left_over = float(most if self._left_over is None else np.fmax(most, self._left_over))
 
     def say(self) -> None:
-        """Say what is not there, and how far the rest adds up, the first time."""
+        """Tell the user, of new sublayers, which are missing and how far the others add up to the logits."""
         if not self._is_news:
             return
         self._is_news = False

@@ -1,4 +1,4 @@
-"""The likeliest tokens of a cell, a line each: rank, token, id, probability, logit, cumulative mass."""
+"""The list of a cell's likeliest tokens: rank, token, id, probability, logit, cumulative probability."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.shared.step_scroll import StepScroll
 
 _MOST_TOKEN = 40  # cells that a token takes at most
-_NUMBERS = 43  # cells that all else takes
+_NUMBERS = 43  # cells that all other parts of a line take
 
 
 class TokenList(StepScroll, can_focus=False):
-    """The ranking of one side. Those that are `pair`ed share one scroll."""
+    """A list of the likeliest tokens of a cell on one side. Lists that are paired scroll together."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"token-list--heading", "token-list--quiet"}
@@ -37,13 +37,13 @@ class TokenList(StepScroll, can_focus=False):
         self.twins: tuple[TokenList, ...] = ()
 
     def pair(self, *others: TokenList) -> None:
-        """Share one scroll."""
+        """Have this list and others scroll together."""
         group = (self, *others)
         for one in group:
             one.twins = tuple(other for other in group if other is not one)
 
     def show(self, ranking: Ranking, texts: Mapping[int, str]) -> None:
-        """Show a ranking from its top."""
+        """Show a ranking of tokens from its top."""
         self._lines = [
             (
                 f"{rank:>5} ",
@@ -64,23 +64,23 @@ class TokenList(StepScroll, can_focus=False):
         self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Take the others along."""
+        """Scroll the paired lists to the same line."""
         super().watch_scroll_y(old_value, new_value)
         for twin in self.twins:
             if twin.scroll_offset.y != self.scroll_offset.y:
                 twin.scroll_now(0, self.scroll_offset.y)
 
     def scroll_by(self, lines: int) -> None:
-        """Scroll down by some lines, or up."""
+        """Scroll down by a number of lines, or up if it is negative."""
         self.scroll_now(0, self.scroll_offset.y + lines)
 
     @property
     def page(self) -> int:
-        """How many lines are seen, but for the heading."""
+        """The number of lines on screen, without the heading."""
         return max(self.size.height - 1, 1)
 
     def render_line(self, y: int) -> Strip:
-        """The heading, or a token."""
+        """Return the heading, or the line of a token."""
         width = self.scrollable_content_region.width
         token_width = max(min(width - _NUMBERS, _MOST_TOKEN), 1)
         if y == 0:

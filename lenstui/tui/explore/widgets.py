@@ -1,4 +1,4 @@
-"""The widgets of Explore, for its parts."""
+"""The widgets of Explore, which its parts share."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Widgets:
 
     Attributes:
         status: the top line.
-        notice: the line of remarks under it.
-        prompt: the prompt.
-        panes: the sides.
-        panel: pins, the cell in detail, the plot.
+        notice: the line of remarks under the top line.
+        prompt: the prompt box.
+        panes: the panes of the sides, and their legend.
+        panel: the panel with the pins, the cell in detail, and the plot.
     """
 
     status: StatusBar
@@ -41,12 +41,12 @@ class Widgets:
 
     @property
     def screen(self) -> Screen[Any]:
-        """The screen that they are on, which hears the answers of the jobs."""
+        """The screen that the widgets are on, which gets the answers of the jobs."""
         return self.panes.screen
 
     @property
     def focused(self) -> Widget | None:
-        """The widget with the focus."""
+        """The widget that has the focus, or None."""
         return self.screen.focused
 
     @property

@@ -1,1 +1,1 @@
-"""Prompt sets: a table of prompts, and means over them."""
+"""The screen of prompt sets: a table of cases, and means over these by row."""

@@ -1,4 +1,4 @@
-"""A prompt set is exported: the files of the command line, and the command that reads the same set."""
+"""The export of a prompt set: the files of the command line, and the command that repeats the reading."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ STILL = "It is still being read: s stops it, and what was read stays."
 
 
 class SetExport:
-    """Writes what was read to files, or copies the command; the `Giver` of the dialog."""
+    """The part of the screen that exports a prompt set, or copies its command; the dialog's `Giver`."""
 
     def __init__(self, state: SetState, services: Services, post: Post) -> None:
-        """Export nothing yet.
+        """Prepare the part; nothing is exported yet.
 
         Args:
-            state: what the screen shows.
-            services: of the program.
+            state: the state of the screen.
+            services: the services of the program.
             post: takes the messages of the jobs to the screen.
         """
         self._state = state
         self._services = services
         self._post = post
-        self._dialog: ExportDialog | None = None  # while it is open
+        self._dialog: ExportDialog | None = None  # while the dialog is open
 
     def ask(self) -> None:
-        """Ask what to export, and where to."""
+        """Open the dialog that asks which form to export, and to which file."""
 
         def closed(_: None) -> None:
             self._dialog = None
@@ -48,12 +48,12 @@ class SetExport:
             self._dialog = self._services.choose_export(self, SET_FILES, SET_COPIES, closed)
 
     def copy_command(self) -> None:
-        """Copy the command that reads the same set."""
+        """Copy the command that repeats the reading of the prompt set."""
         if self._can_take():
             self._copy_command()
 
     def _can_take(self) -> bool:
-        """Whether there is anything to export; if not, it is said."""
+        """Return whether there is anything to export; if not, tell the user why."""
         run = self._state.run
         if run is None or run.source is None or not run.cases:
             self._services.tell(NOTHING)
@@ -64,7 +64,7 @@ class SetExport:
         return False
 
     def _taken(self) -> tuple[SetRun, SetSource]:
-        """Return what is exported, once it is known that it can be."""
+        """Return the prompt set to export and its source; to be called only after `_can_take` said yes."""
         run = self._state.run
         assert run is not None
         assert run.source is not None
@@ -73,12 +73,12 @@ class SetExport:
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
-        """Return the file that a form is written to, if the user names no other."""
+        """Return the file that a form is written to, unless the user names another one."""
         run, source = self._taken()
         return proposed_path(source.heading.source.model, f"prompts {Path(run.name).stem}", thing.ending)
 
     def take(self, thing: Thing, path: Path | None) -> None:
-        """Write a form to a file, or copy it if `path` is None; a message says what became of it."""
+        """Write a form to a file, or copy the command if `path` is None; the outcome is shown to the user."""
         if path is None:
             self._copy_command()
             return
@@ -88,7 +88,7 @@ class SetExport:
         self._services.sets.write(order, self._post)
 
     def give_up(self) -> None:
-        """Do nothing: a file that is begun is written to its end, which takes no time to speak of."""
+        """Do nothing, since a file that is begun is written to its end in no time to speak of."""
 
     def _copy_command(self) -> None:
         try:
@@ -103,12 +103,12 @@ class SetExport:
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────────────
 
     def say_written(self, message: SetWritten) -> None:
-        """Say which file was written."""
+        """Notify the user which file was written."""
         self._finish()
         self._services.notify(printable(f"Written: {shown_path(message.path)}"), seconds=12)
 
     def say_failed(self, message: SetNotWritten) -> None:
-        """Say why nothing was written; the dialog stays."""
+        """Show why nothing was written; the dialog stays open."""
         self._fail(message.text)
 
     def _finish(self) -> None:

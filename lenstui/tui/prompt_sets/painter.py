@@ -1,4 +1,4 @@
-"""Draws a prompt set: the table, the plot of means, the titles, and the line that says how far it is."""
+"""The drawing of a prompt set: the table, the plot of means, the titles, and the line about the progress."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _LEAST = 0.2  # seconds between two drawings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetWidgets:
-    """The widgets of the screen, from top to bottom.
+    """The widgets of the screen of prompt sets, from top to bottom.
 
     Attributes:
         status: the top line.
-        file: the line that names the file.
-        said: the line under it.
-        part: the frame around table and words.
-        table: the cases.
-        words: the line of the filter.
-        case: the highlighted prompt.
-        plot: the means.
+        file: the input that names the file.
+        said: the line under the file, about the progress of the reading or an error.
+        part: the frame around the table, the filter and the highlighted prompt.
+        table: the table of cases.
+        words: the input of the filter.
+        case: the line of the highlighted prompt.
+        plot: the plot of means.
     """
 
     status: StatusBar
@@ -55,23 +55,23 @@ class SetWidgets:
 
 
 class SetPainter:
-    """Draws what the state says; while cases come, no more often than that is worth its time."""
+    """The part of the screen that draws its state, and limits the time for that while cases come."""
 
     def __init__(self, state: SetState, widgets: SetWidgets) -> None:
         self._state = state
         self._widgets = widgets
-        self._drawn = 0.0  # when, and how long that took
+        self._drawn = 0.0  # the time of the last drawing, and its duration
         self._cost = 0.0
         self._soon: Timer | None = None
 
     def draw_soon(self) -> None:
-        """Draw when that is worth its time."""
+        """Draw as soon as the share of time for drawing allows."""
         if self._soon is None:
             wait = self._drawn + max(_LEAST, self._cost / _SHARE) - time.monotonic()
             self._soon = self._widgets.table.set_timer(max(wait, 0.01), self.draw)
 
     def draw(self) -> None:
-        """Draw everything, and say how far it is."""
+        """Draw everything, and show the progress of the reading."""
         if self._soon is not None:
             self._soon.stop()
             self._soon = None
@@ -83,7 +83,7 @@ class SetPainter:
         self._cost = self._drawn - began
 
     def draw_cases(self) -> None:
-        """Draw the table and the plot."""
+        """Draw the table, the plot, and the title."""
         state, run = self._state, self._state.run
         source = None if run is None else run.source
         rows = () if source is None else source.heading.rows
@@ -99,7 +99,7 @@ class SetPainter:
 
     @property
     def _about(self) -> list[str]:
-        """Which of the cases are shown, if not all."""
+        """The group and the words that the shown cases have; empty where all cases are shown."""
         view = self._state.view
         words = view.words.strip()
         return [
@@ -108,7 +108,7 @@ class SetPainter:
         ]
 
     def _title(self) -> None:
-        """Write the title: file, filter, and how the prompts are read if not by default."""
+        """Write the title: the file, the filter, and how the prompts are read, if not by default."""
         run, view = self._state.run, self._state.view
         parts = ["prompts" if run is None else printable(Path(run.name).name)]
         parts += self._about
@@ -123,7 +123,7 @@ class SetPainter:
         part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
 
     def draw_case(self) -> None:
-        """Write the highlighted prompt as far as it has room, or why it could not be read."""
+        """Write the highlighted prompt as far as there is room, or why the prompt could not be read."""
         case = self._widgets.table.chosen
         text = Text(overflow="ellipsis")
         if case is not None:
@@ -137,11 +137,16 @@ class SetPainter:
     # ── the line under the file ──────────────────────────────────────────────────────────────────────────
 
     def say_what_to_do(self) -> None:
-        """Say how to begin."""
+        """Show how to begin with a prompt set."""
         self.say(f"Enter reads the {EXAMPLES}; or type a file: text (tab, target), JSON lines, Parquet")
 
     def say(self, text: str, *, wrong: bool = False) -> None:
-        """Say how far the set is, or what is wrong with it."""
+        """Show a text under the file, behind a bar while cases are being read.
+
+        Args:
+            text: the progress of the reading, or what is wrong with the prompt set.
+            wrong: whether the text is an error.
+        """
         line = Text(no_wrap=True, overflow="ellipsis")
         run, said = self._state.run, self._widgets.said
         if run is not None and run.end is None and not wrong:
@@ -154,7 +159,7 @@ class SetPainter:
         said.tooltip = shown(run.remark) if run is not None and run.remark else None
 
     def counts(self, run: SetRun) -> str:
-        """Return how far a set is in words, and what of it was not read or is not shown."""
+        """Return the progress of a prompt set in words, with the number of failed cases and skipped lines."""
         done = len(run.cases)
         failed = sum(case.line.reason is not None for case in run.cases)
         why = f": {run.why}" * bool(run.why)

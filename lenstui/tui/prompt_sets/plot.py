@@ -1,4 +1,4 @@
-"""Means over the prompts that are shown, by row, for every lens."""
+"""The plot of means over the shown cases of a prompt set, by row, for every lens."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.means import SetMeans
 
 _Array = npt.NDArray[np.float64]
-# Of the lenses in their order: a colour of the theme, and a mark.
+# The looks of the lenses, in their order: a colour of the theme, and a mark.
 _LOOKS = (("accent", "○"), ("primary", "●"), ("secondary", "◆"), ("warning", "△"), ("success", "▲"))
-_APART = 0.08  # of a row, so that no bar of an error hides another
+_APART = 0.08  # rows between the error bars of two lenses, so that none hides another
 
 
 class SetPlot(Plot):
-    """One kind of mean by row, for every lens."""
+    """A plot of the means of one value by row, for every lens."""
 
     DEFAULT_CSS = """
     SetPlot {
@@ -39,18 +39,18 @@ class SetPlot(Plot):
 
     def __init__(self) -> None:
         super().__init__()
-        self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # as they are drawn
+        self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # means and their errors, as drawn
 
     def show(
         self, means: SetMeans | None, value: MeanValue, rows: Sequence[str], about: Sequence[str]
     ) -> None:
-        """Draw anew.
+        """Draw the means of a value.
 
         Args:
-            means: over the prompts that are shown; None where none was read.
-            value: which of them to draw.
-            rows: labels of the rows that were read.
-            about: which prompts these are, if they are not all.
+            means: the means over the cases that are shown; None where none was read.
+            value: the value whose means are drawn.
+            rows: the labels of the rows that were read.
+            about: the group and the words of the filter, if not all cases are shown.
         """
         n = 0 if means is None else means.n_target if value.of_target else means.n
         self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *about]))
@@ -79,10 +79,10 @@ class SetPlot(Plot):
             self.plot(places, height[places], line_style=colour, hires_mode=HiResMode.BRAILLE)
             self.scatter(places, height[places], marker=mark, marker_style=colour)
         if self.size:
-            self.render()  # now: while it is painted would have it painted twice
+            self.render()  # now, since rendering during painting would paint the plot twice
 
     def _axis_of(self, value: MeanValue) -> Axis:
-        """One that all the means are on, and the ends of their bars."""
+        """Return an axis that fits all the means and the upper ends of their error bars."""
         curves = self.curves.values()
         tops = [mean if error is None else mean + np.nan_to_num(error) for mean, error in curves]
         if value.is_rank:

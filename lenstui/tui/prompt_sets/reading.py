@@ -1,4 +1,4 @@
-"""Reading a prompt set: which file, what comes of it, stop."""
+"""The reading of a prompt set: choose its file, read, take the cases as they come, stop."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ IN_USE = "A lens is in training: the prompts are read through the one in use, be
 
 
 class SetReader:
-    """Has a prompt set read, and takes its cases as they come."""
+    """The part of the screen that has a prompt set read, and takes its cases as they come."""
 
     def __init__(
         self, state: SetState, widgets: SetWidgets, services: Services, painter: SetPainter, post: Post
     ) -> None:
-        """Read nothing yet.
+        """Prepare the part; nothing is read yet.
 
         Args:
-            state: what the screen shows.
-            widgets: of the screen.
-            services: of the program.
-            painter: draws what the state says.
+            state: the state of the screen.
+            widgets: the widgets of the screen.
+            services: the services of the program.
+            painter: draws the state.
             post: takes the messages of the jobs to the screen.
         """
         self._state = state
@@ -45,17 +45,17 @@ class SetReader:
     # ── which file ───────────────────────────────────────────────────────────────────────────────────────
 
     def name_file(self) -> None:
-        """Go to the line that names the file."""
+        """Put the focus on the line that names the file."""
         self._state.is_naming = True
         self._widgets.file.focus()
 
     def note_edit(self, text: str) -> None:
-        """Note that somebody types a file, who is not to lose the line to what is read meanwhile."""
+        """Note that the user is typing a file name, so that the focus stays there when a prompt set opens."""
         if self._state.asked is not None and text.strip() != self._state.asked.typed:
             self._state.is_naming = True
 
     def browse(self) -> None:
-        """Choose a file in a dialog."""
+        """Open a dialog to choose a file of prompts, and read the chosen file."""
         typed = Path(self._widgets.file.value).expanduser()
         folder = typed.parent if typed.is_file() else Path.home()
         self._services.ask(OpenPrompts(folder if folder.is_dir() else Path("/")), self._browsed)
@@ -66,7 +66,7 @@ class SetReader:
             self.read()
 
     def read(self) -> None:
-        """Read the file that the line names."""
+        """Read the file that the line names, or the examples if the line is empty."""
         state = self._state
         if self._services.model is None:
             self._painter.say(NO_MODEL, wrong=True)
@@ -74,7 +74,7 @@ class SetReader:
         typed = self._widgets.file.value.strip() or EXAMPLES
         state.is_naming = False
         number = 1 if state.asked is None else state.asked.number + 1
-        reading = replace(self._services.shown_reading, sublayers=False)  # which are of one prompt
+        reading = replace(self._services.shown_reading, sublayers=False)  # sublayers are of one prompt
         state.asked = SetRequest(number, typed, self._services.start, reading)
         state.is_opening = True
         self._painter.say("opening the file …")
@@ -83,7 +83,7 @@ class SetReader:
         self._services.sets.read(state.asked, self._post)
 
     def stop(self) -> None:
-        """Stop reading; what was read stays."""
+        """Stop reading; the cases that were read stay."""
         state = self._state
         if not (state.is_reading or state.is_opening):
             self._services.tell(NOT_READING)
@@ -94,7 +94,7 @@ class SetReader:
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, message: SetOpened) -> SetRun | None:
-        """Show the set whose file was opened, sorted and filtered as before; return it if it is awaited."""
+        """Show the set whose file was opened, sorted and filtered as before; return the set if awaited."""
         state, asked = self._state, self._state.asked
         if asked is None or message.number != asked.number:
             return None
@@ -103,18 +103,18 @@ class SetReader:
         state.run = SetRun(asked, message.name, message.cases, groups, message.skipped, message.remark)
         if state.view.column >= len(sort_columns(state.lenses)):
             state.view = replace(state.view, column=0)
-        if state.view.group not in groups:  # which is another set's
+        if state.view.group not in groups:  # a group of the former prompt set
             state.view = replace(state.view, group=None)
         return state.run
 
     def start(self, message: SetStarted) -> None:
-        """Note where the numbers come from."""
+        """Store the source of the cases of the prompt set, which the model begins to read."""
         if (run := self._state.run_of(message.number)) is not None:
             run.source = message.source
             self._painter.draw()
 
     def add(self, message: CasesRead) -> None:
-        """Add cases."""
+        """Add cases that were read to the prompt set, and draw them soon."""
         if (run := self._state.run_of(message.number)) is not None:
             run.cases.extend(message.cases)
             run.texts.update(message.texts)
@@ -122,11 +122,11 @@ class SetReader:
             self._painter.draw_soon()
 
     def end(self, message: SetEnded, *, is_seen: bool) -> None:
-        """Note that no more cases come.
+        """Note that no more cases come, and tell the user.
 
         Args:
-            message: how it ended.
-            is_seen: the screen is in front.
+            message: says how the reading ended.
+            is_seen: whether the screen of prompt sets is in front.
         """
         state = self._state
         if (run := state.run_of(message.number)) is not None:

@@ -1,4 +1,4 @@
-"""Prompt sets: many prompts read at their ends, as a table, and means over them by row."""
+"""The screen of prompt sets: a table of many prompts, read in their last columns, and means over them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NO_GROUPS = "These prompts are in no groups."
 
 
 class PromptSets(LeanScreen[None], AppScreen[None]):
-    """A file of prompts, the cases read from it, and means over those shown. The screen keeps its state."""
+    """The screen of a file of prompts: a table of cases, and means over those shown. It keeps its state."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]  # noqa: RUF012  as Textual declares them
@@ -141,7 +141,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """Yield the file, how far it is, and what was read."""
+        """Yield the line of the file, the line about the progress, the table, and the plot."""
         widgets = self.widgets
         yield widgets.status
         with Horizontal(id="set-line"):
@@ -158,7 +158,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Say how to begin, and hear of what changes."""
+        """Show how to begin, and subscribe to signals."""
         signals = self._services.signals
         signals.loading.subscribe(self, self.show_loading)
         signals.model_opened.subscribe(self, self.show_model)
@@ -170,11 +170,11 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.painter.draw_cases()
 
     def on_screen_resume(self) -> None:
-        """Show what happened to the model meanwhile."""
+        """Show the model that is open now, which may have changed while the screen was not in front."""
         self.widgets.status.model = self._services.model
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the slash to a line that has the focus, in which it is a letter like any other."""
+        """Disable the filter's key while an input has the focus, where a slash is a letter like any other."""
         return action != "filter" or not isinstance(self.focused, Input)
 
     # ── how it is looked at ──────────────────────────────────────────────────────────────────────────────
@@ -184,25 +184,25 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.painter.draw()
 
     def _with_cases(self) -> SetRun | None:
-        """Return what is shown, if there is anything; if not, it is said."""
+        """Return the shown prompt set; if no case was read, tell the user and return None."""
         if self.state.run is not None and self.state.run.cases:
             return self.state.run
         self._tell(NOTHING)
         return None
 
     def action_sort(self, step: int) -> None:
-        """Sort by the next column (1), or the one before (-1)."""
+        """Sort the table by the next column (1), or by the previous one (-1)."""
         if self._with_cases() is not None:
             view, columns = self.state.view, len(sort_columns(self.state.lenses))
             self._look(replace(view, column=(view.column + step) % columns))
 
     def action_reverse(self) -> None:
-        """Sort the other way round."""
+        """Reverse the order of the table."""
         if self._with_cases() is not None:
             self._look(replace(self.state.view, descending=not self.state.view.descending))
 
     def action_group(self, step: int) -> None:
-        """Show the next group alone (1), or the one before (-1), or all of them."""
+        """Show the next group alone (1), or the previous one (-1), or, between last and first, all groups."""
         if (run := self._with_cases()) is None:
             return
         if not run.groups:
@@ -213,14 +213,14 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self._look(replace(self.state.view, group=choices[(here + step) % len(choices)]))
 
     def action_value(self, step: int) -> None:
-        """Plot the means of the next value (1), or the one before (-1)."""
+        """Plot the means of the next value (1), or of the previous value (-1)."""
         self.state.plotted = (self.state.plotted + step) % len(shown_means())
         self.painter.draw_cases()
         if not self.widgets.plot.size:
             self._tell(f"{self.state.mean.plotted}: tab shows the plot.")
 
     def action_other_part(self) -> None:
-        """Show the plot instead of the table, where there is room for one; go from a line to the table."""
+        """Go from an input to the table; from the table, switch to the plot if there is no room for both."""
         if self.focused is not self.widgets.table and not self.has_class("-plot"):
             self.widgets.table.focus()
         elif self.has_class("-tall") or self.has_class("-wide"):
@@ -243,27 +243,27 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
     # ── the filter ───────────────────────────────────────────────────────────────────────────────────────
 
     def action_filter(self) -> None:
-        """Type words that have to occur."""
+        """Show the input of the filter, and put the focus there."""
         self.remove_class("-plot")
         self.widgets.words.display = True
         self.widgets.words.focus()
 
     @on(Input.Changed, "#set-filter")
     def find(self, message: Input.Changed) -> None:
-        """Show the cases that have the words."""
+        """Show only the cases that contain the words of the filter."""
         if message.value != self.state.view.words:
             self._look(replace(self.state.view, words=message.value))
 
     @on(Input.Submitted, "#set-filter")
     def found(self) -> None:
-        """Go to what was found."""
+        """Go from the filter to the table; an empty filter is hidden."""
         self.widgets.table.focus()
         self.widgets.words.display = bool(self.widgets.words.value.strip())
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_back(self) -> None:
-        """Leave a line or the plot; stop reading; else go back to Explore."""
+        """Leave an input or the plot, stop reading, or clear the filter; else go back to Explore."""
         words, table = self.widgets.words, self.widgets.table
         if self.focused is words:
             words.value = ""
@@ -279,7 +279,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Go back to Explore; what is being read goes on."""
+        """Go back to Explore; the reading of a prompt set goes on."""
         self.dismiss()
 
     @on(SetTable.Chosen)
@@ -294,7 +294,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self._services.read_case(case.readout.case.text, target)
 
     def action_beside(self) -> None:
-        """Read the highlighted prompt beside the one that Explore shows."""
+        """Read the highlighted prompt on Explore's active side, beside the typed prompt."""
         case = self._highlighted()
         if case is None:
             return
@@ -305,7 +305,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self._services.put_prompt_beside(case.readout.case.text)
 
     def _highlighted(self) -> ReadCase | None:
-        """Return the case that Explore is to read; None where there is none, which is said."""
+        """Return the highlighted case, for Explore to read; None, and tell the user, if there is none."""
         case = self.widgets.table.chosen
         if self._with_cases() is None:
             return None
@@ -320,78 +320,78 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
     # ── reading and exporting ────────────────────────────────────────────────────────────────────────────
 
     def action_name_file(self) -> None:
-        """Go to the line that names the file."""
+        """Put the focus on the line that names the file."""
         self.reader.name_file()
 
     def action_browse(self) -> None:
-        """Choose a file in a dialog."""
+        """Open a dialog to choose a file of prompts, and read the chosen file."""
         self.reader.browse()
 
     def action_stop(self) -> None:
-        """Stop reading; what was read stays."""
+        """Stop reading; the cases that were read stay."""
         self.reader.stop()
 
     def action_export(self) -> None:
-        """Ask what to export, and where to."""
+        """Open the dialog that asks which form to export, and to which file."""
         self.export.ask()
 
     def action_copy_command(self) -> None:
-        """Copy the command that reads the same set."""
+        """Copy the command that repeats the reading of the prompt set."""
         self.export.copy_command()
 
     @on(Input.Submitted, "#set-file")
     def read_file(self) -> None:
-        """Read the file that the line names."""
+        """Read the file that the line names, or the examples if the line is empty."""
         self.reader.read()
 
     @on(Input.Changed, "#set-file")
     def edit_file(self, message: Input.Changed) -> None:
-        """Note that somebody types a file."""
+        """Note that the user is typing a file name."""
         self.reader.note_edit(message.value)
 
     def on_set_opened(self, message: SetOpened) -> None:
-        """Show the set whose file was opened; the one before goes."""
+        """Show the prompt set whose file was opened, in place of the former one."""
         if self.reader.begin(message) is not None:
             if not self.state.is_naming:
                 self.widgets.table.focus()
             self.painter.draw()
 
     def on_set_started(self, message: SetStarted) -> None:
-        """Note where the numbers come from."""
+        """Store the source of the cases that the model begins to read."""
         self.reader.start(message)
 
     def on_cases_read(self, message: CasesRead) -> None:
-        """Add cases."""
+        """Add cases that were read to the table."""
         self.reader.add(message)
 
     def on_set_ended(self, message: SetEnded) -> None:
-        """Note that no more cases come."""
+        """Note that no more cases come, and tell the user."""
         self.reader.end(message, is_seen=self.is_current)
 
     def on_set_written(self, message: SetWritten) -> None:
-        """Say which file was written."""
+        """Notify the user which file was written."""
         self.export.say_written(message)
 
     def on_set_not_written(self, message: SetNotWritten) -> None:
-        """Say why nothing was written."""
+        """Show why nothing was written."""
         self.export.say_failed(message)
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 
     def show_loading(self, message: LoadStage | LoadFailed) -> None:
-        """Say how far loading is; where it failed what was open stays open, and Explore says why."""
+        """Show the stage of loading a model in the top line; Explore shows why loading has failed."""
         self.widgets.status.stage = message.text if isinstance(message, LoadStage) else None
 
     def show_model(self, model: OpenModel) -> None:
-        """Show another model; what was read is of the one before, and the model thread stops by itself."""
+        """Show another model, and mark the cases as those of the former; their reading stops by itself."""
         if self.state.run is not None:
             self.state.run.is_stale = True
         self.show_lens(model)
 
     def show_lens(self, model: OpenModel) -> None:
-        """Name the lens in the top line; what is being read goes on by the lens that it began with."""
+        """Name the lens in use in the top line; a reading goes on through the lenses that it began with."""
         self.widgets.status.model, self.widgets.status.stage = model, None
 
     def show_fit(self, status: FitStatus) -> None:
-        """Say in the top line how far the fit is."""
+        """Show the progress of a fit in the top line."""
         self.widgets.status.fit = status if status.phase in BUSY else None

@@ -1,4 +1,4 @@
-"""What the screen of prompt sets shows: the set that is read, or was, and how it is looked at."""
+"""The state of the screen of prompt sets: the cases read so far, and the view of them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from lenstui.tui.prompt_sets.view import SetView
 
 @dataclass(eq=False)
 class SetRun:
-    """A set that is read, or was.
+    """A prompt set that is being read, or was read.
 
     Attributes:
-        request: what was asked for.
-        name: of the set.
-        total: how many cases there are.
-        groups: their groups, in order of appearance, as display texts.
-        skipped: how many lines of the file held no prompt.
-        remark: which these are.
-        cases: what was read, in the file's order.
-        texts: display texts of every token in them.
-        source: where the numbers come from; None before the model begins.
-        seconds: since then.
-        end: how it ended; None while more come.
-        why: it ended so.
-        is_stale: another model was opened since.
+        request: the request to read the prompt set.
+        name: the name of the prompt set.
+        total: the number of all its cases.
+        groups: the groups of the cases, in order of appearance, as display texts.
+        skipped: the number of lines of the file that held no prompt.
+        remark: a remark on the skipped lines; None where there are none.
+        cases: the cases that were read so far, in the file's order.
+        texts: display texts of every token in the cases.
+        source: the source of the cases; None before the model begins.
+        seconds: seconds from that beginning to the last cases.
+        end: how the reading ended; None while more cases come.
+        why: why the reading ended so.
+        is_stale: whether another model was opened since.
     """
 
     request: SetRequest
@@ -53,15 +53,15 @@ class SetRun:
 
 @dataclass(eq=False)
 class SetState:
-    """What is shown, and how.
+    """The state of the screen of prompt sets.
 
     Attributes:
-        run: the set that is shown; None before one is read.
-        asked: the last request.
-        is_opening: its file is being opened.
-        is_naming: the line of the file was asked for, or edited, since it was read.
-        view: which cases are shown, and in which order.
-        plotted: index of the means that are plotted.
+        run: the prompt set that is shown; None before one is read.
+        asked: the last request to read a prompt set.
+        is_opening: whether the file of that request is being opened.
+        is_naming: whether the user has gone to the line of the file, or edited it, since the last request.
+        view: the sorting and the filter of the cases.
+        plotted: the index of the value whose means are plotted.
     """
 
     run: SetRun | None = None
@@ -73,12 +73,12 @@ class SetState:
 
     @property
     def is_reading(self) -> bool:
-        """Whether cases are to come."""
+        """Whether more cases are to come."""
         return self.run is not None and self.run.end is None
 
     @property
     def mean(self) -> MeanValue:
-        """The means that are plotted."""
+        """The value whose means are plotted."""
         return shown_means()[self.plotted]
 
     @property
@@ -87,5 +87,5 @@ class SetState:
         return () if self.run is None else self.run.lenses
 
     def run_of(self, number: int) -> SetRun | None:
-        """Return the set that is shown, if it has this number."""
+        """Return the shown prompt set, or None if its reading has another number."""
         return self.run if self.run is not None and number == self.run.request.number else None

@@ -1,4 +1,4 @@
-"""The cases of a prompt set, a line each. Drawn line by line: there may be a hundred thousand."""
+"""The table of the cases of a prompt set, drawn line by line: there may be a hundred thousand cases."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lenstui.tui.prompt_sets.view import SetView
 from lenstui.tui.shared.step_scroll import StepScroll
 
 _PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
-_NARROW = 100  # cells; in fewer the prompts need those of the tokens
+_NARROW = 100  # cells; in fewer, the tokens leave room to the prompts
 _LEAST_PROMPT = 8
 
 
 class SetTable(StepScroll, can_focus=True):
-    """Headings, and under them the cases that are shown, one of them highlighted."""
+    """A table of the shown cases of a prompt set under headings, with one case highlighted."""
 
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,10 +63,10 @@ class SetTable(StepScroll, can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=False)
 
     class Moved(Message):
-        """Another case is highlighted."""
+        """The message that another case is highlighted."""
 
     class Chosen(Message):
-        """A case was clicked at twice."""
+        """The message that a case was clicked twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,24 +78,24 @@ class SetTable(StepScroll, can_focus=True):
 
     @property
     def shown(self) -> Sequence[ReadCase]:
-        """The cases, in the order of the lines."""
+        """The shown cases, in the order of the lines."""
         return self._cases
 
     @property
     def chosen(self) -> ReadCase | None:
-        """The highlighted case."""
+        """The highlighted case; None where no case is shown."""
         return self._cases[self.cursor] if self._cases else None
 
     def show(
         self, cases: Sequence[ReadCase], view: SetView, rows: Sequence[str], lenses: Sequence[str]
     ) -> None:
-        """Show these; what is highlighted stays so, if it is still there.
+        """Show cases; the highlighted case stays highlighted, if it is still among them.
 
         Args:
-            cases: in the order of the lines.
-            view: by what they are sorted.
-            rows: labels of the rows that were read.
-            lenses: names of the lenses.
+            cases: the cases, in the order of the lines.
+            view: the sorting of the cases.
+            rows: the labels of the rows that were read.
+            lenses: the keys of the lenses.
         """
         before = self.chosen
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
@@ -114,19 +114,19 @@ class SetTable(StepScroll, can_focus=True):
         return max(self.size.height - 1, 1)
 
     def action_move(self, lines: int) -> None:
-        """Highlight another case."""
+        """Highlight the case so many lines below, or above if negative."""
         self._go(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """A page of them on."""
+        """Highlight the case so many pages below, or above if negative."""
         self._go(self.cursor + pages * self._page)
 
     def on_resize(self) -> None:
-        """The highlighted one stays on screen."""
+        """Keep the highlighted case on screen."""
         self._see_cursor()
 
     def on_click(self, event: events.Click) -> None:
-        """Highlight a case; a second click on it chooses it."""
+        """Highlight the clicked case; post `Chosen` on a second click."""
         line = event.y - 1 + self.scroll_offset.y
         if event.y and 0 <= line < len(self._cases):
             self._go(line)
@@ -150,7 +150,7 @@ class SetTable(StepScroll, can_focus=True):
     # ── painting ─────────────────────────────────────────────────────────────────────────────────────────
 
     def render_line(self, y: int) -> Strip:
-        """The headings, or a case."""
+        """Return the headings, or the line of a case."""
         width = self.scrollable_content_region.width
         if y == 0:
             return self._headings(width)
@@ -165,7 +165,7 @@ class SetTable(StepScroll, can_focus=True):
         return line
 
     def _widths(self, width: int) -> list[int]:
-        """Of each column in cells; the prompt gets what the others leave."""
+        """Return the width of each column in cells; the prompt gets the rest."""
         token = 9 if width < _NARROW else 14
         widths = [self._digits, 0, token, 5, token, 5, 5, *(6 for _ in self._lenses)]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
@@ -214,7 +214,7 @@ class SetTable(StepScroll, can_focus=True):
 
 
 def end(text: str, width: int) -> str:
-    """The end of `text` in exactly `width` cells, an ellipsis where its beginning is cut off."""
+    """Return the end of `text` in exactly `width` cells, with an ellipsis where its beginning is cut off."""
     if cell_len(text) <= width:
         return fit(text, width)
     kept = text[-width:]

@@ -1,4 +1,4 @@
-"""Which cases of a prompt set are shown, and in which order."""
+"""The view of a prompt set: a selection of its cases, and their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lenstui.jobs.set_messages import CaseLine, ReadCase
 from lenstui.lens.names import lens_title
 
-Key = Any  # all words, or all numbers; None goes last, whichever way it is sorted
+Key = Any  # all of one column are words, or all numbers; None goes last in either direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class SortColumn:
     """A column of the table, by which it may be sorted.
 
     Attributes:
-        name: what it is, in full.
-        key: what it is sorted by.
+        name: the full name of the column.
+        key: returns the word or number of a case that the table is sorted by; None where there is none.
     """
 
     name: str
@@ -38,7 +38,7 @@ _SAME_FOR_ALL_LENSES = (
 
 
 def sort_columns(lenses: Sequence[str]) -> tuple[SortColumn, ...]:
-    """Return the columns of the table, of which each lens has one, by its key."""
+    """Return the columns of the table, the last of them one for each of the lenses, given by their keys."""
     settled = (
         SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
         for place, key in enumerate(lenses)
@@ -57,12 +57,12 @@ def _key_of(column: int) -> Callable[[CaseLine], Key]:
 
 @dataclass(frozen=True, slots=True)
 class SetView:
-    """How a set is looked at.
+    """A view of the cases of a prompt set: their order, and which of them are shown.
 
     Attributes:
-        column: index of the column by which it is sorted.
-        descending: the largest first.
-        words: what has to occur in a line, whatever its case.
+        column: the index of the column by which the cases are sorted.
+        descending: whether the largest comes first.
+        words: the words that a shown case has to contain, in upper or lower case.
         group: the only group that is shown; None for all.
     """
 
@@ -72,7 +72,7 @@ class SetView:
     group: str | None = None
 
     def of(self, cases: Iterable[ReadCase]) -> list[ReadCase]:
-        """The cases that are shown, in order; those that cannot be read, or have no such number, last."""
+        """Return the shown cases in order, with those last that have nothing in the column of the sorting."""
         words = self.words.casefold().split()
         shown = [case for case in cases if self._has(case.line, words)]
         key = _key_of(self.column)
