@@ -18,7 +18,7 @@ import numpy as np
 from lenstui.export.shape import TOP_K, Shape
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
-from lenstui.jobs.failures import told
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import Post
 from lenstui.jobs.read import ReadJobs, Shown
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
@@ -107,8 +107,8 @@ class ExportService:
 
     def _guarded(self, steps: Iterator[None], order: Order, post: Post) -> Iterator[None]:
         """Run the steps of a job; an error is posted as `NotTaken`."""
-        told_of_it = told(lambda text: post(NotTaken(order.number, text)), "It was not taken away")
-        with told_of_it, suppress(_Stopped):
+        reports = reporting(lambda text: post(NotTaken(order.number, text)), "It was not taken away")
+        with reports, suppress(_Stopped):
             yield from steps
 
     def _read(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:

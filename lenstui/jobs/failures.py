@@ -9,16 +9,16 @@ from lenstui.support.errors import LensError, named_line
 
 
 @contextmanager
-def told(tell: Callable[[str], object], what: str) -> Iterator[None]:
+def reporting(report: Callable[[str], object], what: str) -> Iterator[None]:
     """Report an exception raised in the block: a `LensError` by its own text, any other after `what`.
 
     Args:
-        tell: takes the text of the error.
+        report: takes the text of the error.
         what: the beginning of the text for an error that is no `LensError`, such as `Reading failed`.
     """
     try:
         yield
     except LensError as error:
-        tell(str(error))
+        report(str(error))
     except Exception as error:  # whatever torch and transformers raise must not end the program
-        tell(f"{what}: {named_line(error)}")
+        report(f"{what}: {named_line(error)}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.jobs.fit_messages import CheckpointWritten, FitChanged, FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
-from lenstui.jobs.fit_text import told
+from lenstui.jobs.fit_text import error_text
 from lenstui.jobs.messages import Post
 from lenstui.jobs.thread import POST_EVERY, Stop
 
@@ -89,7 +89,7 @@ class FitJobs:
                     return
         except Exception as error:  # whatever it is, what was learned is not lost
             running.steps = running.driver.steps()  # the generator that failed is over
-            self._fail(f"The fit failed. {told(error)}")
+            self._fail(f"The fit failed. {error_text(error)}")
             return
         self._keep()
 
@@ -112,7 +112,7 @@ class FitJobs:
                 if stop():
                     return
         except Exception as error:  # it is kept all the same, with the numbers that there are
-            self._say(trouble=f"It could not be measured. {told(error)}")
+            self._say(trouble=f"It could not be measured. {error_text(error)}")
         self._keep()
 
     def discard(self, stop: Stop) -> None:
@@ -160,7 +160,7 @@ class FitJobs:
             running.status,
             phase=phase or running.status.phase,
             checkpoint_step=running.driver.checkpoint_step,
-            checkpoint_trouble=None if error is None else told(error),
+            checkpoint_trouble=None if error is None else error_text(error),
             **changes,  # type: ignore[arg-type]
         )
         running.posted = time.monotonic()
@@ -190,7 +190,7 @@ class FitJobs:
         try:
             kept = running.driver.keep()
         except Exception as error:  # no memory for a copy: it can be tried again
-            self._fail(f"The lens could not be kept. {told(error)}")
+            self._fail(f"The lens could not be kept. {error_text(error)}")
             return
         trouble = _not_in_its_place(kept) if kept.errors else self._remove_checkpoint()
         self.release()
@@ -200,9 +200,7 @@ class FitJobs:
         self._running = None
 
 
-def _not_in_its_place(kept: KeptLens) -> str | None:
-    """Return why a lens could not be saved to its file, and where it is instead; None if it could."""
-    if not kept.errors:
-        return None
+def _not_in_its_place(kept: KeptLens) -> str:
+    """Return why a lens could not be saved to its file, and where it is instead."""
     where = "The lens is in use, but in no file." if kept.file is None else f"It is at {kept.file} instead."
     return f"{kept.errors[0]} {where}"

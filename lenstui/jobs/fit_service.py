@@ -20,7 +20,7 @@ from lenstui.jobs.fit_messages import (
     FitStatus,
     Phase,
 )
-from lenstui.jobs.fit_text import FitTextJobs, told
+from lenstui.jobs.fit_text import FitTextJobs, error_text
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.thread import JobThread, Stop
@@ -89,7 +89,7 @@ class FitService:
                 driver = prepare(stop)
             except Exception as error:  # whatever a file, a tokenizer or the memory come up with
                 if not stop():
-                    self._post(FitChanged(FitStatus(Phase.NONE, preset, trouble=told(error))))
+                    self._post(FitChanged(FitStatus(Phase.NONE, preset, trouble=error_text(error))))
                 return
             with self._lock:  # so that a discard comes before the fit is submitted, or after that
                 if driver is not None and not stop():
@@ -147,4 +147,4 @@ class FitService:
 
     def _report(self, error: BaseException) -> None:
         """Post an exception that a job on the text thread did not handle."""
-        self._post(FitChanged(replace(self.status, trouble=told(error))))
+        self._post(FitChanged(replace(self.status, trouble=error_text(error))))

@@ -71,7 +71,7 @@ class FitTextJobs:
             documents = count_documents(request.documents)
         except Exception as error:  # whatever Arrow, a tokenizer or a disk come up with
             if not stop():
-                post(TextRefused(request, told(error)))
+                post(TextRefused(request, error_text(error)))
             return
         if not stop():
             post(TextCounted(request, _size(text, documents)))
@@ -163,7 +163,7 @@ class FitTextJobs:
         return text
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return one line on an error: what the user can do about it, or else its kind and message."""
     return advice(error, _OUT_OF_MEMORY) or named_line(error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenstui.jobs.failures import told
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import (
     CellNotRead,
     CellRead,
@@ -79,7 +79,7 @@ class LookUpJobs:
         if sides is None or request is None or request.serial != serial:
             return
         model = sides.first.model
-        with told(lambda text: post(CellNotRead(serial, text)), "Reading failed"):
+        with reporting(lambda text: post(CellNotRead(serial, text)), "Reading failed"):
             of_row = self._read_jobs.rows(request)[row]
             lenses = self._model_jobs.lenses
             rankings = side_rankings(sides, request.of_sides, of_row, column, lenses, count=count)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.jobs import models as model_list
-from lenstui.jobs.failures import told
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import (
     LensNotSaved,
     LensOpened,
@@ -160,7 +160,7 @@ class ModelJobs:
         from lenstui.lens.compatibility import fit_warning
         from lenstui.lens.formats.own import open_lens
 
-        with told(lambda text: post(LensRefused(text)), f"{path} was not opened"):
+        with reporting(lambda text: post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
             if not stop():
@@ -178,7 +178,7 @@ class ModelJobs:
         from lenstui.lens.formats.own import save_lens
         from lenstui.lens.tuned import TunedLens
 
-        with told(lambda text: post(LensNotSaved(text)), f"{path} was not written"):
+        with reporting(lambda text: post(LensNotSaved(text)), f"{path} was not written"):
             assert isinstance(lens, TunedLens)
             remark = None
             if as_folder:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lenstui.jobs.failures import told
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.fit_messages import TrainingRead
 from lenstui.jobs.messages import (
     GenerationEnded,
@@ -279,7 +279,7 @@ class ReadJobs:
 
 def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
     """Post an exception raised in the block as `ReadFailed` of the reading `serial`."""
-    return told(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
+    return reporting(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
 
 
 def _each_once(lenses: Iterable[Lens | None]) -> tuple[Lens, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.names import typed_path
 from lenstui.jobs.export_things import LENS_IN_NO_FILE
-from lenstui.jobs.failures import told
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import Post
 from lenstui.jobs.set_messages import (
     CaseLine,
@@ -141,7 +141,7 @@ class SetService:
 
     def _guarded(self, steps: Iterator[None], number: int, post: Post) -> Iterator[None]:
         """Run the steps of a job; an error is posted as `SetEnded`."""
-        with told(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
+        with reporting(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
             yield from steps
 
     def _read(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lenstui.jobs.failures import told
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import LensRefused, Post, SidesChanged, SidesRefused, SidesTold
 from lenstui.jobs.model import ModelJobs, give_back_memory
 from lenstui.jobs.read import ReadJobs
@@ -133,7 +133,7 @@ class SideService:
         from lenstui.lens.compatibility import fit_warning
         from lenstui.lens.formats.own import open_lens
 
-        with told(lambda text: post(LensRefused(text)), f"{path} was not opened"):
+        with reporting(lambda text: post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
             in_use = sides.opened.lens(lens.kind)
             if in_use is None:

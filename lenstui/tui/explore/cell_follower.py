@@ -32,6 +32,6 @@ class CellFollower:
             return
         row, column = panes.cursor.row, panes.cursor.column
         cells = [grid.cells for grid in panes.grids]
-        panel.missing = {place: NO_COLUMN for place, grid in enumerate(panes.grids) if column in grid.gap}
+        missing = {place: NO_COLUMN for place, grid in enumerate(panes.grids) if column in grid.gap}
         title = place_text(state, panes.count, row, column)
-        panel.show(title, cells, panes.cursor, state.rows, state.texts)
+        panel.show(title, cells, panes.cursor, state.rows, state.texts, missing=missing)

@@ -61,7 +61,6 @@ class CellPanel(Vertical):
         self._cells: Sequence[Cells | None] = ()
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
-        self.missing: Mapping[int, str] = {}  # by place, why a side has no cell in the column of the cursor
 
     def compose(self) -> ComposeResult:
         """Yield the line of pins, and below it the detail and the list of pins."""
@@ -95,6 +94,8 @@ class CellPanel(Vertical):
         cursor: Cursor,
         rows: Sequence[str],
         texts: Mapping[int, str],
+        *,
+        missing: Mapping[int, str],
     ) -> None:
         """Show a cell.
 
@@ -104,6 +105,7 @@ class CellPanel(Vertical):
             cursor: the row and column of the cell.
             rows: the labels of the rows.
             texts: display texts, at least of the top tokens.
+            missing: by place, why a side has no cell in this column.
         """
         self._cells, self._cursor, self._rows = cells, cursor, rows
         row, column, label = cursor.row, cursor.column, rows[cursor.row]
@@ -116,8 +118,8 @@ class CellPanel(Vertical):
         for place, (fact, of_side) in enumerate(zip(facts, cells, strict=True)):
             if fact is None and of_side is not None and is_sublayer(label):
                 nothing[place] = no_row(self.kinds[place], label)
-            if place in self.missing:
-                nothing[place] = self.missing[place]
+            if place in missing:
+                nothing[place] = missing[place]
             if of_side is not None and of_side.not_numbers[row, column]:
                 nothing[place] = IN_CELL
         settled = of_column(dict(sides), rows, column)

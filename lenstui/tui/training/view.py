@@ -100,9 +100,9 @@ class FitView(Vertical):
     def _show_words(self, preset: str, phase: Phase, trouble: str | None) -> None:
         """Show preset, phase and trouble, which do not change with every step."""
         kept = phase is Phase.KEPT
-        told, part = self.query_one("#fit-trouble", Static), self.query_one("#fit-progress", Vertical)
-        told.update(shown(trouble or ""))
-        told.display = trouble is not None
+        trouble_line, part = self.query_one("#fit-trouble", Static), self.query_one("#fit-progress", Vertical)
+        trouble_line.update(shown(trouble or ""))
+        trouble_line.display = trouble is not None
         part.set_class(trouble is not None, "-trouble")
         part.border_title = shown(f"{preset} · {'trained' if kept else 'training'}")
         part.border_subtitle = "n another fit · s save as… · esc Explore" if kept else ""
