@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.programs.forked import Forked, forked
 from tests.tiny.byte_level import byte_level_tokenizer
@@ -21,6 +22,10 @@ ROOT = Path(__file__).parents[1]
 
 # Tests run side by side, and most of their models are tiny: one thread each, in child processes too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is slow, which is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

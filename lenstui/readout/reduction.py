@@ -141,8 +141,10 @@ def _reduce_slice(
     entropy = log_total - _dot(weights, shifted) / total
     kl = final.neg_entropy - _dot(final.probs, shifted) + log_total
     # JS = H(m) - (H(p) + H(q)) / 2, from p + q = 2m; the clamp is for tokens that are forbidden in both.
-    sums = torch.addcmul(final.probs, weights, total.reciprocal()[:, None]).clamp_(min=_SMALLEST)
-    js = (final.neg_entropy - entropy - _dot(sums, sums.log())) / 2 + math.log(2)
+    # Both buffers are used again: to fill new ones of this size takes longer than the arithmetic.
+    sums = torch.addcmul(final.probs, weights, total.reciprocal()[:, None], out=weights)
+    logs = torch.log(sums.clamp_(min=_SMALLEST), out=shifted)
+    js = (final.neg_entropy - entropy - _dot(sums, logs)) / 2 + math.log(2)
     numbers |= {
         "top_probs": (top_logits - log_normalizer[:, None]).exp(),
         "entropy": entropy.clamp_(min=0),
