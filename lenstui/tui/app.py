@@ -321,7 +321,7 @@ class LenstuiApp(TypeAheadApp):
 
 
 def run(
-    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool
+    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool, typed: str
 ) -> NoReturn:
     """Run the program until the user quits, and leave the process.
 
@@ -331,11 +331,13 @@ def run(
         theme: the requested theme, if any.
         depth: the requested number of tokens of a cell, if any.
         restores: whether to go on where the last session ended.
+        typed: what the terminal has sent already.
     """
     session = Session(paths.session(), restores=restores)
     start, look = session.resume(start)
     start = replace(start, top_k=depth or depth_of(look) or start.top_k)
     app = LenstuiApp(start, settings, History(paths.history()), session, look)
     app.show_theme(theme or session.theme(settings))
+    app.type_first(typed)
     gc.set_threshold(*COLLECT)
     Ending(app).run()

@@ -28,9 +28,24 @@ def with_number(text: str, number: str, width: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The styles of a grid, as the theme and the terminal decide them."""
+    """The styles of a grid, as the theme and the terminal decide them.
+
+    Attributes:
+        mode: the mode of the palette.
+        steps: the number of levels from dark to bright.
+        blank: the style where there is no cell.
+        header: that of the tokens above the columns.
+        gutter: that of the labels of rows.
+        part: that of the labels of rows that are no residual stream.
+        here: that of the label of the cursor's row, and of its column.
+        pending: that of cells that are not read yet.
+        cursor: what the cursor adds to the style of its cell.
+        settled: what the cell where a column settles has besides.
+        levels: the style of each level.
+    """
 
     mode: Mode
+    steps: int
     blank: Style
     header: Style
     gutter: Style
@@ -45,9 +60,10 @@ class Look:
     def of(cls, grid: Widget, mode: Mode) -> Look:
         """Return the styles of a grid's component classes, in a mode of the palette."""
         blank = grid.rich_style
-        styles = [blank + style for style in palette.styles(mode)]
+        styles = {level: blank + style for level, style in palette.styles(mode).items()}
         return cls(
             mode=mode,
+            steps=palette.steps(grid.app),
             blank=blank,
             header=grid.get_component_rich_style("grid--header"),
             gutter=grid.get_component_rich_style("grid--gutter"),
@@ -58,7 +74,7 @@ class Look:
             if mode is Mode.PLAIN
             else grid.get_component_rich_style("grid--cursor", partial=True),
             settled=grid.get_component_rich_style("grid--settled", partial=True),
-            levels={**dict(enumerate(styles)), NO_LEVEL: blank},
+            levels={**styles, NO_LEVEL: blank},
         )
 
     def text_width(self, column_width: int) -> int:
@@ -79,7 +95,7 @@ class Look:
             style += self.cursor
         if self.mode is not Mode.PLAIN:
             return f"{DIFFERENT if differs else ' '}{text}", style
-        framed = self._framed(palette.glyph(level) if first else " ", text, chosen=chosen)
+        framed = self._framed(palette.glyph(level, self.steps) if first else " ", text, chosen=chosen)
         return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
 
     def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
