@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import STREAMED, deliver, show_text
+from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.shape import Shape
@@ -139,8 +138,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         manner = SetManner(opened.model.texts, value.key, command)
         deliver(set_text("md", cases, heading, manner), shape.output)
     else:
-        width = shutil.get_terminal_size().columns
-        show_text(set_table(cases, heading, value, width), shape.output)
+        show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
     return 0
 
 

@@ -183,7 +183,7 @@ def test_the_table(words: Any, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert any(line.split(maxsplit=1) == ["6", "The prompt is empty."] for line in lines)
     assert "logit lens · probability of the target" in out
     assert "cats (1)" in out and "all (4)" in out
-    assert lines[-1].endswith(f"tuned lens mine.pt · prompts {words[2]}")
+    assert " ".join(lines).endswith(f"tuned lens mine.pt · prompts {words[2]}")
     assert "Skipped 1 line without a prompt: cases.jsonl line 7 (it has promt)." in err
     assert "1 of 6 prompts cannot be read: line 6: The prompt is empty." in err
     assert (
