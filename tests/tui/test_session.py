@@ -117,7 +117,7 @@ def test_a_lens_that_was_made_since_is_preferred(
     newest, before = tmp_path / "newest.pt", tmp_path / "before.pt"
     for copy in (newest, before):
         copy.write_bytes((tiny_model / "lens.pt").read_bytes())
-    monkeypatch.setattr(lens_list, "newest_fitting", lambda *_: newest)
+    monkeypatch.setattr(lens_list, "fitting_lens", lambda *_: lens_list.FittingLens(newest))
     start = Start(model=str(tiny_model), again=Again(str(tiny_model), before, when))
     assert open_model(start).lens_file == (before if is_kept else newest)
     before.write_text("damaged")
