@@ -215,11 +215,11 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         said = said if tally.cut == 1 else "are too long for the model: their beginnings were"
         yield f"{tally.cut} of {tally.cases} prompts {said} cut."
     if tally.parts:
-        whose, cut = f"of {tally.parts} of {tally.cases} prompts", "no single token: the first of those"
+        whose = f"of {tally.parts} of {tally.cases} prompts"
         yield (
-            f"The target {whose} is {cut} it is cut into is followed."
+            f"The target {whose} is several tokens: the first of them is followed."
             if tally.parts == 1
-            else f"The targets {whose} are {cut} they are cut into is followed."
+            else f"The targets {whose} are several tokens each: the first of them is followed."
         )
 
 
