@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from lenstui.jobs.messages import ModelLoaded, ReadStarted, TileRead
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.room import LEAST, MOST, NUMBER, Contents, column_layout, lines_of_row
@@ -173,3 +174,16 @@ async def test_tokens_numbers_or_both(still: LenstuiApp) -> None:
             assert (number in line) == (shown[-1] is not Contents.TOKEN)
             assert f"Cells show {shown[-1].value}." in said(still)
         assert shown == [Contents.NUMBER, Contents.BOTH, Contents.TOKEN]
+
+
+async def test_the_difference_uses_the_room_of_both(still: LenstuiApp) -> None:
+    async with still.run_test(size=(160, 45)) as pilot:
+        await show(pilot)
+        (of_side,) = widths(still)
+        await pilot.press("d")
+        await pilot.pause()
+        grid = still.explore.query_one(DifferenceGrid)
+        assert grid.column_width > of_side
+        await pilot.press("d")
+        await pilot.pause()
+        assert widths(still) == {of_side}

@@ -232,9 +232,8 @@ class Panes(Vertical):
         pane = self.pane(place)
         pane.grid.start(rows, columns, vocabulary, gap=gap)
         pane.show_grid()
-        self._arrange()
         self._widest = max(self._widest, widest_of(columns))
-        self.fit()
+        self._arrange()
         pane.grid.move_to(cursor)
         if place == self.pair[1]:
             self._lay_out_difference()
@@ -346,6 +345,7 @@ class Panes(Vertical):
                 pane.display = pane.place in self.seen
         self._share_width()
         self._title()
+        self.fit()
 
     def _share_width(self) -> None:
         """Make all panes equally wide, so that they show the same columns; width left over stays free."""
@@ -457,7 +457,6 @@ class Panes(Vertical):
         """Give a side with nothing to show no room, and say in one line how to get it."""
         self._arrange()
         self._say_where_settled()
-        self.fit()
 
     # ── the room ─────────────────────────────────────────────────────────────────────────────────────────
 
