@@ -80,6 +80,8 @@ class LenstuiApp(TypeAheadApp):
         history: History | None = None,
         session: Session | None = None,
         look: Look | None = None,
+        *,
+        depth: int | None = None,
     ) -> None:
         """Prepare the first paint; nothing is loaded yet.
 
@@ -89,6 +91,8 @@ class LenstuiApp(TypeAheadApp):
             history: the prompts that were read before; None to keep no prompts.
             session: the store from one session to the next; None to store nothing.
             look: the look of the first model in the last session, if that is to be restored.
+            depth: how many lines a row of the grids has; None for as many as fill the room, or for what
+                `start` asks for if that is more than one.
         """
         super().__init__()
         settings, history = settings or Settings(), history or History()
@@ -106,6 +110,7 @@ class LenstuiApp(TypeAheadApp):
             recent=self._keeper.recent,
             first_reading=self._keeper.first_reading,
             prompt=prompt,
+            depth=depth or (start.top_k if start.top_k > 1 else None),
         )
         self.model_switch = ModelSwitch(self.program, self._keeper)
         self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
@@ -335,8 +340,9 @@ def run(
     """
     session = Session(paths.session(), restores=restores)
     start, look = session.resume(start)
-    start = replace(start, top_k=depth or depth_of(look) or start.top_k)
-    app = LenstuiApp(start, settings, History(paths.history()), session, look)
+    depth = depth or depth_of(look)
+    start = replace(start, top_k=depth or start.top_k)
+    app = LenstuiApp(start, settings, History(paths.history()), session, look, depth=depth)
     app.show_theme(theme or session.theme(settings))
     app.type_first(typed)
     gc.set_threshold(*COLLECT)

@@ -16,7 +16,7 @@ from lenstui.jobs.messages import CellNotRead, CellRead
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import is_sublayer
-from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
+from lenstui.tui.explore.cell_words import NO_COLUMN, no_lens, place_text
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.explore.widgets import Widgets
@@ -25,8 +25,6 @@ from lenstui.tui.services import Services
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
-
-NO_LENS = "No {} lens for this model: t trains one, o opens one."
 
 
 class CellScreen(LeanScreen[None], AppScreen[None]):
@@ -135,7 +133,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self.query_one("#cell-title", Static).update(shown)
         for place, side in zip(self._places, model.sides, strict=False):
             ranking = message.rankings.get(place)
-            missing = NO_LENS.format(side.kind)
+            missing = no_lens(side)
             if side.has_lens and is_sublayer(label):
                 missing = no_row(side.kind, label)
             if message.column in panes.grids[place].gap:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.tui.explore.ask_prompt import AskPrompt
-from lenstui.tui.explore.reader import no_lens
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
@@ -93,17 +92,18 @@ class Comparison:
 
     def go_to_next(self) -> None:
         """Make the next side the active one."""
-        panes, sides = self._widgets.panes, self._state.sides
+        panes = self._widgets.panes
         if panes.difference and panes.count < MOST_SIDES:
             self._services.tell(OF_BOTH)
             return
         if panes.count == 1:
             self._services.tell(ONE_SIDE)
             return
-        other = (panes.active + 1) % panes.count
-        if sides and not sides[other].has_lens and not panes.grids[other].display:
-            self._services.tell(" ".join(no_lens(sides[other]).split()))
-        panes.active = other
+        there = panes.sides_with_room
+        if len(there) < 2:
+            self._services.tell(next(iter(panes.missing.values()), ONE_SIDE))
+            return
+        panes.active = next((place for place in there if place > panes.active), there[0])
         if isinstance(self._widgets.focused, Grid | None):
             panes.focus_grid()
 

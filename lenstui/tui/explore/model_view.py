@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
+from lenstui.tui.explore.cell_words import no_lens
 from lenstui.tui.explore.lens_in_training import LensInTraining
 from lenstui.tui.explore.pins import Pins
 from lenstui.tui.explore.prompt_line import PromptLine
-from lenstui.tui.explore.reader import Reader, no_lens
+from lenstui.tui.explore.reader import Reader
 from lenstui.tui.explore.reading_options import ReadingOptions
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
@@ -128,6 +129,8 @@ class ModelView:
         """Store the open model and its sides, and describe them in the lines above the prompt."""
         self._state.model = model
         self._widgets.panes.names = self._widgets.panel.names = SideNames.of(model.sides)
+        missing = {place: no_lens(side) for place, side in enumerate(model.sides) if not side.has_lens}
+        self._widgets.panes.missing = missing
         self._widgets.panel.kinds = [side.kind for side in model.sides]
         self._services.clear_notifications()
         status = self._widgets.status

@@ -37,7 +37,6 @@ class Grid(GridMoves):
         "grid--part",
         "grid--here",
         "grid--pending",
-        "grid--cursor",
         "grid--settled",
     }
     DEFAULT_CSS = """
@@ -50,8 +49,6 @@ class Grid(GridMoves):
         .grid--part { color: $foreground 40%; }
         .grid--here { color: $foreground; text-style: bold; }
         .grid--pending { color: $foreground 30%; }
-        .grid--cursor { background: white; color: black; text-style: bold; }
-        &:light .grid--cursor { background: #ffa412; }
         .grid--settled { text-style: underline; }
     }
     """
@@ -127,9 +124,9 @@ class Grid(GridMoves):
     @contextmanager
     def _repainting(self, seen: slice) -> Iterator[None]:
         """Draw anew what changes in some columns within the `with` block."""
-        before = self._cells.drawn(seen, self.depth)
+        before = self._cells.drawn(seen, self.depth, self.column_layout.contents)
         yield
-        after = self._cells.drawn(seen, self.depth)
+        after = self._cells.drawn(seen, self.depth, self.column_layout.contents)
         changed = before != after if before.shape == after.shape else np.ones((*after.shape[:2], 1), bool)
         rows, columns = np.nonzero(changed.any(axis=2))
         if rows.size:
@@ -151,6 +148,11 @@ class Grid(GridMoves):
     def cells(self) -> Cells | None:
         """All cells of the prompt, NaN and -1 where not yet read; None while nothing is read."""
         return self._cells.cells
+
+    @property
+    def extra_width(self) -> int:
+        """The terminal cells that a column needs beside its text and the space before it."""
+        return self.column_width - 1 - self._look.text_width(self.column_width)
 
     @property
     def drawn_cells(self) -> GridCells:
@@ -240,7 +242,9 @@ class Grid(GridMoves):
             columns=self.visible_columns(),
             top=self.scroll_offset.y,
             depth=self.depth,
+            layout=self.column_layout,
             marks=self.marks,
+            framed=self.framed,
             gutter=self._gutter,
             width=self.size.width,
         )

@@ -18,7 +18,7 @@ from lenstui.tui.services import Services
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
-NOTHING = "Nothing is read yet: there is nothing to take away."
+NOTHING = "Nothing is read yet: there is nothing to export."
 STILL = "It is still being read: s stops it, and what was read stays."
 
 
