@@ -326,7 +326,7 @@ class LenstuiApp(TypeAheadApp):
 
 
 def run(
-    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool
+    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool, typed: str
 ) -> NoReturn:
     """Run the program until the user quits, and leave the process.
 
@@ -336,6 +336,7 @@ def run(
         theme: the requested theme, if any.
         depth: the requested number of tokens of a cell, if any.
         restores: whether to go on where the last session ended.
+        typed: what the terminal has sent already.
     """
     session = Session(paths.session(), restores=restores)
     start, look = session.resume(start)
@@ -343,5 +344,6 @@ def run(
     start = replace(start, top_k=depth or start.top_k)
     app = LenstuiApp(start, settings, History(paths.history()), session, look, depth=depth)
     app.show_theme(theme or session.theme(settings))
+    app.type_first(typed)
     gc.set_threshold(*COLLECT)
     Ending(app).run()

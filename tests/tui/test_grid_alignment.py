@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from lenstui.readout.scales import NO_LEVEL, Scale
+from lenstui.readout.scales import NO_LEVEL, STEPS, Scale
 from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
@@ -31,10 +31,14 @@ displayable = st.text(
 )
 
 
+def steps(mode: Mode) -> int:
+    return len(palette.colours(mode)) or STEPS
+
+
 def look(mode: Mode) -> Look:
     plain = Style()
-    levels = {**dict(enumerate(palette.styles(mode))), NO_LEVEL: plain}
-    return Look(mode, plain, plain, plain, plain, plain, plain, Style(underline=True), levels)
+    levels = {**palette.styles(mode), NO_LEVEL: plain}
+    return Look(mode, steps(mode), plain, plain, plain, plain, plain, plain, Style(underline=True), levels)
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,7 +67,7 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     names: Mapping[int, str] = dict(enumerate(texts))
     ids = np.stack([np.roll(np.arange(columns), i) for i in range(2 * 3)]).reshape(2, 3, columns)
     read = replace(random_cells(2, columns), top_ids=np.moveaxis(ids, 1, 2).astype(np.int32))
-    cells.put(1, some_columns(read, 1, columns), names, PROBABILITY, Scale(0, 1))
+    cells.put(1, some_columns(read, 1, columns), names, PROBABILITY, Scale(0, 1, count=steps(mode)))
     size = layout.width
     shown = range(first, min(columns, first - (gutter - width) // size))
     frame = Frame(

@@ -197,7 +197,7 @@ async def test_without_colours_a_glyph_tells_the_level_and_brackets_the_cursor(d
         x = 5
         for column in range(2):
             cell = cut(top, x + column * width, width)
-            assert cell[0] == palette.glyph(levels[column])
+            assert cell[0] == palette.glyph(levels[column], 9)
             assert (cell[1], cell[-1]) == ("[", "]") if column == 1 else cell[-1] == " "
         if depth > 1:
             assert cut(lines(app.left)[2], x, width)[0] == " ", "once a cell"

@@ -48,7 +48,7 @@ async def test_every_level_and_the_edges_of_the_cursor_on_it_read_as_they_are_dr
         look = app.explore.grids[0]._look
         if theme.startswith("ansi"):
             assert look.mode is Mode.PLAIN
-            assert not any(style.bgcolor for style in palette.styles(look.mode))
+            assert not any(style.bgcolor for style in palette.styles(look.mode).values())
             return
         levels = {
             number: style for number, style in look.levels.items() if number < len(palette.styles(look.mode))

@@ -58,9 +58,23 @@ def marks_of(first: bool, last: bool, chosen: bool, beside: bool, differs: bool,
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The styles of a grid, as the theme and the terminal decide them."""
+    """The styles of a grid, as the theme and the terminal decide them.
+
+    Attributes:
+        mode: the mode of the palette.
+        steps: the number of levels from dark to bright.
+        blank: the style where there is no cell.
+        header: that of the tokens above the columns.
+        gutter: that of the labels of rows.
+        part: that of the labels of rows that are no residual stream.
+        here: that of the label of the cursor's row, and of its column.
+        pending: that of cells that are not read yet.
+        settled: what the cell where a column settles has besides.
+        levels: the style of each level.
+    """
 
     mode: Mode
+    steps: int
     blank: Style
     header: Style
     gutter: Style
@@ -74,9 +88,10 @@ class Look:
     def of(cls, grid: Widget, mode: Mode) -> Look:
         """Return the styles of a grid's component classes, in a mode of the palette."""
         blank = grid.rich_style
-        styles = [blank + style for style in palette.styles(mode)]
+        styles = {level: blank + style for level, style in palette.styles(mode).items()}
         return cls(
             mode=mode,
+            steps=palette.steps(grid.app),
             blank=blank,
             header=grid.get_component_rich_style("grid--header"),
             gutter=grid.get_component_rich_style("grid--gutter"),
@@ -84,7 +99,7 @@ class Look:
             here=grid.get_component_rich_style("grid--here"),
             pending=grid.get_component_rich_style("grid--pending"),
             settled=grid.get_component_rich_style("grid--settled", partial=True),
-            levels={**dict(enumerate(styles)), NO_LEVEL: blank},
+            levels={**styles, NO_LEVEL: blank},
         )
 
     @property
@@ -110,7 +125,7 @@ class Look:
         style = self.levels[level]
         inner = style + self.settled if marks.settled and marks.last else style
         if self.mode is Mode.PLAIN:
-            yield palette.glyph(level) if marks.first else " ", style
+            yield palette.glyph(level, self.steps) if marks.first else " ", style
             yield from self._plain(text, inner, marks)
             return
         if marks.chosen:

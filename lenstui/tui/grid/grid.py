@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -118,7 +119,7 @@ class Grid(GridMoves):
         shown = self.visible_columns()
         first, stop = max(shown.start, start), min(shown.stop, start + cells.columns)
         with self._repainting(slice(first, max(first, stop))):
-            self._cells.put(start, cells, texts, self.value, self.scale)
+            self._cells.put(start, cells, texts, self.value, self._shown_scale)
 
     @contextmanager
     def _repainting(self, seen: slice) -> Iterator[None]:
@@ -140,7 +141,7 @@ class Grid(GridMoves):
         """
         self._cells.repin(places)
         if self.value.pins:
-            self._cells.choose(self.value, self.scale)
+            self._cells.choose(self.value, self._shown_scale)
             self.refresh()
 
     @property
@@ -202,11 +203,16 @@ class Grid(GridMoves):
 
     def watch_value(self) -> None:
         """Show the new value's numbers."""
-        self._cells.choose(self.value, self.scale)
+        self._cells.choose(self.value, self._shown_scale)
 
     def watch_scale(self) -> None:
         """Show the numbers on the new scale."""
-        self._cells.rescale(self.scale)
+        self._cells.rescale(self._shown_scale)
+
+    @property
+    def _shown_scale(self) -> Scale:
+        """The scale with as many steps as the terminal shows."""
+        return replace(self.scale, count=palette.steps(self.app))
 
     # ── what it draws ────────────────────────────────────────────────────────────────────────────────────
 
