@@ -10,8 +10,9 @@ from lenstui.support.request import Start
 from lenstui.support.settings import Settings
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.export.dialog import ExportDialog
-from lenstui.tui.help.keys import Key, Keys, _line
-from lenstui.tui.keymap import bindings_of, check, places
+from lenstui.tui.help.key import Key
+from lenstui.tui.help.keys import Keys, _line
+from lenstui.tui.keymap import bindings_of, places
 from tests.tui.pilots.looking import footer
 from tests.tui.pilots.still import Still, show
 

@@ -8,11 +8,12 @@ from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
 from lenstui.tui.explore.lens_in_training import LensInTraining
 from lenstui.tui.explore.pins import Pins
 from lenstui.tui.explore.prompt_line import PromptLine
-from lenstui.tui.explore.reader import Reader, no_lens
+from lenstui.tui.explore.reader import Reader
 from lenstui.tui.explore.reading_options import ReadingOptions
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import no_lens
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.side_names import SideNames
 
@@ -92,7 +93,7 @@ class ModelView:
             self._pins.forget()
         state.fold()
         for place, side in enumerate(model.sides):
-            panes.empty(place, model.rows, model.vocabulary, "" if side.has_lens else no_lens(side))
+            panes.empty(place, model.rows, model.vocabulary, "" if side.has_lens else no_lens(side.kind))
         state.rows, state.columns, state.others = model.rows, (), {}
         panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
