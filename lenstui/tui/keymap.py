@@ -119,13 +119,15 @@ def usable(keys: Keys, everywhere: type[DOMNode]) -> tuple[Keys, tuple[str, ...]
         if binding.id
     )
     used = {name: own for name, own in keys.items() if name in known}
-    reasons: list[str] = []
+    reasons: dict[str, str] = {}
     while (clash := _first_clash(used, everywhere)) is not None:
-        name, reason = clash
+        name, reasons[name] = clash
         del used[name]
-        reasons.append(reason)
-    reasons += [f"{name!r} is no binding{hint(name, known)}" for name in keys if name not in known]
-    return used, tuple(reasons)
+    while fitting := [name for name in reasons if not _first_clash({**used, name: keys[name]}, everywhere)]:
+        used[fitting[0]] = keys[fitting[0]]  # what it clashed with is left out, too
+        del reasons[fitting[0]]
+    unknown = (f"{name!r} is no binding{hint(name, known)}" for name in keys if name not in known)
+    return used, (*reasons.values(), *unknown)
 
 
 def _first_clash(keys: Keys, everywhere: type[DOMNode]) -> tuple[str, str] | None:
@@ -143,8 +145,8 @@ def _first_clash(keys: Keys, everywhere: type[DOMNode]) -> tuple[str, str] | Non
                 if lines and binding.action != other.action:
                     other = other if lines[-1] == binding.id else binding
                     where = f" in the {place.name}" * bool(place.name)
-                    holder = other.id or other.description
-                    return lines[-1], f"{lines[-1]!r} cannot be {format_key(key)!r}: {holder!r} is{where}"
+                    taken_by = f"a key of {other.id or other.description!r}{where}"
+                    return lines[-1], f"{lines[-1]!r} cannot be {format_key(key)!r}, {taken_by}"
     return None
 
 

@@ -68,7 +68,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " layers blocks logits",
         "explore.crystallization": "settle converge decided layer depth emergence final",
         "explore.first_row": "layer emerge appears when search word depth",
-        "explore.generate": "continue sample complete completion decode predict early exit layer temperature",
+        "explore.generate": "continue sample complete completion decode predict early-exit layer temperature",
     },
     LENSES: {
         "app.train": "fit learn translator optimise optimize",

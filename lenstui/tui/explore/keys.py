@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 KEYS: list[BindingType] = [
     Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
     Binding(
-        "space", "do('menu', 'open')", "Menu", tooltip="What can be done here, with the cell or the pin",
+        "space", "do('menu', 'open')", "Menu", tooltip="What can be done with this cell, or pin",
         id="explore.menu",
     ),
     Binding("i", "do('prompt_line', 'edit')", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
@@ -116,7 +116,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "F", "do('first_row', 'ask')", "First row", show=False, id="explore.first_row",
-        tooltip="Find the first row with a word on top",
+        tooltip="Find the first row with a word, or the cell's token, on top",
     ),
     Binding(
         "slash", "do('find', 'ask')", "Find", key_display="/", show=False, id="explore.find",

@@ -86,6 +86,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """
         super().__init__()
         self.services = services
+        self._greeting: Static | None = None  # until a key is pressed
         self.state = state = ExploreState(prompt)
         self.widgets = widgets = Widgets(
             StatusBar(),
@@ -206,11 +207,14 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     def greet(self, text: str) -> None:
         """Show a text above the prompt, until a key is pressed."""
-        self.mount(Static(shown(text), id="greeting"), before=self.widgets.prompt)
+        self._greeting = Static(shown(text), id="greeting")
+        self.mount(self._greeting, before=self.widgets.prompt)
 
     def end_greeting(self) -> None:
         """Take the text above the prompt away, if there is one."""
-        self.query("#greeting").remove()
+        if self._greeting is not None:
+            self._greeting.remove()
+            self._greeting = None
 
     def look(self) -> Look:
         """Return the current prompt, cursor and appearance, to be restored in another session."""

@@ -90,7 +90,7 @@ def all_keys(
         replace(_key(binding, display, own), place=name, is_here=binding.id in here)
         for name, binding in sorted(lines.values(), key=lambda line: TOPICS[line[1].id or ""].place)
     ]
-    return [*keys, *(Key("word", word, meaning) for word, meaning in words())]
+    return [*dict.fromkeys(keys), *(Key("word", word, meaning) for word, meaning in words())]
 
 
 def commands(screen: Screen[Any], display: Display, own: keymap.Keys, run: Run) -> Iterator[Command]:
@@ -142,5 +142,5 @@ def _key(binding: Binding, display: Display, own: keymap.Keys) -> Key:
     """Return a binding with its keys as the user knows them."""
     keys = shown_keys(binding, display, own)
     does = binding.tooltip or binding.description
-    entry = TOPICS.get(binding.id or "")
-    return Key("", keys, does) if entry is None else Key("", keys, does, entry.topic, entry.words)
+    name, entry = binding.description.casefold(), TOPICS.get(binding.id or "")
+    return Key("", keys, does) if entry is None else Key("", keys, does, entry.topic, f"{name} {entry.words}")

@@ -54,7 +54,7 @@ class Menu(BoxScreen[Run | None]):
     ]
     DEFAULT_CSS = """
     Menu {
-        Box { width: 78; max-height: 96%; border-subtitle-color: $text-muted; padding: 0 1; }
+        Box { width: 78; max-width: 100%; max-height: 96%; border-subtitle-color: $text-muted; padding: 0 1; }
         OptionList, OptionList:focus {
             border: none; height: auto; max-height: 100%; padding: 0; background: $surface;
             background-tint: $surface; scrollbar-size: 1 1;

@@ -59,7 +59,8 @@ def provider_of(commands: Iterable[Command]) -> type[Provider]:
                     score = max(score, _BY_WORDS * len(query))
                 if score > 0:
                     title = _with_key(matcher.highlight(command.title), command)
-                    about = " · ".join(filter(None, (key.does, key.hidden_words(words))))
+                    hidden = [word for word in words if word.casefold() not in command.title.casefold()]
+                    about = " · ".join(filter(None, (key.does, key.hidden_words(hidden))))
                     yield Hit(score, title, command.run, command.title, about)
 
     return Commands

@@ -70,7 +70,10 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             "r", "reverse", "Reverse", show=False, tooltip="The largest first, or the smallest",
             id="prompts.reverse",
         ),
-        Binding("g", "group(1)", "Group", tooltip="Only the next group, or all", id="prompts.group"),
+        Binding(
+            "g", "group(1)", "Group", show=False, tooltip="Only the next group, or all",
+            id="prompts.group",
+        ),
         Binding(
             "G", "group(-1)", "Group back", show=False, tooltip="Only the group before, or all",
             id="prompts.group_back",
