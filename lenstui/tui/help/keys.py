@@ -46,7 +46,7 @@ class Keys(BoxScreen[None]):
         """Prepare the list.
 
         Args:
-            keys: all keys, in their order within a topic, and the words of the screen, which have no topic.
+            keys: all keys, topic by topic, and the words of the screen, which have no topic.
         """
         super().__init__()
         self._keys = tuple(keys)
@@ -86,9 +86,8 @@ class Keys(BoxScreen[None]):
     def _options(self, keys: Sequence[Key], words: Sequence[str]) -> Iterator[Option]:
         """Yield headings and keys: first what works here, then what works elsewhere, then words."""
         for is_here in (True, False):
-            of_place = [key for key in keys if key.topic and key.is_here is is_here]
-            by_topic = sorted(of_place, key=lambda key: list(HEADINGS).index(key.topic))
-            for topic, of_topic in groupby(by_topic, key=lambda key: key.topic):
+            of_place = (key for key in keys if key.topic and key.is_here is is_here)
+            for topic, of_topic in groupby(of_place, key=lambda key: key.topic):
                 yield _heading(HEADINGS[topic], "here" if is_here else "on other screens")
                 yield from (Option(_line(key, key.hidden_words(words))) for key in of_topic)
         if meanings := [key for key in keys if not key.topic]:
