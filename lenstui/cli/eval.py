@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
-from lenstui.cli.output import add_output, deliver, output_format
+from lenstui.cli.output import add_output, deliver, output_format, table_width
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.model.not_finite import tokens_left_out_remark
 from lenstui.support.atomic_file import check_place
@@ -79,7 +79,7 @@ def run(words: Sequence[str]) -> int:
     shown = (
         evaluation_json(qualities, source, documents.paths)
         if form == "json"
-        else evaluation_table(qualities, source)
+        else evaluation_table(qualities, source, table_width(given.output))
     )
     deliver(shown, given.output)
     return 0

@@ -81,7 +81,7 @@ def report(lens: TunedLens, path: Path, form: str) -> None:
         said = {name: _without_nan(fit[name]) for name in names}
         print(json.dumps({"version": 1, "path": str(path), **said}, allow_nan=False))
         return
-    lines = ["row   logit lens  tuned lens   held-out KL, nats"]
+    lines = ["held-out KL, nats", "row   logit lens  tuned lens"]
     labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
     for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
         lines.append(f"{label:>3}   {fixed_text(before, 3):>10}  {fixed_text(after, 3):>10}")

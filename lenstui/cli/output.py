@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from lenstui.cli.arguments import Parser
 from lenstui.support.atomic_file import written
 from lenstui.support.printable import printable
+from lenstui.support.typed_number import whole_number
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -56,6 +58,16 @@ def deliver(text: str | Iterable[str], file: Path | None) -> None:
     with written(file) as out:
         for piece in pieces:
             out.write(piece.encode("utf-8"))
+
+
+def table_width(file: Path | None) -> int | None:
+    """Return the width in terminal cells that a table may have in `file`, or on stdout for None.
+
+    It is what `COLUMNS` says, else the terminal's; None in a file or a pipe: as wide as it takes.
+    """
+    if columns := whole_number(os.environ.get("COLUMNS", "")):
+        return columns
+    return shutil.get_terminal_size().columns if file is None and sys.stdout.isatty() else None
 
 
 def show_text(text: Text, file: Path | None) -> None:

@@ -65,7 +65,8 @@ def _parser() -> Parser:
         "lenstui read",
         "Read a prompt layer by layer and write the readout.",
         usage="lenstui read PROMPT [options]\n       lenstui read --prompts FILE [options]",
-        epilog="A table is as wide as the terminal, or as COLUMNS says; what is wider goes on below.",
+        epilog="A table is as wide as the terminal, or as COLUMNS says, and what is wider goes on below;\n"
+        "in a pipe or a file it is as wide as it takes.",
     )
     add_prompt_and_model(parser)
     _add_prompts(parser)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import STREAMED, deliver, show_text
+from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.shape import Shape
@@ -173,7 +172,7 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         pins=heading.pins,
         first=heading.first,
         diff=shape.diff,
-        width=shutil.get_terminal_size().columns,
+        width=table_width(shape.output),
         lines=asked.top_k,
     )
 

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
+from lenstui.cli.colour_depth import set_depth
 from lenstui.cli.readout import show
 from lenstui.export.shape import Shape
 from lenstui.readout.reading import Reading
-from lenstui.support.settings import THEMES, load
+from lenstui.support.settings import DEPTHS, THEMES, load
 from lenstui.support.version import __version__
 
 _DESCRIPTION = """\
@@ -37,6 +38,9 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell at first (default: 1)")
     screen = parser.add_argument_group("screen")
     screen.add_argument("--theme", choices=THEMES, help=f"its colours (default: {THEMES[0]})")
+    screen.add_argument(
+        "--colour", choices=DEPTHS, help="how many of them (default: auto, as many as the terminal shows)"
+    )
     screen.add_argument("--no-restore", action="store_true", help="do not go on where the last session ended")
     given = parse(parser, words)
     settings = load() if sys.stdout.isatty() else heeded()
@@ -44,15 +48,18 @@ def run(words: Sequence[str]) -> int:
     if not sys.stdout.isatty():
         if asked.prompt is None:
             parser.error("give a PROMPT: standard output is no terminal, so there is no screen")
-        for option, asks in (("--theme", given.theme), ("--no-restore", given.no_restore)):
+        screens = {"--theme": given.theme, "--colour": given.colour, "--no-restore": given.no_restore}
+        for option, asks in screens.items():
             if asks:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat)))
     _take_keyboard(parser)
+    typed = set_depth(given.colour or settings.colour)  # before Textual is imported
     gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time
     from lenstui.tui.app import run as run_app
 
-    return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=not given.no_restore)
+    restores = not given.no_restore
+    return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=restores, typed=typed)
 
 
 def _take_keyboard(parser: Parser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import STREAMED, deliver, show_text
+from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.shape import Shape
@@ -139,8 +138,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         manner = SetManner(opened.model.texts, value.key, command)
         deliver(set_text("md", cases, heading, manner), shape.output)
     else:
-        width = shutil.get_terminal_size().columns
-        show_text(set_table(cases, heading, value, width), shape.output)
+        show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
     return 0
 
 
@@ -217,11 +215,11 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         said = said if tally.cut == 1 else "are too long for the model: their beginnings were"
         yield f"{tally.cut} of {tally.cases} prompts {said} cut."
     if tally.parts:
-        whose, cut = f"of {tally.parts} of {tally.cases} prompts", "no single token: the first of those"
+        whose = f"of {tally.parts} of {tally.cases} prompts"
         yield (
-            f"The target {whose} is {cut} it is cut into is followed."
+            f"The target {whose} is several tokens: the first of them is followed."
             if tally.parts == 1
-            else f"The targets {whose} are {cut} they are cut into is followed."
+            else f"The targets {whose} are several tokens each: the first of them is followed."
         )
 
 

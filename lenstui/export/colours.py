@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# Lightness rises evenly (CIELAB, 8 to 93), also for deuteranopes, protanopes and tritanopes. The dark end is
-# close to a dark panel, so that uninteresting cells recede.
+# Each step is about as far from the next as any other: the largest distance (CIELAB) is at most 1.5 times the
+# smallest. Lightness rises evenly (8 to 93), also for deuteranopes, protanopes and tritanopes. The dark end
+# is close to a dark panel, so that uninteresting cells recede.
 COLOURS = (
     "#16171f", "#212342", "#2b3a67", "#2e557f", "#2c6d86", "#2d8286",
     "#389781", "#55aa77", "#79bb68", "#a3ca5b", "#cfd752", "#fbee6e",
@@ -11,23 +12,23 @@ COLOURS = (
 
 # For a light panel: lightness falls evenly (97 to 14), and the light end recedes.
 LIGHT_COLOURS = (
-    "#f7f7f3", "#cceab7", "#9fd8b8", "#6fc6be", "#3eb1c4", "#299ac1",
-    "#2282b9", "#236bae", "#2554a3", "#263c98", "#20297d", "#121a60",
+    "#f7f7f3", "#d0e8d7", "#a1d7c6", "#76c4c3", "#56aec1", "#4098bc",
+    "#2f82b6", "#1f6dae", "#0f57a5", "#0d4198", "#222882", "#121a60",
 )  # fmt: skip
 
 # Blue below 0, orange above: hues that deuteranopes, protanopes and tritanopes tell apart. The middle
-# recedes, and both arms have the same lightness (10, 22, 36, 50, 65, 81) at the same distance from it.
+# recedes, and both arms have the same lightness (10, 23, 36, 51, 65, 78) at the same distance from it.
 DIVERGING_COLOURS = (
-    "#8ad2ff", "#42a5eb", "#007bc9", "#00579d", "#00356d",
-    "#1b1c20",
-    "#5e210d", "#8f3b13", "#bb5d13", "#e58723", "#ffbd62",
+    "#00d1ff", "#00a8ea", "#2a7cc7", "#3a5489", "#2b364f",
+    "#1c1c1c",
+    "#4a3021", "#784b25", "#a76b28", "#d48e27", "#ffb11a",
 )  # fmt: skip
 
-# For a light panel (lightness 96, 86, 72, 57, 42, 27).
+# For a light panel (lightness 97, 84, 71, 57, 43, 30).
 LIGHT_DIVERGING_COLOURS = (
-    "#004089", "#0066b6", "#3d8dd7", "#7eb6ea", "#badbf8",
-    "#f5f5f3",
-    "#f3d2a7", "#e1a55d", "#c87422", "#9d4d0f", "#6f2b0b",
+    "#003ea3", "#2465bd", "#4a8cd3", "#7fb2e3", "#bbd6f0",
+    "#f5f5f5",
+    "#e6cfb5", "#d3a47c", "#bf774b", "#a94924", "#910700",
 )  # fmt: skip
 
 LEVEL_COLOURS = COLOURS + DIVERGING_COLOURS

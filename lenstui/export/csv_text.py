@@ -1,9 +1,9 @@
 """A readout as CSV, one line for each cell and lens.
 
 There is no header but the names, no comment lines and nothing before them: `pandas.read_csv`, R's `read.csv`,
-DuckDB and spreadsheets all take it as it is. The source of the numbers is in columns on every line, so that
-the files of several models can be put together and told apart. Only the prompt is on the first line alone, as
-the file would grow with its square; fill it down to have it on all lines.
+DuckDB and spreadsheets all take it as it is. The source of the numbers and the prompt are in columns on every
+line, so that the files of several models and prompts can be put together and told apart. The file of a long
+prompt is large, as it grows with the prompt's square; compressed, or as Parquet, it is not.
 
 Text that was typed or read from a file (the prompt, a target, a group, a pinned word) is exact, within quotes
 where it has commas, quotes or line breaks (RFC 4180); tokens are display text. Control characters have to be
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 import numpy as np
 
@@ -27,10 +27,18 @@ from lenstui.readout.cells import Tile
 from lenstui.support.printable import printable
 
 _CRLF = "\r\n"
+_LINES = 1024  # in a piece; each of them may hold a long prompt
 
 
 class _Lines(list[str]):
     """Lines of CSV, each with its newline. With CRLF as its line end, the writer quotes a lone CR too."""
+
+    @classmethod
+    def of(cls, lines: Iterable[Iterable[str]]) -> _Lines:
+        """Return lines of fields as lines of CSV."""
+        written = cls()
+        csv.writer(written, lineterminator=_CRLF).writerows(lines)
+        return written
 
     def write(self, line: str) -> None:
         """Take one line from the writer."""
@@ -38,27 +46,27 @@ class _Lines(list[str]):
 
 
 def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Iterator[str]:
-    """Yield the file in pieces, one for each tile. Floats have the fewest digits that give them back.
+    """Yield the file in pieces, as the tiles come. Floats have the fewest digits that give them back.
 
     Args:
         tiles: the tiles, in column order.
         heading: the heading of the readout.
         texts: display texts of all tokens in the tiles.
     """
-    prompt = chain([heading.prompt.text], repeat(""))
     groups = (tidy(tile, heading, texts) for tile in tiles)
-    return csv_pieces(groups, heading.source, prompt)
+    return csv_pieces(groups, heading.source, heading.prompt.text)
 
 
 def csv_pieces(
-    groups: Iterable[Mapping[str, Column]], source: Source, prompt: Iterator[str] | None = None
+    groups: Iterable[Mapping[str, Column]], source: Source, prompt: str | None = None
 ) -> Iterator[str]:
-    """Yield observations as CSV, a piece for each group of them.
+    """Yield observations as CSV, in pieces as the groups of them come.
 
     Args:
         groups: the variables of each group by name, the same names in all groups.
         source: the source of the numbers, written on every line.
-        prompt: the contents of a last column, one item for each line; None for no such column.
+        prompt: the prompt of all observations, written on every line as the last column; None for no such
+            column.
     """
     facts = {
         "model": source.model,
@@ -72,20 +80,19 @@ def csv_pieces(
         "versions": versions_text(source),
     }
     files = {each.key: each.file or each.name for each in source.lenses}
-    names: list[str] = []
+    header = True
     for columns in groups:
-        piece = _Lines()
-        writer = csv.writer(piece, lineterminator=_CRLF)
-        if not names:
-            names = [*columns, *facts, *([] if prompt is None else ["prompt"])]
-            writer.writerow(names)
-        fields: list[Iterable[str]] = [_fields(column) for column in columns.values()]
-        same: dict[str, Iterable[str]] = {name: repeat(printable(fact)) for name, fact in facts.items()}
+        fields: dict[str, Iterable[str]] = {name: _fields(column) for name, column in columns.items()}
+        fields |= {name: repeat(printable(fact)) for name, fact in facts.items()}
         if len(source.lenses) > 1:  # then each line names its own
-            same["lens_file"] = (printable(files.get(key, "")) for key in columns["lens"])
-        fields += same.values()
-        writer.writerows(zip(*fields, *([] if prompt is None else [prompt]), strict=False))
-        yield "".join(piece)
+            fields["lens_file"] = (printable(files.get(key, "")) for key in columns["lens"])
+        if prompt is not None:
+            fields["prompt"] = repeat(prompt)
+        lines: Iterator[Iterable[str]] = zip(*fields.values(), strict=False)
+        if header:
+            lines, header = chain([list(fields)], lines), False
+        while piece := _Lines.of(islice(lines, _LINES)):
+            yield "".join(piece)
 
 
 def _fields(column: Column) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lenstui.export.json_contract import keys_with
 from lenstui.export.table import summary
+from lenstui.export.text_width import column_groups, wrapped
 from lenstui.model.not_finite import LEFT_OUT
 from lenstui.opening.source import Source
 from lenstui.readout.cells import row_labels
@@ -50,41 +51,73 @@ def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequ
     return json.dumps(content, allow_nan=False) + "\n"
 
 
-def evaluation_table(qualities: Mapping[str, Quality], source: Source) -> str:
-    """Return an evaluation as a table of text: the last row first, standard errors behind KL."""
+def evaluation_table(qualities: Mapping[str, Quality], source: Source, width: int | None = None) -> str:
+    """Return an evaluation as a table of text: the last row first, standard errors behind KL.
+
+    What is wider than `width` becomes several tables, one below the other.
+
+    Args:
+        qualities: the qualities by lens, under their keys.
+        source: the model and lenses.
+        width: the width of a line in terminal cells; None for as wide as it takes.
+    """
     first = next(iter(qualities.values()))  # all have the same tokens and rows
-    columns = [["row", *_rows(first)]]
-    for name, quality in qualities.items():
-        errors = [f" ± {fixed_text(error, 3)}" for error in quality.kl_sem] or [""] * len(quality.kl)
-        kl = [f"{fixed_text(value, 3)}{error}" for value, error in zip(quality.kl, errors, strict=True)]
-        columns.append([f"{name} KL", *kl])
-        columns.append(["CE", *(fixed_text(value, 3) for value in quality.ce)])
-        columns.append(["top-1", *map(_share_text, quality.top1_agreement)])
-        if quality.left_out:
-            columns.append(["left out", *map(str, quality.left_out)])
-    widths = [max(map(len, column)) for column in columns]
-    head, *body = zip(*columns, strict=True)
-    lines = [_line(cells, widths) for cells in (head, *reversed(body))]
     means = ", ".join(f"{name} {fixed_text(quality.mean_kl, 3)}" for name, quality in qualities.items())
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"mean KL, the last row left out: {means}",
-            f"{first.tokens} tokens · nats; top-1: how often it is the final top-1",
-            *([LEFT_OUT] if any(quality.left_out for quality in qualities.values()) else []),
-            summary(source),
-            "",
+    captions = [
+        f"mean KL, the last row left out: {means}",
+        f"{first.tokens} tokens · nats; top-1: how often it is the final top-1",
+        *([LEFT_OUT] if any(quality.left_out for quality in qualities.values()) else []),
+        summary(source),
+    ]
+    lines = [*_lines(qualities, width), *(wrapped(caption, width) for caption in captions)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(qualities: Mapping[str, Quality], width: int | None) -> Iterator[str]:
+    """Yield the lines of the tables, an empty one behind each."""
+    labels = ["row", *_rows(next(iter(qualities.values())))]
+    label_width = max(map(len, labels))
+    room = None if width is None else width - label_width - len(_GAP)
+    columns = [column for name, quality in qualities.items() for column in _columns(name, quality)]
+    groups = _groups(columns, room)
+    if len(groups) > 1:  # then a lens is not always beside the column with its name
+        columns = [
+            column for name, quality in qualities.items() for column in _columns(name, quality, named=True)
         ]
-    )
+        groups = _groups(columns, room)
+    for start, stop in groups:
+        shown = [labels, *columns[start:stop]]
+        head, *body = zip(*shown, strict=True)
+        widths = [max(map(len, column)) for column in shown]
+        for cells in (head, *reversed(body)):
+            yield _GAP.join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
+        yield ""
+
+
+def _groups(columns: Sequence[Sequence[str]], room: int | None) -> list[tuple[int, int]]:
+    return list(column_groups([max(map(len, column)) for column in columns], room, len(_GAP)))
+
+
+def _columns(name: str, quality: Quality, *, named: bool = False) -> Iterator[list[str]]:
+    """Yield the columns of a lens, each a head and a text for each row.
+
+    Args:
+        name: the lens.
+        quality: its quality.
+        named: whether all heads name the lens, not the first alone.
+    """
+    prefix = f"{name} " if named else ""
+    errors = [f" ± {fixed_text(error, 3)}" for error in quality.kl_sem] or [""] * len(quality.kl)
+    kl = (f"{fixed_text(value, 3)}{error}" for value, error in zip(quality.kl, errors, strict=True))
+    yield [f"{name} KL", *kl]
+    yield [f"{prefix}CE", *(fixed_text(value, 3) for value in quality.ce)]
+    yield [f"{prefix}top-1", *map(_share_text, quality.top1_agreement)]
+    if quality.left_out:
+        yield [f"{prefix}left out", *map(str, quality.left_out)]
 
 
 def _share_text(share: float) -> str:
     return NONE if math.isnan(share) else f"{share:.1%}"
-
-
-def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
-    return _GAP.join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
 def _rows(quality: Quality) -> list[str]:

@@ -1,4 +1,7 @@
-"""A readout as Parquet, one row for each cell and lens, with its source in the file's metadata."""
+"""A readout as Parquet, one row for each cell and lens, with its source in the file's metadata.
+
+The prompt is a column too, so that files can be put together; each row group holds its text once.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,27 +33,37 @@ def write_parquet(tiles: Iterable[Tile], heading: Heading, texts: TokenText, fil
         file: the file, open for writing.
     """
     groups = (tidy(tile, heading, texts) for tile in tiles)
-    write_groups(groups, facts(heading.source, heading.prompt), file)
+    write_groups(groups, facts(heading.source, heading.prompt), file, heading.prompt.text)
 
 
-def write_groups(groups: Iterable[Mapping[str, Column]], source: Mapping[str, Any], file: IO[bytes]) -> None:
+def write_groups(
+    groups: Iterable[Mapping[str, Column]],
+    source: Mapping[str, Any],
+    file: IO[bytes],
+    prompt: str | None = None,
+) -> None:
     """Write observations as they come, a row group for each group of them.
 
     Args:
         groups: the variables of each group by name, the same names in all groups; at least one group.
         source: the source of the numbers, as plain values by name.
         file: the file, open for writing.
+        prompt: the prompt of all observations, as the last column; None for no such column.
     """
     metadata = {METADATA_KEY: json.dumps(source)}
-    tables = (_group(columns).replace_schema_metadata(metadata) for columns in groups)
+    tables = (_group(columns, prompt).replace_schema_metadata(metadata) for columns in groups)
     first = next(tables)
     with pq.ParquetWriter(file, first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table)
 
 
-def _group(columns: Mapping[str, Column]) -> pa.Table:
-    return pa.table({name: _array(column) for name, column in columns.items()})
+def _group(columns: Mapping[str, Column], prompt: str | None) -> pa.Table:
+    table = pa.table({name: _array(column) for name, column in columns.items()})
+    if prompt is None:
+        return table
+    places = pa.array(np.zeros(len(table), np.int32))  # of a dictionary, since the prompt may be long
+    return table.append_column("prompt", pa.DictionaryArray.from_arrays(places, [prompt]))
 
 
 def _array(column: Column) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -10,7 +11,8 @@ from rich.text import Text
 from lenstui.export.crystallization import settled_text
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
-from lenstui.export.table import clip, grid, summary
+from lenstui.export.table import grid, summary
+from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.source import Source
@@ -22,7 +24,7 @@ from lenstui.support.printable import printable
 
 _GAP = "  "
 _WIDEST_TOKEN = 12  # terminal cells
-_LEAST_PROMPT = 16
+_LEAST_TEXT = 16  # terminal cells of a prompt, and of a reason beside it
 
 _CAPTION = "probability and rank are final · {}: the row where its top-1 settles"
 _UNSETTLED = f"{_CAPTION}, {NONE}: known only with all rows read"
@@ -31,27 +33,32 @@ _Line = list[str]  # of a case: its number, its prompt, and the rest
 
 
 def set_table(
-    readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, value: MeanValue, width: int = 80
+    readouts: Sequence[CaseReadout | FailedCase],
+    heading: SetHeading,
+    value: MeanValue,
+    width: int | None = None,
 ) -> Text:
     """Return the cases group by group, then the means, the top of the network first, then the source.
+
+    Columns beyond `width` go into further tables below, and of a long prompt there is only the end.
 
     Args:
         readouts: the readouts of all cases, in order.
         heading: the heading of the set.
         value: the means to show.
-        width: the width of a line in terminal cells.
+        width: the width of a line in terminal cells; None for as wide as it takes, with nothing cut.
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
-    said = Text(caption.format(", ".join(lenses)), "dim") if lenses else Text()
+    said = Text(wrapped(caption.format(", ".join(lenses)), width), "dim") if lenses else Text()
     parts = [*_cases(readouts, heading, lenses, width), said, Text()]
     columns = columns_of(readouts, value)
     for name in lenses:
-        parts.append(Text(f"{lens_title(name)} · {value.label}", style="bold"))
+        parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
         texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
         entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
-        parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width)
-    parts.append(Text(set_summary(heading.source, heading.prompts), style="dim"))
+        parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width, words=False)
+    parts.append(Text(wrapped(set_summary(heading.source, heading.prompts), width), style="dim"))
     return Text("\n").join(parts).append("\n")
 
 
@@ -61,52 +68,85 @@ def set_summary(source: Source, prompts: str) -> str:
 
 
 def _cases(
-    readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, lenses: Sequence[str], width: int
+    readouts: Sequence[CaseReadout | FailedCase],
+    heading: SetHeading,
+    lenses: Sequence[str],
+    width: int | None,
 ) -> Iterator[Text]:
-    """Yield a line for each case, under a line for each group."""
+    """Yield a line for each case, under a line for each group; tables one below the other where need be."""
     heads = ["", "prompt", "final", "", "target", "", "rank", *lenses]
-    lines = {id(each): _line(each, heading) for each in readouts if isinstance(each, CaseReadout)}
+    lines = {id(each): _line(each, heading, width) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
         heads[4] = heads[6] = ""
-    widths = [max(map(cell_len, column)) for column in zip(heads, *lines.values(), strict=True)]
-    widths[0] = max(len(str(each.case.number)) for each in readouts)
-    rest = sum(size + len(_GAP) for size in widths[2:] if size) + widths[0] + len(_GAP)
-    widths[1] = max(_LEAST_PROMPT, min(widths[1], width - rest))
-    yield _joined(heads, widths, "bold")
-    for group, members in by_group(readouts):
-        if group is not None:
-            yield Text(printable(group), "bold")
-        for each in members:
-            if isinstance(each, CaseReadout):
-                yield _joined(lines[id(each)], widths)
-            else:
-                prompt = _end(printable(each.case.text), widths[1])
-                line = [str(each.case.number).rjust(widths[0]), set_cell_size(prompt, widths[1])]
-                yield Text(_GAP.join(line) + _GAP).append(printable(each.reason), "dim")
+    sizes = [max(map(cell_len, column)) for column in zip(heads, *lines.values(), strict=True)]
+    sizes[0] = max(len(str(each.case.number)) for each in readouts)
+    prompt = max(sizes[1], *(cell_len(printable(each.case.text)) for each in readouts))
+    room = None if width is None else width - sizes[0] - len(_GAP)
+    sizes[1] = prompt if room is None else min(prompt, _LEAST_TEXT)
+    tables = _tables(sizes, room)
+    if room is not None and (left := room - _width(sizes, tables[0][1:])) > 0:
+        sizes[1] = min(prompt, sizes[1] + left)
+    for columns in tables:
+        if columns is not tables[0]:
+            yield Text()
+        yield _joined(heads, columns, sizes, "bold")
+        for group, members in by_group(readouts):
+            if group is not None:
+                yield Text(wrapped(printable(group), width), "bold")
+            for each in members:
+                if isinstance(each, CaseReadout):
+                    yield _joined(lines[id(each)], columns, sizes)
+                elif columns is tables[0]:
+                    yield _failed(each, sizes, width)
 
 
-def _line(readout: CaseReadout, heading: SetHeading) -> _Line:
+def _tables(sizes: Sequence[int], room: int | None) -> list[list[int]]:
+    """Return the columns of each table. The number is in all of them, and does not take of the room."""
+    together = [[1], [2, 3], [4, 5, 6], *([lens] for lens in range(7, len(sizes)))]
+    parts = [shown for part in together if (shown := [column for column in part if sizes[column]])]
+    groups = column_groups([_width(sizes, part) for part in parts], room, len(_GAP))
+    return [[0, *chain.from_iterable(parts[start:stop])] for start, stop in groups]
+
+
+def _width(sizes: Sequence[int], columns: Sequence[int]) -> int:
+    """Return the width of some columns beside each other."""
+    return sum(sizes[column] + len(_GAP) for column in columns) - len(_GAP)
+
+
+def _line(readout: CaseReadout, heading: SetHeading, width: int | None) -> _Line:
     prob, rank = target_numbers(readout)
+    widest = None if width is None else _WIDEST_TOKEN
     return [
         str(readout.case.number),
         printable(readout.case.text),
-        clip(readout.final_text or NONE, _WIDEST_TOKEN),
+        clip(readout.final_text or NONE, widest),
         probability_text(readout.final_prob),
-        clip(target_text(readout), _WIDEST_TOKEN),
+        clip(target_text(readout), widest),
         prob,
         rank,
         *(settled_text(heading.rows, column.crystallization) for column in readout.lenses.values()),
     ]
 
 
-def _joined(line: _Line, widths: Sequence[int], style: str = "") -> Text:
+def _failed(failed: FailedCase, sizes: Sequence[int], width: int | None) -> Text:
+    """Return the line of a case that could not be read: its number, its prompt, and why."""
+    prompt = set_cell_size(_end(printable(failed.case.text), sizes[1]), sizes[1])
+    begin = _GAP.join([str(failed.case.number).rjust(sizes[0]), prompt, ""])
+    indent = cell_len(begin)
+    if width is not None and width - indent < _LEAST_TEXT:  # no room beside the prompt, so below it
+        indent = sizes[0] + len(_GAP)
+        begin = f"{begin.rstrip()}\n{' ' * indent}"
+    reason = wrapped(printable(failed.reason), None if width is None else width - indent)
+    return Text(begin).append(reason.replace("\n", f"\n{' ' * indent}"), "dim")
+
+
+def _joined(line: _Line, columns: Sequence[int], sizes: Sequence[int], style: str = "") -> Text:
     """Return a line with numbers to the right and words to the left; a long prompt shows only its end."""
     cells: list[Text] = []
-    for index, (text, size) in enumerate(zip(line, widths, strict=True)):
-        if size:
-            is_word = index in {1, 2, 4}
-            shown = set_cell_size(_end(text, size), size) if is_word else text.rjust(size)
-            cells.append(Text(shown, style or ("" if is_word else "dim")))
+    for column in columns:
+        text, size, is_word = line[column], sizes[column], column in {1, 2, 4}
+        shown = set_cell_size(_end(text, size), size) if is_word else text.rjust(size)
+        cells.append(Text(shown, style or ("" if is_word else "dim")))
     joined = Text(_GAP).join(cells)
     joined.rstrip()
     return joined
@@ -116,7 +156,7 @@ def _end(text: str, width: int) -> str:
     """Return the end of `text` in at most `width` terminal cells, behind an ellipsis where it was cut."""
     if cell_len(text) <= width:
         return text
-    kept = text
+    kept = text[-width:]
     while cell_len(kept) >= width:
         kept = kept[1:]
     return f"…{kept}"

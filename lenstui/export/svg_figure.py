@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.legend import beyond, end_texts, shares_note
-from lenstui.export.table import clip, summary
+from lenstui.export.table import summary
+from lenstui.export.text_width import clip
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_sublayer, is_whole_stream

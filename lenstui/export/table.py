@@ -14,6 +14,7 @@ from rich.text import Text
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.first_row import Sought, first_labels, first_row_text, stream_of
+from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source, sublayers_text
@@ -62,12 +63,12 @@ def table(
     pins: Sequence[Pin] = (),
     first: Sequence[Sought] = (),
     diff: bool = False,
-    width: int = 80,
+    width: int | None = None,
     lines: int = 1,
 ) -> Text:
     """Return a readout as tables, the top of the network first, and below them the source.
 
-    Columns beyond `width` go into further groups of columns below.
+    Columns beyond `width` go into further groups of columns below; longer sentences are broken at spaces.
 
     Args:
         readout: the readout.
@@ -77,14 +78,15 @@ def table(
         pins: the words of its pinned tokens, whose numbers in the last column get a separate table.
         first: words whose first rows on top get a table, by lens and column.
         diff: whether to show the second lens's tokens, and its value minus that of the first.
-        width: the width of a line in terminal cells.
+        width: the width of a line in terminal cells; None for as wide as it takes, with nothing cut.
         lines: the number of likeliest tokens that a cell shows.
     """
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
     if diff:
         shown = Difference.of_two(value, readout.lenses)
-        parts.append(Text(f"{shown.title} · {value.label} · {DIFFERENT} another token leads", style="bold"))
+        title = f"{shown.title} · {value.label} · {DIFFERENT} another token leads"
+        parts.append(Text(wrapped(title, width), style="bold"))
         labels, entries = list(readout.rows[::-1]), _differences(readout.lenses, texts, shown)
         if (settled := settled_by_lens(readout)) is not None:
             labels.append(SETTLES)
@@ -93,7 +95,7 @@ def table(
     else:
         for name in readout.lenses:
             of_lens, cells = readout.rows_of(name)
-            parts.append(Text(f"{lens_title(name)} · {value.label}", style="bold"))
+            parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
             labels, entries = list(of_lens[::-1]), _entries(cells, texts, value, lines)
             if (where := settled_texts(readout, name)) is not None:
                 labels.append(SETTLES)
@@ -103,13 +105,14 @@ def table(
         for name in readout.lenses:
             of_lens, cells = readout.rows_of(name)
             title = f"{lens_title(name)} · pinned, in the last column: probability, rank"
-            parts.append(Text(title, style="bold"))
-            parts += grid(of_lens[::-1], [texts[pin.id] for pin in pins], _pinned(cells), width)
+            parts.append(Text(wrapped(title, width), style="bold"))
+            heads_of_pins = [texts[pin.id] for pin in pins]
+            parts += grid(of_lens[::-1], heads_of_pins, _pinned(cells), width, words=False)
     for sought in first:
         parts += _first(readout, heads, sought, width)
     if source.sublayers:
-        parts.append(Text(sublayers_text(source, readout.left_over), style="dim"))
-    parts.append(Text(summary(source), style="dim"))
+        parts.append(Text(wrapped(sublayers_text(source, readout.left_over), width), style="dim"))
+    parts.append(Text(wrapped(summary(source), width), style="dim"))
     return Text("\n").join(parts).append("\n")
 
 
@@ -163,20 +166,25 @@ def _pinned(cells: Cells) -> list[list[_Entry]]:
     ]
 
 
-def _first(readout: Readout, heads: Sequence[str], sought: Sought, width: int) -> Iterator[Text]:
+def _first(readout: Readout, heads: Sequence[str], sought: Sought, width: int | None) -> Iterator[Text]:
     """Yield the lines on a word: a sentence on the last column, and each column's first row by lens."""
     labels, _ = stream_of(readout, next(iter(readout.lenses)))
     read = {lens_title(name): stream_of(readout, name)[1] for name in readout.lenses}
     said = first_row_text(sought, read, labels, len(heads) - 1)
-    yield Text(f"first row, in the last column · {said}", style="bold")
+    yield Text(wrapped(f"first row, in the last column · {said}", width), style="bold")
     by_lens = [
         [[(label or "–", "")] for label in first_labels(readout, name, sought)] for name in readout.lenses
     ]
-    yield from grid(list(readout.lenses), heads, by_lens, width)
+    yield from grid(list(readout.lenses), heads, by_lens, width, words=False)
 
 
 def grid(
-    labels: Sequence[str], heads: Sequence[str], entries: Sequence[Sequence[_Entry]], width: int
+    labels: Sequence[str],
+    heads: Sequence[str],
+    entries: Sequence[Sequence[_Entry]],
+    width: int | None,
+    *,
+    words: bool = True,
 ) -> Iterator[Text]:
     """Yield the lines of one table.
 
@@ -184,13 +192,14 @@ def grid(
         labels: the labels of its rows.
         heads: the heads of its columns.
         entries: `[rows][columns]`, each in lines of a token and a number.
-        width: the width of a line in terminal cells.
+        width: the width of a line in terminal cells; None for as wide as it takes, with nothing cut.
+        words: whether a token may be cut where it is too wide; False where numbers stand in its place.
     """
     label_width = max(map(len, labels))
-    room = width - label_width - len(_GAP)
+    room = None if width is None else width - label_width - len(_GAP)
     by_column = zip(*entries, strict=True)
-    columns = [_column(head, cells, room) for head, cells in zip(heads, by_column, strict=True)]
-    for start, stop in _groups([column.width for column in columns], room):
+    columns = [_column(head, cells, room, words=words) for head, cells in zip(heads, by_column, strict=True)]
+    for start, stop in column_groups([column.width for column in columns], room, len(_GAP)):
         group = columns[start:stop]
         if len(group) < len(columns):
             yield Text(f"columns {start}–{stop - 1} of {len(columns)}", style="dim")
@@ -203,23 +212,13 @@ def grid(
         yield Text()
 
 
-def _column(head: str, cells: Sequence[_Entry], room: int) -> _Column:
+def _column(head: str, cells: Sequence[_Entry], room: int | None, *, words: bool) -> _Column:
     number_width = max(len(number) for entry in cells for _, number in entry)
-    widest = max(1, min(_WIDEST_TOKEN, room - number_width - 1))
-    clipped = [[(clip(token, widest), number) for token, number in entry] for entry in cells]
-    token_width = max(cell_len(token) for entry in clipped for token, _ in entry)
-    return _Column(clip(head, widest), clipped, token_width, number_width)
-
-
-def _groups(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """Yield runs of columns that fit beside each other, at least one column each."""
-    start, used = 0, 0
-    for column, width in enumerate(widths):
-        if column > start and used + width > room:
-            yield start, column
-            start, used = column, 0
-        used += width + len(_GAP)
-    yield start, len(widths)
+    widest = None if room is None else max(1, min(_WIDEST_TOKEN, room - number_width - 1))
+    if words:
+        cells = [[(clip(token, widest), number) for token, number in entry] for entry in cells]
+    token_width = max(cell_len(token) for entry in cells for token, _ in entry)
+    return _Column(clip(head, widest), cells, token_width, number_width)
 
 
 def _line(label: str, cells: Iterable[Text]) -> Text:
@@ -235,8 +234,3 @@ def _cell(column: _Column, row: int, line: int) -> Text:
     )
     text.pad_right(column.width - text.cell_len)
     return text
-
-
-def clip(text: str, width: int) -> str:
-    """Return `text` in at most `width` terminal cells, with an ellipsis where it was cut."""
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

@@ -107,7 +107,7 @@ class ExportService:
 
     def _guarded(self, steps: Iterator[None], order: Order, post: Post) -> Iterator[None]:
         """Run the steps of a job; an error is posted as `NotTaken`."""
-        reports = reporting(lambda text: post(NotTaken(order.number, text)), "It was not taken away")
+        reports = reporting(lambda text: post(NotTaken(order.number, text)), "It was not exported")
         with reports, suppress(_Stopped):
             yield from steps
 

@@ -39,6 +39,7 @@ class OpenModel:
         allowed: the capabilities that decide how prompts can be read.
         revision: the revision on the hub, where one was named.
         sides: descriptions of the sides, in the order of the panes.
+        lens_choice: why that lens opened by itself, in a few words, where others fit the model too.
     """
 
     name: str
@@ -56,6 +57,7 @@ class OpenModel:
     allowed: Allowed = field(default=Allowed())
     revision: str | None = None
     sides: tuple[SideFacts, ...] = ()
+    lens_choice: str = ""
 
     @property
     def is_alone(self) -> bool:

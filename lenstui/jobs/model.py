@@ -250,6 +250,7 @@ def _describe(opened: Opened) -> OpenModel:
         lens_file=None if lens is None else lens.file,
         allowed=model.allowed,
         revision=model.revision,
+        lens_choice=opened.lens_choice,
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
+from statistics import fmean
 
 from lenstui.lens.card import LensCard, Match
 from lenstui.lens.compatibility import compare_weights, match_weights
@@ -26,20 +29,54 @@ def list_lenses(folder: Path) -> list[LensCard]:
     return sorted(cards, key=lambda card: (-card.modified, card.path.name))
 
 
-def newest_fitting(model: Model, folder: Path) -> Path | None:
-    """Return the newest lens file in `folder` that was made for `model`; None where there is none.
+@dataclass(frozen=True, slots=True)
+class FittingLens:
+    """A lens that opens by itself with a model.
 
-    A lens whose whole fingerprint agrees comes before one that matches in part. Folders of the `tuned-lens`
-    library are left out: they are for other programs, and their files do not say how the lens was fitted.
+    Attributes:
+        path: its file.
+        why: why this one, in two or three words; empty where it is the only one.
     """
-    in_part = None
+
+    path: Path
+    why: str = ""
+
+
+def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
+    """Return the lens in `folder` that is to open with `model`; None where none was made for it.
+
+    That is the newest, unless others were measured on the same held-out text as the newest: then the one with
+    the least KL there. Lenses whose whole fingerprint agrees come before those that match in part. Folders of
+    the `tuned-lens` library are left out: they are for other programs, and do not say how a lens was fitted.
+    """
+    found: dict[Match, list[LensCard]] = {Match.WEIGHTS: [], Match.PARTLY: []}
     for card in list_lenses(folder):
-        found = match(card, model) if card.path.is_file() else Match.NO
-        if found is Match.WEIGHTS:
-            return card.path
-        if found is Match.PARTLY and in_part is None:
-            in_part = card.path
-    return in_part
+        if card.path.is_file() and (how := match(card, model)) in found:
+            found[how].append(card)
+    cards = found[Match.WEIGHTS] or found[Match.PARTLY]
+    if not cards:
+        return None
+    same_text = [card for card in cards if _measured_alike(card, cards[0])]
+    if len(same_text) > 1:
+        return FittingLens(min(same_text, key=_mean_kl).path, f"best of {len(same_text)}")
+    return FittingLens(cards[0].path, f"newest of {len(cards)}" if len(cards) > 1 else "")
+
+
+def _measured_alike(one: LensCard, other: LensCard) -> bool:
+    """Return whether two lenses of one model were measured on the same held-out text.
+
+    The logit lens's KL there shows it: it depends on the model and the text alone.
+    """
+    ours, theirs = one.logit_lens_kl, other.logit_lens_kl
+    if ours is None or theirs is None or one.held_out_kl is None or other.held_out_kl is None:
+        return False
+    return all(isclose(a, b, rel_tol=1e-3) for a, b in zip(ours, theirs, strict=True))
+
+
+def _mean_kl(card: LensCard) -> float:
+    """Return the mean held-out KL over the rows of a lens that was measured, nats."""
+    assert card.held_out_kl is not None
+    return fmean(card.held_out_kl)
 
 
 def match(card: LensCard, model: Model) -> Match:

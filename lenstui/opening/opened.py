@@ -30,17 +30,19 @@ class Opened:
 
     Attributes:
         model: the model, which passed the wiring check.
-        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else the
-            newest in the lenses folder that was made for these weights, else the bundled model's lens, else
-            none.
+        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else one
+            in the lenses folder that was made for these weights (the best on the text of the newest), else
+            the bundled model's lens, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
         warnings: warnings about lenses on this model, by their kind.
+        lens_choice: why this lens is in use, in a few words, where it opened by itself and others fit too.
     """
 
     model: Model
     fitted: tuple[Lens, ...] = ()
     reason: str | None = None
     warnings: Mapping[str, str] = field(default_factory=dict)
+    lens_choice: str = ""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -74,7 +76,8 @@ class Opened:
         warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
         if warning is not None:
             warnings[lens.kind] = warning
-        return replace(self, fitted=(lens.to(self.model.device), *others), warnings=warnings)
+        fitted = (lens.to(self.model.device), *others)
+        return replace(self, fitted=fitted, warnings=warnings, lens_choice="")
 
 
 def open_model(
@@ -117,7 +120,7 @@ def open_model(
         choice = Choice(start.model, folder, None)
 
     on_stage("importing torch and transformers")
-    from lenstui.lens.catalog import newest_fitting
+    from lenstui.lens.catalog import fitting_lens
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
     from lenstui.model.load import load
@@ -135,7 +138,8 @@ def open_model(
         trust_remote_code=start.trust_remote_code,
         on_stage=on_stage,
     )
-    file = start.lens or newest_fitting(model, lenses()) or _bundled_lens(choice.path)
+    found = None if start.lens is not None else fitting_lens(model, lenses())
+    file = start.lens or (_bundled_lens(choice.path) if found is None else found.path)
     if lens is None and (before := _last_lens(start, choice.name, file)) is not None:
         try:
             lens = open_lens(before)
@@ -145,7 +149,11 @@ def open_model(
     if lens is None and file is not None:
         lens = open_lens(file)
     opened = Opened(model, reason=choice.reason)
-    return opened if lens is None else opened.using(lens, fit_warning(lens, model))
+    if lens is None:
+        return opened
+    opened = opened.using(lens, fit_warning(lens, model))
+    is_found = found is not None and lens.file == found.path
+    return replace(opened, lens_choice=found.why) if found is not None and is_found else opened
 
 
 def lenses_to_read(
@@ -219,10 +227,10 @@ def lens_to_name(opened: Opened) -> Path | None:
 
     The bundled model's lens is opened unnamed, as long as no other was fitted for that model.
     """
-    from lenstui.lens.catalog import newest_fitting
+    from lenstui.lens.catalog import fitting_lens
 
     file = opened.lens_file
-    if file is None or file.parent != bundled_model() or newest_fitting(opened.model, lenses()) is not None:
+    if file is None or file.parent != bundled_model() or fitting_lens(opened.model, lenses()) is not None:
         return file
     return None
 

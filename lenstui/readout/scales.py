@@ -13,7 +13,7 @@ from lenstui.readout.cells import FloatArray
 
 LevelArray = npt.NDArray[np.uint8]
 
-STEPS = 12  # from dark to bright: levels 0 to 11
+STEPS = 12  # from dark to bright, at most: levels 0 to 11
 ARM = 5  # steps on either side of 0, where a scale diverges
 NEUTRAL = STEPS + ARM  # the level of 0 there; below and above it are the arms, levels 12 to 22
 LEVELS = NEUTRAL + ARM + 1
@@ -34,6 +34,7 @@ class Scale:
         diverging: whether the neutral step is exactly at 0, and negative and positive numbers have different
             hues; `lo` is `-hi` then.
         two: whether all numbers are `lo` or `hi`, so that only the end steps are used.
+        count: the number of steps from dark to bright, at most `STEPS`.
     """
 
     lo: float
@@ -42,6 +43,7 @@ class Scale:
     low_is_bright: bool = False
     diverging: bool = False
     two: bool = False
+    count: int = STEPS
 
     @classmethod
     def around_zero(cls, top: float, *, log: bool = False) -> Scale:
@@ -52,14 +54,14 @@ class Scale:
     def steps(self) -> Sequence[int]:
         """The levels that the scale uses, beginning with that of the number `at(0)`."""
         if self.two:
-            return (0, STEPS - 1)
-        return range(STEPS, LEVELS) if self.diverging else range(STEPS)
+            return (0, self.count - 1)
+        return range(STEPS, LEVELS) if self.diverging else range(self.count)
 
     def levels(self, values: FloatArray) -> LevelArray:
         """Return steps of the palette; `NO_LEVEL` where the value is NaN.
 
-        Levels are 0 (dark) to 11 (bright), or for a diverging scale 12 (`lo`) to 22 (`hi`) with 0 at 17. The
-        two end steps are half as wide as the others, so that rank 0 has a step for itself.
+        Levels are 0 (dark) to `count - 1` (bright), or for a diverging scale 12 (`lo`) to 22 (`hi`) with 0 at
+        17. The two end steps are half as wide as the others, so that rank 0 has a step for itself.
         """
         if self.diverging:
             sizes = self._shares(np.clip(np.abs(values), 0, self.hi), self.hi)
@@ -67,7 +69,7 @@ class Scale:
         else:
             away = values - np.float32(self.lo) if self.low_is_bright else np.float32(self.hi) - values
             span = self.hi - self.lo
-            levels = np.rint((STEPS - 1) * (1 - self._shares(np.clip(away, 0, span), span)))
+            levels = np.rint((self.count - 1) * (1 - self._shares(np.clip(away, 0, span), span)))
         return np.where(np.isnan(levels), NO_LEVEL, levels).astype(np.uint8)
 
     def _shares(self, distances: FloatArray, farthest: float) -> FloatArray:

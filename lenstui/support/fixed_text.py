@@ -8,7 +8,10 @@ NONE = "–"  # where there is no number, no token, no row
 
 
 def fixed_text(number: float, digits: int) -> str:
-    """Return a number with `digits` decimals: `2.210`, `-0.10`; `–` for NaN, `∞` or `-∞` for an infinity."""
+    """Return a number with `digits` decimals: `2.210`, `-0.10`; `–` for NaN, `∞` or `-∞` for an infinity.
+
+    What rounds to zero has no sign.
+    """
     if math.isfinite(number):
-        return f"{number:.{digits}f}"
+        return f"{number:z.{digits}f}"
     return NONE if math.isnan(number) else "∞" if number > 0 else "-∞"

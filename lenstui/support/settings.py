@@ -17,6 +17,7 @@ from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
 from lenstui.support.printable import printable
 
 THEMES = ("dark", "light", "ansi-dark", "ansi-light")
+DEPTHS = ("auto", "truecolor", "256", "16", "none")
 
 _MODIFIERS = {"ctrl", "alt", "shift", "meta", "super", "hyper"}
 _NAMED_KEY = re.compile(
@@ -34,6 +35,7 @@ class Settings:
 
     Attributes:
         theme: the name of a colour theme.
+        colour: the depth of colour, one of `DEPTHS`; "auto" is what the terminal shows.
         model: the model to open where the command line names none.
         device: the device to run the model on, where the command line names none.
         dtype: the dtype of the model's weights, where the command line names none.
@@ -43,6 +45,7 @@ class Settings:
     """
 
     theme: str | None = None
+    colour: str = "auto"
     model: str | None = None
     device: str = "auto"
     dtype: str = "auto"
@@ -80,7 +83,8 @@ def read(text: str) -> Settings:
     """
     found = tomllib.loads(text)
     readers: dict[str, Callable[[Any], Any]] = {
-        "theme": _theme, "model": _model, "device": _device, "dtype": _dtype, "top_k": _top_k, "keys": _keys,
+        "theme": _theme, "colour": _colour, "model": _model, "device": _device, "dtype": _dtype,
+        "top_k": _top_k, "keys": _keys,
     }  # fmt: skip
     for name in found:
         if name not in readers:
@@ -146,6 +150,14 @@ def _theme(value: Any) -> str:
     if theme not in THEMES:
         raise ValueError(f"'theme' {theme!r} is unknown: there are {', '.join(THEMES)}")
     return theme
+
+
+def _colour(value: Any) -> str:
+    """Return a depth of colour, also one that is written as a number."""
+    depth = str(value) if type(value) is int else _word("colour", value)
+    if depth not in DEPTHS:
+        raise ValueError(f"'colour' {depth!r} is unknown: there are {', '.join(DEPTHS)}")
+    return depth
 
 
 def _model(value: Any) -> str:

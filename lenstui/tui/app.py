@@ -84,6 +84,8 @@ class LenstuiApp(TypeAheadApp):
         history: History | None = None,
         session: Session | None = None,
         look: Look | None = None,
+        *,
+        depth: int | None = None,
     ) -> None:
         """Prepare the first paint; nothing is loaded yet.
 
@@ -93,6 +95,8 @@ class LenstuiApp(TypeAheadApp):
             history: the prompts that were read before; None to keep no prompts.
             session: the store from one session to the next; None to store nothing.
             look: the look of the first model in the last session, if that is to be restored.
+            depth: how many lines a row of the grids has; None for as many as fill the room, or for what
+                `start` asks for if that is more than one.
         """
         super().__init__()
         settings, history = settings or Settings(), history or History()
@@ -110,6 +114,7 @@ class LenstuiApp(TypeAheadApp):
             recent=self._keeper.recent,
             first_reading=self._keeper.first_reading,
             prompt=prompt,
+            depth=depth or (start.top_k if start.top_k > 1 else None),
         )
         self.model_switch = ModelSwitch(self.program, self._keeper)
         self._use_keys(keymap.by_todays_ids(settings.keys))
@@ -353,7 +358,7 @@ class LenstuiApp(TypeAheadApp):
 
 
 def run(
-    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool
+    start: Start, settings: Settings, *, theme: str | None, depth: int | None, restores: bool, typed: str
 ) -> NoReturn:
     """Run the program until the user quits, and leave the process.
 
@@ -363,11 +368,14 @@ def run(
         theme: the requested theme, if any.
         depth: the requested number of tokens of a cell, if any.
         restores: whether to go on where the last session ended.
+        typed: what the terminal has sent already.
     """
     session = Session(paths.session(), restores=restores)
     start, look = session.resume(start)
-    start = replace(start, top_k=depth or depth_of(look) or start.top_k)
-    app = LenstuiApp(start, settings, History(paths.history()), session, look)
+    depth = depth or depth_of(look)
+    start = replace(start, top_k=depth or start.top_k)
+    app = LenstuiApp(start, settings, History(paths.history()), session, look, depth=depth)
     app.show_theme(theme or session.theme(settings))
+    app.type_first(typed)
     gc.set_threshold(*COLLECT)
     Ending(app).run()

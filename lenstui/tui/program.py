@@ -89,6 +89,7 @@ class Program:
         recent: Callable[[], Sequence[str]],
         first_reading: Callable[[str], Reading],
         prompt: str,
+        depth: int | None,
     ) -> None:
         """Prepare the threads and Explore; nothing is loaded yet.
 
@@ -99,6 +100,7 @@ class Program:
             recent: returns the names of models that were open before, the last one first.
             first_reading: returns the options by which a model that was just opened is read at first.
             prompt: the prompt to begin with.
+            depth: how many lines each row of the grids has; None for as many as fill the room.
         """
         self._app = app
         self.start = start
@@ -122,7 +124,7 @@ class Program:
         self.training = FitService(self.post, self.thread, self.model_jobs)
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
-        self.explore = Explore(self, prompt, depth=start.top_k)
+        self.explore = Explore(self, prompt, depth=depth)
 
     @cached_property
     def sets(self) -> SetService:

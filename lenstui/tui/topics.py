@@ -35,6 +35,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "explore.open_cell": "zoom details ranking top-k candidates logits probabilities predictions list",
         "explore.taller": "zoom in bigger larger enlarge top-k candidates more tokens",
         "explore.flatter": "zoom out smaller shrink fewer tokens",
+        "explore.contents": "numbers probabilities values hide show text only",
         "explore.flip": "order direction upside down reverse layers rows",
         "explore.pin": "track watch follow word target answer",
         "explore.pin_word": "track watch follow target answer",

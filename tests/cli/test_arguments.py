@@ -168,6 +168,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
     monkeypatch.setitem(sys.modules, "lenstui.tui.app", app)
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setenv("COLORTERM", "truecolor")  # so that no terminal is asked, as there is none
     return calls
 
 

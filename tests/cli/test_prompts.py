@@ -183,13 +183,10 @@ def test_the_table(words: Any, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert any(line.split(maxsplit=1) == ["6", "The prompt is empty."] for line in lines)
     assert "logit lens · probability of the target" in out
     assert "cats (1)" in out and "all (4)" in out
-    assert lines[-1].endswith(f"tuned lens mine.pt · prompts {words[2]}")
+    assert " ".join(lines).endswith(f"tuned lens mine.pt · prompts {words[2]}")
     assert "Skipped 1 line without a prompt: cases.jsonl line 7 (it has promt)." in err
     assert "1 of 6 prompts cannot be read: line 6: The prompt is empty." in err
-    assert (
-        "The target of 1 of 6 prompts is no single token: the first of those it is cut into is followed"
-        in err
-    )
+    assert "The target of 1 of 6 prompts is several tokens: the first of them is followed" in err
 
 
 def test_values_rows_and_lenses(printed: Callable[..., str]) -> None:
@@ -294,13 +291,11 @@ def test_what_is_said_of_one_and_of_several(tiny_folder: Path, tmp_path: Path, c
     long = "x" * 200 + " "
     assert said(long, "a ") == [
         "lenstui: 1 of 2 prompts is too long for the model: its beginning was cut.",
-        "lenstui: The target of 1 of 2 prompts is no single token: the first of those it is cut into is "
-        "followed.",
+        "lenstui: The target of 1 of 2 prompts is several tokens: the first of them is followed.",
     ]
     assert said(long, long) == [
         "lenstui: 2 of 2 prompts are too long for the model: their beginnings were cut.",
-        "lenstui: The targets of 2 of 2 prompts are no single token: the first of those they are cut into is "
-        "followed.",
+        "lenstui: The targets of 2 of 2 prompts are several tokens each: the first of them is followed.",
     ]
     empty = "The prompt is empty."
     assert said("a ", "", "") == [

@@ -45,6 +45,7 @@ def test_csv_and_parquet_say_what_json_says(
         column, index = int(line["column"]), int(line["row_index"])
         lens = content["lenses"][line["lens"]]
         assert (line["row"], line["token"]) == (content["rows"][index], content["tokens"][column])
+        assert line["prompt"] == row["prompt"] == "hi you"
         assert row["top_3_token"] == line["top_3_token"] == lens["top_tokens"][index][column][2]
         assert float(line["kl"]) == lens["kl"][index][column]
         assert row["kl"] == pytest.approx(lens["kl"][index][column], rel=1e-6)

@@ -116,7 +116,7 @@ def test_the_switch_has_all_values_and_the_pins_on_the_scales_of_the_screen() ->
     kl = data["values"][2]
     assert kl["scale"] == {
         **{"lo": 0, "hi": scale.hi, "log": False},
-        **{"low_is_bright": True, "diverging": False, "two": False},
+        **{"low_is_bright": True, "diverging": False, "two": False, "count": 12},
     }
     assert kl["steps"] == list(range(len(COLOURS)))
     highest = max(float(cells.kl.max()) for cells in READOUT.lenses.values())

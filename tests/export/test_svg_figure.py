@@ -12,7 +12,7 @@ import pytest
 
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, contrast, readable
 from lenstui.export.svg_figure import svg_figure
-from lenstui.export.table import clip
+from lenstui.export.text_width import clip
 from lenstui.lens import Readout
 from lenstui.readout.scales import NO_LEVEL
 from lenstui.readout.values import AGREEMENT, KL, PIN_DIFFERENCE, PROBABILITY, Value, all_values

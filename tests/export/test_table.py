@@ -61,9 +61,18 @@ def test_groups_say_which_columns_they_are() -> None:
 
 def test_a_token_that_is_too_wide_is_visibly_cut() -> None:
     long = Readout(Prompt("…", (0,)), ("emb",), {"logit": cells([[[1]]])})
-    shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROBABILITY).plain.splitlines()
+    texts = {0: "·" * 200, 1: "日" * 200}
+    shown = table(long, texts, SOURCE, PROBABILITY, width=80).plain.splitlines()
     assert shown[1] == "         " + "·" * 23 + "…"
     assert shown[2] == "    emb  " + "日" * 11 + " … 50%"
+
+
+def test_without_a_width_nothing_is_cut_and_columns_stay_side_by_side() -> None:
+    ids = [[[1] for _ in range(50)]]
+    long = Readout(Prompt("…", (0,) * 50), ("emb",), {"logit": cells(ids)})
+    shown = table(long, {0: "·" * 200, 1: "日" * 200}, SOURCE, PROBABILITY).plain.splitlines()
+    assert shown[1].split() == ["·" * 200] * 50
+    assert shown[2].split() == ["emb", *(["日" * 200, "50%"] * 50)]
 
 
 def test_more_lines_show_more_tokens() -> None:

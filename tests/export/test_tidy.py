@@ -127,7 +127,7 @@ def test_csv_gives_every_number_back() -> None:
                 assert line[name] == str(value), name
 
 
-def test_csv_says_on_every_line_where_it_comes_from_and_the_prompt_once() -> None:
+def test_csv_says_on_every_line_where_it_comes_from_and_the_prompt() -> None:
     lines = list(csv.DictReader(io.StringIO(as_csv(), newline="")))
     for line in lines:
         assert line["model"] == printable(HOSTILE_SOURCE.model)
@@ -135,7 +135,7 @@ def test_csv_says_on_every_line_where_it_comes_from_and_the_prompt_once() -> Non
         assert (line["final_norm"], line["chat"], line["sublayers"]) == ("true", "false", "false")
         assert line["lens_file"] == "\\x1b]0;`|x`.pt"
         assert line["versions"] == f"lenstui {__version__}, torch 1.2, transformers 3.4"
-    assert [line["prompt"] for line in lines] == [HOSTILE_PROMPT] + [""] * (len(lines) - 1)
+        assert line["prompt"] == HOSTILE_PROMPT
 
 
 def fields(text: str) -> list[list[str]]:
@@ -178,7 +178,7 @@ def test_the_prompt_is_the_exact_text(text: str) -> None:
     records = fields(whole)
     assert len(records) == 1 + 9 * 2 * 4
     assert {len(record) for record in records} == {len(records[0])}
-    assert [record[-1] for record in records] == ["prompt", text] + [""] * (len(records) - 2)
+    assert [record[-1] for record in records] == ["prompt"] + [text] * (len(records) - 1)
     assert list(csv.reader(io.StringIO(whole, newline=""))) == records
 
 
@@ -206,8 +206,8 @@ def test_csv_of_numbers_out_of_bounds() -> None:
 
 def test_parquet_gives_every_number_back() -> None:
     rows = pq.read_table(io.BytesIO(as_parquet()))
-    assert rows.column_names == NAMES
-    for field in rows.schema:
+    assert rows.column_names == [*NAMES, "prompt"]
+    for field in rows.drop_columns("prompt").schema:
         name = field.name.split("_", 2)[-1] if field.name.startswith(("top_", "pin_")) else field.name
         kind = (
             "int32"
@@ -217,7 +217,7 @@ def test_parquet_gives_every_number_back() -> None:
             else "string"
         )
         assert str(field.type) == kind, field.name
-    assert rows.to_pylist() == wanted()
+    assert rows.to_pylist() == [{**observation, "prompt": HOSTILE_PROMPT} for observation in wanted()]
 
 
 def test_parquet_says_where_it_comes_from() -> None:
@@ -239,6 +239,16 @@ def test_parquet_says_where_it_comes_from() -> None:
         "dropped": 0,
         "appended": 0,
     }
+
+
+def test_parquet_holds_a_long_prompt_once_in_a_row_group() -> None:
+    text = " ".join(map(str, range(10_000)))
+    file = io.BytesIO()
+    write_parquet(
+        tiles(READOUT), replace(heading(READOUT), prompt=replace(READOUT.prompt, text=text)), HOSTILE, file
+    )
+    assert pq.read_table(file)["prompt"].to_pylist() == [text] * (9 * 2 * 4)
+    assert len(file.getvalue()) < len(as_parquet()) + 6 * len(text)  # three tiles, and the metadata
 
 
 def test_parquet_has_a_row_group_for_each_tile() -> None:
@@ -268,6 +278,14 @@ def test_tiles_are_written_as_they_come() -> None:
     assert taken == [0]
     next(pieces)
     assert taken == [0, 3]
+
+
+def test_many_lines_of_csv_come_in_pieces_with_one_header() -> None:
+    wide = hostile_readout(400)
+    header, *lines = csv.reader(io.StringIO(as_csv(wide, width=300), newline=""))
+    assert len(lines) == 400 * 2 * 4
+    assert [line[header.index("column")] for line in lines] == [str(c) for c in range(400) for _ in range(8)]
+    assert {line[-1] for line in lines} == {HOSTILE_PROMPT}
 
 
 def test_without_pins_there_are_no_variables_of_pins() -> None:

@@ -358,6 +358,8 @@ def test_agreement_is_yes_or_no() -> None:
         (lambda number: fixed_text(number, 3), float("-inf"), "-∞"),
         (lambda number: fixed_text(number, 3), float("nan"), "–"),
         (lambda number: fixed_text(number, 3), 1.25, "1.250"),
+        (lambda number: fixed_text(number, 3), -0.0004, "0.000"),
+        (lambda number: fixed_text(number, 3), -0.0006, "-0.001"),
         (Difference(NEXT_LOGPROB, "logit", "tuned").format, float("-inf"), "−∞"),
         (Difference(RANK, "logit", "tuned").format, float("nan"), "–"),
     ],

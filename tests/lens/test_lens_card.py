@@ -14,7 +14,7 @@ import torch
 
 from lenstui.lens import Model, TunedLens, save_lens, save_library_folder
 from lenstui.lens.card import LensCard, Match, TranslatorSize, leading_singular_values
-from lenstui.lens.catalog import list_lenses, match, newest_fitting
+from lenstui.lens.catalog import fitting_lens, list_lenses, match
 from lenstui.lens.compatibility import lens_config, marked
 from lenstui.lens.mapped import map_lens
 from lenstui.lens.tuned import untrained_lens
@@ -119,4 +119,4 @@ def test_a_folder_for_other_programs_is_not_opened_by_itself(tmp_path: Path, tin
     lens = replace(untrained_lens(tiny.num_blocks, tiny.d_model), config=lens_config(tiny))
     save_library_folder(marked(lens, tiny)[0], tmp_path / "library")
     assert [match(card, tiny) for card in list_lenses(tmp_path)] == [Match.PARTLY]
-    assert newest_fitting(tiny, tmp_path) is None
+    assert fitting_lens(tiny, tmp_path) is None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lenstui.fitting.checkpoint import open_checkpoint
 from lenstui.lens import LensError, Model, open_lens, save_lens
-from lenstui.lens.catalog import lens_paths, list_lenses, match, newest_fitting
+from lenstui.lens.catalog import FittingLens, fitting_lens, lens_paths, list_lenses, match
 from lenstui.lens.compatibility import fit_warning, lens_config
 from lenstui.lens.formats.header import check_header
 from lenstui.lens.mapped import map_lens
@@ -62,7 +62,7 @@ def opens_or_is_refused(path: Path, model: Model) -> bool:
         match(card, model)
         assert card.held_out_kl is None or sum(card.held_out_kl) is not None
         assert card.made_for is None or len(card.made_for) < 5000
-    newest_fitting(model, path.parent)
+    fitting_lens(model, path.parent)
     try:
         fit_warning(open_lens(path), model)
     except LensError as error:
@@ -127,7 +127,7 @@ def test_what_is_wrong_is_refused_by_name_and_left_out(
     with pytest.raises(LensError, match=f"damaged: .*{next(iter(change)) if part != 'remarks' else part}"):
         open_lens(path)
     assert [card.name for card in list_lenses(tmp_path)] == ["good"]  # it costs itself alone
-    assert newest_fitting(model, tmp_path) == tmp_path / "good.pt"
+    assert fitting_lens(model, tmp_path) == FittingLens(tmp_path / "good.pt")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -171,7 +171,7 @@ def test_a_pipe_is_passed_over(model: Model, tmp_path: Path) -> None:
     library.mkdir()
     torch.save(content(model)["state_dict"], library / "params.pt")
     os.mkfifo(library / "config.json")
-    assert newest_fitting(model, tmp_path) == tmp_path / "good.pt"
+    assert fitting_lens(model, tmp_path) == FittingLens(tmp_path / "good.pt")
     assert [card.name for card in list_lenses(tmp_path)] == ["good"]
     assert sorted(path.name for path in lens_paths(tmp_path)) == ["good.pt", "library"]
 

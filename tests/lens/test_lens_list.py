@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lenstui.lens import Model, TunedLens, save_lens, wire
-from lenstui.lens.catalog import list_lenses, newest_fitting
+from lenstui.lens.catalog import FittingLens, fitting_lens, list_lenses
 from lenstui.lens.compatibility import lens_config
 from lenstui.lens.tuned import untrained_lens
 from tests.tiny.families import FAMILIES, random_model
@@ -46,12 +46,12 @@ def test_newest_first_and_only_lenses(folder: Path) -> None:
 
 
 def test_the_newest_that_was_made_for_these_weights(folder: Path, tiny: Model) -> None:
-    assert newest_fitting(tiny, folder) == folder / "new.pt"
+    assert fitting_lens(tiny, folder) == FittingLens(folder / "new.pt", "newest of 2")
 
 
 def test_none_where_none_fits(tmp_path: Path, tiny: Model) -> None:
-    assert newest_fitting(tiny, tmp_path) is None
-    assert newest_fitting(tiny, tmp_path / "no such folder") is None
+    assert fitting_lens(tiny, tmp_path) is None
+    assert fitting_lens(tiny, tmp_path / "no such folder") is None
 
 
 def test_a_hostile_file_is_left_out_and_never_run(tmp_path: Path, tiny: Model) -> None:
@@ -65,3 +65,23 @@ def test_a_hostile_file_is_left_out_and_never_run(tmp_path: Path, tiny: Model) -
     torch.save({"format": "lenstui.tuned_lens", "config": Hostile()}, tmp_path / "zip.pt")
     assert list_lenses(tmp_path) == []
     assert not sentinel.exists()
+
+
+def test_the_best_on_the_text_of_the_newest(tmp_path: Path, tiny: Model) -> None:
+    rows = tiny.num_blocks
+    alike, otherwise = [2.0] * rows, [3.0] * rows
+    fits = {
+        "newest": (alike, [1.5] * rows),
+        "best": ([2.0001] * rows, [1.2] * rows),
+        "on another text": (otherwise, [0.1] * rows),
+        "worse": (alike, [1.9] * rows),
+        "not measured": (None, None),
+    }
+    for age, (name, (logit, tuned)) in enumerate(fits.items()):
+        path = tmp_path / f"{name}.pt"
+        save_lens(lens_for(tiny, logit_lens_kl=logit, held_out_kl=tuned), path)
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert fitting_lens(tiny, tmp_path) == FittingLens(tmp_path / "best.pt", "best of 3")
+    for name in ("newest", "best", "worse"):
+        (tmp_path / f"{name}.pt").unlink()
+    assert fitting_lens(tiny, tmp_path) == FittingLens(tmp_path / "on another text.pt", "newest of 2")

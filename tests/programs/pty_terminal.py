@@ -15,13 +15,14 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 import pyte
 
 from tests.programs.forked import Forked
+from tests.programs.fresh import Fresh
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 CALM = 0.3  # seconds without a byte, and without work, after which nothing more is expected
@@ -35,17 +36,28 @@ class Terminal:
     """The program, what it is sent, and what it shows. It is told when the line drops."""
 
     def __init__(
-        self, programs: Forked, arguments: list[str], data: Path, *, width: int = 80, height: int = 24
+        self,
+        programs: Forked | Fresh,
+        arguments: list[str],
+        data: Path,
+        *,
+        width: int = 80,
+        height: int = 24,
+        environment: Mapping[str, str] | None = None,
+        answers: Mapping[bytes, bytes] | None = None,
     ) -> None:
         """Start the program.
 
         Args:
-            programs: where it is forked from.
+            programs: where it is started.
             arguments: of its command line.
             data: the folder of what it keeps.
             width: columns of the screen.
             height: lines of it.
+            environment: more variables.
+            answers: what the terminal answers to what.
         """
+        self._answers = {SYNC_QUERY: SYNC_REPLY, **(answers or {})}
         self.received = b""
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
@@ -59,7 +71,14 @@ class Terminal:
             *arguments,
             terminal=os.ttyname(theirs),
             keyboard=True,
-            environment={**folders, "TERM": "xterm-256color", "COLUMNS": str(width), "LINES": str(height)},
+            environment={
+                **folders,
+                "TERM": "xterm-256color",
+                "COLORTERM": "truecolor",
+                "COLUMNS": str(width),
+                "LINES": str(height),
+                **(environment or {}),
+            },
         )
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
@@ -69,8 +88,9 @@ class Terminal:
         if not select.select([self.ours], [], [], patience)[0]:
             return b""
         got = os.read(self.ours, 1 << 20)
-        if SYNC_QUERY in got:
-            os.write(self.ours, SYNC_REPLY)
+        for query, answer in self._answers.items():
+            if query in got:
+                os.write(self.ours, answer)
         self.received += got
         self._stream.feed(got)
         return got

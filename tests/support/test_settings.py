@@ -37,11 +37,13 @@ def test_no_file_is_no_trouble(file: Path) -> None:
 
 def test_everything_that_can_be_said(file: Path) -> None:
     file.write_text(
-        'theme = "light"\nmodel = "~/models/x"\ndevice = "cuda:1"\ndtype = "bfloat16"\ntop_k = 3\n'
-        '[keys]\n"app.train" = "T"\napp.help = ["?", "F1"]\nexplore.value = "c, Ctrl+V"\nexplore.flip = ","\n'
+        'theme = "light"\ncolour = 256\nmodel = "~/models/x"\ndevice = "cuda:1"\ndtype = "bfloat16"\n'
+        'top_k = 3\n[keys]\n"app.train" = "T"\napp.help = ["?", "F1"]\n'
+        'explore.value = "c, Ctrl+V"\nexplore.flip = ","\n'
     )
     assert load() == Settings(
         theme="light",
+        colour="256",
         model=str(Path("~/models/x").expanduser()),
         device="cuda:1",
         dtype="bfloat16",
@@ -59,7 +61,11 @@ def test_everything_that_can_be_said(file: Path) -> None:
     ("text", "complaint"),
     [
         ('themes = "dark"', "'themes' is no setting: perhaps 'theme' is meant"),
-        ("[colours]\na = 1", "'colours' is no setting: there are device, dtype, keys"),
+        ("[colors]\na = 1", "'colors' is no setting: perhaps 'colour' is meant"),
+        ("a = 1", "'a' is no setting: there are colour, device, dtype, keys"),
+        ('colour = "mauve"', "'colour' 'mauve' is unknown: there are auto, truecolor, 256, 16, none"),
+        ("colour = 255", "'colour' '255' is unknown"),
+        ("colour = true", "'colour' must be a text in quotation marks, not True"),
         ('theme = "mauve"', "'theme' 'mauve' is unknown: there are dark, light, ansi-dark, ansi-light"),
         ("theme = 3", "'theme' must be a text in quotation marks, not 3"),
         ('model = " "', "'model' must be a text"),
@@ -137,7 +143,7 @@ WILD = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["app", "app.train"]), inner),
     max_leaves=12,
 )
-NAMES = st.sampled_from(["theme", "model", "device", "dtype", "top_k", "keys"])
+NAMES = st.sampled_from(["theme", "colour", "model", "device", "dtype", "top_k", "keys"])
 
 
 @relaxed
@@ -151,6 +157,7 @@ def test_values_of_any_kind_are_refused_or_taken(found: dict[str, object]) -> No
             assert str(error)
         else:
             assert taken.theme in {None, *settings.THEMES}
+            assert taken.colour in settings.DEPTHS
 
 
 @relaxed

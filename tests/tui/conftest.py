@@ -88,10 +88,11 @@ def opened(tiny_model: Path) -> Callable[..., Any]:
         size: tuple[int, int] = (120, 40),
         lens: bool = True,
         folder: Path = tiny_model,
+        depth: int | None = 1,
         **options: Any,
     ) -> AsyncIterator[tuple[LenstuiApp, Pilot[None]]]:
         start = Start(prompt=prompt, model=str(folder), lens=folder / "lens.pt" if lens else None, **options)
-        app = LenstuiApp(start)
+        app = LenstuiApp(start, depth=None if start.top_k > 1 else depth)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: subtitle(app).endswith(" s") or "empty" in subtitle(app))
             yield app, pilot

@@ -16,6 +16,7 @@ from lenstui.jobs.read_request import Generation
 from lenstui.readout.cells import Cells
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.explore.reader import TOP_K
 from lenstui.tui.grid.grid import Cursor
 from tests.tui.pilots.generate_pilot import generate
 from tests.tui.pilots.looking import do, place, said, subtitle, until
@@ -45,7 +46,7 @@ def check(app: LenstuiApp, folder: Path, ids: list[int]) -> None:
     from lenstui.readout.tiles import Readout
 
     model = load(str(folder))
-    tiles = read_tiles(model, Prompt("", tuple(ids)), open_lens(folder / "lens.pt"), top_k=10)
+    tiles = read_tiles(model, Prompt("", tuple(ids)), open_lens(folder / "lens.pt"), top_k=TOP_K)
     readout = Readout.join(Prompt("", tuple(ids)), (), tiles)
     for lens in ("logit", "tuned"):
         shown = cells(app, lens)

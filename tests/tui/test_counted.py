@@ -39,6 +39,6 @@ async def test_the_first_token_of_a_second_prompt_does_not_count(opened: Any, te
         )
         await pilot.press("c")
         told = str(panes.pane("difference").border_subtitle)
-        assert told.endswith(" cells (without the first column) · ▌ the right pane settles")
+        assert told.endswith(" cells (without the first column) · ┃ the right pane settles")
         brief = panes.query_one(DifferenceGrid).counted_text(20, last=True)
         assert brief == f"≠ in {differs.sum()} of {differs.size} cells"

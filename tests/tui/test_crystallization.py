@@ -26,7 +26,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_reading import AskReading
 from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.detail import Detail
-from lenstui.tui.grid.cell import BAR, PLAIN_BAR
+from lenstui.tui.grid.cell import BAR
 from lenstui.tui.grid.grid import HEADER, Cursor, Grid
 from lenstui.tui.grid.settling import of_column, summary
 from lenstui.tui.help.keys import Keys
@@ -71,7 +71,7 @@ def marked(grid: Grid) -> set[Cursor]:
 def _has_bar(start: Strip) -> bool:
     """Whether a line of a cell begins with one, or with a mark that it differs in a colour of its own."""
     if DIFFERENT not in start.text[:2]:
-        return start.text[:1] == BAR or start.text[1:2] == PLAIN_BAR
+        return BAR in start.text[:2]
     pieces = list(start.crop(start.text.index(DIFFERENT)))
     return len(pieces) > 1 and pieces[0].style.color != pieces[1].style.color  # type: ignore[union-attr]
 
@@ -354,7 +354,7 @@ async def test_the_difference_marks_where_the_tuned_lens_settles(opened: Any) ->
         compared, tuned = app.explore.panes.shown_grid, app.explore.grids[1]
         assert compared is not tuned
         assert marked(compared) == expected(tuned, compared) != set()
-        assert frame(app, "difference").endswith("· ▌ the tuned lens settles")
+        assert frame(app, "difference").endswith("· ┃ the tuned lens settles")
         await pilot.press("right_square_bracket")
         await pilot.pause()
         assert marked(compared) == expected(tuned, compared) != set()
@@ -368,7 +368,7 @@ async def test_without_a_tuned_lens_only_the_logit_lens_is_told(opened: Any) -> 
         await pilot.press("c")
         await pilot.pause(0.1)
         assert "median" in frame(app, "logit")
-        assert frame(app, "tuned") == ""
+        assert frame(app, "tuned") == "No tuned lens for this model: t trains one, o opens one."
         assert detail(app).startswith("settles at row ")
         assert "tuned" not in detail(app)
 

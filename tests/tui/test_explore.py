@@ -18,14 +18,16 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.prompt_box import PromptBox
+from lenstui.tui.explore.reader import TOP_K
 from lenstui.tui.grid.grid import Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
+from lenstui.tui.grid.room import CellLine, Contents
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.status_bar import StatusBar
-from tests.tui.pilots.looking import place, subtitle, until
+from tests.tui.pilots.looking import place, said, subtitle, until
 
 TEXT = "Hello, you"
 
@@ -53,7 +55,7 @@ async def test_both_lenses_are_what_the_library_reads(opened: Any, tiny_model: P
     from lenstui.lens import load, open_lens, read
 
     async with opened(TEXT) as (app, _):
-        readout = read(load(str(tiny_model)), TEXT, open_lens(tiny_model / "lens.pt"), top_k=10)
+        readout = read(load(str(tiny_model)), TEXT, open_lens(tiny_model / "lens.pt"), top_k=TOP_K)
         for lens in ("logit", "tuned"):
             cells = grid(app, lens).cells
             assert cells is not None
@@ -121,7 +123,7 @@ async def test_values_of_the_next_token_and_of_agreement(opened: Any) -> None:
                 shown.values[:, :-1], getattr(cells["tuned"], f"next_{key}")[:, :-1]
             )
             assert (shown._cells.levels[:, -1] == NO_LEVEL).all()
-            (last, *_) = shown._cells.line(2, slice(9, 10), 0, 2, 14)
+            (last, *_) = shown._cells.line(2, slice(9, 10), CellLine(0, 2, 14, Contents.BOTH))
             assert last is not None
             assert last.endswith("     –")
             await pilot.press("v")
@@ -379,6 +381,8 @@ async def test_tall_cells_show_the_value_that_they_are_coloured_by(opened: Any) 
         cells = grid(app).cells
         assert cells is not None
         await pilot.press("v", "v")
+        await pilot.press("number_sign", "number_sign")
+        assert "tokens and numbers" in said(app)
         kl = grid(app).value.format(float(cells.kl[0, -1]))
         row = grid(app).size.height and 1 + 2 * 3  # emb is the last of four rows of two lines
         line = "".join(segment.text for segment in grid(app).render_line(row))

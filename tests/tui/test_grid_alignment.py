@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from lenstui.readout.scales import NO_LEVEL, Scale
+from lenstui.readout.scales import NO_LEVEL, STEPS, Scale
 from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cell import Look
 from lenstui.tui.grid.cells import GridCells
-from lenstui.tui.grid.frame import Frame, column_width, row_height
+from lenstui.tui.grid.frame import Frame
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.palette import Mode
+from lenstui.tui.grid.room import ColumnLayout, Contents
 from tests.tui.pilots.grid_app import cut, random_cells, some_columns
 
 displayable = st.text(
@@ -30,33 +31,44 @@ displayable = st.text(
 )
 
 
+def steps(mode: Mode) -> int:
+    return len(palette.colours(mode)) or STEPS
+
+
 def look(mode: Mode) -> Look:
     plain = Style()
-    levels = {**dict(enumerate(palette.styles(mode))), NO_LEVEL: plain}
-    bold, underlined = Style(bold=True), Style(underline=True)
-    return Look(mode, plain, plain, plain, plain, plain, plain, bold, underlined, levels)
+    levels = {**palette.styles(mode), NO_LEVEL: plain}
+    return Look(mode, steps(mode), plain, plain, plain, plain, plain, plain, Style(underline=True), levels)
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     texts=st.lists(displayable, min_size=6, max_size=6),
     width=st.integers(8, 120),
-    depth=st.integers(0, 5),
+    depth=st.integers(1, 5),
+    layout=st.builds(ColumnLayout, st.integers(9, 20), st.sampled_from(Contents)),
     mode=st.sampled_from(Mode),
     first=st.integers(0, 5),
     cursor=st.integers(0, 5),
     marks=st.booleans(),
 )
 def test_every_line_is_as_wide_as_the_grid_and_columns_align(
-    texts: Sequence[str], width: int, depth: int, mode: Mode, first: int, cursor: int, marks: bool
+    texts: Sequence[str],
+    width: int,
+    depth: int,
+    layout: ColumnLayout,
+    mode: Mode,
+    first: int,
+    cursor: int,
+    marks: bool,
 ) -> None:
     columns, gutter = len(texts), 5
     cells = GridCells(2, columns)
     names: Mapping[int, str] = dict(enumerate(texts))
     ids = np.stack([np.roll(np.arange(columns), i) for i in range(2 * 3)]).reshape(2, 3, columns)
     read = replace(random_cells(2, columns), top_ids=np.moveaxis(ids, 1, 2).astype(np.int32))
-    cells.put(1, some_columns(read, 1, columns), names, PROBABILITY, Scale(0, 1))
-    size = column_width(depth)
+    cells.put(1, some_columns(read, 1, columns), names, PROBABILITY, Scale(0, 1, count=steps(mode)))
+    size = layout.width
     shown = range(first, min(columns, first - (gutter - width) // size))
     frame = Frame(
         look=look(mode),
@@ -68,12 +80,14 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         columns=shown,
         top=0,
         depth=depth,
+        layout=layout,
         marks=marks,
+        framed=True,
         gutter=gutter,
         width=width,
     )
     before = 2 if mode is Mode.PLAIN else 1
-    for y in range(1 + 2 * row_height(depth) + 1):
+    for y in range(1 + 2 * depth + 1):
         strip = frame.line(y)
         assert sum(cell_len(segment.text) for segment in strip) == strip.cell_length == width
         for i, column in enumerate(shown):

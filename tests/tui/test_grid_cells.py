@@ -16,6 +16,7 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cells import GridCells
 from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.grid.room import CellLine, ColumnLayout, Contents
 from tests.tui.pilots.grid_app import (
     COLUMNS,
     ROWS,
@@ -96,7 +97,12 @@ async def test_start_forgets() -> None:
         await pilot.pause()
         assert app.left.cursor == Cursor(0, 0)
         assert app.left.cells is None
-        assert [line.split() for line in lines(app.left)[:4]] == [["a"], ["1", "·"], ["0", "·"], ["emb", "·"]]
+        assert [line.split() for line in lines(app.left)[:4]] == [
+            ["a"],
+            ["1", "·"],
+            ["0", "·"],
+            ["emb", "▐·", "▌"],  # with the edges of the cursor
+        ]
         assert tuple(app.left.scroll_offset) == (0, 0)
 
 
@@ -104,7 +110,7 @@ async def test_more_tokens_per_cell() -> None:
     app = Panes()
     cells = random_cells(ROWS, COLUMNS, k=3)
     async with app.run_test(size=(80, 30)) as pilot:
-        app.left.depth = 4
+        app.left.depth, app.left.column_layout = 4, ColumnLayout(15, Contents.BOTH)
         app.left.move_to(Cursor(19, 0))
         await pilot.pause()
         shown = [cut(line, 5, 15) for line in lines(app.left)[1:5]]
@@ -113,12 +119,15 @@ async def test_more_tokens_per_cell() -> None:
         ):
             assert text.endswith(f"{probability:>5.0%}")
             assert text[1:].startswith(TEXTS[token][:3])
-        assert shown[3].strip() == "", "only three were read"
+        assert shown[3].strip("▐ ") == "", "only three were read"
         app.left.depth = 99
         assert app.left.depth == 5
         app.left.depth = 0
+        assert app.left.depth == 1
+        app.left.column_layout = ColumnLayout(7, Contents.NUMBER)
         await pilot.pause()
-        assert lines(app.left)[1][5:-1].strip() == "", "colours alone"
+        value = app.left.value.format(float(app.left.values[-1, 0]))
+        assert lines(app.left)[1][5:12].strip("▐▌ ") == value
 
 
 async def test_depth_keeps_the_top_left_cell() -> None:
@@ -127,7 +136,7 @@ async def test_depth_keeps_the_top_left_cell() -> None:
         app.left.move_to(Cursor(9, 20))
         app.left.follow_scroll(200, 10)
         await pilot.pause()
-        app.left.depth = 2
+        app.left.depth, app.left.column_layout = 2, ColumnLayout(15)
         await pilot.pause()
         assert tuple(app.left.scroll_offset) == (20 * 15, 10 * 2)
 
@@ -163,7 +172,7 @@ def test_a_cell_without_a_number_has_no_colour() -> None:
     read = random_cells(2, 3)
     cells.put(0, replace(read, entropy=np.full((2, 3), np.nan, np.float32)), TEXTS, ENTROPY, Scale(0, 4))
     assert (cells.levels == NO_LEVEL).all()
-    assert None not in cells.line(0, slice(0, 3), 0, 1, 9)
+    assert None not in cells.line(0, slice(0, 3), CellLine(0))
 
 
 async def test_a_token_without_a_text_shows_its_id() -> None:
@@ -188,7 +197,7 @@ async def test_without_colours_a_glyph_tells_the_level_and_brackets_the_cursor(d
         x = 5
         for column in range(2):
             cell = cut(top, x + column * width, width)
-            assert cell[0] == palette.glyph(levels[column])
+            assert cell[0] == palette.glyph(levels[column], 9)
             assert (cell[1], cell[-1]) == ("[", "]") if column == 1 else cell[-1] == " "
         if depth > 1:
             assert cut(lines(app.left)[2], x, width)[0] == " ", "once a cell"
@@ -200,10 +209,15 @@ async def test_the_cursor_stands_out() -> None:
         app.left.move_to(Cursor(19, 1))
         await pilot.pause()
         strip = app.left.render_line(1)
-        cursor, beside = (strip.crop(x, x + 10)._segments[0].style for x in (15, 5))
-        assert cursor is not None and beside is not None
-        assert cursor.bold and not beside.bold
-        assert cursor.bgcolor not in {style.bgcolor for style in app.left._look.levels.values()}
+        before, cursor, beside = (strip.crop(x, x + 10) for x in (5, 15, 25))
+        assert [part.text[0] for part in (before, cursor, beside)] == [" ", "▐", "▌"]
+        assert is_bold(cursor) and not is_bold(before)
+        level = int(app.left.drawn_cells.levels[19, 1])
+        (ground,) = {segment.style.bgcolor for segment in cursor if segment.style}
+        assert ground == app.left._look.levels[level].bgcolor, "the colour of the cell is seen"
+        app.left.framed = False
+        await pilot.pause()
+        assert app.left.render_line(1).crop(25, 35).text[0] == " "
         header = app.left.render_line(0)
         assert [is_bold(header.crop(x, x + 10)) for x in (5, 15, 25)] == [False, True, False]
         assert is_bold(app.left.render_line(1).crop(0, 5))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lenstui.readout.cells import row_labels
-from lenstui.tui.grid.frame import column_width, row_height
 from lenstui.tui.grid.grid import Cursor, Grid
+from lenstui.tui.grid.room import ColumnLayout
 from tests.tui.pilots.grid_app import VOCABULARY, Panes, body_region, lines, settled
 
 
@@ -14,8 +14,8 @@ async def test_the_cursor_is_always_seen_whole() -> None:
     app = Panes()
     async with app.run_test(size=(83, 11)) as pilot:
         await settled(pilot, app)
-        for depth in (1, 3, 0, 2):
-            app.left.depth = depth
+        for depth, width in ((1, 10), (3, 15), (1, 7), (2, 20)):
+            app.left.depth, app.left.column_layout = depth, ColumnLayout(width)
             for key in (
                 "end",
                 "ctrl+end",
@@ -34,7 +34,7 @@ async def test_the_cursor_is_always_seen_whole() -> None:
                 cell = app.left._region(app.left.cursor)
                 assert body_region(app.left).contains_region(cell), (depth, key)
                 x, y = app.left.scroll_offset
-                assert x % column_width(depth) == 0 == y % row_height(depth)
+                assert x % app.left.column_width == 0 == y % depth
 
 
 async def test_resize_keeps_the_cursor_in_sight() -> None:

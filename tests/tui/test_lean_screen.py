@@ -60,6 +60,7 @@ class Panes(LeanScreen[None]):
             grid.add(0, random_cells(40, 60, seed), dict(enumerate(WORDS)))
             grid.move_to(Cursor(39, 0))
         one.pair(other)
+        other.framed = False  # of two sides one is the active one
 
 
 class Recorder(App[None]):
@@ -78,6 +79,10 @@ class Recorder(App[None]):
         if renderable is not None and self.screen is screen:
             self.sent += renderable.render_segments(self.console)
         super()._display(screen, renderable)
+
+
+# By the code that ends them, some attributes (ECMA-48): bold and dim, italic, underlined, reversed.
+ENDS = {"22": {"1", "2"}, "23": {"3"}, "24": {"4"}, "27": {"7"}}
 
 
 class Terminal:
@@ -107,6 +112,10 @@ class Terminal:
                         colour = code
                     elif code.startswith("48"):
                         background = code
+                    elif code in {"39", "49"}:
+                        colour, background = ("", background) if code == "39" else (colour, "")
+                    elif code in ENDS:
+                        attributes -= ENDS[code]
                     else:
                         attributes |= {code}
         assert (attributes, colour, background) == (frozenset(), "", ""), "it is left as it was"
@@ -206,9 +215,11 @@ def test_only_the_change_of_a_style_is_sent() -> None:
     assert _change(None, black_on_red, true) == "\x1b[38;2;0;0;0;48;2;255;0;0m"
     assert _change(black_on_red, black_on_blue, true) == "\x1b[48;2;0;0;255m"
     assert _change(black_on_blue, Style.parse("#000000 on #0000ff"), true) == ""
-    assert _change(black_on_blue, bold, true) == "\x1b[0;1;38;2;0;0;0;48;2;0;0;255m"
+    assert _change(black_on_blue, bold, true) == "\x1b[1m"
+    assert _change(bold, black_on_blue, true) == "\x1b[22m"
+    assert _change(bold, Style.parse("dim #000000 on #0000ff"), true) == "\x1b[22;2m", "22 ends both"
     assert _change(bold, None, true) == "\x1b[0m"
-    assert _change(bold, Style.parse("bold #000000"), true) == "\x1b[0;1;38;2;0;0;0m", "no background left"
+    assert _change(bold, Style.parse("bold #000000"), true) == "\x1b[49m", "no background left"
     assert _change(black_on_red, black_on_blue, ColorSystem.EIGHT_BIT) == "\x1b[48;5;21m"
 
 

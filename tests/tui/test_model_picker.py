@@ -18,7 +18,7 @@ from textual.widgets import Input
 from lenstui.jobs import models as model_list
 from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
-from lenstui.model.hub import DownloadStopped
+from lenstui.model.hub import BUNDLED_MODEL, DownloadStopped
 from lenstui.model.memory import READOUT
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -33,6 +33,9 @@ from tests.tui.pilots.models_pilot import detail, names
 PYTHIA = ListedModel("EleutherAI/pythia-14m", "cache", "gpt_neox", revisions=("step1", "step2", "main"))
 LONGER = ListedModel("EleutherAI/pythia-14m-deduped", "cache", "gpt_neox")
 GPT2 = ListedModel("gpt2", "cache", "gpt2")
+HALF = ListedModel("owner/half", "partly")
+NEAR = ListedModel("models/near", "folder", "llama", size=13_000_000, used=1_750_000_000.0)
+BUNDLED = ListedModel("", "bundled", "gpt_neox")
 
 
 @pytest.fixture
@@ -71,6 +74,49 @@ def typed(app: LenstuiApp, text: str) -> None:
 )
 def test_what_typing_finds(text: str, found: list[ListedModel]) -> None:
     assert suiting([PYTHIA, LONGER, GPT2], text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("bundled", [BUNDLED]),
+        ("Bundled NEOX", [BUNDLED]),
+        ("the bundled model", [BUNDLED]),
+        ("demo", [BUNDLED]),
+        ("cache", [PYTHIA, LONGER, GPT2]),
+        ("cache neox", [PYTHIA, LONGER]),
+        ("partly", [HALF]),
+        ("half partly", [HALF]),
+        ("folder", [NEAR]),
+        ("13 mb", [NEAR]),
+        ("2025-06", [NEAR]),
+        ("model", [NEAR, BUNDLED]),
+        ("cache partly", []),
+    ],
+)
+def test_what_is_typed_is_found_wherever_the_line_shows_it(text: str, found: list[ListedModel]) -> None:
+    one_word = " " not in text
+    hub = [ListedModel(text, "hub")] if one_word or not found else []  # always offered: it may be a name
+    assert suiting([PYTHIA, LONGER, GPT2, HALF, NEAR, BUNDLED], text) == [*found, *hub]
+
+
+def test_a_name_comes_before_what_another_line_shows() -> None:
+    named = ListedModel("owner/demo-7B", "cache", "llama")
+    assert suiting([BUNDLED, named], "demo") == [named, BUNDLED, ListedModel("demo", "hub")]
+    exact = ListedModel("cache", "folder", "gpt2")
+    assert suiting([PYTHIA, GPT2, exact], "cache") == [exact, PYTHIA, GPT2]
+
+
+async def test_the_bundled_model_is_found_by_what_its_line_says(opened: Any, cache: Path) -> None:
+    async with opened("Hello") as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "owner/tiny" in names(app))
+        await pilot.press(*"bundled")
+        assert names(app) == ["", "bundled"]
+        typed(app, "demo")
+        await until(pilot, lambda: names(app) == ["", "demo"])
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.model.name == BUNDLED_MODEL and subtitle(app).endswith(" s"))
 
 
 def test_the_name_that_is_typed_comes_first_however_lately_another_was_used() -> None:

@@ -18,6 +18,7 @@ from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.grid.room import CellLine
 from tests.tiny.overflowing import EARLY, LATE, LOUD, overflowing
 from tests.tui.pilots.generate_pilot import generate
 from tests.tui.pilots.looking import place, subtitle, until
@@ -44,7 +45,8 @@ def shown(app: LenstuiApp) -> list[str]:
 def cell_text(app: LenstuiApp, row: int, column: int, lens: str = "logit") -> str:
     """What one cell of a grid shows in its first line, without the space around."""
     grid = app.explore.grids[place(lens)]
-    (text,) = grid._cells.line(row, slice(column, column + 1), 0, grid.depth, 20)
+    line = CellLine(0, grid.depth, 20, grid.column_layout.contents)
+    (text,) = grid._cells.line(row, slice(column, column + 1), line)
     (absent,) = grid._cells.absent(row, slice(column, column + 1))
     if text is None:
         return "–" if absent else "·"
@@ -84,6 +86,7 @@ async def test_cells_show_dashes_and_the_columns_are_named(opened: Any, loud: Pa
 async def test_nothing_is_held_against_it(opened: Any, loud: Path, key: str) -> None:
     async with opened(PROMPT, folder=loud, dtype="float16", top_k=3) as (app, pilot):
         await value(app, pilot, key)
+        await pilot.press("number_sign", "number_sign")
         for lens, grid in zip(("logit", "tuned"), app.explore.grids, strict=True):
             assert np.isnan(grid.values[:, AT]).all(), lens
             assert np.isfinite(np.delete(grid.values, AT, axis=1)).all(), lens

@@ -43,7 +43,7 @@ async def test_everything_is_as_it_was(path: Path, tiny_model: Path) -> None:
         await read(app, pilot)
         await pilot.press("v", "v", "right_square_bracket", "r", "tab", "left", "left", "down")
         app.theme = "light"
-        cursor = app.explore.panes.cursor
+        cursor, depth = app.explore.panes.cursor, app.explore.grids[0].depth
         await pilot.press("q")
     assert json.loads(path.read_text())["version"] == 1
 
@@ -53,7 +53,7 @@ async def test_everything_is_as_it_was(path: Path, tiny_model: Path) -> None:
         panes = app.explore.panes
         assert app.explore.query_one(PromptBox).prompt == FIRST_PROMPT + " so"
         assert panes.cursor == cursor != Cursor(3, len(app.explore.state.columns) - 1)
-        assert (panes.value.key, panes.grids[1].depth, panes.active) == ("kl", 2, 1)
+        assert (panes.value.key, panes.grids[1].depth, panes.active) == ("kl", depth, 1)
         assert not panes.grids[0].bottom_up
         assert app.explore.model is not None
         assert app.explore.model.lens_file == tiny_model / "lens.pt"
@@ -117,7 +117,7 @@ def test_a_lens_that_was_made_since_is_preferred(
     newest, before = tmp_path / "newest.pt", tmp_path / "before.pt"
     for copy in (newest, before):
         copy.write_bytes((tiny_model / "lens.pt").read_bytes())
-    monkeypatch.setattr(lens_list, "newest_fitting", lambda *_: newest)
+    monkeypatch.setattr(lens_list, "fitting_lens", lambda *_: lens_list.FittingLens(newest))
     start = Start(model=str(tiny_model), again=Again(str(tiny_model), before, when))
     assert open_model(start).lens_file == (before if is_kept else newest)
     before.write_text("damaged")

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 from textual.app import App, ComposeResult
+from textual.events import Key
 from textual.widgets import Static
 
-from lenstui.tui.shared.textual_hacks import Piece, PieceScreen
+from lenstui.tui.shared.textual_hacks import Piece, PieceScreen, key_events
+from lenstui.tui.shared.type_ahead import TypeAheadApp
 
 
 class Sized(PieceScreen[None]):
@@ -61,3 +63,33 @@ async def test_a_screen_writes_its_pieces_itself() -> None:
         app.screen.query_one(Static).update("other")
         await pilot.pause()
         assert app.sent == f"0,0:{'other':20}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        ("", []),
+        ("q?", ["q", "question_mark"]),
+        ("é\r\x1b[A\x1b", ["é", "enter", "up", "escape"]),
+    ],
+)
+def test_keys_from_before_the_program_runs(typed: str, keys: list[str]) -> None:
+    assert [event.key for event in key_events(typed) if isinstance(event, Key)] == keys
+
+
+@pytest.mark.parametrize("later", ["", "cd"])
+async def test_they_come_first(later: str) -> None:
+    class Typed(TypeAheadApp):
+        def on_mount(self) -> None:
+            self.keys = ""
+            for character in later:
+                self.post_message(Key(character, character))
+
+        def on_key(self, event: Key) -> None:
+            self.keys += event.key
+
+    app = Typed()
+    app.type_first("ab")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert app.keys == f"ab{later}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import ContentSwitcher, Input, Static
+from textual.widgets import ContentSwitcher, Input, Label, Static
 
 from lenstui.fitting.names import checkpoint_path
 from lenstui.fitting.options import PRESETS
@@ -18,6 +19,7 @@ from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
+from lenstui.tui.shared.question import Question
 from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.training import fields as fit_fields
 from lenstui.tui.training.loss_curve import LossCurve
@@ -193,6 +195,25 @@ async def test_what_a_key_cannot_do_it_says(opened: Any, folder: Path, text: Pat
             assert status(app).phase is Phase.KEPT
         await pilot.press("n")
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "form")
+
+
+async def test_a_worse_lens_is_kept_only_if_that_is_meant(
+    opened: Any, folder: Path, text: Path, endless: None
+) -> None:
+    async with opened("Hello, you") as (app, pilot):
+        await begin(app, pilot, text)
+        await until_steps(app, pilot, 1)
+        await until(pilot, lambda: status(app).progress.held_out_kl is not None)
+        better = replace(app.program.model, lens_kl=0.0001)
+        app.program.model = better
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        assert "The lens in use has a KL of 0.00 nats" in str(app.screen.query_one(Label).render())
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Train))
+        assert status(app).phase is Phase.RUNNING
+        await pilot.press("s", "y")
+        await until_phase(app, pilot, Phase.KEPT)
 
 
 async def test_another_lens_is_refused_meanwhile(

@@ -10,6 +10,7 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.grid.room import Contents
 from lenstui.tui.services import Services
 from lenstui.tui.session.session import LONGEST, Look
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
@@ -36,6 +37,13 @@ class Appearance:
             what = "have 1 to {} lines" if panes.difference else "show the top 1 to {} tokens"
             self._services.tell(f"Rows {what.format(panes.most_lines)}.")
 
+    def next_contents(self) -> None:
+        """Show tokens alone in the cells, or numbers, or both; say which."""
+        panes, shown = self._widgets.panes, list(Contents)
+        now = panes.shown_grid.column_layout.contents
+        panes.contents = shown[(shown.index(now) + 1) % len(shown)]
+        self._services.tell(f"Cells show {panes.contents.value}.")
+
     def flip(self) -> None:
         """Put the last row of the grids on top, or at the bottom again."""
         self._widgets.panes.flip()
@@ -61,7 +69,7 @@ class Appearance:
             row=panes.cursor.row,
             column=panes.cursor.column,
             value=panes.value.key,
-            depth=grid.depth,
+            depth=panes.depth or 0,
             bottom_up=grid.bottom_up,
             crystallization=panes.crystallization,
             lens=self._kinds[panes.active],

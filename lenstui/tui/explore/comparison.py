@@ -114,14 +114,19 @@ class Comparison:
         if panes.count == 1:
             self._services.tell(NO_SECOND_SIDE)
             return
-        self.go_to((panes.active + 1) % panes.count)
+        there = panes.sides_with_room
+        if len(there) < 2:
+            self._services.tell(next(iter(panes.missing.values()), NO_SECOND_SIDE))
+        else:
+            self.go_to(next((place for place in there if place > panes.active), there[0]))
 
-    def go_to(self, other: int) -> None:
-        """Make the side of a place the active one."""
-        panes, sides = self._widgets.panes, self._state.sides
-        if sides and not sides[other].has_lens and not panes.grids[other].display:
-            self._services.tell(no_lens(sides[other].kind))
-        panes.active = other
+    def go_to(self, place: int) -> None:
+        """Make the side of a place the active one, if it has anything to show."""
+        panes = self._widgets.panes
+        if place not in panes.sides_with_room:
+            self._services.tell(panes.missing[place])
+            return
+        panes.active = place
         if isinstance(self._widgets.focused, Grid | None):
             panes.focus_grid()
 

@@ -35,6 +35,10 @@ KEYS: list[BindingType] = [
         tooltip="Flatter rows: fewer of the top tokens", id="explore.flatter",
     ),
     Binding(
+        "number_sign", "do('appearance', 'next_contents')", "Numbers", key_display="#", show=False,
+        tooltip="Tokens, numbers or both in the cells", id="explore.contents",
+    ),
+    Binding(
         "r", "do('appearance', 'flip')", "Flip", show=False, tooltip="Last row on top, or at the bottom",
         id="explore.flip",
     ),

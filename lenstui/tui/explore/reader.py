@@ -18,7 +18,7 @@ from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services, TunedCells
 from lenstui.tui.shared.nothing_yet import no_lens
 
-TOP_K = 10  # tokens that each cell keeps, for the detail
+TOP_K = 16  # tokens that each cell keeps, for the detail
 
 
 class Reader:
@@ -42,6 +42,7 @@ class Reader:
         self._follower = follower
         self._leaves_prompt = True  # whether the focus goes to the grid once the columns are known
         self._kept: Collection[int] = ()  # the places of sides whose cells stay, and with them the cursor
+        self._is_to_fit = False  # the columns, by the first tile of the reading
         self._not_numbers: list[int] = []  # the columns that the user was warned of
 
     # ── asking for it ────────────────────────────────────────────────────────────────────────────────────
@@ -117,6 +118,9 @@ class Reader:
         self._prompt_line.counted = self._count(message, model.context)
         self._prompt_line.say(f"{self._prompt_line.counted} · reading …")
         cursor, state.first_cursor = state.first_cursor or cursor, None
+        self._is_to_fit = not kept
+        if not kept:
+            panes.begin_reading()
         for place, side in enumerate(state.sides):
             if not side.has_lens and place not in panes.training:
                 if panes.grids[place].columns:  # from an earlier prompt, through a lens that is gone
@@ -161,6 +165,9 @@ class Reader:
         """Show the cells of some columns."""
         state, grids = self._state, self._widgets.grids
         state.texts.update(message.texts)
+        if self._is_to_fit:  # by the first tile: the columns on screen
+            self._is_to_fit = False
+            self._widgets.panes.fit_tokens(_top_tokens(message))
         for place, cells in message.tile.sides.items():
             # A fit has a lens before the screen hears of it: there is no grid for its cells yet.
             if place < len(grids) and message.tile.stop <= len(grids[place].columns):
@@ -211,6 +218,12 @@ class Reader:
         self._follower.show()
         if self._widgets.is_in_grid:
             panes.focus_grid()
+
+
+def _top_tokens(message: TileRead) -> set[str]:
+    """Return the display texts of all top-1 tokens of a tile."""
+    ids = {token for cells in message.tile.sides.values() for token in cells.top_ids[..., 0].ravel().tolist()}
+    return {message.texts[token] for token in ids if token >= 0}
 
 
 def nearest(label: str, rows: Sequence[str]) -> int:

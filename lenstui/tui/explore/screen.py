@@ -76,13 +76,13 @@ class Explore(LeanScreen[None], AppScreen[None]):
     AUTO_FOCUS = "PromptBox"
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
-    def __init__(self, services: Services, prompt: str, *, depth: int = 1) -> None:
+    def __init__(self, services: Services, prompt: str, *, depth: int | None = None) -> None:
         """Prepare the screen; nothing is read yet.
 
         Args:
             services: the services of the program.
             prompt: the prompt to begin with.
-            depth: the number of tokens that each cell shows.
+            depth: how many lines each row has; None for as many as fill the room.
         """
         super().__init__()
         self.services = services
@@ -95,6 +95,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
             Panes(depth=depth),
             CellPanel(),
         )
+        self._least_lines = 0  # of the panel
         self.prompt_line = PromptLine(state, widgets)
         self.follower = CellFollower(state, widgets)
         self.training = LensInTraining(state, widgets, services, self.follower)
@@ -142,6 +143,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         signals.sides_changed.subscribe(self, self.show_sides)
         signals.fit_changed.subscribe(self, self.show_fit)
         self.watch(self.panes, "value_index", self.pins.follow_value, init=False)
+        self.watch(self.panes, "lent", self._take_lines, init=False)
         self.remark()
         if self.services.model is not None:
             self.show_model(self.services.model)
@@ -153,7 +155,14 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def _share_room(self) -> None:
         """Make the panes tabs on a narrow screen; give the detail more lines on a taller one."""
         self.panes.tabs = self.has_class("-narrow")
-        self.panel.set_lines(min(max((self.size.height - 12) * 2 // 5, 6), TOP_K + 3))
+        most = TOP_K + 3  # its frame, and a line of numbers
+        self._least_lines = min(max((self.size.height - 12) * 2 // 5, 6), most)
+        self.panes.lendable = most - self._least_lines
+        self._take_lines()
+
+    def _take_lines(self) -> None:
+        """Give the panel the lines that the grids do not need."""
+        self.panel.set_lines(self._least_lines + self.panes.lent)
 
     # ── what others ask ──────────────────────────────────────────────────────────────────────────────────
 

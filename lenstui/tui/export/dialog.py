@@ -88,7 +88,7 @@ class ExportDialog(BoxScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Yield the list, the file or the clipboard that the export goes to, and a line for remarks."""
-        with Box("take away", "enter takes · tab file name · f file or clipboard · esc closes"):
+        with Box("export", "enter exports · tab file name · f file or clipboard · esc closes"):
             yield OptionList(*_options(self._files, self._copies), compact=True)
             with Horizontal(id="export-place"):
                 yield Label("to", id="export-to")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from rich.style import Style
 from textual.widget import Widget
@@ -13,31 +14,73 @@ from lenstui.readout.scales import NO_LEVEL
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode
+from lenstui.tui.grid.room import NUMBER
 
 PENDING = "·"
 ABSENT = "–"
 REVERSED = Style(bold=True, reverse=True)
-BAR, PLAIN_BAR = "▌", "┃"  # a plain cell has a block right before it
-_NUMBER = 6  # cells that a number takes, with the space before it
+BAR = "┃"  # where a column settles
+_BOLD = Style(bold=True)
+LEFT_EDGE, RIGHT_EDGE = "▐", "▌"  # of the cursor, in the places before its text and before the next one
 
 
 def with_number(text: str, number: str, width: int) -> str:
     """Return a token's text with a number aligned at the right, together as wide as `width`."""
-    return f"{fit(text, width - _NUMBER)}{number:>{_NUMBER}}"
+    return f"{fit(text, width - NUMBER)}{number:>{NUMBER}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is to be seen of a line of a cell beside its text and its colour.
+
+    Attributes:
+        first: it is the first line of the cell.
+        last: it is the last one.
+        chosen: the cursor is on the cell.
+        beside: the cursor is on the cell to the left.
+        differs: its token differs from the other side's.
+        settled: its column settles here.
+    """
+
+    first: bool = True
+    last: bool = True
+    chosen: bool = False
+    beside: bool = False
+    differs: bool = False
+    settled: bool = False
+
+
+@cache
+def marks_of(first: bool, last: bool, chosen: bool, beside: bool, differs: bool, settled: bool) -> Marks:  # noqa: PLR0917  one call a cell
+    """Return marks; all that there are have been made after a moment, which saves time for every cell."""
+    return Marks(first, last, chosen, beside, differs, settled)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The styles of a grid, as the theme and the terminal decide them."""
+    """The styles of a grid, as the theme and the terminal decide them.
+
+    Attributes:
+        mode: the mode of the palette.
+        steps: the number of levels from dark to bright.
+        blank: the style where there is no cell.
+        header: that of the tokens above the columns.
+        gutter: that of the labels of rows.
+        part: that of the labels of rows that are no residual stream.
+        here: that of the label of the cursor's row, and of its column.
+        pending: that of cells that are not read yet.
+        settled: what the cell where a column settles has besides.
+        levels: the style of each level.
+    """
 
     mode: Mode
+    steps: int
     blank: Style
     header: Style
     gutter: Style
     part: Style
     here: Style
     pending: Style
-    cursor: Style
     settled: Style
     levels: Mapping[int, Style]
 
@@ -45,68 +88,84 @@ class Look:
     def of(cls, grid: Widget, mode: Mode) -> Look:
         """Return the styles of a grid's component classes, in a mode of the palette."""
         blank = grid.rich_style
-        styles = [blank + style for style in palette.styles(mode)]
+        styles = {level: blank + style for level, style in palette.styles(mode).items()}
         return cls(
             mode=mode,
+            steps=palette.steps(grid.app),
             blank=blank,
             header=grid.get_component_rich_style("grid--header"),
             gutter=grid.get_component_rich_style("grid--gutter"),
             part=grid.get_component_rich_style("grid--part"),
             here=grid.get_component_rich_style("grid--here"),
             pending=grid.get_component_rich_style("grid--pending"),
-            cursor=REVERSED
-            if mode is Mode.PLAIN
-            else grid.get_component_rich_style("grid--cursor", partial=True),
             settled=grid.get_component_rich_style("grid--settled", partial=True),
-            levels={**dict(enumerate(styles)), NO_LEVEL: blank},
+            levels={**styles, NO_LEVEL: blank},
         )
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether the cursor has coloured edges; else it has brackets."""
+        return self.mode is not Mode.PLAIN
 
     def text_width(self, column_width: int) -> int:
         """Return the terminal cells left for the text of a cell."""
         return column_width - (3 if self.mode is Mode.PLAIN else 1)
 
-    def cell(
-        self, text: str, level: int, *, first: bool, chosen: bool, differs: bool = False
-    ) -> tuple[str, Style]:
-        """Return a line of a cell as drawn, and its style.
+    def cell(self, text: str, level: int, marks: Marks) -> Iterator[tuple[str, Style]]:
+        """Yield the pieces of a line of a cell, each with its style.
 
-        The text has to be as wide as `text_width` returns. Without enough colours a glyph in front of the
-        first line shows the level, and brackets show the cursor. A mark in front of the text shows that the
-        token `differs` from the other side's.
+        Without enough colours a glyph in front of the first line shows the level, and brackets are the edges
+        of the cursor.
+
+        Args:
+            text: as wide as `text_width` returns.
+            level: the step of the palette.
+            marks: what else is to be seen.
         """
         style = self.levels[level]
-        if chosen:
-            style += self.cursor
-        if self.mode is not Mode.PLAIN:
-            return f"{DIFFERENT if differs else ' '}{text}", style
-        framed = self._framed(palette.glyph(level) if first else " ", text, chosen=chosen)
-        return f"{framed[0]}{DIFFERENT}{framed[2:]}" if differs else framed, style
+        inner = style + self.settled if marks.settled and marks.last else style
+        if self.mode is Mode.PLAIN:
+            yield palette.glyph(level, self.steps) if marks.first else " ", style
+            yield from self._plain(text, inner, marks)
+            return
+        if marks.chosen:
+            inner += _BOLD
+        if marks.settled:
+            yield DIFFERENT if marks.differs else BAR, palette.bar(style, self.mode)
+            yield text, inner
+        else:
+            yield f"{DIFFERENT if marks.differs else self._before(marks)}{text}", inner
 
-    def marked(self, text: str, style: Style, *, last: bool) -> Iterator[tuple[str, Style]]:
-        """Yield a line of a cell with a bar in place of the space before its text; the last is underlined.
+    @staticmethod
+    def _before(marks: Marks) -> str:
+        """Return what stands in the place before a cell's text: an edge of the cursor, or a space.
 
-        The mark of a token that differs stays in the bar's place, in the colour of the bar.
+        An edge has the colour of the text, which can be read on the colour of every cell.
         """
-        before = 1 if self.mode is Mode.PLAIN else 0  # the glyph of the level
-        if before:
-            yield text[0], style
-        bar = PLAIN_BAR if self.mode is Mode.PLAIN else BAR
-        yield DIFFERENT if text[before] == DIFFERENT else bar, palette.bar(style, self.mode)
-        yield text[before + 1 :], style + self.settled if last else style
+        return LEFT_EDGE if marks.chosen else RIGHT_EDGE if marks.beside else " "
+
+    def _plain(self, text: str, style: Style, marks: Marks) -> Iterator[tuple[str, Style]]:
+        """Yield what stands behind the glyph of a cell, where colours are too few."""
+        sign = DIFFERENT if marks.differs else BAR if marks.settled else "[" if marks.chosen else " "
+        if marks.settled:
+            yield sign, palette.bar(style, self.mode)
+            sign = ""
+        end = "]" if marks.chosen else " "
+        yield f"{sign}{text}{end}", style + REVERSED if marks.chosen else style
 
     def label(self, text: str, column_width: int) -> str:
         """Return the text above a column, aligned with the texts of its cells."""
-        return self._framed(" ", fit(text, self.text_width(column_width)), chosen=False)
+        label = fit(text, self.text_width(column_width))
+        return f"  {label} " if self.mode is Mode.PLAIN else f" {label}"
 
-    def empty_cell(self, column_width: int, *, chosen: bool, sign: str = PENDING) -> tuple[str, Style]:
-        """Return a cell that is not read yet, or that has no number, as drawn, and its style."""
-        style = self.pending + self.cursor if chosen else self.pending
+    def empty_cell(self, column_width: int, sign: str, marks: Marks) -> Iterator[tuple[str, Style]]:
+        """Yield the pieces of a cell that is not read yet, or that has no number."""
         width = self.text_width(column_width)
         if self.mode is Mode.PLAIN:
-            return self._framed(sign, " " * width, chosen=chosen), style
-        return self._framed(" ", fit(sign, width), chosen=chosen), style
-
-    def _framed(self, glyph: str, text: str, *, chosen: bool) -> str:
-        if self.mode is not Mode.PLAIN:
-            return f" {text}"
-        return f"{glyph}[{text}]" if chosen else f"{glyph} {text} "
+            yield sign, self.pending
+            yield from self._plain(" " * width, self.pending, marks)
+        elif marks.chosen or marks.beside:
+            yield self._before(marks), self.blank
+            yield fit(sign, width), self.pending
+        else:
+            yield f" {fit(sign, width)}", self.pending

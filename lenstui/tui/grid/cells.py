@@ -22,6 +22,7 @@ from lenstui.readout.scales import NO_LEVEL, LevelArray, Scale
 from lenstui.readout.values import PROBABILITY, Value
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.cell import with_number
+from lenstui.tui.grid.room import CellLine, Contents
 
 _OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
 
@@ -120,20 +121,20 @@ class GridCells:
         """Show the value on another scale."""
         self.levels = scale.levels(self.values)
 
-    def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
+    def drawn(self, columns: slice, depth: int, contents: Contents) -> npt.NDArray[np.float64]:
         """Return all that decides the look of some columns' cells, for comparison, `[rows, columns, …]`."""
         if self.cells is None:
             return np.full((*self.levels[:, columns].shape, 1), np.nan)
         parts: list[npt.NDArray[Any]] = [
             self.levels[:, columns, None],
             (self.settled[columns] == np.arange(len(self.levels))[:, None])[..., None],
-            self.cells.top_ids[:, columns, : max(depth, 1)],
+            self.cells.top_ids[:, columns, :depth],
         ]
-        if depth > 1:
+        if contents is not Contents.TOKEN:
             parts += [self.cells.top_probs[:, columns, :depth], self.values[:, columns, None]]
         return np.concatenate(parts, axis=2, dtype=np.float64)
 
-    def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
+    def differing(self, row: int, columns: slice, line: CellLine) -> list[bool]:
         """Return which cells of a row are marked as different: none, as all are of one lens."""
         return [False] * len(self.levels[row, columns])
 
@@ -152,24 +153,25 @@ class GridCells:
             absent[column - columns.start] = True
         return absent
 
-    def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
+    def line(self, row: int, columns: slice, line: CellLine) -> list[str | None]:
         """Return the texts of one line of a row, of one width; None for a cell that has none, or none yet.
 
-        In rows of several lines each token is followed by its probability, but the first by the value that
-        the colour shows.
+        Where numbers are shown the first token is followed by the value that the colour shows, the others by
+        their probability; numbers alone are on the first line.
         """
         if self.cells is None:
             return [None] * len(self.levels[row, columns])
-        ids = self.cells.top_ids[row, columns]
-        blank = " " * width
-        if depth == 0 or line >= ids.shape[1]:
-            return [None if first < 0 else blank for first in ids[:, 0].tolist()]
-        tokens = ids[:, line].tolist()
+        ids, place, width = self.cells.top_ids[row, columns], line.place, line.width
+        if place >= ids.shape[1] or (place and line.contents is Contents.NUMBER):
+            return [None if first < 0 else " " * width for first in ids[:, 0].tolist()]
+        tokens = ids[:, place].tolist()
         texts = [None if token < 0 else self.texts.get(token, f"#{token}") for token in tokens]
-        if depth == 1:
+        if line.contents is Contents.TOKEN:
             return [text if text is None else fit(text, width) for text in texts]
-        value = self._value if line == 0 else PROBABILITY
-        numbers = self.values[row, columns] if line == 0 else self.cells.top_probs[row, columns, line]
+        value = PROBABILITY if place else self._value
+        numbers = self.cells.top_probs[row, columns, place] if place else self.values[row, columns]
+        if line.contents is Contents.NUMBER:
+            texts = [text if text is None else "" for text in texts]
         return [
             text if text is None else with_number(text, value.format(number), width)
             for text, number in zip(texts, numbers.tolist(), strict=True)

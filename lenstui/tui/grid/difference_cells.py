@@ -16,6 +16,7 @@ from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.cell import with_number
 from lenstui.tui.grid.cells import GridCells
+from lenstui.tui.grid.room import CellLine, Contents
 
 MOST_LINES = 3  # lines of a cell: the right side, the left side, and the right minus the left
 _RIGHT, _LEFT = 0, 1  # the lines of the two sides
@@ -95,7 +96,7 @@ class DifferenceCells(GridCells):
         counted = np.s_[: None if last else -1, self.first_column + 1 :]
         return int(self.differs[counted].sum()), int(self._is_read[counted].sum())
 
-    def drawn(self, columns: slice, depth: int) -> npt.NDArray[np.float64]:
+    def drawn(self, columns: slice, depth: int, contents: Contents) -> npt.NDArray[np.float64]:
         """Return all that decides the look of some columns' cells, for comparison, `[rows, columns, …]`."""
         parts: list[npt.NDArray[Any]] = [
             self.levels[None],
@@ -103,18 +104,18 @@ class DifferenceCells(GridCells):
             (self.settled == np.arange(len(self.levels))[:, None])[None],
             self._top1,
         ]
-        if depth > 1:
+        if depth > 1 or contents is not Contents.TOKEN:
             parts += [self.values[None], self._numbers]
         seen = np.concatenate([part[:, :, columns] for part in parts], dtype=np.float64)
         return np.moveaxis(seen, 0, 2)
 
-    def differing(self, row: int, columns: slice, line: int, depth: int) -> list[bool]:
+    def differing(self, row: int, columns: slice, line: CellLine) -> list[bool]:
         """Return which cells of a row have the mark of a difference on a line.
 
         The mark is before the token in rows of one line, before the second of two tokens in taller rows.
         """
         differs: list[bool] = self.differs[row, columns].tolist()
-        return differs if line == (0 if depth < 2 else 1) else [False] * len(differs)
+        return differs if line.place == (0 if line.depth < 2 else 1) else [False] * len(differs)
 
     def absent(self, row: int, columns: slice) -> list[bool]:
         """Return which cells of a row have no number and will have none, on either side."""
@@ -122,27 +123,27 @@ class DifferenceCells(GridCells):
         in_a_gap = [any(column in gap for gap in self._gaps) for column in range(columns.start, columns.stop)]
         return list(map(any, zip(super().absent(row, columns), of_either, in_a_gap, strict=True)))
 
-    def line(self, row: int, columns: slice, line: int, depth: int, width: int) -> list[str | None]:
+    def line(self, row: int, columns: slice, line: CellLine) -> list[str | None]:
         """Return the texts of one line of a row, all of one width; None for a cell that is not yet read.
 
-        In rows of two lines the left side's token is below the right one's, with the difference behind the
-        first; in rows of three each token has its own number, and the difference is below them.
+        In rows of two lines the left side's token is below the right one's, and in rows of three the
+        difference is below both. Where numbers are shown, the difference is behind the first token of one or
+        two lines, and behind each of three lines' tokens its own number.
         """
         is_read = self._is_read[row, columns].tolist()
-        if depth == 0 or line >= MOST_LINES:
-            return [" " * width if read else None for read in is_read]
-        differences = self.values[row, columns].tolist()
-        if line == 2:
-            texts = [f"{self._difference.format(number):>{width}}" for number in differences]
-        else:
-            tokens = self._top1[line, row, columns].tolist()
-            texts = [self.texts.get(token, f"#{token}") for token in tokens]
-            if depth == 1 or (depth == 2 and line == _LEFT):
-                texts = [fit(text, width) for text in texts]
-            elif depth == 2:
-                numbers = map(self._difference.format, differences)
-                texts = [with_number(*both, width) for both in zip(texts, numbers, strict=True)]
-            else:
-                numbers = map(self._difference.value.format, self._numbers[line, row, columns].tolist())
-                texts = [with_number(*both, width) for both in zip(texts, numbers, strict=True)]
+        if line.place >= MOST_LINES or (line.place and line.contents is Contents.NUMBER):
+            return [" " * line.width if read else None for read in is_read]
+        texts = self._texts_of(row, columns, line)
         return [text if read else None for text, read in zip(texts, is_read, strict=True)]
+
+    def _texts_of(self, row: int, columns: slice, line: CellLine) -> list[str]:
+        numbers = map(self._difference.format, self.values[row, columns].tolist())
+        if line.place == 2 or line.contents is Contents.NUMBER:
+            return [f"{number:>{line.width}}" for number in numbers]
+        tokens = self._top1[line.place, row, columns].tolist()
+        texts = [self.texts.get(token, f"#{token}") for token in tokens]
+        if line.contents is Contents.TOKEN or (line.depth == 2 and line.place == _LEFT):
+            return [fit(text, line.width) for text in texts]
+        if line.depth > 2:
+            numbers = map(self._difference.value.format, self._numbers[line.place, row, columns].tolist())
+        return [with_number(*both, line.width) for both in zip(texts, numbers, strict=True)]

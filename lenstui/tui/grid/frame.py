@@ -11,20 +11,12 @@ from rich.style import Style
 from textual.strip import Strip
 
 from lenstui.model.rows import is_sublayer
-from lenstui.tui.grid.cell import ABSENT, PENDING, Look
+from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
 from lenstui.tui.grid.cells import Cursor, GridCells
+from lenstui.tui.grid.room import CellLine, ColumnLayout
 
 HEADER = 1  # lines
-
-
-def column_width(depth: int) -> int:
-    """Return the width of a column in terminal cells, the space before its text included."""
-    return (3, 10, 15)[min(depth, 2)]
-
-
-def row_height(depth: int) -> int:
-    """Return the number of lines that a row takes."""
-    return max(depth, 1)
+_NOWHERE = -9  # no column on screen, nor the one before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +32,10 @@ class Frame:
         cursor: the cell that the cursor is on.
         columns: the columns on screen.
         top: the number of lines that are scrolled away.
-        depth: how many of the top tokens a cell shows.
+        depth: how many lines a row has.
+        layout: how wide a column is, and what its cells show.
         marks: whether the cell where a column settles is marked.
+        framed: whether the cursor has a right edge too.
         gutter: the width of the row labels.
         width: the width of the grid on screen.
     """
@@ -55,7 +49,9 @@ class Frame:
     columns: range
     top: int
     depth: int
+    layout: ColumnLayout
     marks: bool
+    framed: bool
     gutter: int
     width: int
 
@@ -63,41 +59,56 @@ class Frame:
         """Return a line of the screen: a label, blank in the header, then the columns on screen."""
         if y < HEADER:
             return self._strip(" " * self.gutter, self.look.gutter, self._header())
-        place, line = divmod(y - HEADER + self.top, row_height(self.depth))
+        place, line = divmod(y - HEADER + self.top, self.depth)
         if place >= len(self.rows):
             return Strip.blank(self.width, self.look.blank)
         row = len(self.rows) - 1 - place if self.flipped else place
         label = f"{self.rows[place] if line == 0 else '':>{self.gutter - 1}} "
         style = self.look.part if is_sublayer(self.rows[place]) else self.look.gutter
         style = self.look.here if row == self.cursor.row else style
-        return self._strip(label, style, self._row(row, line))
+        room = self.width - self.gutter - len(self.columns) * self.layout.width
+        is_last = row == self.cursor.row and self.cursor.column == self.columns.stop - 1
+        has_edge = self.framed and is_last and room > 0 and self.cursor.column in self.columns
+        return self._strip(label, style, self._row(row, line), edge=has_edge)
 
     def _header(self) -> Iterable[tuple[str, Style]]:
         look, here = self.look, self.cursor.column
         for column in self.columns:
-            text = look.label(self.tokens[column], column_width(self.depth))
+            text = look.label(self.tokens[column], self.layout.width)
             yield text, look.here if column == here else look.header
 
     def _row(self, row: int, line: int) -> Iterable[tuple[str, Style]]:
         look, seen = self.look, slice(self.columns.start, self.columns.stop)
-        here = self.cursor.column - seen.start if row == self.cursor.row else -1
-        texts = self.cells.line(row, seen, line, self.depth, look.text_width(column_width(self.depth)))
+        here = self.cursor.column - seen.start if row == self.cursor.row else _NOWHERE
+        text_width = look.text_width(self.layout.width)
+        of_cell = CellLine(line, self.depth, text_width, self.layout.contents)
+        texts = self.cells.line(row, seen, of_cell)
         levels = self.cells.levels[row, seen].tolist()
-        differing = self.cells.differing(row, seen, line, self.depth)
+        differing = self.cells.differing(row, seen, of_cell)
         settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
         absent = self.cells.absent(row, seen) if None in texts else []
-        for i, (text, level, differs, mark) in enumerate(zip(texts, levels, differing, settled, strict=True)):
+        first, last = line == 0, line == self.depth - 1
+        for i, (text, level, differs, settles) in enumerate(
+            zip(texts, levels, differing, settled, strict=True)
+        ):
+            marks = marks_of(first, last, i == here, self.framed and i - 1 == here, differs, settles)
             if text is None:
-                sign = ABSENT if absent[i] else PENDING
-                yield look.empty_cell(column_width(self.depth), chosen=i == here, sign=sign)
-                continue
-            cell = look.cell(text, level, first=line == 0, chosen=i == here, differs=differs)
-            yield from look.marked(*cell, last=line == row_height(self.depth) - 1) if mark else (cell,)
+                yield from look.empty_cell(self.layout.width, ABSENT if absent[i] else PENDING, marks)
+            else:
+                yield from look.cell(text, level, marks)
 
-    def _strip(self, label: str, style: Style, cells: Iterable[tuple[str, Style]]) -> Strip:
+    def _strip(
+        self, label: str, style: Style, cells: Iterable[tuple[str, Style]], *, edge: bool = False
+    ) -> Strip:
         """Return a line, exactly as wide as the frame, of a label and of cells.
 
         Neighbours of one style become one segment, which takes fewer bytes.
+
+        Args:
+            label: of the row.
+            style: of the label.
+            cells: pieces of text with their styles.
+            edge: the cursor is in the last column, and there is room for its right edge.
         """
         segments: list[Segment] = []
         run = [label]
@@ -107,7 +118,7 @@ class Frame:
                 run, style = [], next_style
             run.append(text)
         segments.append(Segment("".join(run), style))
-        missing = self.width - self.gutter - len(self.columns) * column_width(self.depth)
+        missing = self.width - self.gutter - len(self.columns) * self.layout.width
         too_much = -missing
         while too_much > 0 and segments:  # a cell may be of several pieces
             last = segments.pop()
@@ -117,6 +128,9 @@ class Frame:
                 cut = last.text[:left] if width == len(last.text) else set_cell_size(last.text, left)
                 segments.append(Segment(cut, last.style))
             too_much = -left
+        if edge and self.look.has_edges:
+            segments.append(Segment(RIGHT_EDGE, self.look.blank))
+            missing -= 1
         if missing > 0:
             segments.append(Segment(" " * missing, self.look.blank))
         return Strip(segments, self.width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -36,7 +37,6 @@ class Grid(GridMoves):
         "grid--part",
         "grid--here",
         "grid--pending",
-        "grid--cursor",
         "grid--settled",
     }
     DEFAULT_CSS = """
@@ -49,8 +49,6 @@ class Grid(GridMoves):
         .grid--part { color: $foreground 40%; }
         .grid--here { color: $foreground; text-style: bold; }
         .grid--pending { color: $foreground 30%; }
-        .grid--cursor { background: white; color: black; text-style: bold; }
-        &:light .grid--cursor { background: #ffa412; }
         .grid--settled { text-style: underline; }
     }
     """
@@ -121,14 +119,14 @@ class Grid(GridMoves):
         shown = self.visible_columns()
         first, stop = max(shown.start, start), min(shown.stop, start + cells.columns)
         with self._repainting(slice(first, max(first, stop))):
-            self._cells.put(start, cells, texts, self.value, self.scale)
+            self._cells.put(start, cells, texts, self.value, self._shown_scale)
 
     @contextmanager
     def _repainting(self, seen: slice) -> Iterator[None]:
         """Draw anew what changes in some columns within the `with` block."""
-        before = self._cells.drawn(seen, self.depth)
+        before = self._cells.drawn(seen, self.depth, self.column_layout.contents)
         yield
-        after = self._cells.drawn(seen, self.depth)
+        after = self._cells.drawn(seen, self.depth, self.column_layout.contents)
         changed = before != after if before.shape == after.shape else np.ones((*after.shape[:2], 1), bool)
         rows, columns = np.nonzero(changed.any(axis=2))
         if rows.size:
@@ -143,13 +141,18 @@ class Grid(GridMoves):
         """
         self._cells.repin(places)
         if self.value.pins:
-            self._cells.choose(self.value, self.scale)
+            self._cells.choose(self.value, self._shown_scale)
             self.refresh()
 
     @property
     def cells(self) -> Cells | None:
         """All cells of the prompt, NaN and -1 where not yet read; None while nothing is read."""
         return self._cells.cells
+
+    @property
+    def extra_width(self) -> int:
+        """The terminal cells that a column needs beside its text and the space before it."""
+        return self.column_width - 1 - self._look.text_width(self.column_width)
 
     @property
     def drawn_cells(self) -> GridCells:
@@ -200,11 +203,16 @@ class Grid(GridMoves):
 
     def watch_value(self) -> None:
         """Show the new value's numbers."""
-        self._cells.choose(self.value, self.scale)
+        self._cells.choose(self.value, self._shown_scale)
 
     def watch_scale(self) -> None:
         """Show the numbers on the new scale."""
-        self._cells.rescale(self.scale)
+        self._cells.rescale(self._shown_scale)
+
+    @property
+    def _shown_scale(self) -> Scale:
+        """The scale with as many steps as the terminal shows."""
+        return replace(self.scale, count=palette.steps(self.app))
 
     # ── what it draws ────────────────────────────────────────────────────────────────────────────────────
 
@@ -234,7 +242,9 @@ class Grid(GridMoves):
             columns=self.visible_columns(),
             top=self.scroll_offset.y,
             depth=self.depth,
+            layout=self.column_layout,
             marks=self.marks,
+            framed=self.framed,
             gutter=self._gutter,
             width=self.size.width,
         )

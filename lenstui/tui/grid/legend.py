@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from rich.segment import Segment
 from rich.style import Style
@@ -82,14 +83,14 @@ class Legend(Widget):
 
     def _bar(self) -> list[Segment]:
         """Return the steps, with the number that is halfway written across the middle where there is one."""
-        mode, steps = palette.mode_of(self.app), self.scale.steps
-        text = "".join(palette.glyph(level) * _STEP_WIDTH for level in steps)
+        mode, scale = palette.mode_of(self.app), replace(self.scale, count=palette.steps(self.app))
+        text = "".join(palette.glyph(level, scale.count) * _STEP_WIDTH for level in scale.steps)
         if mode is not palette.Mode.PLAIN:
             text = " " * len(text)
-        middle = "" if self.scale.two else f" {self.value.format(self.scale.at(0.5))} "
+        middle = "" if scale.two else f" {self.value.format(scale.at(0.5))} "
         start = (len(text) - len(middle)) // 2
         text = text[:start] + middle + text[start + len(middle) :]
-        styles: list[Style] = [self.rich_style + palette.styles(mode)[level] for level in steps]
+        styles: list[Style] = [self.rich_style + palette.styles(mode)[level] for level in scale.steps]
         return [
             Segment(text[step * _STEP_WIDTH : (step + 1) * _STEP_WIDTH], style)
             for step, style in enumerate(styles)

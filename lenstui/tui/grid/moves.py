@@ -10,11 +10,12 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.message import Message
-from textual.reactive import var
+from textual.reactive import reactive, var
 
 from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.frame import HEADER, column_width, row_height
+from lenstui.tui.grid.frame import HEADER
 from lenstui.tui.grid.places import GridPlaces
+from lenstui.tui.grid.room import ColumnLayout
 
 
 class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
@@ -41,6 +42,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     ]
 
     cursor: var[Cursor] = var(Cursor(0, 0), init=False)
+    framed: reactive[bool] = reactive(True, init=False)  # whether the cursor has a right edge too
 
     class CursorMoved(Message, namespace="grid"):
         """The message that the user moved the cursor."""
@@ -117,7 +119,9 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     def watch_cursor(self, old: Cursor, new: Cursor) -> None:
         """Draw the old and the new cell and their labels anew, nothing else, and keep the cursor in sight."""
         cells, body = [self._region(old), self._region(new)], self._body
-        self._refresh_within(body, *cells)
+        # The right edge of the cursor is in the next column.
+        seen = [cell._replace(width=cell.width + self.framed) for cell in cells]
+        self._refresh_within(body, *seen)
         if old.column != new.column:
             header = body._replace(y=0, height=HEADER)
             self._refresh_within(header, *(cell._replace(y=0, height=HEADER) for cell in cells))
@@ -142,10 +146,17 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     # ── the scroll ───────────────────────────────────────────────────────────────────────────────────────
 
     def watch_depth(self, old: int, new: int) -> None:
-        """Make rows and columns larger or smaller; the top left cell stays at the top left."""
+        """Make rows taller or flatter; the top row stays at the top."""
         x, y = self.scroll_offset
         self._resize()
-        self.scroll_now(x // column_width(old) * column_width(new), y // row_height(old) * row_height(new))
+        self.scroll_now(x, y // old * new)
+        self._show_cursor()
+
+    def watch_column_layout(self, old: ColumnLayout, new: ColumnLayout) -> None:
+        """Make columns wider or narrower; the column at the left stays there."""
+        x, y = self.scroll_offset
+        self._resize()
+        self.scroll_now(x // old.width * new.width, y)
         self._show_cursor()
 
     def watch_bottom_up(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from functools import cache
 from typing import Any
 
+from rich.color import Color
 from rich.style import Style
 from textual.app import App
 
@@ -30,25 +32,14 @@ class Mode(Enum):
     PLAIN = auto()  # too few to tell the steps apart, or none: each cell carries a glyph instead
 
 
-# Colours of the 256, the nearest ones whose lightness still rises with every step.
-_INDEXED = (
-    "#121212", "#262626", "#3a3a3a", "#4e4e4e", "#005f87", "#008787",
-    "#00af87", "#87af5f", "#87d75f", "#d7d75f", "#d7ff5f", "#ffff5f",
-)  # fmt: skip
-_LIGHT_INDEXED = (
-    "#ffffff", "#d7ffd7", "#afd7af", "#00d7d7", "#87afd7", "#00afd7",
-    "#0087af", "#5f5faf", "#005faf", "#5f0087", "#000087", "#00005f",
-)  # fmt: skip
-_INDEXED_DIVERGING = (
-    "#87d7ff", "#5fafff", "#0087d7", "#005faf", "#000087",
-    "#1c1c1c",
-    "#5f0000", "#875f00", "#d75f00", "#ff8700", "#ffd787",
-)  # fmt: skip
-_LIGHT_INDEXED_DIVERGING = (
-    "#000087", "#005faf", "#0087d7", "#5fafff", "#afd7ff",
-    "#ffffff",
-    "#ffd7af", "#ffaf5f", "#d75f00", "#875f00", "#5f0000",
-)  # fmt: skip
+# Numbers in the palette of 256 colours, which has nine steps that are as even as those of the true colours,
+# but not twelve. Its first sixteen entries are the user's own, so none of them is here.
+_INDEXED = (233, 238, 60, 97, 169, 211, 217, 223, 229)
+_LIGHT_INDEXED = (231, 224, 217, 210, 204, 161, 125, 89, 53)
+# Blue below 0, orange above. No dark blue is near a dark grey: the middle is lighter than in true colour.
+_INDEXED_DIVERGING = (123, 81, 39, 68, 60, 238, 95, 131, 173, 215, 221)
+_LIGHT_INDEXED_DIVERGING = (19, 27, 33, 75, 153, 231, 223, 215, 166, 124, 52)
+_FEW_STEPS = len(_INDEXED)
 
 _GLYPHS = " ▁▂▃▄▅▆▇█"
 _DIVERGING_GLYPHS = "⇊⇓↓↘ ↗↑⇑⇈"  # below 0, about 0, above it
@@ -74,36 +65,55 @@ def mode_of(app: App[Any]) -> Mode:
     return mode(app.console.color_system, app.no_color, light=light, ansi=ansi)
 
 
-def colours(mode: Mode) -> tuple[str, ...]:
-    """Return the backgrounds from dark to bright (or on a light background the other way round), as hex.
+def colours(mode: Mode) -> tuple[Color, ...]:
+    """Return the backgrounds from dark to bright, or on a light background the other way round.
 
     Empty where glyphs take their place.
     """
     return {
-        Mode.TRUE: COLOURS,
-        Mode.INDEXED: _INDEXED,
-        Mode.LIGHT_TRUE: LIGHT_COLOURS,
-        Mode.LIGHT_INDEXED: _LIGHT_INDEXED,
+        Mode.TRUE: _true(COLOURS),
+        Mode.INDEXED: _indexed(_INDEXED),
+        Mode.LIGHT_TRUE: _true(LIGHT_COLOURS),
+        Mode.LIGHT_INDEXED: _indexed(_LIGHT_INDEXED),
         Mode.PLAIN: (),
     }[mode]
 
 
-def diverging_colours(mode: Mode) -> tuple[str, ...]:
-    """Return the backgrounds from below 0 to above it, as hex; the one in the middle recedes.
+def diverging_colours(mode: Mode) -> tuple[Color, ...]:
+    """Return the backgrounds from below 0 to above it; the one in the middle recedes.
 
     Empty where glyphs take their place.
     """
     return {
-        Mode.TRUE: DIVERGING_COLOURS,
-        Mode.INDEXED: _INDEXED_DIVERGING,
-        Mode.LIGHT_TRUE: LIGHT_DIVERGING_COLOURS,
-        Mode.LIGHT_INDEXED: _LIGHT_INDEXED_DIVERGING,
+        Mode.TRUE: _true(DIVERGING_COLOURS),
+        Mode.INDEXED: _indexed(_INDEXED_DIVERGING),
+        Mode.LIGHT_TRUE: _true(LIGHT_DIVERGING_COLOURS),
+        Mode.LIGHT_INDEXED: _indexed(_LIGHT_INDEXED_DIVERGING),
         Mode.PLAIN: (),
     }[mode]
 
 
-def glyph(level: int) -> str:
-    """Return a level as one character.
+def _true(colours: tuple[str, ...]) -> tuple[Color, ...]:
+    return tuple(map(Color.parse, colours))
+
+
+def _indexed(numbers: tuple[int, ...]) -> tuple[Color, ...]:
+    """Return colours that are sent as these numbers: from RGB values alone, Rich takes a grey beside some."""
+    entries = map(Color.from_ansi, numbers)
+    return tuple(entry._replace(triplet=entry.get_truecolor()) for entry in entries)
+
+
+def steps(app: App[Any]) -> int:
+    """Return how many steps from dark to bright the terminal shows evenly apart.
+
+    They do not depend on the theme, so that cells keep their levels when another one is chosen.
+    """
+    many = app.console.color_system == "truecolor" and not app.no_color
+    return STEPS if many else _FEW_STEPS
+
+
+def glyph(level: int, steps: int) -> str:
+    """Return a level as one character, where there are so many `steps` from dark to bright.
 
     From dark to bright that is nothing at first and a full block at last; where the scale diverges, an arrow
     down or up, and nothing about 0. The level of a cell without a number is a space.
@@ -111,23 +121,28 @@ def glyph(level: int) -> str:
     if level == NO_LEVEL:
         return " "
     if level < STEPS:
-        return _GLYPHS[round(level * (len(_GLYPHS) - 1) / (STEPS - 1))]
+        return _GLYPHS[round(level * (len(_GLYPHS) - 1) / (steps - 1))]
     return _DIVERGING_GLYPHS[round((level - STEPS) * (len(_DIVERGING_GLYPHS) - 1) / (2 * ARM))]
 
 
 @cache
-def styles(mode: Mode) -> tuple[Style, ...]:
+def styles(mode: Mode) -> Mapping[int, Style]:
     """Return the style of each level; empty styles where glyphs take the place of colour."""
     if mode is Mode.PLAIN:
-        return (Style(),) * LEVELS
-    backgrounds = colours(mode) + diverging_colours(mode)
-    return tuple(Style(color=readable(colour), bgcolor=colour) for colour in backgrounds)
+        return dict.fromkeys(range(LEVELS), Style())
+    grounds = {**dict(enumerate(colours(mode))), **dict(enumerate(diverging_colours(mode), STEPS))}
+    return {
+        level: Style(color=readable(colour.get_truecolor().hex), bgcolor=colour)
+        for level, colour in grounds.items()
+    }
 
 
 @cache
 def bar(style: Style, mode: Mode) -> Style:
-    """Return the style of a bar on a cell that has a style itself."""
+    """Return the style of a bar on a cell that has a style itself: a hue that no level has."""
     if mode is Mode.PLAIN:
         return style + Style(color="magenta")
-    ground = style.bgcolor.triplet if style.bgcolor else None
-    return style + Style(color=bar_colour("#000000" if ground is None else ground.hex))
+    ground = "#000000" if style.bgcolor is None else style.bgcolor.get_truecolor().hex
+    if mode in {Mode.INDEXED, Mode.LIGHT_INDEXED}:
+        return style + Style(color="#87ff00" if readable(ground) == "#ffffff" else "#005f00")
+    return style + Style(color=bar_colour(ground))

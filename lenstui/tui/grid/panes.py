@@ -6,7 +6,7 @@ too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from textual import events
@@ -25,13 +25,16 @@ from lenstui.tui.grid.cell import BAR
 from lenstui.tui.grid.difference_cells import MOST_LINES
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.difference_pane import NO_PLACE, DifferencePane
-from lenstui.tui.grid.grid import MAX_DEPTH, Cursor, Grid
+from lenstui.tui.grid.grid import HEADER, MAX_DEPTH, Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.pane_titles import PaneTitles
+from lenstui.tui.grid.room import Contents, column_layout, lines_of_row, widest_of
 from lenstui.tui.grid.settling import summary
 from lenstui.tui.shared.side_names import SideNames, first_names
 
+_SCROLLBAR = 1  # terminal cells that are kept free for one
+_FRAME, _LEGEND = 2, 1  # lines
 _TEXT_WIDTH = 12  # of the text of a pin, in the name of a value
 
 
@@ -56,9 +59,22 @@ class Panes(Vertical):
     tabs: reactive[bool] = reactive(False, init=False)
     difference: reactive[bool] = reactive(False, init=False)
 
-    def __init__(self, *, depth: int = 1) -> None:
+    # Why sides have nothing to show, by their places: these take no room.
+    missing: reactive[Mapping[int, str]] = reactive(dict, init=False)
+    depth: reactive[int | None] = reactive(None, init=False)  # lines of a row; None: as many as fill the room
+    contents: reactive[Contents | None] = reactive(None, init=False)  # None: numbers where they have room
+    lent: reactive[int] = reactive(0, init=False)  # lines that no row needs, for what is below
+    lendable: reactive[int] = reactive(0, init=False)  # as many as are of use there
+
+    def __init__(self, *, depth: int | None = None) -> None:
+        """Make the panes.
+
+        Args:
+            depth: how many lines a row has; None for as many as fill the room.
+        """
         super().__init__()
-        self._depth = depth
+        self.set_reactive(Panes.depth, depth)
+        self._widest = 0  # terminal cells of the widest token, of header and first tile
         self._vocabulary = 0
         self._pair = (0, 1)  # the sides whose difference the grid is laid out for
 
@@ -74,11 +90,11 @@ class Panes(Vertical):
         """Show that the program is starting, and let the grids share one cursor, and one scroll too."""
         self._arrange()
         for pane in self.query(Pane):
-            pane.grid.depth = self._depth
             pane.say("starting …")
         first, *others = (self.pane(place).grid for place in range(MOST_SIDES))
         first.pair(*others)
         first.join(self._compared)
+        self._frame_cursor()
 
     # ── what is in them ──────────────────────────────────────────────────────────────────────────────────
 
@@ -173,9 +189,27 @@ class Panes(Vertical):
         return self.shown_grid.visible_columns()
 
     @property
+    def sides_with_room(self) -> Sequence[int]:
+        """The places of the sides that have something to show; of all while none has."""
+        there = [place for place in range(self.count) if self._has_something(place)]
+        return there or list(range(self.count))
+
+    @property
+    def seen(self) -> Sequence[int]:
+        """The places of the sides that are on screen when no difference is: of tabs the active one."""
+        there = self.sides_with_room
+        if not self.tabs:
+            return there
+        return [self.active if self.active in there else there[0]]
+
+    def _has_something(self, place: int) -> bool:
+        """Return whether a side has a grid, or will have one."""
+        return place not in self.missing or self.pane(place).grid.display
+
+    @property
     def page_columns(self) -> int:
         """The number of columns that fit in a pane."""
-        panes = 1 if self.tabs or self.difference else self.count
+        panes = 1 if self.difference else len(self.seen)
         return max(1, self.size.width // panes // self.shown_grid.column_width)
 
     def say(self, text: str) -> None:
@@ -198,6 +232,8 @@ class Panes(Vertical):
         pane = self.pane(place)
         pane.grid.start(rows, columns, vocabulary, gap=gap)
         pane.show_grid()
+        self._widest = max(self._widest, widest_of(columns))
+        self._arrange()
         pane.grid.move_to(cursor)
         if place == self.pair[1]:
             self._lay_out_difference()
@@ -217,6 +253,7 @@ class Panes(Vertical):
         for pane in self._panes_with(place):
             pane.grid.start(rows, (), vocabulary)
             pane.say(message)
+        self._arrange()
         if place == self.pair[1] and message:
             self.difference = False
 
@@ -251,12 +288,18 @@ class Panes(Vertical):
     # ── how they look ────────────────────────────────────────────────────────────────────────────────────
 
     def watch_active(self) -> None:
-        """Show the new active side where panes are tabs, and lay out the difference for it."""
+        """Frame the cursor on the new active side, show that of tabs, and lay out the difference for it."""
+        self._frame_cursor()
         self._arrange()
         if self._pair != self.pair and self.pair[1] < self.count and self.grids[self.pair[1]].display:
             self._lay_out_difference()
             if self.difference:
                 self.rescale()
+
+    def _frame_cursor(self) -> None:
+        """Frame the cursor on the active side; on the others it has one edge, which takes fewer bytes."""
+        for place, grid in enumerate(self.grids_of_all_sides):
+            grid.framed = place == self.active
 
     def watch_names(self) -> None:
         """Show the panes of the new sides, and clear those of sides that are gone."""
@@ -299,13 +342,14 @@ class Panes(Vertical):
             if self.difference or pane.place == NO_PLACE:
                 pane.display = self.difference and pane.place == NO_PLACE
             else:
-                pane.display = pane.place < self.count and (not self.tabs or pane.place == self.active)
+                pane.display = pane.place in self.seen
         self._share_width()
         self._title()
+        self.fit()
 
     def _share_width(self) -> None:
         """Make all panes equally wide, so that they show the same columns; width left over stays free."""
-        equal = 1 if self.tabs or self.difference else self.count
+        equal = 1 if self.difference else len(self.seen)
         for grid in self.grids_of_all_sides:
             if grid.parent is not None and self.size.width:
                 grid.parent.styles.width = self.size.width // equal if self.size.width % equal else "1fr"
@@ -374,10 +418,13 @@ class Panes(Vertical):
         self._share_width()
         self._title()
         self._say_where_settled()
+        self.fit()
 
     def _say_where_settled(self) -> None:
+        """Write below the sides where they settle, and below a side that is alone how to get another."""
+        hint = next(iter(self.missing.values()), "") if len(self.seen) < self.count and not self.tabs else ""
         for place, grid in enumerate(self.grids):
-            text = ""
+            text = hint
             if self.crystallization and grid.display:
                 text = summary(grid.settled, grid.rows, self._room(), gap=grid.gap)
             self.pane(place).border_subtitle = text
@@ -387,13 +434,61 @@ class Panes(Vertical):
         self.value_index = (self.value_index + step) % len(self.values)
 
     def deepen(self, step: int) -> bool:
-        """Make rows taller or flatter by some tokens, and return whether that is possible."""
+        """Make rows taller or flatter by some lines; return whether they can be."""
         depth = self.shown_grid.depth + step
         if not 1 <= depth <= self.most_lines:
             return False
-        for grid in self._all_grids:
-            grid.depth = depth
+        self.depth = depth
         return True
+
+    def watch_depth(self) -> None:
+        """Give the rows as many lines as the user wants, or as fill the room."""
+        self.fit()
+
+    def watch_contents(self) -> None:
+        """Show tokens, numbers, or both."""
+        self.fit()
+
+    def watch_lendable(self) -> None:
+        """Lend more of the lines that no row needs, or fewer."""
+        self.fit()
+
+    def watch_missing(self) -> None:
+        """Give a side with nothing to show no room, and say in one line how to get it."""
+        self._arrange()
+        self._say_where_settled()
+
+    # ── the room ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin_reading(self) -> None:
+        """Forget how wide the tokens of the last reading were."""
+        self._widest = 0
+
+    def fit_tokens(self, texts: Iterable[str]) -> None:
+        """Give the columns the width that these tokens need, too: those of the first tile of a reading."""
+        self._widest = max(self._widest, widest_of(texts))
+        self.fit()
+
+    def fit(self) -> None:
+        """Share the room among columns and rows, on all sides alike."""
+        grid = self.shown_grid
+        if not self.size.width or not grid.columns:
+            return
+        width = self.size.width // (1 if self.difference else len(self.seen))
+        gutter = widest_of(grid.rows) + 2
+        layout = column_layout(
+            width - _FRAME - gutter - _SCROLLBAR,
+            len(grid.columns),
+            self._widest,
+            extra=grid.extra_width,
+            contents=self.contents,
+        )
+        room = self.size.height + self.lent - _LEGEND - _FRAME - HEADER - _SCROLLBAR
+        lines = self.depth or lines_of_row(room, len(grid.rows), self.most_lines)
+        for each in self._all_grids:
+            each.column_layout = layout
+            each.depth = lines
+        self.lent = min(max(room - lines * len(grid.rows), 0), self.lendable)
 
     @property
     def most_lines(self) -> int:
@@ -426,5 +521,5 @@ class Panes(Vertical):
         Args:
             panes: how many panes stand beside each other; None for as many as there are.
         """
-        count = panes or (1 if self.tabs else self.count)
+        count = panes or len(self.seen)
         return self.size.width // count - 6  # without corners and spaces

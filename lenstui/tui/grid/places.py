@@ -6,7 +6,8 @@ from textual.geometry import Region, Size, Spacing
 from textual.reactive import reactive
 
 from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.frame import HEADER, column_width, row_height
+from lenstui.tui.grid.frame import HEADER
+from lenstui.tui.grid.room import ColumnLayout
 from lenstui.tui.shared.step_scroll import StepScroll
 
 MAX_DEPTH = 5
@@ -15,7 +16,8 @@ MAX_DEPTH = 5
 class GridPlaces(StepScroll):
     """A view of rows and columns of one size, under a header and beside a gutter that do not scroll."""
 
-    depth: reactive[int] = reactive(1, init=False)  # how many of the top tokens a cell shows
+    depth: reactive[int] = reactive(1, init=False)  # how many lines a row has
+    column_layout: reactive[ColumnLayout] = reactive(ColumnLayout(), init=False)
     bottom_up: reactive[bool] = reactive(True, init=False)  # whether the last row is on top
 
     _rows: tuple[str, ...] = ()  # labels
@@ -23,18 +25,18 @@ class GridPlaces(StepScroll):
     _gutter = 0  # width of the labels
 
     def validate_depth(self, depth: int) -> int:
-        """Return the nearest depth that there is, from colours alone (0) to the top five tokens."""
-        return min(max(depth, 0), MAX_DEPTH)
+        """Return the nearest number of lines that a row may have."""
+        return min(max(depth, 1), MAX_DEPTH)
 
     @property
     def column_width(self) -> int:
         """The width of a column in terminal cells, the space before its text included."""
-        return column_width(self.depth)
+        return self.column_layout.width
 
     @property
     def row_height(self) -> int:
         """The number of lines that a row takes."""
-        return row_height(self.depth)
+        return self.depth
 
     def _resize(self) -> None:
         self.virtual_size = Size(

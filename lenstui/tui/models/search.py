@@ -1,4 +1,4 @@
-"""The search for the models on this machine that a text means, by their names or parts of names."""
+"""The search for the models on this machine that a text means, by words that their lines show."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from dataclasses import replace
 
 from lenstui.jobs.model_messages import ListedModel
 from lenstui.jobs.models import FOLDER
+from lenstui.model.hub import BUNDLED_MODEL
 from lenstui.model.name import looks_like_a_path
+from lenstui.tui.models.table import shown_texts
 
 HUB = "hub"  # where a model may be that is not on this machine
+_OF_BUNDLED = ("demo", BUNDLED_MODEL)  # what the bundled model is called elsewhere
 
 
 def suiting(models: Sequence[ListedModel], text: str, paths: Sequence[ListedModel] = ()) -> list[ListedModel]:
-    """Return the models whose name or family has every word of a text; behind an @ a model's revisions.
+    """Return the models whose line shows every word of a text; behind an @ a model's revisions.
 
     Args:
         models: the models on this machine.
-        text: the typed text. A model of exactly that name comes first. A text that is no model's name is
-            offered as it is: first where it names its owner, else last.
+        text: the typed text. A model of exactly that name comes first, then those with all words in the name.
+            A text that is no model's name is offered as it is: first where it names its owner, else last.
         paths: the paths that the text may go on to; a folder takes the place of a model of the same name.
     """
     typed = ListedModel(text, HUB)
@@ -27,14 +30,16 @@ def suiting(models: Sequence[ListedModel], text: str, paths: Sequence[ListedMode
     words = text.lower().split()
     paths = [path for path in paths if "/" in text or path.where != FOLDER]
     names = {path.name for path in paths}
-    found = [
-        model
-        for model in models
-        if model.name not in names and all(word in f"{model.name} {model.family}".lower() for word in words)
-    ]
+    found = [model for model in models if model.name not in names and _has(words, *_texts(model))]
     if not text:
         return found
-    found.sort(key=lambda model: (model.name != text, model.name.lower() != text.lower()))
+    found.sort(
+        key=lambda model: (
+            model.name != text,
+            model.name.lower() != text.lower(),
+            not _has(words, model.name),
+        )
+    )
     if text in names:
         return sorted([*paths, *found], key=lambda model: model.name != text)
     if found and found[0].name.lower() == text.lower():
@@ -45,6 +50,16 @@ def suiting(models: Sequence[ListedModel], text: str, paths: Sequence[ListedMode
         return [typed, *paths, *found]
     found += paths
     return [*found, typed] if len(words) == 1 else found or [typed]
+
+
+def _texts(model: ListedModel) -> tuple[str, ...]:
+    """Return the texts that a model is found by."""
+    return (model.name, *shown_texts(model), *(() if model.name else _OF_BUNDLED))
+
+
+def _has(words: Sequence[str], *texts: str) -> bool:
+    """Return whether each of some words, in lower case, is in one of the texts."""
+    return all(any(word in text.lower() for text in texts) for word in words)
 
 
 def _revisions(models: Sequence[ListedModel], text: str) -> list[ListedModel]:

@@ -16,6 +16,7 @@ from lenstui.tui.lenses.table import fit_text, size_text
 
 # For each column but the first: its heading, its width, and whether it holds numbers.
 _COLUMNS = (("family", 12, False), ("where", 8, False), ("size", 7, True), ("used", 10, True))
+_HEADINGS = ("model", *(heading for heading, _, _ in _COLUMNS))
 _NARROW = 70  # terminal cells; in fewer, the names need the room of the dates
 
 
@@ -80,20 +81,20 @@ class ModelLine:
         room = max(options.max_width - 2 - sum(width + 1 for _, width, _ in columns), 8)
         widths = [room, *(width for _, width, _ in columns)]
         numbers = [False, *(number for _, _, number in columns)]
-        cells = " ".join(map(fit_text, self._texts()[: len(widths)], widths, numbers))
+        texts = _HEADINGS if self._model is None else shown_texts(self._model)
+        cells = " ".join(map(fit_text, texts[: len(widths)], widths, numbers))
         line = Text(f"{'●' if self._is_open else ' '} {cells}", no_wrap=True)
         if self._model is None:
             line.stylize("dim")
         yield line
 
-    def _texts(self) -> list[str]:
-        model = self._model
-        if model is None:
-            return ["model", *(heading for heading, _, _ in _COLUMNS)]
-        return [
-            printable(model.name) or "the bundled model",
-            printable(model.family),
-            model.where,
-            size_text(model.size) if model.size else "",
-            f"{datetime.fromtimestamp(model.used):%Y-%m-%d}" if model.used else "",
-        ]
+
+def shown_texts(model: ListedModel) -> tuple[str, ...]:
+    """Return the texts of a model's line, one for each column."""
+    return (
+        printable(model.name) or "the bundled model",
+        printable(model.family),
+        model.where,
+        size_text(model.size) if model.size else "",
+        f"{datetime.fromtimestamp(model.used):%Y-%m-%d}" if model.used else "",
+    )

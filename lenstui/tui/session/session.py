@@ -28,7 +28,7 @@ class Look:
         row: the row of the cursor, 0 is `emb`.
         column: the column of the cursor.
         value: the key of the value that coloured the cells.
-        depth: how many tokens a cell showed.
+        depth: how many lines a row had; 0 for as many as filled the room.
         bottom_up: whether the last row was on top.
         crystallization: whether the rows where columns settle were marked.
         lens: the kind of the lens on the active side.

@@ -6,7 +6,7 @@ reset after it. For two grids of coloured cells over SSH that is several times t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from rich.color import ColorSystem
@@ -16,6 +16,12 @@ from textual.screen import ScreenResultType
 from textual.strip import Strip
 
 from lenstui.tui.shared.textual_hacks import Piece, PieceScreen
+
+# By the code of an attribute the code that ends it.
+_OFF = {
+    "1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29",
+    "21": "24", "51": "54", "52": "54", "53": "55",
+}  # fmt: skip
 
 
 class LeanScreen(PieceScreen[ScreenResultType]):
@@ -53,11 +59,23 @@ def _change(old: Style | None, new: Style | None, system: ColorSystem) -> str:
     link = "" if links[0] == links[1] else f"\x1b]8;;{links[1] or ''}\x1b\\"
     if before == after:
         return link
-    if before[0] == after[0] and all(after[1:]):
-        changed = [code for code, was in zip(after, before, strict=True) if code != was]
-    else:
-        changed = ["0", *filter(None, after)]
-    return f"{link}\x1b[{';'.join(changed)}m"
+    if not any(after):
+        return f"{link}\x1b[0m"
+    changed = [*_attributes(before[0], after[0])]
+    changed += [
+        new or none for was, new, none in zip(before[1:], after[1:], ("39", "49"), strict=True) if was != new
+    ]
+    anew = ["0", *filter(None, after)]
+    return f"{link}\x1b[{min(';'.join(changed), ';'.join(anew), key=len)}m"
+
+
+def _attributes(before: str, after: str) -> Iterator[str]:
+    """Yield the codes that change one set of attributes to another, both as `1;3`."""
+    was, now = (set(filter(None, codes.split(";"))) for codes in (before, after))
+    ended = {_OFF[code] for code in was - now}
+    yield from sorted(ended)
+    # What ends bold ends dim too.
+    yield from sorted(code for code in now if code not in was or _OFF[code] in ended)
 
 
 def _codes(style: Style | None, system: ColorSystem) -> tuple[str, str, str]:

@@ -66,7 +66,8 @@ class StatusBar(Widget):
         everything = Text.assemble(brand, name, blocks, machine, wiring)
         brandless = Text.assemble(name, blocks, machine, wiring)
         lens = "none" if model.lens is None else printable(model.lens)
-        kl = "" if model.lens_kl is None else f" (KL {model.lens_kl:.2f})"
+        facts = ["" if model.lens_kl is None else f"KL {model.lens_kl:.2f}", model.lens_choice]
+        kl = f" ({', '.join(filter(None, facts))})" if any(facts) else ""
         read_through = f"tuned lens: {lens}"
         if others := [side_name(side, model.sides) for side in model.sides if not side.is_own]:
             read_through, kl = f"beside: {', '.join(others)}", ""

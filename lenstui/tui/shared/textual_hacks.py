@@ -13,6 +13,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual._xterm_parser import XTermParser
+from textual.events import Event
 from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 
@@ -34,6 +36,20 @@ def painted(screen: Screen[Any]) -> RenderableType:
     picture = screen._compositor.render_update(full=True)
     assert picture is not None  # only a partial update may be None
     return picture
+
+
+def key_events(typed: str) -> list[Event]:
+    """Return the events of keys, from what a terminal sends for them.
+
+    Why: keys that are typed before Textual reads the terminal have been received by another reader.
+
+    Uses: `textual._xterm_parser.XTermParser`.
+
+    Noticed by `test_keys_from_before_the_program_runs` in `tests/tui/test_textual_hacks.py`.
+    """
+    parser = XTermParser()
+    found = [*parser.feed(typed), *parser.feed("")] if typed else []  # an empty text says that it is all
+    return [event for event in found if isinstance(event, Event)]
 
 
 class PieceScreen(Screen[ScreenResultType]):

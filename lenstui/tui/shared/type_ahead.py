@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from textual import events
+from textual import events, on
 from textual.app import App
 from textual.dom import DOMNode
 from textual.errors import NoWidget
 from textual.screen import Screen
 from textual.widget import Widget
+
+from lenstui.tui.shared.textual_hacks import key_events
 
 LIMIT = 1.0  # seconds that a key waits for the one before it
 ROUNDS = 4  # a key, the message that it makes, what that asks for, and one to spare
@@ -35,6 +37,16 @@ class TypeAheadApp(App[None]):
         self._is_acting = False
         self._turn = 0  # number of the event that is acted on
         self._limit: asyncio.TimerHandle | None = None
+
+    def type_first(self, typed: str) -> None:
+        """Take what the terminal sent before the app runs, to act on it before all that comes later."""
+        self._typed.extend(key_events(typed))
+
+    @on(events.Ready)
+    async def _act_on_what_was_typed_first(self) -> None:
+        if not self._is_acting:
+            self._is_acting = True
+            await self._act()
 
     async def on_event(self, event: events.Event) -> None:
         """Keep keys, pastes and mouse events until their turn comes; let all other events go on at once."""

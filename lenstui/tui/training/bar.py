@@ -46,7 +46,7 @@ class FitBar(Widget):
                 speed = f"{progress.tokens / progress.seconds:,.0f} tokens/s  {speed}"
         lines = [
             self._line(doing(status), 1.0 if status.phase is Phase.KEPT else stage, step),
-            self._line("in all", status.share, "  ".join(filter(None, (left, speed)))),
+            self._line("total", status.share, "  ".join(filter(None, (left, speed)))),
             self._files(),
         ]
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

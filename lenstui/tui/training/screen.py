@@ -22,6 +22,7 @@ from lenstui.jobs.messages import LensNotSaved, LensSaved, LoadFailed, LoadStage
 from lenstui.tui.lenses.saving import LensSaving
 from lenstui.tui.services import Services, TunedCells
 from lenstui.tui.shared.file_dialogs import OpenText
+from lenstui.tui.shared.fit_words import mean
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.question import Question
 from lenstui.tui.shared.screen import AppScreen
@@ -242,13 +243,31 @@ class Train(LeanScreen[None], AppScreen[None]):
         progress = training.status.progress
         match self._phase:
             case Phase.RUNNING | Phase.PAUSED if progress is not None and progress.tokens:
-                training.keep()
+                self._keep(mean(progress.held_out_kl))
             case Phase.KEPT:
                 self._save_in_use()
             case Phase.KEEPING:
                 self._tell("The lens is being measured and saved already.")
             case _:
                 self._tell("Nothing has been learned yet: there is nothing to keep. x stops it.")
+
+    def _keep(self, kl: float | None) -> None:
+        """Stop and keep what was learned; ask first if the lens in use is better.
+
+        Args:
+            kl: the mean held-out KL of what was learned, when last measured, nats.
+        """
+        before = None if self._model is None else self._model.lens_kl
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._services.training.keep()
+
+        if kl is None or before is None or kl <= before:
+            answered(True)
+        else:
+            text = f"The lens in use has a KL of {before:.2f} nats, this one {kl:.2f} so far. Keep this one?"
+            self._services.ask(Question("a worse lens?", text), answered)
 
     def action_discard(self) -> None:
         """Stop the fit and discard its lens, after a question unless the text is still being read."""

@@ -18,6 +18,7 @@ from lenstui.readout.scales import Scale
 from lenstui.readout.values import Value
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.pane import Pane
+from lenstui.tui.grid.room import column_layout, widest_of
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.training.bar import FitBar
 from lenstui.tui.training.kl_bars import KlBars
@@ -119,6 +120,9 @@ class FitView(Vertical):
         self._laid_out = (rows, columns)
         pane.styles.max_height = len(rows) + 3
         pane.grid.start(rows, columns, vocabulary)
+        pane.grid.column_layout = column_layout(
+            pane.content_size.width - widest_of(rows) - 2, len(columns), widest_of(columns)
+        )
         pane.show_grid()
         pane.grid.move_to(Cursor(len(rows) - 1, len(columns) - 1))
 
