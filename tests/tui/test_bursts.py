@@ -24,7 +24,7 @@ DIALOGS = {
     "P": "pin a word",
     "F": "find the first row with a word on top",
     "G": "enter generates",
-    "x": "enter takes",
+    "x": "enter exports",
     "m": "enter opens",
     "M": "enter opens",
     "?": "type to search",
