@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from textual import on
+from textual import events, on
 from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
@@ -47,6 +47,10 @@ from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.shown import Unprintable
 from lenstui.tui.shared.themes import THEMES
 from lenstui.tui.shared.type_ahead import TypeAheadApp
+from lenstui.tui.topics import SETTINGS
+
+if TYPE_CHECKING:
+    from lenstui.tui.help.commands import Command
 
 FIRST_PROMPT = "The trees are green and the sky is"
 
@@ -96,7 +100,7 @@ class LenstuiApp(TypeAheadApp):
         """
         super().__init__()
         settings, history = settings or Settings(), history or History()
-        self.settings = replace(settings, keys=keymap.by_todays_ids(settings.keys))
+        self.settings = settings
         self.last_words: str | None = None
         self._unprintable = Unprintable()
         self._is_asking_to_quit = False
@@ -113,7 +117,7 @@ class LenstuiApp(TypeAheadApp):
             depth=depth or (start.top_k if start.top_k > 1 else None),
         )
         self.model_switch = ModelSwitch(self.program, self._keeper)
-        self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
+        self._use_keys(keymap.by_todays_ids(settings.keys))
         self.show_theme(self.settings.theme)
 
     @property
@@ -131,24 +135,39 @@ class LenstuiApp(TypeAheadApp):
         return self.explore
 
     def on_ready(self) -> None:
-        """Restore the last look, check the settings, and load the model, now that the first paint is out."""
+        """Restore the last look, check the settings, and load the model, now that the first paint is out.
+
+        The first start also shows what one can do.
+        """
         gc.enable()
         self._keeper.look_as_before(self.explore)
         self._check_settings()
+        if self._keeper.is_first_start:
+            from lenstui.tui.help.first_steps import first_steps  # later starts can do without
+
+            self.explore.greet(first_steps(self.get_key_display, self.program.keys))
         self.program.models.load(self.program.start)
 
+    async def on_event(self, event: events.Event) -> None:
+        """Take the lines of the first start away with the first key, which does what it does all the same."""
+        if isinstance(event, events.Key):
+            self.explore.end_greeting()
+        await super().on_event(event)
+
     def _check_settings(self) -> None:
-        """Check the user's settings, and show in Explore which of them cannot be followed."""
-        reason = self.settings.trouble
-        try:
-            if self.settings.keys:
-                keymap.check(self.settings.keys, LenstuiApp)
-        except ValueError as error:
-            reason = trouble(str(error), "default keys")
-            self.settings = replace(self.settings, keys={})
-            self.set_keymap({})
-        if reason is not None:
-            self.explore.remark(reason)
+        """Show in Explore which of the user's settings cannot be followed, and follow all others."""
+        if self.settings.trouble is not None:
+            self.explore.remark(self.settings.trouble)
+        if self.program.keys:
+            keys, reasons = keymap.usable(self.program.keys, LenstuiApp)
+            if reasons:
+                self._use_keys(keys)
+                self.explore.remark(trouble("; ".join(reasons), "other keys"))
+
+    def _use_keys(self, keys: keymap.Keys) -> None:
+        """Have the user's keys in place of the default ones."""
+        self.program.keys = keys
+        self.set_keymap({name: ",".join(own) for name, own in keys.items()})
 
     # ── messages of the jobs ─────────────────────────────────────────────────────────────────────────────
 
@@ -228,27 +247,40 @@ class LenstuiApp(TypeAheadApp):
         """Show the list of all keys, and the meanings of the words and signs on screen."""
         from lenstui.tui.help.commands import all_keys  # the first paint can do without
 
-        self.push_screen(late("Keys")(all_keys(self.get_key_display, self.settings.keys)))
+        here = {active.binding.id for active in self.screen.active_bindings.values() if active.binding.id}
+        keys = all_keys(LenstuiApp, self.get_key_display, self.program.keys, here)
+        self.push_screen(late("Keys")(keys))
 
     def action_command_palette(self) -> None:
         """Show the command palette, to find an action by its name."""
-        self.push_screen(late("Palette")(id="--command-palette"))
+        from lenstui.tui.help.palette import provider_of  # the first paint can do without
+
+        provider = provider_of(self._commands(self.screen))
+        palette = late("Palette")([provider], placeholder="Search for actions…", id="--command-palette")
+        self.push_screen(palette)
 
     def search_themes(self) -> None:
         """Show a palette of themes, to find one by its name."""
         self.push_screen(late("Palette")([ThemeProvider], placeholder="Search for themes…"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield every action of a screen by its name, for the command palette."""
-        from lenstui.tui.help.commands import commands
+        """Yield every action of a screen by its name, as Textual describes actions."""
+        for command in self._commands(screen):
+            about = f"{command.key.does} ({command.key.keys})" if command.key.keys else command.key.does
+            yield SystemCommand(command.title, about, command.run)
+
+    def _commands(self, screen: Screen[Any]) -> Iterator[Command]:
+        """Yield every action of a screen, for the command palette; of a dialog those of Explore."""
+        from lenstui.tui.help.commands import Command, commands
+        from lenstui.tui.help.key import Key
 
         owner: Screen[Any] = screen if isinstance(screen, LeanScreen) else self.explore
 
-        async def run(action: str) -> None:
-            await self.run_action(action, default_namespace=owner)
+        async def change_theme() -> None:
+            self.action_change_theme()
 
-        yield from commands(owner, self.get_key_display, self.settings.keys, run)
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield from commands(owner, self.get_key_display, self.program.keys, self.run_action)
+        yield Command("Theme", Key("", "", "Change the colours", SETTINGS, "dark light colors"), change_theme)
 
     # ── how it looks ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -33,6 +33,11 @@ class Keeper:
         """Return the names of models that were open before, the last one first."""
         return self._session.recent()
 
+    @property
+    def is_first_start(self) -> bool:
+        """Whether no session has ended before that could be restored."""
+        return self._session.is_first
+
     def add_prompt(self, text: str) -> str | None:
         """Add a prompt to the history; return why that failed, unless the user knows the reason already."""
         before = self._history.trouble

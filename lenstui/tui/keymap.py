@@ -59,10 +59,14 @@ def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
 
 def places() -> tuple[Place, ...]:
     """Return every place with keys of its own. The screens are imported here, not for the first paint."""
+    from lenstui.tui.explore.ask_generation import AskGeneration
+    from lenstui.tui.explore.ask_reading import AskReading
+    from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
+    from lenstui.tui.export.dialog import ExportDialog
     from lenstui.tui.grid.grid import Grid
     from lenstui.tui.lenses.screen import Lenses
     from lenstui.tui.lenses.table import LensTable
@@ -70,7 +74,10 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.prompt_sets.table import SetTable
     from lenstui.tui.shared.choice import Choice
+    from lenstui.tui.shared.question import Question
     from lenstui.tui.training.form import TrainForm
+    from lenstui.tui.training.kl_bars import KlBars
+    from lenstui.tui.training.quit import QuitTraining
     from lenstui.tui.training.screen import Train
     from lenstui.tui.training.view import FitView
 
@@ -88,41 +95,59 @@ def places() -> tuple[Place, ...]:
         Place("form", TrainForm, (Train,)),
         Place("form", Choice, (TrainForm, Train)),
         Place("training", FitView, (Train,)),
+        Place("training", KlBars, (FitView, Train)),
         Place("training", Train),
+        Place("export", ExportDialog),
+        *(Place("dialog", each) for each in (AskWord, AskReading, AskGeneration, Question, QuitTraining)),
     )
 
 
-def check(keys: Keys, everywhere: type[DOMNode]) -> None:
-    """Check that the user's keys can be used.
+def usable(keys: Keys, everywhere: type[DOMNode]) -> tuple[Keys, tuple[str, ...]]:
+    """Return those of the user's keys that can be used, and a reason for each of the others.
+
+    A line of the user's cannot be used if its id is of no binding, or if one of its keys would do two things
+    in one place. Of two such lines the first one in the file stays.
 
     Args:
         keys: the user's keys, by the id of the binding.
         everywhere: the app, whose keys work in every place.
-
-    Raises:
-        ValueError: if an id is of no binding, or a key would do two things in one place. The message names
-            the id or the key.
     """
-    known = {
-        binding.id: binding
+    known = tuple(
+        binding.id
         for owner in (everywhere, *(place.owner for place in places()))
         for binding in bindings_of(owner)
         if binding.id
-    }
-    for name in keys:
-        if name not in known:
-            raise ValueError(f"'keys' {name!r} is no binding{hint(name, tuple(known))}")
+    )
+    used = {name: own for name, own in keys.items() if name in known}
+    reasons: dict[str, str] = {}
+    while (clash := _first_clash(used, everywhere)) is not None:
+        name, reasons[name] = clash
+        del used[name]
+    while fitting := [name for name in reasons if not _first_clash({**used, name: keys[name]}, everywhere)]:
+        used[fitting[0]] = keys[fitting[0]]  # what it clashed with is left out, too
+        del reasons[fitting[0]]
+    unknown = (f"{name!r} is no binding{hint(name, known)}" for name in keys if name not in known)
+    return used, (*reasons.values(), *unknown)
+
+
+def _first_clash(keys: Keys, everywhere: type[DOMNode]) -> tuple[str, str] | None:
+    """Return the id of one of the user's lines that cannot be used, and why; None if all of them can.
+
+    Default keys do not clash with each other: where they are the same, the inner place comes first.
+    """
     for place in places():
         taken: dict[str, Binding] = {}
-        for owner in (place.owner, *place.within, everywhere):
-            for binding in bindings_of(owner):
-                for key in keys_of(binding, keys):
-                    other = taken.setdefault(key, binding)
-                    if binding.action != other.action and {binding.id, other.id} & set(keys):
-                        raise ValueError(
-                            f"'keys' {format_key(key)!r} is of {other.id!r} and of {binding.id!r}"
-                            + f", both in the {place.name}" * bool(place.name)
-                        )
+        owners = (place.owner, *place.within, everywhere)
+        for binding in (binding for owner in owners for binding in bindings_of(owner)):
+            for key in keys_of(binding, keys):
+                other = taken.setdefault(key, binding)
+                lines = [name for name in keys if name in {binding.id, other.id}]
+                if lines and binding.action != other.action:
+                    other = other if lines[-1] == binding.id else binding
+                    where = f" in the {place.name}" * bool(place.name)
+                    taken_by = f"a key of {other.id or other.description!r}{where}"
+                    return lines[-1], f"{lines[-1]!r} cannot be {format_key(key)!r}, {taken_by}"
+    return None
 
 
 def keys_of(binding: Binding, keys: Keys) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.notifications import SeverityLevel
@@ -28,6 +29,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.errors import named_line
 from lenstui.support.request import Start
 from lenstui.tui.explore.screen import Explore
+from lenstui.tui.keymap import Keys
 from lenstui.tui.services import Signals
 from lenstui.tui.session.history import History
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 # The screens that the first paint can do without, and their modules.
 _LATE: Mapping[str, str] = {
     "Keys": "lenstui.tui.help.keys",
+    "Menu": "lenstui.tui.help.menu",
     "Palette": "lenstui.tui.help.palette",
     "Lenses": "lenstui.tui.lenses.screen",
     "ModelPicker": "lenstui.tui.models.picker",
@@ -71,7 +74,11 @@ class Answer(Message, bubble=False):
 
 
 class Program:
-    """The `Services` of the screens: the owner of the threads, the open model, and the screens that stay."""
+    """The `Services` of the screens: the owner of the threads, the open model, and the screens that stay.
+
+    Attributes:
+        keys: the user's keys in place of the default ones, by binding id.
+    """
 
     def __init__(
         self,
@@ -102,6 +109,7 @@ class Program:
         self.first_reading = first_reading
         self.model: OpenModel | None = None
         self.loading: str | None = None
+        self.keys: Keys = {}
         self.signals = Signals(app)
         self.thread = JobThread(self._report)
         self._file_thread = JobThread(self._report)  # looks at files while the model works
@@ -248,6 +256,24 @@ class Program:
         dialog: ExportDialog = late("ExportDialog")(giver, files, copies)
         self.ask(dialog, closed)
         return dialog
+
+    def show_menu(self, title: str, nodes: Sequence[DOMNode], why_not: Mapping[str, str]) -> None:
+        """Show a menu of what can be done here, and do what the user chooses.
+
+        Args:
+            title: the name of the cell or the line of a list that it is about.
+            nodes: the screens and widgets whose actions are in the menu.
+            why_not: in the order of the menu, by binding id, why it cannot be done now; empty where it can.
+        """
+        from lenstui.tui.help.commands import entries
+
+        async def chosen(run: Callable[[], Awaitable[object]] | None) -> None:
+            if run is not None:
+                await run()
+
+        app = self._app
+        lines = entries(nodes, why_not, app.get_key_display, self.keys, app.run_action)
+        app.push_screen(late("Menu")(title, lines), chosen)
 
     def open_lenses(self) -> None:
         """Show the list of lenses."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
+from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from lenstui.jobs.sides import SideService
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.session.history import History
-
-NO_PROMPT = "No prompt is read yet: a second one goes beside the first."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +166,15 @@ class Services(Protocol):
 
     def ask(self, screen: Screen[Any], answered: Callable[[Any], None] | None = None) -> None:
         """Show a screen on top, and pass its result to `answered` when the user leaves the screen."""
+
+    def show_menu(self, title: str, nodes: Sequence[DOMNode], why_not: Mapping[str, str]) -> None:
+        """Show a menu of what can be done here, and do what the user chooses.
+
+        Args:
+            title: the name of the cell or the line of a list that it is about.
+            nodes: the screens and widgets whose actions are in the menu.
+            why_not: in the order of the menu, by binding id, why it cannot be done now; empty where it can.
+        """
 
     def choose_model(self, chosen: Callable[[Chosen | None], None], *, beside: bool = False) -> None:
         """Ask the user for a model.

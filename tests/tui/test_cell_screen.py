@@ -145,7 +145,7 @@ async def test_nothing_read_has_no_cell(opened: Any) -> None:
         await do(app, "open_cell")
         await pilot.pause()
         assert app.screen is app.explore
-        assert any("Nothing is read yet" in str(note.message) for note in app._notifications)
+        assert any("No prompt yet" in str(note.message) for note in app._notifications)
 
 
 async def test_a_cell_that_cannot_be_read_says_why(opened: Any) -> None:

@@ -288,7 +288,7 @@ async def test_nothing_read_cannot_go_on(opened: Any) -> None:
     async with opened("") as (app, pilot):
         for key, why in (
             ("append", "not read yet"),
-            ("generate", "Nothing is read"),
+            ("generate", "No prompt yet"),
             ("step_back", "No token"),
         ):
             await do(app, key)

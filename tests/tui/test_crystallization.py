@@ -377,7 +377,7 @@ async def test_with_nothing_read_c_says_so(opened: Any) -> None:
     async with opened("") as (app, pilot):
         await do(app, "crystallization")
         await pilot.pause()
-        assert any("Nothing is read yet" in str(note.message) for note in app._notifications)
+        assert any("No prompt yet" in str(note.message) for note in app._notifications)
         assert not app.explore.panes.crystallization
 
 

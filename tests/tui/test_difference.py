@@ -118,7 +118,11 @@ async def test_the_texts_of_tall_rows(opened: Any, tiny_model: Path) -> None:
 async def test_d_goes_back_to_where_one_was(opened: Any) -> None:
     async with opened(TEXT * 6, size=(100, 24)) as (app, pilot):
         grids = app.explore.grids
-        for keys in (["pageup"], ["home", "right"], ["w", "w", "left", "right_square_bracket", "down"]):
+        for keys in (
+            ["pageup"],
+            ["home", "right"],
+            ["shift+right", "shift+right", "left", "right_square_bracket", "down"],
+        ):
             await pilot.press(*keys)
             before = [(g.cursor, g.scroll_offset, g.depth) for g in grids]
             await pilot.press("d")
@@ -207,13 +211,13 @@ def grid_differs(folder: Path) -> np.ndarray:
 async def test_without_a_tuned_lens_it_says_why(opened: Any) -> None:
     async with opened(TEXT, lens=False) as (app, pilot):
         await pilot.press("d")
-        assert "No tuned lens for this model" in said(app)
+        assert "No tuned lens yet" in said(app)
         assert shown(app) == ["logit"]
     async with opened("") as (app, pilot):
         await pilot.press("escape")
         app.explore.panes.focus_grid()
         await pilot.press("d")
-        assert "Nothing is read yet" in said(app)
+        assert "No prompt yet" in said(app)
 
 
 async def test_a_model_without_a_lens_ends_it(still: LenstuiApp) -> None:

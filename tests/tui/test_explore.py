@@ -192,7 +192,7 @@ async def test_keys_are_letters_inside_the_prompt(opened: Any) -> None:
 async def test_an_empty_prompt_is_a_hint(opened: Any) -> None:
     async with opened("") as (app, pilot):
         assert "type a text" in subtitle(app)
-        assert "Type a prompt" in message(app, "logit")
+        assert "No prompt yet: type one" in message(app, "logit")
         await pilot.press("a", "enter")
         await until(pilot, lambda: subtitle(app).startswith("1 token "))
 
@@ -259,7 +259,8 @@ async def test_all_keys_are_listed_and_can_be_searched(opened: Any) -> None:
         assert everything >= 20
         await pilot.press(*"value")
         assert 0 < options.option_count < everything
-        assert "Colour by the next value" in str(options.get_option_at_index(0).prompt)
+        assert str(options.get_option_at_index(0).prompt).startswith("look: ")
+        assert "Colour by the next value" in str(options.get_option_at_index(1).prompt)
         app.screen.query_one(Input).value = "no such key"
         await pilot.pause()
         assert "nothing found" in str(options.get_option_at_index(0).prompt)

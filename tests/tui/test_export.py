@@ -249,7 +249,7 @@ async def test_nothing_to_take_away(still: LenstuiApp) -> None:
             await pilot.pause()
             await do(still, key)
             await pilot.pause()
-            assert "Nothing is read yet" in said(still)
+            assert "No prompt yet" in said(still)
             assert still.screen is still.explore
 
 

@@ -106,7 +106,7 @@ async def test_with_nothing_read_there_is_nowhere_to_go(opened: Any) -> None:
         for key in ("find", "next", "go_to"):
             await do(app, key)
             await pilot.pause()
-            assert "Nothing is read yet" in said(app)
+            assert "No prompt yet" in said(app)
             assert app.screen is app.explore
 
 

@@ -165,7 +165,7 @@ async def test_why_it_can_not_be_found(opened: Any) -> None:
     async with opened("") as (app, pilot):
         await do(app, "first_row")
         await pilot.pause()
-        assert "Nothing is read yet" in said(app)
+        assert "No prompt yet" in said(app)
     async with opened(TEXT) as (app, pilot):
         app.explore.post_message(WordNotFound("The model has no logit for it."))
         await until(pilot, lambda: "no logit" in said(app))

@@ -30,12 +30,13 @@ from tests.tui.pilots.grid_app import VOCABULARY, Panes, body_region, lines, set
         (["pageup"], 18, 20),
         (["pagedown"], 2, 20),
         (["shift+left"], 10, 17),
-        (["w"], 10, 23),
+        (["left_curly_bracket"], 10, 17),
+        (["right_curly_bracket"], 10, 23),
         (["shift+right"], 10, 23),
         (["ctrl+home", "up"], 19, 20),
         (["ctrl+end", "pagedown"], 0, 20),
         (["home", "left"], 10, 0),
-        (["end", "w"], 10, 39),
+        (["end", "right_curly_bracket"], 10, 39),
     ],
 )
 async def test_key(keys: list[str], row: int, column: int) -> None:
@@ -49,6 +50,15 @@ async def test_key(keys: list[str], row: int, column: int) -> None:
         moved = [message for message in app.heard if isinstance(message, Grid.CursorMoved)]
         assert moved[-1].cursor == Cursor(row, column) if moved else len(keys) == 0
         assert all(message.grid is app.left for message in moved)
+
+
+async def test_w_is_free() -> None:
+    """It once paged to the right."""
+    app = Panes()
+    async with app.run_test(size=(80, 10)) as pilot:
+        app.left.move_to(Cursor(10, 20))
+        await pilot.press("w")
+        assert app.left.cursor == Cursor(10, 20)
 
 
 async def test_keys_follow_the_screen_when_it_is_upside_down() -> None:
@@ -84,7 +94,7 @@ async def test_no_grid_no_move() -> None:
             "pageup",
             "pagedown",
             "shift+left",
-            "w",
+            "right_curly_bracket",
         )
         await pilot.click("#left", offset=(10, 3))
         assert app.left.cursor == Cursor(0, 0)
@@ -118,7 +128,7 @@ async def test_a_pair_shares_everything_and_only_one_talks() -> None:
         assert app.right.scroll_offset == app.left.scroll_offset
         app.left.move_to(Cursor(19, 0))
         await settled(pilot, app)
-        for key in ("l", "j", "w", "pagedown", "end", "ctrl+end"):
+        for key in ("l", "j", "right_curly_bracket", "pagedown", "end", "ctrl+end"):
             app.heard.clear()
             await pilot.press(key)
             await pilot.pause()

@@ -23,7 +23,7 @@ async def test_the_cursor_is_always_seen_whole() -> None:
                 "up",
                 "home",
                 "ctrl+home",
-                "w",
+                "right_curly_bracket",
                 "l",
                 "pagedown",
                 "end",

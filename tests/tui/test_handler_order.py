@@ -31,7 +31,7 @@ from tests.tui.pilots.still import MODEL
 
 PARTS = (
     "appearance", "cell", "comparison", "export", "find", "first_row", "follower", "growth", "model_view",
-    "options", "pins", "prompt_line", "reader", "sublayers", "training",
+    "menu", "options", "pins", "prompt_line", "reader", "sublayers", "training",
 )  # fmt: skip
 OF_THE_APP = {
     "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",

@@ -130,7 +130,21 @@ async def test_what_is_sent_adds_up_to_the_screen() -> None:
         await pilot.pause()
         live.receive(app.sent)
         assert len(live.cells) == SIZE[0] * SIZE[1]
-        for key in ["l", "l", "j", "w", "pagedown", "h", "k", "end", "G", "j", "b", "home", "g"]:
+        for key in [
+            "l",
+            "l",
+            "j",
+            "right_curly_bracket",
+            "pagedown",
+            "h",
+            "k",
+            "end",
+            "G",
+            "j",
+            "b",
+            "home",
+            "g",
+        ]:
             before, app.sent = dict(live.cells), ""
             await pilot.press(key)
             await pilot.pause()

@@ -62,7 +62,7 @@ async def test_an_empty_list_says_how_to_get_one(
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, Lenses) and "No lenses yet" in hint(app))
         await pilot.press("enter")
-        assert "no lens to use" in notes(app)
+        assert "No lenses yet: t in Explore trains one" in notes(app)
         await pilot.press("escape")
         assert app.screen is app.explore
 

@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 from lenstui.jobs.messages import TileRead
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.pin_plot import PinPlot
-from lenstui.tui.explore.pins import NOTHING_PINNED
 from lenstui.tui.grid import pins
 from lenstui.tui.shared.axis import even_axis_down, rank_axis
+from lenstui.tui.shared.nothing_yet import NO_PINS
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.looking import said
 from tests.tui.pilots.pins_pilot import TEXT, coloured_by, grid, pin_word
@@ -91,7 +91,7 @@ async def test_it_follows_the_number_of_a_pin_that_colours_the_cells(opened: Any
 async def test_the_key_says_why_it_does_nothing(opened: Any) -> None:
     async with opened(TEXT, size=(100, 40)) as (app, pilot):
         await pilot.press("R")
-        assert said(app) == NOTHING_PINNED
+        assert said(app) == NO_PINS
         await pin_word(app, pilot, "q")
         app.clear_notifications()
         await pilot.press("R")

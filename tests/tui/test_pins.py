@@ -144,7 +144,7 @@ async def test_eight_at_most_and_the_keys_say_so(opened: Any) -> None:
 async def test_the_list_unpins_and_puts_first(opened: Any) -> None:
     async with opened(TEXT, size=(80, 24)) as (app, pilot):
         await pilot.press("u")
-        assert "Nothing is pinned" in said(app)
+        assert "No pins yet" in said(app)
         for word in "xyz":
             await pilot.press("P", word, "enter")
             await until(pilot, lambda word=word: word in shown(app))

@@ -170,7 +170,7 @@ async def test_what_is_highlighted_stays_so(opened: Any, file: Path) -> None:
         assert chosen(app) == 1
         await pilot.press("pageup")
         assert chosen(app) == 5
-        await pilot.press("space")
+        await pilot.press("pagedown")
         assert chosen(app) == 1
 
 

@@ -114,7 +114,11 @@ async def test_one_side_stays(opened: Any, tiny_model: Path) -> None:
         await until(pilot, lambda: len(app.explore.sides) == 1 and subtitle(app).endswith(" s"))
         assert shown(app) == ["tuned lens · probability"]
         assert_shows(app, 0, naive_logits(tiny_model, TEXT)["tuned"])
-        for key, reason in (("minus", "One side stays"), ("d", "There is one side"), ("tab", "There is one")):
+        for key, reason in (
+            ("minus", "One side stays"),
+            ("d", "No second side yet"),
+            ("tab", "No second side"),
+        ):
             await pilot.press(key)
             await until(pilot, lambda reason=reason: reason in said(app))
         await pilot.press("plus")

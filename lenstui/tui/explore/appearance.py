@@ -13,6 +13,7 @@ from lenstui.tui.grid.pins import PLOTTED
 from lenstui.tui.grid.room import Contents
 from lenstui.tui.services import Services
 from lenstui.tui.session.session import LONGEST, Look
+from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then “all”, reads them."
 
@@ -51,7 +52,7 @@ class Appearance:
         """Mark the row where each column settles, or remove the marks."""
         panes = self._widgets.panes
         if not self._state.columns:
-            self._services.tell("Nothing is read yet: there is no column that could settle.")
+            self._services.tell(NO_PROMPT)
         elif is_whole_stream(self._state.rows) or panes.crystallization:
             panes.crystallization = not panes.crystallization
         else:

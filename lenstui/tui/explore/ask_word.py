@@ -25,9 +25,21 @@ class AskWord(BoxScreen[str | None]):
     }
     """
 
-    def __init__(self, title: str, verb: str, hint: str, wanted: str = "a word") -> None:
+    def __init__(
+        self, title: str, verb: str, hint: str, wanted: str = "a word", *, empty: str | None = None
+    ) -> None:
+        """Prepare the dialog.
+
+        Args:
+            title: the title.
+            verb: what Enter does, as a verb.
+            hint: what may be typed.
+            wanted: what is to be typed, for the empty line.
+            empty: the result of an empty line.
+        """
         super().__init__()
         self._title, self._verb, self._hint, self._wanted = title, verb, hint, wanted
+        self._empty = empty
 
     def compose(self) -> ComposeResult:
         """Yield the input, and a hint about what may be typed."""
@@ -38,4 +50,4 @@ class AskWord(BoxScreen[str | None]):
     @on(Input.Submitted)
     def submit(self, message: Input.Submitted) -> None:
         """Close the dialog with the typed word, its spaces included."""
-        self.dismiss(message.value or None)
+        self.dismiss(message.value or self._empty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,13 +17,14 @@ from lenstui.jobs.messages import CellNotRead, CellRead
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import is_sublayer
-from lenstui.tui.explore.cell_words import NO_COLUMN, no_lens, place_text
+from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.panes import Panes
 from lenstui.tui.services import Services
 from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.nothing_yet import NO_PROMPT, no_lens
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
@@ -35,10 +37,11 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual declares them
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="cell.help"),
+        Binding("space", "menu", "Menu", tooltip="What can be done with this cell", id="cell.menu"),
         Binding("down", "scroll(1)", "Line down", show=False, id="cell.line_down"),
         Binding("up", "scroll(-1)", "Line up", show=False, id="cell.line_up"),
         Binding(
-            "pagedown,space", "page(1)", "Page down", key_display="PgDn", tooltip="Next page of tokens",
+            "pagedown", "page(1)", "Page down", key_display="PgDn", tooltip="Next page of tokens",
             id="cell.page_down",
         ),
         Binding(
@@ -67,8 +70,15 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         Binding("escape,q,enter", "dismiss", "Back", key_display="esc q", id="cell.back"),
     ]  # fmt: skip
 
-    def __init__(self, state: ExploreState, panes: Panes, services: Services) -> None:
+    def __init__(
+        self,
+        state: ExploreState,
+        panes: Panes,
+        services: Services,
+        show_menu: Callable[[CellScreen], object],
+    ) -> None:
         super().__init__()
+        self._show_menu = show_menu
         self._state = state
         self._panes = panes
         self._services = services
@@ -133,7 +143,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self.query_one("#cell-title", Static).update(shown)
         for place, side in zip(self._places, model.sides, strict=False):
             ranking = message.rankings.get(place)
-            missing = no_lens(side)
+            missing = no_lens(side.kind)
             if side.has_lens and is_sublayer(label):
                 missing = no_row(side.kind, label)
             if message.column in panes.grids[place].gap:
@@ -186,6 +196,16 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self._active = (self._active + 1) % len(self._places)
         self._arrange()
 
+    def why_no_other(self) -> str:
+        """Return why no other side can be shown; nothing where there is room for one only, of several."""
+        if len(self._places) == 1:
+            return "There is one side."
+        return "" if self.has_class("-narrow") else "All sides are shown."
+
+    def action_menu(self) -> None:
+        """Show what can be done with the cell."""
+        self._show_menu(self)
+
     def _arrange(self) -> None:
         """Mark the sides that are hidden where there is room for one only: all but the active one."""
         for place in self._places:
@@ -195,23 +215,42 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
 class CellInFull:
     """The part of Explore that opens the screen of the cell under the cursor, and keeps it up to date."""
 
-    def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
+    def __init__(
+        self,
+        state: ExploreState,
+        widgets: Widgets,
+        services: Services,
+        show_menu: Callable[[CellScreen], object],
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            state: the state of Explore.
+            widgets: the widgets of Explore.
+            services: the services of the program.
+            show_menu: shows what can be done with the cell on its screen.
+        """
         self._state = state
         self._widgets = widgets
         self._services = services
+        self._show_menu = show_menu
         self._screen: CellScreen | None = None  # while the screen of a cell is open
 
     def open(self) -> None:
         """Open a screen with the likeliest tokens of the cell under the cursor."""
-        if not self._state.columns:
-            self._services.tell("Nothing is read yet: there is no cell to open.")
+        if reason := self.why_not_open():
+            self._services.tell(reason)
             return
 
         def closed(_: None) -> None:
             self._screen = None
 
-        self._screen = CellScreen(self._state, self._widgets.panes, self._services)
+        self._screen = CellScreen(self._state, self._widgets.panes, self._services, self._show_menu)
         self._services.ask(self._screen, closed)
+
+    def why_not_open(self) -> str:
+        """Return why there is no cell to open; nothing where there is one."""
+        return "" if self._state.columns else NO_PROMPT
 
     def take_sides(self) -> None:
         """Have an open screen of a cell show other sides, once Explore shows these."""

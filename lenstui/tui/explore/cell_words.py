@@ -5,18 +5,11 @@ from __future__ import annotations
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import is_sublayer, says_part
-from lenstui.opening.side_facts import SideFacts
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.grid.panes import Panes
 
 NOT_READ = "This cell is not read yet."
-NO_LENS = "No {} lens for this model: t trains one, o opens one."
 NO_COLUMN = "The other prompt is longer: there is no token here."
-
-
-def no_lens(side: SideFacts) -> str:
-    """Return why a side without a lens of its kind has nothing to show, and how to get one."""
-    return NO_LENS.format(side.kind)
 
 
 def place_text(state: ExploreState, sides: int, row: int, column: int) -> str:

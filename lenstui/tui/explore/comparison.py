@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lenstui.opening.sides import MOST_SIDES
+from lenstui.opening.sides import MOST_SIDES, NO_MORE, ONE_STAYS
 from lenstui.tui.explore.ask_prompt import AskPrompt
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
-from lenstui.tui.services import NO_PROMPT, Services
+from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_MODEL, NO_PROMPT, NO_SECOND_SIDE, no_lens
 
 if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
 
-NO_MODEL = "No model is open yet: m opens one."
 ROOM_FOR_MOST = 150  # columns
 NO_ROOM = f"{MOST_SIDES} sides need a screen of {ROOM_FOR_MOST} columns."
-NOTHING_READ = "Nothing is read yet: there is no difference to show."
-NO_LENS = "No {} lens for this model, so there is no difference: t trains one, o opens one."
 UNREAD = "The other side is not read yet: there is no difference to show."
-ONE_SIDE = "There is one side, and so no difference: + adds another."
 OF_BOTH = "The difference is of both sides: d goes back to each of them."
 
 
@@ -34,10 +31,14 @@ class Comparison:
 
     # ── what is on the active side ───────────────────────────────────────────────────────────────────────
 
+    def why_no_model(self) -> str:
+        """Return that no model is open, and so there are no sides to change; nothing where one is."""
+        return NO_MODEL if self._state.model is None else ""
+
     def choose_model(self) -> None:
         """Ask for a model to put on the active side."""
-        if self._state.model is None:
-            self._services.tell(NO_MODEL)
+        if reason := self.why_no_model():
+            self._services.tell(reason)
         else:
             self._services.choose_model(self._open, beside=True)
 
@@ -50,13 +51,17 @@ class Comparison:
 
     def ask_for_prompt(self) -> None:
         """Ask for a prompt to put on the active side."""
-        sides = self._state.sides
-        if not self._state.columns:
-            self._services.tell(NO_PROMPT)
+        if reason := self.why_no_prompt():
+            self._services.tell(reason)
             return
+        sides = self._state.sides
         places = [self._widgets.panes.active, *range(len(sides))]
         before = next((text for place in places if (text := sides[place].prompt)), self._state.prompt)
         self._services.ask(AskPrompt(before, self._services.history), self._put_prompt)
+
+    def why_no_prompt(self) -> str:
+        """Return why there can be no second prompt; nothing where there can."""
+        return "" if self._state.columns else NO_PROMPT
 
     def _put_prompt(self, text: str | None) -> None:
         if text is not None:
@@ -64,29 +69,39 @@ class Comparison:
 
     def next_lens(self) -> None:
         """Read the active side through the next lens."""
-        if self._state.model is None:
-            self._services.tell(NO_MODEL)
+        if reason := self.why_no_model():
+            self._services.tell(reason)
         else:
             post = self._services.post_to(self._widgets.screen)
             self._services.sides.next_lens(self._widgets.panes.active, self._state.sides, post)
 
     def add_side(self) -> None:
         """Add a side, which becomes the active one."""
-        width = self._widgets.screen.size.width
-        if self._state.model is None:
-            self._services.tell(NO_MODEL)
-        elif len(self._state.sides) == MOST_SIDES - 1 and width < ROOM_FOR_MOST:
-            self._services.tell(NO_ROOM)
+        if reason := self.why_no_more():
+            self._services.tell(reason)
         else:
             self._services.sides.add(self._services.post_to(self._widgets.screen))
 
+    def why_no_more(self) -> str:
+        """Return why no side can be added; nothing where one can."""
+        if reason := self.why_no_model():
+            return reason
+        if len(self._state.sides) == MOST_SIDES:
+            return NO_MORE
+        has_room = self._widgets.screen.size.width >= ROOM_FOR_MOST
+        return "" if has_room or len(self._state.sides) < MOST_SIDES - 1 else NO_ROOM
+
     def take_away(self) -> None:
         """Take the active side away."""
-        if self._state.model is None:
-            self._services.tell(NO_MODEL)
+        if reason := self.why_no_less():
+            self._services.tell(reason)
         else:
             post = self._services.post_to(self._widgets.screen)
             self._services.sides.take_away(self._widgets.panes.active, self._state.sides, post)
+
+    def why_no_less(self) -> str:
+        """Return why no side can be taken away; nothing where one can."""
+        return self.why_no_model() or (ONE_STAYS if len(self._state.sides) == 1 else "")
 
     # ── which side is looked at ──────────────────────────────────────────────────────────────────────────
 
@@ -97,27 +112,41 @@ class Comparison:
             self._services.tell(OF_BOTH)
             return
         if panes.count == 1:
-            self._services.tell(ONE_SIDE)
+            self._services.tell(NO_SECOND_SIDE)
             return
         there = panes.sides_with_room
         if len(there) < 2:
-            self._services.tell(next(iter(panes.missing.values()), ONE_SIDE))
+            self._services.tell(next(iter(panes.missing.values()), NO_SECOND_SIDE))
+        else:
+            self.go_to(next((place for place in there if place > panes.active), there[0]))
+
+    def go_to(self, place: int) -> None:
+        """Make the side of a place the active one, if it has anything to show."""
+        panes = self._widgets.panes
+        if place not in panes.sides_with_room:
+            self._services.tell(panes.missing[place])
             return
-        panes.active = next((place for place in there if place > panes.active), there[0])
+        panes.active = place
         if isinstance(self._widgets.focused, Grid | None):
             panes.focus_grid()
 
     def toggle_difference(self) -> None:
         """Show the difference of two sides in place of the sides, or the sides again."""
+        if reason := self.why_no_difference():
+            self._services.tell(reason)
+        else:
+            self._widgets.panes.difference = not self._widgets.panes.difference
+
+    def why_no_difference(self) -> str:
+        """Return why there is no difference of two sides; nothing where there is one."""
         panes, state = self._widgets.panes, self._state
         second = panes.pair[1]
         if panes.difference or (second < panes.count and panes.grids[second].display):
-            panes.difference = not panes.difference
-        elif state.model is None or not state.columns:
-            self._services.tell(NOTHING_READ)
-        elif panes.count == 1:
-            self._services.tell(ONE_SIDE)
-        elif not state.sides[second].has_lens:
-            self._services.tell(NO_LENS.format(state.sides[second].kind))
-        else:
-            self._services.tell(UNREAD)
+            return ""
+        if state.model is None or not state.columns:
+            return NO_PROMPT
+        if panes.count == 1:
+            return NO_SECOND_SIDE
+        if not state.sides[second].has_lens:
+            return no_lens(state.sides[second].kind)
+        return UNREAD

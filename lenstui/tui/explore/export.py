@@ -24,6 +24,7 @@ from lenstui.tui.explore.cell_words import why_no_token
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_PROMPT
 from lenstui.tui.shared.side_names import side_name
 from lenstui.tui.shared.textual_hacks import painted
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
 ALONE = "A command is of one model and prompt, and other sides are on screen: - takes {} away first."
-NOTHING = "Nothing is read yet: there is nothing to export."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
 IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
@@ -53,8 +53,8 @@ class Export:
 
     def ask(self) -> None:
         """Open the dialog that asks which form to export, and to which file."""
-        if not self._state.columns:
-            self._services.tell(NOTHING)
+        if reason := self.why_not_ask():
+            self._services.tell(reason)
             return
 
         def closed(_: None) -> None:
@@ -62,26 +62,45 @@ class Export:
 
         self._dialog = self._services.choose_export(self, *self.things, closed)
 
+    def why_not_ask(self) -> str:
+        """Return why there is nothing to export; nothing where there is."""
+        return "" if self._state.columns else NO_PROMPT
+
     def copy_cell(self) -> None:
         """Copy the likeliest tokens of the cell under the cursor, as many as each cell shows."""
+        if reason := self.why_not_copy_cell():
+            self._services.tell(reason)
+            return
         panes = self._widgets.panes
         cursor, cells = panes.cursor, panes.grids[panes.shown].cells
-        if cells is None or cells.top_ids[cursor.row, cursor.column, 0] < 0:
-            self._services.tell(why_no_token(self._state, panes) if self._state.columns else NOTHING)
-            return
+        assert cells is not None
         line = top_line(cells, self._state.texts, cursor.row, cursor.column, self._depth_shown)
         self._copy(THINGS["cell"], line)
 
+    def why_not_copy_cell(self) -> str:
+        """Return why the cell under the cursor has no tokens to copy; nothing where it has."""
+        panes = self._widgets.panes
+        cursor, cells = panes.cursor, panes.grids[panes.shown].cells
+        if cells is not None and cells.top_ids[cursor.row, cursor.column, 0] >= 0:
+            return ""
+        return why_no_token(self._state, panes) if self._state.columns else NO_PROMPT
+
     def copy_command(self) -> None:
         """Copy the command that repeats the readout."""
-        sides = self._state.sides
-        if not self._state.columns:
-            self._services.tell(NOTHING)
-        elif not are_of_one_prompt(sides):
-            other = next(side for side in sides if not are_of_one_prompt((sides[0], side)))
-            self._services.tell(ALONE.format(side_name(other, sides)))
+        if reason := self.why_no_command():
+            self._services.tell(reason)
         else:
             self._services.exports.take_command(self._order(None), self._post)
+
+    def why_no_command(self) -> str:
+        """Return why no command repeats the readout; nothing where one may."""
+        sides = self._state.sides
+        if not self._state.columns:
+            return NO_PROMPT
+        if are_of_one_prompt(sides):
+            return ""
+        other = next(side for side in sides if not are_of_one_prompt((sides[0], side)))
+        return ALONE.format(side_name(other, sides))
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:

@@ -11,8 +11,8 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
-NOTHING_READ = "Nothing is read yet: there is no column to go to."
 FIND_HINT = """\
 A part of an input token, as the header of the grid shows it; upper and lower case are the same. n goes on \
 to the next one, N back."""
@@ -37,7 +37,7 @@ class Find:
             screen = AskWord("find a token among the columns", "finds", FIND_HINT)
             self._services.ask(screen, self._find)
         else:
-            self._services.tell(NOTHING_READ)
+            self._services.tell(NO_PROMPT)
 
     def _find(self, word: str | None) -> None:
         if word is not None:
@@ -47,7 +47,7 @@ class Find:
     def go_on(self, step: int) -> None:
         """Go to the next column that has the sought token (1), or to the previous one (-1)."""
         if not self._state.columns:
-            self._services.tell(NOTHING_READ)
+            self._services.tell(NO_PROMPT)
         elif not self._sought:
             self._services.tell("Nothing is being looked for: / finds a token among the columns.")
         else:
@@ -76,7 +76,7 @@ class Find:
         if self._state.columns:
             self._services.ask(AskWord("go to", "goes", GO_HINT, "a column or a row"), self._go_to)
         else:
-            self._services.tell(NOTHING_READ)
+            self._services.tell(NO_PROMPT)
 
     def _go_to(self, word: str | None) -> None:
         if word is None or self._state.model is None:

@@ -11,15 +11,16 @@ from lenstui.jobs.messages import WordFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
 from lenstui.tui.explore.ask_word import AskWord
-from lenstui.tui.explore.find import NOTHING_READ
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 HINT = """\
 The cursor goes to the first row of its column, from emb on, where the word is the likeliest token in the \
 lens that is shown: with or without a space before it; type it behind a space for that one alone."""
+OWN = 'a word, or nothing for the cell\'s "{}"'
 _NEAREST = 5  # columns with the word that are named, where the cursor's has none
 
 
@@ -33,11 +34,21 @@ class FirstRow:
 
     def ask(self) -> None:
         """Ask for a word, and go to the first row of the cursor's column with the word on top."""
-        if self._state.columns:
-            screen = AskWord("find the first row with a word on top", "finds", HINT)
-            self._services.ask(screen, self._look_up)
-        else:
-            self._services.tell(NOTHING_READ)
+        if reason := self.why_not_ask():
+            self._services.tell(reason)
+            return
+        token, title = self._widgets.panes.token, "find the first row with a word on top"
+        if token is None:
+            self._services.ask(AskWord(title, "finds", HINT), self._look_up)
+            return
+        own = self._state.texts[token]
+        found = WordFound(own, ((token, own),), whole=True)
+        screen = AskWord(title, "finds", HINT, OWN.format(own), empty="")
+        self._services.ask(screen, lambda word: self.go(found) if word == "" else self._look_up(word))
+
+    def why_not_ask(self) -> str:
+        """Return why there are no rows to look for a word in; nothing where there are."""
+        return "" if self._state.columns else NO_PROMPT
 
     def _look_up(self, word: str | None) -> None:
         if word is not None:

@@ -18,6 +18,7 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 if TYPE_CHECKING:
     from lenstui.jobs.read_request import Generation
@@ -55,22 +56,28 @@ class Growth:
 
     def append(self) -> None:
         """Append to the prompt the likeliest token of the cell under the cursor, on the active side."""
-        state, panes, token = self._state, self._widgets.panes, self._widgets.panes.token
-        if self._has_several_prompts():
-            return
-        if token is None:
-            self._services.tell(why_no_token(state, panes))
-        elif reason := why_not_of_all(state, token):
+        if reason := self.why_not_append():
             self._services.tell(reason)
-        elif self._can_grow():
-            panes.grids[0].move_to(Cursor(panes.cursor.row, len(state.columns) - 1))
-            self.grow((*state.tail, token))
+            return
+        state, panes, token = self._state, self._widgets.panes, self._widgets.panes.token
+        assert token is not None
+        panes.grids[0].move_to(Cursor(panes.cursor.row, len(state.columns) - 1))
+        self.grow((*state.tail, token))
+
+    def why_not_append(self) -> str:
+        """Return why the token of the cell under the cursor cannot be appended; nothing where it can."""
+        if self._state.has_prompts:
+            return NOT_LONGER
+        token = self._widgets.panes.token
+        if token is None:
+            return why_no_token(self._state, self._widgets.panes)
+        return why_not_of_all(self._state, token) or self._why_not_grow()
 
     def step_back(self) -> None:
         """Take the last appended token off the prompt."""
-        if self._has_several_prompts():
-            return
-        if self._state.is_awaited:
+        if self._state.has_prompts:
+            self._services.tell(NOT_LONGER)
+        elif self._state.is_awaited:
             self._services.tell(AWAITED)
         elif self._state.tail:
             self.grow(self._state.tail[:-1])
@@ -79,23 +86,31 @@ class Growth:
 
     def generate(self) -> None:
         """Ask how many tokens to generate, then let the model, or the row under the cursor, generate them."""
-        state, row = self._state, self._widgets.panes.cursor.row
-        if self._has_several_prompts():
+        if reason := self.why_not_generate():
+            self._services.tell(reason)
             return
+        state, row = self._state, self._widgets.panes.cursor.row
+        assert state.model is not None
+        last = row == len(state.rows) - 1
+        screen = AskGeneration(
+            row=None if last else row,
+            label=state.rows[row],
+            kind=self._speaking_kind,
+            seed=self._seed,
+            room=None if state.model.context is None else state.model.context - len(state.columns),
+        )
+        self._services.ask(screen, self.go_on)
+
+    def why_not_generate(self) -> str:
+        """Return why the row under the cursor cannot generate tokens; nothing where it can."""
+        state = self._state
+        if state.has_prompts:
+            return NOT_LONGER
         if state.model is None or not state.columns:
-            self._services.tell("Nothing is read yet: there is nothing to go on from.")
-        elif is_sublayer(state.rows[row]):
-            self._services.tell("A part of a block is no place to stop at: go to a row between two blocks.")
-        elif self._can_grow():
-            last = row == len(state.rows) - 1
-            screen = AskGeneration(
-                row=None if last else row,
-                label=state.rows[row],
-                kind=self._speaking_kind,
-                seed=self._seed,
-                room=None if state.model.context is None else state.model.context - len(state.columns),
-            )
-            self._services.ask(screen, self.go_on)
+            return NO_PROMPT
+        if is_sublayer(state.rows[self._widgets.panes.cursor.row]):
+            return "A part of a block is no place to stop at: go to a row between two blocks."
+        return self._why_not_grow()
 
     @property
     def _speaking_kind(self) -> str:
@@ -119,27 +134,17 @@ class Growth:
         elif self._state.is_downloading:
             self._services.models.stop_loading()
 
-    # ── whether it can ───────────────────────────────────────────────────────────────────────────────────
-
-    def _has_several_prompts(self) -> bool:
-        """Return whether several prompts are on screen, and if so tell the user that none of them grows."""
-        if self._state.has_prompts:
-            self._services.tell(NOT_LONGER)
-        return self._state.has_prompts
-
-    def _can_grow(self) -> bool:
-        """Return whether a token can be appended now; if not, tell the user why."""
+    def _why_not_grow(self) -> str:
+        """Return why no token can be appended now; nothing where one can."""
         state = self._state
         context = None if state.model is None else state.model.context
         if state.is_awaited:
-            self._services.tell(AWAITED)
-        elif self.is_generating:
-            self._services.tell("Tokens are being generated: esc stops that.")
-        elif context is not None and len(state.columns) >= context:
-            self._services.tell(f"The context of {context} columns is full.")
-        else:
-            return True
-        return False
+            return AWAITED
+        if self.is_generating:
+            return "Tokens are being generated: esc stops that."
+        if context is not None and len(state.columns) >= context:
+            return f"The context of {context} columns is full."
+        return ""
 
     def grow(self, tail: tuple[int, ...], how: Generation | None = None) -> None:
         """Replace the tail of the prompt, and read the new columns.

@@ -9,6 +9,10 @@ from textual.binding import Binding, BindingType
 
 KEYS: list[BindingType] = [
     Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
+    Binding(
+        "space", "do('menu', 'open')", "Menu", tooltip="What can be done with this cell, or pin",
+        id="explore.menu",
+    ),
     Binding("i", "do('prompt_line', 'edit')", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
     Binding(
         "v", "do('appearance', 'next_value', 1)", "Value", tooltip="Colour by the next value",
@@ -19,7 +23,7 @@ KEYS: list[BindingType] = [
         tooltip="Colour by the value before", id="explore.value_back",
     ),
     Binding(
-        "p", "do('pins', 'toggle')", "Pin", tooltip="Pin the cell's token, or unpin it",
+        "p", "do('pins', 'toggle')", "Pin", show=False, tooltip="Pin the cell's token, or unpin it",
         id="explore.pin",
     ),
     Binding(
@@ -116,7 +120,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "F", "do('first_row', 'ask')", "First row", show=False, id="explore.first_row",
-        tooltip="Find the first row with a word on top",
+        tooltip="Find the first row with a word, or the cell's token, on top",
     ),
     Binding(
         "slash", "do('find', 'ask')", "Find", key_display="/", show=False, id="explore.find",

@@ -83,6 +83,15 @@ class PinList(OptionList, inherit_bindings=False):
         if pins:
             self.highlighted = min(before or 0, len(pins) - 1)
 
+    @property
+    def chosen(self) -> Pinned:
+        """The highlighted pin."""
+        return self._pins[self.highlighted or 0]
+
+    def why_not_first(self) -> str:
+        """Return that the highlighted pin is the first already; nothing where it can become the first."""
+        return "" if self.highlighted else "It is the first already."
+
     def action_unpin(self) -> None:
         """Unpin the highlighted token."""
         if self.highlighted is not None:

@@ -12,9 +12,9 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_token
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_PINS
 
 FULL = f"{MOST_PINS} tokens are pinned, and more cannot be: u lists them, to unpin one."
-NOTHING_PINNED = "Nothing is pinned: p pins the cell's token, P a word."
 HINT = """\
 The tokens that are this word are pinned, with and without a space before it; type it behind a space for \
 that one alone. Of a word that is no token its first token is pinned."""
@@ -34,26 +34,37 @@ class Pins:
 
     def toggle(self) -> None:
         """Pin the likeliest token of the cell under the cursor; if the token is pinned already, unpin it."""
-        panel, token = self._widgets.panel, self._widgets.panes.token
-        if token is None:
-            self._services.tell(why_no_token(self._state, self._widgets.panes))
-        elif reason := why_not_of_all(self._state, token):
+        if reason := self.why_not_toggle():
             self._services.tell(reason)
-        elif any(pin.id == token for pin in panel.pins):
+            return
+        panel, token = self._widgets.panel, self._widgets.panes.token
+        assert token is not None
+        if any(pin.id == token for pin in panel.pins):
             panel.pins = without_token(panel.pins, token)
-        elif len(panel.pins) == MOST_PINS:
-            self._services.tell(FULL)
         else:
             panel.pins = with_tokens(panel.pins, [(token, self._state.texts[token])])
 
+    def why_not_toggle(self) -> str:
+        """Return why the cell's token can be neither pinned nor unpinned; nothing where it can."""
+        pins, token = self._widgets.panel.pins, self._widgets.panes.token
+        if token is None:
+            return why_no_token(self._state, self._widgets.panes)
+        if reason := why_not_of_all(self._state, token):
+            return reason
+        return FULL if len(pins) == MOST_PINS and all(pin.id != token for pin in pins) else ""
+
     def ask_for_word(self) -> None:
         """Ask for a word, and pin its tokens."""
-        if self._state.model is None:
-            self._services.tell("No model is open: only its tokens can be pinned.")
-        elif len(self._widgets.panel.pins) == MOST_PINS:
-            self._services.tell(FULL)
+        if reason := self.why_no_more():
+            self._services.tell(reason)
         else:
             self._services.ask(AskWord("pin a word", "pins", HINT), self._look_up)
+
+    def why_no_more(self) -> str:
+        """Return why no word can be pinned; nothing where one can."""
+        if self._state.model is None:
+            return "No model is open: only its tokens can be pinned."
+        return FULL if len(self._widgets.panel.pins) == MOST_PINS else ""
 
     def _look_up(self, word: str | None) -> None:
         if word is not None:
@@ -65,7 +76,7 @@ class Pins:
         if self._widgets.panel.pins:
             self._widgets.panel.listing = True
         else:
-            self._services.tell(NOTHING_PINNED)
+            self._services.tell(NO_PINS)
 
     def leave_list(self) -> None:
         """Go from the list of pins to the grid."""
@@ -76,12 +87,18 @@ class Pins:
     def plot_next(self) -> None:
         """Plot the next of the pins' numbers."""
         panel = self._widgets.panel
-        if not panel.pins:
-            self._services.tell(NOTHING_PINNED)
-        elif not panel.has_room_for_plot:
-            self._services.tell(f"The plot of the pins needs a screen of {ROOM_FOR_PLOT} columns.")
+        if reason := self.why_no_plot():
+            self._services.tell(reason)
         else:
             panel.plotted = PLOTTED[(PLOTTED.index(panel.plotted) + 1) % len(PLOTTED)]
+
+    def why_no_plot(self) -> str:
+        """Return why there is no plot of the pins; nothing where there is one."""
+        if not self._widgets.panel.pins:
+            return NO_PINS
+        if not self._widgets.panel.has_room_for_plot:
+            return f"The plot of the pins needs a screen of {ROOM_FOR_PLOT} columns."
+        return ""
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 

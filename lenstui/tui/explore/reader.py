@@ -10,13 +10,13 @@ from lenstui.lens.kinds import TUNED
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.model.rows import Row
 from lenstui.tui.explore.cell_follower import CellFollower
-from lenstui.tui.explore.cell_words import no_lens
 from lenstui.tui.explore.lens_in_training import LensInTraining
 from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services, TunedCells
+from lenstui.tui.shared.nothing_yet import no_lens
 
 TOP_K = 16  # tokens that each cell keeps, for the detail
 
@@ -75,7 +75,7 @@ class Reader:
         if not text:
             prompt_line.say(EMPTY)
             if not state.columns:
-                self._widgets.panes.say("Type a prompt and press Enter.")
+                self._widgets.panes.say("No prompt yet: type one, Enter reads it.")
             self._widgets.prompt.focus()
             return
         if text != state.prompt:
@@ -124,8 +124,8 @@ class Reader:
         for place, side in enumerate(state.sides):
             if not side.has_lens and place not in panes.training:
                 if panes.grids[place].columns:  # from an earlier prompt, through a lens that is gone
-                    panes.empty(place, message.rows, model.vocabulary, no_lens(side))
-                panes.pane(place).say(no_lens(side))
+                    panes.empty(place, message.rows, model.vocabulary, no_lens(side.kind))
+                panes.pane(place).say(no_lens(side.kind))
             elif place not in kept or not panes.grids[place].display:
                 columns, gap = message.columns_of(place), message.gap_of(place)
                 panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
@@ -213,7 +213,7 @@ class Reader:
             return
         for place, side in enumerate(state.sides):
             if not side.has_lens:
-                panes.empty(place, state.rows, state.model.vocabulary, no_lens(side))
+                panes.empty(place, state.rows, state.model.vocabulary, no_lens(side.kind))
         panes.rescale()
         self._follower.show()
         if self._widgets.is_in_grid:

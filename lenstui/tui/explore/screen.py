@@ -32,8 +32,9 @@ from lenstui.jobs.messages import (
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
 from lenstui.tui.explore.appearance import Appearance
-from lenstui.tui.explore.cell import CellInFull
+from lenstui.tui.explore.cell import CellInFull, CellScreen
 from lenstui.tui.explore.cell_follower import CellFollower
+from lenstui.tui.explore.cell_menu import CellMenu
 from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.comparison import Comparison
 from lenstui.tui.explore.export import Export
@@ -53,11 +54,13 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
+from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.panes import Panes
 from lenstui.tui.services import Services, ShownPrompt
 from lenstui.tui.session.session import Look
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
+from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar
 
 
@@ -83,6 +86,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """
         super().__init__()
         self.services = services
+        self._greeting: Static | None = None  # until a key is pressed
         self.state = state = ExploreState(prompt)
         self.widgets = widgets = Widgets(
             StatusBar(),
@@ -107,8 +111,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.appearance = Appearance(state, widgets, services)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
-        self.cell = CellInFull(state, widgets, services)
         self.export = Export(state, widgets, services)
+        self.cell = CellInFull(state, widgets, services, self.show_cell_menu)
+        self.menu = CellMenu(
+            state, widgets, services, cell=self.cell, pins=self.pins, first_row=self.first_row,
+            growth=self.growth, comparison=self.comparison, export=self.export,
+        )  # fmt: skip
         self.model_view = ModelView(
             state, widgets, services, prompt_line=self.prompt_line, reader=self.reader, options=self.options,
             pins=self.pins, training=self.training,
@@ -206,6 +214,17 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Add lasting remarks to the line under the top line."""
         self.model_view.remark(*remarks)
 
+    def greet(self, text: str) -> None:
+        """Show a text above the prompt, until a key is pressed."""
+        self._greeting = Static(shown(text), id="greeting")
+        self.mount(self._greeting, before=self.widgets.prompt)
+
+    def end_greeting(self) -> None:
+        """Take the text above the prompt away, if there is one."""
+        if self._greeting is not None:
+            self._greeting.remove()
+            self._greeting = None
+
     def look(self) -> Look:
         """Return the current prompt, cursor and appearance, to be restored in another session."""
         return self.appearance.look()
@@ -236,6 +255,10 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Call a method of a part of Explore, as a key names them."""
         getattr(getattr(self, part), method)(*arguments)
 
+    def show_cell_menu(self, screen: CellScreen) -> None:
+        """Show what can be done with the cell on the screen of a cell in full."""
+        self.menu.show_in_full(screen)
+
     # ── the prompt box, the grids, the panel ─────────────────────────────────────────────────────────────
 
     @on(PromptBox.Entered)
@@ -265,6 +288,11 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def follow_cursor(self) -> None:
         """Show the cell under the cursor in the panel, once the cursor rests."""
         self.follower.follow()
+
+    @on(Pane.Chosen)
+    def go_to_side(self, message: Pane.Chosen) -> None:
+        """Make a side the active one, whose name was clicked."""
+        self.comparison.go_to(message.place)
 
     @on(CellPanel.PinsChanged)
     def take_pins(self, message: CellPanel.PinsChanged) -> None:

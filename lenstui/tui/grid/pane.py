@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import Static
 
 from lenstui.tui.grid.grid import Grid
@@ -26,6 +27,13 @@ class Pane(Vertical):
         .pane--message { height: auto; width: 1fr; padding: 0 2; color: $text-muted; text-align: center; }
     }
     """
+
+    class Chosen(Message, namespace="pane"):
+        """The message that the user clicked the name of a side in a title, to see that side."""
+
+        def __init__(self, place: int) -> None:
+            self.place = place
+            super().__init__()
 
     def __init__(self, place: int, grid: type[Grid] = Grid, *, name: str | None = None) -> None:
         """Frame a grid.
@@ -52,6 +60,10 @@ class Pane(Vertical):
     def grid(self) -> Grid:
         """The grid of the pane."""
         return self.query_one(Grid)
+
+    def action_choose(self, place: int) -> None:
+        """Ask for the side of a place to be shown."""
+        self.post_message(self.Chosen(place))
 
     def say(self, text: str) -> None:
         """Show a message in place of the grid."""

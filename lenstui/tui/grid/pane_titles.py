@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from rich.style import Style
 from rich.text import Text
 
 from lenstui.tui.shared.side_names import SideNames
@@ -37,12 +38,18 @@ class PaneTitles:
         return self._fitting(lambda titles: Text.assemble((self._named(titles, place), "bold")), room)
 
     def of_tabs(self, place: int, room: int) -> Text:
-        """Return the title of a side among tabs: the names of all sides, that of the side itself in bold."""
+        """Return the title of a side among tabs: the names of all sides, that of the side itself in bold.
+
+        A click on the name of another side is the pane's action `choose`, with the place of that side.
+        """
+
+        def name(titles: Sequence[str], side: int) -> Text:
+            if side == place:
+                return Text(self._named(titles, side), "bold")
+            return Text(self._named(titles, side), Style(dim=True, meta={"@click": f"choose({side})"}))
 
         def title(titles: Sequence[str]) -> Text:
-            styles = ["bold" if side == place else "dim" for side in range(len(titles))]
-            parts = [Text(self._named(titles, side), style=style) for side, style in enumerate(styles)]
-            return Text(" │ ").join(parts)
+            return Text(" │ ").join(name(titles, side) for side in range(len(titles)))
 
         return self._fitting(title, room)
 

@@ -1,21 +1,26 @@
-"""The actions of the program by name, for the list of keys and the command palette."""
+"""The actions of the program by name: for the list of keys, the command palette and the menu."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from lenstui.readout.values import all_values
 from lenstui.tui import keymap
-from lenstui.tui.help.keys import Key
+from lenstui.tui.help.key import Key
+from lenstui.tui.help.menu import Entry
+from lenstui.tui.topics import MOVING, TOPICS
 
 Display = Callable[[Binding], str]
 """A function that returns a key as it is shown to the user."""
+Run = Callable[[str, DOMNode], Awaitable[object]]
+"""A function that runs an action of a screen or widget."""
 
 # The words and signs of the screen with their meanings, for the list of keys.
 _LONGEST = 16  # terminal cells of a word in that list, at most
@@ -37,6 +42,21 @@ _OTHER_WORDS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An action of the command palette.
+
+    Attributes:
+        title: its name.
+        key: its key, and the words by which it is found.
+        run: runs it.
+    """
+
+    title: str
+    key: Key
+    run: Callable[[], Awaitable[object]]
+
+
 def words() -> Iterator[tuple[str, str]]:
     """Yield the words and signs of the screen, the names of values among them, with their meanings."""
     yield from _WORDS_OF_ROWS
@@ -46,41 +66,81 @@ def words() -> Iterator[tuple[str, str]]:
     yield from _OTHER_WORDS
 
 
-def all_keys(display: Display, own: keymap.Keys) -> list[Key]:
-    """Return every key of the screens and of their parts, one line each, then the words of the screen.
+def all_keys(
+    everywhere: type[DOMNode], display: Display, own: keymap.Keys, here: Collection[str] = ()
+) -> list[Key]:
+    """Return every key by its topic, one line each, then the words of the screen.
+
+    What the keys of several screens do to the app is listed once.
 
     Args:
+        everywhere: the app, whose keys work in every place.
         display: returns a key as it is shown to the user.
         own: the user's keys in place of the default ones, by binding id.
+        here: the ids of the bindings that work on the screen in front.
     """
-    keys: dict[str, Key] = {}
-    for place in keymap.places():
-        for binding in keymap.bindings_of(place.owner):
-            if not place.name or not binding.action.startswith("app."):
-                does = binding.tooltip or binding.description
-                keys[binding.id or binding.key] = Key(place.name, _shown(binding, display, own), does)
-    return [*keys.values(), *(Key("word", word, meaning) for word, meaning in words())]
+    lines: dict[str, tuple[str, Binding]] = {}
+    for name, owner in (("", everywhere), *((place.name, place.owner) for place in keymap.places())):
+        for binding in keymap.bindings_of(owner):
+            if binding.id is not None:
+                same = binding.action if binding.action.startswith("app.") else binding.id
+                if same not in lines or binding.id in here:
+                    lines[same] = (name, binding)
+    keys = [
+        replace(_key(binding, display, own), place=name, is_here=binding.id in here)
+        for name, binding in sorted(lines.values(), key=lambda line: TOPICS[line[1].id or ""].place)
+    ]
+    return [*dict.fromkeys(keys), *(Key("word", word, meaning) for word, meaning in words())]
 
 
-def commands(
-    screen: Screen[Any], display: Display, own: keymap.Keys, run: Callable[[str], Awaitable[None]]
-) -> Iterator[SystemCommand]:
-    """Yield every action of a screen, and of the part of it that has keys of its own.
+def commands(screen: Screen[Any], display: Display, own: keymap.Keys, run: Run) -> Iterator[Command]:
+    """Yield every action of a screen, of the part of it that has keys of its own, and of what has the focus.
 
     Args:
         screen: the screen.
         display: returns a key as it is shown to the user.
         own: the user's keys in place of the default ones, by binding id.
-        run: runs an action on that screen.
+        run: runs an action.
     """
-    parts = [part for part in (getattr(screen, "part", None), screen) if part is not None]
-    for binding in (binding for part in parts for binding in keymap.bindings_of(type(part))):
-        does = binding.tooltip or binding.description
-        yield SystemCommand(
-            binding.description, f"{does} ({_shown(binding, display, own)})", partial(run, binding.action)
-        )
+    parts = (getattr(screen, "part", None), screen.focused, screen)
+    for node in dict.fromkeys(part for part in parts if part is not None):
+        for binding in keymap.bindings_of(type(node)):
+            if node is not screen.focused or (binding.id and TOPICS[binding.id].topic != MOVING):
+                key = _key(binding, display, own)
+                yield Command(binding.description, key, partial(run, binding.action, node))
 
 
-def _shown(binding: Binding, display: Display, own: keymap.Keys) -> str:
+def entries(
+    nodes: Sequence[DOMNode], why_not: Mapping[str, str], display: Display, own: keymap.Keys, run: Run
+) -> list[Entry]:
+    """Return the lines of a menu.
+
+    Args:
+        nodes: the screens and widgets whose actions are in the menu.
+        why_not: in the order of the menu, by binding id, why it cannot be done now; empty where it can.
+        display: returns a key as it is shown to the user.
+        own: the user's keys in place of the default ones, by binding id.
+        run: runs an action.
+    """
+    bound = {binding.id: (binding, node) for node in nodes for binding in keymap.bindings_of(type(node))}
+
+    def entry(name: str, reason: str) -> Entry:
+        binding, node = bound[name]
+        keys = tuple(each.key for each in keymap.shown_keys(binding, own))
+        key, do = _key(binding, display, own), partial(run, binding.action, node)
+        return Entry(binding.description, key.does, keys, key.keys, do, reason)
+
+    return [entry(name, reason) for name, reason in why_not.items()]
+
+
+def shown_keys(binding: Binding, display: Display, own: keymap.Keys) -> str:
     """Return the keys of a binding as the user knows them."""
     return " ".join(dict.fromkeys(map(display, keymap.shown_keys(binding, own))))
+
+
+def _key(binding: Binding, display: Display, own: keymap.Keys) -> Key:
+    """Return a binding with its keys as the user knows them."""
+    keys = shown_keys(binding, display, own)
+    does = binding.tooltip or binding.description
+    name, entry = binding.description.casefold(), TOPICS.get(binding.id or "")
+    return Key("", keys, does) if entry is None else Key("", keys, does, entry.topic, f"{name} {entry.words}")

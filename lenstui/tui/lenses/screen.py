@@ -33,15 +33,13 @@ from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import OpenLens
 from lenstui.tui.shared.fit_words import TAKEN
 from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.nothing_yet import NO_LENSES
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar
 
 REST = 0.3  # seconds that a lens must be highlighted before its translators are read
-NONE = "No lenses yet: lenstui train --model … fits one, b opens one from any folder."
-NONE_FITS = (
-    "None of these fits the open model: lenstui train --model … fits one, b opens one from any folder."
-)
+NONE_FITS = "None of these fits the open model: t in Explore trains one, b opens one from any folder."
 
 
 class Lenses(LeanScreen[None], AppScreen[None]):
@@ -52,6 +50,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
     AUTO_FOCUS = "LensTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="lenses.help"),
+        Binding("space", "menu", "Menu", tooltip="What can be done with this lens", id="lenses.menu"),
         Binding("enter", "use", "Use", tooltip="Read the open model through this lens", id="lenses.use"),
         Binding(
             "c", "compare", "Compare", id="lenses.compare",
@@ -60,7 +59,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
         Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
         Binding(
-            "S", "save_folder", "Save folder…", id="lenses.save_folder",
+            "S", "save_folder", "Save folder…", show=False, id="lenses.save_folder",
             tooltip="Save the lens in use for the tuned-lens library",
         ),
         Binding(
@@ -135,7 +134,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self.query_one(LensTable).show(message.lenses)
         hints = []
         if not message.lenses:
-            hints.append(NONE)
+            hints.append(NO_LENSES)
         elif self._model is not None and all(lens.match is Match.NO for lens in message.lenses):
             hints.append(NONE_FITS)
         if message.left_out:
@@ -189,40 +188,60 @@ class Lenses(LeanScreen[None], AppScreen[None]):
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def action_menu(self) -> None:
+        """Show what can be done with the highlighted lens."""
+        why_not = {
+            "lenses.use": self._why_no_lens() or self._why_not_open(),
+            "lenses.compare": self._why_no_lens() or self._why_no_model(),
+            "lenses.browse": self._why_not_open(),
+            "lenses.save": self._why_not_save(),
+            "lenses.save_folder": self._why_not_save(),
+            "lenses.other": self._why_no_lens(),
+        }
+        title = "lenses" if self._chosen is None else f"lens {self._chosen.card.name}"
+        self._services.show_menu(title, [self], why_not)
+
+    def _why_no_lens(self) -> str:
+        """Return that no lens is highlighted; nothing where one is."""
+        return NO_LENSES if self._chosen is None else ""
+
+    def _why_no_model(self) -> str:
+        """Return that no model is open; nothing where one is."""
+        return "No model is open yet: a lens needs one." if self._model is None else ""
+
+    def _why_not_open(self) -> str:
+        """Return why no lens can be put to use; nothing where one can."""
+        return self._why_no_model() or (TAKEN if self._services.training.is_busy else "")
+
     @on(OptionList.OptionSelected)
     def action_use(self) -> None:
         """Read the open model through the highlighted lens."""
         if self._chosen is None:
-            self._tell("There is no lens to use.")
+            self._tell(NO_LENSES)
         else:
             self._open(self._chosen.card.path)
 
     def action_compare(self) -> None:
         """Read the open model through the lens in use, and beside it through the highlighted one."""
-        if self._chosen is None:
-            self._tell("There is no lens to compare.")
-        elif self._model is None:
-            self._tell("No model is open yet: a lens needs one.")
-        else:
-            self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
-            post = self._services.post_to(self)
-            self._services.sides.compare(self._services.active_side, self._chosen.card.path, post)
+        if self._chosen is None or (reason := self._why_no_model()):
+            self._tell(NO_LENSES if self._chosen is None else reason)
+            return
+        self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
+        post = self._services.post_to(self)
+        self._services.sides.compare(self._services.active_side, self._chosen.card.path, post)
 
     def action_browse(self) -> None:
         """Ask for a lens file from any folder, and open it."""
-        if self._model is None:
-            self._tell("No model is open yet: a lens needs one.")
+        if reason := self._why_not_open():
+            self._tell(reason)
             return
         self._services.ask(OpenLens(made_or_home(data())), self._open)
 
     def _open(self, path: Path | None) -> None:
         if path is None:
             return
-        if self._model is None:
-            self._tell("No model is open yet: a lens needs one.")
-            return
-        if self._services.training.is_busy:
-            self._refuse(TAKEN)
+        if reason := self._why_not_open():
+            self._refuse(reason)
             return
         self.query_one(StatusBar).stage = f"opening {path.name}"
         self._services.lenses.open(path, self._services.post_to(self))
@@ -254,13 +273,15 @@ class Lenses(LeanScreen[None], AppScreen[None]):
 
     def _name_to_save(self) -> str | None:
         """Return the name of the lens in use; None, with a notification why, where there is none."""
+        if reason := self._why_not_save():
+            self._tell(reason)
+        return None if self._model is None else self._model.lens
+
+    def _why_not_save(self) -> str:
+        """Return why there is no lens to save; nothing where there is one."""
         if self._model is None:
-            self._tell("No model is open yet, and so no lens is in use.")
-        elif self._model.lens is None:
-            self._tell("No lens is in use: choose one with Enter first.")
-        else:
-            return self._model.lens
-        return None
+            return "No model is open yet, and so no lens is in use."
+        return "No lens is in use: choose one with Enter first." if self._model.lens is None else ""
 
     def _say_saving(self, path: Path) -> None:
         self.query_one(StatusBar).stage = f"saving {path.name}"

@@ -14,11 +14,11 @@ from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.services import Services
+from lenstui.tui.shared.nothing_yet import NO_PROMPTS
 
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
-NOTHING = "Nothing is read yet: there is nothing to export."
 STILL = "It is still being read: s stops it, and what was read stays."
 
 
@@ -44,27 +44,27 @@ class SetExport:
         def closed(_: None) -> None:
             self._dialog = None
 
-        if self._can_take():
+        if reason := self.why_not():
+            self._services.tell(reason)
+        else:
             self._dialog = self._services.choose_export(self, SET_FILES, SET_COPIES, closed)
 
     def copy_command(self) -> None:
         """Copy the command that repeats the reading of the prompt set."""
-        if self._can_take():
+        if reason := self.why_not():
+            self._services.tell(reason)
+        else:
             self._copy_command()
 
-    def _can_take(self) -> bool:
-        """Return whether there is anything to export; if not, tell the user why."""
+    def why_not(self) -> str:
+        """Return why there is nothing to export; nothing where there is."""
         run = self._state.run
         if run is None or run.source is None or not run.cases:
-            self._services.tell(NOTHING)
-        elif self._state.is_reading:
-            self._services.tell(STILL)
-        else:
-            return True
-        return False
+            return NO_PROMPTS
+        return STILL if self._state.is_reading else ""
 
     def _taken(self) -> tuple[SetRun, SetSource]:
-        """Return the prompt set to export and its source; to be called only after `_can_take` said yes."""
+        """Return the prompt set to export and its source; to be called only where `why_not` says nothing."""
         run = self._state.run
         assert run is not None
         assert run.source is not None

@@ -85,11 +85,15 @@ class SetReader:
     def stop(self) -> None:
         """Stop reading; the cases that were read stay."""
         state = self._state
-        if not (state.is_reading or state.is_opening):
-            self._services.tell(NOT_READING)
+        if reason := self.why_not_stop():
+            self._services.tell(reason)
         for request in (state.asked, None if state.run is None else state.run.request):
             if request is not None:
                 request.given_up.set()
+
+    def why_not_stop(self) -> str:
+        """Return that nothing is being read that could be stopped; nothing where something is."""
+        return "" if self._state.is_reading or self._state.is_opening else NOT_READING
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 

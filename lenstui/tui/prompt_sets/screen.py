@@ -16,7 +16,6 @@ from lenstui.jobs.fit_messages import BUSY, FitStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
 from lenstui.jobs.set_messages import (
     CasesRead,
-    ReadCase,
     SetEnded,
     SetNotWritten,
     SetOpened,
@@ -26,20 +25,18 @@ from lenstui.jobs.set_messages import (
 from lenstui.readout.sets.mean_values import shown_means
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.tui.prompt_sets.export import SetExport
+from lenstui.tui.prompt_sets.menu import menu_of, why_no_cases, why_no_groups, why_not_beside, why_not_open
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.reading import SetReader
-from lenstui.tui.prompt_sets.state import SetRun, SetState
+from lenstui.tui.prompt_sets.state import SetState
 from lenstui.tui.prompt_sets.table import SetTable
 from lenstui.tui.prompt_sets.view import SetView, sort_columns
-from lenstui.tui.services import NO_PROMPT, Services
+from lenstui.tui.services import Services
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.shared.still_input import ONE_LINE, StillInput
-
-NOTHING = "Nothing is read yet: f names a file of prompts, Enter reads it."
-NO_GROUPS = "These prompts are in no groups."
 
 
 class PromptSets(LeanScreen[None], AppScreen[None]):
@@ -51,6 +48,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
     AUTO_FOCUS = "#set-file"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="prompts.help"),
+        Binding("space", "menu", "Menu", tooltip="What can be done with this prompt", id="prompts.menu"),
         Binding(
             "enter", "jump", "Open", key_display="enter", tooltip="Read this prompt in Explore",
             id="prompts.open",
@@ -72,7 +70,10 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             "r", "reverse", "Reverse", show=False, tooltip="The largest first, or the smallest",
             id="prompts.reverse",
         ),
-        Binding("g", "group(1)", "Group", tooltip="Only the next group, or all", id="prompts.group"),
+        Binding(
+            "g", "group(1)", "Group", show=False, tooltip="Only the next group, or all",
+            id="prompts.group",
+        ),
         Binding(
             "G", "group(-1)", "Group back", show=False, tooltip="Only the group before, or all",
             id="prompts.group_back",
@@ -183,32 +184,28 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.state.view = view
         self.painter.draw()
 
-    def _with_cases(self) -> SetRun | None:
-        """Return the shown prompt set; if no case was read, tell the user and return None."""
-        if self.state.run is not None and self.state.run.cases:
-            return self.state.run
-        self._tell(NOTHING)
-        return None
-
     def action_sort(self, step: int) -> None:
         """Sort the table by the next column (1), or by the previous one (-1)."""
-        if self._with_cases() is not None:
+        if reason := why_no_cases(self.state):
+            self._tell(reason)
+        else:
             view, columns = self.state.view, len(sort_columns(self.state.lenses))
             self._look(replace(view, column=(view.column + step) % columns))
 
     def action_reverse(self) -> None:
         """Reverse the order of the table."""
-        if self._with_cases() is not None:
+        if reason := why_no_cases(self.state):
+            self._tell(reason)
+        else:
             self._look(replace(self.state.view, descending=not self.state.view.descending))
 
     def action_group(self, step: int) -> None:
         """Show the next group alone (1), or the previous one (-1), or, between last and first, all groups."""
-        if (run := self._with_cases()) is None:
+        if reason := why_no_groups(self.state):
+            self._tell(reason)
             return
-        if not run.groups:
-            self._tell(NO_GROUPS)
-            return
-        choices = [None, *run.groups]
+        assert self.state.run is not None
+        choices = [None, *self.state.run.groups]
         here = choices.index(self.state.view.group)
         self._look(replace(self.state.view, group=choices[(here + step) % len(choices)]))
 
@@ -285,9 +282,12 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
     @on(SetTable.Chosen)
     def action_jump(self) -> None:
         """Read the highlighted prompt in Explore, with its target pinned."""
-        run, case = self.state.run, self._highlighted()
-        if run is None or case is None:
+        run, case = self.state.run, self.widgets.table.chosen
+        if reason := why_not_open(self.state, case):
+            self._tell(reason)
             return
+        assert run is not None
+        assert case is not None
         pin = getattr(case.readout, "target", None)  # none in a case that could not be read
         target = None if pin is None or run.is_stale else (pin.id, run.texts[pin.id])
         self.action_leave()
@@ -295,27 +295,20 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
 
     def action_beside(self) -> None:
         """Read the highlighted prompt on Explore's active side, beside the typed prompt."""
-        case = self._highlighted()
-        if case is None:
+        case = self.widgets.table.chosen
+        if reason := why_not_beside(self.state, case, self._services):
+            self._tell(reason)
             return
-        if self._services.shown_prompt is None:
-            self._tell(NO_PROMPT)
-            return
+        assert case is not None
         self.action_leave()
         self._services.put_prompt_beside(case.readout.case.text)
 
-    def _highlighted(self) -> ReadCase | None:
-        """Return the highlighted case, for Explore to read; None, and tell the user, if there is none."""
+    def action_menu(self) -> None:
+        """Show what can be done with the highlighted prompt, and with all of them."""
         case = self.widgets.table.chosen
-        if self._with_cases() is None:
-            return None
-        if case is None:
-            self._tell("No prompt is shown: esc ends the filter.")
-        elif not case.readout.case.text:
-            self._tell("The prompt is empty.")
-        else:
-            return case
-        return None
+        title = "prompts" if case is None else f"prompt {case.line.number}"
+        why_not = menu_of(self.state, case, self._services, self.export, self.reader)
+        self._services.show_menu(title, [self], why_not)
 
     # ── reading and exporting ────────────────────────────────────────────────────────────────────────────
 

@@ -36,7 +36,7 @@ class SetTable(StepScroll, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Next prompt", show=False, id="prompts.down"),
         Binding("up,k", "move(-1)", "Previous prompt", show=False, id="prompts.up"),
-        Binding("pagedown,space", "page(1)", "A page down", show=False, id="prompts.page_down"),
+        Binding("pagedown", "page(1)", "A page down", show=False, id="prompts.page_down"),
         Binding("pageup", "page(-1)", "A page up", show=False, id="prompts.page_up"),
         Binding("home", "move(-999999999)", "First prompt", show=False, id="prompts.first"),
         Binding("end", "move(999999999)", "Last prompt", show=False, id="prompts.last"),

@@ -68,11 +68,17 @@ class Look:
 
 
 class Session:
-    """The state that is kept, and its file. Without a file nothing is kept."""
+    """The state that is kept, and its file. Without a file nothing is kept.
+
+    Attributes:
+        is_first: whether the file is still to be written, since no session has ended before.
+        trouble: why the file could not be used; None where it could.
+    """
 
     def __init__(self, path: Path | None = None, *, restores: bool = True) -> None:
         self._path = path
         found, trouble = ({}, None) if path is None else read_state(path, VERSION)
+        self.is_first = path is not None and not found and trouble is None
         self._models = _models(found)
         self._model = _text(found, "model")
         self._theme = _text(found, "theme")

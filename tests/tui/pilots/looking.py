@@ -12,7 +12,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.help.commands import all_keys
-from lenstui.tui.help.keys import Key
+from lenstui.tui.help.key import Key
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 
@@ -51,7 +51,7 @@ def place(lens: str) -> int:
 
 def keys_of(app: LenstuiApp) -> list[Key]:
     """The lines of the list of keys."""
-    return all_keys(app.get_key_display, app.settings.keys)
+    return all_keys(LenstuiApp, app.get_key_display, app.program.keys)
 
 
 async def do(app: LenstuiApp, key: str) -> None:

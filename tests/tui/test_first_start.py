@@ -1,0 +1,110 @@
+"""The first start: three lines of what one can do, above the prompt, until a key is pressed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual import constants
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from lenstui.support.request import Start
+from lenstui.support.settings import Settings
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.session.session import Session
+from tests.tui.pilots.still import Still, show, still
+
+__all__ = ["still"]
+
+SIZES = [(120, 40), (80, 24)]
+
+
+def started(path: Path, settings: Settings | None = None, *, restores: bool = True) -> Still:
+    start = Start(prompt="The trees are green and the sky is")
+    return Still(start, settings, session=Session(path, restores=restores))
+
+
+def greeting(app: LenstuiApp) -> list[str]:
+    """The lines of the first start; none where they are gone."""
+    return [
+        line
+        for each in app.explore.query("#greeting").results(Static)
+        for line in str(each.render()).splitlines()
+    ]
+
+
+async def test_it_says_what_one_can_do_until_the_first_key(tmp_path: Path) -> None:
+    app = started(tmp_path / "session.json")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot)
+        lines = greeting(app)
+        assert len(lines) == 3
+        assert max(map(len, lines)) <= 78
+        for word in ("i edits", "space says", "? lists all keys", ": finds", "q quits"):
+            assert word in " ".join(lines)
+        regions = [each.region for each in app.explore.children if each.display]
+        assert all(one.intersection(other).area == 0 for one in regions for other in regions if one != other)
+        await pilot.hover("#grid-0")
+        assert greeting(app) == lines
+        await pilot.press("v")  # which is acted on all the same
+        assert greeting(app) == []
+        assert app.explore.panes.value_index == 1
+
+
+async def test_a_letter_in_the_prompt_is_a_key_too(tmp_path: Path) -> None:
+    app = started(tmp_path / "session.json")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert len(greeting(app)) == 3
+        await pilot.press("x")
+        assert greeting(app) == []
+        assert app.explore.widgets.prompt.prompt.endswith("isx")
+
+
+@pytest.mark.parametrize("restores", [True, False])
+async def test_it_is_never_shown_again(tmp_path: Path, restores: bool) -> None:
+    path = tmp_path / "session.json"
+    app = started(path)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert greeting(app)
+        app.exit()  # by a signal, without a key
+    app = started(path, restores=restores)
+    async with app.run_test() as pilot:
+        await show(pilot)
+        assert greeting(app) == []
+
+
+async def test_a_damaged_file_is_no_first_start(tmp_path: Path) -> None:
+    path = tmp_path / "session.json"
+    path.write_text("{")
+    async with started(path).run_test() as pilot:
+        await pilot.pause()
+        assert greeting(pilot.app) == []  # type: ignore[arg-type]
+
+
+async def test_without_a_file_there_is_none(still: LenstuiApp) -> None:
+    async with still.run_test() as pilot:
+        await show(pilot)
+        assert greeting(still) == []
+
+
+async def test_it_names_the_users_keys(tmp_path: Path) -> None:
+    app = started(tmp_path / "session.json", Settings(keys={"app.help": ("f1",), "explore.menu": ("f4",)}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "f4 says what can be done" in greeting(app)[1]
+        assert greeting(app)[2].startswith("f1 lists all keys")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_how_it_looks(
+    tmp_path: Path, snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async def first(pilot: Pilot[None]) -> None:
+        await show(pilot)
+
+    monkeypatch.setattr(constants, "COLOR_SYSTEM", "truecolor")
+    assert snap_compare(started(tmp_path / "session.json"), terminal_size=size, run_before=first)
