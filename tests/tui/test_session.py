@@ -169,7 +169,7 @@ JSON = st.recursive(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
-    content=st.dictionaries(st.sampled_from(["model", "models", "theme", "theme_over"]), JSON),
+    content=st.dictionaries(st.sampled_from(["model", "models", "theme", "theme_over", "fit_texts"]), JSON),
     look=st.dictionaries(st.sampled_from(list(asdict(Look()))), JSON),
 )
 def test_any_json_is_read(tmp_path: Path, content: dict[str, object], look: dict[str, object]) -> None:

@@ -13,6 +13,8 @@ from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
 from lenstui.tui.grid.grid import MAX_DEPTH
 from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.session.fit_texts import FitTexts
+from lenstui.tui.session.model_key import model_key
 
 VERSION = 1
 MOST = 100  # models whose looks are kept
@@ -73,6 +75,7 @@ class Session:
     Attributes:
         is_first: whether the file is still to be written, since no session has ended before.
         trouble: why the file could not be used; None where it could.
+        fit_texts: the text that a lens of each model was last fitted on.
     """
 
     def __init__(self, path: Path | None = None, *, restores: bool = True) -> None:
@@ -84,6 +87,7 @@ class Session:
         self._theme = _text(found, "theme")
         self._theme_over = _text(found, "theme_over")  # the settings file's theme at that time
         self._restores = restores
+        self.fit_texts = FitTexts(found.get("fit_texts") if restores else None)
         self.trouble = trouble if restores else None
 
     def theme(self, settings: Settings) -> str | None:
@@ -106,7 +110,7 @@ class Session:
             name = BUNDLED_MODEL
         if name is None:
             return start, None
-        look = Look.read(self._models.get(_key(name)))
+        look = Look.read(self._models.get(model_key(name)))
         lens = Path(look.lens_file) if look.lens_file else None
         again = Again(name, lens, look.when)
         prompt = look.prompt or None
@@ -120,7 +124,7 @@ class Session:
         """Return the options that a model's prompt was read with; the defaults where that is not known."""
         if not self._restores:
             return Reading()
-        return Reading.of_plain(Look.read(self._models.get(_key(model))).reading)
+        return Reading.of_plain(Look.read(self._models.get(model_key(model))).reading)
 
     def keep(self, model: str, look: Look, *, named: bool) -> None:
         """Note how a model is looked at.
@@ -130,7 +134,7 @@ class Session:
             look: how the model is looked at.
             named: whether the model can be opened again by its name alone.
         """
-        key = _key(model)
+        key = model_key(model)
         if self._path is not None:  # other programs may have kept other models meanwhile
             self._models |= _models(read_state(self._path, VERSION)[0])
         self._models.pop(key, None)
@@ -146,11 +150,13 @@ class Session:
         """Write the state to its file; return why that failed, or None."""
         if self._path is None:
             return None
+        before = read_state(self._path, VERSION)[0]  # other programs may have written meanwhile
         content = {
             "model": self._model,
             "theme": self._theme,
             "theme_over": self._theme_over,
             "models": self._models,
+            "fit_texts": self.fit_texts.plain(before.get("fit_texts")),
         }
         return write_state(self._path, VERSION, content)
 
@@ -168,12 +174,6 @@ def first_reading(start: Start, kept: Reading) -> Reading:
 def depth_of(look: Look | None) -> int | None:
     """Return how many tokens a cell showed, or None where that is not known."""
     return look.depth if look is not None and 1 <= look.depth <= MAX_DEPTH else None
-
-
-def _key(name: str) -> str:
-    """Return the key of a model: of a folder the resolved path, wherever the program is started."""
-    path = Path(name)
-    return str(path.resolve()) if path.is_dir() else name
 
 
 def _models(found: dict[str, Any]) -> dict[str, Any]:
