@@ -75,7 +75,8 @@ class Appearance:
             lens=self._kinds[panes.active],
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
-            lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
+            lens_file="" if model is None or model.chosen_lens is None else str(model.chosen_lens.absolute()),
+            revision="" if model is None else model.revision or "",
             reading=state.reading.plain(),
             when=time.time(),
         )

@@ -36,7 +36,8 @@ class Look:
         lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
-        lens_file: the file of the tuned lens in use.
+        lens_file: the file of the lens that the user chose; empty where it opened by itself.
+        revision: the revision of the model that this lens was chosen for; empty where none was named.
         reading: the options for reading the prompt, as plain values.
         when: when the look was noted, in seconds since 1970.
     """
@@ -52,6 +53,7 @@ class Look:
     plotted: str = PLOTTED[0]
     difference: bool = False
     lens_file: str = ""
+    revision: str = ""
     reading: dict[str, Any] = field(default_factory=dict)
     when: float = 0.0
 
@@ -67,6 +69,11 @@ class Look:
             if type(found.get(field.name)) is type(getattr(default, field.name))
         }
         return cls(**kept)
+
+    def again(self, model: str, revision: str | None) -> Again:
+        """Return the choice of a lens for a model of this look, unless that was for another revision."""
+        is_of = bool(self.lens_file) and self.revision == (revision or "")
+        return Again(model, Path(self.lens_file) if is_of else None, self.when)
 
 
 class Session:
@@ -99,22 +106,28 @@ class Session:
         """Return the start with the prompt and the lens of its model's last look, and that look.
 
         The model is that of the start, or else that of the last session. Where the command line names a
-        prompt or a lens, or there is no model, the start is returned unchanged, with None.
+        prompt, only the lens is added that was chosen for the model that will open. Where it names a lens, or
+        there is no model, the start is returned unchanged. In these cases there is no look.
         """
-        if not self._restores or start.prompt is not None or start.lens is not None:
+        if not self._restores or start.lens is not None:
             return start, None
         name = start.model or self._model
-        if start.demo:
-            from lenstui.model.hub import BUNDLED_MODEL  # the first paint mostly needs no such import
+        if start.demo or start.prompt is not None:
+            from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL  # the first paint mostly needs no such
 
-            name = BUNDLED_MODEL
+            name = BUNDLED_MODEL if start.demo else start.model or DEFAULT_MODEL
         if name is None:
             return start, None
+        if start.prompt is not None:
+            again = self.again(name, start.revision)
+            return (start if again.lens is None else replace(start, again=again)), None
         look = Look.read(self._models.get(model_key(name)))
-        lens = Path(look.lens_file) if look.lens_file else None
-        again = Again(name, lens, look.when)
-        prompt = look.prompt or None
-        return replace(start, prompt=prompt, again=again), look
+        return replace(start, prompt=look.prompt or None, again=look.again(name, start.revision)), look
+
+    def again(self, model: str, revision: str | None) -> Again:
+        """Return what is known of a model from its last look: the lens that was chosen for it."""
+        look = Look.read(self._models.get(model_key(model))) if self._restores else Look()
+        return look.again(model, revision)
 
     def recent(self) -> list[str]:
         """Return the names of the models that were open, the last one first."""
@@ -126,18 +139,21 @@ class Session:
             return Reading()
         return Reading.of_plain(Look.read(self._models.get(model_key(model))).reading)
 
-    def keep(self, model: str, look: Look, *, named: bool) -> None:
+    def keep(self, model: str, look: Look, *, named: bool, knows_lens: bool = True) -> None:
         """Note how a model is looked at.
 
         Args:
             model: the name of the model.
             look: how the model is looked at.
             named: whether the model can be opened again by its name alone.
+            knows_lens: whether an earlier choice of a lens was asked for; otherwise it is left as it was.
         """
         key = model_key(model)
         if self._path is not None:  # other programs may have kept other models meanwhile
             self._models |= _models(read_state(self._path, VERSION)[0])
-        self._models.pop(key, None)
+        before = Look.read(self._models.pop(key, None))
+        if not knows_lens and not look.lens_file:
+            look = replace(look, lens_file=before.lens_file, revision=before.revision)
         self._models[key] = asdict(look)
         self._models = dict(list(self._models.items())[-MOST:])
         self._model = key if named else None
