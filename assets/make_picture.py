@@ -3,9 +3,9 @@
     python assets/make_picture.py            # half a minute; needs nothing but lenstui
     python assets/make_picture.py --frames DIR   # each frame as a picture of its own, to look at
 
-The bundled model is opened, the keys of `TOUR` are pressed, and what is then on screen becomes a frame. The picture
-is one SVG that moves by CSS alone, so that it works where an image may run no script. A rectangle or a word that
-several frames have in common stands in it once, and is visible while one of them is shown.
+The bundled model is opened, the keys of `TOUR` are pressed, and what is then on screen becomes a frame. The
+picture is one SVG that moves by CSS alone, so that it works where an image may run no script. A rectangle or
+a word that several frames have in common stands in it once, and is visible while one of them is shown.
 """
 
 from __future__ import annotations
@@ -56,15 +56,16 @@ class Step:
     seconds: float = 2.0
 
 
+PIN = (*"Pblue", "enter")
 TOUR = (
-    Step((), "", "Each row is a layer, each column a token. A cell: what the model would say if it stopped there", 4),
+    Step((), "", "row: a layer · column: a token · cell: what the model would say if it stopped there", 4),
     Step(("j",), "j", "down, a layer earlier", 0.7),
     Step(("j",), "j", "down, a layer earlier", 0.7),
     Step(("j",), "j", "below: the likeliest tokens of the cell, by each lens", 2.5),
     Step(("v",), "v", "colour by the next value: entropy", 2),
     Step(("v",), "v", "colour by the next value: KL from the final distribution", 3),
     Step(("c",), "c", "mark the row from which on the top token stays the final one", 3),
-    Step((*"Pblue", "enter"), "P", "pin a word: its probability and rank at every layer, and a plot by row", 3.5),
+    Step(PIN, "P", "pin a word: its probability and rank in every cell, and a plot by row", 3.5),
     Step(("d",), "d", "the difference: tuned lens minus logit lens", 3),
     Step(("d",), "d", "and back", 0.7),
     Step(("enter",), "Enter", "everything about this cell: rank, id, probability, logit", 3),
