@@ -2,7 +2,7 @@
 
     python assets/make_sample.py --corpora DIR    # assets/sample/general.parquet, some seconds
 
-DIR holds `public-domain.parquet` and `stories.parquet`, each with a `text` column. The rest lies in this project:
+DIR holds `public-domain.parquet` and `stories.parquet`, each with a column `text`. The rest lies in this project:
 what was written for it in `assets/sample/written/`, and its own source. The same inputs give the same file.
 """
 
