@@ -74,10 +74,13 @@ def _install() -> None:
             _Painted.ran += 1
         return await run(app, action, *more, **named)
 
-    App._display = displaying  # type: ignore[method-assign]
-    App.on_event = meeting  # type: ignore[method-assign]
-    App._check_bindings = checking  # type: ignore[method-assign]
-    App.run_action = running  # type: ignore[method-assign]
+    for name, method in (
+        ("_display", displaying),
+        ("on_event", meeting),
+        ("_check_bindings", checking),
+        ("run_action", running),
+    ):
+        setattr(App, name, method)
 
 
 _install()

@@ -92,7 +92,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "x", "do('export', 'ask')", "Export", show=False, id="explore.export",
-        tooltip="Export tokens and numbers, or a figure: to a file, or to the clipboard",
+        tooltip="Export tokens and numbers, or a figure, to a file or the clipboard",
     ),
     Binding(
         "y", "do('export', 'copy_cell')", "Copy tokens", show=False, id="explore.copy_cell",
