@@ -28,6 +28,7 @@ from lenstui.jobs.messages import (
 )
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.kinds import TUNED
+from lenstui.lens.names import instant_words, is_instant
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
@@ -251,6 +252,7 @@ def _describe(opened: Opened) -> OpenModel:
         allowed=model.allowed,
         revision=model.revision,
         lens_choice=opened.lens_choice,
+        instant=instant_words(lens.fit) if lens is not None and is_instant(lens.fit) else None,
     )
 
 
