@@ -57,3 +57,8 @@ def instant_words(fit: Mapping[str, Any]) -> str:
     """Return how an instant lens was made: `closed form, 8,192 tokens`."""
     tokens = fit.get("tokens")
     return f"{fit.get('method')}, {tokens:,} tokens" if isinstance(tokens, int) else str(fit.get("method"))
+
+
+def instant_lens_named(how: str) -> str:
+    """Return an instant lens in words, from `instant_words`: `instant lens (closed form, 8,192 tokens)`."""
+    return f"{INSTANT} lens ({how})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import INSTANT, instant_words, is_instant
+from lenstui.lens.names import instant_lens_named, instant_words, is_instant
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
 
@@ -53,7 +53,7 @@ class LensSource:
     def spoken(self) -> str:
         """The lens in words: `tuned lens quick-1.pt`, `instant lens (closed form, 8,192 tokens)`."""
         if self.file is None and is_instant(self.card):
-            return f"{INSTANT} lens ({instant_words(self.card)})"
+            return instant_lens_named(instant_words(self.card))
         return f"{self.kind} lens {self.file or self.name}"
 
     @property

@@ -18,6 +18,7 @@ from textual.widgets import Button, Collapsible, Input, Label, Static
 from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
 from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.jobs.messages import OpenModel
+from lenstui.lens.names import instant_lens_named
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.shown import shown
@@ -27,6 +28,7 @@ from lenstui.tui.training.fields import FIELDS, Field, FieldError, first_text, m
 
 _BUNDLED = "the simple stories that come with lenstui"
 _COUNTING = "counting …"
+_STARTS = ("the instant lens", "a closed form on the text")
 
 
 class FieldLine(Horizontal):
@@ -147,6 +149,9 @@ class TrainForm(VerticalScroll):
             yield Label("preset")
             yield Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset")
         yield Static(PRESET_WORDS[DEFAULT_PRESET], id="about", classes="under")
+        with Horizontal(classes="line", id="line-start"):
+            yield Label("starts from")
+            yield Choice(_STARTS, _STARTS[0], id="starts-from")
         with Horizontal(id="buttons"):
             yield Button("Start", id="start", compact=True)
             yield Button("Go on", id="resume", compact=True)
@@ -159,6 +164,7 @@ class TrainForm(VerticalScroll):
         """Focus the start button, so that Enter alone begins, and hide the button that resumes a fit."""
         self.border_subtitle = "files and globs, separated by spaces · tab next · enter starts"
         self.query_one("#resume").display = False
+        self._offer_start()
         self.start_button.focus()
 
     @property
@@ -171,6 +177,21 @@ class TrainForm(VerticalScroll):
         name = "" if model is None else f" for {short_name(model.name)}"
         self.border_title = shown(f"train a tuned lens{name}")
         self._counted = None
+        self._offer_start()
+
+    def _offer_start(self) -> None:
+        """Offer to start from the instant lens where one is in use, and the preset would make another one."""
+        model = self.model
+        offered = model is not None and model.instant is not None and self._preset.value == DEFAULT_PRESET
+        self.query_one("#line-start").display = offered
+
+    @property
+    def _starts_from(self) -> str:
+        """The instant lens, in words, that the fit is to start from; empty where it starts from none."""
+        if not self.query_one("#line-start").display or self.model is None or self.model.instant is None:
+            return ""
+        chosen = self.query_one("#starts-from", Choice).value
+        return instant_lens_named(self.model.instant) if chosen == _STARTS[0] else ""
 
     def start(self) -> None:
         """Clear the complaint and count the text, once the form is on screen."""
@@ -185,7 +206,8 @@ class TrainForm(VerticalScroll):
             line.complain(None)
         texts = {field.name: self._line(field.name).text for field in FIELDS}
         try:
-            return make_request(self._preset.value, self.query_one("#data", Input).value, texts)
+            data = self.query_one("#data", Input).value
+            return make_request(self._preset.value, data, texts, starts_from=self._starts_from)
         except FieldError as error:
             self._complain_at(error.field, str(error))
             return None
@@ -227,6 +249,7 @@ class TrainForm(VerticalScroll):
             if line.text == first_text(field.name, PRESETS[old]):
                 line.text = first_text(field.name, PRESETS[message.value])
         self.query_one("#about", Static).update(PRESET_WORDS[message.value])
+        self._offer_start()
         self._count()
 
     _old_preset = DEFAULT_PRESET
