@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -49,12 +49,15 @@ class LensSource:
         is_named = lens.file is not None and lens.file.parent != instant_lenses()
         return cls(key, lens.kind, lens.name, lens.file.name if lens.file and is_named else None, said)
 
-    @property
-    def spoken(self) -> str:
-        """The lens in words: `tuned lens quick-1.pt`, `instant lens (closed form, 8,192 tokens)`."""
+    def in_words(self, quoted: Callable[[str], str] = str) -> str:
+        """Return the lens in words: `tuned lens quick-1.pt`, `instant lens (closed form, 8,192 tokens)`.
+
+        Args:
+            quoted: returns the name of a file or lens as it is to be written.
+        """
         if self.file is None and is_instant(self.card):
             return instant_lens_named(instant_words(self.card))
-        return f"{self.kind} lens {self.file or self.name}"
+        return f"{self.kind} lens {quoted(self.file or self.name)}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -107,7 +110,7 @@ class Source:
     @property
     def read_through(self) -> str:
         """The fitted lenses that were read, in words: `tuned lens quick-1.pt`."""
-        named = [each.spoken for each in self.lenses]
+        named = [each.in_words() for each in self.lenses]
         return ", ".join(named) or f"without a {TUNED} lens"
 
 

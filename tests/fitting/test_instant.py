@@ -109,7 +109,9 @@ def test_what_takes_much_memory_is_offered(monkeypatch: pytest.MonkeyPatch, tiny
     assert "GB of memory" in result(estimate(tiny)).cost
 
 
-def test_what_takes_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Model) -> None:
+def test_what_takes_more_memory_than_there_is_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tiny: Model
+) -> None:
     monkeypatch.setattr(instant, "free_memory", lambda device: 1000)
     with pytest.raises(LensError, match=r"takes about 0\.0 GB of memory, and 0\.0 GB are free"):
         make_instant_lens(tiny, lambda cost: None, lambda progress: None)
@@ -140,7 +142,9 @@ def stories(tmp_path: Path) -> Documents:
 
 def test_a_fit_starts_from_it(tmp_path: Path, tiny: Model) -> None:
     lens = made(begin(tiny, PLAN))
-    options = preset("quick", closed_form_tokens=0, starts_from="instant lens (x)", steps=2, tokens_per_step=64)
+    options = preset(
+        "quick", closed_form_tokens=0, starts_from="instant lens (x)", steps=2, tokens_per_step=64
+    )
     plan = FitPlan(options, stories(tmp_path))
     text = read_text(tiny, plan)
     fit = begin(tiny, plan, text, lens)

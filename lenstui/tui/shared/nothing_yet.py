@@ -26,5 +26,5 @@ def no_lens(kind: str, instant: InstantStatus = _NO_INSTANT) -> str:
         left = "" if instant.seconds is None else f", {instant.seconds} s"
         return f"No {kind} lens yet, but an instant one soon: {instant.doing}{left}"
     if kind == TUNED and instant.phase is InstantPhase.OFFERED:
-        return f"No {kind} lens yet: t trains one, o opens one, O makes one in {instant.reason}."
+        return f"No {kind} lens yet: t trains one, o opens one, O makes one {instant.reason}."
     return f"No {kind} lens yet: t trains one, o opens one."
