@@ -77,7 +77,7 @@ def bundled_text() -> Path:
 
 
 def general_sample() -> Path:
-    """Return the path of a bundled text of many kinds, on which a lens for any English model can be fitted."""
+    """Return the path of a bundled text of many kinds, to fit a lens on for any English model."""
     return _assets() / "sample" / "general.parquet"
 
 
