@@ -108,8 +108,8 @@ class FitTextJobs:
         """Return the driver of a new fit, or None if the job was stopped meanwhile.
 
         Raises:
-            LensError: if no model is open, the options are invalid, the text cannot be used, the lens to start
-                with is no longer in use, or reading was stopped.
+            LensError: if no model is open, the options are invalid, the text cannot be used, reading was
+                stopped, or the lens to start from is not in use.
         """
         from lenstui.fitting.driver import begun
 

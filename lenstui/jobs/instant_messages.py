@@ -26,8 +26,8 @@ class InstantStatus:
         phase: the phase.
         doing: what is done, in a word or two, while it is worked on.
         seconds: whole seconds that are left; None while that is not known.
-        reason: what it takes, behind "made", where it is offered; why there is none, where it failed; why it was kept in no
-            file, where it was made.
+        reason: what it takes, behind "made", where it is offered; why there is none, where it failed; why it
+            was kept in no file, where it was made.
     """
 
     phase: InstantPhase = InstantPhase.NONE

@@ -1,4 +1,4 @@
-"""Instant lenses on disk: one for each model's weights, opened with the model where there is no better one."""
+"""Instant lenses on disk: one for each model's weights, opened with it where there is no better one."""
 
 from __future__ import annotations
 

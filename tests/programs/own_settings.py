@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def without_instant_lens(config: Path) -> None:
-    """Turn instant lenses off in a folder for settings, unless a test has written settings of its own there."""
+    """Turn instant lenses off in a folder for settings, unless there are settings of a test's own."""
     file = config / "lenstui" / "config.toml"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
