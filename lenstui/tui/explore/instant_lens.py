@@ -58,7 +58,7 @@ class InstantLens:
     def _is_unfinished(self) -> bool:
         """Whether the lens in use is an instant one that could not be measured before something else came."""
         model = self._state.model
-        return model is not None and model.instant is not None and model.lens_file is None
+        return model is not None and model.instant is not None and model.lens_kl is None
 
     def forget(self) -> None:
         """End what was begun for another model."""
