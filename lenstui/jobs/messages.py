@@ -41,6 +41,7 @@ class OpenModel:
         sides: descriptions of the sides, in the order of the panes.
         instant: how that lens was made, in words, if it is an instant lens; None for any other.
         lens_choice: why that lens opened by itself, in a few words, where others fit the model too.
+        chosen_lens: the file of that lens if the user chose it, which is kept for the model.
     """
 
     name: str
@@ -60,6 +61,7 @@ class OpenModel:
     sides: tuple[SideFacts, ...] = ()
     lens_choice: str = ""
     instant: str | None = None
+    chosen_lens: Path | None = None
 
     @property
     def is_alone(self) -> bool:

@@ -33,6 +33,7 @@ from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
 from lenstui.support.errors import LensError, NoDeviceError, named_line
+from lenstui.support.paths import instant_lenses, lenses
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -142,9 +143,15 @@ class ModelJobs:
         return tuple(map(of, self.sides.sides))
 
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
-        """Read the open model through a lens that was fitted to that model."""
+        """Read the open model through a lens that was fitted to that model.
+
+        From the lenses folder the best lens opens by itself, and an instant lens where there is no other; one
+        that went elsewhere is kept as a choice.
+        """
         assert self.opened is not None
-        self._use(self.opened.using(replace(lens, file=file)))
+        own = {lenses().resolve(), instant_lenses().resolve()}
+        is_elsewhere = file is not None and file.parent.resolve() not in own
+        self._use(self.opened.using(replace(lens, file=file), is_chosen=is_elsewhere))
 
     def _use(self, opened: Opened) -> None:
         """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""
@@ -165,7 +172,7 @@ class ModelJobs:
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
             if not stop():
-                self._use(opened.using(lens, warning))
+                self._use(opened.using(lens, warning, is_chosen=True))
 
     def save_lens(self, path: Path, as_folder: bool, post: Post) -> None:
         """Save the lens in use to a file of lenstui, or to a folder that the `tuned-lens` library loads."""
@@ -253,6 +260,7 @@ def _describe(opened: Opened) -> OpenModel:
         revision=model.revision,
         lens_choice=opened.lens_choice,
         instant=instant_words(lens.fit) if lens is not None and is_instant(lens.fit) else None,
+        chosen_lens=opened.chosen_lens,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, instant_lenses, lenses
-from lenstui.support.request import Start
+from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -30,13 +30,15 @@ class Opened:
 
     Attributes:
         model: the model, which passed the wiring check.
-        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else one
-            in the lenses folder that was made for these weights (the best on the text of the newest), else
-            the bundled model's lens, else an instant lens that was kept for these weights if the request
-            allows that, else none.
+        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else the
+            one that the user chose for the model before, else one in the lenses folder that was made for
+            these weights (the best on the text of the newest), else the bundled model's lens, else an
+            instant lens that was kept for these weights if the request allows that, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
         warnings: warnings about lenses on this model, by their kind.
         lens_choice: why this lens is in use, in a few words, where it opened by itself and others fit too.
+        chosen_lens: the file of the lens in use if the user chose it, which is kept for the model.
+        lens_remark: what became of an earlier choice: the lens is gone, or another was fitted since.
     """
 
     model: Model
@@ -44,13 +46,15 @@ class Opened:
     reason: str | None = None
     warnings: Mapping[str, str] = field(default_factory=dict)
     lens_choice: str = ""
+    chosen_lens: Path | None = None
+    lens_remark: str | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """All remarks on the model and its lenses for the user, the most important first."""
         own = (remark for lens in self.fitted for remark in lens.remarks)
-        reason = () if self.reason is None else (self.reason,)
-        return (*reason, *self.warnings.values(), *own)
+        said = (remark for remark in (self.reason, self.lens_remark) if remark is not None)
+        return (*said, *self.warnings.values(), *own)
 
     def lens(self, kind: str) -> Lens | None:
         """Return the lens of a kind: the fitted one in use, or one that needs no fit; None for none."""
@@ -66,19 +70,23 @@ class Opened:
         """The file of the fitted lens in use, of the first where there are several."""
         return self.fitted[0].file if self.fitted else None
 
-    def using(self, lens: Lens, warning: str | None = None) -> Opened:
+    def using(self, lens: Lens, warning: str | None = None, *, is_chosen: bool = False) -> Opened:
         """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
 
         Args:
             lens: a lens that fits the model.
             warning: a warning about the lens on this model, if any.
+            is_chosen: whether the user chose the lens, so that it is kept for the model.
         """
         others = tuple(other for other in self.fitted if other.kind != lens.kind)
         warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
         if warning is not None:
             warnings[lens.kind] = warning
         fitted = (lens.to(self.model.device), *others)
-        return replace(self, fitted=fitted, warnings=warnings, lens_choice="")
+        chosen = lens.file if is_chosen else None
+        return replace(
+            self, fitted=fitted, warnings=warnings, lens_choice="", chosen_lens=chosen, lens_remark=None
+        )
 
 
 def open_model(
@@ -121,7 +129,6 @@ def open_model(
         choice = Choice(start.model, folder, None)
 
     on_stage("importing torch and transformers")
-    from lenstui.lens.catalog import fitting_lens
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
     from lenstui.lens.instant import kept_instant_lens
@@ -140,24 +147,13 @@ def open_model(
         trust_remote_code=start.trust_remote_code,
         on_stage=on_stage,
     )
-    found = None if start.lens is not None else fitting_lens(model, lenses())
-    file = start.lens or (_bundled_lens(choice.path) if found is None else found.path)
-    if lens is None and (before := _last_lens(start, choice.name, file)) is not None:
-        try:
-            lens = open_lens(before)
-            fit_warning(lens, model)
-        except LensError:  # the file has changed since the last session
-            lens = None
-    if lens is None and file is not None:
-        lens = open_lens(file)
     opened = Opened(model, reason=choice.reason)
-    if lens is None and start.instant and (kept := kept_instant_lens(model)) is not None:
+    if lens is not None:
+        return opened.using(lens, fit_warning(lens, model), is_chosen=True)
+    opened = _with_lens(opened, start.again, choice.path)
+    if start.instant and not opened.fitted and (kept := kept_instant_lens(model)) is not None:
         return opened.using(kept)
-    if lens is None:
-        return opened
-    opened = opened.using(lens, fit_warning(lens, model))
-    is_found = found is not None and lens.file == found.path
-    return replace(opened, lens_choice=found.why) if found is not None and is_found else opened
+    return opened
 
 
 def lenses_to_read(
@@ -253,13 +249,42 @@ def _last_model(start: Start) -> Choice | None:
     return None if folder is None else Choice(start.again.model, folder, reason)
 
 
-def _last_lens(start: Start, model: str, newest: Path | None) -> Path | None:
-    """Return the lens of the last session, if it still exists and no newer one does."""
-    again = start.again
-    if again is None or again.lens is None or again.model != model or not again.lens.exists():
-        return None
-    is_newer = newest is not None and newest.exists() and newest.stat().st_mtime > again.when
-    return None if is_newer else again.lens
+def _with_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
+    """Return a model with the lens that the user chose for it before, or else the one that opens by itself.
+
+    Args:
+        opened: a model without a lens.
+        again: what is known of the model from before.
+        folder: the folder of the model.
+
+    Raises:
+        LensError: if the lens that opens by itself cannot be opened.
+    """
+    from lenstui.lens.catalog import fitting_lens
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+
+    found = fitting_lens(opened.model, lenses())
+    usual = _bundled_lens(folder) if found is None else found.path
+    remark = None
+    if again is not None and again.lens is not None and again.model == opened.model.name:
+        try:
+            lens = open_lens(again.lens)
+            warning = fit_warning(lens, opened.model)
+        except LensError as error:
+            instead = "there is no other" if usual is None else f"{usual.name} is in use"
+            remark = f"The lens that was chosen for this model cannot be opened, and {instead}: {error}"
+        else:
+            opened = opened.using(lens, warning, is_chosen=True)
+            if usual is None or usual.resolve() == again.lens.resolve():
+                return opened
+            is_since = found is not None and usual.stat().st_mtime > again.when
+            since = f"{usual.name} was fitted since {again.lens.name} was chosen: o has both"
+            return replace(opened, lens_choice="chosen", lens_remark=since if is_since else None)
+    if usual is not None:
+        lens = open_lens(usual)
+        opened = opened.using(lens, fit_warning(lens, opened.model))
+    return replace(opened, lens_choice="" if found is None else found.why, lens_remark=remark)
 
 
 def _bundled_lens(folder: Path) -> Path | None:

@@ -71,7 +71,8 @@ def test_it_is_measured_on_text_that_it_was_not_fitted_on(tiny: Model) -> None:
     np.testing.assert_allclose(lens.fit["logit_lens_kl"], quality["logit"].kl[:-1], rtol=1e-4)
     said = {name: lens.fit[name] for name in ("method", "preset", "steps", "tokens", "data")}
     assert said == {
-        "method": "closed form", "preset": "instant", "steps": 0, "tokens": 512, "data": ["general.parquet"],
+        "method": "closed form", "preset": "instant", "steps": 0, "tokens": 512,
+        "data": ["lenstui's general sample"],
     }  # fmt: skip
 
 

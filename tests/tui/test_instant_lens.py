@@ -125,6 +125,7 @@ async def test_its_pane_opens_by_itself_and_says_what_it_is(start: Open) -> None
         assert title(app) == "instant lens · probability"
         kl = open_lens(next(paths.instant_lenses().iterdir())).fit["held_out_kl"]
         assert f"instant lens · closed form, 512 tokens · KL {sum(kl) / 3:.2f}" in top_line(app)
+        assert app.explore.look().lens_file == ""  # it is no choice of the user's
         logit, tuned = (grid.cells for grid in app.explore.grids)
         assert logit is not None
         assert tuned is not None

@@ -64,7 +64,6 @@ class Appearance:
         """Return the current prompt, cursor and appearance, to be restored in another session."""
         state, panes, model = self._state, self._widgets.panes, self._state.model
         prompt, grid = self._widgets.prompt.prompt, panes.grids[0]
-        lens = None if model is None or model.instant is not None else model.lens_file
         return Look(
             prompt=prompt if len(prompt) <= LONGEST else "",
             row=panes.cursor.row,
@@ -76,7 +75,8 @@ class Appearance:
             lens=self._kinds[panes.active],
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
-            lens_file="" if lens is None else str(lens.absolute()),
+            lens_file="" if model is None or model.chosen_lens is None else str(model.chosen_lens.absolute()),
+            revision="" if model is None else model.revision or "",
             reading=state.reading.plain(),
             when=time.time(),
         )

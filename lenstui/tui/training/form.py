@@ -19,16 +19,19 @@ from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
 from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.jobs.messages import OpenModel
 from lenstui.lens.names import instant_lens_named
+from lenstui.texts.bundled import text_for
+from lenstui.tui.lenses.table import size_text
+from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import short_name
 from lenstui.tui.shared.still_input import StillInput
-from lenstui.tui.training.fields import FIELDS, Field, FieldError, first_text, make_request
+from lenstui.tui.training.fields import FIELDS, Field, FieldError, are_there, first_text, make_request
 
-_BUNDLED = "the simple stories that come with lenstui"
 _COUNTING = "counting …"
 _STARTS = ("the instant lens", "a closed form on the text")
+_CHARACTERS = 4  # of a token, in English, about
 
 
 class FieldLine(Horizontal):
@@ -136,6 +139,7 @@ class TrainForm(VerticalScroll):
         super().__init__(id="form")
         self._counted: FitRequest | None = None  # the request whose text is counted, or being counted
         self._unfinished: Unfinished | None = None
+        self._proposed = LastText()  # the text that the user has not typed for this model, or has fitted on
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,7 +147,8 @@ class TrainForm(VerticalScroll):
         """Yield text, preset and buttons, and all other fields under "more"."""
         with Horizontal(classes="line"):
             yield Label("text")
-            yield StillInput(placeholder=_BUNDLED, id="data")
+            yield StillInput(placeholder=text_for("").about, id="data")
+        yield Static(need_words(DEFAULT_PRESET), id="need", classes="under")
         yield Static(id="size", classes="under")
         with Horizontal(classes="line"):
             yield Label("preset")
@@ -173,9 +178,10 @@ class TrainForm(VerticalScroll):
         return self.query_one("#start", Button)
 
     def watch_model(self, model: OpenModel | None) -> None:
-        """Name the model in the title, and forget the text size counted for another model."""
+        """Name the model in the title, propose its text, and forget the size of another model's text."""
         name = "" if model is None else f" for {short_name(model.name)}"
         self.border_title = shown(f"train a tuned lens{name}")
+        self.query_one("#data", Input).placeholder = text_for(self._model_name).about
         self._counted = None
         self._offer_start()
 
@@ -193,6 +199,24 @@ class TrainForm(VerticalScroll):
         chosen = self.query_one("#starts-from", Choice).value
         return instant_lens_named(self.model.instant) if chosen == _STARTS[0] else ""
 
+    @property
+    def _model_name(self) -> str:
+        return "" if self.model is None else self.model.name
+
+    def propose(self, last: LastText) -> None:
+        """Propose the text that a lens of this model was last fitted on, unless the user has typed another.
+
+        Files that are gone are not proposed: then it is the text that comes with lenstui for this model.
+        """
+        if self._typed == self._proposed:
+            self._proposed = last if are_there(last.data) else LastText()
+            self.query_one("#data", Input).value = self._proposed.data
+            self._line("column").text = self._proposed.column
+
+    @property
+    def _typed(self) -> LastText:
+        return LastText(self.query_one("#data", Input).value, self._line("column").text)
+
     def start(self) -> None:
         """Clear the complaint and count the text, once the form is on screen."""
         self.complain(None)
@@ -206,8 +230,8 @@ class TrainForm(VerticalScroll):
             line.complain(None)
         texts = {field.name: self._line(field.name).text for field in FIELDS}
         try:
-            data = self.query_one("#data", Input).value
-            return make_request(self._preset.value, data, texts, starts_from=self._starts_from)
+            typed, first = self._typed.data, self._starts_from
+            return make_request(self._model_name, self._preset.value, typed, texts, starts_from=first)
         except FieldError as error:
             self._complain_at(error.field, str(error))
             return None
@@ -250,6 +274,7 @@ class TrainForm(VerticalScroll):
                 line.text = first_text(field.name, PRESETS[message.value])
         self.query_one("#about", Static).update(PRESET_WORDS[message.value])
         self._offer_start()
+        self.query_one("#need", Static).update(need_words(message.value))
         self._count()
 
     _old_preset = DEFAULT_PRESET
@@ -303,6 +328,7 @@ class TrainForm(VerticalScroll):
         self.complain(None)
         request = self._request()
         if request is not None:
+            self._proposed = self._typed
             self.post_message(self.Submitted(request))
 
     @on(Button.Pressed, "#resume")
@@ -316,6 +342,13 @@ class TrainForm(VerticalScroll):
         data = self.query_one("#data", Input)
         data.value = f"{data.value} {shlex.quote(str(path))}".strip()
         self._count()
+
+
+def need_words(preset: str) -> str:
+    """Return what text a lens needs, and how much of it a preset sees."""
+    tokens = PRESETS[preset].tokens
+    size = f"about {size_text(_CHARACTERS * tokens)} of English"
+    return f"Text like what the model was trained on; for {preset} {tokens:,} tokens, {size}."
 
 
 def size_words(size: TextSize) -> str:
