@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.kinds import LOGIT
+from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
@@ -86,6 +87,8 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words.append("--trust-remote-code")
     if source.lenses and lens_file is not None:
         words += ["--lens", str(lens_file)]
+    elif any(is_instant(each.card) for each in source.lenses):
+        words.append("--instant")
     if shape.lenses is not None:
         words += ["--lenses", ",".join(shape.lenses)]
     elif not source.lenses:  # by then there may be one

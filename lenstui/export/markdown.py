@@ -135,7 +135,7 @@ def _said(readout: Readout, source: Source) -> str:
 def said(source: Source, what: str) -> str:
     """Return the source of numbers on one line, with `what` as the prompt or prompts that were read."""
     at = f" at {code_span(source.revision)}" if source.revision else ""
-    lenses = [f"{each.kind} lens {code_span(each.file or each.name)}" for each in source.lenses]
+    lenses = [each.in_words(code_span) for each in source.lenses]
     lens = ", ".join(lenses) or source.read_through
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""

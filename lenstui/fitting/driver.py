@@ -136,7 +136,13 @@ class FitDriver:
 
 
 def begun(
-    model: Model, plan: FitPlan, text: FitText, claim: Claim, checkpoint_every: float = CHECKPOINT_EVERY
+    model: Model,
+    plan: FitPlan,
+    text: FitText,
+    claim: Claim,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    *,
+    first: TunedLens | None = None,
 ) -> FitDriver:
     """Return the driver of a fit before its first step.
 
@@ -146,8 +152,9 @@ def begun(
         text: the text of the plan, from `read_text`.
         claim: the claim on the file that the lens is to be saved to.
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
+        first: the lens whose translators the fit starts from; None for the logit lens.
     """
-    return FitDriver(begin(model, plan, text), plan, claim, checkpoint_every, text.remark)
+    return FitDriver(begin(model, plan, text, first), plan, claim, checkpoint_every, text.remark)
 
 
 def resumed(

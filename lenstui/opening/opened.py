@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_model, lenses
+from lenstui.support.paths import bundled_model, instant_lenses, lenses
 from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class Opened:
         model: the model, which passed the wiring check.
         fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else the
             one that the user chose for the model before, else one in the lenses folder that was made for
-            these weights (the best on the text of the newest), else the bundled model's lens, else none.
+            these weights (the best on the text of the newest), else the bundled model's lens, else an
+            instant lens that was kept for these weights if the request allows that, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
         warnings: warnings about lenses on this model, by their kind.
         lens_choice: why this lens is in use, in a few words, where it opened by itself and others fit too.
@@ -130,6 +131,7 @@ def open_model(
     on_stage("importing torch and transformers")
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
+    from lenstui.lens.instant import kept_instant_lens
     from lenstui.model.load import load
 
     # Before the model, since loading takes long and the file may be wrong.
@@ -148,7 +150,10 @@ def open_model(
     opened = Opened(model, reason=choice.reason)
     if lens is not None:
         return opened.using(lens, fit_warning(lens, model), is_chosen=True)
-    return _with_lens(opened, start.again, choice.path)
+    opened = _with_lens(opened, start.again, choice.path)
+    if start.instant and not opened.fitted and (kept := kept_instant_lens(model)) is not None:
+        return opened.using(kept)
+    return opened
 
 
 def lenses_to_read(
@@ -220,11 +225,14 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
 def lens_to_name(opened: Opened) -> Path | None:
     """Return the file of the fitted lens in use, for a command to name; None if it is opened unnamed.
 
-    The bundled model's lens is opened unnamed, as long as no other was fitted for that model.
+    The bundled model's lens is opened unnamed, as long as no other was fitted for that model, and so is an
+    instant lens.
     """
     from lenstui.lens.catalog import fitting_lens
 
     file = opened.lens_file
+    if file is not None and file.parent == instant_lenses():
+        return None
     if file is None or file.parent != bundled_model() or fitting_lens(opened.model, lenses()) is not None:
         return file
     return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import LOGIT, first_kinds, lens_kinds, made_lens
+from lenstui.lens.names import is_instant
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.support.errors import LensError
@@ -120,6 +121,7 @@ class Sides:
                 None if side.lens is None or not side.lens.name else side.lens.name,
                 side.lens is not None,
                 made_lens(side.kind) is None,
+                side.lens is not None and is_instant(side.lens.fit),
                 side.text,
                 self.is_own(side),
                 numbers[id(side.model)],

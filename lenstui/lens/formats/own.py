@@ -13,6 +13,7 @@ from lenstui.lens.formats.header import check_header
 from lenstui.lens.formats.library import meant_folder, read_library_folder
 from lenstui.lens.formats.others import other_lens, read_mlxterp, stack, unstack
 from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
+from lenstui.lens.names import file_lens_name
 from lenstui.lens.tuned import TunedLens
 from lenstui.support.errors import LensError, unreadable
 
@@ -79,7 +80,7 @@ def _own_lens(content: dict[str, Any], path: Path) -> TunedLens:
     config, fit, remarks = header(content)
     check_header(path, config, fit, remarks)
     weight, bias = stack(content.get("state_dict"), path)
-    return TunedLens(weight, bias, config, fit, path.stem, tuple(remarks))
+    return TunedLens(weight, bias, config, fit, file_lens_name(path), tuple(remarks))
 
 
 def header(content: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -1,5 +1,12 @@
 """What is said where there is nothing yet, in one form: what there is not, and the keys that make it."""
 
+from __future__ import annotations
+
+from lenstui.jobs.instant_messages import InstantPhase, InstantStatus
+from lenstui.lens.kinds import TUNED
+
+_NO_INSTANT = InstantStatus()
+
 NO_MODEL = "No model yet: m opens one."
 NO_PROMPT = "No prompt yet: i types one, Enter reads it."
 NO_PINS = "No pins yet: p pins the cell's token, P a word."
@@ -8,6 +15,16 @@ NO_LENSES = "No lenses yet: t in Explore trains one, b opens one from any folder
 NO_PROMPTS = "No prompts yet: f names a file of them, Enter reads it."
 
 
-def no_lens(kind: str) -> str:
-    """Return that there is no lens of a kind yet for a model, and the keys that make one."""
+def no_lens(kind: str, instant: InstantStatus = _NO_INSTANT) -> str:
+    """Return that there is no lens of a kind yet for a model, and how to get one.
+
+    Args:
+        kind: the kind of lens.
+        instant: the status of the open model's instant lens, which is a tuned lens.
+    """
+    if kind == TUNED and instant.phase is InstantPhase.WORKING:
+        left = "" if instant.seconds is None else f", {instant.seconds} s"
+        return f"No {kind} lens yet, but an instant one soon: {instant.doing}{left}"
+    if kind == TUNED and instant.phase is InstantPhase.OFFERED:
+        return f"No {kind} lens yet: t trains one, o opens one, O makes one {instant.reason}."
     return f"No {kind} lens yet: t trains one, o opens one."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lenstui.lens.kinds import first_kinds
+from lenstui.lens.names import INSTANT
 from lenstui.opening.side_facts import SideFacts, are_of_one_model
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
@@ -38,7 +39,7 @@ class SideNames:
         one_model = are_of_one_model(sides)
         outputs = tuple((side.model_number, side.prompt) for side in sides)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
-            lenses = tuple(f"{side.kind} lens" for side in sides)
+            lenses = tuple(f"{INSTANT if side.is_instant else side.kind} lens" for side in sides)
             return cls(tuple(side.kind for side in sides), lenses, tuple((lens,) for lens in lenses), outputs)
         names = told_apart(sides)
         lenses_of = {(side.kind, side.lens) for side in sides}
