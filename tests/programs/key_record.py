@@ -53,6 +53,7 @@ def _install() -> None:
         is_key = isinstance(event, events.Key) and not event.is_forwarded and VARIABLE in os.environ
         if is_key and app.screen_stack:
             _Painted.keys += 1
+            assert isinstance(event, events.Key)
             if app.screen is not _Painted.screen or app.focused is not _Painted.focus:
                 _write(f"{event.key}: {app.screen} {app.focused}, painted {_Painted.screen} {_Painted.focus}")
             _count()
