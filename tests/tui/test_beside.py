@@ -86,7 +86,7 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
-    start = Start(model=str(folder), lens=folder / "lens.pt", **options)
+    start = Start(model=str(folder), lenses=(folder / "lens.pt",), **options)
     app.program.sides.open(0, start)
     await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
 
