@@ -76,8 +76,8 @@ class Opened:
         return None if lens is None else lens.file
 
     def is_in_use(self, lens: Lens) -> bool:
-        """Return whether a lens is the first fitted one of its kind."""
-        return lens is self.lens(lens.kind)
+        """Return whether a lens is the first of its kind, or the only one, as it needs no fit."""
+        return made_lens(lens.kind) is not None or lens is self.lens(lens.kind)
 
     def using(self, lens: Lens, warning: str | None = None) -> Opened:
         """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
@@ -92,7 +92,7 @@ class Opened:
         return _having(replace(self, lens_choice=choice), (lens, *others), warning)
 
     def preferring(self, lens: Lens) -> Opened:
-        """Return the model with one of the fitted lenses at hand in use, as the first of its kind."""
+        """Return the model with one of its lenses in use, as the first of its kind."""
         if self.is_in_use(lens):
             return self
         return replace(self, fitted=(lens, *(each for each in self.fitted if each is not lens)))
