@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import LOGIT, first_kinds, made_lens
@@ -71,13 +72,18 @@ class Sides:
 
     @classmethod
     def of(cls, opened: Opened) -> Sides:
-        """Return what is shown of a model at first: its lenses, as many as there may be sides.
+        """Return what is shown of a model at first: the logit lens and the fitted ones, as many as may be.
 
-        Without any fitted lens they are the first two kinds, though there is but one lens.
+        Without any fitted lens it is the first two kinds, though there is but one lens.
         """
         if not opened.fitted:
             return cls(tuple(Side(opened, kind) for kind in first_kinds()))
-        return cls(_through_each_lens(opened)[:MOST_SIDES])
+        shown = (
+            side
+            for side in _through_each_lens(opened)
+            if side.kind in first_kinds() or made_lens(side.kind) is None
+        )
+        return cls(tuple(islice(shown, MOST_SIDES)))
 
     @property
     def first(self) -> Side:

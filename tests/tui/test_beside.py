@@ -236,7 +236,8 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
             ]
             assert_shows(app, ours["tuned"], second)
             await pilot.press("Y")
-            await until(pilot, lambda: "two lenses of one kind" in said(app))
+            both = f"--lens {tiny_model / 'lens.pt'} --lens {path} --lenses tuned"
+            await until(pilot, lambda: both in app.clipboard)
             await pilot.press("tab", "minus")
             await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
             assert [side.kind for side in app.explore.sides] == ["tuned"]
