@@ -144,7 +144,7 @@ class ModelJobs:
     def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
         """Read the open model through a lens that was fitted to that model."""
         assert self.opened is not None
-        self._use(self.opened.using(replace(lens, file=file)))
+        self._show(self.opened.using(replace(lens, file=file)), lens.kind, place=None)
 
     def _use(self, opened: Opened) -> None:
         """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""

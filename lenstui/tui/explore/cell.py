@@ -150,10 +150,10 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             if ranking is not None and not ranking.ids.size:
                 missing = IN_CELL
             self._say(place, "" if ranking is not None and ranking.ids.size else missing)
+            frame = self.query_one(f"#ranking-{place}")
+            frame.border_subtitle = "" if ranking is None else f"top {len(ranking.ids)} of {side.vocabulary}"
             if ranking is not None:
                 self.list_of(place).show(ranking, message.texts)
-                frame = self.query_one(f"#ranking-{place}")
-                frame.border_subtitle = f"top {len(ranking.ids)} of {side.vocabulary}"
 
     def on_cell_not_read(self, message: CellNotRead) -> None:
         """Show why the likeliest tokens of the cell cannot be read."""
