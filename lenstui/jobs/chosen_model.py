@@ -36,8 +36,8 @@ class Chosen:
     def start(self, before: Start, opened: OpenModel | None) -> Start:
         """Return the request that loads this model, with all other options as they were.
 
-        The lens in use, unless it is an instant one, and the trust in the model's own code are kept only if
-        this model is open already: the trust was in that code alone.
+        The fitted lenses but an instant one, and the trust in the model's own code, are kept only if this
+        model is open already: the trust was in that code alone.
 
         Args:
             before: the former request.
@@ -50,7 +50,7 @@ class Chosen:
             demo=not self.name,
             revision=self.revision,
             dtype=self.dtype,
-            lens=opened.lens_file if opened is not None and same and opened.instant is None else None,
+            lenses=opened.lens_files if opened is not None and same else (),
             again=None,
             trust_remote_code=before.trust_remote_code and same and before.model == self.name,
         )

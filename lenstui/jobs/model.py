@@ -24,10 +24,11 @@ from lenstui.jobs.messages import (
     ModelLoaded,
     OpenModel,
     Post,
+    SidesChanged,
     SidesTold,
 )
 from lenstui.jobs.thread import JobThread, Stop
-from lenstui.lens.kinds import TUNED
+from lenstui.lens.kinds import TUNED, first_kinds
 from lenstui.lens.names import instant_words, is_instant
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
@@ -151,7 +152,8 @@ class ModelJobs:
         assert self.opened is not None
         own = {lenses().resolve(), instant_lenses().resolve()}
         is_elsewhere = file is not None and file.parent.resolve() not in own
-        self._use(self.opened.using(replace(lens, file=file), is_chosen=is_elsewhere))
+        opened = self.opened.using(replace(lens, file=file), is_chosen=is_elsewhere)
+        self._show(opened, lens.kind, place=None)
 
     def _use(self, opened: Opened) -> None:
         """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""
@@ -159,8 +161,15 @@ class ModelJobs:
         self.sides = self.sides.using(opened)
         self._post(LensOpened(self.described))
 
-    def open_lens(self, path: Path, post: Post, stop: Stop) -> None:
-        """Read the open model through the lens of a file; if that fails, the lens in use stays."""
+    def open_lens(self, path: Path, place: int | None, post: Post, stop: Stop) -> None:
+        """Read the open model through the lens of a file; if that fails, the lens in use stays.
+
+        Args:
+            path: the file or folder.
+            place: the side to put the lens on where none shows a lens of its kind; None for one more side.
+            post: takes the refusal.
+            stop: returns whether to give it up.
+        """
         opened = self.opened
         if opened is None:
             post(LensRefused("No model is open: a lens needs one."))
@@ -172,7 +181,16 @@ class ModelJobs:
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
             if not stop():
-                self._use(opened.using(lens, warning, is_chosen=True))
+                self._show(opened.using(lens, warning, is_chosen=True), lens.kind, place)
+
+    def _show(self, opened: Opened, kind: str, place: int | None) -> None:
+        """Put a lens to use, and on a side where none shows its kind."""
+        assert self.sides is not None
+        if kind in {side.kind for side in self.sides.sides} or kind in first_kinds():
+            self._use(opened)
+            return
+        self.sides = self.sides.using(opened).showing(kind, place)
+        self._post(SidesChanged(self.described))
 
     def save_lens(self, path: Path, as_folder: bool, post: Post) -> None:
         """Save the lens in use to a file of lenstui, or to a folder that the `tuned-lens` library loads."""
@@ -260,6 +278,9 @@ def _describe(opened: Opened) -> OpenModel:
         revision=model.revision,
         lens_choice=opened.lens_choice,
         instant=instant_words(lens.fit) if lens is not None and is_instant(lens.fit) else None,
+        lens_files=tuple(
+            each.file for each in opened.fitted if each.file is not None and not is_instant(each.fit)
+        ),
         chosen_lens=opened.chosen_lens,
     )
 

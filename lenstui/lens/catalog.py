@@ -10,6 +10,7 @@ from statistics import fmean
 from lenstui.lens.card import LensCard, Match
 from lenstui.lens.compatibility import compare_weights, match_weights
 from lenstui.lens.formats.library import PARAMS
+from lenstui.lens.kinds import JACOBIAN, TUNED
 from lenstui.lens.mapped import map_lens
 from lenstui.model.load import Model
 
@@ -43,7 +44,7 @@ class FittingLens:
 
 
 def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
-    """Return the lens in `folder` that is to open with `model`; None where none was made for it.
+    """Return the tuned lens in `folder` that is to open with `model`; None where none was made for it.
 
     That is the newest, unless others were measured on the same held-out text as the newest: then the one with
     the least KL there. Lenses whose whole fingerprint agrees come before those that match in part. Folders of
@@ -51,7 +52,7 @@ def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
     """
     found: dict[Match, list[LensCard]] = {Match.WEIGHTS: [], Match.PARTLY: []}
     for card in list_lenses(folder):
-        if card.path.is_file() and (how := match(card, model)) in found:
+        if card.kind == TUNED and card.path.is_file() and (how := match(card, model)) in found:
             found[how].append(card)
     cards = found[Match.WEIGHTS] or found[Match.PARTLY]
     if not cards:
@@ -60,6 +61,17 @@ def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
     if len(same_text) > 1:
         return FittingLens(min(same_text, key=_mean_kl).path, f"best of {len(same_text)}")
     return FittingLens(cards[0].path, f"newest of {len(cards)}" if len(cards) > 1 else "")
+
+
+def fitting_jacobian_lens(model: Model, folder: Path) -> Path | None:
+    """Return the newest Jacobian lens in `folder` that was made for `model`; None where none was.
+
+    One whose whole fingerprint agrees comes before one that matches in part.
+    """
+    found = {Match.PARTLY: None, Match.WEIGHTS: None} | {
+        match(card, model): card.path for card in reversed(list_lenses(folder)) if card.kind == JACOBIAN
+    }
+    return found[Match.WEIGHTS] or found[Match.PARTLY]
 
 
 def _measured_alike(one: LensCard, other: LensCard) -> bool:
@@ -81,6 +93,6 @@ def _mean_kl(card: LensCard) -> float:
 
 def match(card: LensCard, model: Model) -> Match:
     """Return how closely a lens matches `model`, whatever the model's name."""
-    if (card.blocks, card.d_model) != (model.num_blocks, model.d_model):
+    if not card.fits(model.num_blocks, model.d_model):
         return Match.NO
     return match_weights(compare_weights(card.config, model))

@@ -26,9 +26,10 @@ def kept_instant_lens(model: Model) -> TunedLens | None:
         return None
     try:
         lens = open_lens(file)
-        return lens if fit_warning(lens, model) is None else None
+        fits = fit_warning(lens, model) is None
     except LensError:  # damaged: it is made anew
         return None
+    return lens if fits and isinstance(lens, TunedLens) else None
 
 
 def keep_instant_lens(lens: TunedLens, file: Path) -> TunedLens:

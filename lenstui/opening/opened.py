@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.lens.kinds import lens_kinds, made_lens
+from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
+from lenstui.lens.names import kind_word
+from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, instant_lenses, lenses
 from lenstui.support.request import Again, Start
@@ -30,21 +32,23 @@ class Opened:
 
     Attributes:
         model: the model, which passed the wiring check.
-        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else the
-            one that the user chose for the model before, else one in the lenses folder that was made for
-            these weights (the best on the text of the newest), else the bundled model's lens, else an
-            instant lens that was kept for these weights if the request allows that, else none.
+        fitted: the fitted lenses at hand; the first of a kind is in use. At first these are the requested
+            ones, in their order, and behind them, unless one of them is tuned, a tuned lens: the one that the
+            user chose for the model before, else one in the lenses folder that was made for these weights
+            (the best on the text of the newest), else the bundled model's, else an instant lens that was
+            kept for these weights if the request allows that, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
-        warnings: warnings about lenses on this model, by their kind.
-        lens_choice: why this lens is in use, in a few words, where it opened by itself and others fit too.
-        chosen_lens: the file of the lens in use if the user chose it, which is kept for the model.
+        warnings: warnings about fitted lenses on this model.
+        lens_choice: why the tuned lens is in use, in a few words, where it opened by itself and others fit
+            too.
+        chosen_lens: the file of the tuned lens in use if the user chose it, which is kept for the model.
         lens_remark: what became of an earlier choice: the lens is gone, or another was fitted since.
     """
 
     model: Model
     fitted: tuple[Lens, ...] = ()
     reason: str | None = None
-    warnings: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[Lens, str] = field(default_factory=dict)
     lens_choice: str = ""
     chosen_lens: Path | None = None
     lens_remark: str | None = None
@@ -62,13 +66,23 @@ class Opened:
 
     @property
     def lenses(self) -> tuple[Lens, ...]:
-        """All lenses that the model can be read through: one of each kind, as far as there is one."""
-        return tuple(lens for kind in lens_kinds() if (lens := self.lens(kind.key)) is not None)
+        """All lenses that the model can be read through, in the order of their kinds."""
+        return tuple(lens for kind in lens_kinds() for lens in self.lenses_of(kind.key))
+
+    def lenses_of(self, kind: str) -> tuple[Lens, ...]:
+        """Return the lenses of a kind, the one in use first."""
+        made = made_lens(kind)
+        return tuple(lens for lens in self.fitted if lens.kind == kind) if made is None else (made,)
 
     @property
     def lens_file(self) -> Path | None:
-        """The file of the fitted lens in use, of the first where there are several."""
-        return self.fitted[0].file if self.fitted else None
+        """The file of the tuned lens in use, if any."""
+        lens = self.lens(TUNED)
+        return None if lens is None else lens.file
+
+    def is_in_use(self, lens: Lens) -> bool:
+        """Return whether a lens is the first of its kind, or the only one, as it needs no fit."""
+        return made_lens(lens.kind) is not None or lens is self.lens(lens.kind)
 
     def using(self, lens: Lens, warning: str | None = None, *, is_chosen: bool = False) -> Opened:
         """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
@@ -78,15 +92,24 @@ class Opened:
             warning: a warning about the lens on this model, if any.
             is_chosen: whether the user chose the lens, so that it is kept for the model.
         """
-        others = tuple(other for other in self.fitted if other.kind != lens.kind)
-        warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
-        if warning is not None:
-            warnings[lens.kind] = warning
-        fitted = (lens.to(self.model.device), *others)
+        lens, before = lens.to(self.model.device), self.lens(lens.kind)
+        others = (each for each in self.fitted if each is not before and not _same_file(each, lens))
+        opened = _having(self, (lens, *others), warning)
+        if lens.kind != TUNED:
+            return opened
         chosen = lens.file if is_chosen else None
-        return replace(
-            self, fitted=fitted, warnings=warnings, lens_choice="", chosen_lens=chosen, lens_remark=None
-        )
+        return replace(opened, lens_choice="", chosen_lens=chosen, lens_remark=None)
+
+    def preferring(self, lens: Lens) -> Opened:
+        """Return the model with one of its lenses in use, as the first of its kind."""
+        if self.is_in_use(lens):
+            return self
+        return replace(self, fitted=(lens, *(each for each in self.fitted if each is not lens)))
+
+    def with_lens(self, lens: Lens, warning: str | None = None) -> Opened:
+        """Return the model with one more fitted lens, in use only if it is the first of its kind."""
+        lens = lens.to(self.model.device)
+        return _having(self, (*self.fitted, lens), warning, new=-1)
 
 
 def open_model(
@@ -134,8 +157,8 @@ def open_model(
     from lenstui.lens.instant import kept_instant_lens
     from lenstui.model.load import load
 
-    # Before the model, since loading takes long and the file may be wrong.
-    lens = None if start.lens is None else open_lens(start.lens)
+    # Before the model, since loading takes long and a file may be wrong.
+    named = [open_lens(path) for path in start.lenses]
     model = load(
         choice.name,
         folder=choice.path,
@@ -148,12 +171,39 @@ def open_model(
         on_stage=on_stage,
     )
     opened = Opened(model, reason=choice.reason)
-    if lens is not None:
-        return opened.using(lens, fit_warning(lens, model), is_chosen=True)
-    opened = _with_lens(opened, start.again, choice.path)
-    if start.instant and not opened.fitted and (kept := kept_instant_lens(model)) is not None:
-        return opened.using(kept)
+    for lens in named:
+        opened = opened.with_lens(lens, fit_warning(lens, model))
+    if opened.lens(TUNED) is not None:
+        return replace(opened, chosen_lens=opened.lens_file)
+    opened = _with_tuned_lens(opened, start.again, choice.path)
+    if start.instant and opened.lens(TUNED) is None and (kept := kept_instant_lens(model)) is not None:
+        opened = opened.using(kept)
+    return opened if named else _with_other_lenses(opened, start.again)
+
+
+def _with_other_lenses(opened: Opened, again: Again | None) -> Opened:
+    """Return the model with the lenses of the last session beside the tuned one, as far as they are there."""
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+
+    for path in again.others if again is not None and again.model == opened.model.name else ():
+        try:
+            lens = open_lens(path)
+            warning = fit_warning(lens, opened.model)
+        except LensError:  # the file has changed since the last session, or is gone
+            continue
+        opened = opened.with_lens(lens, warning)
     return opened
+
+
+def _having(opened: Opened, fitted: tuple[Lens, ...], warning: str | None, new: int = 0) -> Opened:
+    """Return the model with other fitted lenses, of which `new` is the index of the one with the warning."""
+    said = opened.warnings if warning is None else {**opened.warnings, fitted[new]: warning}
+    return replace(opened, fitted=fitted, warnings={lens: said[lens] for lens in fitted if lens in said})
+
+
+def _same_file(one: Lens, other: Lens) -> bool:
+    return one.file is not None and other.file is not None and one.file.resolve() == other.file.resolve()
 
 
 def lenses_to_read(
@@ -171,20 +221,22 @@ def lenses_to_read(
     """
     if kinds is None:
         return opened.lenses
-    found = tuple(lens for kind in kinds if (lens := opened.lens(kind)) is not None)
-    missing = [kind for kind in kinds if opened.lens(kind) is None]
+    found = tuple(lens for kind in kinds for lens in opened.lenses_of(kind))
+    missing = [kind for kind in kinds if not opened.lenses_of(kind)]
     if missing and (all_of_them or not found):
-        none = f"There is no {missing[0]} lens for {opened.model.name}"
-        raise LensError(f"{none}: name one with --lens FILE, or fit one with lenstui train.")
+        none = f"There is no {kind_word(missing[0])} lens for {opened.model.name}"
+        fits = ", or fit one with lenstui train" if missing[0] == TUNED else ""
+        raise LensError(f"{none}: name one with --lens FILE{fits}.")
     return found
 
 
 def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]:
     """Yield a remark for each requested kind of which there is no lens for the model."""
-    shown = " and ".join(lens.kind for lens in opened.lenses if lens.kind in (kinds or ()))
+    shown = " and ".join(kind_word(lens.kind) for lens in opened.lenses if lens.kind in (kinds or ()))
     for kind in kinds or ():
         if opened.lens(kind) is None:
-            yield f"There is no {kind} lens for {opened.model.name}: only the {shown} lens is shown."
+            none = f"There is no {kind_word(kind)} lens for {opened.model.name}"
+            yield f"{none}: only the {shown} lens is shown."
 
 
 def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = None) -> Source:
@@ -222,20 +274,35 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
     )
 
 
-def lens_to_name(opened: Opened) -> Path | None:
-    """Return the file of the fitted lens in use, for a command to name; None if it is opened unnamed.
+def files_to_name(opened: Opened, lenses_read: Sequence[Lens]) -> tuple[Path, ...]:
+    """Return the files of lenses for a command to name, in their order, without those opened unnamed.
 
     The bundled model's lens is opened unnamed, as long as no other was fitted for that model, and so is an
     instant lens.
     """
     from lenstui.lens.catalog import fitting_lens
 
-    file = opened.lens_file
-    if file is not None and file.parent == instant_lenses():
-        return None
-    if file is None or file.parent != bundled_model() or fitting_lens(opened.model, lenses()) is not None:
-        return file
-    return None
+    named = [
+        lens.file for lens in lenses_read if lens.file is not None and lens.file.parent != instant_lenses()
+    ]
+    bundled = [file for file in named if file.parent == bundled_model()]
+    if bundled and fitting_lens(opened.model, lenses()) is None:
+        named.remove(bundled[0])
+    return tuple(named)
+
+
+def lacking_rows(readers: Sequence[Lens], rows: Sequence[str]) -> Iterator[str]:
+    """Yield a remark for each lens that lacks rows of the residual stream.
+
+    Args:
+        readers: the lenses of a readout.
+        rows: the labels of its rows; the last row is every lens's.
+    """
+    for lens in readers:
+        lacks = [label for label in rows[:-1] if (row := Row.of(label)).part is None and not lens.reads(row)]
+        if lacks:
+            some = "row" if len(lacks) == 1 else "rows"
+            yield f"The {kind_word(lens.kind)} lens {lens.name} has no {some} {', '.join(lacks)}."
 
 
 def _last_model(start: Start) -> Choice | None:
@@ -249,11 +316,11 @@ def _last_model(start: Start) -> Choice | None:
     return None if folder is None else Choice(start.again.model, folder, reason)
 
 
-def _with_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
-    """Return a model with the lens that the user chose for it before, or else the one that opens by itself.
+def _with_tuned_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
+    """Return a model with the tuned lens that was chosen for it before, else the one that opens by itself.
 
     Args:
-        opened: a model without a lens.
+        opened: a model without a tuned lens.
         again: what is known of the model from before.
         folder: the folder of the model.
 
@@ -269,13 +336,13 @@ def _with_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
     remark = None
     if again is not None and again.lens is not None and again.model == opened.model.name:
         try:
-            lens = open_lens(again.lens)
+            lens = _tuned_lens(again.lens)
             warning = fit_warning(lens, opened.model)
         except LensError as error:
             instead = "there is no other" if usual is None else f"{usual.name} is in use"
             remark = f"The lens that was chosen for this model cannot be opened, and {instead}: {error}"
         else:
-            opened = opened.using(lens, warning, is_chosen=True)
+            opened = replace(opened.with_lens(lens, warning), chosen_lens=lens.file)
             if usual is None or usual.resolve() == again.lens.resolve():
                 return opened
             is_since = found is not None and usual.stat().st_mtime > again.when
@@ -283,8 +350,22 @@ def _with_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
             return replace(opened, lens_choice="chosen", lens_remark=since if is_since else None)
     if usual is not None:
         lens = open_lens(usual)
-        opened = opened.using(lens, fit_warning(lens, opened.model))
+        opened = opened.with_lens(lens, fit_warning(lens, opened.model))
     return replace(opened, lens_choice="" if found is None else found.why, lens_remark=remark)
+
+
+def _tuned_lens(path: Path) -> Lens:
+    """Read a tuned lens.
+
+    Raises:
+        LensError: if the file is damaged, or now holds a lens of another kind.
+    """
+    from lenstui.lens.formats.own import open_lens
+
+    lens = open_lens(path)
+    if lens.kind != TUNED:
+        raise LensError(f"{path} holds no tuned lens any more.")
+    return lens
 
 
 def _bundled_lens(folder: Path) -> Path | None:

@@ -12,13 +12,15 @@ class Again:
 
     Attributes:
         model: the name that the model had, or the requested one.
-        lens: the lens that the user chose for that model, if any.
+        lens: the tuned lens that the user chose for that model, if any.
         when: the time at which the model was left, in seconds since 1970; a lens fitted later is said.
+        others: the files of the lenses that were on screen beside the tuned lens.
     """
 
     model: str
     lens: Path | None = None
     when: float = 0.0
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Start:
         model: a hub id or a folder; None for the default choice.
         revision: a branch, tag or commit of that hub id.
         demo: whether to open the bundled model.
-        lens: the file of a tuned lens; None for the one that belongs to the model, if any.
+        lenses: the files of lenses for the model; where none is a tuned lens, the one that belongs to the
+            model is opened too, if any.
         device: `auto` or a name of PyTorch's.
         dtype: `auto` or a name of PyTorch's.
         device_map: how to spread the model over several devices; None for all of it on `device`.
@@ -47,7 +50,7 @@ class Start:
     model: str | None = None
     revision: str | None = None
     demo: bool = False
-    lens: Path | None = None
+    lenses: tuple[Path, ...] = ()
     device: str = "auto"
     dtype: str = "auto"
     device_map: str | None = None

@@ -72,7 +72,7 @@ class Keeper:
         """Remember how the open model is read and the choice of its lens, before another model is opened."""
         if (model := explore.model) is not None:
             self._readings[model.name] = explore.reading
-            choice = Again(model.name, model.chosen_lens, time.time())
+            choice = Again(model.name, model.chosen_lens, time.time(), model.other_lenses)
             self._lenses[model_key(model.name), model.revision] = choice
         self._restores = True
 
@@ -80,7 +80,7 @@ class Keeper:
         """Remember the look of the open model (prompt, cursor, appearance) for the next session."""
         if explore.is_mounted and explore.model is not None:
             named = start.revision is None and not start.trust_remote_code
-            knows_lens = start.again is not None or start.lens is not None
+            knows_lens = start.again is not None or bool(start.lenses)
             self._session.keep(explore.model.name, explore.look(), named=named, knows_lens=knows_lens)
 
     def save(self, theme: str | None, settings: Settings) -> str | None:

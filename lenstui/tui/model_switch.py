@@ -47,7 +47,7 @@ class ModelSwitch:
         self._keeper.keep_model(program.explore)
         again = self._keeper.again(chosen.name or BUNDLED_MODEL, chosen.revision)
         start = chosen.start(program.start, program.explore.model)
-        program.start = replace(start, lens=None, again=again)
+        program.start = replace(start, lenses=(), again=again)
         program.have_stage(LoadStage("looking for the model"))
         program.models.load(program.start)
 

@@ -100,10 +100,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "-p", "y"], "two prompts are given"),
         (["read", "x", "-p"], "argument -p/--prompt: expected one argument"),
         (["read", "caf\udce9"], "the prompt is not valid UTF-8"),
-        (
-            ["read", "x", "--instant", "--lens", "y.pt"],
-            "--instant makes a lens and --lens names one: leave one",
-        ),
         (["read", "x", "--instant", "--lenses", "logit"], "--instant is of no use with --lenses logit"),
         (["paths", "x"], "unrecognized arguments: x"),
         ([""], "the prompt is empty"),
@@ -204,7 +200,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
                 "--dtype",
                 "float16",
             ],
-            Start("x", "a/b", "v1", lens=Path("m.pt"), device="cuda:1", dtype="float16"),
+            Start("x", "a/b", "v1", lenses=(Path("m.pt"),), device="cuda:1", dtype="float16"),
         ),
     ],
 )

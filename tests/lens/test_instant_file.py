@@ -15,7 +15,7 @@ from lenstui.lens.compatibility import lens_config
 from lenstui.lens.instant import instant_file, keep_instant_lens, kept_instant_lens
 from lenstui.lens.tuned import untrained_lens
 from lenstui.model.load import Model
-from lenstui.opening.opened import lens_to_name, open_model
+from lenstui.opening.opened import files_to_name, open_model
 from lenstui.support import paths
 from lenstui.support.request import Start
 from tests.tiny.folders import neox_in
@@ -102,4 +102,4 @@ def test_a_command_does_not_name_its_file(folder: Path) -> None:
     kept(folder)
     opened = open_model(Start(model=str(folder), instant=True))
     assert opened.lens_file is not None
-    assert lens_to_name(opened) is None
+    assert files_to_name(opened, opened.lenses) == ()

@@ -76,6 +76,7 @@ class Appearance:
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
             lens_file="" if model is None or model.chosen_lens is None else str(model.chosen_lens.absolute()),
+            other_lenses=[] if model is None else [str(file.absolute()) for file in model.other_lenses],
             revision="" if model is None else model.revision or "",
             reading=state.reading.plain(),
             when=time.time(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer, meaning_of
+from lenstui.model.rows import meaning_of
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.grid.panes import Panes
 
@@ -42,7 +42,7 @@ def why_no_token(state: ExploreState, panes: Panes) -> str:
     cells = panes.grids[place].cells
     if cells is not None and cells.not_numbers[cursor.row, cursor.column]:
         return IN_CELL
-    if is_sublayer(label) and panes.shown_grid.is_absent(cursor):
+    if label and state.sides[place].has_no_row(label) and panes.shown_grid.is_absent(cursor):
         return no_row(state.sides[place].kind, label)
     return NOT_READ
 

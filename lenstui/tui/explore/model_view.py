@@ -132,7 +132,7 @@ class ModelView:
         sides = enumerate(model.sides)
         missing = {place: self._state.no_lens(side.kind) for place, side in sides if not side.has_lens}
         self._widgets.panes.missing = missing
-        self._widgets.panel.kinds = [side.kind for side in model.sides]
+        self._widgets.panel.sides = model.sides
         self._services.clear_notifications()
         status = self._widgets.status
         status.model, status.stage = model, None

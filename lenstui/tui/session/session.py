@@ -36,8 +36,9 @@ class Look:
         lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
-        lens_file: the file of the lens that the user chose; empty where it opened by itself.
-        revision: the revision of the model that this lens was chosen for; empty where none was named.
+        lens_file: the file of the tuned lens that the user chose; empty where it opened by itself.
+        other_lenses: the files of the other fitted lenses at hand, where one of them was on screen.
+        revision: the revision of the model that these lenses are for; empty where none was named.
         reading: the options for reading the prompt, as plain values.
         when: when the look was noted, in seconds since 1970.
     """
@@ -53,6 +54,7 @@ class Look:
     plotted: str = PLOTTED[0]
     difference: bool = False
     lens_file: str = ""
+    other_lenses: list[str] = field(default_factory=list)
     revision: str = ""
     reading: dict[str, Any] = field(default_factory=dict)
     when: float = 0.0
@@ -71,9 +73,12 @@ class Look:
         return cls(**kept)
 
     def again(self, model: str, revision: str | None) -> Again:
-        """Return the choice of a lens for a model of this look, unless that was for another revision."""
-        is_of = bool(self.lens_file) and self.revision == (revision or "")
-        return Again(model, Path(self.lens_file) if is_of else None, self.when)
+        """Return the choice of lenses for a model of this look, unless that was for another revision."""
+        if self.revision != (revision or ""):
+            return Again(model, None, self.when)
+        lens = Path(self.lens_file) if self.lens_file else None
+        others = tuple(Path(file) for file in self.other_lenses if isinstance(file, str) and file)
+        return Again(model, lens, self.when, others)
 
 
 class Session:
@@ -109,7 +114,7 @@ class Session:
         prompt, only the lens is added that was chosen for the model that will open. Where it names a lens, or
         there is no model, the start is returned unchanged. In these cases there is no look.
         """
-        if not self._restores or start.lens is not None:
+        if not self._restores or start.lenses:
             return start, None
         name = start.model or self._model
         if start.demo or start.prompt is not None:
@@ -120,7 +125,8 @@ class Session:
             return start, None
         if start.prompt is not None:
             again = self.again(name, start.revision)
-            return (start if again.lens is None else replace(start, again=again)), None
+            is_known = again.lens is not None or bool(again.others)
+            return (replace(start, again=again) if is_known else start), None
         look = Look.read(self._models.get(model_key(name)))
         return replace(start, prompt=look.prompt or None, again=look.again(name, start.revision)), look
 

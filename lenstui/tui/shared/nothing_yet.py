@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lenstui.jobs.instant_messages import InstantPhase, InstantStatus
 from lenstui.lens.kinds import TUNED
+from lenstui.lens.names import kind_word
 
 _NO_INSTANT = InstantStatus()
 
@@ -22,9 +23,10 @@ def no_lens(kind: str, instant: InstantStatus = _NO_INSTANT) -> str:
         kind: the kind of lens.
         instant: the status of the open model's instant lens, which is a tuned lens.
     """
+    none = f"No {kind_word(kind)} lens yet"
     if kind == TUNED and instant.phase is InstantPhase.WORKING:
         left = "" if instant.seconds is None else f", {instant.seconds} s"
-        return f"No {kind} lens yet, but an instant one soon: {instant.doing}{left}"
+        return f"{none}, but an instant one soon: {instant.doing}{left}"
     if kind == TUNED and instant.phase is InstantPhase.OFFERED:
-        return f"No {kind} lens yet: t trains one, o opens one, O makes one {instant.reason}."
-    return f"No {kind} lens yet: t trains one, o opens one."
+        return f"{none}: t trains one, o opens one, O makes one {instant.reason}."
+    return f"{none}: t trains one, o opens one."
