@@ -20,6 +20,7 @@ _HOMES = {
     "Cells": "lenstui.readout.cells",
     "FailedCase": "lenstui.readout.sets.cases",
     "FitOptions": "lenstui.fitting.options",
+    "JacobianLens": "lenstui.lens.jacobian",
     "Lens": "lenstui.lens.lens",
     "LensError": "lenstui.support.errors",
     "LogitLens": "lenstui.lens.logit",

@@ -8,6 +8,7 @@ from lenstui.fitting.options import preset as preset
 from lenstui.lens.formats.library import save_library_folder as save_library_folder
 from lenstui.lens.formats.own import open_lens as open_lens
 from lenstui.lens.formats.own import save_lens as save_lens
+from lenstui.lens.jacobian import JacobianLens as JacobianLens
 from lenstui.lens.lens import Lens as Lens
 from lenstui.lens.logit import LogitLens as LogitLens
 from lenstui.lens.tuned import TunedLens as TunedLens

@@ -27,7 +27,7 @@ from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.lens.names import lens_title
+from lenstui.lens.names import kind_word, lens_title
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import is_sublayer
 from lenstui.opening.source import Source, sublayers_text, versions_text
@@ -164,7 +164,7 @@ def _why_no_part(readout: Readout, name: str) -> str | None:
     parts = [place for place, label in enumerate(readout.rows) if is_sublayer(label)]
     if not parts or readout.lenses[name].has_rows[parts].any():
         return None
-    return f"No {name} lens is fitted for what is between two rows."
+    return f"No {kind_word(name)} lens is fitted for what is between two rows."
 
 
 def _lenses_in_words(readout: Readout, value: Value, *, diff: bool) -> str:

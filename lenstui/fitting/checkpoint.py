@@ -13,12 +13,12 @@ from lenstui.fitting.state import Fit
 from lenstui.lens.compatibility import compare_weights, lens_config, unproven
 from lenstui.lens.fingerprint import spoken
 from lenstui.lens.formats.header import check_header
+from lenstui.lens.formats.own import CHECKPOINT_FORMAT as FORMAT
 from lenstui.lens.formats.tensor_file import check_bytes, load_tensors, save_tensors
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents
 
-FORMAT = "lenstui.checkpoint"
 VERSION = 1
 
 

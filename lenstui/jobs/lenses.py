@@ -19,7 +19,7 @@ from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from lenstui.lens.mapped import Sized
 
 
 class LensService:
@@ -98,7 +98,7 @@ class LensFileJobs:
     def measure(self, path: Path, post: Post, stop: Stop) -> None:
         """Measure the translators of a lens, and post the size of each."""
         try:
-            for row, (weight, bias) in enumerate(_translators(path)):
+            for row, weight, bias in _translators(path):
                 if stop():
                     return
                 post(TranslatorMeasured(path, TranslatorSize.of(row, weight, bias)))
@@ -108,15 +108,18 @@ class LensFileJobs:
             post(LensNotMeasured(path, f"The translators cannot be read: {type(error).__name__}"))
 
 
-def _translators(path: Path) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return `A` and `b` of each row; a file that cannot be mapped into memory is read whole first."""
+def _translators(path: Path) -> Iterable[Sized]:
+    """Return each row with its matrix and bias; a file that cannot be mapped is read whole first."""
     from lenstui.lens.formats.own import open_lens
+    from lenstui.lens.jacobian import JacobianLens
     from lenstui.lens.mapped import map_lens
 
     if mapped := map_lens(path):
         return mapped.translators()
     lens = open_lens(path)
-    return zip(lens.weight, lens.bias, strict=True)
+    if isinstance(lens, JacobianLens):
+        return ((row, matrix, None) for row, matrix in lens.matrices.items())
+    return zip(range(len(lens.weight)), lens.weight, lens.bias, strict=True)
 
 
 def _card_in_use(opened: Opened, path: Path) -> list[LensCard]:

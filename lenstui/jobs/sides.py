@@ -13,6 +13,7 @@ from lenstui.jobs.messages import LensRefused, Post, SidesChanged, SidesRefused,
 from lenstui.jobs.model import ModelJobs, give_back_memory
 from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.thread import JobThread, Stop
+from lenstui.lens.names import kind_word
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import side_prompts
@@ -137,7 +138,7 @@ class SideService:
             lens = open_lens(path)
             in_use = sides.opened.lens(lens.kind)
             if in_use is None:
-                raise LensError(NO_LENS.format(lens.kind))
+                raise LensError(NO_LENS.format(kind_word(lens.kind)))
             if in_use.file is not None and path.resolve() == in_use.file.resolve():
                 raise LensError(IN_USE)
             warning = fit_warning(lens, sides.opened.model)

@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenstui.lens.kinds import JACOBIAN, TUNED
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,10 +40,12 @@ class LensCard:
         path: the file, or the folder of the `tuned-lens` library.
         config: the model that the lens is for.
         fit: how the lens was fitted, and the KL that it reached.
-        blocks: the number of translators.
-        d_model: the width of the translators.
+        blocks: the number of blocks of that model; for some Jacobian lenses, the least that it can have.
+        d_model: the width of that model.
         size: the size of the file, in bytes.
         modified: when the file was written, seconds since 1970.
+        kind: the kind of lens.
+        rows: the indices of the rows that it has a matrix for, 0 for `emb`; None for all but the last.
     """
 
     path: Path
@@ -51,6 +55,8 @@ class LensCard:
     d_model: int
     size: int
     modified: float
+    kind: str = TUNED
+    rows: tuple[int, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -64,18 +70,40 @@ class LensCard:
         return name if isinstance(name, str) and name else None
 
     @property
+    def own_rows(self) -> tuple[int, ...]:
+        """The indices of the rows that the lens has a matrix for, 0 for `emb`."""
+        return tuple(range(self.blocks)) if self.rows is None else self.rows
+
+    def fits(self, num_blocks: int, d_model: int) -> bool:
+        """Return whether a model has the shape of the one that the lens is for."""
+        if self.kind == JACOBIAN and self.config.get("num_hidden_layers") is None:
+            return self.blocks <= num_blocks and self.d_model == d_model
+        return (self.blocks, self.d_model) == (num_blocks, d_model)
+
+    @property
     def held_out_kl(self) -> tuple[float, ...] | None:
-        """The held-out KL of each row but the last, nats; None where the file does not say."""
-        return self._by_row("held_out_kl")
+        """The held-out KL of each row but the last, nats; None where the file does not say.
+
+        A Jacobian lens has none: its KL says little of its quality.
+        """
+        return None if self.kind == JACOBIAN else self._by_row("held_out_kl")
 
     @property
     def logit_lens_kl(self) -> tuple[float, ...] | None:
         """The logit lens's KL on the same held-out text, of each row but the last, nats; None if unknown."""
         return self._by_row("logit_lens_kl")
 
+    @property
+    def convergence(self) -> tuple[float, ...] | None:
+        """The convergence of a Jacobian lens in each of `own_rows`; None where the file does not say.
+
+        It is the share of the top 10 tokens on held-out positions that half of the prompts give too.
+        """
+        return self._by_row("convergence")
+
     def _by_row(self, key: str) -> tuple[float, ...] | None:
         numbers = self.fit.get(key)
-        if not isinstance(numbers, list) or len(numbers) != self.blocks:
+        if not isinstance(numbers, list) or len(numbers) != len(self.own_rows):
             return None
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
             return None
@@ -84,31 +112,32 @@ class LensCard:
 
 @dataclass(frozen=True, slots=True)
 class TranslatorSize:
-    """The size of a translator.
+    """The size of a translator, or of the matrix of a Jacobian lens.
 
     Attributes:
         row: the index of the row, 0 for `emb`.
         weight: the Frobenius norm of its matrix.
-        bias: the norm of its bias.
+        bias: the norm of its bias; None where it has none.
         singular_values: the leading singular values of its matrix, the largest first.
     """
 
     row: int
     weight: float
-    bias: float
+    bias: float | None
     singular_values: tuple[float, ...]
 
     @classmethod
-    def of(cls, row: int, weight: Tensor, bias: Tensor) -> TranslatorSize:
-        """Measure a translator.
+    def of(cls, row: int, weight: Tensor, bias: Tensor | None) -> TranslatorSize:
+        """Measure a translator, or the matrix of a Jacobian lens.
 
         Args:
             row: the index of the row.
-            weight: `A`, `[d, d]`.
-            bias: `b`, `[d]`.
+            weight: `A` or `J`, `[d, d]`.
+            bias: `b`, `[d]`, or None.
         """
-        weight, bias = weight.detach().float(), bias.detach().float()
-        return cls(row, float(weight.norm()), float(bias.norm()), leading_singular_values(weight))
+        weight = weight.detach().float()
+        length = None if bias is None else float(bias.detach().float().norm())
+        return cls(row, float(weight.norm()), length, leading_singular_values(weight))
 
 
 def leading_singular_values(matrix: Tensor, count: int = LEADING) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from statistics import fmean
 from lenstui.lens.card import LensCard, Match
 from lenstui.lens.compatibility import compare_weights, match_weights
 from lenstui.lens.formats.library import PARAMS
+from lenstui.lens.kinds import TUNED
 from lenstui.lens.mapped import map_lens
 from lenstui.model.load import Model
 
@@ -43,7 +44,7 @@ class FittingLens:
 
 
 def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
-    """Return the lens in `folder` that is to open with `model`; None where none was made for it.
+    """Return the tuned lens in `folder` that is to open with `model`; None where none was made for it.
 
     That is the newest, unless others were measured on the same held-out text as the newest: then the one with
     the least KL there. Lenses whose whole fingerprint agrees come before those that match in part. Folders of
@@ -51,7 +52,7 @@ def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
     """
     found: dict[Match, list[LensCard]] = {Match.WEIGHTS: [], Match.PARTLY: []}
     for card in list_lenses(folder):
-        if card.path.is_file() and (how := match(card, model)) in found:
+        if card.kind == TUNED and card.path.is_file() and (how := match(card, model)) in found:
             found[how].append(card)
     cards = found[Match.WEIGHTS] or found[Match.PARTLY]
     if not cards:
@@ -81,6 +82,6 @@ def _mean_kl(card: LensCard) -> float:
 
 def match(card: LensCard, model: Model) -> Match:
     """Return how closely a lens matches `model`, whatever the model's name."""
-    if (card.blocks, card.d_model) != (model.num_blocks, model.d_model):
+    if not card.fits(model.num_blocks, model.d_model):
         return Match.NO
     return match_weights(compare_weights(card.config, model))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from torch import Tensor
 from lenstui.lens.card import Match
 from lenstui.lens.fingerprint import HEAD, Comparison, compare, fingerprint, spoken
 from lenstui.lens.formats.unembed_hash import unembed_hash
+from lenstui.lens.jacobian import JacobianLens
 from lenstui.lens.lens import Lens
+from lenstui.lens.names import kind_word
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 
@@ -32,6 +34,11 @@ def lens_config(model: Model) -> dict[str, Any]:
         "unembed_sample": unembedding_sample(model),
         "fingerprint": fingerprint(model),
     }
+
+
+def jacobian_config(model: Model) -> dict[str, Any]:
+    """Return the `config` of the file of a Jacobian lens for `model`: plain values only."""
+    return lens_config(model) | {"bias": False, "lens_type": "jacobian_lens"}
 
 
 def unembedding_sample(model: Model) -> list[float] | None:
@@ -80,11 +87,14 @@ def match_weights(found: Comparison) -> Match:
 def fit_warning(lens: Lens, model: Model) -> str | None:
     """Return a warning where a lens fits the model in shape but may be for other weights; else None.
 
+    What the lens itself leaves open on this model is said behind it.
+
     Raises:
         LensError: if the lens does not fit in shape.
     """
     lens.check_fits(model.num_blocks, model.d_model)
-    return _warning(lens, compare_weights(lens.config, model))
+    said = (_warning(lens, compare_weights(lens.config, model)), lens.doubt(model.num_blocks))
+    return ". ".join(each for each in said if each is not None) or None
 
 
 def _warning(lens: Lens, found: Comparison) -> str | None:
@@ -93,11 +103,11 @@ def _warning(lens: Lens, found: Comparison) -> str | None:
         made_for = lens.config.get("base_model_name_or_path") or "another model"
         differ = "differs" if len(found.different) == 1 else "differ"
         return (
-            f"The {lens.kind} lens {lens.name} was made for other weights ({made_for}): "
+            f"The {kind_word(lens.kind)} lens {lens.name} was made for other weights ({made_for}): "
             f"{spoken(found.different)} {differ}, so read its rows with care"
         )
     doubt = unproven(found)
-    return None if doubt is None else f"The {lens.kind} lens {lens.name} {doubt}"
+    return None if doubt is None else f"The {kind_word(lens.kind)} lens {lens.name} {doubt}"
 
 
 def unproven(found: Comparison) -> str | None:
@@ -120,7 +130,10 @@ def unproven(found: Comparison) -> str | None:
     )
 
 
-def marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
+_Fitted = TypeVar("_Fitted", bound=TunedLens | JacobianLens)
+
+
+def marked(lens: _Fitted, model: Model) -> tuple[_Fitted, str | None]:
     """Return the lens with a config that identifies `model`.
 
     Returns:
@@ -133,7 +146,8 @@ def marked(lens: TunedLens, model: Model) -> tuple[TunedLens, str | None]:
     found = compare_weights(lens.config, model)
     if found.different:
         return lens, f"{_warning(lens, found)}; what it says of its own model was kept"
-    config = lens_config(model) | {"unembed_hash": unembed_hash(model)}
+    own = jacobian_config(model) if isinstance(lens, JacobianLens) else lens_config(model)
+    config = own | {"unembed_hash": unembed_hash(model)}
     if lens.config.get("base_model_name_or_path"):  # the model's name here may be a local path
         config |= {key: lens.config.get(key) for key in ("base_model_name_or_path", "base_model_revision")}
     return replace(lens, config=config), None

@@ -14,7 +14,7 @@ from lenstui.lens.logit import LogitLens
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
 
-LOGIT, TUNED = "logit", "tuned"
+LOGIT, TUNED, JACOBIAN = "logit", "tuned", "jacobian"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class LensKind:
     made: Callable[[], Lens] | None = None
 
 
-_KINDS = {LOGIT: LensKind(LOGIT, LogitLens), TUNED: LensKind(TUNED)}
+_KINDS = {LOGIT: LensKind(LOGIT, LogitLens), TUNED: LensKind(TUNED), JACOBIAN: LensKind(JACOBIAN)}
 
 
 def lens_kinds() -> tuple[LensKind, ...]:

@@ -78,6 +78,10 @@ class Lens(ABC):
                 f"blocks and width {d_model}. Choose a lens for this model, or fit one."
             )
 
+    def doubt(self, num_blocks: int) -> str | None:
+        """Return what its file leaves open on a model that it fits, as a sentence without its full stop."""
+        return None
+
     def without_final_norm(self) -> Lens:
         """Return this lens without the final norm, where that makes sense; by default the lens itself."""
         return self

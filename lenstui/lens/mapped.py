@@ -11,11 +11,18 @@ from torch import Tensor
 
 from lenstui.lens.card import LensCard
 from lenstui.lens.formats.header import check_header
+from lenstui.lens.formats.jacobian import JacobianFile, jacobian_file
 from lenstui.lens.formats.library import CONFIG, PARAMS
 from lenstui.lens.formats.others import read_table
-from lenstui.lens.formats.own import FORMAT, header
+from lenstui.lens.formats.own import FORMAT
+from lenstui.lens.formats.plain import header
 from lenstui.lens.formats.tensor_file import check_regular
+from lenstui.lens.jacobian import least_blocks
+from lenstui.lens.kinds import JACOBIAN
 from lenstui.support.errors import LensError
+
+Sized = tuple[int, Tensor, Tensor | None]
+"""The index of a row, its matrix and its bias, if any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +31,19 @@ class MappedLens:
 
     Attributes:
         card: the metadata.
-        state: `{"0.weight": [d, d], "0.bias": [d], …}`, read from the disk on use.
+        state: `{"0.weight": [d, d], "0.bias": [d], …}`, read from the disk on use; for a Jacobian lens
+            `{"0.weight": [d, d], …}` of the rows that it has.
     """
 
     card: LensCard
     state: Mapping[str, Tensor]
 
-    def translators(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the translators `A` and `b`, row by row."""
-        for row in range(self.card.blocks):
+    def translators(self) -> Iterator[Sized]:
+        """Yield row by row the translators `A` and `b`, or the matrices of a Jacobian lens."""
+        for row in self.card.own_rows:
             weight = self.state[f"{row}.weight"]
-            yield weight, self.state.get(f"{row}.bias", weight.new_zeros(len(weight)))
+            no_bias = None if self.card.kind == JACOBIAN else weight.new_zeros(len(weight))
+            yield row, weight, self.state.get(f"{row}.bias", no_bias)
 
 
 def map_lens(path: Path) -> MappedLens | None:
@@ -58,6 +67,8 @@ def map_lens(path: Path) -> MappedLens | None:
             config, state = read_table(path / CONFIG), content
         elif "0.weight" in content:  # translators alone
             config, state = {}, content
+        elif (found := jacobian_file(content, path)) is not None:
+            return _mapped_jacobian(found, path)
         elif content["format"] == FORMAT:
             (config, fit, remarks), state = header(content), content["state_dict"]
         else:
@@ -69,6 +80,16 @@ def map_lens(path: Path) -> MappedLens | None:
     if not isinstance(config, Mapping) or not isinstance(fit, dict):
         return None
     return MappedLens(LensCard(path, config, fit, blocks, d_model, status.st_size, status.st_mtime), state)
+
+
+def _mapped_jacobian(found: JacobianFile, path: Path) -> MappedLens:
+    status = path.stat()
+    rows = tuple(found.matrices)
+    blocks = found.config.get("num_hidden_layers") or least_blocks(found.matrices)
+    d_model = len(found.matrices[rows[0]])
+    place = (status.st_size, status.st_mtime)
+    card = LensCard(path, found.config, found.fit, blocks, d_model, *place, kind=JACOBIAN, rows=rows)
+    return MappedLens(card, {f"{row}.weight": matrix for row, matrix in found.matrices.items()})
 
 
 def _shape(state: Mapping[str, Tensor]) -> tuple[int, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+_AFTER_PEOPLE = {"jacobian": "Jacobian"}  # kinds whose word has a capital letter
+
 
 def keys_of(lenses: Sequence[tuple[str, str | None]]) -> tuple[str, ...]:
     """Return a unique key for each lens: its kind, or `kind:name` from the second of a kind on.
@@ -21,12 +23,17 @@ def keys_of(lenses: Sequence[tuple[str, str | None]]) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def kind_word(kind: str) -> str:
+    """Return a kind of lens as a word before "lens": `tuned`, `Jacobian`."""
+    return _AFTER_PEOPLE.get(kind, kind)
+
+
 def lens_title(key: str) -> str:
     """Return the title of a lens by its key: `tuned lens`, `tuned lens quick-1`."""
     kind, _, name = key.partition(":")
-    return f"{kind} lens {name}".rstrip()
+    return f"{kind_word(kind)} lens {name}".rstrip()
 
 
 def no_row(kind: str, label: str) -> str:
     """Return the reason, as a sentence, why a lens has no number in a row that it does not read."""
-    return f"No {kind} lens is fitted for row {label}."
+    return f"No {kind_word(kind)} lens is fitted for row {label}."

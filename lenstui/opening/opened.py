@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import lens_kinds, made_lens
+from lenstui.lens.names import kind_word
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 from lenstui.support.request import Start
@@ -174,17 +175,18 @@ def lenses_to_read(
     found = tuple(lens for kind in kinds if (lens := opened.lens(kind)) is not None)
     missing = [kind for kind in kinds if opened.lens(kind) is None]
     if missing and (all_of_them or not found):
-        none = f"There is no {missing[0]} lens for {opened.model.name}"
+        none = f"There is no {kind_word(missing[0])} lens for {opened.model.name}"
         raise LensError(f"{none}: name one with --lens FILE, or fit one with lenstui train.")
     return found
 
 
 def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]:
     """Yield a remark for each requested kind of which there is no lens for the model."""
-    shown = " and ".join(lens.kind for lens in opened.lenses if lens.kind in (kinds or ()))
+    shown = " and ".join(kind_word(lens.kind) for lens in opened.lenses if lens.kind in (kinds or ()))
     for kind in kinds or ():
         if opened.lens(kind) is None:
-            yield f"There is no {kind} lens for {opened.model.name}: only the {shown} lens is shown."
+            none = f"There is no {kind_word(kind)} lens for {opened.model.name}"
+            yield f"{none}: only the {shown} lens is shown."
 
 
 def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = None) -> Source:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import LOGIT, first_kinds, lens_kinds, made_lens
+from lenstui.lens.names import kind_word
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.support.errors import LensError
@@ -183,8 +184,10 @@ class Sides:
             if new.lens is not None and not any(map(new.is_as, others)):
                 return Sides((*self.sides[:place], new, *self.sides[place + 1 :]))
         if missing := [kind for kind in kinds if side.opened.lens(kind) is None]:
-            only = " and ".join(lens.kind for lens in side.opened.lenses)
-            raise LensError(f"No {missing[0]} lens for {side.model.name}: only the {only} lens reads it.")
+            only = " and ".join(kind_word(lens.kind) for lens in side.opened.lenses)
+            raise LensError(
+                f"No {kind_word(missing[0])} lens for {side.model.name}: only the {only} lens reads it."
+            )
         raise LensError("Every lens in use is on screen: o lists others, and c puts one here.")
 
     def with_one_more(self) -> Sides:
@@ -200,7 +203,7 @@ class Sides:
         if (new := next(unseen, None)) is not None:
             return Sides((*self.sides, new))
         if lacking := self.lacking():
-            none = f"No {lacking[0].kind} lens for {lacking[0].model.name}"
+            none = f"No {kind_word(lacking[0].kind)} lens for {lacking[0].model.name}"
             raise LensError(f"{none}: t trains one, o opens one.")
         return Sides((*self.sides, self.sides[-1]))
 
@@ -216,7 +219,7 @@ class Sides:
             raise LensError(FIRST_STAYS)
         left = Sides((*self.sides[:place], *self.sides[place + 1 :]))
         if all(side.lens is None for side in left.sides):
-            raise LensError(f"The other side has no {left.first.kind} lens to show anything by.")
+            raise LensError(f"The other side has no {kind_word(left.first.kind)} lens to show anything by.")
         return left
 
     def using(self, opened: Opened) -> Sides:
@@ -255,7 +258,9 @@ class Sides:
             return (Sides.of(opened) if nothing or not self.are_own else sides), remarks
         if missing := sides.lacking():
             names = " and ".join(dict.fromkeys(side.model.name for side in missing))
-            remarks.append(f"No {missing[0].kind} lens for {names}: only the logit lens compares them.")
+            remarks.append(
+                f"No {kind_word(missing[0].kind)} lens for {names}: only the logit lens compares them."
+            )
             compared: list[Side] = []
             for side in (replace(side, kind=LOGIT) for side in kept):
                 if not any(map(side.is_as, compared)):

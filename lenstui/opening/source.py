@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
+from lenstui.lens.names import kind_word
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Source:
     @property
     def read_through(self) -> str:
         """The fitted lenses that were read, in words: `tuned lens quick-1.pt`."""
-        named = [f"{each.kind} lens {each.file or each.name}" for each in self.lenses]
+        named = [f"{kind_word(each.kind)} lens {each.file or each.name}" for each in self.lenses]
         return ", ".join(named) or f"without a {TUNED} lens"
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
+from lenstui.lens.names import kind_word
 from lenstui.model.load import Model
 from lenstui.model.not_finite import no_logits
 from lenstui.model.rows import Row
@@ -59,7 +60,9 @@ def generate(
         raise LensError(f"The temperature must not be negative, as {temperature} is.")
     (speaking,) = lenses_for(model, with_logit_lens(None if lens is None else [lens], final_norm=final_norm))
     if not (row == last or speaking.reads(Row(row))):
-        raise LensError(f"The {speaking.kind} lens has no row {Row(row).label}: nothing follows from it.")
+        raise LensError(
+            f"The {kind_word(speaking.kind)} lens has no row {Row(row).label}: nothing follows from it."
+        )
     generator = torch.Generator().manual_seed(seed)
     end = model.tokenizer.eos_token_id
     read = list(ids)

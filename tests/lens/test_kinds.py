@@ -38,14 +38,14 @@ def words(neox_folder: Path) -> tuple[object, ...]:
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="mirrored"):
         register(LensKind("mirrored", MirroredLens))
-    assert [kind.key for kind in lens_kinds()] == ["logit", "tuned", "mirrored"]
+    assert [kind.key for kind in lens_kinds()] == ["logit", "tuned", "jacobian", "mirrored"]
 
 
 def test_help_and_choices(words: tuple[object, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert status("read", "--help") == 0
-    assert "logit, tuned, mirrored" in " ".join(capsys.readouterr().out.split())
+    assert "logit, tuned, jacobian, mirrored" in " ".join(capsys.readouterr().out.split())
     assert status(*words, "--lenses", "upside") == 2
-    assert "unknown lens 'upside': logit, tuned, mirrored" in capsys.readouterr().err
+    assert "unknown lens 'upside': logit, tuned, jacobian, mirrored" in capsys.readouterr().err
 
 
 def test_json_is_what_its_formula_gives(
@@ -53,7 +53,7 @@ def test_json_is_what_its_formula_gives(
 ) -> None:
     assert status(*words, "--format", "json") == 0
     content = json.loads(capsys.readouterr().out)
-    assert list(content["lenses"]) == ["logit", "tuned", "mirrored"]
+    assert list(content["lenses"]) == ["logit", "tuned", "jacobian", "mirrored"]
     assert list(content["lens_files"]) == ["tuned"]  # it has no file
     wanted, read = naive_values(mirrored_logits(neox_folder, TEXT)), content["lenses"]["mirrored"]
     np.testing.assert_allclose(np.array(read["top_probs"])[..., 0], wanted["prob"], atol=1e-5)
@@ -115,7 +115,7 @@ def test_prompt_sets_and_evaluations(
     file.write_text("hello\nwhat\n")
     assert status("read", "--prompts", file, *words[2:], "--format", "json") == 0
     content = json.loads(capsys.readouterr().out)
-    assert list(content["means"]["lenses"]) == ["logit", "tuned", "mirrored"]
+    assert list(content["means"]["lenses"]) == ["logit", "tuned", "jacobian", "mirrored"]
     assert status("read", "--prompts", file, *words[2:]) == 0
     assert "mirrored lens · KL from final, mean" in capsys.readouterr().out
     file.write_text("abc " * 99)

@@ -73,7 +73,7 @@ def test_a_mapped_lens_has_the_translators_of_its_file(tmp_path: Path) -> None:
         mapped = map_lens(tmp_path / name)
         assert mapped is not None
         assert (mapped.card.blocks, mapped.card.d_model) == (3, 4)
-        for row, (weight, bias) in enumerate(mapped.translators()):
+        for row, weight, bias in mapped.translators():
             torch.testing.assert_close(weight, lens.weight[row])
             torch.testing.assert_close(bias, lens.bias[row] * (name != "bare.pt"))
     own = map_lens(tmp_path / "own.pt")

@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lenstui.lens.formats.header import check_header
+from lenstui.lens.formats.jacobian import jacobian_file, own_content
 from lenstui.lens.formats.library import meant_folder, read_library_folder
 from lenstui.lens.formats.others import other_lens, read_mlxterp, stack, unstack
+from lenstui.lens.formats.plain import header, plain
 from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
+from lenstui.lens.jacobian import JacobianLens
 from lenstui.lens.tuned import TunedLens
 from lenstui.support.errors import LensError, unreadable
 
 FORMAT = "lenstui.tuned_lens"
 VERSION = 1
+CHECKPOINT_FORMAT = "lenstui.checkpoint"
 
 
-def save_lens(lens: TunedLens, path: Path) -> None:
+FittedLens = TunedLens | JacobianLens
+"""A lens that comes from a file."""
+
+
+def save_lens(lens: FittedLens, path: Path) -> None:
     """Write `lens` to `path` atomically: a reader sees either the old file or the complete new one.
 
     Raises:
         LensError: if the folder cannot be written or the disk is full.
     """
+    save_tensors(own_content(lens) if isinstance(lens, JacobianLens) else _tuned_content(lens), path)
+
+
+def _tuned_content(lens: TunedLens) -> dict[str, Any]:
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "config": _plain(lens.config),
-        "fit": _plain(lens.fit),
+        "config": plain(lens.config),
+        "fit": plain(lens.fit),
         "state_dict": unstack(lens),
     }
     if lens.remarks:
-        content["remarks"] = _plain(lens.remarks)
-    save_tensors(content, path)
+        content["remarks"] = plain(lens.remarks)
+    return content
 
 
-def open_lens(path: str | Path) -> TunedLens:
+def open_lens(path: str | Path) -> FittedLens:
     """Read a lens of any known format; its `file` is the path that it was read from.
+
+    The matrices of a Jacobian lens stay on the disk until their rows are read.
 
     Args:
         path: a file of lenstui's, a folder of the `tuned-lens` library or a file in it, a bare state dict of
-            translators, a script's `layer_maps`, or either file of mlxterp's pair.
+            translators, a script's `layer_maps`, either file of mlxterp's pair, or a Jacobian lens of the
+            reference code or of J++.
 
     Raises:
         LensError: if there is no lens, or it is damaged or of an unknown format.
@@ -52,7 +64,7 @@ def open_lens(path: str | Path) -> TunedLens:
     return replace(_read(path), file=meant_folder(path) or path)
 
 
-def _read(path: Path) -> TunedLens:
+def _read(path: Path) -> FittedLens:
     try:
         if folder := meant_folder(path):
             return read_library_folder(folder)
@@ -62,11 +74,18 @@ def _read(path: Path) -> TunedLens:
             return read_mlxterp(path.with_suffix(".npz"))
     except OSError as error:
         raise unreadable(path, error) from error
-    content = load_tensors(path)
-    if isinstance(content, dict) and content.get("format") == FORMAT:
+    content = load_tensors(path, mapped=True)
+    form = content.get("format") if isinstance(content, dict) else None
+    if form == FORMAT:
         return _own_lens(content, path)
+    if found := jacobian_file(content, path):
+        return found.lens(path)
     if lens := other_lens(content, path):
         return lens
+    if form == CHECKPOINT_FORMAT:
+        raise LensError(
+            f"{path} is the checkpoint of a fit, not a lens: lenstui train --resume {path} goes on with it."
+        )
     raise LensError(f"{path} is no lens file of lenstui, nor of another kind that it reads.")
 
 
@@ -80,28 +99,3 @@ def _own_lens(content: dict[str, Any], path: Path) -> TunedLens:
     check_header(path, config, fit, remarks)
     weight, bias = stack(content.get("state_dict"), path)
     return TunedLens(weight, bias, config, fit, path.stem, tuple(remarks))
-
-
-def header(content: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    """Return the config, the fit and the remarks of a file of lenstui's, unchecked; empty where missing."""
-    empty: dict[str, Any] = {"config": {}, "fit": {}, "remarks": []}
-    config, fit, remarks = (
-        default if content.get(name) is None else content[name] for name, default in empty.items()
-    )
-    return config, fit, remarks
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as plain types: `weights_only=True` refuses a NumPy scalar or a Path."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None:
-        return None
-    for plain in (bool, int, float, str):  # a subclass, such as torch.__version__, becomes its base type
-        if isinstance(value, plain):
-            return plain(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no place in a lens file")

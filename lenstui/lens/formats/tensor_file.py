@@ -13,19 +13,21 @@ from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, first_line
 
 
-def load_tensors(path: Path, what: str = "lens file") -> Any:
+def load_tensors(path: Path, what: str = "lens file", *, mapped: bool = False) -> Any:
     """Return what `torch.save` wrote to `path`, if it is nothing but tensors and plain values.
 
     Args:
         path: the file.
         what: the noun for the file, in messages.
+        mapped: whether to leave the tensors on the disk until they are used, where the file allows it.
 
     Raises:
         LensError: if the file is missing, of another kind, damaged, or holds other objects.
     """
     check_regular(path, what)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        mapped = mapped and zipfile.is_zipfile(path)  # files in torch's older form cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise LensError(f"There is no {what} {path}.") from error
     except OSError as error:

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from lenstui.jobs.read_request import Generation
+from lenstui.lens.names import kind_word
 from lenstui.support.typed_number import finite_number, whole_number
 from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.shown import shown
@@ -57,7 +58,7 @@ class AskGeneration(BoxScreen[Generation | None]):
         count = _COUNT if self._room is None else min(_COUNT, self._room)
         what = "The model goes on."
         if self._row is not None:
-            said = f"Row {self._label} goes on by the {self._kind} lens"
+            said = f"Row {self._label} goes on by the {kind_word(self._kind)} lens"
             what = f"{said}: what the model would say if it stopped there."
         room = "" if self._room is None else f", at most {self._room}"
         with Box("generate", "enter generates · up down · esc closes"):

@@ -154,7 +154,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
 
     def _measure(self) -> None:
         lens = self._chosen
-        if lens is None or len(self._sizes.get(lens.card.path, ())) == lens.card.blocks:
+        if lens is None or len(self._sizes.get(lens.card.path, ())) == len(lens.card.own_rows):
             return
         self._services.lenses.measure(lens.card.path, self._services.post_to(self))
 

@@ -1,4 +1,4 @@
-"""A lens's card on screen: how it was fitted, what it reached, how large its translators are."""
+"""A lens's card on screen: how it was fitted, what it reached, how large its matrices are."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from lenstui.jobs.messages import ListedLens
-from lenstui.lens.card import LEADING, Match, TranslatorSize
+from lenstui.lens.card import LEADING, LensCard, Match, TranslatorSize
+from lenstui.lens.kinds import JACOBIAN
 from lenstui.readout.cells import row_labels
 from lenstui.readout.number_texts import nats_text
 from lenstui.tui.lenses.table import size_text
 from lenstui.tui.shared.shown import shown
 
-_ROW, _KL, _SIZE = 5, 7, 8
+_ROW, _KL, _SIZE, _CONVERGENCE = 5, 7, 8, 12
 _LEAST_BAR = 6
 
 _MATCHES = {
@@ -61,13 +62,16 @@ class Sheet:
         """
         card, fit = self.lens.card, self.lens.card.fit
         made_for = card.made_for or "a model that it does not name"
-        shape = f"{card.blocks} blocks · width {card.d_model}"
         yield _facts(
-            ("for", _joined(made_for, shape, _MATCHES[self.lens.match])),
+            ("for", _joined(made_for, _shape(card), _MATCHES[self.lens.match])),
+            ("kind", _joined("Jacobian lens", _target(card)) if card.kind == JACOBIAN else ""),
             ("fit", _joined(*_fitting(fit))),
         )
         yield Text()
-        yield from self._rows(options.max_width)
+        if card.kind == JACOBIAN:
+            yield from self._jacobian_rows(options.max_width)
+        else:
+            yield from self._rows(options.max_width)
         yield shown(f"\n{self.trouble}\n" if self.trouble else "")
         yield _facts(
             ("made", _joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
@@ -94,8 +98,32 @@ class Sheet:
                 )
                 line.append("  ").append_text(_bar(ours, theirs, width=bar, style=self.bar))
             size = self.sizes.get(row)
-            numbers = ("…",) * 2 if size is None else (size.weight, size.bias, *size.singular_values)
+            numbers = ("…",) * 2 if size is None else (size.weight, size.bias or 0.0, *size.singular_values)
             line.append("".join(f"{_number(number):>{_SIZE}}" for number in numbers))
+            yield line
+
+    def _jacobian_rows(self, width: int) -> RenderResult:
+        """Yield a line for each row below the last; convergence stands where a tuned lens has its KL."""
+        card, converged = self.lens.card, self.lens.card.convergence
+        bar = width - (_ROW + _CONVERGENCE + (1 + LEADING) * _SIZE) - 2
+        bar = bar if bar >= _LEAST_BAR and converged else 0
+        heading = f"{'row':<{_ROW}}{'top 10 kept':>{_CONVERGENCE}}" + "  " * bool(bar) + " " * bar
+        heading += f"{'‖J‖':>{_SIZE}}{'  singular values of J':<{LEADING * _SIZE}}"
+        yield Text(heading, style="dim", no_wrap=True, overflow="crop")
+        shares = dict(zip(card.own_rows, converged or (), strict=False))
+        for row, label in reversed(list(enumerate(row_labels(card.blocks)[:-1]))):
+            share, size = shares.get(row), self.sizes.get(row)
+            line = Text(f"{label:<{_ROW}}", no_wrap=True, overflow="crop")
+            line.append(f"{'–' if share is None else f'{share:.0%}':>{_CONVERGENCE}}")
+            if bar:
+                text = Text("█" * round(bar * min(max(share or 0.0, 0.0), 1.0)), style=self.bar)
+                text.pad_right(bar - text.cell_len)
+                line.append("  ").append_text(text)
+            if row not in card.own_rows:
+                line.append(f"{'–':>{_SIZE}}  no matrix", style="dim")
+            else:
+                numbers = ("…",) if size is None else (size.weight, *size.singular_values)
+                line.append("".join(f"{_number(number):>{_SIZE}}" for number in numbers))
             yield line
 
 
@@ -140,13 +168,25 @@ def _facts(*facts: tuple[str, str]) -> Table:
     return table
 
 
+def _shape(card: LensCard) -> str:
+    least = "at least " if card.kind == JACOBIAN and card.config.get("num_hidden_layers") is None else ""
+    return f"{least}{card.blocks} blocks · width {card.d_model}"
+
+
+def _target(card: LensCard) -> str:
+    """Return which row a Jacobian lens leads to."""
+    target = card.fit.get("target")
+    return f"to the {target} block's output" if target else "its file names no target"
+
+
 def _fitting(fit: Mapping[str, Any]) -> list[str]:
     parts = [str(fit["method"])] if fit.get("method") else []
     if fit.get("preset"):
         parts.append(f"preset {fit['preset']}")
-    for key, unit in (("steps", "steps"), ("tokens", "tokens"), ("seconds", "s")):
+    for key, unit in (("n_prompts", "prompts"), ("steps", "steps"), ("tokens", "tokens"), ("seconds", "s")):
         if isinstance(number := fit.get(key), int | float):
             parts.append(f"{number:,.0f} {unit}")
+    parts += [f"{key} {fit[key]}" for key in ("rule", "estimator") if fit.get(key) not in {None, "none"}]
     if fit.get("seed") is not None:
         parts.append(f"seed {fit['seed']}")
     if isinstance(data := fit.get("data"), list):

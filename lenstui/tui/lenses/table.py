@@ -15,6 +15,8 @@ from textual.widgets.option_list import Option
 
 from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import Match
+from lenstui.lens.kinds import TUNED
+from lenstui.lens.names import kind_word
 from lenstui.readout.number_texts import nats_text
 from lenstui.support.printable import printable
 from lenstui.tui.shared.status_bar import short_name
@@ -86,8 +88,12 @@ class LensLine:
         name = round(room * 0.55)
         widths = [name, room - name, *(width for _, width, _ in columns)]
         numbers = [False, False, *(number for _, _, number in columns)]
-        cells = " ".join(map(fit_text, self._texts()[: len(widths)], widths, numbers))
-        lens = self._lens
+        texts, lens = self._texts()[: len(widths)], self._lens
+        if lens is not None and lens.card.kind != TUNED:  # in the place of two KLs, by which it is not judged
+            texts[3:5] = [kind_word(lens.card.kind)]
+            widths[3:5] = [widths[3] + 1 + widths[4]]
+            numbers[3:5] = [True]
+        cells = " ".join(map(fit_text, texts, widths, numbers))
         line = Text(f"{'●' if lens is not None and lens.in_use else ' '} {cells}", no_wrap=True)
         if lens is not None and lens.match in {Match.NO, Match.OTHER_WEIGHTS}:
             line.stylize("dim")
