@@ -35,8 +35,8 @@ from lenstui.support.errors import LensError, NoDeviceError, named_line
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.lens.formats.own import FittedLens
     from lenstui.lens.lens import Lens
-    from lenstui.lens.tuned import TunedLens
 
 
 class ModelJobs:
@@ -50,7 +50,7 @@ class ModelJobs:
         """
         self._post = post
         self.sides: Sides | None = None  # what the panes show; None while no model is open
-        self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
+        self._lens_in_training: Callable[[], FittedLens | None] = lambda: None
         self._is_training: Callable[[], bool] = lambda: False
 
     @property
@@ -106,7 +106,7 @@ class ModelJobs:
         self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
 
     def prefer(
-        self, lens_in_training: Callable[[], TunedLens | None], is_training: Callable[[], bool]
+        self, lens_in_training: Callable[[], FittedLens | None], is_training: Callable[[], bool]
     ) -> None:
         """Read prompts through the lens in training instead of the lens in use, while there is one.
 
@@ -122,7 +122,7 @@ class ModelJobs:
         return TUNED if self._is_training() else None
 
     @property
-    def lens_in_training(self) -> TunedLens | None:
+    def lens_in_training(self) -> FittedLens | None:
         """A copy of the lens that is being fitted to the open model, or None."""
         return self._lens_in_training()
 
@@ -140,7 +140,7 @@ class ModelJobs:
 
         return tuple(map(of, self.sides.sides))
 
-    def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
+    def put_to_use(self, lens: FittedLens, file: Path | None) -> None:
         """Read the open model through a lens that was fitted to that model."""
         assert self.opened is not None
         self._use(self.opened.using(replace(lens, file=file)))

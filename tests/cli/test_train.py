@@ -144,8 +144,9 @@ def test_a_fit_that_was_not_finished_is_not_lost_to_another(
 def unfinished(model: Path, text: Path, lens: Path) -> None:
     """Leave the checkpoint of a fit to go to `lens`."""
     from lenstui.fitting.checkpoint import save_checkpoint
-    from lenstui.fitting.fit import FitPlan, begin
+    from lenstui.fitting.fit import begin
     from lenstui.fitting.loop import fit_steps
+    from lenstui.fitting.plan import FitPlan
     from lenstui.lens import load, preset
     from lenstui.texts.documents import Documents
 
@@ -305,8 +306,8 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_in_memory_texts_for_notebooks(tiny_folder: Path, text: Path) -> None:
-    from lenstui.fitting.loop import FitProgress
     from lenstui.fitting.options import preset
+    from lenstui.fitting.progress import FitProgress
     from lenstui.lens import fit, load
 
     seen: list[FitProgress] = []
@@ -336,7 +337,7 @@ def test_the_lens_is_there_by_itself_next_time(
 
 
 def test_every_measurement_has_a_name_of_its_own() -> None:
-    from lenstui.fitting.loop import FitProgress
+    from lenstui.fitting.progress import FitProgress
 
     kl = np.array([2.0, 1.0], np.float32)
     start = FitProgress(

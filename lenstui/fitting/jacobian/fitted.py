@@ -1,15 +1,121 @@
-"""The beginning of the fit of a Jacobian lens with its text, and its end with the matrices."""
+"""The beginning of the fit of a Jacobian lens with its text, and its end with the lens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
 
-import torch
-import transformers
-
-from lenstui.fitting.jacobian.options import JacobianOptions
 from lenstui.fitting.jacobian.prompts import FitPrompts, read_prompts
 from lenstui.fitting.jacobian.state import JacobianFit
+from lenstui.fitting.jacobian_options import JacobianOptions
+from lenstui.fitting.plan import FitPlan, made_now
+from lenstui.lens.compatibility import jacobian_config
+from lenstui.lens.jacobian import JacobianLens
+from lenstui.model.load import Model
+from lenstui.support.errors import LensError
+from lenstui.texts.documents import SkippedLines, find_files
+
+
+@dataclass(frozen=True, eq=False)
+class JacobianText:
+    """The text of a fit, read and cut into prompts.
+
+    Attributes:
+        prompts: the prompts to fit on, and the held-out ones.
+        options: the plan's options, adapted to the model and the text.
+        remark: which JSON lines hold no text; None where all do.
+    """
+
+    prompts: FitPrompts
+    options: JacobianOptions
+    remark: str | None = None
+
+
+def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lambda: False) -> JacobianText:
+    """Read as many prompts of a plan's text as the fit can use, and hold some of them out.
+
+    Args:
+        model: from `load`.
+        plan: the plan of the fit of a Jacobian lens.
+        should_stop: called at every document; True stops the reading.
+
+    Raises:
+        LensError: if the options are invalid, a file cannot be read, too few documents are long enough, the
+            model does not have one of the tokens, or reading was stopped.
+    """
+    options = plan.options
+    assert isinstance(options, JacobianOptions)
+    if model.context is not None and options.seq_len > model.context:
+        options = replace(options, seq_len=model.context)
+    options.check()
+    skipped = SkippedLines()
+    prompts = read_prompts(
+        model,
+        plan.documents,
+        options.seq_len,
+        options.n_prompts,
+        share=plan.held_out,
+        seed=options.seed,
+        skipped=skipped,
+        should_stop=should_stop,
+    )
+    options = replace(options, n_prompts=len(prompts.train))
+    return JacobianText(prompts, options, str(skipped) if skipped.count else None)
+
+
+def begin(model: Model, plan: FitPlan, text: JacobianText | None = None) -> JacobianFit:
+    """Return a fit before its first step.
+
+    Args:
+        model: from `load`.
+        plan: the plan of the fit of a Jacobian lens.
+        text: the text of the plan; None to read it.
+
+    Raises:
+        LensError: as `read_text` does, or if memory is too short.
+    """
+    text = text or read_text(model, plan)
+    names = tuple(file.name for file in find_files(plan.documents))
+    return JacobianFit.new(model, text.prompts, text.options, names)
+
+
+def current_lens(fit: JacobianFit) -> JacobianLens:
+    """Return a copy of the current lens, without metadata.
+
+    Raises:
+        LensError: if no prompt is done yet.
+    """
+    state = fit.state
+    if not state.has_learned:
+        raise LensError("No prompt is done yet: there is no lens to keep.")
+    means = state.sums / state.counts()[:, None]  # of each output dimension
+    return JacobianLens(dict(zip(fit.derivative.rows, means, strict=True)), name=fit.options.preset).to(
+        fit.model.device
+    )
+
+
+def fitted_lens(fit: JacobianFit) -> JacobianLens:
+    """Return a copy of the current lens, with the metadata of the model and of the fit for its file.
+
+    Raises:
+        LensError: if no prompt is done yet.
+    """
+    state, options = fit.state, fit.options
+    said = {
+        "method": "Jacobian" if options.rule == "none" else "Jacobian with RelP rules",
+        "preset": options.preset,
+        "n_prompts": state.prompts,
+        "seq_len": options.seq_len,
+        "skip_first": options.skip_first,
+        "target": options.target,
+        "rule": options.rule,
+        "estimator": options.estimator,
+        "steps": state.prompts,
+        "tokens": state.prompts * options.seq_len,
+        "seconds": round(state.seconds, 3),
+        "seed": options.seed,
+        "data": list(fit.data),
+        "convergence": None if state.convergence is None else state.convergence.tolist(),
+        **made_now(),
+    }
+    return replace(current_lens(fit), config=jacobian_config(fit.model), fit=said)

@@ -7,7 +7,7 @@ hidden states is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,21 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lenstui.model.load import Model
 from lenstui.model.residual import logits_options
 from lenstui.support.errors import LensError
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """What is differentiated by what.
+
+    Attributes:
+        rows: the indices `i` of the rows `h_i` to take the derivative by, all below `target`.
+        target: the index of the row whose derivative is taken.
+        first: the first source and target column; the one before the last is the last of either.
+    """
+
+    rows: range
+    target: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +96,20 @@ class Graph:
         return sums / (cols - self.first)
 
 
-def build_graph(
-    model: Model, ids: Tensor, rows: Sequence[int], target: int, first: int, way: Way
-) -> Graph:
+def build_graph(model: Model, ids: Tensor, of: Derivative, way: Way) -> Graph:
     """Run a prompt, and keep what backward passes need.
 
     Args:
         model: from `load`.
         ids: the token ids, `[cols]`, on the CPU. The last one is neither source nor target, and is not run.
-        rows: the indices `i` of the rows `h_i` to take the derivative by, below `target`.
-        target: the index of the row whose derivative is taken.
-        first: the first source and target column.
-        way: the way to compute the Jacobian.
+        of: the derivative to take.
+        way: the way to compute it.
 
     Raises:
         LensError: if the hidden states are not finite.
         RuntimeError, TypeError, ValueError, AttributeError: if the model cannot be run in this way.
     """
+    first = of.first
     module = model.module
     ids = ids[:-1].to(model.device).expand(1 if way.batched else way.chunk, -1)
     options = {"use_cache": False, **logits_options(module)}
@@ -107,7 +119,7 @@ def build_graph(
                 prefix = module(input_ids=ids[:, :first], **{**options, "use_cache": True})
             options = {**options, **_cache(prefix), "use_cache": True}
             ids, first = ids[:, first:], 0
-        with torch.enable_grad(), _Watch(model, rows, target, first) as watch:
+        with torch.enable_grad(), _Watch(model, of, first) as watch:
             module(input_ids=ids, **options)
     kept = watch.target
     assert kept is not None
@@ -116,7 +128,7 @@ def build_graph(
             f"The model's hidden states are not finite on this text in {model.dtype_name}: "
             "no lens can be fitted."
         )
-    return Graph(tuple(watch.shifts[row] for row in rows), kept, first, way)
+    return Graph(tuple(watch.shifts[row] for row in of.rows), kept, first, way)
 
 
 def _cache(output: Any) -> dict[str, Any]:
@@ -134,16 +146,16 @@ def _cache(output: Any) -> dict[str, Any]:
 class _Watch(ExitStack):
     """Hooks that add the shifts to the rows, and keep the target."""
 
-    def __init__(self, model: Model, rows: Sequence[int], target: int, first: int) -> None:
+    def __init__(self, model: Model, of: Derivative, first: int) -> None:
         super().__init__()
         self.shifts: dict[int, Tensor] = {}
         self.target: Tensor | None = None
         self._first = first
         anatomy = model.anatomy
-        for row in rows:
+        for row in of.rows:
             self._keep(anatomy.blocks[row].register_forward_pre_hook(self._shifting(row)))
-        if target < len(anatomy.blocks):
-            self._keep(anatomy.blocks[target].register_forward_pre_hook(self._keep_input))
+        if of.target < len(anatomy.blocks):
+            self._keep(anatomy.blocks[of.target].register_forward_pre_hook(self._keep_input))
         elif anatomy.final_norm is not None:
             self._keep(anatomy.final_norm.register_forward_pre_hook(self._keep_input))
         else:

@@ -14,8 +14,8 @@ import torch
 
 from lenstui.fitting.jacobian.convergence import shared_top
 from lenstui.fitting.jacobian.graph import build_graph
-from lenstui.fitting.jacobian.state import JacobianFit, target_row
-from lenstui.fitting.jacobian.ways import proven_way
+from lenstui.fitting.jacobian.state import JacobianFit
+from lenstui.fitting.jacobian.ways import not_finite, proven_way
 from lenstui.fitting.progress import FitProgress
 from lenstui.support.errors import LensError
 
@@ -89,28 +89,22 @@ def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
 
 def _check(fit: JacobianFit) -> _Work:
     """Find the fastest way that gives the right Jacobian."""
-    options = fit.options
-    fit.state.way = proven_way(
-        fit.model, fit.prompts.train[0], fit.rows, target_row(fit.model, options), options.skip_first
-    )
+    fit.state.way = proven_way(fit.model, fit.prompts.train[0], fit.derivative)
     yield 1.0
 
 
 def _prompt(fit: JacobianFit) -> _Work:
     """Do the rest of the current prompt, some output dimensions at a time."""
-    model, state, options = fit.model, fit.state, fit.options
+    model, state = fit.model, fit.state
     assert state.way is not None
     clock = time.monotonic()
     number, ids = state.prompts, fit.prompts.train[state.prompts]
-    graph = build_graph(model, ids, fit.rows, target_row(model, options), options.skip_first, state.way)
+    graph = build_graph(model, ids, fit.derivative, state.way)
     while state.prompts == number:
         dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
         jacobian = graph.jacobian(dims)
         if not bool(torch.isfinite(jacobian).all()):
-            raise LensError(
-                f"The model's derivatives are not finite on prompt {number + 1} in {model.dtype_name}: "
-                "no lens can be fitted. Try --dtype float32."
-            )
+            raise LensError(not_finite(model))
         state.add(jacobian, fit.held_out)
         state.prompt_seconds += time.monotonic() - clock
         yield (state.prompts + state.dims / model.d_model) / len(fit.prompts.train)

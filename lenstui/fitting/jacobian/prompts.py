@@ -106,9 +106,7 @@ def read_prompts(
     return _with_both_sides(train, held_out, short, length)
 
 
-def _with_both_sides(
-    train: list[Tensor], held_out: list[Tensor], short: int, length: int
-) -> FitPrompts:
+def _with_both_sides(train: list[Tensor], held_out: list[Tensor], short: int, length: int) -> FitPrompts:
     """Return the prompts, with one of them moved where a side has none."""
     if len(train) + len(held_out) < 2:
         raise LensError(
@@ -121,4 +119,3 @@ def _with_both_sides(
     if not held_out:
         held_out.append(train.pop())
     return FitPrompts(tuple(train), tuple(held_out), short)
-

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from lenstui.fitting.jacobian.convergence import held_out_states
-from lenstui.fitting.jacobian.graph import Way
-from lenstui.fitting.jacobian.options import JacobianOptions
+from lenstui.fitting.jacobian.graph import Derivative, Way
 from lenstui.fitting.jacobian.prompts import FitPrompts
+from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.model.load import Model
 from lenstui.model.memory import free_memory
 from lenstui.support.errors import LensError
@@ -99,11 +99,8 @@ class JacobianState:
             LensError: if its shapes differ.
         """
         try:
-            for name in ("sums", "halves"):
-                if kept[name].shape != getattr(self, name).shape:
-                    raise ValueError(f"{name} has another shape")
             for name in _PLAIN:
-                setattr(self, name, kept[name])
+                setattr(self, name, _of_shape(kept[name], getattr(self, name)))
             self.way = None if kept["way"] is None else Way(**kept["way"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
@@ -144,16 +141,16 @@ class JacobianFit:
         Raises:
             LensError: if there is no row to fit, or memory is too short for the Jacobians.
         """
-        rows, d = fitted_rows(model, options), model.d_model
+        rows, d = derivative(model, options).rows, model.d_model
         _check_memory(len(rows), d)
         held_out = held_out_states(model, prompts.held_out, rows, options.skip_first)
         state = JacobianState(torch.zeros(len(rows), d, d), torch.zeros(2, *held_out.shape))
         return cls(model, prompts, options, state, held_out, data)
 
     @property
-    def rows(self) -> range:
-        """The indices of the rows that get a Jacobian."""
-        return fitted_rows(self.model, self.options)
+    def derivative(self) -> Derivative:
+        """The derivative that its Jacobians are the mean of."""
+        return derivative(self.model, self.options)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -174,21 +171,27 @@ def _check_memory(rows: int, d: int) -> None:
         )
 
 
-def fitted_rows(model: Model, options: JacobianOptions) -> range:
-    """Return the indices of the rows below the target, all of which get a Jacobian.
+def derivative(model: Model, options: JacobianOptions) -> Derivative:
+    """Return the derivative that a fit takes, by all rows below its target.
 
     Raises:
-        LensError: if there is none.
+        LensError: if there is no such row.
     """
-    target = target_row(model, options)
+    target = model.num_blocks if options.target == "last" else model.num_blocks - 1
     if target < 1:
         raise LensError("The model has a single block, and so no row below the penultimate one.")
-    return range(target)
+    return Derivative(range(target), target, options.skip_first)
 
 
-def target_row(model: Model, options: JacobianOptions) -> int:
-    """Return the index of the row whose derivative is taken."""
-    return model.num_blocks if options.target == "last" else model.num_blocks - 1
+def _of_shape(value: Any, former: Any) -> Any:
+    """Return a value that is to take the place of another, if that is no tensor of another shape.
+
+    Raises:
+        ValueError: if it is.
+    """
+    if isinstance(former, Tensor) and value.shape != former.shape:
+        raise ValueError(f"{list(value.shape)} instead of {list(former.shape)}")
+    return value
 
 
 def _kept(value: Any) -> Any:

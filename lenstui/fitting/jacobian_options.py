@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from lenstui.support.errors import LensError
 
@@ -22,6 +22,8 @@ class JacobianOptions:
     The defaults are those of Gurnee et al. 2026 and their reference code, but for the number of prompts.
 
     Attributes:
+        kind: the kind of lens.
+        unit: what a step is called.
         n_prompts: the number of prompts; each is the beginning of a document.
         seq_len: the number of columns of a prompt; no more than the model's context. Shorter documents are
             passed over.
@@ -33,6 +35,8 @@ class JacobianOptions:
         seed: the seed of the choice of held-out documents.
     """
 
+    kind: ClassVar[str] = "jacobian"
+    unit: ClassVar[str] = "prompt"
     n_prompts: int = 100
     seq_len: int = 128
     skip_first: int = 16
