@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lenstui.fitting.jacobian.prompts import FitPrompts, read_prompts
 from lenstui.fitting.jacobian.state import JacobianFit
@@ -101,7 +102,7 @@ def fitted_lens(fit: JacobianFit) -> JacobianLens:
         LensError: if no prompt is done yet.
     """
     state, options = fit.state, fit.options
-    said = {
+    said: dict[str, Any] = {
         "method": "Jacobian" if options.rule == "none" else "Jacobian with RelP rules",
         "preset": options.preset,
         "n_prompts": state.prompts,
@@ -118,4 +119,6 @@ def fitted_lens(fit: JacobianFit) -> JacobianLens:
         "convergence": None if state.convergence is None else state.convergence.tolist(),
         **made_now(),
     }
+    if fit.relp is not None and fit.relp.parts.has_experts:
+        said["routed_experts"] = "normal gradients"
     return replace(current_lens(fit), config=jacobian_config(fit.model), fit=said)

@@ -7,8 +7,8 @@ hidden states is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lenstui.model.load import Model
 from lenstui.model.residual import logits_options
 from lenstui.support.errors import LensError
+
+Rules = Callable[[], AbstractContextManager[None]]
+"""A function that returns the context of a forward pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Graph:
         return sums / (cols - self.first)
 
 
-def build_graph(model: Model, ids: Tensor, of: Derivative, way: Way) -> Graph:
+def build_graph(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules = nullcontext) -> Graph:
     """Run a prompt, and keep what backward passes need.
 
     Args:
@@ -104,6 +107,7 @@ def build_graph(model: Model, ids: Tensor, of: Derivative, way: Way) -> Graph:
         ids: the token ids, `[cols]`, on the CPU. The last one is neither source nor target, and is not run.
         of: the derivative to take.
         way: the way to compute it.
+        rules: returns a context for the forward pass, in which the model's own derivatives are replaced.
 
     Raises:
         LensError: if the hidden states are not finite.
@@ -113,13 +117,13 @@ def build_graph(model: Model, ids: Tensor, of: Derivative, way: Way) -> Graph:
     module = model.module
     ids = ids[:-1].to(model.device).expand(1 if way.batched else way.chunk, -1)
     options = {"use_cache": False, **logits_options(module)}
-    with _without_parameters(module), sdpa_kernel(SDPBackend.MATH):
+    with without_parameters(module), sdpa_kernel(SDPBackend.MATH):
         if way.prefix and first:
             with torch.no_grad():
                 prefix = module(input_ids=ids[:, :first], **{**options, "use_cache": True})
             options = {**options, **_cache(prefix), "use_cache": True}
             ids, first = ids[:, first:], 0
-        with torch.enable_grad(), _Watch(model, of, first) as watch:
+        with torch.enable_grad(), rules(), _Watch(model, of, first) as watch:
             module(input_ids=ids, **options)
     kept = watch.target
     assert kept is not None
@@ -187,7 +191,7 @@ class _Watch(ExitStack):
 
 
 @contextmanager
-def _without_parameters(module: nn.Module) -> Iterator[None]:
+def without_parameters(module: nn.Module) -> Iterator[None]:
     """Leave the parameters out of the graph, which makes it smaller."""
     wanted = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in wanted:

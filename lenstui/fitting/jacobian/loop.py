@@ -89,7 +89,7 @@ def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
 
 def _check(fit: JacobianFit) -> _Work:
     """Find the fastest way that gives the right Jacobian."""
-    fit.state.way = proven_way(fit.model, fit.prompts.train[0], fit.derivative)
+    fit.state.way = proven_way(fit.model, fit.prompts.train[0], fit.derivative, fit.rules)
     yield 1.0
 
 
@@ -99,7 +99,7 @@ def _prompt(fit: JacobianFit) -> _Work:
     assert state.way is not None
     clock = time.monotonic()
     number, ids = state.prompts, fit.prompts.train[state.prompts]
-    graph = build_graph(model, ids, fit.derivative, state.way)
+    graph = build_graph(model, ids, fit.derivative, state.way, fit.rules)
     while state.prompts == number:
         dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
         jacobian = graph.jacobian(dims)

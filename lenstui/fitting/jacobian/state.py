@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor
 
 from lenstui.fitting.jacobian.convergence import held_out_states
-from lenstui.fitting.jacobian.graph import Derivative, Way
+from lenstui.fitting.jacobian.graph import Derivative, Rules, Way
 from lenstui.fitting.jacobian.prompts import FitPrompts
+from lenstui.fitting.jacobian.relp import Relp
+from lenstui.fitting.jacobian.relp_check import proven_relp
 from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.model.load import Model
 from lenstui.model.memory import free_memory
@@ -151,6 +154,20 @@ class JacobianFit:
     def derivative(self) -> Derivative:
         """The derivative that its Jacobians are the mean of."""
         return derivative(self.model, self.options)
+
+    @cached_property
+    def relp(self) -> Relp | None:
+        """The rules of an R-Lens, proven on the first prompt; None without such a rule.
+
+        Raises:
+            LensError: if they do not hold in the model.
+        """
+        return proven_relp(self.model, self.prompts.train[0]) if self.options.rule == "relp" else None
+
+    @property
+    def rules(self) -> Rules:
+        """A function that returns a context for the forward pass."""
+        return nullcontext if self.relp is None else self.relp.applied
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
-from lenstui.fitting.jacobian.graph import Derivative, Way, build_graph
+from lenstui.fitting.jacobian.graph import Derivative, Rules, Way, build_graph
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError, first_clause, is_out_of_memory
 
@@ -22,7 +24,7 @@ _HALF_PRECISION = 5e-2
 _ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, IndexError, KeyError)
 
 
-def proven_way(model: Model, ids: Tensor, of: Derivative) -> Way:
+def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcontext) -> Way:
     """Return the fastest way whose Jacobian agrees with the plain one.
 
     The plain way runs all columns, with one output dimension at a time.
@@ -31,13 +33,14 @@ def proven_way(model: Model, ids: Tensor, of: Derivative) -> Way:
         model: from `load`.
         ids: the token ids of a prompt, `[cols]`, on the CPU.
         of: the derivative to take.
+        rules: as for `build_graph`.
 
     Raises:
         LensError: if the model cannot be differentiated, with the reason.
     """
     tolerance = _TOLERANCES.get(model.dtype, _HALF_PRECISION)
     plain = Way(prefix=False, batched=False, chunk=1)
-    wanted = _sample(model, ids, of, plain)
+    wanted = _sample(model, ids, of, plain, rules)
     if wanted.isnan().any() or wanted.isinf().any():
         raise LensError(
             f"The model's derivatives are not finite in {model.dtype_name}: no lens can be fitted."
@@ -46,7 +49,7 @@ def proven_way(model: Model, ids: Tensor, of: Derivative) -> Way:
     for prefix, batched in ((True, True), (False, True), (True, False), (False, False)):
         way = Way(prefix and of.first > 0, batched, chunk)
         try:
-            found = _sample(model, ids, of, way)
+            found = _sample(model, ids, of, way, rules)
         except _ERRORS as error:  # the model has no such cache, or an operation that cannot be batched
             if is_out_of_memory(error):
                 raise
@@ -81,12 +84,12 @@ def dims_at_once(model: Model, cols: int) -> int:
     return max(1, min(most, memory // (_TENSORS * largest), model.d_model))
 
 
-def _sample(model: Model, ids: Tensor, of: Derivative, way: Way) -> Tensor:
+def _sample(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules) -> Tensor:
     """Return two output dimensions of every row's Jacobian, `[rows, 2, d]`."""
     middle = model.d_model // 2
     dims = range(middle - 1, middle + 1)
     try:
-        graph = build_graph(model, ids, of, way)
+        graph = build_graph(model, ids, of, way, rules)
         if way.chunk > 1:
             return graph.jacobian(dims)
         return torch.cat([graph.jacobian(range(dim, dim + 1)) for dim in dims], 1)
