@@ -74,9 +74,16 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help=REVISION)
     if lens:
-        model.add_argument("--lens", metavar="FILE|FOLDER", type=Path, help="a tuned lens for this model")
+        model.add_argument(
+            "--lens",
+            metavar="FILE|FOLDER",
+            type=Path,
+            action="append",
+            default=[],
+            help="a tuned or Jacobian lens for this model; may be given several times",
+        )
     else:
-        parser.set_defaults(lens=None)
+        parser.set_defaults(lens=[])
     model.add_argument("--device", type=_device, help=f"{DEVICES} (default: auto)")
     model.add_argument(
         "--device-map",
@@ -166,7 +173,7 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         model=model,
         revision=revision,
         demo=given.demo,
-        lens=given.lens,
+        lenses=tuple(dict.fromkeys(given.lens)),
         device=given.device or settings.device,
         dtype=given.dtype or settings.dtype,
         device_map=given.device_map,

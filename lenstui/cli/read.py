@@ -48,7 +48,7 @@ def run(words: Sequence[str]) -> int:
 
 def _check_lens_is_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
     """Refuse a lens file where all chosen lenses need none."""
-    if given.lens is not None and shape.lenses and all(made_lens(kind) is not None for kind in shape.lenses):
+    if given.lens and shape.lenses and all(made_lens(kind) is not None for kind in shape.lenses):
         parser.error(f"--lens is of no use with --lenses {','.join(shape.lenses)}: leave one out")
 
 
@@ -139,7 +139,7 @@ def _parser() -> Parser:
         action="store_true",
         help="before each row k also k.attn and k.mlp, the logits that attention and MLP of block k add, at "
         "the scale that the final norm has in the last row, so that they add up; and k.mid, the stream "
-        "between the two, where there is one. By the logit lens alone: no tuned lens is fitted for them",
+        "between the two, where there is one. By the logit lens alone: no other lens is fitted for them",
     )
     return parser
 
@@ -237,11 +237,11 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of every lens")
-    if given.diff and given.lenses is not None and len(given.lenses) != 2:
+    if given.diff and given.lenses is not None and len(given.lenses) + len(given.lens) < 2:
         parser.error("--diff is of two lenses: name two with --lenses, or leave it out")
     only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)
     if given.sublayers and (given.diff or only_fitted):
-        parser.error("--sublayers is of the logit lens, as no tuned lens is fitted for them: leave one out")
+        parser.error("--sublayers is of the logit lens, as no other lens is fitted for them: leave one out")
     if not given.final_norm and only_fitted:
         parser.error("--no-final-norm is of the logit lens: leave one out")
     if form == "parquet" and given.output is None and sys.stdout.isatty():

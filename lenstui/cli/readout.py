@@ -39,7 +39,7 @@ def show(asked: Start, shape: Shape) -> int:
         from lenstui.opening.opened import open_model
 
         opened = open_model(asked, on_stage)
-        lenses = _lenses(opened, shape)
+        lenses = _lenses(opened, asked, shape)
         on_stage("reading the prompt")
         heading = _heading(opened, lenses, asked, shape)
         pins = [pin.id for pin in heading.pins]
@@ -48,7 +48,7 @@ def show(asked: Start, shape: Shape) -> int:
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
         tiles = chain([next(tiles)], each_aside(tiles)) if shape.format in STREAMED else iter(list(tiles))
-    for remark in _remarks(opened, heading, shape):
+    for remark in _remarks(opened, lenses, heading, shape):
         say(remark)
     _write(tiles, heading, opened, asked, shape)
     if not_numbers:  # complete only after all tiles are read
@@ -63,15 +63,30 @@ def _noting(tiles: Iterator[Tile], not_numbers: list[int]) -> Iterator[Tile]:
         yield tile
 
 
-def _lenses(opened: Opened, shape: Shape) -> Sequence[Lens]:
-    """The lenses that are to be read; of a difference there are two, the second minus the first."""
-    from lenstui.lens.kinds import first_kinds
+def _lenses(opened: Opened, asked: Start, shape: Shape) -> Sequence[Lens]:
+    """Return the lenses that are to be read; of a difference there are two, the second minus the first.
+
+    Unless kinds are chosen these are the two lenses that are named, or the logit lens and the one that is
+    named or in use.
+
+    Raises:
+        LensError: if there is none of a kind, or a difference is of more or fewer than two.
+    """
+    from lenstui.lens.kinds import LOGIT, first_kinds
     from lenstui.opening.opened import lenses_to_read
 
-    kinds = shape.lenses
-    if shape.diff and kinds is None:
-        kinds = first_kinds()
-    return lenses_to_read(opened, kinds, all_of_them=shape.diff)
+    if not shape.diff:
+        return lenses_to_read(opened, shape.lenses)
+    named = opened.fitted[: len(asked.lenses)]
+    if shape.lenses is not None:
+        lenses = lenses_to_read(opened, shape.lenses, all_of_them=True)
+    elif len(named) == 1:
+        lenses = (*lenses_to_read(opened, [LOGIT]), *named)
+    else:
+        lenses = named or lenses_to_read(opened, first_kinds(), all_of_them=True)
+    if len(lenses) != 2:
+        raise LensError(f"--diff is of two lenses, and these are {len(lenses)}: choose two with --lenses.")
+    return lenses
 
 
 def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:
@@ -111,8 +126,8 @@ def _first(model: Model, prompt: str, words: Sequence[str]) -> tuple[Sought, ...
     return tuple(sought)
 
 
-def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
-    from lenstui.opening.opened import missing_lenses
+def _remarks(opened: Opened, lenses: Sequence[Lens], heading: Heading, shape: Shape) -> Iterator[str]:
+    from lenstui.opening.opened import lacking_rows, missing_lenses
 
     yield from opened.remarks
     if heading.prompt.dropped:
@@ -121,6 +136,7 @@ def _remarks(opened: Opened, heading: Heading, shape: Shape) -> Iterator[str]:
     if heading.prompt.appended < shape.append:
         yield _fewer(opened.model, heading.prompt, shape.append)
     yield from missing_lenses(opened, shape.lenses)
+    yield from lacking_rows(lenses, heading.rows)
     for pin in heading.pins:
         if not pin.whole:
             text = opened.model.texts[pin.id]
@@ -147,9 +163,10 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         show_text(_table(tiles, heading, opened, asked, shape), shape.output)
         return
     from lenstui.export.forms import Manner, text_of, write_bytes, write_form
-    from lenstui.opening.opened import lens_to_name
+    from lenstui.opening.opened import files_to_name
 
-    model, command = opened.model, read_command(heading, lens_to_name(opened), asked, shape)
+    model, files = opened.model, files_to_name(opened, _lenses(opened, asked, shape))
+    command = read_command(heading, files, asked, shape)
     manner = Manner(model.texts, model.vocabulary, _value(shape, opened, heading), command, shape.diff)
     if shape.output is not None:
         write_form(shape.format, tiles, heading, manner, shape.output)

@@ -104,7 +104,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     tally = _Tally()
     with progress() as on_stage:
         from lenstui.export.reading import set_heading_of
-        from lenstui.opening.opened import lenses_to_read, open_model
+        from lenstui.opening.opened import lacking_rows, lenses_to_read, open_model
         from lenstui.readout.sets.cases import read_set
 
         with aside():
@@ -119,7 +119,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
             _write_data(readouts, heading, opened.model.texts, shape)
         else:
             readouts = iter(list(readouts))
-    for remark in _remarks(opened, shape, prompts, tally):
+    for remark in chain(_remarks(opened, shape, prompts, tally), lacking_rows(lenses, heading.rows)):
         say(remark)
     if shape.format in _FOR_PROGRAMS:
         if not streamed:
@@ -128,13 +128,14 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     from lenstui.export.set_forms import SetManner, set_text
     from lenstui.export.set_table import set_table
     from lenstui.export.set_values import mean_value
-    from lenstui.opening.opened import lens_to_name
+    from lenstui.opening.opened import files_to_name
 
     cases = list(readouts)
     value = mean_value(asked_set.value, cases)
     shape = replace(shape, value=value.key)
     if shape.format == "md":
-        command = set_command(heading.source, asked_set.options, lens_to_name(opened), asked, shape)
+        files = files_to_name(opened, lenses)
+        command = set_command(heading.source, asked_set.options, files, asked, shape)
         manner = SetManner(opened.model.texts, value.key, command)
         deliver(set_text("md", cases, heading, manner), shape.output)
     else:

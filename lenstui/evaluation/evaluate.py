@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
-from lenstui.readout.cells import Cells, agreement
+from lenstui.readout.cells import NOT_READ, Cells, agreement
 from lenstui.readout.tiles import read_tiles
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import TOO_LITTLE
@@ -37,6 +38,7 @@ class Quality:
         tokens: the number of positions that were read.
         left_out: the number of positions that do not count because logits are not finite, per row; empty for
             none.
+        lacks: the indices of the rows that the lens does not have; its means there are NaN.
     """
 
     kl: tuple[float, ...]
@@ -45,11 +47,13 @@ class Quality:
     kl_sem: tuple[float, ...] = ()
     tokens: int = 0
     left_out: tuple[int, ...] = ()
+    lacks: tuple[int, ...] = ()
 
     @property
     def mean_kl(self) -> float:
-        """The mean KL over the rows that have a translator: all but the last."""
-        return sum(self.kl[:-1]) / len(self.kl[:-1])
+        """The mean KL over the rows that the lens has, but for the last."""
+        known = [kl for row, kl in enumerate(self.kl[:-1]) if row not in self.lacks]
+        return sum(known) / len(known) if known else math.nan
 
 
 def evaluate(
@@ -70,7 +74,7 @@ def evaluate(
         LensError: if there is no block.
     """
     lenses = lenses_for(model, with_logit_lens(lens))  # once, not for each block
-    sums: dict[str, list[Sums]] = {}  # of each block, [5, rows]
+    sums: dict[str, list[Sums]] = {}  # of each block, [6, rows]
     lengths: list[int] = []
     for block in blocks:
         of_block: dict[str, Sums] = {}
@@ -87,7 +91,11 @@ def evaluate(
 
 
 def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
-    """Return sums over a tile, `[5, rows]`: KL, agreement, their positions; cross-entropy, its positions."""
+    """Return sums over a tile, `[6, rows]`.
+
+    They are those of KL, of agreement, of their positions; of cross-entropy, of its positions; and of the
+    positions that the lens does not read.
+    """
     agreed = agreement(cells.top_ids[:, :, 0])  # NaN where either has no number
     counted = ~np.isnan(agreed)
     followed = counted & has_next
@@ -97,14 +105,15 @@ def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
         counted,
         np.where(followed, -cells.next_logprob, 0),
         followed,
+        cells.top_ids[:, :, 0] == NOT_READ,
     )
     return np.stack([part.sum(axis=1, dtype=np.float64) for part in parts])
 
 
 def _quality(sums: Sums, tokens: int) -> Quality:
-    """Return the means from the sums of every block `[blocks, 5, rows]`, of `tokens` positions in all."""
-    kl, agreed, counted, ce, followed = sums.sum(axis=0)
-    left_out = tuple((tokens - counted).astype(int).tolist())
+    """Return the means from the sums of every block `[blocks, 6, rows]`, of `tokens` positions in all."""
+    kl, agreed, counted, ce, followed, unread = sums.sum(axis=0)
+    left_out = tuple((tokens - counted - unread).astype(int).tolist())
     with np.errstate(invalid="ignore"):  # 0 / 0: NaN, where no position counts
         return Quality(
             kl=tuple((kl / counted).tolist()),
@@ -113,6 +122,7 @@ def _quality(sums: Sums, tokens: int) -> Quality:
             kl_sem=tuple(_standard_error(sums[:, 0], sums[:, 2]).tolist()) if len(sums) > 1 else (),
             tokens=tokens,
             left_out=left_out if any(left_out) else (),
+            lacks=tuple(np.flatnonzero(unread).tolist()),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
-from lenstui.lens.kinds import LOGIT
+from lenstui.lens.kinds import LOGIT, TUNED
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
@@ -34,12 +34,12 @@ def resume_command(checkpoint: Path, lens: Path | None = None) -> str:
     return command_text(["lenstui", "train", "--resume", str(checkpoint), *save])
 
 
-def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: Shape) -> str:
+def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, shape: Shape) -> str:
     """Return the command that repeats a readout, even if the defaults change.
 
     Args:
         heading: the heading of the readout.
-        lens_file: the file of its tuned lens; None where that is opened unnamed.
+        lens_files: the files of its fitted lenses, without that of one that is opened unnamed.
         asked: the request, which alone has the device and `top_k`.
         shape: the part and form of the readout to write.
     """
@@ -47,7 +47,7 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
     words = [
         *("lenstui", "read", "-p", typed),
         *(["--append", str(shape.append)] if shape.append else []),
-        *_model_words(heading.source, lens_file, asked, shape),
+        *_model_words(heading.source, lens_files, asked, shape),
     ]
     words += [f"--pin={word}" for word in shape.pins]
     words += ["--diff"] if shape.diff else []
@@ -59,23 +59,23 @@ def read_command(heading: Heading, lens_file: Path | None, asked: Start, shape: 
 
 
 def set_command(
-    source: Source, options: Sequence[str], lens_file: Path | None, asked: Start, shape: Shape
+    source: Source, options: Sequence[str], lens_files: Sequence[Path], asked: Start, shape: Shape
 ) -> str:
     """Return the command that reads the same prompt set again.
 
     Args:
         source: the source of its numbers.
         options: the options of the set, `--prompts` first.
-        lens_file: the file of its tuned lens.
+        lens_files: the files of its fitted lenses.
         asked: the request.
         shape: the part and form of the readout to write.
     """
-    words = ["lenstui", "read", *options, *_model_words(source, lens_file, asked, shape)]
+    words = ["lenstui", "read", *options, *_model_words(source, lens_files, asked, shape)]
     words += ["--value", shape.value, "--format", shape.format]
     return command_text([*words, *_output_words(shape)])
 
 
-def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Shape) -> list[str]:
+def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:
     """Return the options that open the same model and lens, and read a prompt in the same way."""
     from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
 
@@ -84,12 +84,12 @@ def _model_words(source: Source, lens_file: Path | None, asked: Start, shape: Sh
         words += ["--revision", source.revision]
     if asked.trust_remote_code:
         words.append("--trust-remote-code")
-    if source.lenses and lens_file is not None:
-        words += ["--lens", str(lens_file)]
+    for file in lens_files:
+        words += ["--lens", str(file)]
     if shape.lenses is not None:
         words += ["--lenses", ",".join(shape.lenses)]
-    elif not source.lenses:  # by then there may be one
-        words += ["--lenses", ",".join(source.kinds or (LOGIT,))]
+    elif TUNED not in source.kinds:  # by then there may be one
+        words += ["--lenses", ",".join(dict.fromkeys(source.kinds or (LOGIT,)))]
     words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
     words += ["--device", asked.device] if asked.device != "auto" else []
     words += ["--device-map", asked.device_map] if asked.device_map else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lenstui.export.json_contract import keys_with
 from lenstui.export.table import summary
 from lenstui.export.text_width import column_groups, wrapped
+from lenstui.lens.kinds import JACOBIAN
 from lenstui.model.not_finite import LEFT_OUT
 from lenstui.opening.source import Source
 from lenstui.readout.cells import row_labels
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 _GAP = "   "  # between the columns of a table
+_NOT_JUDGED = "a Jacobian lens reads what may be said later: its KL does not say how good it is"
 
 
 def evaluation_json(qualities: Mapping[str, Quality], source: Source, data: Sequence[str]) -> str:
@@ -62,15 +64,21 @@ def evaluation_table(qualities: Mapping[str, Quality], source: Source, width: in
         width: the width of a line in terminal cells; None for as wide as it takes.
     """
     first = next(iter(qualities.values()))  # all have the same tokens and rows
-    means = ", ".join(f"{name} {fixed_text(quality.mean_kl, 3)}" for name, quality in qualities.items())
+    judged = {name: quality for name, quality in qualities.items() if not _is_jacobian(name)}
+    means = ", ".join(f"{name} {fixed_text(quality.mean_kl, 3)}" for name, quality in judged.items())
     captions = [
         f"mean KL, the last row left out: {means}",
+        *([_NOT_JUDGED] if len(judged) < len(qualities) else []),
         f"{first.tokens} tokens · nats; top-1: how often it is the final top-1",
         *([LEFT_OUT] if any(quality.left_out for quality in qualities.values()) else []),
         summary(source),
     ]
     lines = [*_lines(qualities, width), *(wrapped(caption, width) for caption in captions)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _is_jacobian(key: str) -> bool:
+    return key.partition(":")[0] == JACOBIAN
 
 
 def _lines(qualities: Mapping[str, Quality], width: int | None) -> Iterator[str]:
@@ -108,7 +116,9 @@ def _columns(name: str, quality: Quality, *, named: bool = False) -> Iterator[li
     """
     prefix = f"{name} " if named else ""
     errors = [f" ± {fixed_text(error, 3)}" for error in quality.kl_sem] or [""] * len(quality.kl)
-    kl = (f"{fixed_text(value, 3)}{error}" for value, error in zip(quality.kl, errors, strict=True))
+    kl = [f"{fixed_text(value, 3)}{error}" for value, error in zip(quality.kl, errors, strict=True)]
+    for row in quality.lacks:
+        kl[row] = NONE
     yield [f"{name} KL", *kl]
     yield [f"{prefix}CE", *(fixed_text(value, 3) for value in quality.ce)]
     yield [f"{prefix}top-1", *map(_share_text, quality.top1_agreement)]

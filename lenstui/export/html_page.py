@@ -27,9 +27,8 @@ from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.legend import beyond, end_texts, shares_note
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.lens.names import kind_word, lens_title
+from lenstui.lens.names import lens_title, no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
@@ -147,7 +146,7 @@ def _data(
         "lenses": {
             name: {
                 "title": lens_title(name),
-                "no_part": _why_no_part(readout, name),
+                "no_row": _why_no_rows(readout, name),
                 "top": numbers_of(cells.top_ids),
                 "probs": _short(cells.top_probs),
                 "values": {one.key: _short(one.numbers(cells)) for one in values},
@@ -159,12 +158,10 @@ def _data(
     }
 
 
-def _why_no_part(readout: Readout, name: str) -> str | None:
-    """Return why a lens has no numbers in sublayer rows; None where it has some, or there is no such row."""
-    parts = [place for place, label in enumerate(readout.rows) if is_sublayer(label)]
-    if not parts or readout.lenses[name].has_rows[parts].any():
-        return None
-    return f"No {kind_word(name)} lens is fitted for what is between two rows."
+def _why_no_rows(readout: Readout, name: str) -> list[str | None]:
+    """Return for each row why a lens has no numbers there; None where it has some."""
+    kind, has = name.partition(":")[0], readout.lenses[name].has_rows
+    return [None if there else no_row(kind, label) for label, there in zip(readout.rows, has, strict=True)]
 
 
 def _lenses_in_words(readout: Readout, value: Value, *, diff: bool) -> str:

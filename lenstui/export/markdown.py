@@ -12,7 +12,7 @@ from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import kind_word, lens_title
 from lenstui.opening.source import Source, sublayers_text, versions_text
-from lenstui.readout.cells import Cells
+from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import Value
@@ -92,7 +92,7 @@ def _cells(cells: Cells, texts: TokenText, value: Value) -> Iterator[list[str]]:
     """Yield the rows of a lens's table, the top of the network first."""
     for ids, numbers in zip(cells.top_ids[::-1, :, 0], value.of(cells)[::-1], strict=True):
         yield [
-            f"{_token(texts, token)} {number_text(value.format(number))}"
+            f"{_token(texts, token)} {number_text(value.format(number))}" if token != NOT_READ else NONE
             for token, number in zip(ids.tolist(), numbers.tolist(), strict=True)
         ]
 

@@ -265,7 +265,7 @@ function tell([row, column]) {
     const lens = data.lenses[name];
     const at = row * columns + column;
     if (lens.probs[at * data.k] === null) {
-      const why = (isPart(row) && lens.no_part) || data.not_a_number;
+      const why = lens.no_row[row] || data.not_a_number;
       const none = element("p", {}, why);
       sides.append(element("div", {}, element("h2", {}, lens.title), none));
       continue;

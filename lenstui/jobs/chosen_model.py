@@ -36,7 +36,7 @@ class Chosen:
     def start(self, before: Start, opened: OpenModel | None) -> Start:
         """Return the request that loads this model, with all other options as they were.
 
-        The lens in use, and the trust in the model's own code, are kept only if this model is open already:
+        The fitted lenses, and the trust in the model's own code, are kept only if this model is open already:
         the trust was in that code alone.
 
         Args:
@@ -50,7 +50,7 @@ class Chosen:
             demo=not self.name,
             revision=self.revision,
             dtype=self.dtype,
-            lens=opened.lens_file if opened is not None and same else None,
+            lenses=opened.lens_files if opened is not None and same else (),
             again=None,
             trust_remote_code=before.trust_remote_code and same and before.model == self.name,
         )

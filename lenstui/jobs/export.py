@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -266,20 +267,18 @@ def _value(shown: Shown, order: Order) -> Value:
 def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     """Return the command that repeats the readout, or a comment that says why there is none."""
     from lenstui.export.command import read_command
-    from lenstui.opening.opened import lens_to_name
+    from lenstui.opening.opened import files_to_name
 
     if reason := _no_command(shown):
         return f"# {reason}"
     kinds = tuple(lens.kind for lens in shown.lenses)
     if kinds != (first_kinds() if shape.diff else tuple(lens.kind for lens in shown.opened.lenses)):
-        shape = replace(shape, lenses=kinds)
-    fitted = next((lens for lens in shown.lenses if made_lens(lens.kind) is None), None)
-    in_use = fitted is None or fitted is shown.opened.lens(fitted.kind)
-    lens = None if fitted is None else lens_to_name(shown.opened) if in_use else fitted.file
+        shape = replace(shape, lenses=tuple(dict.fromkeys(kinds)))
+    files = tuple(file.absolute() for file in files_to_name(shown.opened, shown.lenses))
     source = heading.source
     if Path(source.model).is_dir():  # so that it is found from everywhere
         heading = replace(heading, source=replace(source, model=str(Path(source.model).absolute())))
-    return read_command(heading, None if lens is None else lens.absolute(), start, shape)
+    return read_command(heading, files, start, shape)
 
 
 def _no_command(shown: Shown) -> str | None:
@@ -291,8 +290,8 @@ def _no_command(shown: Shown) -> str | None:
     if shown.has_others:
         return "No command reads the same: other models or prompts are on screen."
     fitted = [lens for lens in shown.lenses if made_lens(lens.kind) is None]
-    if len({lens.kind for lens in shown.lenses}) < len(shown.lenses):
-        return "No command reads the same: two lenses of one kind are on screen."
+    if len(list(groupby(shown.lenses, lambda lens: lens.kind))) > len({lens.kind for lens in shown.lenses}):
+        return "No command reads the same: lenses of one kind have one of another kind between them."
     if any(lens.file is None or not lens.file.exists() for lens in fitted):
         return LENS_IN_NO_FILE
     if text == "-" or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):

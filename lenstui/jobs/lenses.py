@@ -19,6 +19,7 @@ from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 
 if TYPE_CHECKING:
+    from lenstui.lens.lens import Lens
     from lenstui.lens.mapped import Sized
 
 
@@ -38,9 +39,15 @@ class LensService:
         self._model_jobs = model_jobs
         self._files = LensFileJobs(lambda: model_jobs.opened)
 
-    def open(self, path: Path, post: Post) -> None:
-        """Read the open model through the lens of a file; `LensRefused` is the answer if that fails."""
-        self._thread.submit("lens", lambda stop: self._model_jobs.open_lens(path, post, stop))
+    def open(self, path: Path, post: Post, place: int | None = None) -> None:
+        """Read the open model through the lens of a file; `LensRefused` is the answer if that fails.
+
+        Args:
+            path: the file or folder.
+            post: takes the answer.
+            place: the side to put the lens on where none shows a lens of its kind; None for one more side.
+        """
+        self._thread.submit("lens", lambda stop: self._model_jobs.open_lens(path, place, post, stop))
 
     def save(self, path: Path, post: Post, *, as_folder: bool) -> None:
         """Save the lens in use to a file of lenstui, or to a folder for the `tuned-lens` library."""
@@ -80,14 +87,16 @@ class LensFileJobs:
         left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
         if bundled := map_lens(bundled_model() / BUNDLED_LENS):
             cards.append(bundled.card)
-        in_use = None if opened is None else opened.lens_file
-        if opened is not None and in_use and not any(_same(card.path, in_use) for card in cards):
-            cards += _card_in_use(opened, in_use)
+        at_hand = [] if opened is None else [lens for lens in opened.fitted if lens.file is not None]
+        for lens in at_hand:
+            if opened is not None and not any(_is_in(lens, card.path) for card in cards):
+                cards += _card_of(lens, opened)
+        in_use = [lens for lens in at_hand if opened is not None and opened.is_in_use(lens)]
         listed = [
             ListedLens(
                 card,
                 None if opened is None else match(card, opened.model),
-                in_use is not None and _same(card.path, in_use),
+                any(_is_in(lens, card.path) for lens in in_use),
             )
             for card in cards
         ]
@@ -122,16 +131,21 @@ def _translators(path: Path) -> Iterable[Sized]:
     return zip(range(len(lens.weight)), lens.weight, lens.bias, strict=True)
 
 
-def _card_in_use(opened: Opened, path: Path) -> list[LensCard]:
-    """Return a list with the card of the lens in use, or an empty list where its file is gone."""
-    lens = opened.fitted[0]
+def _card_of(lens: Lens, opened: Opened) -> list[LensCard]:
+    """Return a list with the card of a lens at hand, or an empty list where its file is gone."""
+    from lenstui.lens.jacobian import JacobianLens
+
+    assert lens.file is not None
     try:
-        status = path.stat()
+        status = lens.file.stat()
     except OSError:
         return []
     blocks, d_model = lens.shape or (opened.model.num_blocks, opened.model.d_model)
-    return [LensCard(path, lens.config, lens.fit, blocks, d_model, status.st_size, status.st_mtime)]
+    rows = tuple(lens.matrices) if isinstance(lens, JacobianLens) else None
+    size, when = status.st_size, status.st_mtime
+    return [LensCard(lens.file, lens.config, lens.fit, blocks, d_model, size, when, lens.kind, rows)]
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+def _is_in(lens: Lens, path: Path) -> bool:
+    """Return whether a lens was read from the file or folder `path`."""
+    return lens.file is not None and lens.file.resolve() == path.resolve()

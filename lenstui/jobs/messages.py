@@ -40,6 +40,7 @@ class OpenModel:
         revision: the revision on the hub, where one was named.
         sides: descriptions of the sides, in the order of the panes.
         lens_choice: why that lens opened by itself, in a few words, where others fit the model too.
+        lens_files: the files of all fitted lenses at hand.
     """
 
     name: str
@@ -58,6 +59,7 @@ class OpenModel:
     revision: str | None = None
     sides: tuple[SideFacts, ...] = ()
     lens_choice: str = ""
+    lens_files: tuple[Path, ...] = ()
 
     @property
     def is_alone(self) -> bool:

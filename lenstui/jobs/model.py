@@ -24,10 +24,11 @@ from lenstui.jobs.messages import (
     ModelLoaded,
     OpenModel,
     Post,
+    SidesChanged,
     SidesTold,
 )
 from lenstui.jobs.thread import JobThread, Stop
-from lenstui.lens.kinds import TUNED
+from lenstui.lens.kinds import TUNED, first_kinds
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
@@ -143,7 +144,7 @@ class ModelJobs:
     def put_to_use(self, lens: FittedLens, file: Path | None) -> None:
         """Read the open model through a lens that was fitted to that model."""
         assert self.opened is not None
-        self._use(self.opened.using(replace(lens, file=file)))
+        self._show(self.opened.using(replace(lens, file=file)), lens.kind, place=None)
 
     def _use(self, opened: Opened) -> None:
         """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""
@@ -151,8 +152,15 @@ class ModelJobs:
         self.sides = self.sides.using(opened)
         self._post(LensOpened(self.described))
 
-    def open_lens(self, path: Path, post: Post, stop: Stop) -> None:
-        """Read the open model through the lens of a file; if that fails, the lens in use stays."""
+    def open_lens(self, path: Path, place: int | None, post: Post, stop: Stop) -> None:
+        """Read the open model through the lens of a file; if that fails, the lens in use stays.
+
+        Args:
+            path: the file or folder.
+            place: the side to put the lens on where none shows a lens of its kind; None for one more side.
+            post: takes the refusal.
+            stop: returns whether to give it up.
+        """
         opened = self.opened
         if opened is None:
             post(LensRefused("No model is open: a lens needs one."))
@@ -164,7 +172,16 @@ class ModelJobs:
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
             if not stop():
-                self._use(opened.using(lens, warning))
+                self._show(opened.using(lens, warning), lens.kind, place)
+
+    def _show(self, opened: Opened, kind: str, place: int | None) -> None:
+        """Put a lens to use, and on a side where none shows its kind."""
+        assert self.sides is not None
+        if kind in {side.kind for side in self.sides.sides} or kind in first_kinds():
+            self._use(opened)
+            return
+        self.sides = self.sides.using(opened).showing(kind, place)
+        self._post(SidesChanged(self.described))
 
     def save_lens(self, path: Path, as_folder: bool, post: Post) -> None:
         """Save the lens in use to a file of lenstui, or to a folder that the `tuned-lens` library loads."""
@@ -251,6 +268,7 @@ def _describe(opened: Opened) -> OpenModel:
         allowed=model.allowed,
         revision=model.revision,
         lens_choice=opened.lens_choice,
+        lens_files=tuple(lens.file for lens in opened.fitted if lens.file is not None),
     )
 
 

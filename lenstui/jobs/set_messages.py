@@ -69,7 +69,7 @@ class SetSource:
         reading: the options for reading each prompt.
         start: the request that the program was started with.
         options: the options of `lenstui read` that name the prompt set.
-        lens_file: the lens file to name in a command; None for the lens that is opened unnamed.
+        lens_files: the lens files to name in a command, without that of a lens that is opened unnamed.
         no_command: why no command repeats the reading; None where one does.
     """
 
@@ -78,7 +78,7 @@ class SetSource:
     reading: Reading
     start: Start
     options: tuple[str, ...]
-    lens_file: Path | None
+    lens_files: tuple[Path, ...]
     no_command: str | None = None
 
     def command(self, value: str, form: str = "table", output: Path | None = None) -> str:
@@ -97,7 +97,7 @@ class SetSource:
         if self.no_command is not None:
             raise LensError(self.no_command)
         shape = Shape(form, output, reading=self.reading, value=value)
-        return set_command(self.heading.source, self.options, self.lens_file, self.start, shape)
+        return set_command(self.heading.source, self.options, self.lens_files, self.start, shape)
 
 
 class SetEnd(Enum):

@@ -243,7 +243,7 @@ def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
 def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tuple[str, ...]) -> SetSource:
     from lenstui.export.reading import set_heading_of
     from lenstui.lens.lens import lens_keys
-    from lenstui.opening.opened import lens_to_name
+    from lenstui.opening.opened import files_to_name
 
     reading = request.reading
     heading = set_heading_of(opened, opened.lenses, prompts, reading)
@@ -251,12 +251,12 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
         model = str(Path(heading.source.model).absolute())
         heading = replace(heading, source=replace(heading.source, model=model))
     no_command = None
-    if opened.fitted and (opened.lens_file is None or not opened.lens_file.exists()):
+    if any(lens.file is None or not lens.file.exists() for lens in opened.fitted):
         no_command = LENS_IN_NO_FILE
-    lens = None if not opened.fitted or no_command else lens_to_name(opened)
-    lenses = lens_keys(opened.lenses)
-    file = None if lens is None else lens.absolute()
-    return SetSource(heading, lenses, reading, request.start, options, file, no_command)
+    named = () if no_command else files_to_name(opened, opened.lenses)
+    files = tuple(file.absolute() for file in named)
+    keys = lens_keys(opened.lenses)
+    return SetSource(heading, keys, reading, request.start, options, files, no_command)
 
 
 def _write(order: SetOrder, post: Post) -> None:

@@ -13,12 +13,14 @@ from lenstui.jobs.messages import LensRefused, Post, SidesChanged, SidesRefused,
 from lenstui.jobs.model import ModelJobs, give_back_memory
 from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.thread import JobThread, Stop
+from lenstui.lens.kinds import JACOBIAN, first_kinds
 from lenstui.lens.names import kind_word
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import side_prompts
 from lenstui.opening.sides import Sides
 from lenstui.support.errors import LensError
+from lenstui.support.paths import lenses
 from lenstui.support.request import Start
 
 SAME = (
@@ -74,8 +76,8 @@ class SideService:
         self._change(lambda sides: sides.with_prompt(place, text), post)
 
     def next_lens(self, place: int, seen: Seen, post: Post) -> None:
-        """Read a side through the next kind of lens."""
-        self._change(lambda sides: sides.with_next_lens(place), post, seen)
+        """Read a side through the next lens, one at hand or a Jacobian lens that was made for the model."""
+        self._change(lambda sides: _with_jacobian_lens(sides).with_next_lens(place), post, seen)
 
     def add(self, post: Post) -> None:
         """Add a side; if it shows what another side shows, a remark is posted."""
@@ -136,14 +138,21 @@ class SideService:
 
         with reporting(lambda text: post(LensRefused(text)), f"{path} was not opened"):
             lens = open_lens(path)
-            in_use = sides.opened.lens(lens.kind)
-            if in_use is None:
-                raise LensError(NO_LENS.format(kind_word(lens.kind)))
-            if in_use.file is not None and path.resolve() == in_use.file.resolve():
-                raise LensError(IN_USE)
+            in_use, kind = sides.opened.lens(lens.kind), lens.kind
             warning = fit_warning(lens, sides.opened.model)
+            is_shown = kind in first_kinds() or any(side.kind == kind for side in sides.sides)
+            if in_use is None and is_shown:
+                raise LensError(NO_LENS.format(kind_word(kind)))
+            if in_use is not None and in_use.file is not None and path.resolve() == in_use.file.resolve():
+                if is_shown:
+                    raise LensError(IN_USE)
+                after = sides.showing(kind, place)
+            elif in_use is None:
+                after = sides.using(sides.opened.with_lens(lens, warning)).showing(kind, place)
+            else:
+                after = sides.with_lens(place, lens, warning)
             if not stop():
-                self._have(sides.with_lens(place, lens, warning))
+                self._have(after)
 
     def _have(self, sides: Sides) -> None:
         assert self._model_jobs.sides is not None
@@ -152,3 +161,21 @@ class SideService:
         self._post(SidesChanged(self._model_jobs.described))
         if before - {id(model) for model in sides.models}:
             give_back_memory()
+
+
+def _with_jacobian_lens(sides: Sides) -> Sides:
+    """Return the sides with a Jacobian lens at hand, if the lenses folder has one for the open model."""
+    if sides.opened.lens(JACOBIAN) is not None:
+        return sides
+    from lenstui.lens.catalog import fitting_jacobian_lens
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+
+    model = sides.opened.model
+    if (path := fitting_jacobian_lens(model, lenses())) is None:
+        return sides
+    try:
+        lens = open_lens(path)
+        return sides.using(sides.opened.with_lens(lens, fit_warning(lens, model)))
+    except LensError:  # a damaged file keeps none of the other lenses away; the list of lenses has its error
+        return sides

@@ -10,7 +10,7 @@ from statistics import fmean
 from lenstui.lens.card import LensCard, Match
 from lenstui.lens.compatibility import compare_weights, match_weights
 from lenstui.lens.formats.library import PARAMS
-from lenstui.lens.kinds import TUNED
+from lenstui.lens.kinds import JACOBIAN, TUNED
 from lenstui.lens.mapped import map_lens
 from lenstui.model.load import Model
 
@@ -61,6 +61,17 @@ def fitting_lens(model: Model, folder: Path) -> FittingLens | None:
     if len(same_text) > 1:
         return FittingLens(min(same_text, key=_mean_kl).path, f"best of {len(same_text)}")
     return FittingLens(cards[0].path, f"newest of {len(cards)}" if len(cards) > 1 else "")
+
+
+def fitting_jacobian_lens(model: Model, folder: Path) -> Path | None:
+    """Return the newest Jacobian lens in `folder` that was made for `model`; None where none was.
+
+    One whose whole fingerprint agrees comes before one that matches in part.
+    """
+    found = {Match.PARTLY: None, Match.WEIGHTS: None} | {
+        match(card, model): card.path for card in reversed(list_lenses(folder)) if card.kind == JACOBIAN
+    }
+    return found[Match.WEIGHTS] or found[Match.PARTLY]
 
 
 def _measured_alike(one: LensCard, other: LensCard) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.lens.kinds import lens_kinds, made_lens
+from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
 from lenstui.lens.names import kind_word
+from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 from lenstui.support.request import Start
@@ -31,18 +32,20 @@ class Opened:
 
     Attributes:
         model: the model, which passed the wiring check.
-        fitted: the fitted lenses in use, at most one of a kind. At first that is the requested one, else one
-            in the lenses folder that was made for these weights (the best on the text of the newest), else
-            the bundled model's lens, else none.
+        fitted: the fitted lenses at hand; the first of a kind is in use. At first these are the requested
+            ones, in their order, and behind them, unless one of them is tuned, a tuned lens: one in the
+            lenses folder that was made for these weights (the best on the text of the newest), else the
+            bundled model's, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
-        warnings: warnings about lenses on this model, by their kind.
-        lens_choice: why this lens is in use, in a few words, where it opened by itself and others fit too.
+        warnings: warnings about fitted lenses on this model.
+        lens_choice: why the tuned lens is in use, in a few words, where it opened by itself and others fit
+            too.
     """
 
     model: Model
     fitted: tuple[Lens, ...] = ()
     reason: str | None = None
-    warnings: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[Lens, str] = field(default_factory=dict)
     lens_choice: str = ""
 
     @property
@@ -58,13 +61,23 @@ class Opened:
 
     @property
     def lenses(self) -> tuple[Lens, ...]:
-        """All lenses that the model can be read through: one of each kind, as far as there is one."""
-        return tuple(lens for kind in lens_kinds() if (lens := self.lens(kind.key)) is not None)
+        """All lenses that the model can be read through, in the order of their kinds."""
+        return tuple(lens for kind in lens_kinds() for lens in self.lenses_of(kind.key))
+
+    def lenses_of(self, kind: str) -> tuple[Lens, ...]:
+        """Return the lenses of a kind, the one in use first."""
+        made = made_lens(kind)
+        return tuple(lens for lens in self.fitted if lens.kind == kind) if made is None else (made,)
 
     @property
     def lens_file(self) -> Path | None:
-        """The file of the fitted lens in use, of the first where there are several."""
-        return self.fitted[0].file if self.fitted else None
+        """The file of the tuned lens in use, if any."""
+        lens = self.lens(TUNED)
+        return None if lens is None else lens.file
+
+    def is_in_use(self, lens: Lens) -> bool:
+        """Return whether a lens is the first of its kind, or the only one, as it needs no fit."""
+        return made_lens(lens.kind) is not None or lens is self.lens(lens.kind)
 
     def using(self, lens: Lens, warning: str | None = None) -> Opened:
         """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
@@ -73,12 +86,21 @@ class Opened:
             lens: a lens that fits the model.
             warning: a warning about the lens on this model, if any.
         """
-        others = tuple(other for other in self.fitted if other.kind != lens.kind)
-        warnings = {kind: said for kind, said in self.warnings.items() if kind != lens.kind}
-        if warning is not None:
-            warnings[lens.kind] = warning
-        fitted = (lens.to(self.model.device), *others)
-        return replace(self, fitted=fitted, warnings=warnings, lens_choice="")
+        lens, before = lens.to(self.model.device), self.lens(lens.kind)
+        others = (each for each in self.fitted if each is not before and not _same_file(each, lens))
+        choice = "" if lens.kind == TUNED else self.lens_choice
+        return _having(replace(self, lens_choice=choice), (lens, *others), warning)
+
+    def preferring(self, lens: Lens) -> Opened:
+        """Return the model with one of its lenses in use, as the first of its kind."""
+        if self.is_in_use(lens):
+            return self
+        return replace(self, fitted=(lens, *(each for each in self.fitted if each is not lens)))
+
+    def with_lens(self, lens: Lens, warning: str | None = None) -> Opened:
+        """Return the model with one more fitted lens, in use only if it is the first of its kind."""
+        lens = lens.to(self.model.device)
+        return _having(self, (*self.fitted, lens), warning, new=-1)
 
 
 def open_model(
@@ -121,13 +143,12 @@ def open_model(
         choice = Choice(start.model, folder, None)
 
     on_stage("importing torch and transformers")
-    from lenstui.lens.catalog import fitting_lens
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
     from lenstui.model.load import load
 
-    # Before the model, since loading takes long and the file may be wrong.
-    lens = None if start.lens is None else open_lens(start.lens)
+    # Before the model, since loading takes long and a file may be wrong.
+    named = [open_lens(path) for path in start.lenses]
     model = load(
         choice.name,
         folder=choice.path,
@@ -139,22 +160,44 @@ def open_model(
         trust_remote_code=start.trust_remote_code,
         on_stage=on_stage,
     )
-    found = None if start.lens is not None else fitting_lens(model, lenses())
-    file = start.lens or (_bundled_lens(choice.path) if found is None else found.path)
-    if lens is None and (before := _last_lens(start, choice.name, file)) is not None:
+    opened = Opened(model, reason=choice.reason)
+    for lens in named:
+        opened = opened.with_lens(lens, fit_warning(lens, model))
+    return opened if opened.lens(TUNED) is not None else _with_tuned_lens(opened, start, choice)
+
+
+def _with_tuned_lens(opened: Opened, start: Start, choice: Choice) -> Opened:
+    """Return the model with the tuned lens that opens by itself, if there is one."""
+    from lenstui.lens.catalog import fitting_lens
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+
+    lens, model = None, opened.model
+    found = fitting_lens(model, lenses())
+    file = _bundled_lens(choice.path) if found is None else found.path
+    if (before := _last_lens(start, choice.name, file)) is not None:
         try:
             lens = open_lens(before)
             fit_warning(lens, model)
         except LensError:  # the file has changed since the last session
             lens = None
-    if lens is None and file is not None:
+    if (lens is None or lens.kind != TUNED) and file is not None:
         lens = open_lens(file)
-    opened = Opened(model, reason=choice.reason)
-    if lens is None:
+    if lens is None or lens.kind != TUNED:
         return opened
-    opened = opened.using(lens, fit_warning(lens, model))
     is_found = found is not None and lens.file == found.path
+    opened = opened.with_lens(lens, fit_warning(lens, model))
     return replace(opened, lens_choice=found.why) if found is not None and is_found else opened
+
+
+def _having(opened: Opened, fitted: tuple[Lens, ...], warning: str | None, new: int = 0) -> Opened:
+    """Return the model with other fitted lenses, of which `new` is the index of the one with the warning."""
+    said = opened.warnings if warning is None else {**opened.warnings, fitted[new]: warning}
+    return replace(opened, fitted=fitted, warnings={lens: said[lens] for lens in fitted if lens in said})
+
+
+def _same_file(one: Lens, other: Lens) -> bool:
+    return one.file is not None and other.file is not None and one.file.resolve() == other.file.resolve()
 
 
 def lenses_to_read(
@@ -172,11 +215,12 @@ def lenses_to_read(
     """
     if kinds is None:
         return opened.lenses
-    found = tuple(lens for kind in kinds if (lens := opened.lens(kind)) is not None)
-    missing = [kind for kind in kinds if opened.lens(kind) is None]
+    found = tuple(lens for kind in kinds for lens in opened.lenses_of(kind))
+    missing = [kind for kind in kinds if not opened.lenses_of(kind)]
     if missing and (all_of_them or not found):
         none = f"There is no {kind_word(missing[0])} lens for {opened.model.name}"
-        raise LensError(f"{none}: name one with --lens FILE, or fit one with lenstui train.")
+        fits = ", or fit one with lenstui train" if missing[0] == TUNED else ""
+        raise LensError(f"{none}: name one with --lens FILE{fits}.")
     return found
 
 
@@ -224,17 +268,32 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
     )
 
 
-def lens_to_name(opened: Opened) -> Path | None:
-    """Return the file of the fitted lens in use, for a command to name; None if it is opened unnamed.
+def files_to_name(opened: Opened, lenses_read: Sequence[Lens]) -> tuple[Path, ...]:
+    """Return the files of lenses for a command to name, in their order, without those opened unnamed.
 
     The bundled model's lens is opened unnamed, as long as no other was fitted for that model.
     """
     from lenstui.lens.catalog import fitting_lens
 
-    file = opened.lens_file
-    if file is None or file.parent != bundled_model() or fitting_lens(opened.model, lenses()) is not None:
-        return file
-    return None
+    named = [lens.file for lens in lenses_read if lens.file is not None]
+    bundled = [file for file in named if file.parent == bundled_model()]
+    if bundled and fitting_lens(opened.model, lenses()) is None:
+        named.remove(bundled[0])
+    return tuple(named)
+
+
+def lacking_rows(readers: Sequence[Lens], rows: Sequence[str]) -> Iterator[str]:
+    """Yield a remark for each lens that lacks rows of the residual stream.
+
+    Args:
+        readers: the lenses of a readout.
+        rows: the labels of its rows; the last row is every lens's.
+    """
+    for lens in readers:
+        lacks = [label for label in rows[:-1] if (row := Row.of(label)).part is None and not lens.reads(row)]
+        if lacks:
+            some = "row" if len(lacks) == 1 else "rows"
+            yield f"The {kind_word(lens.kind)} lens {lens.name} has no {some} {', '.join(lacks)}."
 
 
 def _last_model(start: Start) -> Choice | None:

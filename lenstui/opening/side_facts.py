@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lenstui.model.rows import is_sublayer
+
 
 @dataclass(frozen=True, slots=True)
 class SideFacts:
@@ -22,6 +24,7 @@ class SideFacts:
         prompt: the prompt that it alone reads; None where it reads the one that is typed.
         is_own: it is of the open model, the prompt that is typed, and a lens in use.
         model_number: sides of the same model in memory have the same.
+        lacks: the labels of the rows of the residual stream for which the lens has no numbers.
     """
 
     model: str
@@ -35,6 +38,11 @@ class SideFacts:
     prompt: str | None = None
     is_own: bool = True
     model_number: int = 0
+    lacks: frozenset[str] = frozenset()
+
+    def has_no_row(self, label: str) -> bool:
+        """Return whether the lens has no numbers for a row; of a sublayer only the logit lens has any."""
+        return label in self.lacks or (self.is_fitted and is_sublayer(label))
 
 
 def are_of_one_model(sides: Sequence[SideFacts]) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from lenstui.lens.kinds import LOGIT, first_kinds, lens_kinds, made_lens
+from lenstui.lens.kinds import LOGIT, first_kinds, made_lens
 from lenstui.lens.names import kind_word
+from lenstui.model.rows import Row
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
 from lenstui.support.errors import LensError
@@ -45,6 +47,13 @@ class Side:
         """The lens that the prompt is read through; None where there is none of that kind."""
         return self.opened.lens(self.kind)
 
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The labels of the rows of the residual stream for which the lens has no numbers."""
+        if (lens := self.lens) is None:
+            return frozenset()
+        return frozenset(row.label for row in map(Row, range(self.model.num_blocks)) if not lens.reads(row))
+
     def is_as(self, other: Side) -> bool:
         """Return whether two sides show the same: a model and a prompt through the same lens."""
         same_lens = self.lens is other.lens or made_lens(self.kind) is not None
@@ -63,8 +72,18 @@ class Sides:
 
     @classmethod
     def of(cls, opened: Opened) -> Sides:
-        """Return what is shown of a model at first: its first two kinds of lens, even if it has but one."""
-        return cls(tuple(Side(opened, kind) for kind in first_kinds()))
+        """Return what is shown of a model at first: the logit lens and the fitted ones, as many as may be.
+
+        Without any fitted lens it is the first two kinds, though there is but one lens.
+        """
+        if not opened.fitted:
+            return cls(tuple(Side(opened, kind) for kind in first_kinds()))
+        shown = (
+            side
+            for side in _through_each_lens(opened)
+            if side.kind in first_kinds() or made_lens(side.kind) is None
+        )
+        return cls(tuple(islice(shown, MOST_SIDES)))
 
     @property
     def first(self) -> Side:
@@ -124,6 +143,7 @@ class Sides:
                 side.text,
                 self.is_own(side),
                 numbers[id(side.model)],
+                side.lacks,
             )
             for side in self.sides
         )
@@ -169,25 +189,37 @@ class Sides:
         rest[max(place, 1) - 1 : max(place, 1)] = [side]
         return Sides((self.first, *rest))
 
+    def showing(self, kind: str, place: int | None) -> Sides:
+        """Return the sides with a lens in use of the open model on one of them, if none shows it yet.
+
+        Args:
+            kind: the kind of that lens.
+            place: the place of the side to put it on, from the first beside it; None for one more side.
+        """
+        new = Side(self.opened, kind)
+        if any(map(new.is_as, self.sides)):
+            return self
+        if place is None and len(self.sides) < MOST_SIDES:
+            return Sides((*self.sides, new))
+        return self._with(len(self.sides) - 1 if place is None else place, new)
+
     def with_next_lens(self, place: int) -> Sides:
-        """Return the sides with the next kind of lens on one of them, that no other side shows.
+        """Return the sides with the next lens at hand on one of them, that no other side shows.
 
         Raises:
             LensError: if there is none; the message says why.
         """
         side = self.sides[place]
-        kinds = [kind.key for kind in lens_kinds()]
-        here = kinds.index(side.kind)
+        offered = [replace(each, text=side.text) for each in _through_each_lens(side.opened)]
+        here = next((i for i, each in enumerate(offered) if each.is_as(side)), -1)
         others = [one for i, one in enumerate(self.sides) if i != place]
-        for kind in (*kinds[here + 1 :], *kinds[:here]):
-            new = replace(side, kind=kind)
-            if new.lens is not None and not any(map(new.is_as, others)):
+        for new in (*offered[here + 1 :], *offered[: max(here, 0)]):
+            if not any(map(new.is_as, others)):
                 return Sides((*self.sides[:place], new, *self.sides[place + 1 :]))
-        if missing := [kind for kind in kinds if side.opened.lens(kind) is None]:
+        if missing := [kind for kind in first_kinds() if side.opened.lens(kind) is None]:
             only = " and ".join(kind_word(lens.kind) for lens in side.opened.lenses)
-            raise LensError(
-                f"No {kind_word(missing[0])} lens for {side.model.name}: only the {only} lens reads it."
-            )
+            none = f"No {kind_word(missing[0])} lens for {side.model.name}"
+            raise LensError(f"{none}: only the {only} lens reads it.")
         raise LensError("Every lens in use is on screen: o lists others, and c puts one here.")
 
     def with_one_more(self) -> Sides:
@@ -198,8 +230,8 @@ class Sides:
         """
         if len(self.sides) >= MOST_SIDES:
             raise LensError(NO_MORE)
-        offered = (Side(self.opened, kind.key) for kind in lens_kinds())
-        unseen = (side for side in offered if side.lens is not None and not any(map(side.is_as, self.sides)))
+        offered = _through_each_lens(self.opened)
+        unseen = (side for side in offered if not any(map(side.is_as, self.sides)))
         if (new := next(unseen, None)) is not None:
             return Sides((*self.sides, new))
         if lacking := self.lacking():
@@ -238,7 +270,9 @@ class Sides:
 
         kept, remarks = [], []
         for side in self.sides:
-            if side.opened is self.opened:  # also where the side has its own prompt
+            if side.opened is self.opened and (
+                side.kind in first_kinds() or opened.lens(side.kind) is not None
+            ):  # also where the side has its own prompt
                 kept.append(replace(side, opened=opened))
             elif side.model is self.first.model:
                 remarks.append("The lens that was beside is of the model before: it is taken away.")
@@ -271,3 +305,8 @@ class Sides:
     def lacking(self) -> list[Side]:
         """Return the sides that have no lens of their kind."""
         return [side for side in self.sides if side.lens is None]
+
+
+def _through_each_lens(opened: Opened) -> tuple[Side, ...]:
+    """Return a side of a model for each lens at hand, in the order of their kinds."""
+    return tuple(Side(opened.preferring(lens), lens.kind) for lens in opened.lenses)

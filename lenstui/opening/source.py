@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from lenstui.readout.cells import FloatArray
 
 
-_OF_A_FIT = ("method", "preset", "steps", "tokens", "seed", "data", "held_out_kl", "time")
+_OF_A_FIT = (
+    *("method", "preset", "steps", "tokens", "n_prompts", "skip_first", "target", "rule", "estimator"),
+    *("seed", "data", "held_out_kl", "convergence", "time"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,8 @@ def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) ->
 
     Returns:
         Row indices, `[cols]`; -1 throughout where a row of the stream is missing, and in columns whose last
-            row has no top-1. A lower row without a top-1 counts as different.
+            row has no top-1. Rows that the lens does not read do not count below all that it reads; above one
+            of them they make it -1. A lower row that is not a number counts as different.
     """
     if labels is not None and not is_whole_stream(labels):
         return np.full(top1.shape[1], -1, np.int32)
@@ -181,7 +182,9 @@ def crystallization_rows(top1: IntArray, labels: Sequence[str] | None = None) ->
     stream = top1[places]
     differs = stream != stream[-1]
     last_different = np.where(differs.any(axis=0), len(stream) - 1 - differs[::-1].argmax(axis=0), -1)
-    settled: IntArray = np.where(stream[-1] < 0, -1, places[last_different + 1])
+    unread = stream == NOT_READ
+    has_hole = (unread & np.maximum.accumulate(~unread, axis=0)).any(axis=0)
+    settled: IntArray = np.where((stream[-1] < 0) | has_hole, -1, places[last_different + 1])
     return settled
 
 

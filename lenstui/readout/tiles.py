@@ -56,9 +56,10 @@ class Readout:
         return crystallization_rows(self.lenses[lens].top_ids[:, :, 0], self.rows)
 
     def rows_of(self, lens: str) -> tuple[tuple[str, ...], Cells]:
-        """Return labels and cells of the rows that a lens reads: a fitted lens reads no sublayer rows."""
+        """Return labels and cells of the stream's rows, and of those sublayer rows that a lens reads."""
         cells = self.lenses[lens]
         has = cells.has_rows
+        has[stream_places(self.rows)] = True  # a Jacobian lens may have no numbers there, which is to be seen
         return tuple(label for label, there in zip(self.rows, has, strict=True) if there), cells.take(has)
 
     def stream(self, lens: str) -> Cells:

@@ -30,7 +30,8 @@ class Start:
         model: a hub id or a folder; None for the default choice.
         revision: a branch, tag or commit of that hub id.
         demo: whether to open the bundled model.
-        lens: the file of a tuned lens; None for the one that belongs to the model, if any.
+        lenses: the files of lenses for the model; where none is a tuned lens, the one that belongs to the
+            model is opened too, if any.
         device: `auto` or a name of PyTorch's.
         dtype: `auto` or a name of PyTorch's.
         device_map: how to spread the model over several devices; None for all of it on `device`.
@@ -46,7 +47,7 @@ class Start:
     model: str | None = None
     revision: str | None = None
     demo: bool = False
-    lens: Path | None = None
+    lenses: tuple[Path, ...] = ()
     device: str = "auto"
     dtype: str = "auto"
     device_map: str | None = None

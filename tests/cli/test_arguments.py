@@ -199,7 +199,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
                 "--dtype",
                 "float16",
             ],
-            Start("x", "a/b", "v1", lens=Path("m.pt"), device="cuda:1", dtype="float16"),
+            Start("x", "a/b", "v1", lenses=(Path("m.pt"),), device="cuda:1", dtype="float16"),
         ),
     ],
 )

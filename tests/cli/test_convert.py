@@ -128,7 +128,7 @@ def test_a_scripts_file_and_what_is_said_of_it(
     for lens in (script, tmp_path / "own.pt"):  # when it is used, both the terminal and the screen say it
         assert status("read", "A story", "--model", neox_folder, "--lens", lens) == 0
         assert "row emb stays the logit lens" in capsys.readouterr().err
-        (remark, *_) = open_model(Start(model=str(neox_folder), lens=lens)).remarks
+        (remark, *_) = open_model(Start(model=str(neox_folder), lenses=(lens,))).remarks
         assert "row emb stays the logit lens" in remark
 
 
@@ -147,11 +147,12 @@ def test_the_model_is_written_down(
     assert status("convert", script, tmp_path / "own.pt", "--model", neox_folder) == 0
     assert len(open_lens(tmp_path / "own.pt").config["unembed_sample"]) == 64
     capsys.readouterr()
-    warning = open_model(Start(model=str(neox_folder), lens=tmp_path / "lens")).warnings.get("tuned")
-    assert "by the head alone" in (warning or "")
-    assert open_model(Start(model=str(neox_folder), lens=tmp_path / "own.pt")).warnings == {}
+    (warning,) = open_model(Start(model=str(neox_folder), lenses=(tmp_path / "lens",))).warnings.values()
+    assert "by the head alone" in warning
+    assert open_model(Start(model=str(neox_folder), lenses=(tmp_path / "own.pt",))).warnings == {}
     for lens in (tmp_path / "lens", tmp_path / "own.pt"):
-        assert "made for other weights" in (open_model(Start(model=str(other), lens=lens)).warnings["tuned"])
+        (warning,) = open_model(Start(model=str(other), lenses=(lens,))).warnings.values()
+        assert "made for other weights" in warning
 
 
 @pytest.mark.parametrize("between", ["lens", "own.pt"])

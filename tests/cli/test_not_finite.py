@@ -163,6 +163,7 @@ def test_markdown_svg_and_html_have_dashes(run: Run) -> None:
 def test_the_share_of_agreement_is_of_what_has_numbers(run: Run) -> None:
     svg, _ = run("read", PROMPT, "--format", "svg", "--value", "agree")
     content = json.loads(run("read", PROMPT, "--format", "json")[0])
+    assert content["lenses"].pop("jacobian") is None
     for name, lens in content["lenses"].items():
         top1 = [[cell[0] for cell in row] for row in lens["top_ids"]]
         pairs = [(top1[row][column], top1[2][column]) for row in (0, 1) for column in range(1, 8)]
@@ -271,6 +272,7 @@ def test_a_set_leaves_it_out_of_its_means(run: Run, prompts: str) -> None:
     for key in ("top1_ids", "top1_tokens", "top1_probs", "entropy", "target_rank", "target_prob"):
         assert column[key][2] is None
         assert column[key][0] is not None
+    assert content["means"]["lenses"].pop("jacobian") is None
     for name, means in content["means"]["lenses"].items():
         of_kept = [case["lenses"][name] for case in kept]
         for key in ("kl", "entropy", "target_prob", "target_rank", "target_logprob"):

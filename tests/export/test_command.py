@@ -43,8 +43,8 @@ def test_a_reading_is_in_the_options_that_make_it() -> None:
 
 def test_of_a_difference_there_are_no_sublayers() -> None:
     shape = Shape(reading=Reading(sublayers=True, chat=True))
-    assert "--sublayers" in _model_words(SOURCE, None, Start(), shape)
-    words = _model_words(SOURCE, None, Start(), replace(shape, diff=True))
+    assert "--sublayers" in _model_words(SOURCE, (), Start(), shape)
+    words = _model_words(SOURCE, (), Start(), replace(shape, diff=True))
     assert "--sublayers" not in words
     assert "--chat" in words
 

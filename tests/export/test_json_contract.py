@@ -55,8 +55,8 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     assert (content["tokens"], content["token_ids"]) == (["·a", "\\x1b"], [1, 2])
     assert content["rows"] == ["emb", "0", "1"]
     assert (content["lens"], content["pins"]) == (None, [])
-    assert list(content["lenses"]) == ["logit", "tuned"]
-    assert content["lenses"]["tuned"] is None
+    assert list(content["lenses"]) == ["logit", "tuned", "jacobian"]
+    assert content["lenses"]["tuned"] is content["lenses"]["jacobian"] is None
     assert list(content["lenses"]["logit"]) == LENS_KEYS
 
 
@@ -104,7 +104,7 @@ def test_nothing_in_it_can_move_a_cursor() -> None:
 def test_pins() -> None:
     readout = hostile_readout()
     content = json.loads(json_text(readout, HOSTILE, SOURCE, PINS))
-    assert [list(pin) for pin in content["pins"]] == [["word", "id", "logit", "tuned"]] * 2
+    assert [list(pin) for pin in content["pins"]] == [["word", "id", "logit", "tuned", "jacobian"]] * 2
     assert [(pin["word"], pin["id"]) for pin in content["pins"]] == [(pin.word, pin.id) for pin in PINS]
     for index, pin in enumerate(content["pins"]):
         for name, cells_ in readout.lenses.items():

@@ -166,7 +166,7 @@ def test_such_a_lens_does_not_open_by_itself(
     assert "The tuned lens old knows its model by the head alone" in opened.remarks[0]
     (folder / "old.pt").unlink()
     assert open_model(Start(model=str(tiny_folder))).fitted == ()
-    asked = open_model(Start(model=str(tiny_folder), lens=folder / "other.pt"))
+    asked = open_model(Start(model=str(tiny_folder), lenses=(folder / "other.pt",)))
     assert "other weights" in asked.remarks[0]
     assert "block 1 differs" in asked.remarks[0]
 

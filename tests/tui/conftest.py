@@ -91,7 +91,9 @@ def opened(tiny_model: Path) -> Callable[..., Any]:
         depth: int | None = 1,
         **options: Any,
     ) -> AsyncIterator[tuple[LenstuiApp, Pilot[None]]]:
-        start = Start(prompt=prompt, model=str(folder), lens=folder / "lens.pt" if lens else None, **options)
+        start = Start(
+            prompt=prompt, model=str(folder), lenses=(folder / "lens.pt",) if lens else (), **options
+        )
         app = LenstuiApp(start, depth=None if start.top_k > 1 else depth)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: subtitle(app).endswith(" s") or "empty" in subtitle(app))

@@ -86,7 +86,7 @@ def lower_model(tmp_path_factory: pytest.TempPathFactory, other_model: Path, byt
 
 
 async def put_beside(app: LenstuiApp, pilot: Pilot[None], folder: Path, **options: Any) -> None:
-    start = Start(model=str(folder), lens=folder / "lens.pt", **options)
+    start = Start(model=str(folder), lenses=(folder / "lens.pt",), **options)
     app.program.sides.open(0, start)
     await until(pilot, lambda: app.explore.is_compared and subtitle(app).endswith(" s"))
 
@@ -236,7 +236,8 @@ async def test_two_lenses_of_one_model(opened: Any, tiny_model: Path, tmp_path: 
             ]
             assert_shows(app, ours["tuned"], second)
             await pilot.press("Y")
-            await until(pilot, lambda: "two lenses of one kind" in said(app))
+            both = f"--lens {tiny_model / 'lens.pt'} --lens {path} --lenses tuned"
+            await until(pilot, lambda: both in app.clipboard)
             await pilot.press("tab", "minus")
             await until(pilot, lambda: not app.explore.is_compared and subtitle(app).endswith(" s"))
             assert [side.kind for side in app.explore.sides] == ["tuned"]

@@ -148,12 +148,12 @@ def test_two_sides_are_told_apart(
 
 
 def test_what_is_kept_of_what_was_asked_for() -> None:
-    before = Start(model="a/b", lens=Path("asked.pt"), device="cpu", trust_remote_code=True)
-    open_one = replace(MODEL, name="a/b", lens_file=Path("used.pt"))
+    before = Start(model="a/b", lenses=(Path("asked.pt"),), device="cpu", trust_remote_code=True)
+    open_one = replace(MODEL, name="a/b", lens_files=(Path("used.pt"),))
     again = Chosen("a/b", None, "float16").start(before, open_one)
-    assert (again.dtype, again.lens, again.device) == ("float16", Path("used.pt"), "cpu")
+    assert (again.dtype, again.lenses, again.device) == ("float16", (Path("used.pt"),), "cpu")
     assert again.trust_remote_code
     for other in (Chosen("a/c"), Chosen("a/b", "step1"), Chosen("")):
         start = other.start(before, open_one)
-        assert (start.lens, start.trust_remote_code, start.demo) == (None, False, not other.name)
+        assert (start.lenses, start.trust_remote_code, start.demo) == ((), False, not other.name)
     assert not Chosen("a/b").start(Start(), open_one).trust_remote_code

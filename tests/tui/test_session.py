@@ -84,7 +84,7 @@ def kept(path: Path, model: str, **look: Any) -> None:
 def test_the_command_line_comes_first(path: Path, tmp_path: Path) -> None:
     kept(path, "a/b", prompt="before", lens_file="/x.pt", when=7.0)
     assert Session(path).resume(Start())[0] == Start(prompt="before", again=Again("a/b", Path("/x.pt"), 7.0))
-    for start in (Start(prompt="mine"), Start(lens=tmp_path)):
+    for start in (Start(prompt="mine"), Start(lenses=(tmp_path,))):
         assert Session(path).resume(start) == (start, None)
     assert Session(path, restores=False).resume(Start()) == (Start(), None)
     for start in (Start(demo=True), Start(model="c/d")):

@@ -40,7 +40,7 @@ SOURCE = SetSource(
     Reading(chat=True),
     Start(),
     ("--prompts=facts.jsonl",),
-    None,
+    (),
 )
 
 

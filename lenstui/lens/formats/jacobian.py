@@ -86,9 +86,7 @@ def jacobian_file(content: Any, path: Path) -> JacobianFile | None:
     if "J" in content:
         return _block_outputs(content["J"], content, path)
     if "jacobian_sum" in content:
-        raise LensError(
-            f"{path} is the checkpoint of a fit of Jacobians, not a lens: let that fit end first."
-        )
+        raise LensError(f"{path} is the checkpoint of a Jacobian fit, not a lens: let that fit end first.")
     return None
 
 

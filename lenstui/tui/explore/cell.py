@@ -16,7 +16,6 @@ from textual.widgets import Footer, Static
 from lenstui.jobs.messages import CellNotRead, CellRead
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer
 from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.token_list import TokenList
@@ -144,17 +143,17 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         for place, side in zip(self._places, model.sides, strict=False):
             ranking = message.rankings.get(place)
             missing = no_lens(side.kind)
-            if side.has_lens and is_sublayer(label):
+            if side.has_lens and side.has_no_row(label):
                 missing = no_row(side.kind, label)
             if message.column in panes.grids[place].gap:
                 missing = NO_COLUMN
             if ranking is not None and not ranking.ids.size:
                 missing = IN_CELL
             self._say(place, "" if ranking is not None and ranking.ids.size else missing)
+            frame = self.query_one(f"#ranking-{place}")
+            frame.border_subtitle = "" if ranking is None else f"top {len(ranking.ids)} of {side.vocabulary}"
             if ranking is not None:
                 self.list_of(place).show(ranking, message.texts)
-                frame = self.query_one(f"#ranking-{place}")
-                frame.border_subtitle = f"top {len(ranking.ids)} of {side.vocabulary}"
 
     def on_cell_not_read(self, message: CellNotRead) -> None:
         """Show why the likeliest tokens of the cell cannot be read."""

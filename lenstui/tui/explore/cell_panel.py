@@ -13,7 +13,7 @@ from textual.reactive import reactive
 
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer
+from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.cells import Cells
 from lenstui.tui.explore.detail import CellFacts, Detail
 from lenstui.tui.explore.pin_line import PinLine
@@ -57,7 +57,7 @@ class CellPanel(Vertical):
         super().__init__()
         self._plot: PinPlot | None = None
         self.names = SideNames()
-        self.kinds: Sequence[str] = ()  # the kind of lens of each side
+        self.sides: Sequence[SideFacts] = ()
         self._cells: Sequence[Cells | None] = ()
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
@@ -116,8 +116,8 @@ class CellPanel(Vertical):
         ]
         nothing: dict[int, str] = {}
         for place, (fact, of_side) in enumerate(zip(facts, cells, strict=True)):
-            if fact is None and of_side is not None and is_sublayer(label):
-                nothing[place] = no_row(self.kinds[place], label)
+            if fact is None and of_side is not None and self.sides[place].has_no_row(label):
+                nothing[place] = no_row(self.sides[place].kind, label)
             if place in missing:
                 nothing[place] = missing[place]
             if of_side is not None and of_side.not_numbers[row, column]:

@@ -42,7 +42,7 @@ def why_no_token(state: ExploreState, panes: Panes) -> str:
     cells = panes.grids[place].cells
     if cells is not None and cells.not_numbers[cursor.row, cursor.column]:
         return IN_CELL
-    if is_sublayer(label) and panes.shown_grid.is_absent(cursor):
+    if label and state.sides[place].has_no_row(label) and panes.shown_grid.is_absent(cursor):
         return no_row(state.sides[place].kind, label)
     return NOT_READ
 

@@ -9,13 +9,13 @@ from lenstui.tui.explore.ask_prompt import AskPrompt
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
+from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_MODEL, NO_PROMPT, NO_SECOND_SIDE, no_lens
 
 if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
 
-ROOM_FOR_MOST = 150  # columns
 NO_ROOM = f"{MOST_SIDES} sides need a screen of {ROOM_FOR_MOST} columns."
 UNREAD = "The other side is not read yet: there is no difference to show."
 OF_BOTH = "The difference is of both sides: d goes back to each of them."

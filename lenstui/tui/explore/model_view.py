@@ -131,7 +131,7 @@ class ModelView:
         self._widgets.panes.names = self._widgets.panel.names = SideNames.of(model.sides)
         missing = {place: no_lens(side.kind) for place, side in enumerate(model.sides) if not side.has_lens}
         self._widgets.panes.missing = missing
-        self._widgets.panel.kinds = [side.kind for side in model.sides]
+        self._widgets.panel.sides = model.sides
         self._services.clear_notifications()
         status = self._widgets.status
         status.model, status.stage = model, None

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 NUMBER = 6  # terminal cells that a number takes, with the space before it
 LEAST, MOST = 6, 14  # terminal cells of a column of tokens, with the space before each
 USUAL = 10  # the widest column where not all columns are seen anyway
+ROOM_FOR_MOST = 150  # terminal columns in which as many sides as there may be have room beside each other
 
 
 class Contents(Enum):

@@ -25,7 +25,9 @@ from lenstui.jobs.messages import (
     TranslatorMeasured,
 )
 from lenstui.lens.card import Match, TranslatorSize
+from lenstui.opening.sides import MOST_SIDES
 from lenstui.support.paths import data
+from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.lenses.saving import LensSaving, made_or_home
 from lenstui.tui.lenses.sheet import LensSheet, Sheet
 from lenstui.tui.lenses.table import LensLine, LensTable
@@ -244,7 +246,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             self._refuse(reason)
             return
         self.query_one(StatusBar).stage = f"opening {path.name}"
-        self._services.lenses.open(path, self._services.post_to(self))
+        has_room = self._model is not None and len(self._model.sides) < MOST_SIDES
+        has_room = has_room and self.size.width >= ROOM_FOR_MOST
+        place = None if has_room else self._services.active_side
+        self._services.lenses.open(path, self._services.post_to(self), place)
 
     def return_to_explore(self, model: OpenModel) -> None:
         """Return to Explore, which shows another lens."""

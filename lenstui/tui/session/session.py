@@ -97,7 +97,7 @@ class Session:
         The model is that of the start, or else that of the last session. Where the command line names a
         prompt or a lens, or there is no model, the start is returned unchanged, with None.
         """
-        if not self._restores or start.prompt is not None or start.lens is not None:
+        if not self._restores or start.prompt is not None or start.lenses:
             return start, None
         name = start.model or self._model
         if start.demo:

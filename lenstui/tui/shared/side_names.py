@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lenstui.lens.kinds import first_kinds
+from lenstui.lens.names import kind_word
 from lenstui.opening.side_facts import SideFacts, are_of_one_model
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
@@ -38,8 +39,13 @@ class SideNames:
         one_model = are_of_one_model(sides)
         outputs = tuple((side.model_number, side.prompt) for side in sides)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
-            lenses = tuple(f"{side.kind} lens" for side in sides)
-            return cls(tuple(side.kind for side in sides), lenses, tuple((lens,) for lens in lenses), outputs)
+            lenses = tuple(f"{kind_word(side.kind)} lens" for side in sides)
+            return cls(
+                tuple(kind_word(side.kind) for side in sides),
+                lenses,
+                tuple((lens,) for lens in lenses),
+                outputs,
+            )
         names = told_apart(sides)
         lenses_of = {(side.kind, side.lens) for side in sides}
         titles: list[tuple[str, ...]] = []
@@ -70,7 +76,7 @@ def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
     if side.prompt is not None:
         return "a second prompt"
     if are_of_one_model(sides):
-        return printable(side.lens or f"the {side.kind} lens")
+        return printable(side.lens or f"the {kind_word(side.kind)} lens")
     return told_apart(sides)[sides.index(side)]
 
 
@@ -99,20 +105,20 @@ def _titles(side: SideFacts, name: str, *, one_model: bool, one_lens: bool) -> t
 
     The shortest titles, too, tell all sides apart.
     """
-    lens = f"{side.kind} lens"
+    lens = f"{kind_word(side.kind)} lens"
     full = f"{lens} {printable(side.lens)}" if side.lens else lens
     if one_model:  # the model says nothing about which is which
-        brief = printable(side.lens or side.kind)
+        brief = printable(side.lens or kind_word(side.kind))
         return f"{name} · {full}", full, brief
-    brief = name if one_lens else f"{name} {side.kind}"
-    return f"{name} · {full}", f"{name} · {lens}", f"{name} {side.kind}", brief
+    brief = name if one_lens else f"{name} {kind_word(side.kind)}"
+    return f"{name} · {full}", f"{name} · {lens}", f"{name} {kind_word(side.kind)}", brief
 
 
 def _prompt_titles(side: SideFacts, model: str, *, named: bool, one_lens: bool) -> tuple[str, ...]:
     """Return the titles of a side among several prompts, the fullest first, with ever less of the prompt."""
-    lens = f"{model}{side.kind} lens"
+    lens = f"{model}{kind_word(side.kind)} lens"
     lens += f" {printable(side.lens)}" if named and side.lens else ""
-    brief = "" if one_lens else f" {side.kind}"
+    brief = "" if one_lens else f" {kind_word(side.kind)}"
     if side.prompt is None:
         return (*(f"prompt · {lens}" for _ in _PROMPT_WIDTHS), f"prompt{brief}")
     text = printable(side.prompt)
