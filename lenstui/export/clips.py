@@ -15,6 +15,7 @@ from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
 from lenstui.model.not_finite import IN_CELL
+from lenstui.model.rows import meaning_of
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.values import Value, cell_numbers
@@ -66,7 +67,8 @@ def top_line(cells: Cells, texts: TokenText, row: int, column: int, count: int) 
 def cell_text(clip: Clip, row: int, column: int) -> str:
     """Return one cell by every lens as text: all tokens that the cell keeps, and its numbers in words."""
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
-    lines = [f'row {clip.rows[row]} · column {column} "{clip.tokens[column]}"{follows}']
+    meaning = meaning_of(clip.rows[row], clip.rows[-1])
+    lines = [f'row {clip.rows[row]} · {meaning} · column {column} "{clip.tokens[column]}"{follows}']
     for name, cells in clip.lenses.items():
         if cells.top_ids[row, column, 0] == NOT_READ:  # a fitted lens reads no sublayer rows
             continue

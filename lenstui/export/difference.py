@@ -10,10 +10,13 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from lenstui.export.legend import scale_note
 from lenstui.lens.names import lens_title
 from lenstui.readout.cells import Cells, FloatArray
+from lenstui.readout.number_texts import points_text
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import Value
+from lenstui.support.fixed_text import MINUS
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 
@@ -63,13 +66,14 @@ class Difference:
         return around_zero([differences], log=self.value.log_difference)
 
     def format(self, number: float) -> str:
-        """Return a difference with its sign, in at most five characters: `+31%`, `−0.42`, `+3.4k`, `0`."""
-        text = f"{abs(number):.0f}" if self.value.is_yes_or_no else self.value.format(abs(number))
+        """Return a difference with its sign, in at most five characters: `+31`, `−0.42`, `+3.4k`, `0`."""
+        size_text = points_text if self.value.is_share else self.value.format
+        text = f"{abs(number):.0f}" if self.value.is_yes_or_no else size_text(abs(number))
         if text.startswith("<"):  # so small that only the sign is shown
-            text = "0.0%" if text.endswith("%") else "0.00"
+            text = "0." + "0" * len(text.partition(".")[2])
         if math.isnan(number):
             return self.value.format(number)
-        return f"{'+' if number > 0 else '−' if number < 0 else ''}{text}"
+        return f"{'+' if number > 0 else MINUS if number < 0 else ''}{text}"
 
     @property
     def label(self) -> str:
@@ -78,8 +82,8 @@ class Difference:
 
     @property
     def unit(self) -> str:
-        """The unit on screen, or empty."""
-        return self.value.unit
+        """The unit on screen, or empty: percentages differ by points."""
+        return "points" if self.value.is_share else self.value.unit
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -91,7 +95,7 @@ class Difference:
     def note(self, scale: Scale) -> str:
         """Return the meaning of the colours, by their names, for a legend."""
         below, above = self.sides
-        return f"blue: {below}, orange: {above}{', log scale' if scale.log else ''}"
+        return f"blue: {below}, orange: {above}{', ' * scale.log}{scale_note(scale)}"
 
 
 def differing(left: Cells, right: Cells) -> npt.NDArray[np.bool_]:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.crystallization import settled_rows
 from lenstui.export.difference import DIFFERENT, Difference
-from lenstui.export.legend import beyond, end_texts, shares_note
+from lenstui.export.legend import beyond, end_texts, scale_note, shares_note
 from lenstui.export.table import summary
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title, no_row
@@ -200,7 +200,7 @@ def _value(
     return {
         **_about(value, scale),
         "legend": [first, value.format(scale.at(0.5)), last],
-        "note": shares_note(value, numbers),
+        "note": scale_note(scale) or shares_note(value, numbers),
     }
 
 
@@ -214,7 +214,8 @@ def _difference(value: Value, lenses: Mapping[str, Cells], vocabulary: int) -> d
         **_about(value, scale),
         "legend": [first, shown.format(scale.at(0.5)), last],
         "note": shown.note(scale),
-        "differences": _short(differences),
+        "difference_unit": shown.unit,
+        "differences": _short(100 * differences if value.is_share else differences),
     }
 
 

@@ -42,6 +42,11 @@ def end_texts(
     return (high, low) if scale.low_is_bright and not scale.diverging else (low, high)
 
 
+def scale_note(scale: Scale) -> str:
+    """Return what a legend says where the middle of its colours is not the middle number; else nothing."""
+    return "log scale" if scale.log else ""
+
+
 def shares_text(value: Value, lenses: Mapping[str, FloatArray]) -> str:
     """Return the share of yes for each lens, of a value that is yes or no; an empty text for any other.
 

@@ -55,7 +55,7 @@ function colour(key) {
   const between = value.steps.length % 2 ? step(value.steps[half]) : element("span");
   between.classList.add("middle");
   if (!value.scale.two) between.append(middle);
-  const after = [value.unit, value.note && `(${value.note})`].filter(Boolean).join(" ");
+  const after = [value.difference_unit ?? value.unit, value.note && `(${value.note})`].filter(Boolean).join(" ");
   const legend = document.getElementById("legend");
   legend.replaceChildren(first, ...below, between, ...above, `${last} ${after}`);
   const ends = value.scale.diverging ? `${first}, blue, to ${last}, orange` : `${first}, dark, to ${last}, bright`;
@@ -244,7 +244,7 @@ function differenceAt(place) {
   const chosen = document.querySelector("#values input:checked").value;
   const value = data.values.find(({ key }) => key === chosen);
   const number = value.differences[place];
-  const text = number === null ? "–" : `${number > 0 ? "+" : ""}${number} ${value.unit}`.replace("-", "−");
+  const text = number === null ? "–" : `${number > 0 ? "+" : ""}${number} ${value.difference_unit}`.replace("-", "−");
   return [` · ${value.label}, ${data.difference.brief}: ${text}`];
 }
 

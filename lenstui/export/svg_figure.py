@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
 from lenstui.export.difference import DIFFERENT, Difference, differing
-from lenstui.export.legend import beyond, end_texts, shares_note
+from lenstui.export.legend import beyond, end_texts, scale_note, shares_note
 from lenstui.export.table import summary
 from lenstui.export.text_width import clip
 from lenstui.export.tidy import TokenText, top_text
@@ -101,7 +101,8 @@ def svg_figure(
     mark = ""
     # Sublayer rows would stretch the scale.
     streams = {name: value.of(readout.stream(name)) for name in readout.lenses}
-    scale, note = value.scale(list(streams.values()), vocabulary), shares_note(value, streams)
+    scale = value.scale(list(streams.values()), vocabulary)
+    note = scale_note(scale) or shares_note(value, streams)
     if diff:
         shown = Difference.of_two(value, readout.lenses)
         both = shown.pair(readout.lenses)

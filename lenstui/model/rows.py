@@ -115,9 +115,17 @@ def with_parts(chosen: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[R
     return tuple(rows)
 
 
-def says_part(label: str) -> str:
-    """Return a sublayer row's meaning in words; an empty text for a row of the residual stream."""
-    return _PARTS_IN_WORDS.get(Row.of(label).part or "", "")
+def meaning_of(label: str, last: str) -> str:
+    """Return what a row is: `layer 6 of 6`, as papers count, `embedding`, or what a part of a block adds.
+
+    Args:
+        label: the row's label.
+        last: the label of the model's last row.
+    """
+    row = Row.of(label)
+    if row.part is not None:
+        return _PARTS_IN_WORDS[row.part]
+    return f"layer {row.h} of {Row.of(last).h}" if row.h else "embedding"
 
 
 def is_sublayer(label: str) -> bool:

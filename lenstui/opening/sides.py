@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from lenstui.model.load import Model
 
 MOST_SIDES = 3
-NO_MORE = f"{MOST_SIDES} sides are on screen, the most that there may be: - takes one away."
+NO_MORE = f"{MOST_SIDES} sides are on screen, the most that there may be: - removes one."
 ONE_STAYS = "One side stays: there is nothing else to look at."
-FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to take away."
+FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to remove."
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +275,7 @@ class Sides:
             ):  # also where the side has its own prompt
                 kept.append(replace(side, opened=opened))
             elif side.model is self.first.model:
-                remarks.append("The lens that was beside is of the model before: it is taken away.")
+                remarks.append("The lens beside it is of the model before: it is removed.")
             else:
                 try:
                     check_agreement(opened.model, side.model)

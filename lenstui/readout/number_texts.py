@@ -17,17 +17,22 @@ def probability_text(number: float) -> str:
     return f"{percent:.1f}%" if 0 < percent < 0.95 else f"{percent:.0f}%"
 
 
-def nats_text(number: float) -> str:
-    """Return nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `-0.10`.
+def points_text(number: float) -> str:
+    """Return the size of a difference of probabilities in percentage points: `31`, `0.4`, `<0.1`, `0`."""
+    return probability_text(number).removesuffix("%")
 
-    `-0.00` is just below 0, `-∞` the log-probability of a token that the head forbids, `–` NaN.
+
+def nats_text(number: float) -> str:
+    """Return nats with two or three significant digits: `10.8`, `2.21`, `0.04`, `−0.10`.
+
+    `−∞` is the log-probability of a token that the head forbids, `–` NaN.
     """
-    if not math.isfinite(number):
+    if not math.isfinite(number) or not number:
         return fixed_text(number, 0)
     if 0 < number < 0.005:
         return "<0.01"
     size = abs(number)
-    return f"{number:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}" if size else "0"
+    return fixed_text(number, 2 if size < 9.995 else 1 if size < 99.95 else 0)
 
 
 def rank_text(number: float) -> str:
@@ -47,7 +52,7 @@ def agreement_text(number: float) -> str:
 
 
 def logprob_text(number: float) -> str:
-    """Return a log-probability with two decimals: `-10.84`."""
+    """Return a log-probability with two decimals: `−10.84`."""
     return fixed_text(number, 2)
 
 

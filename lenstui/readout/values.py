@@ -48,6 +48,7 @@ class Value:
         diverges: whether its numbers are of either sign, and 0 has the neutral colour.
         is_yes_or_no: whether its numbers are only 1, yes, and 0, no.
         format: returns one number as text.
+        is_share: whether its numbers are shares of 1 and shown in percent, so that differences are in points.
         stored: the name in JSON, CSV and Parquet; None where these hold the value in another way.
         brief: the name in lists of a cell's numbers; empty where these leave it out, because it stands beside
             a token or with the pins.
@@ -76,6 +77,7 @@ class Value:
     low_is_bright: bool = False
     diverges: bool = False
     is_yes_or_no: bool = False
+    is_share: bool = False
     stored: str | None = None
     brief: str = ""
     spelled: str = ""
@@ -228,6 +230,7 @@ PROBABILITY = Value(
     of_tokens=lambda cells: cells.top_probs,
     ends=lambda arrays, vocabulary: (0, 1),
     format=probability_text,
+    is_share=True,
     meaning="probability of the likeliest token",
     keys_line="of the cell's likeliest token",
 )

@@ -66,6 +66,11 @@ def bundled_text() -> Path:
     return bundled_model() / "text.parquet"
 
 
+def general_sample() -> Path:
+    """Return the path of a bundled text of many kinds, to fit a lens on for any English model."""
+    return _assets() / "sample" / "general.parquet"
+
+
 def example_prompts() -> Path:
     """Return the path of the bundled prompt file."""
     return _assets() / "prompts" / "examples.jsonl"

@@ -61,3 +61,13 @@ def test_a_file_in_the_way_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(LensError, match="cannot be made"):
         paths.made(tmp_path / "x" / "y")
+
+
+def test_the_general_sample_of_a_checkout_and_of_an_installed_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert paths.general_sample().is_file()
+    package = tmp_path / "site" / "lenstui"
+    (package / "assets").mkdir(parents=True)
+    monkeypatch.setattr(paths, "__file__", str(package / "support" / "paths.py"))
+    assert paths.general_sample() == package / "assets" / "sample" / "general.parquet"

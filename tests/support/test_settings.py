@@ -14,7 +14,6 @@ from textual.keys import _character_to_key
 
 from lenstui.support import paths, settings
 from lenstui.support.settings import Settings, key_name, load, read
-from tests.programs import ROOT
 from tests.programs.forked import Forked
 
 
@@ -167,12 +166,6 @@ def test_any_text_is_refused_or_taken(text: str) -> None:
         read(text)
     except ValueError as error:
         assert str(error)
-
-
-def test_the_sample_in_the_readme_is_good() -> None:
-    sample = (ROOT / "README.md").read_text().partition("```toml\n")[2].partition("```")[0]
-    assert read(sample).keys
-    assert sample.isascii()
 
 
 def test_the_command_line_heeds_it_and_says_what_is_wrong(

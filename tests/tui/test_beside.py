@@ -338,7 +338,7 @@ async def test_what_is_of_one_model_says_so(opened: Any, other_model: Path) -> N
         await put_beside(app, pilot, other_model)
         await pilot.press("Y")
         assert app.screen is app.explore
-        assert "- takes other away first" in said(app)
+        assert "- removes other first" in said(app)
 
 
 async def test_revisions_are_stepped_beside_a_fixed_one(

@@ -14,8 +14,8 @@ from lenstui.tui.help.keys import Keys
 from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.training.screen import Train
-from tests.tui.pilots.looking import footer, said, until
-from tests.tui.pilots.still import WITHOUT_LENS, show, still
+from tests.tui.pilots.looking import footer, until
+from tests.tui.pilots.still import show, still
 
 __all__ = ["still"]
 
@@ -97,15 +97,6 @@ async def test_a_click_on_a_tabs_name_shows_that_side(still: LenstuiApp) -> None
             assert still.focused is still.explore.grids[active]
 
 
-async def test_a_click_on_the_name_of_a_side_without_a_lens_says_so(still: LenstuiApp) -> None:
-    async with still.run_test(size=(80, 24)) as pilot:
-        await show(pilot, WITHOUT_LENS)
-        await pilot.press("escape")
-        await click_tab(pilot, "tuned lens")
-        assert still.explore.panes.active == 1
-        assert said(still) == "No tuned lens yet: t trains one, o opens one."
-
-
 @pytest.mark.parametrize("size", [(120, 40)])
 async def test_titles_side_by_side_choose_nothing(still: LenstuiApp, size: tuple[int, int]) -> None:
     async with still.run_test(size=size) as pilot:
@@ -113,3 +104,15 @@ async def test_titles_side_by_side_choose_nothing(still: LenstuiApp, size: tuple
         await pilot.press("escape")
         await click_tab(pilot, "logit lens")
         assert still.explore.panes.active == 0
+
+
+async def test_the_footer_shows_whole_keys_alone(still: LenstuiApp) -> None:
+    async with still.run_test(size=(60, 20)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: still.screen.query(FooterKey))
+        for width, last in ((60, "Lenses"), (120, "Quit"), (70, "Model")):
+            await pilot.resize_terminal(width, 20)
+            await until(pilot, lambda last=last: still.screen.query(FooterKey).last().description == last)
+            assert all(key.region.right <= width for key in still.screen.query(FooterKey))
+            assert all(key.region.width == len(str(key.render())) for key in still.screen.query(FooterKey))

@@ -1,4 +1,4 @@
-"""How Explore looks, at three sizes, on cells that are the same on every machine (no torch)."""
+"""How Explore looks, at several sizes, on cells that are the same on every machine (no torch)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lenstui.jobs.messages import (
     LoadStage,
 )
 from lenstui.tui.app import LenstuiApp
-from tests.tui.pilots.still import SIZES, WITHOUT_LENS, show, still
+from tests.tui.pilots.still import EVERY_SIZE, SIZES, WITHOUT_LENS, show, still
 
 __all__ = ["still"]  # a fixture
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EVERY_SIZE)
 def test_explore(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
     assert snap_compare(still, terminal_size=size, run_before=show)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EVERY_SIZE)
 def test_tall_rows_by_kl(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
     async def taller(pilot: Pilot[None]) -> None:
         await show(pilot)
@@ -33,7 +33,7 @@ def test_tall_rows_by_kl(still: LenstuiApp, snap_compare: Any, size: tuple[int, 
     assert snap_compare(still, terminal_size=size, run_before=taller)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EVERY_SIZE)
 def test_no_lens_and_a_reason(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
     async def bundled(pilot: Pilot[None]) -> None:
         reason = (

@@ -183,7 +183,7 @@ async def test_another_model_reads_both(opened: Any, tiny_model: Path, tmp_path:
         ("a", "none grows"),
         ("G", "none grows"),
         ("backspace", "none grows"),
-        ("Y", "- takes a second prompt away first"),
+        ("Y", "- removes a second prompt first"),
     ],
 )
 async def test_what_is_of_one_prompt_says_so(opened: Any, key: str, reason: str) -> None:

@@ -13,7 +13,7 @@ from lenstui.tui.shared.box import Box, BoxScreen
 
 HINT = """\
 The active side reads it (L: another lens), or from the first side the second one. What prompts \
-begin and end with alike stands in the same columns. - takes it away."""
+begin and end with alike stands in the same columns. - removes it."""
 
 
 class AskPrompt(BoxScreen[str | None]):

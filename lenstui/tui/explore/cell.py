@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from lenstui.jobs.messages import CellNotRead, CellRead
 from lenstui.lens.names import no_row
@@ -22,6 +22,7 @@ from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.panes import Panes
 from lenstui.tui.services import Services
+from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.nothing_yet import NO_PROMPT, no_lens
 from lenstui.tui.shared.screen import AppScreen
@@ -92,7 +93,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
                 with Vertical(id=f"ranking-{place}", classes="ranking"):
                     yield TokenList(id=f"tokens-{place}")
                     yield Static(classes="ranking--message")
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Read the cell under the cursor."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer, says_part
+from lenstui.model.rows import is_sublayer, meaning_of
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.grid.panes import Panes
 
@@ -22,10 +22,10 @@ def place_text(state: ExploreState, sides: int, row: int, column: int) -> str:
         column: the index of the column.
     """
     label = state.rows[row]
-    said = f", {says_part(label)}" if is_sublayer(label) else ""
+    meaning = meaning_of(label, state.rows[-1])
     here = _tokens_at(state, sides, column)
     follows = f" → next {_tokens_at(state, sides, column + 1)}" if column + 1 < len(state.columns) else ""
-    return f"row {label}{said} · column {column} {here}{follows}"
+    return f"row {label} · {meaning} · column {column} {here}{follows}"
 
 
 def _tokens_at(state: ExploreState, sides: int, column: int) -> str:

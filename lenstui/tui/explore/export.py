@@ -31,7 +31,7 @@ from lenstui.tui.shared.textual_hacks import painted
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
-ALONE = "A command is of one model and prompt, and other sides are on screen: - takes {} away first."
+ALONE = "A command is of one model and prompt, and other sides are on screen: - removes {} first."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
 IN_TMUX = "In tmux this takes:  set -g set-clipboard on"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AWAITED = "The prompt is being read anew: press it again."
 GENERATING = " · generating, esc stops"
-NOT_LONGER = "Several prompts are on screen, and none grows: - takes the second one away first."
+NOT_LONGER = "Several prompts are on screen, and none grows: - removes the second one first."
 
 
 class Growth:

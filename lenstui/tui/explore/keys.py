@@ -83,8 +83,8 @@ KEYS: list[BindingType] = [
         id="explore.add_side", tooltip="One more side, up to three",
     ),
     Binding(
-        "minus", "do('comparison', 'take_away')", "Take away", key_display="-", show=False,
-        id="explore.remove_side", tooltip="Take the active side away",
+        "minus", "do('comparison', 'take_away')", "Remove side", key_display="-", show=False,
+        id="explore.remove_side", tooltip="Remove the active side",
     ),
     Binding(
         "d", "do('comparison', 'toggle_difference')", "Difference", show=False, id="explore.difference",
@@ -92,7 +92,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "x", "do('export', 'ask')", "Export", show=False, id="explore.export",
-        tooltip="Take it away: to a file, or to the clipboard",
+        tooltip="Export tokens and numbers, or a figure: to a file, or to the clipboard",
     ),
     Binding(
         "y", "do('export', 'copy_cell')", "Copy tokens", show=False, id="explore.copy_cell",
@@ -112,7 +112,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "backspace,U", "do('growth', 'step_back')", "Step back", show=False, id="explore.step_back",
-        tooltip="Take the last appended token off again",
+        tooltip="Remove the last appended token",
     ),
     Binding(
         "escape", "do('growth', 'stop')", "Stop", show=False, id="explore.stop",

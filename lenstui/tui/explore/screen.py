@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
@@ -58,6 +58,7 @@ from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.panes import Panes
 from lenstui.tui.services import Services, ShownPrompt
 from lenstui.tui.session.session import Look
+from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
@@ -132,7 +133,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         yield self.widgets.prompt
         yield self.widgets.panes
         yield self.widgets.panel
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show the open model, subscribe to signals, and have the detail follow the value of the colours."""

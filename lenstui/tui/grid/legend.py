@@ -68,7 +68,8 @@ class Legend(Widget):
         before, after = f"{first} ", f" {last} {value.unit}".rstrip()
         if isinstance(value, Difference):
             below, above = value.sides
-            before, after = f"{below} {before}", f"{after} {above}{' · log scale' if self.scale.log else ''}"
+            before, after = f"{below} {before}", f"{after} {above}"
+        after += " · log scale" * self.scale.log
         segments = [
             Segment(f"{value.label}  ", self.rich_style),
             Segment(before, self.rich_style),

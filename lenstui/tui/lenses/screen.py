@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from lenstui.jobs.messages import (
     LensesListed,
@@ -34,6 +34,7 @@ from lenstui.tui.lenses.table import LensLine, LensTable
 from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import OpenLens
 from lenstui.tui.shared.fit_words import TAKEN
+from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.nothing_yet import NO_LENSES
 from lenstui.tui.shared.screen import AppScreen
@@ -97,7 +98,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             with Vertical(id="card") as part:
                 part.border_title, part.border_subtitle = "card", "tab scrolls"
                 yield LensSheet()
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """List the lens files, and subscribe to the signals of what changes."""

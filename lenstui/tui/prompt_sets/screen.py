@@ -10,7 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Input, Label, Static
 
 from lenstui.jobs.fit_messages import BUSY, FitStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
@@ -33,6 +33,7 @@ from lenstui.tui.prompt_sets.state import SetState
 from lenstui.tui.prompt_sets.table import SetTable
 from lenstui.tui.prompt_sets.view import SetView, sort_columns
 from lenstui.tui.services import Services
+from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.status_bar import StatusBar
@@ -85,7 +86,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "x", "export", "Export", id="prompts.export",
-            tooltip="Take all that was read away: to a file",
+            tooltip="Export all that was read to a file",
         ),
         Binding(
             "f", "name_file", "File", show=False, id="prompts.file",
@@ -156,7 +157,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
                 yield widgets.words
                 yield widgets.case
             yield widgets.plot
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show how to begin, and subscribe to signals."""

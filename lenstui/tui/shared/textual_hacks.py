@@ -11,17 +11,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual._xterm_parser import XTermParser
 from textual.events import Event
 from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets._footer import FooterKey
 
 # A piece of a line: where it begins (x, y), and its content.
 Piece = tuple[int, int, Strip]
 # A function that turns pieces of lines into what the terminal receives.
 Write = Callable[[Iterable[Piece], Console], str]
+
+
+def footer_key_width(widget: Widget) -> int:
+    """Return the width of a key of a footer with its description, in terminal cells; 0 for anything else.
+
+    Why: a footer cuts off the keys that it has no room for within their words.
+
+    Uses: `textual.widgets._footer.FooterKey`, its `key_display` and `description`.
+
+    Noticed by `test_the_footer_shows_whole_keys_alone` in `test_clicks.py`.
+    """
+    if not isinstance(widget, FooterKey):
+        return 0
+    return cell_len(widget.key_display) + cell_len(widget.description) + 3  # and the spaces around them
 
 
 def painted(screen: Screen[Any]) -> RenderableType:

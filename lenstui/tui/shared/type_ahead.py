@@ -131,10 +131,9 @@ class TypeAheadApp(App[None]):
         """Go the way again where there is more to wait for, else go on with what was typed next."""
         if turn != self._turn or not self.screen_stack:
             return
-        if self.screen is not front[0]:  # a new screen must mount, lay out and give focus
-            self.screen.call_after_refresh(self._climb, self.screen, turn, rounds, self._front)
-        elif self._front != front:
-            self._follow(self.focused or self.screen, turn, rounds)
+        if self._front != front:  # a new screen must mount, lay out and give focus; a new focus must be seen
+            target = self.screen if self.screen is not front[0] else self.focused or self.screen
+            self.screen.call_after_refresh(self._climb, target, turn, rounds, self._front)
         elif rounds > 1 and self._has_messages:
             self._follow(self.focused or self.screen, turn, rounds - 1)
         else:

@@ -19,6 +19,8 @@ from lenstui.support.fixed_text import NONE, fixed_text
 
 _LABEL, _NUMBER = 5, 8
 _LEAST_BAR = 4
+# Of a bar, the longest that fits: its scale is that of its row alone.
+_MEANINGS = ("share of the row's logit-lens KL that is left", "share of the row's logit KL", "tuned / logit")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -86,7 +88,9 @@ def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[
     ours = logit if tuned is None else tuned
     labels = row_labels(len(logit))[:-1]
     rows = list(zip(labels, logit.tolist(), ours.tolist(), strict=True))[::-1]
-    lines = [Text(f"{'row':<{_LABEL}}{'tuned':>{_NUMBER}}{'logit':>{_NUMBER}}", style=styles[2])]
+    heading = f"{'row':<{_LABEL}}{'tuned':>{_NUMBER}}{'logit':>{_NUMBER}}"
+    meaning = next((text for text in _MEANINGS if len(heading) + 2 + len(text) <= width), "")
+    lines = [Text(f"{heading}  {meaning}".rstrip(), style=styles[2])]
     for label, theirs, own in [("mean", float(logit.mean()), float(ours.mean())), *rows]:
         number = NONE if tuned is None else fixed_text(own, 3)
         line = Text(f"{label:<{_LABEL}}{number:>{_NUMBER}}", style="bold" if label == "mean" else "")

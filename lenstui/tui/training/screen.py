@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from lenstui.jobs.fit_messages import (
     BUSY,
@@ -23,6 +23,7 @@ from lenstui.tui.lenses.saving import LensSaving
 from lenstui.tui.services import Services, TunedCells
 from lenstui.tui.shared.file_dialogs import OpenText
 from lenstui.tui.shared.fit_words import mean
+from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.question import Question
 from lenstui.tui.shared.screen import AppScreen
@@ -61,7 +62,7 @@ class Train(LeanScreen[None], AppScreen[None]):
         with ContentSwitcher(initial="form"):
             yield TrainForm()
             yield FitView()
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show the open model, and subscribe to the signals of what changes."""

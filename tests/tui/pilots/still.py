@@ -26,6 +26,7 @@ from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.looking import place
 
 SIZES = [(200, 50), (120, 40), (80, 24)]
+EVERY_SIZE = [*SIZES, (160, 45), (60, 20)]
 SIDE = SideFacts("EleutherAI/pythia-14m", None, "float32", 50304, "logit")
 MODEL = OpenModel(
     name="EleutherAI/pythia-14m",

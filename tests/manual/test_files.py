@@ -1,0 +1,75 @@
+"""What the manual says of files: the keys of JSON, the columns of CSV, the folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lenstui.support import paths
+from tests.manual.pages import MANUAL, codes, rows, section_text
+from tests.programs.forked import Forked
+
+PAGE = MANUAL / "files.md"
+
+
+def named(section: str) -> set[str]:
+    return set(codes(section_text(PAGE, section)))
+
+
+def out(programs: Forked, *words: object) -> Any:
+    """What a command prints, as JSON says it."""
+    program = programs.start(*words, "--format", "json")
+    assert program.status() == 0, program.err
+    return json.loads(program.out)
+
+
+def test_every_key_of_a_readout_is_in_the_manual(programs: Forked, neox_folder: Path) -> None:
+    model = ("--model", neox_folder, "--lens", neox_folder.parent / "mine.pt")
+    found = out(programs, "read", "Hello", *model, "--pin", "o", "--first", "o", "--sublayers")
+    in_tables = {
+        code
+        for row in rows(PAGE)
+        if row.section == "JSON" and row.columns[0] == "key"
+        for code in codes(row.cells[0])
+    }
+    of_sets = {"cases", "means", "groups"}
+    assert set(found) | set(found["lenses"]["logit"]) == in_tables - of_sets
+    inner = {*found["pins"][0], *found["first"][0], *found["lens_files"]["tuned"]}
+    assert inner <= named("JSON") | {"tuned"}
+
+
+def test_every_key_of_a_prompt_set_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
+    found = out(programs, "read", "--prompts", "examples", "--model", tiny_folder)
+    lens = found["means"]["lenses"]["logit"]
+    medians = {name for name, value in lens.items() if isinstance(value, list)}
+    assert {*found, *found["cases"][0], *found["means"], *lens["kl"], *medians} <= named("JSON")
+
+
+def test_every_key_of_train_and_eval_is_in_the_manual(
+    programs: Forked, tiny_folder: Path, tmp_path: Path
+) -> None:
+    text, lens = tmp_path / "text.txt", tmp_path / "lens.pt"
+    text.write_text("\n\n".join(f"the cat number {number} sat on the mat" for number in range(100)))
+    of_text = ("--model", tiny_folder, "--data", text)
+    fitted = out(programs, "train", *of_text, "--save", lens, "--steps", 1)
+    judged = out(programs, "eval", *of_text, "--lens", lens, "--max-tokens", 64)
+    assert {*fitted, *judged, *judged["tuned"]} <= named("JSON") | {"logit", "tuned"}
+
+
+def test_every_column_of_csv_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
+    for words in (["Hello", "--pin", "o"], ["--prompts", "examples"]):
+        program = programs.start("read", *words, "--model", tiny_folder, "--format", "csv")
+        assert program.status() == 0, program.err
+        header = next(csv.reader(program.out.splitlines()))
+        columns = {re.sub(r"_[2-9]_", "_1_", column) for column in header}
+        of_values = {"top_1_id", "top_1_token", "top_1_logit", "top_1_prob"}
+        assert columns <= named("CSV and Parquet")
+        assert columns >= of_values - {"top_1_logit"}
+
+
+def test_every_folder_is_in_the_manual() -> None:
+    stated = [code for row in rows(PAGE) if row.section == "Folders" for code in codes(row.cells[0])]
+    assert sorted(stated) == sorted([*paths.listing(), "model cache"])
