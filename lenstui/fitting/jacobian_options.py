@@ -9,10 +9,8 @@ from lenstui.support.errors import LensError
 
 Target = Literal["last", "penultimate"]
 Rule = Literal["none", "relp"]
-Estimator = Literal["exact", "mean-field"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 RULES: tuple[Rule, ...] = get_args(Rule)
-ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,6 @@ class JacobianOptions:
         target: `last`, the input `h_L` of the final norm, or `penultimate`, the input `h_{L-1}` of the last
             block.
         rule: `none`, or `relp` for an R-Lens, whose norms and MLPs count as linear maps (`relp`).
-        estimator: `exact`, or `mean-field` for a control variate on further prompts (`mean_field`).
         seed: the seed of the choice of held-out documents.
     """
 
@@ -42,7 +39,6 @@ class JacobianOptions:
     skip_first: int = 16
     target: Target = "last"
     rule: Rule = "none"
-    estimator: Estimator = "exact"
     seed: int = 0
 
     @property

@@ -67,6 +67,11 @@ def measuring(fit: AnyFit) -> Iterator[FitProgress]:
     return measure_convergence(fit) if isinstance(fit, JacobianFit) else measure(fit)
 
 
+def has_lens(fit: AnyFit) -> bool:
+    """Return whether a fit has a lens already: a tuned lens begins as the logit lens."""
+    return isinstance(fit, Fit) or fit.state.has_learned
+
+
 def current_lens(fit: AnyFit) -> FittedLens | None:
     """Return a copy of the current lens, without metadata; None where there is none yet."""
     if isinstance(fit, Fit):

@@ -63,9 +63,12 @@ class FitJobs:
 
         return None if self._running is None else current_lens(self._running.driver.fit)
 
-    def is_running(self) -> bool:
-        """Return whether a lens is being fitted."""
-        return self._running is not None
+    def kind(self) -> str | None:
+        """Return the kind of the lens that is being fitted; None while there is none."""
+        from lenstui.fitting.kinds import has_lens
+
+        fit = None if self._running is None else self._running.driver.fit
+        return fit.options.kind if fit is not None and has_lens(fit) else None
 
     # ── the jobs ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -52,7 +52,7 @@ class ModelJobs:
         self._post = post
         self.sides: Sides | None = None  # what the panes show; None while no model is open
         self._lens_in_training: Callable[[], FittedLens | None] = lambda: None
-        self._is_training: Callable[[], bool] = lambda: False
+        self._kind_in_training: Callable[[], str | None] = lambda: None
 
     @property
     def opened(self) -> Opened | None:
@@ -107,20 +107,20 @@ class ModelJobs:
         self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
 
     def prefer(
-        self, lens_in_training: Callable[[], FittedLens | None], is_training: Callable[[], bool]
+        self, lens_in_training: Callable[[], FittedLens | None], kind_in_training: Callable[[], str | None]
     ) -> None:
         """Read prompts through the lens in training instead of the lens in use, while there is one.
 
         Args:
             lens_in_training: returns a copy of the lens in training, or None.
-            is_training: returns whether a lens is in training, without copying it.
+            kind_in_training: returns its kind, or None, without copying it.
         """
-        self._lens_in_training, self._is_training = lens_in_training, is_training
+        self._lens_in_training, self._kind_in_training = lens_in_training, kind_in_training
 
     @property
     def kind_in_training(self) -> str | None:
         """The kind of the lens that is being fitted to the open model, or None."""
-        return TUNED if self._is_training() else None
+        return self._kind_in_training()
 
     @property
     def lens_in_training(self) -> FittedLens | None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lenstui.fitting.jacobian.prompts import FitPrompts, read_prompts
+from lenstui.fitting.jacobian.loop import jacobian_steps
+from lenstui.fitting.jacobian.prompts import FitPrompts, prompts_of, read_prompts
 from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.plan import FitPlan, made_now
+from lenstui.fitting.progress import FitProgress
 from lenstui.lens.compatibility import jacobian_config
 from lenstui.lens.jacobian import JacobianLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import SkippedLines, find_files
+
+_DEFAULT = JacobianOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +48,8 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
         LensError: if the options are invalid, a file cannot be read, too few documents are long enough, the
             model does not have one of the tokens, or reading was stopped.
     """
-    options = plan.options
-    assert isinstance(options, JacobianOptions)
-    if model.context is not None and options.seq_len > model.context:
-        options = replace(options, seq_len=model.context)
+    assert isinstance(plan.options, JacobianOptions)
+    options = suited(plan.options, model)
     options.check()
     skipped = SkippedLines()
     prompts = read_prompts(
@@ -80,6 +82,42 @@ def begin(model: Model, plan: FitPlan, text: JacobianText | None = None) -> Jaco
     return JacobianFit.new(model, text.prompts, text.options, names)
 
 
+def fit_jacobian(
+    model: Model,
+    texts: Iterable[str],
+    options: JacobianOptions = _DEFAULT,
+    *,
+    on_progress: Callable[[FitProgress], None] = lambda progress: None,
+) -> JacobianLens:
+    """Fit a Jacobian lens to texts in memory.
+
+    Args:
+        model: from `load`.
+        texts: the documents, of which the beginnings are used; short ones are passed over, and every tenth
+            of the others is held out to measure convergence on.
+        options: the options of the fit.
+        on_progress: called after every piece of work, many times a second.
+
+    Raises:
+        LensError: if fewer than two texts are long enough, the options are invalid, or the model cannot be
+            differentiated.
+    """
+    options = suited(options, model)
+    options.check()
+    prompts = prompts_of(model, texts, options.seq_len, options.n_prompts)
+    fit = JacobianFit.new(model, prompts, replace(options, n_prompts=len(prompts.train)), ("texts",))
+    for progress in jacobian_steps(fit):  # without a `FitDriver`, since no file is written
+        on_progress(progress)
+    return fitted_lens(fit)
+
+
+def suited(options: JacobianOptions, model: Model) -> JacobianOptions:
+    """Return the options with prompts no longer than the model's context."""
+    if model.context is None or options.seq_len <= model.context:
+        return options
+    return replace(options, seq_len=model.context)
+
+
 def current_lens(fit: JacobianFit) -> JacobianLens:
     """Return a copy of the current lens, without metadata.
 
@@ -110,7 +148,7 @@ def fitted_lens(fit: JacobianFit) -> JacobianLens:
         "skip_first": options.skip_first,
         "target": options.target,
         "rule": options.rule,
-        "estimator": options.estimator,
+        "estimator": "exact",
         "steps": state.prompts,
         "tokens": state.prompts * options.seq_len,
         "seconds": round(state.seconds, 3),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from lenstui.texts.documents import Documents, SkippedLines, read_documents
 from lenstui.texts.held_out import split_documents
 
 HELD_OUT_PROMPTS = 8
+_ONE_IN = 10  # texts in memory is held out
 _CHARACTERS = 32  # of a document that are tokenised first, for each column
 
 
@@ -84,16 +85,41 @@ def read_prompts(
             documents cannot be read, or reading was stopped.
     """
     split = split_documents(read_documents(documents, skipped), share, seed)
+
+    def marked() -> Iterator[tuple[str, bool]]:
+        for text in read_documents(documents, skipped):
+            if should_stop():
+                raise LensError("Reading the text was stopped.")
+            yield text, split is not None and split.holds_out(text)
+
+    return _chosen(model, marked(), length, count)
+
+
+def prompts_of(model: Model, texts: Iterable[str], length: int, count: int) -> FitPrompts:
+    """Return prompts from texts in memory, every tenth of which is held out.
+
+    Args:
+        model: from `load`.
+        texts: the documents.
+        length: the number of columns of a prompt.
+        count: the most prompts to fit on.
+
+    Raises:
+        LensError: if fewer than two documents are long enough, or the model does not have one of the tokens.
+    """
+    return _chosen(
+        model, ((text, number % _ONE_IN == _ONE_IN - 1) for number, text in enumerate(texts)), length, count
+    )
+
+
+def _chosen(model: Model, marked: Iterable[tuple[str, bool]], length: int, count: int) -> FitPrompts:
+    """Return prompts from documents, each with a mark whether it is held out, until there are enough."""
     front = front_of(model.tokenizer)
     train: list[Tensor] = []
     held_out: list[Tensor] = []
     short = 0
-    for text in read_documents(documents, skipped):
-        if should_stop():
-            raise LensError("Reading the text was stopped.")
-        side, most = (train, count)
-        if split is not None and split.holds_out(text):
-            side, most = held_out, HELD_OUT_PROMPTS
+    for text, is_held_out in marked:
+        side, most = (held_out, HELD_OUT_PROMPTS) if is_held_out else (train, count)
         if len(side) < most:
             prompt = prompt_of(model.tokenizer, text, length, front)
             if prompt is None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lenstui.fitting.checkpoint import open_checkpoint, resume, save_checkpoint
 from lenstui.fitting.driver import begun, resumed
-from lenstui.fitting.jacobian.fitted import begin, current_lens, fitted_lens, read_text
+from lenstui.fitting.jacobian.fitted import begin, current_lens, fit_jacobian, fitted_lens, read_text
 from lenstui.fitting.jacobian.graph import Derivative, Way, build_graph
 from lenstui.fitting.jacobian.loop import jacobian_steps, measure_convergence
 from lenstui.fitting.jacobian.prompts import FitPrompts, prompt_of
@@ -137,6 +137,17 @@ def test_the_penultimate_target_has_a_row_less(tiny: Model, text: Path) -> None:
     assert list(lens.matrices) == [0, 1]
     assert lens.fit["target"] == "penultimate"
     lens.check_fits(tiny.num_blocks, tiny.d_model)
+
+
+def test_of_texts_in_memory_every_tenth_is_held_out(tiny: Model) -> None:
+    texts = [f"text number {number} of some length" for number in range(14)]
+    seen: list[FitProgress] = []
+    lens = fit_jacobian(tiny, texts, replace(OPTIONS, n_prompts=20), on_progress=seen.append)
+    assert seen[-1].stage == "done"
+    wanted = [prompt_of(tiny.tokenizer, text, 12) for number, text in enumerate(texts) if number != 9]
+    each = of_prompts(tiny, tuple(prompt for prompt in wanted if prompt is not None))
+    assert lens.fit["n_prompts"] == len(each) == 13
+    torch.testing.assert_close(matrices_of(lens), each.mean(0), rtol=1e-5, atol=1e-6)
 
 
 # to stop and to go on
