@@ -163,7 +163,9 @@ def open_model(
     opened = Opened(model, reason=choice.reason)
     for lens in named:
         opened = opened.with_lens(lens, fit_warning(lens, model))
-    return opened if opened.lens(TUNED) is not None else _with_tuned_lens(opened, start, choice)
+    if opened.lens(TUNED) is None:
+        opened = _with_tuned_lens(opened, start, choice)
+    return opened if named else _with_other_lenses(opened, start, choice)
 
 
 def _with_tuned_lens(opened: Opened, start: Start, choice: Choice) -> Opened:
@@ -188,6 +190,22 @@ def _with_tuned_lens(opened: Opened, start: Start, choice: Choice) -> Opened:
     is_found = found is not None and lens.file == found.path
     opened = opened.with_lens(lens, fit_warning(lens, model))
     return replace(opened, lens_choice=found.why) if found is not None and is_found else opened
+
+
+def _with_other_lenses(opened: Opened, start: Start, choice: Choice) -> Opened:
+    """Return the model with the lenses of the last session beside the tuned one, as far as they are there."""
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+
+    again = start.again
+    for path in again.others if again is not None and again.model == choice.name else ():
+        try:
+            lens = open_lens(path)
+            warning = fit_warning(lens, opened.model)
+        except LensError:  # the file has changed since the last session, or is gone
+            continue
+        opened = opened.with_lens(lens, warning)
+    return opened
 
 
 def _having(opened: Opened, fitted: tuple[Lens, ...], warning: str | None, new: int = 0) -> Opened:

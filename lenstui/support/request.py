@@ -14,11 +14,13 @@ class Again:
         model: the name that the model had, or the requested one.
         lens: the tuned lens that was in use, if any.
         when: the end of the session, in seconds since 1970; a lens fitted later is preferred.
+        others: the files of the lenses that were on screen beside the tuned lens.
     """
 
     model: str
     lens: Path | None = None
     when: float = 0.0
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

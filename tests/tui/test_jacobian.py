@@ -22,6 +22,7 @@ from lenstui.tui.lenses.table import LensTable
 from tests.by_hand.jacobian import logits, matrices, own, written
 from tests.by_hand.naive_values import naive_logits, naive_values
 from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.session_pilot import begun, read
 from tests.tui.test_sides import assert_shows, shown
 
 TEXT = "Hello, you"
@@ -166,3 +167,19 @@ async def test_it_goes_with_its_model(tiny_model: Path, jacobian: Path, tiny_fol
         assert app.explore.model is not None
         assert app.explore.model.name == str(tiny_folder)
         assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
+
+
+async def test_it_is_there_again_in_the_next_session(
+    tiny_model: Path, jacobian: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "session.json"
+    app = begun(Start(prompt=TEXT, model=str(tiny_model), lenses=(tiny_model / "lens.pt", jacobian)), state)
+    async with app.run_test(size=(180, 40)) as pilot:
+        await read(app, pilot)
+        await pilot.press("q")
+    for kinds in (["logit", "tuned", "jacobian"], ["logit", "tuned"]):
+        app = begun(Start(model=str(tiny_model)), state)
+        async with app.run_test(size=(180, 40)) as pilot:
+            await read(app, pilot)
+            assert [side.kind for side in app.explore.sides] == kinds
+        jacobian.unlink(missing_ok=True)  # when it is gone, the others are there nevertheless

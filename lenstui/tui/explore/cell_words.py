@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.rows import is_sublayer, meaning_of
+from lenstui.model.rows import meaning_of
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.grid.panes import Panes
 

@@ -167,7 +167,8 @@ class SetTable(StepScroll, can_focus=True):
     def _widths(self, width: int) -> list[int]:
         """Return the width of each column in cells; the prompt gets the rest."""
         token = 9 if width < _NARROW else 14
-        widths = [self._digits, 0, token, 5, token, 5, 5, *(6 for _ in self._lenses)]
+        settles = [min(max(len(lens), 6), 8) for lens in self._lenses]  # the longest kind is "jacobian"
+        widths = [self._digits, 0, token, 5, token, 5, 5, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
         return widths
 

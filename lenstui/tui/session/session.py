@@ -35,6 +35,7 @@ class Look:
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
         lens_file: the file of the tuned lens in use.
+        other_lenses: the files of the other fitted lenses at hand, where one of them was on screen.
         reading: the options for reading the prompt, as plain values.
         when: when the look was noted, in seconds since 1970.
     """
@@ -50,6 +51,7 @@ class Look:
     plotted: str = PLOTTED[0]
     difference: bool = False
     lens_file: str = ""
+    other_lenses: list[str] = field(default_factory=list)
     reading: dict[str, Any] = field(default_factory=dict)
     when: float = 0.0
 
@@ -108,7 +110,8 @@ class Session:
             return start, None
         look = Look.read(self._models.get(_key(name)))
         lens = Path(look.lens_file) if look.lens_file else None
-        again = Again(name, lens, look.when)
+        others = tuple(Path(file) for file in look.other_lenses if isinstance(file, str) and file)
+        again = Again(name, lens, look.when, others)
         prompt = look.prompt or None
         return replace(start, prompt=prompt, again=again), look
 
