@@ -13,7 +13,8 @@ from lenstui.support.errors import LensError, first_clause, is_out_of_memory
 
 MEMORY = 256 << 20  # most bytes that one backward pass may take on a CPU beside the graph
 _MEMORY_ON_ACCELERATOR = 2 << 30
-_AT_ONCE = 8  # output dimensions on a CPU: more are no faster, and take longer than a hand-over may
+_AT_ONCE = 8  # output dimensions on a CPU, where more are no faster
+_WORK = 13e9  # multiplications and additions of one backward pass on a CPU: about 0.2 s
 _AT_ONCE_ON_ACCELERATOR = 128
 _TENSORS = 8  # of a block's largest activation that a backward pass holds at a time
 
@@ -69,7 +70,7 @@ def not_finite(model: Model) -> str:
 
 
 def dims_at_once(model: Model, cols: int) -> int:
-    """Return how many output dimensions one backward pass may have within the limit of memory.
+    """Return how many output dimensions one backward pass may have within the limits of memory and time.
 
     Args:
         model: from `load`.
@@ -79,9 +80,12 @@ def dims_at_once(model: Model, cols: int) -> int:
     config = model.module.config.get_text_config(decoder=True)
     heads = getattr(config, "num_attention_heads", None) or 1
     largest = cols * max(*widths, model.d_model, heads * cols) * model.dtype.itemsize
-    on_cpu = model.device.type == "cpu"
-    memory, most = (MEMORY, _AT_ONCE) if on_cpu else (_MEMORY_ON_ACCELERATOR, _AT_ONCE_ON_ACCELERATOR)
-    return max(1, min(most, memory // (_TENSORS * largest), model.d_model))
+    if model.device.type != "cpu":
+        most = min(_AT_ONCE_ON_ACCELERATOR, _MEMORY_ON_ACCELERATOR // (_TENSORS * largest))
+    else:
+        weights = sum(weight.numel() for block in model.anatomy.blocks for weight in block.parameters())
+        most = min(_AT_ONCE, MEMORY // (_TENSORS * largest), int(_WORK / (2 * weights * cols)))
+    return max(1, min(most, model.d_model))
 
 
 def _sample(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules) -> Tensor:

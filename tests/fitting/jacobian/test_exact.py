@@ -163,3 +163,13 @@ def test_fewer_dimensions_at_once_where_memory_is_short(tiny: Model, monkeypatch
     assert dims_at_once(tiny, 128) == 3
     monkeypatch.setattr("lenstui.fitting.jacobian.ways.MEMORY", 1)
     assert dims_at_once(tiny, 128) == 1
+
+
+def test_fewer_dimensions_at_once_where_a_backward_pass_takes_long(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = sum(weight.numel() for block in tiny.anatomy.blocks for weight in block.parameters())
+    monkeypatch.setattr("lenstui.fitting.jacobian.ways._WORK", 5.5 * 2 * 128 * weights)
+    assert dims_at_once(tiny, 128) == 5
+    monkeypatch.setattr("lenstui.fitting.jacobian.ways._WORK", 1.0)
+    assert dims_at_once(tiny, 128) == 1
