@@ -5,18 +5,18 @@ The reference is one forward pass of the prompt in copies, and one backward pass
 dimensions, as Gurnee et al. 2026 publish it: their own code with `--reference`, a folder that holds their
 package `jlens`; else the same written out here. Its best batch size is compared. The two take turns, since a
 busy machine is not the same twice, and the least processor time of each prompt counts. Both leave out `emb`.
-Memory is what the process takes on top while it works.
+Memory is what a process of its own takes on top during its first prompt.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,11 +36,10 @@ Fit = Callable[[str], Tensor]  # the Jacobians of a text, `[rows, d, d]`, of the
 
 @dataclass
 class Measured:
-    """Of one way: processor seconds of every prompt in every round, and the most bytes on top."""
+    """Of one way: processor seconds, and seconds, of every prompt in every round."""
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
     wall: dict[int, list[float]] = field(default_factory=dict)
-    memory: int = 0
 
     @property
     def per_prompt(self) -> float:
@@ -51,23 +50,24 @@ class Measured:
         return sum(map(min, self.wall.values())) / len(self.wall)
 
 
-@contextmanager
-def watched(measured: Measured) -> Iterator[None]:
-    """Keep the most memory that the process takes within the context, on top of before."""
+def memory_of(fit: Fit, text: str) -> int:
+    """The most bytes that this process, which has fitted nothing before, takes on top during a fit."""
     process, done = psutil.Process(), threading.Event()
-    before = process.memory_info().rss
+    before = most = process.memory_info().rss
 
     def watch() -> None:
-        while not done.wait(0.005):
-            measured.memory = max(measured.memory, process.memory_info().rss - before)
+        nonlocal most
+        while not done.wait(0.002):
+            most = max(most, process.memory_info().rss)
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield
+        fit(text)
     finally:
         done.set()
         thread.join()
+    return most - before
 
 
 def ours(model: Model) -> Fit:
@@ -136,6 +136,15 @@ def published(model: Model, batch: int, folder: str) -> Fit:
     return fit
 
 
+def all_ways(model: Model, given: argparse.Namespace) -> dict[str, Fit]:
+    ways: dict[str, Fit] = {"ours": ours(model)}
+    for batch in given.batches:
+        ways[f"reference, {batch} at once"] = (
+            published(model, batch, given.reference) if given.reference else written_out(model, batch)
+        )
+    return ways
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", required=True)
@@ -144,6 +153,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 8], help="of the reference")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # in a process of its own
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -155,11 +165,10 @@ def main() -> None:
         for text in pyarrow.parquet.read_table(given.data)["text"].to_pylist()
         if prompt_of(model.tokenizer, text, LENGTH) is not None
     ][: given.prompts]
-    ways: dict[str, Fit] = {"ours": ours(model)}
-    for batch in given.batches:
-        ways[f"reference, {batch} at once"] = (
-            published(model, batch, given.reference) if given.reference else written_out(model, batch)
-        )
+    ways = all_ways(model, given)
+    if given.memory_of is not None:
+        print(memory_of(ways[given.memory_of], texts[0]))
+        return
     measured = {name: Measured() for name in ways}
     for fit in ways.values():
         fit(texts[0])  # what is done once is not measured
@@ -174,13 +183,12 @@ def main() -> None:
             wanted = found[name]
             worst = float(((found["ours"] - wanted).norm(dim=(1, 2)) / wanted.norm(dim=(1, 2))).max())
             assert worst < 1e-4, f"not the same Jacobian: {worst:.1e}"
-    for name, fit in ways.items():
-        with watched(measured[name]):
-            fit(texts[0])
     for name, found_of in measured.items():
+        again = [sys.executable, *sys.argv, "--memory-of", name]
+        memory = int(subprocess.run(again, check=True, capture_output=True, text=True).stdout.split()[-1])
         print(
             f"{name:<24} {found_of.per_prompt:7.2f} processor s/prompt  "
-            f"{found_of.wall_per_prompt:7.2f} s/prompt  {found_of.memory / 1e6:6.0f} MB on top"
+            f"{found_of.wall_per_prompt:7.2f} s/prompt  {memory / 1e6:6.0f} MB on top"
         )
     best = min(one.per_prompt for name, one in measured.items() if name != "ours")
     ratio = best / measured["ours"].per_prompt
