@@ -23,7 +23,7 @@ lens side by side.
   lenstui read PROMPT        one readout as a table or a file
   lenstui train              fit a tuned lens to a model
   lenstui eval --data FILE…  how well a lens predicts on a text
-  lenstui convert IN OUT     a tuned lens from or for another program
+  lenstui convert IN OUT     a lens from or for another program
   lenstui paths              where lenstui keeps its files
 
 Each has its own --help. Where standard output is no terminal, `lenstui PROMPT`

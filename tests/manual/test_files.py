@@ -38,7 +38,7 @@ def test_every_key_of_a_readout_is_in_the_manual(programs: Forked, neox_folder: 
     of_sets = {"cases", "means", "groups"}
     assert set(found) | set(found["lenses"]["logit"]) == in_tables - of_sets
     inner = {*found["pins"][0], *found["first"][0], *found["lens_files"]["tuned"]}
-    assert inner <= named("JSON") | {"tuned"}
+    assert inner <= named("JSON") | {"tuned", "jacobian"}
 
 
 def test_every_key_of_a_prompt_set_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
@@ -56,7 +56,7 @@ def test_every_key_of_train_and_eval_is_in_the_manual(
     of_text = ("--model", tiny_folder, "--data", text)
     fitted = out(programs, "train", *of_text, "--save", lens, "--steps", 1)
     judged = out(programs, "eval", *of_text, "--lens", lens, "--max-tokens", 64)
-    assert {*fitted, *judged, *judged["tuned"]} <= named("JSON") | {"logit", "tuned"}
+    assert {*fitted, *judged, *judged["tuned"]} <= named("JSON") | {"logit", "tuned", "jacobian"}
 
 
 def test_every_column_of_csv_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
