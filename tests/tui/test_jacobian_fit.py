@@ -15,6 +15,7 @@ __all__ = ["few_stories", "folder", "text"]
 def leave_unfinished(model: Any, text: Path, lens: Path) -> None:
     """Write the checkpoint of a fit that has done a prompt and a part of the next one."""
     from lenstui.fitting.driver import begun
+    from lenstui.fitting.jacobian.state import JacobianFit
     from lenstui.fitting.jacobian_options import JacobianOptions
     from lenstui.fitting.kinds import read_text
     from lenstui.fitting.names import claim
@@ -23,7 +24,9 @@ def leave_unfinished(model: Any, text: Path, lens: Path) -> None:
 
     plan = FitPlan(JacobianOptions(n_prompts=6, seq_len=16, skip_first=4), Documents((str(text),)))
     driver = begun(model, plan, read_text(model, plan), claim(lens))
-    next(now for now in driver.steps() if now.step == 1 and driver.fit.state.dims)
+    fit = driver.fit
+    assert isinstance(fit, JacobianFit)
+    next(now for now in driver.steps() if now.step == 1 and fit.state.dims)
     assert driver.write_checkpoint()
     driver.release()
 
