@@ -2,8 +2,9 @@
 
     python assets/make_sample.py --corpora DIR    # assets/sample/general.parquet, some seconds
 
-DIR holds `public-domain.parquet` and `stories.parquet`, each with a `text` column. The rest lies in this project:
-what was written for it in `assets/sample/written/`, and its own source. The same inputs give the same file.
+DIR holds `public-domain.parquet` and `stories.parquet`, each with a `text` column. The rest lies in this
+project: what was written for the sample in `assets/sample/written/`, and the source of lenstui. The same
+inputs give the same file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WRITTEN = SAMPLE / "written"
 SOURCE = HERE.parent / "lenstui"
 
 SEED = 20261129
-PUBLIC, STORIES, CODE = 400_000, 160_000, 290_000  # characters of each; what was written here is taken whole
+PUBLIC, STORIES, CODE = 380_000, 160_000, 260_000  # characters of each; what was written here is taken whole
 EXCERPT = 3_000  # characters of an excerpt of public-domain prose
 LEAST_STORY = 900  # characters, so that a story nearly fills a block
 CODE_SIZES = range(1_500, 7_500)  # characters of a module

@@ -13,7 +13,6 @@ from lenstui.cli.stderr import say
 from lenstui.model.name import split_revision
 from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_text
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings, load
@@ -109,7 +108,7 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
 def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
     """Add the arguments for documents, and return their group, to which more may be added."""
     text = parser.add_argument_group("text")
-    default = "" if required else " (default: the text that comes with lenstui)"
+    default = "" if required else " (default: the bundled model's stories, for others a general sample)"
     text.add_argument(
         "--data",
         metavar="FILE",
@@ -129,9 +128,9 @@ def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
     return text
 
 
-def text_documents(given: argparse.Namespace) -> Documents:
-    """Return the documents from the arguments of `add_text`, or the text that comes with lenstui."""
-    paths = tuple(given.data or [str(bundled_text())])
+def text_documents(given: argparse.Namespace, usual: Path | None = None) -> Documents:
+    """Return the documents that the arguments of `add_text` name, or those of a file where they name none."""
+    paths = tuple(given.data or ([] if usual is None else [str(usual)]))
     return Documents(paths, given.text_column, given.min_chars or 1, given.max_samples)
 
 

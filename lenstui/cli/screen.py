@@ -35,7 +35,12 @@ def run(words: Sequence[str]) -> int:
     parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
     parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
     add_prompt_and_model(parser)
-    parser.add_argument("--top-k", metavar="K", type=positive, help="tokens of a cell at first (default: 1)")
+    parser.add_argument(
+        "--top-k",
+        metavar="K",
+        type=positive,
+        help="tokens of a cell at first (default: as many as fill the screen)",
+    )
     screen = parser.add_argument_group("screen")
     screen.add_argument("--theme", choices=THEMES, help=f"its colours (default: {THEMES[0]})")
     screen.add_argument(

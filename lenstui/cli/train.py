@@ -49,10 +49,12 @@ def run(words: Sequence[str]) -> int:
 
 def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
     """Return the driver of a new fit, with the model opened and the text read."""
+    from lenstui.texts.bundled import text_for
     from lenstui.texts.documents import find_files
 
-    documents, options = text_documents(given), fit_options(given)
-    find_files(documents)  # before the model, since loading takes long
+    options = fit_options(given)
+    if given.data is not None:
+        find_files(text_documents(given))  # before the model, since loading takes long
     if given.save is not None:
         check_place(given.save)
         check_unfinished(given.save)
@@ -60,13 +62,16 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
         from lenstui.opening.opened import open_model
 
         model = open_model(asked, on_stage).model
+        usual = text_for(model.name)
         on_stage("reading the text")
         from lenstui.fitting.driver import begun
         from lenstui.fitting.kinds import read_text
         from lenstui.fitting.plan import FitPlan
 
-        plan = FitPlan(options, documents, given.held_out or HELD_OUT, given.epochs)
+        plan = FitPlan(options, text_documents(given, usual.path), given.held_out or HELD_OUT, given.epochs)
         text = read_text(model, plan)
+    if given.data is None:
+        say(f"The text: {usual.about}. --data names another, best like what the model was trained on.")
     if text.remark is not None:
         say(text.remark)
     say_text(text, given.epochs)

@@ -17,6 +17,7 @@ from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import split_blocks, token_blocks
+from lenstui.texts.bundled import text_name
 from lenstui.texts.documents import SkippedLines, find_files
 
 
@@ -83,7 +84,7 @@ def begin(model: Model, plan: FitPlan, text: FitText | None = None) -> Fit:
         LensError: as `read_text` does.
     """
     text = text or read_text(model, plan)
-    names = tuple(file.name for file in find_files(plan.documents))
+    names = tuple(map(text_name, find_files(plan.documents)))
     return Fit(model, text.blocks, text.options, FitState.new(model, text.options), names)
 
 

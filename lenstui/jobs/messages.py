@@ -9,6 +9,7 @@ from pathlib import Path
 from textual.message import Message
 
 from lenstui.lens.card import LensCard, Match, TranslatorSize
+from lenstui.lens.kinds import TUNED
 from lenstui.model.capabilities import Allowed
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import SideTile
@@ -41,6 +42,7 @@ class OpenModel:
         sides: descriptions of the sides, in the order of the panes.
         lens_choice: why that lens opened by itself, in a few words, where others fit the model too.
         lens_files: the files of all fitted lenses at hand.
+        chosen_lens: the file of that lens if the user chose it, which is kept for the model.
     """
 
     name: str
@@ -60,11 +62,19 @@ class OpenModel:
     sides: tuple[SideFacts, ...] = ()
     lens_choice: str = ""
     lens_files: tuple[Path, ...] = ()
+    chosen_lens: Path | None = None
 
     @property
     def is_alone(self) -> bool:
         """Whether all sides show the open model, the typed prompt, and a lens in use."""
         return all(side.is_own for side in self.sides)
+
+    @property
+    def other_lenses(self) -> tuple[Path, ...]:
+        """The files of the fitted lenses at hand besides the tuned one, if a side shows such a lens."""
+        if not any(side.is_own and side.is_fitted and side.kind != TUNED for side in self.sides):
+            return ()
+        return tuple(file for file in self.lens_files if file != self.lens_file)
 
     @property
     def common_vocabulary(self) -> int:

@@ -33,6 +33,7 @@ from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
 from lenstui.support.errors import LensError, NoDeviceError, named_line
+from lenstui.support.paths import lenses
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -142,9 +143,14 @@ class ModelJobs:
         return tuple(map(of, self.sides.sides))
 
     def put_to_use(self, lens: FittedLens, file: Path | None) -> None:
-        """Read the open model through a lens that was fitted to that model."""
+        """Read the open model through a lens that was fitted to that model.
+
+        From the lenses folder the best lens opens by itself; one that went elsewhere is kept as a choice.
+        """
         assert self.opened is not None
-        self._show(self.opened.using(replace(lens, file=file)), lens.kind, place=None)
+        is_elsewhere = file is not None and file.parent.resolve() != lenses().resolve()
+        opened = self.opened.using(replace(lens, file=file), is_chosen=is_elsewhere)
+        self._show(opened, lens.kind, place=None)
 
     def _use(self, opened: Opened) -> None:
         """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""
@@ -172,7 +178,7 @@ class ModelJobs:
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
             if not stop():
-                self._show(opened.using(lens, warning), lens.kind, place)
+                self._show(opened.using(lens, warning, is_chosen=True), lens.kind, place)
 
     def _show(self, opened: Opened, kind: str, place: int | None) -> None:
         """Put a lens to use, and on a side where none shows its kind."""
@@ -269,6 +275,7 @@ def _describe(opened: Opened) -> OpenModel:
         revision=model.revision,
         lens_choice=opened.lens_choice,
         lens_files=tuple(lens.file for lens in opened.fitted if lens.file is not None),
+        chosen_lens=opened.chosen_lens,
     )
 
 

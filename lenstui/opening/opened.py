@@ -12,7 +12,7 @@ from lenstui.lens.names import kind_word
 from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
-from lenstui.support.request import Start
+from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -33,13 +33,15 @@ class Opened:
     Attributes:
         model: the model, which passed the wiring check.
         fitted: the fitted lenses at hand; the first of a kind is in use. At first these are the requested
-            ones, in their order, and behind them, unless one of them is tuned, a tuned lens: one in the
-            lenses folder that was made for these weights (the best on the text of the newest), else the
-            bundled model's, else none.
+            ones, in their order, and behind them, unless one of them is tuned, a tuned lens: the one that the
+            user chose for the model before, else one in the lenses folder that was made for these weights
+            (the best on the text of the newest), else the bundled model's, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
         warnings: warnings about fitted lenses on this model.
         lens_choice: why the tuned lens is in use, in a few words, where it opened by itself and others fit
             too.
+        chosen_lens: the file of the tuned lens in use if the user chose it, which is kept for the model.
+        lens_remark: what became of an earlier choice: the lens is gone, or another was fitted since.
     """
 
     model: Model
@@ -47,13 +49,15 @@ class Opened:
     reason: str | None = None
     warnings: Mapping[Lens, str] = field(default_factory=dict)
     lens_choice: str = ""
+    chosen_lens: Path | None = None
+    lens_remark: str | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """All remarks on the model and its lenses for the user, the most important first."""
         own = (remark for lens in self.fitted for remark in lens.remarks)
-        reason = () if self.reason is None else (self.reason,)
-        return (*reason, *self.warnings.values(), *own)
+        said = (remark for remark in (self.reason, self.lens_remark) if remark is not None)
+        return (*said, *self.warnings.values(), *own)
 
     def lens(self, kind: str) -> Lens | None:
         """Return the lens of a kind: the fitted one in use, or one that needs no fit; None for none."""
@@ -79,17 +83,21 @@ class Opened:
         """Return whether a lens is the first of its kind, or the only one, as it needs no fit."""
         return made_lens(lens.kind) is not None or lens is self.lens(lens.kind)
 
-    def using(self, lens: Lens, warning: str | None = None) -> Opened:
+    def using(self, lens: Lens, warning: str | None = None, *, is_chosen: bool = False) -> Opened:
         """Return the model with a fitted lens in use, on its device, in the place of the one of its kind.
 
         Args:
             lens: a lens that fits the model.
             warning: a warning about the lens on this model, if any.
+            is_chosen: whether the user chose the lens, so that it is kept for the model.
         """
         lens, before = lens.to(self.model.device), self.lens(lens.kind)
         others = (each for each in self.fitted if each is not before and not _same_file(each, lens))
-        choice = "" if lens.kind == TUNED else self.lens_choice
-        return _having(replace(self, lens_choice=choice), (lens, *others), warning)
+        opened = _having(self, (lens, *others), warning)
+        if lens.kind != TUNED:
+            return opened
+        chosen = lens.file if is_chosen else None
+        return replace(opened, lens_choice="", chosen_lens=chosen, lens_remark=None)
 
     def preferring(self, lens: Lens) -> Opened:
         """Return the model with one of its lenses in use, as the first of its kind."""
@@ -163,42 +171,18 @@ def open_model(
     opened = Opened(model, reason=choice.reason)
     for lens in named:
         opened = opened.with_lens(lens, fit_warning(lens, model))
-    if opened.lens(TUNED) is None:
-        opened = _with_tuned_lens(opened, start, choice)
-    return opened if named else _with_other_lenses(opened, start, choice)
+    if opened.lens(TUNED) is not None:
+        return replace(opened, chosen_lens=opened.lens_file)
+    opened = _with_tuned_lens(opened, start.again, choice.path)
+    return opened if named else _with_other_lenses(opened, start.again)
 
 
-def _with_tuned_lens(opened: Opened, start: Start, choice: Choice) -> Opened:
-    """Return the model with the tuned lens that opens by itself, if there is one."""
-    from lenstui.lens.catalog import fitting_lens
-    from lenstui.lens.compatibility import fit_warning
-    from lenstui.lens.formats.own import open_lens
-
-    lens, model = None, opened.model
-    found = fitting_lens(model, lenses())
-    file = _bundled_lens(choice.path) if found is None else found.path
-    if (before := _last_lens(start, choice.name, file)) is not None:
-        try:
-            lens = open_lens(before)
-            fit_warning(lens, model)
-        except LensError:  # the file has changed since the last session
-            lens = None
-    if (lens is None or lens.kind != TUNED) and file is not None:
-        lens = open_lens(file)
-    if lens is None or lens.kind != TUNED:
-        return opened
-    is_found = found is not None and lens.file == found.path
-    opened = opened.with_lens(lens, fit_warning(lens, model))
-    return replace(opened, lens_choice=found.why) if found is not None and is_found else opened
-
-
-def _with_other_lenses(opened: Opened, start: Start, choice: Choice) -> Opened:
+def _with_other_lenses(opened: Opened, again: Again | None) -> Opened:
     """Return the model with the lenses of the last session beside the tuned one, as far as they are there."""
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
 
-    again = start.again
-    for path in again.others if again is not None and again.model == choice.name else ():
+    for path in again.others if again is not None and again.model == opened.model.name else ():
         try:
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
@@ -325,13 +309,56 @@ def _last_model(start: Start) -> Choice | None:
     return None if folder is None else Choice(start.again.model, folder, reason)
 
 
-def _last_lens(start: Start, model: str, newest: Path | None) -> Path | None:
-    """Return the lens of the last session, if it still exists and no newer one does."""
-    again = start.again
-    if again is None or again.lens is None or again.model != model or not again.lens.exists():
-        return None
-    is_newer = newest is not None and newest.exists() and newest.stat().st_mtime > again.when
-    return None if is_newer else again.lens
+def _with_tuned_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
+    """Return a model with the tuned lens that was chosen for it before, else the one that opens by itself.
+
+    Args:
+        opened: a model without a tuned lens.
+        again: what is known of the model from before.
+        folder: the folder of the model.
+
+    Raises:
+        LensError: if the lens that opens by itself cannot be opened.
+    """
+    from lenstui.lens.catalog import fitting_lens
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+
+    found = fitting_lens(opened.model, lenses())
+    usual = _bundled_lens(folder) if found is None else found.path
+    remark = None
+    if again is not None and again.lens is not None and again.model == opened.model.name:
+        try:
+            lens = _tuned_lens(again.lens)
+            warning = fit_warning(lens, opened.model)
+        except LensError as error:
+            instead = "there is no other" if usual is None else f"{usual.name} is in use"
+            remark = f"The lens that was chosen for this model cannot be opened, and {instead}: {error}"
+        else:
+            opened = replace(opened.with_lens(lens, warning), chosen_lens=lens.file)
+            if usual is None or usual.resolve() == again.lens.resolve():
+                return opened
+            is_since = found is not None and usual.stat().st_mtime > again.when
+            since = f"{usual.name} was fitted since {again.lens.name} was chosen: o has both"
+            return replace(opened, lens_choice="chosen", lens_remark=since if is_since else None)
+    if usual is not None:
+        lens = open_lens(usual)
+        opened = opened.with_lens(lens, fit_warning(lens, opened.model))
+    return replace(opened, lens_choice="" if found is None else found.why, lens_remark=remark)
+
+
+def _tuned_lens(path: Path) -> Lens:
+    """Read a tuned lens.
+
+    Raises:
+        LensError: if the file is damaged, or now holds a lens of another kind.
+    """
+    from lenstui.lens.formats.own import open_lens
+
+    lens = open_lens(path)
+    if lens.kind != TUNED:
+        raise LensError(f"{path} holds no tuned lens any more.")
+    return lens
 
 
 def _bundled_lens(folder: Path) -> Path | None:

@@ -67,7 +67,7 @@ def bundled_text() -> Path:
 
 
 def general_sample() -> Path:
-    """Return the path of a bundled text of many kinds, to fit a lens on for any English model."""
+    """Return the path of the bundled general sample: English and code of many kinds, to fit a lens on."""
     return _assets() / "sample" / "general.parquet"
 
 

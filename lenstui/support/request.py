@@ -8,12 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The model and lens of the last session, to be opened again if they still exist.
+    """A model that was open before, and the lens that the user chose for it, if they still exist.
 
     Attributes:
         model: the name that the model had, or the requested one.
-        lens: the tuned lens that was in use, if any.
-        when: the end of the session, in seconds since 1970; a lens fitted later is preferred.
+        lens: the tuned lens that the user chose for that model, if any.
+        when: the time at which the model was left, in seconds since 1970; a lens fitted later is said.
         others: the files of the lenses that were on screen beside the tuned lens.
     """
 
@@ -42,7 +42,7 @@ class Start:
         top_k: the number of likeliest tokens that each cell shows.
         bos: whether the prompt begins with the BOS token; None leaves it to the tokenizer.
         chat: whether to put the prompt into the tokenizer's chat template.
-        again: the last session, for whatever the user did not specify.
+        again: what is known of the model from before, for whatever the user did not specify.
     """
 
     prompt: str | None = None

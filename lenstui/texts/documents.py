@@ -86,7 +86,7 @@ def find_files(documents: Documents) -> tuple[Path, ...]:
     Raises:
         LensError: if a file is missing, is a folder, or lacks the column; if a glob matches nothing.
     """
-    found = dict.fromkeys(path for name in documents.paths for path in _matches(name))
+    found = dict.fromkeys(path for name in documents.paths for path in matches(name))
     if not found:
         raise LensError("No file to read documents from: name one.")
     if documents.column is not None and not any(
@@ -132,8 +132,12 @@ def count_documents(documents: Documents) -> int:
     return count
 
 
-def _matches(name: str) -> list[Path]:
-    """Return the file with a name, or the files that match it as a glob."""
+def matches(name: str) -> list[Path]:
+    """Return the file with a name, or the files that match it as a glob.
+
+    Raises:
+        LensError: if there is no such file, or the name is that of a folder.
+    """
     try:
         path = Path(name).expanduser()
     except RuntimeError:  # `~` of an unknown user is an ordinary name

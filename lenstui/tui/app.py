@@ -99,18 +99,19 @@ class LenstuiApp(TypeAheadApp):
                 `start` asks for if that is more than one.
         """
         super().__init__()
-        settings, history = settings or Settings(), history or History()
+        settings, history, session = settings or Settings(), history or History(), session or Session()
         self.settings = settings
         self.last_words: str | None = None
         self._unprintable = Unprintable()
         self._is_asking_to_quit = False
         prompt = FIRST_PROMPT if start.prompt is None else start.prompt
         history.begin(prompt)
-        self._keeper = Keeper(start, history, session or Session(), look)
+        self._keeper = Keeper(start, history, session, look)
         self.program = Program(
             self,
             start,
             history,
+            session.fit_texts,
             recent=self._keeper.recent,
             first_reading=self._keeper.first_reading,
             prompt=prompt,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from lenstui.readout.reading import Reading
-from lenstui.support.request import Start
+from lenstui.support.request import Again, Start
 from lenstui.support.settings import Settings
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.session.history import History
+from lenstui.tui.session.model_key import model_key
 from lenstui.tui.session.session import Look, Session, first_reading
 
 
@@ -28,6 +32,7 @@ class Keeper:
         self._look = look
         self._restores = look is not None  # if not, the first model is read afresh
         self._readings: dict[str, Reading] = {}  # by the names of the models that were open before
+        self._lenses: dict[tuple[str, str | None], Again] = {}  # by name and revision
 
     def recent(self) -> list[str]:
         """Return the names of models that were open before, the last one first."""
@@ -56,17 +61,27 @@ class Keeper:
             return self._readings[model]
         return first_reading(self._start, self._session.reading_of(model) if self._restores else Reading())
 
-    def keep_reading(self, explore: Explore) -> None:
-        """Remember the options by which the open model is read, before another model is opened."""
-        if explore.model is not None:
-            self._readings[explore.model.name] = explore.reading
+    def again(self, name: str, revision: str | None) -> Again:
+        """Return what is known of a model that is to be opened: the lens that was chosen for it, if any."""
+        key = model_key(name), revision
+        if key in self._lenses:
+            return replace(self._lenses[key], model=name)
+        return self._session.again(name, revision)
+
+    def keep_model(self, explore: Explore) -> None:
+        """Remember how the open model is read and the choice of its lens, before another model is opened."""
+        if (model := explore.model) is not None:
+            self._readings[model.name] = explore.reading
+            choice = Again(model.name, model.chosen_lens, time.time(), model.other_lenses)
+            self._lenses[model_key(model.name), model.revision] = choice
         self._restores = True
 
     def keep_look(self, explore: Explore, start: Start) -> None:
         """Remember the look of the open model (prompt, cursor, appearance) for the next session."""
         if explore.is_mounted and explore.model is not None:
             named = start.revision is None and not start.trust_remote_code
-            self._session.keep(explore.model.name, explore.look(), named=named)
+            knows_lens = start.again is not None or bool(start.lenses)
+            self._session.keep(explore.model.name, explore.look(), named=named, knows_lens=knows_lens)
 
     def save(self, theme: str | None, settings: Settings) -> str | None:
         """Write the session to its file; return why that failed, or None.

@@ -41,9 +41,13 @@ class ModelSwitch:
 
     def open(self, chosen: Chosen) -> None:
         """Open a model, or the open one in another dtype."""
+        from lenstui.model.hub import BUNDLED_MODEL  # the first paint can do without
+
         program = self._program
-        self._keeper.keep_reading(program.explore)
-        program.start = chosen.start(program.start, program.explore.model)
+        self._keeper.keep_model(program.explore)
+        again = self._keeper.again(chosen.name or BUNDLED_MODEL, chosen.revision)
+        start = chosen.start(program.start, program.explore.model)
+        program.start = replace(start, lenses=(), again=again)
         program.have_stage(LoadStage("looking for the model"))
         program.models.load(program.start)
 

@@ -31,6 +31,7 @@ from lenstui.support.request import Start
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.keymap import Keys
 from lenstui.tui.services import Signals
+from lenstui.tui.session.fit_texts import FitTexts
 from lenstui.tui.session.history import History
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Program:
         app: App[None],
         start: Start,
         history: History,
+        fit_texts: FitTexts,
         *,
         recent: Callable[[], Sequence[str]],
         first_reading: Callable[[str], Reading],
@@ -97,6 +99,7 @@ class Program:
             app: the app, which gets the messages of the jobs, and shows the screens.
             start: the request that the program was started with.
             history: the prompts that were read before.
+            fit_texts: the text that a lens of each model was last fitted on.
             recent: returns the names of models that were open before, the last one first.
             first_reading: returns the options by which a model that was just opened is read at first.
             prompt: the prompt to begin with.
@@ -105,6 +108,7 @@ class Program:
         self._app = app
         self.start = start
         self.history = history
+        self.fit_texts = fit_texts
         self.recent = recent
         self.first_reading = first_reading
         self.model: OpenModel | None = None

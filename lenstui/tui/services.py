@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.sides import SideService
     from lenstui.tui.export.dialog import ExportDialog, Giver
+    from lenstui.tui.session.fit_texts import FitTexts
     from lenstui.tui.session.history import History
 
 
@@ -100,6 +101,7 @@ class Services(Protocol):
 
     signals: Signals
     history: History
+    fit_texts: FitTexts
 
     # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────
 

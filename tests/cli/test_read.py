@@ -103,7 +103,10 @@ def test_the_difference_of_two_words(neox_folder: Path, capsys: pytest.CaptureFi
     assert status(*words, "--format", "json") == 0
     one, other = (np.array(pin["logit"]["logprob"]) for pin in json.loads(capsys.readouterr().out)["pins"])
     lines = shown.splitlines()[4 : 4 + len(one)]
-    numbers = [[float(number) for number in re.findall(r"-?[0-9.]+(?= \|)", line)[-2:]] for line in lines]
+    numbers = [
+        [float(text.replace("−", "-")) for text in re.findall(r"−?[0-9.]+(?= \|)", line)[-2:]]
+        for line in lines
+    ]
     np.testing.assert_allclose(numbers[::-1], one - other, atol=0.006)
     assert status(*words[:-1], "z", "--value", "pin-diff") == 1
     assert "all words to --pin are the same one" in capsys.readouterr().err

@@ -339,6 +339,25 @@ def test_the_lens_is_there_by_itself_next_time(
     assert readout["lenses"]["tuned"] is not None
 
 
+@pytest.mark.parametrize(
+    ("model", "said", "named"),
+    [
+        ("tiny", "lenstui's general sample: prose, dialogue, code", "lenstui's general sample"),
+        ("demo", "the simple stories that come with lenstui", "lenstui's stories"),
+    ],
+)
+def test_without_data_the_text_goes_with_the_model_and_that_is_said(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, said: str, named: str
+) -> None:
+    from lenstui.lens import open_lens
+
+    which = ["--demo"] if model == "demo" else ["--model", str(tiny_folder)]
+    few = ["--steps", "1", "--tokens-per-step", "64", "--bias-only", "--seq-len", "64", "--max-samples", "60"]
+    assert main(["train", *which, *few, "--save", str(tmp_path / "lens.pt")]) == 0
+    assert f"The text: {said}." in capsys.readouterr().err
+    assert open_lens(tmp_path / "lens.pt").fit["data"] == [named]
+
+
 def test_every_measurement_has_a_name_of_its_own() -> None:
     from lenstui.fitting.progress import FitProgress
 

@@ -90,7 +90,7 @@ def test_the_table_of_the_difference() -> None:
 
 def test_a_cell_says_which_it_is_and_holds_both_lenses() -> None:
     lines = cell_text(clip(), 2, 3).splitlines()
-    assert lines[0] == f'row 1 · column 3 "{HEADS[3]}" → next "{HEADS[4]}"'
+    assert lines[0] == f'row 1 · layer 2 of 2 · column 3 "{HEADS[3]}" → next "{HEADS[4]}"'
     cells = READOUT.lenses["tuned"]
     assert lines[5] == f"tuned lens: {top_line(cells, HOSTILE, 2, 3, 2)}"
     assert f"entropy {float(cells.entropy[2, 3]):.2f} nats" in lines[6]

@@ -43,10 +43,10 @@ DIFFERS = (LOGIT.top_ids != TUNED.top_ids)[..., 0]
 @pytest.mark.parametrize(
     ("value", "number", "text"),
     [
-        (PROBABILITY, 0.31, "+31%"),
-        (PROBABILITY, -1.0, "−100%"),
-        (PROBABILITY, 1e-5, "+0.0%"),
-        (PROBABILITY, 0.0, "0%"),
+        (PROBABILITY, 0.31, "+31"),
+        (PROBABILITY, -1.0, "−100"),
+        (PROBABILITY, 1e-5, "+0.0"),
+        (PROBABILITY, 0.0, "0"),
         (KL, -0.424, "−0.42"),
         (KL, -0.001, "−0.00"),
         (ENTROPY, 12.34, "+12.3"),
@@ -162,7 +162,9 @@ def test_html_has_the_differences_and_both_lenses() -> None:
         ("prob", TUNED.top_probs[..., 0], LOGIT.top_probs[..., 0]),
         ("pin1", np.exp(TUNED.pin_logprobs[..., 1]), np.exp(LOGIT.pin_logprobs[..., 1])),
     ):
-        np.testing.assert_allclose(values[value]["differences"], (tuned - logit).ravel(), rtol=5.1e-4)
+        wanted = (tuned - logit).ravel() * (1 if value == "kl" else 100)  # percentage points
+        np.testing.assert_allclose(values[value]["differences"], wanted, rtol=5.1e-4)
+        assert values[value]["difference_unit"] == ("nats" if value == "kl" else "points")
         assert values[value]["scale"]["diverging"]
     assert values["kl"]["note"] == "blue: tuned lower, orange: tuned higher"
     assert None in values["next-logprob"]["differences"]

@@ -98,7 +98,7 @@ def test_a_scale_that_diverges_has_its_own_colours_and_one_of_two_has_two() -> N
     texts = [part.text or "" for part in svg.iter(f"{NS}text")]
     assert texts[-6] == "logit of pin 1 − pin 2"
     assert texts[-4] == "0"
-    assert texts[-5] == f"-{texts[-3]}"
+    assert texts[-5] == f"−{texts[-3]}"
     svg = figure(hostile_readout(5, 4), AGREEMENT)
     assert [part.attrib["fill"] for part in svg.iter(f"{NS}rect")][-2:] == [COLOURS[0], COLOURS[-1]]
     title, *words, _, _ = [part.text or "" for part in svg.iter(f"{NS}text")][-5:]

@@ -156,7 +156,7 @@ def test_agreement_is_a_word_and_a_number_that_is_none_a_dash() -> None:
         *(["0", "[bold]", "yes", "é", "yes"], ["emb", "·the", "no", "é", "yes"])
     ]
     shown = table(few, TEXTS, SOURCE, NEXT_LOGPROB).plain.splitlines()
-    assert shown[2].split() == ["0", "[bold]", "-0.30", "é", "–"]
+    assert shown[2].split() == ["0", "[bold]", "−0.30", "é", "–"]
 
 
 def test_the_difference_of_agreement_says_who_agrees() -> None:

@@ -65,14 +65,14 @@ def _install() -> None:
         finally:
             _key.reset(token)
 
-    async def running(app: App[Any], action: Any, namespace: Any = None, namespaces: Any = None) -> bool:
+    async def running(app: App[Any], action: Any, *more: Any, **named: Any) -> bool:
         key = _key.get()
         if key and VARIABLE in os.environ:
             _key.set("")  # what the action runs is not the key's
             if isinstance(action, str) and key != QUIT and _Painted.actions.get(key) != action:
                 _write(f"{key} ran {action}, painted {_Painted.actions.get(key)}")
             _Painted.ran += 1
-        return await run(app, action, namespace, namespaces)
+        return await run(app, action, *more, **named)
 
     App._display = displaying  # type: ignore[method-assign]
     App.on_event = meeting  # type: ignore[method-assign]

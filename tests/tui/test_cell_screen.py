@@ -73,8 +73,8 @@ async def test_the_lists_are_what_the_weights_say(opened: Any, tiny_model: Path,
         await pilot.press("left", "left", *["down"] * (3 - row))
         await opened_cell(pilot)
         column = len(TEXT) - 3
-        label = ("emb", "0", "1", "2")[row]
-        assert title(app) == f'row {label} · column {column} "y" → next "o"'
+        place = ("emb · embedding", "0 · layer 1 of 3", "1 · layer 2 of 3", "2 · layer 3 of 3")[row]
+        assert title(app) == f'row {place} · column {column} "y" → next "o"'
         for lens in ("logit", "tuned"):
             logits, probs = naive(tiny_model, row, column, tuned=lens == "tuned")
             order = np.argsort(-logits, kind="stable")
@@ -108,7 +108,7 @@ async def test_neighbouring_cells_are_a_letter_away_and_explore_goes_along(opene
     async with opened(TEXT) as (app, pilot):
         await opened_cell(pilot)
         await pilot.press("j", "h", "h", "l")
-        await until(pilot, lambda: title(app) == 'row 1 · column 8 "o" → next "u"')
+        await until(pilot, lambda: title(app) == 'row 1 · layer 2 of 3 · column 8 "o" → next "u"')
         assert app.explore.panes.cursor == Cursor(2, 8)
         await pilot.press("k", "k")
         assert any("ends here" in str(note.message) for note in app._notifications)

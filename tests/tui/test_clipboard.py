@@ -30,7 +30,9 @@ async def test_the_cell_the_row_and_the_column(opened: Any) -> None:
         pinned = "q"
 
         cell = (await copy(app, pilot, "cell")).splitlines()
-        assert cell[0].startswith(f'row {cursor.row - 1} · column {cursor.column} "')
+        assert cell[0].startswith(
+            f'row {cursor.row - 1} · layer {cursor.row} of 3 · column {cursor.column} "'
+        )
         best = texts[int(tuned.top_ids[cursor.row, cursor.column, 0])]
         assert any(line.startswith(f"tuned lens: {best} ") for line in cell)
         assert f'pinned "{pinned}"' in cell[3]

@@ -33,7 +33,10 @@ async def found(pilot: Pilot[None], typed: str) -> list[str]:
     ("typed", "first"),
     [
         ("difference", "Difference  d · compare\n"),  # by its title
-        ("csv", "Export  x · export\nTake it away: to a file, or to the clipboard · csv"),
+        (
+            "csv",
+            "Export  x · export\nExport tokens and numbers, or a figure: to a file, or to the clipboard · csv",
+        ),
         ("attribution", "Sublayers  s · explain\n"),
         ("exit", "Quit  q · general\n"),
         ("likeliest", "Append  a · look\n"),  # by its description

@@ -368,7 +368,7 @@ async def test_without_a_tuned_lens_only_the_logit_lens_is_told(opened: Any) -> 
         await pilot.press("c")
         await pilot.pause(0.1)
         assert "median" in frame(app, "logit")
-        assert frame(app, "tuned") == "No tuned lens for this model: t trains one, o opens one."
+        assert frame(app, "tuned") == "No tuned lens yet: t trains one, o opens one."
         assert detail(app).startswith("settles at row ")
         assert "tuned" not in detail(app)
 

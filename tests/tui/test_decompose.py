@@ -185,7 +185,7 @@ async def test_what_a_cell_of_a_part_says(opened: Any) -> None:
         await go_to(pilot, "row 1.attn")
         detail = app.explore.query_one(Detail)
         await until(pilot, lambda: "1.attn" in str(detail.border_title))
-        assert str(detail.border_title).startswith("row 1.attn, the logits that attention adds · column 9")
+        assert str(detail.border_title).startswith("row 1.attn · the logits that attention adds · column 9")
         tuned = detail.query_one("#detail-1", CellView)
         assert (tuned.facts, str(tuned.render())) == (None, NO_LENS_FOR)
         assert detail.query_one("#detail-0", CellView).facts is not None

@@ -57,11 +57,11 @@ def test_minor_ones_give_way_first_and_then_the_last() -> None:
     assert listed(lines(39, "prob")[0]) == ["entropy 10.8", "KL 10.8", "rank 345"]
     assert listed(lines(37, "rank")[0]) == ["entropy 10.8", "rank 345"]
     assert listed(lines(37, "margin")[0]) == ["entropy 10.8", f"margin {MARGIN.format(WIDEST)}"]
-    assert listed(lines(97, "prob")[0])[-2:] == [f"margin {MARGIN.format(WIDEST)}", "next -10.84, rank 345"]
+    assert listed(lines(97, "prob")[0])[-2:] == [f"margin {MARGIN.format(WIDEST)}", "next −10.84, rank 345"]
 
 
 def test_units_where_there_is_room() -> None:
     (line,) = lines(180)
     assert {"KL from final 10.8 nats", "final top-1 at rank 345"} < set(listed(line))
-    assert listed(line)[-1] == "log p(next) -10.84 nats, rank 345"
+    assert listed(line)[-1] == "log p(next) −10.84 nats, rank 345"
     assert replace(MARGIN, unit="nats").amount(0.25) == "25% nats"

@@ -72,7 +72,7 @@ class Seen:
     def legend(self, steps: int) -> list[Colour]:
         """The colours between the numbers of the legend."""
         y = self._app.query_one(Legend).region.y
-        after = re.search(r" (≥ )?\+?\d+%[^%]*$", self.lines[y])
+        after = re.search(r" (≥ )?(\+\d+ points|\d+%)[^%]*$", self.lines[y])
         assert after is not None, self.lines[y]
         return [self.ground(after.start() + 2 * (step - steps), y) for step in range(steps)]
 

@@ -83,7 +83,7 @@ async def test_one_cursor_for_both_panes_and_the_detail_follows(opened: Any) -> 
         tuned = app.explore.query_one("#detail-1", CellView)
         await until(pilot, lambda: tuned.facts and facts_of(tuned)["kl"] == float(cells.kl[1, len(TEXT) - 3]))
         title = str(app.explore.query_one("Detail").border_title)
-        assert title == 'row 0 · column 7 "y" → next "o"'
+        assert title == 'row 0 · layer 1 of 3 · column 7 "y" → next "o"'
         assert facts_of(tuned)["next-rank"] == int(cells.next_rank[1, len(TEXT) - 3])
 
 
@@ -141,7 +141,7 @@ async def test_the_detail_has_the_next_token_whatever_the_room(
             logprob, rank = cells.next_logprob[2, -3], cells.next_rank[2, -3]
             await pilot.pause(0.2)
             text = view.render().plain.splitlines()
-            assert f" {logprob:.2f}" in text[lines - 1].partition("next")[2]
+            assert f" −{-logprob:.2f}" in text[lines - 1].partition("next")[2]
             assert text[lines - 1].endswith(f"rank {rank}")
             assert "KL" in text[0]
             assert len(text) == view.content_size.height

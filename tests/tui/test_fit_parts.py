@@ -17,8 +17,9 @@ from lenstui.fitting.options import PRESETS, preset
 from lenstui.fitting.progress import FitProgress
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
+from lenstui.model.hub import BUNDLED_MODEL
 from lenstui.support.duration import duration
-from lenstui.support.paths import bundled_model
+from lenstui.support.paths import bundled_text, general_sample
 from lenstui.tui.explore.lens_in_training import Repaint
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.fit_words import glances, outcome
@@ -44,9 +45,11 @@ def status(step: int = 27, **changes: Any) -> FitStatus:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_untouched_fields_are_the_preset(name: str) -> None:
-    request = make_request(name, "", texts(name))
+    request = make_request("a/b", name, "", texts(name))
     assert request.options == preset(name)
-    assert request.documents.paths == (str(bundled_model() / "text.parquet"),)
+    assert request.documents.paths == (str(general_sample()),)
+    of_bundled = make_request(BUNDLED_MODEL, name, "", texts(name))
+    assert of_bundled.documents.paths == (str(bundled_text()),)
     assert (request.held_out, request.epochs, request.checkpoint_every) == (0.1, None, 60.0)
     assert set(PRESET_WORDS) == set(PRESETS)
 
@@ -58,7 +61,7 @@ def test_every_field_gets_where_it_belongs() -> None:
         "bias_only": "yes", "products": "float32", "seed": "5", "column": "body", "max_samples": "9",
         "min_chars": "20", "held_out": "0.25", "checkpoint_every": "0",
     }  # fmt: skip
-    request = make_request("quick", "a.txt b.txt", texts(**typed))
+    request = make_request("a/b", "quick", "a.txt b.txt", texts(**typed))
     wanted = preset(
         "quick", steps=7, tokens_per_step=64, seq_len=32, optimizer="adam", lr=3e-4, loss="ce",
         bias_only=True, closed_form_tokens=0, products="float32", seed=5,
@@ -68,7 +71,7 @@ def test_every_field_gets_where_it_belongs() -> None:
     assert documents.paths == ("a.txt", "b.txt")
     assert (documents.column, documents.max_samples, documents.min_chars) == ("body", 9, 20)
     assert (request.held_out, request.checkpoint_every) == (0.25, 0.0)
-    assert make_request("quick", "", texts(epochs="2")).epochs == 2
+    assert make_request("a/b", "quick", "", texts(epochs="2")).epochs == 2
 
 
 @pytest.mark.parametrize(
@@ -81,13 +84,13 @@ def test_every_field_gets_where_it_belongs() -> None:
 )  # fmt: skip
 def test_what_makes_no_sense_is_told_of_its_field(field: str, typed: str) -> None:
     with pytest.raises(FieldError) as error:
-        make_request("quick", "", texts(**{field: typed}))
+        make_request("a/b", "quick", "", texts(**{field: typed}))
     assert error.value.field == field
 
 
 def test_epochs_and_steps_are_not_both_taken() -> None:
     with pytest.raises(FieldError) as error:
-        make_request("quick", "", texts(epochs="1", steps="5"))
+        make_request("a/b", "quick", "", texts(epochs="1", steps="5"))
     assert error.value.field == "epochs"
 
 

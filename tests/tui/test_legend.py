@@ -28,7 +28,7 @@ async def test_legend(no_color: bool) -> None:
         await pilot.pause()
         text = legend.render_line(0).text
         assert text.startswith("rank of final top-1  50k ")
-        assert text.endswith(" 0")
+        assert text.endswith(" 0 · log scale")
         assert " 223 " in text
         assert legend.size.width == cell_len(text)
         assert ("█" in text) == no_color

@@ -60,12 +60,12 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         menu = await opened_menu(pilot)
         assert list(menu) == [
             "Top tokens", "Pin", "First row", "Append", "Generate", "Difference", "Next lens", "Compare",
-            "Second prompt", "Add a side", "Take away", "Export", "Copy tokens", "Copy command",
+            "Second prompt", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {}
         box = still.screen.query_one("Box")
-        assert str(box.border_title) == 'row 5 · column 7 "·is"'
+        assert str(box.border_title) == 'row 5 · layer 6 of 6 · column 7 "·is"'
 
 
 async def test_enter_does_what_is_highlighted_and_esc_nothing(still: LenstuiApp) -> None:

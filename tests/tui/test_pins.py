@@ -156,7 +156,7 @@ async def test_the_list_unpins_and_puts_first(opened: Any) -> None:
         assert cells is not None
         entry = str(app.focused.get_option_at_index(1).prompt)
         row, column = grid(app).cursor.row, grid(app).cursor.column
-        assert f"{cells.pin_logprobs[row, column, 1]:.2f}" in entry
+        assert f"−{-cells.pin_logprobs[row, column, 1]:.2f}" in entry
         await pilot.press("down", "down", "enter")
         assert shown(app) == ["z", "x", "y"]
         await settled(app, pilot)

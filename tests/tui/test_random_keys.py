@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import key_record
 from tests.programs.forked import Forked
 from tests.programs.pty_terminal import QUIT, Terminal
 from tests.tui.test_bursts import ENTER, KEYS, PROMPT
 
+RECORD = "LENSTUI_KEY_RECORD"  # names a file; tests.programs.key_record alters Textual, so not in here
 HOW_MANY = int(os.environ.get("LENSTUI_RANDOM_KEYS", "200"))  # for each seed; by hand: 10,000 together
 
 
@@ -22,11 +22,11 @@ def test_every_key_acts_on_the_screen_that_was_painted_last(
     programs: Forked, tiny_model: Path, tmp_path: Path, seed: int, width: int, height: int
 ) -> None:
     """While it loads, reads and trains, in bursts of 2 to 50; none ends the program."""
-    programs.imports("lenstui.tui.app", key_record.__name__)
+    programs.imports("lenstui.tui.app", "tests.programs.key_record")
     record, pick, sent = tmp_path / "record", random.Random(seed), 0
     terminal = Terminal(
         programs, [PROMPT, "--model", str(tiny_model)], tmp_path, width=width, height=height,
-        environment={key_record.VARIABLE: str(record)},
+        environment={RECORD: str(record)},
     )  # fmt: skip
     try:
         terminal.until(terminal.is_taken)  # the model is still to be loaded

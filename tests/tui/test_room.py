@@ -152,9 +152,9 @@ async def test_a_side_with_nothing_to_show_takes_no_room(still: LenstuiApp) -> N
         await show(pilot, WITHOUT_LENS)
         first, second = (still.explore.query_one(f"#pane-{place}", Pane) for place in (0, 1))
         assert first.region.width == 120 and not second.region
-        assert first.border_subtitle == "No tuned lens for this model: t trains one, o opens one."
+        assert first.border_subtitle == "No tuned lens yet: t trains one, o opens one."
         await pilot.press("tab")
-        assert "No tuned lens for this model" in said(still)
+        assert "No tuned lens yet" in said(still)
         assert still.explore.panes.active == 0
         await show(pilot)
         assert first.region.width == second.region.width == 60

@@ -108,22 +108,6 @@ def test_a_model_that_is_gone_gives_way_to_the_default_one(
         open_model(Start(again=Again(str(tmp_path / "gone"))))
 
 
-@pytest.mark.parametrize(("when", "is_kept"), [(0.0, False), (4e9, True)])
-def test_a_lens_that_was_made_since_is_preferred(
-    when: float, is_kept: bool, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from lenstui.lens import catalog as lens_list
-
-    newest, before = tmp_path / "newest.pt", tmp_path / "before.pt"
-    for copy in (newest, before):
-        copy.write_bytes((tiny_model / "lens.pt").read_bytes())
-    monkeypatch.setattr(lens_list, "fitting_lens", lambda *_: lens_list.FittingLens(newest))
-    start = Start(model=str(tiny_model), again=Again(str(tiny_model), before, when))
-    assert open_model(start).lens_file == (before if is_kept else newest)
-    before.write_text("damaged")
-    assert open_model(start).lens_file == newest
-
-
 def test_the_theme_of_the_palette_gives_way_to_a_new_one_in_the_settings(path: Path) -> None:
     session = Session(path)
     session.keep_theme("light", Settings(theme="ansi-dark"))
@@ -169,7 +153,7 @@ JSON = st.recursive(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
-    content=st.dictionaries(st.sampled_from(["model", "models", "theme", "theme_over"]), JSON),
+    content=st.dictionaries(st.sampled_from(["model", "models", "theme", "theme_over", "fit_texts"]), JSON),
     look=st.dictionaries(st.sampled_from(list(asdict(Look()))), JSON),
 )
 def test_any_json_is_read(tmp_path: Path, content: dict[str, object], look: dict[str, object]) -> None:

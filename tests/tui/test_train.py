@@ -14,14 +14,14 @@ from textual.widgets import ContentSwitcher, Input, Label, Static
 from lenstui.fitting.names import checkpoint_path
 from lenstui.fitting.options import PRESETS
 from lenstui.jobs.fit_messages import Phase
-from lenstui.support.paths import bundled_text
+from lenstui.support.paths import general_sample
+from lenstui.texts import bundled
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.shared.question import Question
 from lenstui.tui.shared.status_bar import StatusBar
-from lenstui.tui.training import fields as fit_fields
 from lenstui.tui.training.loss_curve import LossCurve
 from lenstui.tui.training.screen import Train
 from tests.tui.pilots.fit_pilot import (
@@ -47,10 +47,10 @@ __all__ = ["endless", "few_stories", "folder", "text"]
 async def test_t_then_enter_is_all_it_takes(
     opened: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the whole bundled text and the quick preset, on a model of another tokenizer."""
+    """With the whole general sample and the quick preset, on a model of another tokenizer."""
     from lenstui.lens import open_lens
 
-    monkeypatch.setattr(fit_fields, "bundled_text", bundled_text)
+    monkeypatch.setattr(bundled, "general_sample", general_sample)
     async with opened("Hello, you", lens=False) as (app, pilot):
         assert "t trains one" in str(app.explore.query_one("#pane-1 .pane--message", Static).render())
         await pilot.press("escape", "t", "enter")
@@ -58,7 +58,7 @@ async def test_t_then_enter_is_all_it_takes(
         path = folder / "tiny-quick-1.pt"
         lens = open_lens(path)
         assert lens.fit["steps"] == PRESETS["quick"].steps
-        assert lens.fit["data"] == ["text.parquet"]
+        assert lens.fit["data"] == ["lenstui's general sample"]
         assert lens.config["base_model_name_or_path"] == app.explore.model.name
         await until(pilot, lambda: app.explore.model.lens == "tiny-quick-1")
         assert app.explore.model.lens_file == path

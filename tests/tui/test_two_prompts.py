@@ -92,7 +92,8 @@ async def test_a_shorter_one_begins_further_right(opened: Any, tiny_model: Path)
         column = app.explore.panes.cursor.column
         assert (
             column == 0
-            and place_text(app.explore.state, 2, 0, 0) == 'row emb · column 0 "H" │ – → next "e" │ –'
+            and place_text(app.explore.state, 2, 0, 0)
+            == 'row emb · embedding · column 0 "H" │ – → next "e" │ –'
         )
         view = app.explore.query_one("#detail-1", CellView)
         await until(pilot, lambda: view.facts is None and str(view.render()) == NO_COLUMN)

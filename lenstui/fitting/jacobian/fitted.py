@@ -16,6 +16,7 @@ from lenstui.lens.compatibility import jacobian_config
 from lenstui.lens.jacobian import JacobianLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
+from lenstui.texts.bundled import text_name
 from lenstui.texts.documents import SkippedLines, find_files
 
 _DEFAULT = JacobianOptions()
@@ -78,7 +79,7 @@ def begin(model: Model, plan: FitPlan, text: JacobianText | None = None) -> Jaco
         LensError: as `read_text` does, or if memory is too short.
     """
     text = text or read_text(model, plan)
-    names = tuple(file.name for file in find_files(plan.documents))
+    names = tuple(map(text_name, find_files(plan.documents)))
     return JacobianFit.new(model, text.prompts, text.options, names)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lenstui.jobs.messages import OpenModel
-from lenstui.lens.kinds import TUNED, first_kinds
+from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
@@ -76,8 +75,9 @@ class Appearance:
             lens=self._kinds[panes.active],
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
-            lens_file="" if model is None or model.lens_file is None else str(model.lens_file.absolute()),
-            other_lenses=[] if model is None else _other_lenses(model),
+            lens_file="" if model is None or model.chosen_lens is None else str(model.chosen_lens.absolute()),
+            other_lenses=[] if model is None else [str(file.absolute()) for file in model.other_lenses],
+            revision="" if model is None else model.revision or "",
             reading=state.reading.plain(),
             when=time.time(),
         )
@@ -101,10 +101,3 @@ class Appearance:
     def _kinds(self) -> list[str]:
         """The kinds of lens of the sides; before a model is open, those that the first sides will have."""
         return [side.kind for side in self._state.sides] or list(first_kinds())
-
-
-def _other_lenses(model: OpenModel) -> list[str]:
-    """Return the files of the fitted lenses at hand besides the tuned one, if a side shows such a lens."""
-    if not any(side.is_own and side.is_fitted and side.kind != TUNED for side in model.sides):
-        return []
-    return [str(file.absolute()) for file in model.lens_files if file != model.lens_file]

@@ -13,6 +13,8 @@ from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
 from lenstui.tui.grid.grid import MAX_DEPTH
 from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.session.fit_texts import FitTexts
+from lenstui.tui.session.model_key import model_key
 
 VERSION = 1
 MOST = 100  # models whose looks are kept
@@ -34,8 +36,9 @@ class Look:
         lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
-        lens_file: the file of the tuned lens in use.
+        lens_file: the file of the tuned lens that the user chose; empty where it opened by itself.
         other_lenses: the files of the other fitted lenses at hand, where one of them was on screen.
+        revision: the revision of the model that these lenses are for; empty where none was named.
         reading: the options for reading the prompt, as plain values.
         when: when the look was noted, in seconds since 1970.
     """
@@ -52,6 +55,7 @@ class Look:
     difference: bool = False
     lens_file: str = ""
     other_lenses: list[str] = field(default_factory=list)
+    revision: str = ""
     reading: dict[str, Any] = field(default_factory=dict)
     when: float = 0.0
 
@@ -68,6 +72,14 @@ class Look:
         }
         return cls(**kept)
 
+    def again(self, model: str, revision: str | None) -> Again:
+        """Return the choice of lenses for a model of this look, unless that was for another revision."""
+        if self.revision != (revision or ""):
+            return Again(model, None, self.when)
+        lens = Path(self.lens_file) if self.lens_file else None
+        others = tuple(Path(file) for file in self.other_lenses if isinstance(file, str) and file)
+        return Again(model, lens, self.when, others)
+
 
 class Session:
     """The state that is kept, and its file. Without a file nothing is kept.
@@ -75,6 +87,7 @@ class Session:
     Attributes:
         is_first: whether the file is still to be written, since no session has ended before.
         trouble: why the file could not be used; None where it could.
+        fit_texts: the text that a lens of each model was last fitted on.
     """
 
     def __init__(self, path: Path | None = None, *, restores: bool = True) -> None:
@@ -86,6 +99,7 @@ class Session:
         self._theme = _text(found, "theme")
         self._theme_over = _text(found, "theme_over")  # the settings file's theme at that time
         self._restores = restores
+        self.fit_texts = FitTexts(found.get("fit_texts") if restores else None)
         self.trouble = trouble if restores else None
 
     def theme(self, settings: Settings) -> str | None:
@@ -97,23 +111,29 @@ class Session:
         """Return the start with the prompt and the lens of its model's last look, and that look.
 
         The model is that of the start, or else that of the last session. Where the command line names a
-        prompt or a lens, or there is no model, the start is returned unchanged, with None.
+        prompt, only the lens is added that was chosen for the model that will open. Where it names a lens, or
+        there is no model, the start is returned unchanged. In these cases there is no look.
         """
-        if not self._restores or start.prompt is not None or start.lenses:
+        if not self._restores or start.lenses:
             return start, None
         name = start.model or self._model
-        if start.demo:
-            from lenstui.model.hub import BUNDLED_MODEL  # the first paint mostly needs no such import
+        if start.demo or start.prompt is not None:
+            from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL  # the first paint mostly needs no such
 
-            name = BUNDLED_MODEL
+            name = BUNDLED_MODEL if start.demo else start.model or DEFAULT_MODEL
         if name is None:
             return start, None
-        look = Look.read(self._models.get(_key(name)))
-        lens = Path(look.lens_file) if look.lens_file else None
-        others = tuple(Path(file) for file in look.other_lenses if isinstance(file, str) and file)
-        again = Again(name, lens, look.when, others)
-        prompt = look.prompt or None
-        return replace(start, prompt=prompt, again=again), look
+        if start.prompt is not None:
+            again = self.again(name, start.revision)
+            is_known = again.lens is not None or bool(again.others)
+            return (replace(start, again=again) if is_known else start), None
+        look = Look.read(self._models.get(model_key(name)))
+        return replace(start, prompt=look.prompt or None, again=look.again(name, start.revision)), look
+
+    def again(self, model: str, revision: str | None) -> Again:
+        """Return what is known of a model from its last look: the lens that was chosen for it."""
+        look = Look.read(self._models.get(model_key(model))) if self._restores else Look()
+        return look.again(model, revision)
 
     def recent(self) -> list[str]:
         """Return the names of the models that were open, the last one first."""
@@ -123,20 +143,23 @@ class Session:
         """Return the options that a model's prompt was read with; the defaults where that is not known."""
         if not self._restores:
             return Reading()
-        return Reading.of_plain(Look.read(self._models.get(_key(model))).reading)
+        return Reading.of_plain(Look.read(self._models.get(model_key(model))).reading)
 
-    def keep(self, model: str, look: Look, *, named: bool) -> None:
+    def keep(self, model: str, look: Look, *, named: bool, knows_lens: bool = True) -> None:
         """Note how a model is looked at.
 
         Args:
             model: the name of the model.
             look: how the model is looked at.
             named: whether the model can be opened again by its name alone.
+            knows_lens: whether an earlier choice of a lens was asked for; otherwise it is left as it was.
         """
-        key = _key(model)
+        key = model_key(model)
         if self._path is not None:  # other programs may have kept other models meanwhile
             self._models |= _models(read_state(self._path, VERSION)[0])
-        self._models.pop(key, None)
+        before = Look.read(self._models.pop(key, None))
+        if not knows_lens and not look.lens_file:
+            look = replace(look, lens_file=before.lens_file, revision=before.revision)
         self._models[key] = asdict(look)
         self._models = dict(list(self._models.items())[-MOST:])
         self._model = key if named else None
@@ -149,11 +172,13 @@ class Session:
         """Write the state to its file; return why that failed, or None."""
         if self._path is None:
             return None
+        before = read_state(self._path, VERSION)[0]  # other programs may have written meanwhile
         content = {
             "model": self._model,
             "theme": self._theme,
             "theme_over": self._theme_over,
             "models": self._models,
+            "fit_texts": self.fit_texts.plain(before.get("fit_texts")),
         }
         return write_state(self._path, VERSION, content)
 
@@ -171,12 +196,6 @@ def first_reading(start: Start, kept: Reading) -> Reading:
 def depth_of(look: Look | None) -> int | None:
     """Return how many tokens a cell showed, or None where that is not known."""
     return look.depth if look is not None and 1 <= look.depth <= MAX_DEPTH else None
-
-
-def _key(name: str) -> str:
-    """Return the key of a model: of a folder the resolved path, wherever the program is started."""
-    path = Path(name)
-    return str(path.resolve()) if path.is_dir() else name
 
 
 def _models(found: dict[str, Any]) -> dict[str, Any]:

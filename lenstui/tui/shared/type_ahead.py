@@ -35,6 +35,7 @@ class TypeAheadApp(App[None]):
         super().__init__()
         self._typed: deque[events.Event] = deque()
         self._is_acting = False
+        self._painted: _Front | None = None
         self._turn = 0  # number of the event that is acted on
         self._limit: asyncio.TimerHandle | None = None
 
@@ -65,12 +66,28 @@ class TypeAheadApp(App[None]):
     async def _act(self) -> None:
         """Act on what was typed, up to the next event that may set something off."""
         while self._typed:
+            if self._waits_to_be_painted():
+                return
             event = self._next()
             await super().on_event(event)
             if not isinstance(event, _PASSING) and self.screen_stack:
                 self._wait_for(self._target(event))
                 return
         self._is_acting = False
+
+    def _waits_to_be_painted(self) -> bool:
+        """Return whether to act later, when what would take a key has been painted: nobody has seen it yet.
+
+        Not keys alone change what is in front: a fit ends, a model is open.
+        """
+        if not self.screen_stack or self._front == self._painted:
+            return False
+        return self.screen.call_after_refresh(self._act_on_what_is_painted)
+
+    async def _act_on_what_is_painted(self) -> None:
+        if self.screen_stack:
+            self._painted = self._front
+        await self._act()
 
     def _next(self) -> events.Event:
         """Return the next event that was typed.
@@ -131,9 +148,10 @@ class TypeAheadApp(App[None]):
         """Go the way again where there is more to wait for, else go on with what was typed next."""
         if turn != self._turn or not self.screen_stack:
             return
-        if self._front != front:  # a new screen must mount, lay out and give focus; a new focus must be seen
-            target = self.screen if self.screen is not front[0] else self.focused or self.screen
-            self.screen.call_after_refresh(self._climb, target, turn, rounds, self._front)
+        if self.screen is not front[0]:  # a new screen must mount, lay out and give focus
+            self.screen.call_after_refresh(self._climb, self.screen, turn, rounds, self._front)
+        elif self._front != front:
+            self._follow(self.focused or self.screen, turn, rounds)
         elif rounds > 1 and self._has_messages:
             self._follow(self.focused or self.screen, turn, rounds - 1)
         else:

@@ -19,9 +19,9 @@ from lenstui.fitting.options import (
 )
 from lenstui.jobs.fit_messages import FitRequest
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_text
 from lenstui.support.typed_number import finite_number, whole_number
-from lenstui.texts.documents import COLUMN, Documents
+from lenstui.texts.bundled import text_for
+from lenstui.texts.documents import COLUMN, Documents, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,14 @@ def first_text(field: str, options: FitOptions) -> str:
     return {"held_out": f"{HELD_OUT:g}", "checkpoint_every": f"{CHECKPOINT_EVERY:g}"}.get(field, "")
 
 
-def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRequest:
+def make_request(model: str, preset_name: str, data: str, texts: Mapping[str, str]) -> FitRequest:
     """Return the request for a fit, from what stands in the form.
 
     Args:
+        model: the name of the model; empty where none is open.
         preset_name: the name of the preset.
-        data: files and globs, separated by spaces; one with spaces in quotes. Empty: the bundled text.
+        data: files and globs, separated by spaces; one with spaces in quotes. Empty: the text that comes with
+            lenstui for this model.
         texts: the texts of the fields, by name.
 
     Raises:
@@ -128,7 +130,7 @@ def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRe
     return FitRequest(
         options=options,
         documents=Documents(
-            paths=file_names(data),
+            paths=file_names(data) or (str(text_for(model).path),),
             column=typed["column"] or None,
             min_chars=int(number["min_chars"] or 1),
             max_samples=None if number["max_samples"] is None else int(number["max_samples"]),
@@ -140,7 +142,7 @@ def make_request(preset_name: str, data: str, texts: Mapping[str, str]) -> FitRe
 
 
 def file_names(data: str) -> tuple[str, ...]:
-    """Return the files and globs that were typed, or the bundled text if there are none.
+    """Return the files and globs that were typed.
 
     The name of a single file may have spaces without quotes.
 
@@ -149,7 +151,7 @@ def file_names(data: str) -> tuple[str, ...]:
     """
     data = data.strip()
     if not data:
-        return (str(bundled_text()),)
+        return ()
     try:
         if Path(data).expanduser().exists():
             return (data,)
@@ -160,6 +162,14 @@ def file_names(data: str) -> tuple[str, ...]:
     except ValueError as error:
         raise FieldError("data", "A quote is not closed.") from error
     return tuple(name.strip(",") for name in names if name.strip(","))
+
+
+def are_there(data: str) -> bool:
+    """Return whether files and globs, as typed, name files that exist."""
+    try:
+        return all(map(matches, file_names(data)))
+    except (FieldError, LensError):
+        return False
 
 
 def _is_number(name: str) -> bool:

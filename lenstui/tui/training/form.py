@@ -18,15 +18,18 @@ from textual.widgets import Button, Collapsible, Input, Label, Static
 from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
 from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.jobs.messages import OpenModel
+from lenstui.texts.bundled import text_for
+from lenstui.tui.lenses.table import size_text
+from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import short_name
 from lenstui.tui.shared.still_input import StillInput
-from lenstui.tui.training.fields import FIELDS, Field, FieldError, first_text, make_request
+from lenstui.tui.training.fields import FIELDS, Field, FieldError, are_there, first_text, make_request
 
-_BUNDLED = "the simple stories that come with lenstui"
 _COUNTING = "counting …"
+_CHARACTERS = 4  # of a token, in English, about
 
 
 class FieldLine(Horizontal):
@@ -134,6 +137,7 @@ class TrainForm(VerticalScroll):
         super().__init__(id="form")
         self._counted: FitRequest | None = None  # the request whose text is counted, or being counted
         self._unfinished: Unfinished | None = None
+        self._proposed = LastText()  # the text that the user has not typed for this model, or has fitted on
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,7 +145,8 @@ class TrainForm(VerticalScroll):
         """Yield text, preset and buttons, and all other fields under "more"."""
         with Horizontal(classes="line"):
             yield Label("text")
-            yield StillInput(placeholder=_BUNDLED, id="data")
+            yield StillInput(placeholder=text_for("").about, id="data")
+        yield Static(need_words(DEFAULT_PRESET), id="need", classes="under")
         yield Static(id="size", classes="under")
         with Horizontal(classes="line"):
             yield Label("preset")
@@ -167,10 +172,29 @@ class TrainForm(VerticalScroll):
         return self.query_one("#start", Button)
 
     def watch_model(self, model: OpenModel | None) -> None:
-        """Name the model in the title, and forget the text size counted for another model."""
+        """Name the model in the title, propose its text, and forget the size of another model's text."""
         name = "" if model is None else f" for {short_name(model.name)}"
         self.border_title = shown(f"train a tuned lens{name}")
+        self.query_one("#data", Input).placeholder = text_for(self._model_name).about
         self._counted = None
+
+    @property
+    def _model_name(self) -> str:
+        return "" if self.model is None else self.model.name
+
+    def propose(self, last: LastText) -> None:
+        """Propose the text that a lens of this model was last fitted on, unless the user has typed another.
+
+        Files that are gone are not proposed: then it is the text that comes with lenstui for this model.
+        """
+        if self._typed == self._proposed:
+            self._proposed = last if are_there(last.data) else LastText()
+            self.query_one("#data", Input).value = self._proposed.data
+            self._line("column").text = self._proposed.column
+
+    @property
+    def _typed(self) -> LastText:
+        return LastText(self.query_one("#data", Input).value, self._line("column").text)
 
     def start(self) -> None:
         """Clear the complaint and count the text, once the form is on screen."""
@@ -185,7 +209,7 @@ class TrainForm(VerticalScroll):
             line.complain(None)
         texts = {field.name: self._line(field.name).text for field in FIELDS}
         try:
-            return make_request(self._preset.value, self.query_one("#data", Input).value, texts)
+            return make_request(self._model_name, self._preset.value, self._typed.data, texts)
         except FieldError as error:
             self._complain_at(error.field, str(error))
             return None
@@ -227,6 +251,7 @@ class TrainForm(VerticalScroll):
             if line.text == first_text(field.name, PRESETS[old]):
                 line.text = first_text(field.name, PRESETS[message.value])
         self.query_one("#about", Static).update(PRESET_WORDS[message.value])
+        self.query_one("#need", Static).update(need_words(message.value))
         self._count()
 
     _old_preset = DEFAULT_PRESET
@@ -280,6 +305,7 @@ class TrainForm(VerticalScroll):
         self.complain(None)
         request = self._request()
         if request is not None:
+            self._proposed = self._typed
             self.post_message(self.Submitted(request))
 
     @on(Button.Pressed, "#resume")
@@ -293,6 +319,13 @@ class TrainForm(VerticalScroll):
         data = self.query_one("#data", Input)
         data.value = f"{data.value} {shlex.quote(str(path))}".strip()
         self._count()
+
+
+def need_words(preset: str) -> str:
+    """Return what text a lens needs, and how much of it a preset sees."""
+    tokens = PRESETS[preset].tokens
+    size = f"about {size_text(_CHARACTERS * tokens)} of English"
+    return f"Text like what the model was trained on; for {preset} {tokens:,} tokens, {size}."
 
 
 def size_words(size: TextSize) -> str:

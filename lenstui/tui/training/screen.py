@@ -19,8 +19,11 @@ from lenstui.jobs.fit_messages import (
     UnfinishedFound,
 )
 from lenstui.jobs.messages import LensNotSaved, LensSaved, LoadFailed, LoadStage, OpenModel
+from lenstui.texts.bundled import text_for
+from lenstui.texts.documents import Documents
 from lenstui.tui.lenses.saving import LensSaving
 from lenstui.tui.services import Services, TunedCells
+from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.file_dialogs import OpenText
 from lenstui.tui.shared.fit_words import mean
 from lenstui.tui.shared.key_footer import KeyFooter
@@ -123,6 +126,8 @@ class Train(LeanScreen[None], AppScreen[None]):
     def _show_model(self) -> None:
         self.query_one(StatusBar).model = self._model
         self._form.model = self._model
+        if self._model is not None:
+            self._form.propose(self._services.fit_texts.of(self._model.name))
 
     # ── the form ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,7 +152,16 @@ class Train(LeanScreen[None], AppScreen[None]):
     def begin(self, message: TrainForm.Submitted) -> None:
         """Begin the fit of the form, or notify the user why it cannot begin."""
         if self._may_begin():
+            self._keep_text(message.request.documents)
             self._services.training.begin(message.request)
+
+    def _keep_text(self, documents: Documents) -> None:
+        """Remember the text of a fit, to be proposed for the same model again."""
+        assert self._model is not None
+        name = self._model.name
+        is_bundled = documents.paths == (str(text_for(name).path),)
+        text = LastText() if is_bundled else LastText.of(documents.paths, documents.column)
+        self._services.fit_texts.keep(name, text)
 
     @on(TrainForm.Resumed)
     def resume(self, message: TrainForm.Resumed) -> None:

@@ -13,9 +13,9 @@ from textual.widgets import Input, Static
 
 from lenstui.jobs.fit_messages import Phase
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_text
+from lenstui.support.paths import general_sample
+from lenstui.texts import bundled
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.training import fields as fit_fields
 from lenstui.tui.training.form import TrainForm
 from lenstui.tui.training.screen import Train
 from tests.tui.pilots.looking import Over, until
@@ -26,12 +26,12 @@ DOCUMENTS = 20  # three of them are held out
 
 @pytest.fixture
 def few_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled text is counted whenever the form is opened: only its beginning is there."""
+    """The general sample is counted whenever the form is opened: only its beginning is there."""
     import pyarrow.parquet as pq
 
     few = tmp_path / "text.parquet"
-    pq.write_table(pq.read_table(bundled_text())[:60], few)
-    monkeypatch.setattr(fit_fields, "bundled_text", lambda: few)
+    pq.write_table(pq.read_table(general_sample())[:60], few)
+    monkeypatch.setattr(bundled, "general_sample", lambda: few)
 
 
 @pytest.fixture
