@@ -3,6 +3,8 @@
 from lenstui.evaluation.evaluate import Quality as Quality
 from lenstui.evaluation.evaluate import evaluate as evaluate
 from lenstui.fitting.fit import fit as fit
+from lenstui.fitting.jacobian.fitted import fit_jacobian as fit_jacobian
+from lenstui.fitting.jacobian_options import JacobianOptions as JacobianOptions
 from lenstui.fitting.options import FitOptions as FitOptions
 from lenstui.fitting.options import preset as preset
 from lenstui.lens.formats.library import save_library_folder as save_library_folder

@@ -17,15 +17,24 @@ from lenstui.support.duration import duration
 from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
-    from lenstui.fitting.fit import FitText
-    from lenstui.fitting.loop import FitProgress
-    from lenstui.lens.tuned import TunedLens
+    from lenstui.fitting.kinds import AnyText
+    from lenstui.fitting.plan import AnyOptions
+    from lenstui.fitting.progress import FitProgress
+    from lenstui.lens.formats.own import FittedLens
 
 Show = Callable[["FitProgress"], None]
 
 
-def say_text(text: FitText, epochs: int | None) -> None:
+def say_text(text: AnyText, epochs: int | None) -> None:
     """Report how much text there is, and how often the fit goes through it."""
+    from lenstui.fitting.jacobian.fitted import JacobianText
+
+    if isinstance(text, JacobianText):
+        prompts, cols = text.prompts, text.options.seq_len
+        passed = f"; {prompts.passed_over} shorter documents passed over" if prompts.passed_over else ""
+        many = f"{len(prompts.train)} prompt{'s' * (len(prompts.train) != 1)} of {cols} tokens to fit on"
+        say(f"{many}, {len(prompts.held_out)} held out{passed}.")
+        return
     have, options = text.blocks.train_tokens, text.options
     again = ""
     if epochs is not None:
@@ -36,7 +45,7 @@ def say_text(text: FitText, epochs: int | None) -> None:
 
 
 @contextmanager
-def display(steps: int) -> Iterator[Show]:
+def display(options: AnyOptions) -> Iterator[Show]:
     """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not.
 
     Where stderr is gone, as after a hang-up, nothing is shown, and the fit goes on.
@@ -60,7 +69,7 @@ def display(steps: int) -> Iterator[Show]:
 
     def show(now: FitProgress) -> None:
         with suppress(OSError):
-            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, steps))
+            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, options.unit))
             for line in measurements(now):
                 bar.console.print(line, highlight=False)
 
@@ -73,20 +82,38 @@ def display(steps: int) -> Iterator[Show]:
             bar.stop()
 
 
-def report(lens: TunedLens, path: Path, form: str) -> None:
+def report(lens: FittedLens, path: Path, form: str) -> None:
     """Print what a fit reached, as a table for `text` or in the JSON contract for `json`."""
-    fit = lens.fit
     if form == "json":
         names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
-        said = {name: _without_nan(fit[name]) for name in names}
-        print(json.dumps({"version": 1, "path": str(path), **said}, allow_nan=False))
+        more = ("convergence", "n_prompts")
+        said = {name: _without_nan(lens.fit.get(name)) for name in (*names, *more)}
+        content = {"version": 1, "path": str(path), **said, "kind": lens.kind}
+        print(json.dumps(content, allow_nan=False))
         return
-    lines = ["held-out KL, nats", "row   logit lens  tuned lens"]
+    lines = [*(_convergence(lens) if lens.kind == "jacobian" else _held_out_kl(lens)), f"saved {path}"]
+    deliver("".join(f"{line}\n" for line in lines), None)
+
+
+def _held_out_kl(lens: FittedLens) -> Iterator[str]:
+    fit = lens.fit
+    yield "held-out KL, nats"
+    yield "row   logit lens  tuned lens"
     labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
     for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
-        lines.append(f"{label:>3}   {fixed_text(before, 3):>10}  {fixed_text(after, 3):>10}")
-    lines.append(f"saved {path}")
-    deliver("".join(f"{line}\n" for line in lines), None)
+        yield f"{label:>3}   {fixed_text(before, 3):>10}  {fixed_text(after, 3):>10}"
+
+
+def _convergence(lens: FittedLens) -> Iterator[str]:
+    shares = lens.fit["convergence"]
+    prompts = lens.fit["n_prompts"]
+    yield f"{prompts} prompt{'s' * (prompts != 1)}"
+    if shares is None:  # of a single prompt there are no halves
+        return
+    yield "convergence: share of the top 10 tokens that both halves of the prompts give"
+    yield "row   convergence"
+    for label, share in zip(("emb", *map(str, range(len(shares) - 1))), shares, strict=True):
+        yield f"{label:>3}   {fixed_text(share, 3):>11}"
 
 
 def _without_nan(number: Any) -> Any:
@@ -96,19 +123,24 @@ def _without_nan(number: Any) -> Any:
     return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
-def _facts(now: FitProgress, steps: int) -> str:
-    if now.stage != "refining" or not now.seconds:
+def _facts(now: FitProgress, unit: str) -> str:
+    if now.stage not in {"refining", "prompts"} or not now.seconds:
         return f"{now.share:.0%}"
     eta = "" if now.eta is None else f"  {duration(now.eta)} left"
-    return f"step {now.step}/{steps}  {now.tokens / now.seconds:.0f} tokens/s{eta}"
+    speed = f"  {now.tokens / now.seconds:.0f} tokens/s" if now.tokens else ""
+    return f"{unit} {now.step}/{now.steps}{speed}{eta}"
 
 
 def _measurements() -> Callable[[FitProgress], Iterator[str]]:
-    """Return a function that yields a line for each measurement of the held-out KL, once."""
+    """Return a function that yields a line for each measurement of held-out KL or convergence, once."""
     seen: set[tuple[str, int]] = set()
 
     def lines(now: FitProgress) -> Iterator[str]:
         step, ended = now.measured_step, now.stage == "done"
+        if now.convergence is not None and ("prompts", step) not in seen:
+            seen.add(("prompts", step))
+            rows = " ".join(fixed_text(value, 2) for value in now.convergence.tolist())
+            yield f"{now.seconds:7.1f} s  {step:>4} prompts  convergence by row {rows}"
         # A measurement before the first step is one of the closed form.
         name_of_step = "in the end" if ended else f"step {step:>4}" if step else "closed form"
         for kl, mark, name in (

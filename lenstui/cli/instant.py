@@ -11,7 +11,7 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.fitting.instant import Estimate
-    from lenstui.fitting.loop import FitProgress
+    from lenstui.fitting.progress import FitProgress
     from lenstui.opening.opened import Opened
 
 

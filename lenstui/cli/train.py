@@ -1,4 +1,4 @@
-"""`lenstui train`: fit a tuned lens in any terminal."""
+"""`lenstui train`: fit a tuned lens or a Jacobian lens in any terminal."""
 
 from __future__ import annotations
 
@@ -10,38 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
+from lenstui.cli.arguments import Parser, add_model, add_text, model_start, text_documents
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_text
+from lenstui.cli.fit_options import DECIDED, add_fit_options, check_kind, fit_options, number
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.command import resume_command
 from lenstui.fitting.names import check_unfinished, checkpoint_path, claim, claim_new, lens_path
-from lenstui.fitting.options import (
-    CHECKPOINT_EVERY,
-    DEFAULT_PRESET,
-    HELD_OUT,
-    LOSSES,
-    OPTIMIZERS,
-    PRESETS,
-    PRODUCTS,
-    preset,
-)
+from lenstui.fitting.options import CHECKPOINT_EVERY, HELD_OUT
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError, advice, named_line
 from lenstui.support.request import Start
-from lenstui.support.typed_number import finite_number, whole_number
 
 if TYPE_CHECKING:
     from lenstui.fitting.checkpoint import Checkpoint
     from lenstui.fitting.driver import FitDriver
 
 _OUT_OF_MEMORY = "Out of memory: choose shorter blocks (--seq-len), --dtype bfloat16 or another --device."
-_CHANGES = (
-    "steps", "tokens_per_step", "seq_len", "optimizer", "lr", "momentum", "weight_decay", "clip", "loss",
-    "bias_only", "seed", "products",
-)  # fmt: skip
 # Options that a checkpoint fixes, which cannot be given with --resume.
-_DECIDED = (*_CHANGES, "preset", "epochs", "data", "text_column", "max_samples", "min_chars", "held_out")
+_DECIDED = (*DECIDED, "data", "text_column", "max_samples", "min_chars", "held_out")
 
 
 def run(words: Sequence[str]) -> int:
@@ -51,8 +38,8 @@ def run(words: Sequence[str]) -> int:
     asked = model_start(parser, given)
     if given.resume is not None:
         _check_nothing_said_again(parser, given)
-    elif given.epochs is not None and given.steps is not None:
-        parser.error("--epochs says how many steps there are: leave --steps out")
+    else:
+        check_kind(parser, given)
     driver = _begun(given, asked) if given.resume is None else _resumed(given, asked)
     try:
         return _run(driver, given.format)
@@ -65,6 +52,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
     from lenstui.texts.bundled import text_for
     from lenstui.texts.documents import find_files
 
+    options = fit_options(given)
     if given.data is not None:
         find_files(text_documents(given))  # before the model, since loading takes long
     if given.save is not None:
@@ -77,12 +65,9 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
         usual = text_for(model.name)
         on_stage("reading the text")
         from lenstui.fitting.driver import begun
-        from lenstui.fitting.fit import FitPlan, read_text
+        from lenstui.fitting.kinds import read_text
+        from lenstui.fitting.plan import FitPlan
 
-        changes = {name: getattr(given, name) for name in _CHANGES if getattr(given, name) is not None}
-        if changes.get("bias_only"):
-            changes["closed_form_tokens"] = 0
-        options = preset(given.preset or DEFAULT_PRESET, **changes)
         plan = FitPlan(options, text_documents(given, usual.path), given.held_out or HELD_OUT, given.epochs)
         text = read_text(model, plan)
     if given.data is None:
@@ -119,7 +104,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> FitDriver:
         driver = resumed(model, checkpoint, claim(lens), given.checkpoint_every)
     if driver.remark is not None:
         say(driver.remark)
-    say(f"Going on at step {driver.fit.state.step} of {driver.fit.options.steps}.")
+    say(f"Going on at {_place(driver)}.")
     return driver
 
 
@@ -149,9 +134,9 @@ def _run(driver: FitDriver, form: str) -> int:
     with heard() as ending:
         with aside():
             ended = _go_on(driver, ending)
-        stopped = f"Stopped at step {fit.state.step} of {fit.options.steps}"
+        stopped = f"Stopped at {_place(driver)}"
         how = f" {_how_to_go_on(driver)}" if driver.has_checkpoint else ""
-        if ended is not None and (ended is not signal.SIGINT or not fit.state.tokens):
+        if ended is not None and (ended is not signal.SIGINT or not fit.state.has_learned):
             with suppress(OSError):  # after a hang-up stderr may be gone
                 say(f"{stopped}.{how or ' Nothing is kept.'}")
             return 128 + ended
@@ -174,18 +159,18 @@ def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> si
 
     After a signal a checkpoint is attempted, and after Ctrl+C the lens is measured.
     """
-    from lenstui.fitting.loop import measure
+    from lenstui.fitting.kinds import measuring
 
     well = True  # whether the last checkpoint could be written
     try:
-        with display(driver.fit.options.steps) as show:
+        with display(driver.fit.options) as show:
             for now in driver.steps():
                 show(now)
                 if ended := ending():
                     driver.write_checkpoint()  # first, since the process may be killed at any time
                     _say_no_checkpoint(driver)
-                    if ended is signal.SIGINT and driver.fit.state.tokens:
-                        for measured in measure(driver.fit):
+                    if ended is signal.SIGINT and driver.fit.state.has_learned:
+                        for measured in measuring(driver.fit):
                             show(measured)
                     return ended
                 if well:
@@ -206,6 +191,11 @@ def _say_no_checkpoint(driver: FitDriver) -> None:
             say(f"No checkpoint: {advice(error, _OUT_OF_MEMORY) or named_line(error)}")
 
 
+def _place(driver: FitDriver) -> str:
+    options = driver.fit.options
+    return f"{options.unit} {driver.fit.state.step} of {options.steps}"
+
+
 def _how_to_go_on(driver: FitDriver) -> str:
     beside = lens_path(driver.checkpoint_file) == driver.lens_file  # the default place of --resume
     return f"To go on: {resume_command(driver.checkpoint_file, None if beside else driver.lens_file)}"
@@ -214,7 +204,7 @@ def _how_to_go_on(driver: FitDriver) -> str:
 def _parser() -> Parser:
     parser = Parser(
         "lenstui train",
-        "Fit a tuned lens to a model.",
+        "Fit a tuned lens or a Jacobian lens to a model.",
         usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE",
         epilog="Ctrl+C stops and keeps what was learned, with a checkpoint to go on from.",
     )
@@ -222,34 +212,14 @@ def _parser() -> Parser:
     text.add_argument(
         "--held-out", metavar="SHARE", type=_share, help=f"share never trained on (default: {HELD_OUT:g})"
     )
-    how = parser.add_argument_group("method")
-    how.add_argument("--preset", choices=tuple(PRESETS), help=f"default: {DEFAULT_PRESET}")
-    how.add_argument("--steps", metavar="N", type=_whole, help="optimizer steps")
-    how.add_argument(
-        "--epochs", metavar="N", type=positive, help="as many steps as N passes over the text take"
-    )
-    how.add_argument("--tokens-per-step", metavar="N", type=positive)
-    how.add_argument("--seq-len", metavar="N", type=positive, help="tokens of a block")
-    how.add_argument("--optimizer", choices=OPTIMIZERS)
-    how.add_argument("--lr", metavar="X", type=_number, help="learning rate at the first step; it falls to 0")
-    how.add_argument("--momentum", metavar="X", type=_number, help="of Muon and SGD")
-    how.add_argument("--weight-decay", metavar="X", type=_number)
-    how.add_argument("--clip", metavar="X", type=_number, help="largest gradient norm of a row")
-    how.add_argument("--loss", choices=LOSSES, help="KL to the final distribution, or cross-entropy")
-    how.add_argument("--bias-only", action="store_const", const=True, help="leave the matrices at zero")
-    how.add_argument("--seed", metavar="N", type=_whole, help="of the order of the text (default: 0)")
-    how.add_argument(
-        "--products",
-        choices=PRODUCTS,
-        help="dtype of the gradient's products (default: bfloat16 where that is fast and harmless)",
-    )
+    add_fit_options(parser)
     add_model(parser, lens=False)
     output = parser.add_argument_group("output")
     output.add_argument("--save", metavar="FILE", type=Path, help="default: a new file in the lenses folder")
     output.add_argument(
         "--checkpoint-every",
         metavar="SECONDS",
-        type=_number,
+        type=number,
         default=CHECKPOINT_EVERY,
         help="write one beside the lens so often; 0: only where the fit is ended "
         f"(default: {CHECKPOINT_EVERY:g})",
@@ -261,20 +231,8 @@ def _parser() -> Parser:
     return parser
 
 
-def _whole(text: str) -> int:
-    if (number := whole_number(text)) is None:
-        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
-    return number
-
-
-def _number(text: str) -> float:
-    if (number := finite_number(text)) is None:
-        raise argparse.ArgumentTypeError(f"must be a number that is not negative, not {text!r}")
-    return number
-
-
 def _share(text: str) -> float:
-    number = _number(text)
-    if not 0 < number < 1:
+    share = number(text)
+    if not 0 < share < 1:
         raise argparse.ArgumentTypeError("must lie between 0 and 1")
-    return number
+    return share

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lenstui.fitting.fit import FitPlan, begin
+from lenstui.fitting.jacobian_options import JacobianOptions
+from lenstui.fitting.kinds import AnyFit, begin_fit
 from lenstui.fitting.options import FitOptions
-from lenstui.fitting.state import Fit
+from lenstui.fitting.plan import AnyOptions, FitPlan
 from lenstui.lens.compatibility import compare_weights, lens_config, unproven
 from lenstui.lens.fingerprint import spoken
 from lenstui.lens.formats.header import check_header
@@ -20,6 +21,7 @@ from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents
 
 VERSION = 1
+_KINDS: tuple[type[AnyOptions], ...] = (FitOptions, JacobianOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,7 @@ class Checkpoint:
         return self.save not in {None, lens.absolute()}
 
 
-def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = None) -> None:
+def save_checkpoint(path: Path, fit: AnyFit, plan: FitPlan, save: Path | None = None) -> None:
     """Write all that `resume` needs. An older file of that name stays until the new one is complete.
 
     Args:
@@ -67,6 +69,7 @@ def save_checkpoint(path: Path, fit: Fit, plan: FitPlan, save: Path | None = Non
         "config": lens_config(fit.model),
         "model": _absolute([fit.model.name])[0] if Path(fit.model.name).is_dir() else fit.model.name,
         "dtype": fit.model.dtype_name,
+        "kind": fit.options.kind,
         # The fit's options, unlike the plan's, have the steps of its epochs and blocks that fit the model.
         "options": asdict(fit.options),
         "documents": asdict(plan.documents) | {"paths": _absolute(plan.documents.paths)},
@@ -101,7 +104,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
             model=content["model"],
             dtype=content["dtype"],
             plan=FitPlan(
-                options=FitOptions(**_known(FitOptions, content["options"])),
+                options=_options(content),
                 documents=Documents(**_known(Documents, documents) | {"paths": tuple(documents["paths"])}),
                 held_out=content["held_out"],
                 epochs=content["epochs"],
@@ -114,7 +117,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         raise LensError(f"{path} is damaged: {error!r} is missing or wrong.") from error
 
 
-def resume(model: Model, checkpoint: Checkpoint) -> Fit:
+def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
     """Return the fit of a checkpoint, which ends with the same weights as one that was never stopped.
 
     Raises:
@@ -131,7 +134,7 @@ def resume(model: Model, checkpoint: Checkpoint) -> Fit:
             f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.name} "
             f"has ({spoken(different)}): the fit cannot go on with these."
         )
-    fit = begin(model, checkpoint.plan)
+    fit = begin_fit(model, checkpoint.plan)
     if fit.fingerprint != checkpoint.text:
         raise LensError(
             f"The text has changed since the checkpoint ({', '.join(checkpoint.plan.documents.paths)}): "
@@ -145,6 +148,12 @@ def doubt(model: Model, checkpoint: Checkpoint) -> str | None:
     """Return a remark where the weights of `model` could not be compared in full; else None."""
     left_open = unproven(compare_weights(checkpoint.config, model))
     return None if left_open is None else f"The checkpoint {left_open}"
+
+
+def _options(content: Mapping[str, Any]) -> AnyOptions:
+    """Return the options in a checkpoint, of the kind of lens that it names."""
+    kind = {each.kind: each for each in _KINDS}[content["kind"]]
+    return kind(**_known(kind, content["options"]))
 
 
 def _absolute(names: Sequence[str]) -> list[str]:

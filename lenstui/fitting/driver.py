@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lenstui.fitting.checkpoint import Checkpoint, doubt, resume, save_checkpoint
-from lenstui.fitting.fit import FitPlan, FitText, begin, fitted_lens
-from lenstui.fitting.loop import FitProgress, fit_steps
+from lenstui.fitting.kinds import AnyFit, AnyText, begin_fit, finished_lens, steps_of
 from lenstui.fitting.names import Claim, checkpoint_path
 from lenstui.fitting.options import CHECKPOINT_EVERY
-from lenstui.fitting.state import Fit
-from lenstui.lens.formats.own import save_lens
+from lenstui.fitting.plan import FitPlan
+from lenstui.fitting.progress import FitProgress
+from lenstui.lens.formats.own import FittedLens, save_lens
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
@@ -31,7 +31,7 @@ class KeptLens:
             either.
     """
 
-    lens: TunedLens
+    lens: FittedLens
     file: Path | None
     errors: tuple[LensError, ...] = ()
 
@@ -50,7 +50,7 @@ class FitDriver:
         checkpoint_error: why the last checkpoint could not be written; None where it could.
     """
 
-    fit: Fit
+    fit: AnyFit
     plan: FitPlan
     claim: Claim
     checkpoint_every: float = CHECKPOINT_EVERY
@@ -77,7 +77,7 @@ class FitDriver:
     def steps(self) -> Iterator[FitProgress]:
         """Do the rest of the fit, and write a checkpoint every `checkpoint_every` seconds.
 
-        As with `fit_steps`, a caller pauses by not asking for the next item, and stops by never asking again.
+        As with `steps_of`, a caller pauses by not asking for the next item, and stops by never asking again.
         A checkpoint that cannot be written does not end the fit: `checkpoint_error` says why.
 
         Yields:
@@ -88,7 +88,7 @@ class FitDriver:
                 from there.
         """
         try:
-            for progress in fit_steps(self.fit):
+            for progress in steps_of(self.fit):
                 if self.checkpoint_every and time.monotonic() - self._tried >= self.checkpoint_every:
                     self.write_checkpoint()
                 yield progress
@@ -124,7 +124,7 @@ class FitDriver:
                 possible.
         """
         try:
-            lens = replace(fitted_lens(self.fit), name=self.lens_file.stem)
+            lens = replace(finished_lens(self.fit), name=self.lens_file.stem)
             return _saved(lens, self.lens_file)
         except Exception:
             self.write_checkpoint()
@@ -138,7 +138,7 @@ class FitDriver:
 def begun(
     model: Model,
     plan: FitPlan,
-    text: FitText,
+    text: AnyText,
     claim: Claim,
     checkpoint_every: float = CHECKPOINT_EVERY,
     *,
@@ -154,7 +154,7 @@ def begun(
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
         first: the lens whose translators the fit starts from; None for the logit lens.
     """
-    return FitDriver(begin(model, plan, text, first), plan, claim, checkpoint_every, text.remark)
+    return FitDriver(begin_fit(model, plan, text, first), plan, claim, checkpoint_every, text.remark)
 
 
 def resumed(
@@ -175,12 +175,12 @@ def resumed(
     left_open = doubt(model, checkpoint)
     remark = None if left_open is None else f"{left_open}."
     driver = FitDriver(fit, checkpoint.plan, claim, checkpoint_every, remark)
-    if fit.state.tokens:
+    if fit.state.has_learned:
         driver.checkpoint_step = fit.state.step
     return driver
 
 
-def _saved(lens: TunedLens, file: Path) -> KeptLens:
+def _saved(lens: FittedLens, file: Path) -> KeptLens:
     """Save a lens to its file, or else to a new temporary folder."""
     try:
         save_lens(lens, file)

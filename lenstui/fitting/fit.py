@@ -1,43 +1,24 @@
-"""The beginning of a fit with its text, its end with the lens, and the library's `fit`."""
+"""The fit of a tuned lens: its beginning with its text, its end with the lens, and the library's `fit`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
-import torch
-import transformers
 from torch import Tensor
 
-from lenstui.fitting.loop import FitProgress, fit_steps
+from lenstui.fitting.loop import fit_steps
 from lenstui.fitting.options import DEFAULT_PRESET, HELD_OUT, PRESETS, FitOptions
+from lenstui.fitting.plan import FitPlan, made_now
+from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens.compatibility import lens_config
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
-from lenstui.support.version import __version__
 from lenstui.texts.blocks import split_blocks, token_blocks
 from lenstui.texts.bundled import text_name
-from lenstui.texts.documents import Documents, SkippedLines, find_files
-
-
-@dataclass(frozen=True, slots=True)
-class FitPlan:
-    """The plan of a fit: all that determines it except the model.
-
-    Attributes:
-        options: the options of the fit.
-        documents: the documents to fit on.
-        held_out: the approximate share of the documents that is never trained on.
-        epochs: passes over the text, which determine the number of steps; None for `options.steps`.
-    """
-
-    options: FitOptions
-    documents: Documents
-    held_out: float = HELD_OUT
-    epochs: int | None = None
+from lenstui.texts.documents import SkippedLines, find_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +48,7 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
         LensError: if the options are invalid, a file cannot be read, there is too little text, the model does
             not have one of the tokens, or reading was stopped.
     """
+    assert isinstance(plan.options, FitOptions)
     options = suited(plan.options, model)
     options.check()
     skipped = SkippedLines()
@@ -173,12 +155,7 @@ def fitted_lens(fit: Fit) -> TunedLens:
         "data": list(fit.data),
         "held_out_kl": None if state.held_out_kl is None else state.held_out_kl.tolist(),
         "logit_lens_kl": None if state.logit_lens_kl is None else state.logit_lens_kl.tolist(),
-        "versions": {
-            "lenstui": __version__,
-            "torch": str(torch.__version__),
-            "transformers": transformers.__version__,
-        },
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        **made_now(),
     }
     return replace(state.lens(), config=lens_config(fit.model), fit=said, name=options.preset)
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from lenstui.fitting.closed_form import NormalEquations, equations_size, rows_at_a_time
-from lenstui.fitting.fit import FitPlan, begin, fitted_lens
+from lenstui.fitting.fit import begin, fitted_lens
 from lenstui.fitting.gradient import summed_kl
-from lenstui.fitting.loop import FitProgress, closed_form_steps
+from lenstui.fitting.loop import closed_form_steps
 from lenstui.fitting.options import FitOptions
+from lenstui.fitting.plan import FitPlan
+from lenstui.fitting.progress import FitProgress
 from lenstui.lens.names import INSTANT
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from lenstui.fitting.closed_form import NormalEquations
 from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
 from lenstui.fitting.options import FitOptions
+from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
 from lenstui.lens.lens import Lens
@@ -32,40 +32,6 @@ _Result = TypeVar("_Result")
 
 # A stage, which yields its finished share after each piece of work.
 Work = Generator[float, None, None]
-
-
-@dataclass(frozen=True, eq=False)
-class FitProgress:
-    """The progress of a fit.
-
-    Attributes:
-        stage: `logit lens` (its held-out KL is measured), `closed form`, `refining`, `measuring` or `done`.
-        share: the finished share of the stage, 0 to 1.
-        step: the number of optimizer steps so far.
-        steps: the number of all optimizer steps.
-        tokens: the number of columns seen so far, by the closed form and the steps.
-        seconds: seconds of work, without pauses.
-        eta: seconds that the steps still need; None before the first step.
-        loss: the mean training loss of the last step, nats, `[rows]`; None before the first step.
-        logit_lens_kl: KL(final ‖ logit lens) on held-out text, nats, `[rows]`; None until measured.
-        held_out_kl: KL(final ‖ tuned lens) on held-out text when last measured, nats, `[rows]`; None until
-            measured.
-        measured_step: the step at which that was measured; -1 before the closed form.
-        measured_tokens: the number of held-out columns that it was measured on.
-    """
-
-    stage: str
-    share: float
-    step: int
-    steps: int
-    tokens: int
-    seconds: float
-    eta: float | None
-    loss: FloatArray | None
-    logit_lens_kl: FloatArray | None
-    held_out_kl: FloatArray | None
-    measured_step: int
-    measured_tokens: int
 
 
 def fit_steps(fit: Fit) -> Iterator[FitProgress]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from lenstui.support.errors import LensError
 
@@ -24,6 +24,8 @@ class FitOptions:
     """The options of a fit: all that determines it except the model and the text.
 
     Attributes:
+        kind: the kind of lens.
+        unit: what a step is called.
         preset: the name of the preset that these options are based on.
         closed_form_tokens: the number of tokens that the closed form sees; 0 to start from zero, the logit
             lens.
@@ -52,6 +54,8 @@ class FitOptions:
             all tokens.
     """
 
+    kind: ClassVar[str] = "tuned"
+    unit: ClassVar[str] = "step"
     preset: str = DEFAULT_PRESET
     closed_form_tokens: int = 16_384
     steps: int = 40

@@ -136,6 +136,11 @@ class FitState:
         optimizers = _optimizers(weights, biases, options)
         return cls(weights, biases, optimizers, torch.zeros(model.num_blocks, device=device))
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether the lens has seen any text."""
+        return self.tokens > 0
+
     def lens(self) -> TunedLens:
         """Return a copy of the current lens, on its device."""
         with torch.no_grad():

@@ -19,10 +19,10 @@ from lenstui.jobs.thread import POST_EVERY, Stop
 
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver, KeptLens
-    from lenstui.fitting.loop import FitProgress
-    from lenstui.lens.tuned import TunedLens
+    from lenstui.fitting.progress import FitProgress
+    from lenstui.lens.formats.own import FittedLens
 
-PutToUse = Callable[["TunedLens", Path | None], None]
+PutToUse = Callable[["FittedLens", Path | None], None]
 """A function that reads the open model through a lens, from that lens and its file if it has one."""
 
 
@@ -57,13 +57,18 @@ class FitJobs:
         self._put_to_use = put_to_use
         self._running: _Running | None = None
 
-    def lens(self) -> TunedLens | None:
-        """Return a copy of the lens as the fit has it now; None while nothing is fitted."""
-        return None if self._running is None else self._running.driver.fit.state.lens()
+    def lens(self) -> FittedLens | None:
+        """Return a copy of the lens as the fit has it now; None while there is none."""
+        from lenstui.fitting.kinds import current_lens
 
-    def is_running(self) -> bool:
-        """Return whether a lens is being fitted."""
-        return self._running is not None
+        return None if self._running is None else current_lens(self._running.driver.fit)
+
+    def kind(self) -> str | None:
+        """Return the kind of the lens that is being fitted; None while there is none."""
+        from lenstui.fitting.kinds import has_lens
+
+        fit = None if self._running is None else self._running.driver.fit
+        return fit.options.kind if fit is not None and has_lens(fit) else None
 
     # ── the jobs ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,14 +104,14 @@ class FitJobs:
 
     def keep(self, stop: Stop) -> Iterator[None]:
         """Measure the lens as it is fitted so far, save it, and put it to use."""
-        from lenstui.fitting.loop import measure
+        from lenstui.fitting.kinds import measuring
 
         running = self._running
         if running is None:
             return
         self._say(Phase.KEEPING, trouble=None)
         try:
-            for progress in measure(running.driver.fit):
+            for progress in measuring(running.driver.fit):
                 self._progress(progress)
                 yield
                 if stop():

@@ -16,7 +16,7 @@ from lenstui.texts.documents import Documents
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lenstui.fitting.loop import FitProgress
+    from lenstui.fitting.progress import FitProgress
 
 
 @dataclass(frozen=True, slots=True)

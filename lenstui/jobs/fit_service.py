@@ -49,7 +49,7 @@ class FitService:
         self._jobs = FitJobs(post, model_jobs.put_to_use)
         self._lock = threading.Lock()
         self.status = FitStatus()
-        model_jobs.prefer(self._jobs.lens, self._jobs.is_running)
+        model_jobs.prefer(self._jobs.lens, self._jobs.kind)
 
     @property
     def is_busy(self) -> bool:

@@ -32,7 +32,8 @@ from lenstui.support.paths import lenses
 
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver
-    from lenstui.fitting.fit import FitPlan, FitText
+    from lenstui.fitting.fit import FitText
+    from lenstui.fitting.plan import FitPlan
     from lenstui.lens.tuned import TunedLens
     from lenstui.model.load import Model
 
@@ -173,7 +174,7 @@ def error_text(error: BaseException) -> str:
 
 
 def _plan(request: FitRequest) -> FitPlan:
-    from lenstui.fitting.fit import FitPlan
+    from lenstui.fitting.plan import FitPlan
 
     return FitPlan(request.options, request.documents, request.held_out, request.epochs)
 

@@ -38,8 +38,8 @@ from lenstui.support.paths import instant_lenses, lenses
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.lens.formats.own import FittedLens
     from lenstui.lens.lens import Lens
-    from lenstui.lens.tuned import TunedLens
 
 
 class ModelJobs:
@@ -53,8 +53,8 @@ class ModelJobs:
         """
         self._post = post
         self.sides: Sides | None = None  # what the panes show; None while no model is open
-        self._lens_in_training: Callable[[], TunedLens | None] = lambda: None
-        self._is_training: Callable[[], bool] = lambda: False
+        self._lens_in_training: Callable[[], FittedLens | None] = lambda: None
+        self._kind_in_training: Callable[[], str | None] = lambda: None
 
     @property
     def opened(self) -> Opened | None:
@@ -109,23 +109,23 @@ class ModelJobs:
         self._post(LoadStage(stage, is_download=stage.startswith(DOWNLOADING)))
 
     def prefer(
-        self, lens_in_training: Callable[[], TunedLens | None], is_training: Callable[[], bool]
+        self, lens_in_training: Callable[[], FittedLens | None], kind_in_training: Callable[[], str | None]
     ) -> None:
         """Read prompts through the lens in training instead of the lens in use, while there is one.
 
         Args:
             lens_in_training: returns a copy of the lens in training, or None.
-            is_training: returns whether a lens is in training, without copying it.
+            kind_in_training: returns its kind, or None, without copying it.
         """
-        self._lens_in_training, self._is_training = lens_in_training, is_training
+        self._lens_in_training, self._kind_in_training = lens_in_training, kind_in_training
 
     @property
     def kind_in_training(self) -> str | None:
         """The kind of the lens that is being fitted to the open model, or None."""
-        return TUNED if self._is_training() else None
+        return self._kind_in_training()
 
     @property
-    def lens_in_training(self) -> TunedLens | None:
+    def lens_in_training(self) -> FittedLens | None:
         """A copy of the lens that is being fitted to the open model, or None."""
         return self._lens_in_training()
 
@@ -143,7 +143,7 @@ class ModelJobs:
 
         return tuple(map(of, self.sides.sides))
 
-    def put_to_use(self, lens: TunedLens, file: Path | None) -> None:
+    def put_to_use(self, lens: FittedLens, file: Path | None) -> None:
         """Read the open model through a lens that was fitted to that model.
 
         From the lenses folder the best lens opens by itself, and an instant lens where there is no other; one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -56,7 +55,7 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
     else:
         handles.append(anatomy.blocks[-1].register_forward_hook(keep_output))
     # Unneeded logits are skipped: at `[cols, vocabulary]` they would be the largest tensor of all.
-    options = {} if keep_logits or not _takes_logits_to_keep(model.forward) else {"logits_to_keep": 1}
+    options = {} if keep_logits else logits_options(model)
     try:
         with torch.inference_mode(), FastProducts():
             output = model(input_ids=ids, use_cache=False, **options)
@@ -67,8 +66,10 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
     return torch.stack([row.to(device) for row in rows + last]), output.logits.to(device)
 
 
-def _takes_logits_to_keep(forward: Callable[..., Any]) -> bool:
-    return "logits_to_keep" in inspect.signature(forward).parameters
+def logits_options(model: nn.Module) -> dict[str, Any]:
+    """Return the arguments with which a causal LM computes as few logits as it can."""
+    takes_it = "logits_to_keep" in inspect.signature(model.forward).parameters
+    return {"logits_to_keep": 1} if takes_it else {}
 
 
 def _device_of_head(model: nn.Module, logits: Tensor) -> torch.device:

@@ -33,7 +33,8 @@ def test_json_is_the_contract_and_the_file_is_what_it_says(
     assert train(tiny_folder, text, "--save", str(file), "--format", "json") == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result) == [
-        *("version", "path", "preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
+        *("version", "path", "preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl"),
+        *("convergence", "n_prompts", "kind"),
     ]
     assert (result["version"], result["path"], result["preset"], result["steps"]) == (
         1,
@@ -41,6 +42,7 @@ def test_json_is_the_contract_and_the_file_is_what_it_says(
         "quick",
         4,
     )
+    assert (result["kind"], result["convergence"], result["n_prompts"]) == ("tuned", None, None)
     assert len(result["held_out_kl"]) == len(result["logit_lens_kl"]) == 2
     assert np.mean(result["held_out_kl"]) < np.mean(result["logit_lens_kl"])
 
@@ -99,7 +101,8 @@ def test_resume_takes_nothing_that_was_decided(
         *(("--seq-len", "32"), ("--optimizer", "adam"), ("--lr", "0.1"), ("--momentum", "0.5")),
         *(("--weight-decay", "0"), ("--clip", "1"), ("--loss", "ce"), ("--bias-only",), ("--seed", "0")),
         *(("--products", "auto"), ("--data", str(text)), ("--text-column", "text"), ("--held-out", "0.1")),
-        *(("--max-samples", "5"), ("--min-chars", "1")),
+        *(("--max-samples", "5"), ("--min-chars", "1"), ("--kind", "jacobian"), ("--n-prompts", "3")),
+        *(("--skip-first", "2"), ("--target", "last"), ("--rule", "none")),
     ):
         with pytest.raises(SystemExit) as leaving:
             main(["train", "--resume", str(tmp_path / "none"), option, *value])
@@ -144,8 +147,9 @@ def test_a_fit_that_was_not_finished_is_not_lost_to_another(
 def unfinished(model: Path, text: Path, lens: Path) -> None:
     """Leave the checkpoint of a fit to go to `lens`."""
     from lenstui.fitting.checkpoint import save_checkpoint
-    from lenstui.fitting.fit import FitPlan, begin
+    from lenstui.fitting.fit import begin
     from lenstui.fitting.loop import fit_steps
+    from lenstui.fitting.plan import FitPlan
     from lenstui.lens import load, preset
     from lenstui.texts.documents import Documents
 
@@ -305,8 +309,8 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_in_memory_texts_for_notebooks(tiny_folder: Path, text: Path) -> None:
-    from lenstui.fitting.loop import FitProgress
     from lenstui.fitting.options import preset
+    from lenstui.fitting.progress import FitProgress
     from lenstui.lens import fit, load
 
     seen: list[FitProgress] = []
@@ -355,7 +359,7 @@ def test_without_data_the_text_goes_with_the_model_and_that_is_said(
 
 
 def test_every_measurement_has_a_name_of_its_own() -> None:
-    from lenstui.fitting.loop import FitProgress
+    from lenstui.fitting.progress import FitProgress
 
     kl = np.array([2.0, 1.0], np.float32)
     start = FitProgress(

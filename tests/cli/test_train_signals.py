@@ -215,8 +215,8 @@ def test_ctrl_c_twice_keeps_a_checkpoint_and_does_not_measure(
             yield progress
         pytest.fail("it was measured to the end")
 
-    monkeypatch.setattr("lenstui.fitting.driver.fit_steps", interrupted)
-    monkeypatch.setattr(loop, "measure", interrupted_again)
+    monkeypatch.setattr("lenstui.fitting.kinds.fit_steps", interrupted)
+    monkeypatch.setattr("lenstui.fitting.kinds.measure", interrupted_again)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # `&` leaves it ignored
     try:
         assert train(tiny_folder, text, "--save", str(tmp_path / "lens.pt")) == 130

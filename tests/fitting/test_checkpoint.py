@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from lenstui.fitting.checkpoint import doubt, open_checkpoint, resume, save_checkpoint
-from lenstui.fitting.fit import FitPlan, begin, fitted_lens
-from lenstui.fitting.loop import FitProgress, fit_steps
+from lenstui.fitting import checkpoint as checkpoints
+from lenstui.fitting.checkpoint import Checkpoint, doubt, open_checkpoint, save_checkpoint
+from lenstui.fitting.fit import begin, fitted_lens
+from lenstui.fitting.loop import fit_steps
+from lenstui.fitting.plan import FitPlan
+from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitState, block_at
 from lenstui.lens import FitOptions, LensError, Model, save_lens, wire
 from lenstui.texts.documents import Documents
@@ -49,6 +52,12 @@ def text(tmp_path: Path) -> Path:
 
 def plan_of(text: Path, options: FitOptions = OPTIONS) -> FitPlan:
     return FitPlan(options, Documents((str(text),)), held_out=0.2)
+
+
+def resume(model: Model, checkpoint: Checkpoint) -> Fit:
+    fit = checkpoints.resume(model, checkpoint)
+    assert isinstance(fit, Fit)
+    return fit
 
 
 def finished(fit: Fit) -> list[FitProgress]:

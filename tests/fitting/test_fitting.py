@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lenstui.fitting.fit import fitted_lens
 from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
-from lenstui.fitting.loop import FitProgress, fit_steps, measure
+from lenstui.fitting.loop import fit_steps, measure
 from lenstui.fitting.options import PRESETS, FitOptions, preset
+from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens import LensError, Model, TunedLens, evaluate, fit, wire
 from lenstui.model.residual import residual_stream

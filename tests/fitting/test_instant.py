@@ -12,10 +12,11 @@ import torch
 
 from lenstui.fitting import instant
 from lenstui.fitting.checkpoint import open_checkpoint, resume, save_checkpoint
-from lenstui.fitting.fit import FitPlan, begin, fitted_lens, read_text
+from lenstui.fitting.fit import begin, fitted_lens, read_text
 from lenstui.fitting.instant import LIMIT, Estimate, estimate, make_instant_lens
 from lenstui.fitting.loop import closed_form_steps, fit_steps
 from lenstui.fitting.options import preset
+from lenstui.fitting.plan import FitPlan
 from lenstui.fitting.state import Fit
 from lenstui.lens import LensError, Model, TunedLens, evaluate
 from lenstui.texts.documents import Documents
@@ -156,6 +157,7 @@ def test_a_fit_starts_from_it(tmp_path: Path, tiny: Model) -> None:
     assert fitted_lens(fit).fit["method"] == "instant lens (x), then KL"
     save_checkpoint(tmp_path / "x.checkpoint", begin(tiny, plan, text, lens), plan)
     resumed = resume(tiny, open_checkpoint(tmp_path / "x.checkpoint"))
+    assert isinstance(resumed, Fit)
     measured(resumed)
     assert torch.equal(resumed.state.lens().weight, fit.state.lens().weight)
     assert fitted_lens(resumed).fit["method"] == "instant lens (x), then KL"

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from lenstui.fitting.loop import FitProgress
 from lenstui.fitting.options import PRESETS, preset
+from lenstui.fitting.progress import FitProgress
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
 from lenstui.model.hub import BUNDLED_MODEL

@@ -126,7 +126,7 @@ async def test_the_lens_in_training_is_read_at_these_rows(tiny_model: Path) -> N
     posted: list[Any] = []
     work = ModelJobs(posted.append)
     work.load(Start(model=str(tiny_model)), lambda: False)
-    work.prefer(lambda: open_lens(tiny_model / "lens.pt"), lambda: True)
+    work.prefer(lambda: open_lens(tiny_model / "lens.pt"), lambda: "tuned")
     request = ReadRequest(1, TEXT, 20, 3, Reading(rows=parse_rows("emb")))
     reading = ReadJobs(work)
     reading.read(request, posted.append, lambda: False)

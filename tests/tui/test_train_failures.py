@@ -44,7 +44,7 @@ def failing_at(step: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> 
                 raise errors.pop()
             yield progress
 
-    monkeypatch.setattr("lenstui.fitting.driver.fit_steps", until_it_fails)
+    monkeypatch.setattr("lenstui.fitting.kinds.fit_steps", until_it_fails)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Collapsible, Static
 
-from lenstui.fitting.loop import FitProgress
+from lenstui.fitting.progress import FitProgress
 from lenstui.jobs.fit_messages import (
     FitChanged,
     FitRequest,

@@ -68,7 +68,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             yield progress
         raise Over
 
-    monkeypatch.setattr("lenstui.fitting.driver.fit_steps", forever)
+    monkeypatch.setattr("lenstui.fitting.kinds.fit_steps", forever)
     yield
     over.set()
 

@@ -1,0 +1,129 @@
+"""The loop of the fit of a Jacobian lens, as a generator of progress for any caller.
+
+`J_i = mean over prompts [mean over source columns p of the sum over target columns p' ≥ p of
+∂h_L[p'] / ∂h_i[p]]` (Gurnee et al. 2026). Columns are those behind the first `skip_first`, and before the
+last one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+
+import torch
+
+from lenstui.fitting.jacobian.convergence import shared_top
+from lenstui.fitting.jacobian.graph import build_graph
+from lenstui.fitting.jacobian.state import JacobianFit
+from lenstui.fitting.jacobian.ways import not_finite, proven_way
+from lenstui.fitting.progress import FitProgress
+from lenstui.support.errors import LensError
+
+_MEASURE_SHARE = 0.1  # of the prompts' time: above it no further measurement begins
+
+_Work = Generator[float, None, None]  # yields the finished share of its stage
+
+
+def jacobian_steps(fit: JacobianFit) -> Iterator[FitProgress]:
+    """Do the rest of a fit, yielding after every piece of work: some output dimensions of a prompt.
+
+    A caller may pause by not asking for the next item, and stop by never asking again: at every yield
+    `fit.state` is consistent, and can be written, kept, or continued by another call.
+
+    Convergence is measured whenever the number of prompts has doubled, and at the end.
+
+    Yields:
+        The progress after each piece of work.
+
+    Raises:
+        LensError: if the model cannot be differentiated, or its numbers are not finite.
+    """
+    fit.options.check()
+    state = fit.state
+    if state.way is None:
+        yield from _stage(fit, "checking", _check(fit))
+    while state.prompts < len(fit.prompts.train):
+        yield from _stage(fit, "prompts", _prompt(fit))
+        if _is_due(fit):
+            yield from _stage(fit, "measuring", _measure(fit))
+    yield from measure_convergence(fit)
+
+
+def measure_convergence(fit: JacobianFit) -> Iterator[FitProgress]:
+    """Measure the convergence of the current lens, unless it is known, to end a fit.
+
+    Yields:
+        The progress after each piece of work; the last one's stage is `done`.
+    """
+    if fit.state.measured_prompts != fit.state.prompts and fit.state.prompts > 1:
+        yield from _stage(fit, "measuring", _measure(fit))
+    yield _progress(fit, "done", 1.0)
+
+
+def _stage(fit: JacobianFit, name: str, work: _Work) -> Iterator[FitProgress]:
+    """Drive a stage, and count the time that it takes."""
+    clock = time.monotonic()
+    for share in work:
+        fit.state.seconds += time.monotonic() - clock
+        yield _progress(fit, name, share)
+        clock = time.monotonic()
+    fit.state.seconds += time.monotonic() - clock
+
+
+def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
+    state, count = fit.state, len(fit.prompts.train)
+    done = state.prompts + state.dims / fit.model.d_model
+    return FitProgress(
+        stage=stage,
+        share=share,
+        step=state.prompts,
+        steps=count,
+        tokens=state.prompts * len(fit.prompts.train[0]),
+        seconds=state.seconds,
+        eta=state.prompt_seconds / done * (count - done) if done else None,
+        measured_step=state.measured_prompts,
+        measured_tokens=fit.held_out.shape[1],
+        convergence=None if state.convergence is None else state.convergence.numpy(),
+    )
+
+
+def _check(fit: JacobianFit) -> _Work:
+    """Find the fastest way that gives the right Jacobian."""
+    fit.state.way = proven_way(fit.model, fit.prompts.train[0], fit.derivative, fit.rules)
+    yield 1.0
+
+
+def _prompt(fit: JacobianFit) -> _Work:
+    """Do the rest of the current prompt, some output dimensions at a time."""
+    model, state = fit.model, fit.state
+    assert state.way is not None
+    clock = time.monotonic()
+    number, ids = state.prompts, fit.prompts.train[state.prompts]
+    graph = build_graph(model, ids, fit.derivative, state.way, fit.rules)
+    while state.prompts == number:
+        dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
+        jacobian = graph.jacobian(dims)
+        if not bool(torch.isfinite(jacobian).all()):
+            raise LensError(not_finite(model))
+        state.add(jacobian, fit.held_out)
+        state.prompt_seconds += time.monotonic() - clock
+        yield (state.prompts + state.dims / model.d_model) / len(fit.prompts.train)
+        clock = time.monotonic()
+
+
+def _is_due(fit: JacobianFit) -> bool:
+    """Return whether convergence is to be measured in the middle of the fit."""
+    state = fit.state
+    if state.prompts == len(fit.prompts.train) or state.prompts < 2 * max(1, state.measured_prompts):
+        return False
+    return state.seconds - state.prompt_seconds <= _MEASURE_SHARE * state.prompt_seconds or (
+        state.convergence is None
+    )
+
+
+def _measure(fit: JacobianFit) -> _Work:
+    """Measure how many of the top tokens are the same with either half of the prompts."""
+    state, prompts = fit.state, fit.state.prompts
+    means = state.halves / state.half_counts()[:, None, None]
+    state.convergence = yield from shared_top(fit.model, means)
+    state.measured_prompts = prompts

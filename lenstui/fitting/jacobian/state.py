@@ -1,0 +1,216 @@
+"""The state of the fit of a Jacobian lens: all that changes from one piece of work to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenstui.fitting.jacobian.convergence import held_out_states
+from lenstui.fitting.jacobian.graph import Derivative, Rules, Way
+from lenstui.fitting.jacobian.prompts import FitPrompts
+from lenstui.fitting.jacobian.relp import Relp
+from lenstui.fitting.jacobian.relp_check import proven_relp
+from lenstui.fitting.jacobian_options import JacobianOptions
+from lenstui.model.load import Model
+from lenstui.model.memory import free_memory
+from lenstui.support.errors import LensError
+
+
+@dataclass(eq=False)
+class JacobianState:
+    """All that changes while a Jacobian lens is fitted, consistent at every yield.
+
+    The output dimensions of a prompt are done in order, each on its own, so that in the middle of a prompt
+    the first ones are sums over one prompt more than the others.
+
+    Attributes:
+        sums: the sum of the Jacobians over the prompts, `[rows, d, d]`, float32, on the CPU.
+        halves: the sums, over the prompts with even and with odd numbers, of what their Jacobians make of the
+            held-out hidden states, `[2, rows, positions, d]`, float32, on the CPU.
+        way: the way in which Jacobians are computed; None until it is proven.
+        prompts: the number of prompts that are done.
+        dims: the number of output dimensions of the next prompt that are done.
+        seconds: seconds of work.
+        prompt_seconds: seconds of work on prompts.
+        convergence: the share of top tokens that both halves have in common, `[rows]`; None until measured.
+        measured_prompts: the number of prompts when it was last measured.
+    """
+
+    sums: Tensor
+    halves: Tensor
+    way: Way | None = None
+    prompts: int = 0
+    dims: int = 0
+    seconds: float = 0.0
+    prompt_seconds: float = 0.0
+    convergence: Tensor | None = None
+    measured_prompts: int = 0
+
+    @property
+    def step(self) -> int:
+        """The number of prompts that are done."""
+        return self.prompts
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether there is a lens to keep: every output dimension was seen."""
+        return self.prompts > 0
+
+    def counts(self) -> Tensor:
+        """Return how many prompts each output dimension of the sums holds, `[d]`."""
+        return self.half_counts().sum(0)
+
+    def half_counts(self) -> Tensor:
+        """Return how many prompts each output dimension of the halves holds, `[2, d]`."""
+        d = self.sums.shape[-1]
+        counts = torch.tensor([-(-self.prompts // 2), self.prompts // 2], dtype=torch.float32)
+        counts = counts[:, None].repeat(1, d)
+        counts[self.prompts % 2, : self.dims] += 1
+        return counts
+
+    def add(self, jacobian: Tensor, held_out: Tensor) -> None:
+        """Add the next output dimensions of the current prompt.
+
+        Args:
+            jacobian: `[rows, dims, d]`.
+            held_out: the held-out hidden states, `[rows, positions, d]`.
+        """
+        dims = slice(self.dims, self.dims + jacobian.shape[1])
+        self.sums[:, dims] += jacobian
+        self.halves[self.prompts % 2, :, :, dims] += held_out @ jacobian.mT
+        self.dims = dims.stop
+        if self.dims == self.sums.shape[-1]:
+            self.prompts, self.dims = self.prompts + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors on the CPU and plain values, for a checkpoint."""
+        way = None if self.way is None else asdict(self.way)
+        plain = {name: _kept(getattr(self, name)) for name in _PLAIN}
+        return {**plain, "way": way, "step": self.step}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Restore the state from a `state_dict` of a fit with the same model and options.
+
+        Raises:
+            LensError: if its shapes differ.
+        """
+        try:
+            for name in _PLAIN:
+                setattr(self, name, _of_shape(kept[name], getattr(self, name)))
+            self.way = None if kept["way"] is None else Way(**kept["way"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
+
+
+_PLAIN = (
+    "sums", "halves", "prompts", "dims", "seconds", "prompt_seconds", "convergence", "measured_prompts",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class JacobianFit:
+    """The fit of a Jacobian lens under way.
+
+    Attributes:
+        model: from `load`.
+        prompts: its prompts.
+        options: the options, adapted to the model and the text.
+        state: the current state, which `jacobian_steps` advances.
+        held_out: the hidden states that convergence is measured on, `[rows, positions, d]`, float32, on the
+            CPU.
+        data: the names of the texts.
+    """
+
+    model: Model
+    prompts: FitPrompts
+    options: JacobianOptions
+    state: JacobianState
+    held_out: Tensor
+    data: tuple[str, ...] = ()
+
+    @classmethod
+    def new(
+        cls, model: Model, prompts: FitPrompts, options: JacobianOptions, data: tuple[str, ...] = ()
+    ) -> JacobianFit:
+        """Return a fit before its first step.
+
+        Raises:
+            LensError: if there is no row to fit, or memory is too short for the Jacobians.
+        """
+        rows, d = derivative(model, options).rows, model.d_model
+        _check_memory(len(rows), d)
+        held_out = held_out_states(model, prompts.held_out, rows, options.skip_first)
+        state = JacobianState(torch.zeros(len(rows), d, d), torch.zeros(2, *held_out.shape))
+        return cls(model, prompts, options, state, held_out, data)
+
+    @property
+    def derivative(self) -> Derivative:
+        """The derivative that its Jacobians are the mean of."""
+        return derivative(self.model, self.options)
+
+    @cached_property
+    def relp(self) -> Relp | None:
+        """The rules of an R-Lens, proven on the first prompt; None without such a rule.
+
+        Raises:
+            LensError: if they do not hold in the model.
+        """
+        return proven_relp(self.model, self.prompts.train[0]) if self.options.rule == "relp" else None
+
+    @property
+    def rules(self) -> Rules:
+        """A function that returns a context for the forward pass."""
+        return nullcontext if self.relp is None else self.relp.applied
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all prompts, by which a resumed fit identifies its text."""
+        digest = blake2b(digest_size=16)
+        for prompt in (*self.prompts.train, *self.prompts.held_out):
+            digest.update(prompt.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _check_memory(rows: int, d: int) -> None:
+    """Refuse a fit whose Jacobians, and the copy of them that is kept in the end, do not fit in memory."""
+    needed, free = 2 * 4 * rows * d * d, free_memory()
+    if free is not None and needed > free:
+        raise LensError(
+            f"The Jacobians of {rows} rows of width {d} take {needed / 1e9:.1f} GB of main memory, and "
+            f"{free / 1e9:.1f} GB are free."
+        )
+
+
+def derivative(model: Model, options: JacobianOptions) -> Derivative:
+    """Return the derivative that a fit takes, by all rows below its target.
+
+    Raises:
+        LensError: if there is no such row.
+    """
+    target = model.num_blocks if options.target == "last" else model.num_blocks - 1
+    if target < 1:
+        raise LensError("The model has a single block, and so no row below the penultimate one.")
+    return Derivative(range(target), target, options.skip_first)
+
+
+def _of_shape(value: Any, former: Any) -> Any:
+    """Return a value that is to take the place of another, if that is no tensor of another shape.
+
+    Raises:
+        ValueError: if it is.
+    """
+    if isinstance(former, Tensor) and value.shape != former.shape:
+        raise ValueError(f"{list(value.shape)} instead of {list(former.shape)}")
+    return value
+
+
+def _kept(value: Any) -> Any:
+    """Return a copy, which the fit will not change."""
+    return value.clone() if isinstance(value, Tensor) else value

@@ -1,0 +1,106 @@
+"""The fastest way to compute a model's Jacobians, chosen at the start of a fit by its results."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from lenstui.fitting.jacobian.graph import Derivative, Rules, Way, build_graph
+from lenstui.model.load import Model
+from lenstui.support.errors import LensError, first_clause, is_out_of_memory
+
+MEMORY = 256 << 20  # most bytes that one backward pass may take on a CPU beside the graph
+_MEMORY_ON_ACCELERATOR = 2 << 30
+_AT_ONCE = 8  # output dimensions on a CPU, where more are no faster
+_WORK = 13e9  # multiplications and additions of one backward pass on a CPU: about 0.2 s
+_AT_ONCE_ON_ACCELERATOR = 128
+_TENSORS = 8  # of a block's largest activation that a backward pass holds at a time
+
+# The largest difference of a row's Jacobian that counts as rounding, as a share of its norm.
+_TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}
+_HALF_PRECISION = 5e-2
+
+_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, IndexError, KeyError)
+
+
+def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcontext) -> Way:
+    """Return the fastest way whose Jacobian agrees with the plain one.
+
+    The plain way runs all columns, with one output dimension at a time.
+
+    Args:
+        model: from `load`.
+        ids: the token ids of a prompt, `[cols]`, on the CPU.
+        of: the derivative to take.
+        rules: as for `build_graph`.
+
+    Raises:
+        LensError: if the model cannot be differentiated, with the reason.
+    """
+    tolerance = _TOLERANCES.get(model.dtype, _HALF_PRECISION)
+    plain = Way(prefix=False, batched=False, chunk=1)
+    wanted = _sample(model, ids, of, plain, rules)
+    if wanted.isnan().any() or wanted.isinf().any():
+        raise LensError(
+            f"The model's derivatives are not finite in {model.dtype_name}: no lens can be fitted."
+        )
+    chunk = dims_at_once(model, len(ids))
+    for prefix, batched in ((True, True), (False, True), (True, False), (False, False)):
+        way = Way(prefix and of.first > 0, batched, chunk)
+        try:
+            found = _sample(model, ids, of, way, rules)
+        except _ERRORS as error:  # the model has no such cache, or an operation that cannot be batched
+            if is_out_of_memory(error):
+                raise
+            continue
+        differences = (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)
+        if bool((differences <= tolerance).all()):
+            return way
+    return plain
+
+
+def not_finite(model: Model) -> str:
+    """Return the message for derivatives that are infinite or NaN."""
+    return (
+        f"The model's derivatives are not finite on this text in {model.dtype_name}: no lens can be fitted. "
+        "Try --dtype float32."
+    )
+
+
+def dims_at_once(model: Model, cols: int) -> int:
+    """Return how many output dimensions one backward pass may have within the limits of memory and time.
+
+    Args:
+        model: from `load`.
+        cols: the number of columns of a prompt.
+    """
+    widths = (max(weight.shape) for block in model.anatomy.blocks for weight in block.parameters())
+    config = model.module.config.get_text_config(decoder=True)
+    heads = getattr(config, "num_attention_heads", None) or 1
+    largest = cols * max(*widths, model.d_model, heads * cols) * model.dtype.itemsize
+    if model.device.type != "cpu":
+        most = min(_AT_ONCE_ON_ACCELERATOR, _MEMORY_ON_ACCELERATOR // (_TENSORS * largest))
+    else:
+        weights = sum(weight.numel() for block in model.anatomy.blocks for weight in block.parameters())
+        most = min(_AT_ONCE, MEMORY // (_TENSORS * largest), int(_WORK / (2 * weights * cols)))
+    return max(1, min(most, model.d_model))
+
+
+def _sample(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules) -> Tensor:
+    """Return two output dimensions of every row's Jacobian, `[rows, 2, d]`."""
+    middle = model.d_model // 2
+    dims = range(middle - 1, middle + 1)
+    try:
+        graph = build_graph(model, ids, of, way, rules)
+        if way.chunk > 1:
+            return graph.jacobian(dims)
+        return torch.cat([graph.jacobian(range(dim, dim + 1)) for dim in dims], 1)
+    except RuntimeError as error:
+        if is_out_of_memory(error) or way.chunk > 1 or way.batched:
+            raise
+        raise LensError(
+            f"{type(model.module).__name__} cannot be differentiated: {first_clause(error)}. "
+            "Fit a tuned lens instead."
+        ) from error

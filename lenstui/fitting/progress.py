@@ -1,0 +1,46 @@
+"""The progress of a fit, of whatever kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lenstui.readout.cells import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class FitProgress:
+    """The progress of a fit.
+
+    Attributes:
+        stage: `logit lens` (its held-out KL is measured), `closed form`, `refining`, `measuring` or `done`;
+            of a Jacobian lens `checking` (how the model can be differentiated), `prompts`, `measuring` or
+            `done`.
+        share: the finished share of the stage, 0 to 1.
+        step: the number of optimizer steps so far; of a Jacobian lens, of prompts.
+        steps: the number of all optimizer steps, or prompts.
+        tokens: the number of columns seen so far, by the closed form and the steps.
+        seconds: seconds of work, without pauses.
+        eta: seconds that the steps still need; None before the first step.
+        loss: the mean training loss of the last step, nats, `[rows]`; None before the first step.
+        logit_lens_kl: KL(final ‖ logit lens) on held-out text, nats, `[rows]`; None until measured.
+        held_out_kl: KL(final ‖ tuned lens) on held-out text when last measured, nats, `[rows]`; None until
+            measured.
+        measured_step: the step at which that, or convergence, was measured; -1 before the closed form.
+        measured_tokens: the number of held-out columns that it was measured on.
+        convergence: the share of top tokens on held-out text that a Jacobian lens of half of the prompts has
+            in common with one of the others, `[rows]`; None until measured, and for a tuned lens.
+    """
+
+    stage: str
+    share: float
+    step: int
+    steps: int
+    tokens: int
+    seconds: float
+    eta: float | None
+    loss: FloatArray | None = None
+    logit_lens_kl: FloatArray | None = None
+    held_out_kl: FloatArray | None = None
+    measured_step: int = -1
+    measured_tokens: int = 0
+    convergence: FloatArray | None = None
