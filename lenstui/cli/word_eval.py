@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,20 +73,14 @@ def _judge(opened: Opened, items: tuple[WordItem, ...], asked: AskedWords) -> Pa
 
     band = None if asked.band is None else asked.band.of(opened.model.num_blocks)
     try:
-        with bar("evaluating", len(items), "items") as on_items:
+        with bar("evaluating", len(items), "items") as on_done:
             return pass_at_k(
                 opened.model,
-                _watched(items, on_items),
+                items,
                 opened.lenses,
                 band=band,
                 correct_only=asked.correct_only,
+                on_item=lambda done: on_done(1),
             )
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Evaluating failed: {first_line(error)}") from error
-
-
-def _watched(items: tuple[WordItem, ...], on_items: Callable[[int], None]) -> Iterator[WordItem]:
-    """Yield the items, and report each once the next one is asked for."""
-    for item in items:
-        yield item
-        on_items(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,11 +84,12 @@ class _Read:
 
 def pass_at_k(
     model: Model,
-    items: Iterable[WordItem],
+    items: Sequence[WordItem],
     lens: Lens | Sequence[Lens] | None = None,
     *,
     band: Sequence[int] | None = None,
     correct_only: bool = False,
+    on_item: Callable[[int], None] = lambda done: None,
 ) -> PassAtK:
     """Return how often lenses have the intermediates of items among their k likeliest tokens, k = 1, 5, 10.
 
@@ -102,44 +103,52 @@ def pass_at_k(
         band: indices of the rows whose best one counts (0 is `emb`); those that a lens lacks, `emb` and the
             last row are passed over. None: all rows that all lenses have.
         correct_only: whether to leave out items whose target the model's likeliest next token does not begin.
+        on_item: is called after each item with the number of items that are done.
 
     Raises:
         LensError: if a lens, the band or an item does not fit the model, or no item is left to be read.
     """
+    if not items:
+        raise LensError("There are no items.")
+    if correct_only and all(item.target is None for item in items):
+        raise LensError("No item has a target, so that none can be answered correctly.")
     lenses = lenses_for(model, with_logit_lens(lens))
     rows, places = _rows(model, lenses, band)
-    read: list[tuple[_Read, _Read]] = []  # as written, and stripped
-    number, skipped, skipped_items, spaced, targets = 0, 0, 0, 0, 0
-    for number, item in enumerate(items, 1):
-        words = [
-            tokens_of_word(model.texts, word, item.forms.get(word, ()), vocabulary=model.vocabulary)
-            for word in item.intermediates
-        ]
-        words, all_words = [tokens for tokens in words if tokens], len(words)
-        skipped += all_words - len(words)
-        targets += item.target is not None
-        if not words:
-            skipped_items += 1
-            continue
-        spaced += item.ends_in_space
-        try:
-            read.append(_read_both(model, item, words, lenses, rows))
-        except LensError as error:
-            raise LensError(f"Item {number}: {error}") from error
-    if not number:
-        raise LensError("There are no items.")
-    if not read:
+    tokens = [_tokens(model, item) for item in items]
+    if not any(map(any, tokens)):
         raise LensError("No intermediate of these items is a single token of this model.")
-    if correct_only and not targets:
-        raise LensError("No item has a target, so that none can be answered correctly.")
+    read: list[tuple[_Read, _Read]] = []  # as written, and stripped
+    for number, (item, words) in enumerate(zip(items, tokens, strict=True), 1):
+        if any(words):
+            try:
+                read.append(_read_both(model, item, list(filter(None, words)), lenses, rows))
+            except LensError as error:
+                raise LensError(f"Item {number}: {error}") from error
+        on_item(number)
     labels = tuple(Row(h).label for h in rows)
-    counts = PassAtK({}, labels, tuple(labels[row] for row in places), 0, skipped, skipped_items)
+    counts = PassAtK(
+        lenses={},
+        rows=labels,
+        band=tuple(labels[place] for place in places),
+        items=0,
+        skipped=sum(not word for words in tokens for word in words),
+        skipped_items=len(items) - len(read),
+    )
     as_written, stripped = (
         _over(some, counts, places, correct_only=correct_only) for some in zip(*read, strict=True)
     )
     if not as_written.items + stripped.items:
         raise LensError("The model's likeliest next token begins the target of no item.")
+    spaced = sum(item.ends_in_space and any(words) for item, words in zip(items, tokens, strict=True))
     return replace(as_written, ending_in_space=spaced, stripped=stripped if spaced else None)
+
+
+def _tokens(model: Model, item: WordItem) -> list[tuple[int, ...]]:
+    """Return the tokens of each intermediate of an item, none for one without a single token."""
+    return [
+        tokens_of_word(model.texts, word, item.forms.get(word, ()), vocabulary=model.vocabulary)
+        for word in item.intermediates
+    ]
 
 
 def _rows(
