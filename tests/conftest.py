@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.programs.forked import Forked, forked
+from tests.programs.own_settings import without_instant_lens
 from tests.tiny.byte_level import byte_level_tokenizer
 from tests.tiny.folders import CONTEXT, llama_in, neox_in
 
@@ -32,8 +33,9 @@ settings.load_profile("untimed")
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing that the user keeps, and nothing that a test writes, gets in the way of the other."""
     with pytest.MonkeyPatch.context() as patch:
-        for kind in ("DATA", "CONFIG", "STATE"):
+        for kind in ("DATA", "CONFIG", "STATE", "CACHE"):
             patch.setenv(f"XDG_{kind}_HOME", str(tmp_path_factory.mktemp(kind.lower())))
+        without_instant_lens(Path(os.environ["XDG_CONFIG_HOME"]))
         patch.delenv("COLUMNS", raising=False)  # which would say how wide tables are
         yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
@@ -13,7 +14,7 @@ from lenstui.cli.readout import show
 from lenstui.cli.set_readout import AskedSet, show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
-from lenstui.lens.kinds import lens_kinds, made_lens
+from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
@@ -34,7 +35,7 @@ def run(words: Sequence[str]) -> int:
         asked_set = _set(parser, given, shape)
         _check_lens_is_of_use(parser, given, shape)
         _note_value(given, shape)
-        return show_set(model_start(parser, given), shape, asked_set)
+        return show_set(replace(model_start(parser, given), instant=given.instant), shape, asked_set)
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
@@ -43,13 +44,15 @@ def run(words: Sequence[str]) -> int:
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
     _check_lens_is_of_use(parser, given, shape)
     _note_value(given, shape)
-    return show(asked, shape)
+    return show(replace(asked, instant=given.instant), shape)
 
 
 def _check_lens_is_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
     """Refuse a lens file where all chosen lenses need none."""
     if given.lens and shape.lenses and all(made_lens(kind) is not None for kind in shape.lenses):
         parser.error(f"--lens is of no use with --lenses {','.join(shape.lenses)}: leave one out")
+    if given.instant and shape.lenses and TUNED not in shape.lenses:
+        parser.error(f"--instant is of no use with --lenses {','.join(shape.lenses)}: leave one out")
 
 
 def _note_value(given: argparse.Namespace, shape: Shape) -> None:
@@ -69,6 +72,12 @@ def _parser() -> Parser:
         "in a pipe or a file it is as wide as it takes.",
     )
     add_prompt_and_model(parser)
+    parser.add_argument(
+        "--instant",
+        action="store_true",
+        help="where the model has no fitted lens, make an instant one: the closed form on the text of many "
+        "kinds that comes with lenstui",
+    )
     _add_prompts(parser)
     output = add_output(parser, FORMATS)
     output.add_argument(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
@@ -36,9 +37,8 @@ def show(asked: Start, shape: Shape) -> int:
         check_place(shape.output, special=True)  # before the model, since loading takes long
     with progress() as on_stage, aside():
         from lenstui.export.reading import tiles_of
-        from lenstui.opening.opened import open_model
 
-        opened = open_model(asked, on_stage)
+        opened = open_with_lens(asked, on_stage)
         lenses = _lenses(opened, asked, shape)
         on_stage("reading the prompt")
         heading = _heading(opened, lenses, asked, shape)

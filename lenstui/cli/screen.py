@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.colour_depth import set_depth
@@ -63,6 +64,7 @@ def run(words: Sequence[str]) -> int:
     gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time
     from lenstui.tui.app import run as run_app
 
+    asked = replace(asked, instant=settings.instant_lens)
     restores = not given.no_restore
     return run_app(asked, settings, theme=given.theme, depth=given.top_k, restores=restores, typed=typed)
 

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
@@ -104,11 +105,11 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     tally = _Tally()
     with progress() as on_stage:
         from lenstui.export.reading import set_heading_of
-        from lenstui.opening.opened import lacking_rows, lenses_to_read, open_model
+        from lenstui.opening.opened import lacking_rows, lenses_to_read
         from lenstui.readout.sets.cases import read_set
 
         with aside():
-            opened = open_model(asked, on_stage)
+            opened = open_with_lens(asked, on_stage)
         lenses = lenses_to_read(opened, shape.lenses)
         exact = asked_set.exact_targets
         heading = set_heading_of(opened, lenses, prompts, shape.reading, exact_targets=exact)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.kinds import LOGIT, TUNED
+from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
@@ -86,6 +87,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
         words.append("--trust-remote-code")
     for file in lens_files:
         words += ["--lens", str(file)]
+    if any(is_instant(each.card) for each in source.lenses):
+        words.append("--instant")
     if shape.lenses is not None:
         words += ["--lenses", ",".join(shape.lenses)]
     elif TUNED not in source.kinds:  # by then there may be one

@@ -10,7 +10,7 @@ import numpy as np
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText
-from lenstui.lens.names import kind_word, lens_title
+from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.number_texts import probability_text, rank_text
@@ -135,7 +135,7 @@ def _said(readout: Readout, source: Source) -> str:
 def said(source: Source, what: str) -> str:
     """Return the source of numbers on one line, with `what` as the prompt or prompts that were read."""
     at = f" at {code_span(source.revision)}" if source.revision else ""
-    lenses = [f"{kind_word(each.kind)} lens {code_span(each.file or each.name)}" for each in source.lenses]
+    lenses = [each.in_words(code_span) for each in source.lenses]
     lens = ", ".join(lenses) or source.read_through
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""

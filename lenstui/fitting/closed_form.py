@@ -14,6 +14,16 @@ RIDGE = 1e-4
 _MEMORY = 2 << 30  # most bytes of normal equations at a time
 
 
+def equations_size(d: int) -> int:
+    """Return the bytes of the normal equations of a row, in a model of width `d`."""
+    return 8 * (d + 1) * (2 * d + 1)
+
+
+def rows_at_a_time(d: int) -> int:
+    """Return the number of rows, at least 1, whose normal equations may be in memory together."""
+    return max(1, _MEMORY // equations_size(d))
+
+
 @dataclass(eq=False)
 class NormalEquations:
     """The normal equations of some rows, float64: sums over hidden states, which are not kept themselves.
@@ -36,7 +46,7 @@ class NormalEquations:
 
         They are on the CPU where `device` has no float64.
         """
-        rows = min(num_rows - first_row, max(1, _MEMORY // (8 * (d + 1) * (2 * d + 1))))
+        rows = min(num_rows - first_row, rows_at_a_time(d))
         place = _place(device)
         return cls(
             torch.zeros(rows, d + 1, d + 1, dtype=torch.float64, device=place),

@@ -15,6 +15,7 @@ from lenstui.fitting.options import CHECKPOINT_EVERY
 from lenstui.fitting.plan import FitPlan
 from lenstui.fitting.progress import FitProgress
 from lenstui.lens.formats.own import FittedLens, save_lens
+from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
 
@@ -135,7 +136,13 @@ class FitDriver:
 
 
 def begun(
-    model: Model, plan: FitPlan, text: AnyText, claim: Claim, checkpoint_every: float = CHECKPOINT_EVERY
+    model: Model,
+    plan: FitPlan,
+    text: AnyText,
+    claim: Claim,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    *,
+    first: TunedLens | None = None,
 ) -> FitDriver:
     """Return the driver of a fit before its first step.
 
@@ -145,8 +152,9 @@ def begun(
         text: the text of the plan, from `read_text`.
         claim: the claim on the file that the lens is to be saved to.
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
+        first: the lens whose translators the fit of a tuned lens starts from; None for the logit lens.
     """
-    return FitDriver(begin_fit(model, plan, text), plan, claim, checkpoint_every, text.remark)
+    return FitDriver(begin_fit(model, plan, text, first), plan, claim, checkpoint_every, text.remark)
 
 
 def resumed(

@@ -72,20 +72,24 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
     return FitText(blocks, options, str(skipped) if skipped.count else None)
 
 
-def begin(model: Model, plan: FitPlan, text: FitText | None = None) -> Fit:
+def begin(model: Model, plan: FitPlan, text: FitText | None = None, first: TunedLens | None = None) -> Fit:
     """Return a fit before its first step.
 
     Args:
         model: from `load`.
         plan: the plan of the fit.
         text: the text of the plan; None to read it.
+        first: the lens whose translators the fit starts from; None for the logit lens.
 
     Raises:
         LensError: as `read_text` does.
     """
     text = text or read_text(model, plan)
     names = tuple(map(text_name, find_files(plan.documents)))
-    return Fit(model, text.blocks, text.options, FitState.new(model, text.options), names)
+    state = FitState.new(model, text.options)
+    if first is not None:
+        state.take_lens(first)
+    return Fit(model, text.blocks, text.options, state, names)
 
 
 def _checked(
@@ -142,7 +146,7 @@ def fitted_lens(fit: Fit) -> TunedLens:
     """Return a copy of the current lens, with the metadata of the model and of the fit for its file."""
     state, options = fit.state, fit.options
     said = {
-        "method": "closed form, then KL" if options.closed_form_tokens else "KL",
+        "method": _method(options, state.step),
         "preset": options.preset,
         "steps": state.step,
         "tokens": state.tokens,
@@ -154,3 +158,9 @@ def fitted_lens(fit: Fit) -> TunedLens:
         **made_now(),
     }
     return replace(state.lens(), config=lens_config(fit.model), fit=said, name=options.preset)
+
+
+def _method(options: FitOptions, steps: int) -> str:
+    """Return, in words, how a lens was fitted, after so many steps."""
+    first = options.starts_from or ("closed form" if options.closed_form_tokens else "")
+    return f"{first}, then KL" if first and steps else first or "KL"

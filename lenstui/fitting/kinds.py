@@ -15,6 +15,7 @@ from lenstui.fitting.plan import FitPlan
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit
 from lenstui.lens.formats.own import FittedLens
+from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 
 AnyFit = Fit | JacobianFit
@@ -40,13 +41,16 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
     return tuned.read_text(model, plan, should_stop)
 
 
-def begin_fit(model: Model, plan: FitPlan, text: AnyText | None = None) -> AnyFit:
+def begin_fit(
+    model: Model, plan: FitPlan, text: AnyText | None = None, first: TunedLens | None = None
+) -> AnyFit:
     """Return a fit before its first step.
 
     Args:
         model: from `load`.
         plan: the plan of the fit.
         text: the text of the plan; None to read it.
+        first: the lens whose translators the fit of a tuned lens starts from; None for the logit lens.
 
     Raises:
         LensError: as `read_text` does.
@@ -54,7 +58,7 @@ def begin_fit(model: Model, plan: FitPlan, text: AnyText | None = None) -> AnyFi
     text = text or read_text(model, plan)
     if isinstance(text, JacobianText):
         return jacobian.begin(model, plan, text)
-    return tuned.begin(model, plan, text)
+    return tuned.begin(model, plan, text, first)
 
 
 def steps_of(fit: AnyFit) -> Iterator[FitProgress]:

@@ -57,10 +57,26 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
     if options.closed_form_tokens and state.solved_rows < fit.model.num_blocks:
         yield from _stage(fit, "closed form", _closed_form(fit))
-    if state.measured_step < 0 and options.closed_form_tokens:
+    if state.measured_step < 0 and (options.closed_form_tokens or options.starts_from):
         yield from _stage(fit, "measuring", _measure(fit, _ON_THE_WAY))
     if state.step < options.steps:
         yield from _stage(fit, "refining", _refine(fit))
+    yield from measure(fit)
+
+
+def closed_form_steps(fit: Fit) -> Iterator[FitProgress]:
+    """Do the rest of a fit that has a closed form and no steps, and measure its lens after that.
+
+    Other than with `fit_steps`, nothing is measured before the rows are solved.
+
+    Yields:
+        The progress after each piece of work; `fit.state` is consistent then.
+
+    Raises:
+        LensError: if the hidden states are not finite.
+    """
+    if fit.state.solved_rows < fit.model.num_blocks:
+        yield from _stage(fit, "closed form", _closed_form(fit))
     yield from measure(fit)
 
 
@@ -182,14 +198,15 @@ def _closed_form(fit: Fit) -> Work:
             if not normal.first_row:
                 state.tokens += len(block)
             yield (normal.first_row / model.num_blocks) + rows * normal.blocks / count
-        for row in normal.rows:
+        for row in normal.rows[state.solved_rows - normal.first_row :]:
             weight, bias = normal.solve(row)
             with torch.no_grad():
                 state.weights[row].copy_(weight)
                 state.biases[row].copy_(bias)
+            state.solved_rows = row + 1
+            if state.solved_rows == normal.rows.stop:
+                state.normal, state.position = None, count
             yield (normal.first_row / model.num_blocks) + rows
-        state.solved_rows, state.normal = normal.rows.stop, None
-    state.position = count
 
 
 # ── steps by KL ──────────────────────────────────────────────────────────────────────────────────────────

@@ -47,6 +47,8 @@ class FitOptions:
         products: the dtype of the two products with the unembedding that make a gradient. `auto` is bfloat16
             where the machine is fast at it and its measured cost is negligible; else the model's own. Every
             reported KL is computed in the model's own dtype.
+        starts_from: the lens, in words, whose translators the first step starts from; empty for the closed
+            form's or zero. It is in the card, so that the lens says what it was made of.
         vocabulary: the approximate number of tokens, drawn anew for each step, that stand for all of them in
             a gradient (`SampledVocabulary`); 0 for all, and always all with `ce`. Every reported KL is over
             all tokens.
@@ -70,6 +72,7 @@ class FitOptions:
     seed: int = 0
     held_out_tokens: int = 1_024
     products: Products = "auto"
+    starts_from: str = ""
     vocabulary: int = 4_096
 
     @property
@@ -91,6 +94,8 @@ class FitOptions:
                 raise LensError(f"{name} must not be negative.")
         if self.closed_form_tokens and self.bias_only:
             raise LensError("The closed form fits matrices: with bias_only, set closed_form_tokens to 0.")
+        if self.closed_form_tokens and self.starts_from:
+            raise LensError("A fit that starts from a lens has no closed form: set closed_form_tokens to 0.")
         if not self.closed_form_tokens and not self.steps:
             raise LensError("With neither a closed form nor steps there is nothing to fit.")
 

@@ -146,6 +146,13 @@ class FitState:
         with torch.no_grad():
             return TunedLens(torch.stack([*self.weights]), torch.stack([*self.biases]))
 
+    def take_lens(self, lens: TunedLens) -> None:
+        """Replace the translators by those of a lens."""
+        with torch.no_grad():
+            for row, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                weight.copy_(lens.weight[row])
+                bias.copy_(lens.bias[row])
+
     def scale_rates(self, scales: Tensor) -> None:
         """Set the factor on every row's learning rate, `[rows]`."""
         for optimizer in self.optimizers:

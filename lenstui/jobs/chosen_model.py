@@ -36,8 +36,8 @@ class Chosen:
     def start(self, before: Start, opened: OpenModel | None) -> Start:
         """Return the request that loads this model, with all other options as they were.
 
-        The fitted lenses, and the trust in the model's own code, are kept only if this model is open already:
-        the trust was in that code alone.
+        The fitted lenses but an instant one, and the trust in the model's own code, are kept only if this
+        model is open already: the trust was in that code alone.
 
         Args:
             before: the former request.

@@ -24,6 +24,8 @@ from lenstui.jobs.fit_messages import (
 )
 from lenstui.jobs.messages import Post
 from lenstui.jobs.thread import Stop
+from lenstui.lens.kinds import TUNED
+from lenstui.lens.names import instant_lens_named, instant_words
 from lenstui.opening.opened import Opened
 from lenstui.support.errors import LensError, advice, named_line
 from lenstui.support.paths import lenses
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver
     from lenstui.fitting.fit import FitText
     from lenstui.fitting.plan import FitPlan
+    from lenstui.lens.tuned import TunedLens
     from lenstui.model.load import Model
 
 
@@ -106,20 +109,21 @@ class FitTextJobs:
         """Return the driver of a new fit, or None if the job was stopped meanwhile.
 
         Raises:
-            LensError: if no model is open, the options are invalid, the text cannot be used, or reading was
-                stopped.
+            LensError: if no model is open, the options are invalid, the text cannot be used, reading was
+                stopped, or the lens to start from is not in use.
         """
         from lenstui.fitting.driver import begun
 
         opened = self._opened()
         if opened is None:
             raise LensError(_NO_MODEL)
+        first = _first_lens(opened, request)
         text = self._read(request, opened.model, stop)
         if stop():
             return None
         plan = replace(_plan(request), options=text.options)
         claimed, trouble = _claimed(opened.model.name, text.options.preset)
-        driver = begun(opened.model, plan, text, claimed, request.checkpoint_every)
+        driver = begun(opened.model, plan, text, claimed, request.checkpoint_every, first=first)
         driver.remark = trouble or driver.remark
         return driver
 
@@ -173,6 +177,23 @@ def _plan(request: FitRequest) -> FitPlan:
     from lenstui.fitting.plan import FitPlan
 
     return FitPlan(request.options, request.documents, request.held_out, request.epochs)
+
+
+def _first_lens(opened: Opened, request: FitRequest) -> TunedLens | None:
+    """Return the lens in use that a fit is to start from; None where it starts from none.
+
+    Raises:
+        LensError: if that lens is no longer in use.
+    """
+    from lenstui.lens.tuned import TunedLens
+
+    if not request.options.starts_from:
+        return None
+    lens = opened.lens(TUNED)
+    said = "" if lens is None else instant_lens_named(instant_words(lens.fit))
+    if not isinstance(lens, TunedLens) or said != request.options.starts_from:
+        raise LensError("The instant lens that the fit was to start from is no longer in use.")
+    return lens
 
 
 def _size(text: FitText, documents: int) -> TextSize:

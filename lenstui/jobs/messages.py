@@ -40,6 +40,7 @@ class OpenModel:
         allowed: the capabilities that decide how prompts can be read.
         revision: the revision on the hub, where one was named.
         sides: descriptions of the sides, in the order of the panes.
+        instant: how that lens was made, in words, if it is an instant lens; None for any other.
         lens_choice: why that lens opened by itself, in a few words, where others fit the model too.
         lens_files: the files of all fitted lenses at hand.
         chosen_lens: the file of that lens if the user chose it, which is kept for the model.
@@ -61,6 +62,7 @@ class OpenModel:
     revision: str | None = None
     sides: tuple[SideFacts, ...] = ()
     lens_choice: str = ""
+    instant: str | None = None
     lens_files: tuple[Path, ...] = ()
     chosen_lens: Path | None = None
 

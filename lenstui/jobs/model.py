@@ -29,11 +29,12 @@ from lenstui.jobs.messages import (
 )
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.kinds import TUNED, first_kinds
+from lenstui.lens.names import instant_words, is_instant
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
 from lenstui.support.errors import LensError, NoDeviceError, named_line
-from lenstui.support.paths import lenses
+from lenstui.support.paths import instant_lenses, lenses
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -145,10 +146,12 @@ class ModelJobs:
     def put_to_use(self, lens: FittedLens, file: Path | None) -> None:
         """Read the open model through a lens that was fitted to that model.
 
-        From the lenses folder the best lens opens by itself; one that went elsewhere is kept as a choice.
+        From the lenses folder the best lens opens by itself, and an instant lens where there is no other; one
+        that went elsewhere is kept as a choice.
         """
         assert self.opened is not None
-        is_elsewhere = file is not None and file.parent.resolve() != lenses().resolve()
+        own = {lenses().resolve(), instant_lenses().resolve()}
+        is_elsewhere = file is not None and file.parent.resolve() not in own
         opened = self.opened.using(replace(lens, file=file), is_chosen=is_elsewhere)
         self._show(opened, lens.kind, place=None)
 
@@ -274,7 +277,10 @@ def _describe(opened: Opened) -> OpenModel:
         allowed=model.allowed,
         revision=model.revision,
         lens_choice=opened.lens_choice,
-        lens_files=tuple(lens.file for lens in opened.fitted if lens.file is not None),
+        instant=instant_words(lens.fit) if lens is not None and is_instant(lens.fit) else None,
+        lens_files=tuple(
+            each.file for each in opened.fitted if each.file is not None and not is_instant(each.fit)
+        ),
         chosen_lens=opened.chosen_lens,
     )
 

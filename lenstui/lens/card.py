@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.lens.kinds import JACOBIAN, TUNED
+from lenstui.lens.names import file_lens_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,8 +61,8 @@ class LensCard:
 
     @property
     def name(self) -> str:
-        """The lens's name: that of its file without `.pt`, or of its folder."""
-        return self.path.stem if self.path.suffix == ".pt" else self.path.name
+        """The lens's name: that of its file without `.pt`, or of its folder; `instant` of an instant lens."""
+        return file_lens_name(self.path)
 
     @property
     def made_for(self) -> str | None:

@@ -6,8 +6,10 @@ entries. Samples are taken on the tensor's own device; nothing else is copied.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,12 @@ def fingerprint(model: Model) -> dict[str, Any]:
         for part, tensors in taken.items()
     }
     return {"scheme": SCHEME, "rounded": is_gguf(Path(model.name)), "parts": finite}
+
+
+def fingerprint_digest(model: Model) -> str:
+    """Return a hash of a model's fingerprint: 32 hexadecimal digits, other ones for another dtype."""
+    content = json.dumps(fingerprint(model), sort_keys=True)
+    return blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def compare(theirs: object, model: Model) -> Comparison | None:

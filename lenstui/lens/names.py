@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lenstui.support.paths import instant_lenses
+
+INSTANT = "instant"  # the preset and the name of lenses that are made by themselves
 
 _AFTER_PEOPLE = {"jacobian": "Jacobian"}  # kinds whose word has a capital letter
 
@@ -37,3 +43,29 @@ def lens_title(key: str) -> str:
 def no_row(kind: str, label: str) -> str:
     """Return the reason, as a sentence, why a lens has no number in a row that it does not read."""
     return f"No {kind_word(kind)} lens is fitted for row {label}."
+
+
+def file_lens_name(path: Path) -> str:
+    """Return the name of the lens in a file: that of the file without `.pt`, or of a folder.
+
+    An instant lens in its folder has no name of its own, as its file is named by a fingerprint.
+    """
+    if path.parent == instant_lenses():
+        return INSTANT
+    return path.stem if path.suffix == ".pt" else path.name
+
+
+def is_instant(fit: Mapping[str, Any]) -> bool:
+    """Return whether a lens is an instant one, by how it was fitted."""
+    return fit.get("preset") == INSTANT
+
+
+def instant_words(fit: Mapping[str, Any]) -> str:
+    """Return how an instant lens was made: `closed form, 8,192 tokens`."""
+    tokens = fit.get("tokens")
+    return f"{fit.get('method')}, {tokens:,} tokens" if isinstance(tokens, int) else str(fit.get("method"))
+
+
+def instant_lens_named(how: str) -> str:
+    """Return an instant lens in words, from `instant_words`: `instant lens (closed form, 8,192 tokens)`."""
+    return f"{INSTANT} lens ({how})"

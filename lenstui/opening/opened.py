@@ -11,7 +11,7 @@ from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
 from lenstui.lens.names import kind_word
 from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_model, lenses
+from lenstui.support.paths import bundled_model, instant_lenses, lenses
 from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Opened:
         fitted: the fitted lenses at hand; the first of a kind is in use. At first these are the requested
             ones, in their order, and behind them, unless one of them is tuned, a tuned lens: the one that the
             user chose for the model before, else one in the lenses folder that was made for these weights
-            (the best on the text of the newest), else the bundled model's, else none.
+            (the best on the text of the newest), else the bundled model's, else an instant lens that was
+            kept for these weights if the request allows that, else none.
         reason: why this model was opened, where the user named none and it is not the default one.
         warnings: warnings about fitted lenses on this model.
         lens_choice: why the tuned lens is in use, in a few words, where it opened by itself and others fit
@@ -153,6 +154,7 @@ def open_model(
     on_stage("importing torch and transformers")
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
+    from lenstui.lens.instant import kept_instant_lens
     from lenstui.model.load import load
 
     # Before the model, since loading takes long and a file may be wrong.
@@ -174,6 +176,8 @@ def open_model(
     if opened.lens(TUNED) is not None:
         return replace(opened, chosen_lens=opened.lens_file)
     opened = _with_tuned_lens(opened, start.again, choice.path)
+    if start.instant and opened.lens(TUNED) is None and (kept := kept_instant_lens(model)) is not None:
+        opened = opened.using(kept)
     return opened if named else _with_other_lenses(opened, start.again)
 
 
@@ -273,11 +277,14 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
 def files_to_name(opened: Opened, lenses_read: Sequence[Lens]) -> tuple[Path, ...]:
     """Return the files of lenses for a command to name, in their order, without those opened unnamed.
 
-    The bundled model's lens is opened unnamed, as long as no other was fitted for that model.
+    The bundled model's lens is opened unnamed, as long as no other was fitted for that model, and so is an
+    instant lens.
     """
     from lenstui.lens.catalog import fitting_lens
 
-    named = [lens.file for lens in lenses_read if lens.file is not None]
+    named = [
+        lens.file for lens in lenses_read if lens.file is not None and lens.file.parent != instant_lenses()
+    ]
     bundled = [file for file in named if file.parent == bundled_model()]
     if bundled and fitting_lens(opened.model, lenses()) is None:
         named.remove(bundled[0])

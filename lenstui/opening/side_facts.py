@@ -21,6 +21,7 @@ class SideFacts:
         lens: the name of that lens, where it has one.
         has_lens: whether there is a lens of that kind.
         is_fitted: whether that lens was fitted to the model.
+        is_instant: whether that lens is an instant one.
         prompt: the prompt that it alone reads; None where it reads the one that is typed.
         is_own: it is of the open model, the prompt that is typed, and a lens in use.
         model_number: sides of the same model in memory have the same.
@@ -35,6 +36,7 @@ class SideFacts:
     lens: str | None = None
     has_lens: bool = True
     is_fitted: bool = False
+    is_instant: bool = False
     prompt: str | None = None
     is_own: bool = True
     model_number: int = 0

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import LOGIT, first_kinds, made_lens
-from lenstui.lens.names import kind_word
+from lenstui.lens.names import is_instant, kind_word
 from lenstui.model.rows import Row
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import SideFacts
@@ -140,6 +140,7 @@ class Sides:
                 None if side.lens is None or not side.lens.name else side.lens.name,
                 side.lens is not None,
                 made_lens(side.kind) is None,
+                side.lens is not None and is_instant(side.lens.fit),
                 side.text,
                 self.is_own(side),
                 numbers[id(side.model)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import kind_word
+from lenstui.lens.names import instant_lens_named, instant_words, is_instant
+from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class LensSource:
         key: the lens's key in the readout.
         kind: the kind of lens.
         name: the lens's name.
-        file: the name of its file; None where it has none.
+        file: the name of its file; None where it has none, or is an instant lens in its folder.
         card: the metadata of its fit, as plain values.
     """
 
@@ -48,7 +49,18 @@ class LensSource:
         """Return the source of a lens, under its key in a readout."""
         said = {"model": lens.config.get("base_model_name_or_path")}
         said |= {name: _without_nan(lens.fit[name]) for name in _OF_A_FIT if name in lens.fit}
-        return cls(key, lens.kind, lens.name, None if lens.file is None else lens.file.name, said)
+        is_named = lens.file is not None and lens.file.parent != instant_lenses()
+        return cls(key, lens.kind, lens.name, lens.file.name if lens.file and is_named else None, said)
+
+    def in_words(self, quoted: Callable[[str], str] = str) -> str:
+        """Return the lens in words: `tuned lens quick-1.pt`, `instant lens (closed form, 8,192 tokens)`.
+
+        Args:
+            quoted: returns the name of a file or lens as it is to be written.
+        """
+        if self.file is None and is_instant(self.card):
+            return instant_lens_named(instant_words(self.card))
+        return f"{self.kind} lens {quoted(self.file or self.name)}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -101,7 +113,7 @@ class Source:
     @property
     def read_through(self) -> str:
         """The fitted lenses that were read, in words: `tuned lens quick-1.pt`."""
-        named = [f"{kind_word(each.kind)} lens {each.file or each.name}" for each in self.lenses]
+        named = [each.in_words() for each in self.lenses]
         return ", ".join(named) or f"without a {TUNED} lens"
 
 

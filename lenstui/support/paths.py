@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from platformdirs import user_config_dir, user_data_dir, user_state_dir
+from platformdirs import user_cache_dir, user_config_dir, user_data_dir, user_state_dir
 
 from lenstui.support.errors import LensError
 
@@ -24,6 +24,16 @@ def lenses() -> Path:
 def exports() -> Path:
     """Return the folder for readouts written from the screen."""
     return data() / "exports"
+
+
+def cache() -> Path:
+    """Return the folder of files that can be made again."""
+    return Path(user_cache_dir(_APP, appauthor=False))
+
+
+def instant_lenses() -> Path:
+    """Return the folder of the instant lenses, each named by the fingerprint of its model."""
+    return cache() / "instant"
 
 
 def config() -> Path:
@@ -90,6 +100,7 @@ def listing() -> dict[str, Path]:
         "data": data(),
         "lenses": lenses(),
         "exports": exports(),
+        "instant lenses": instant_lenses(),
         "state": state(),
         "session": session(),
         "history": history(),

@@ -42,6 +42,7 @@ class Start:
         top_k: the number of likeliest tokens that each cell shows.
         bos: whether the prompt begins with the BOS token; None leaves it to the tokenizer.
         chat: whether to put the prompt into the tokenizer's chat template.
+        instant: whether a model without a fitted lens gets an instant one.
         again: what is known of the model from before, for whatever the user did not specify.
     """
 
@@ -58,4 +59,5 @@ class Start:
     top_k: int = 1
     bos: bool | None = None
     chat: bool = False
+    instant: bool = False
     again: Again | None = None

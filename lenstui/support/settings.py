@@ -40,6 +40,7 @@ class Settings:
         device: the device to run the model on, where the command line names none.
         dtype: the dtype of the model's weights, where the command line names none.
         top_k: the number of tokens that a cell of the screen shows at first.
+        instant_lens: whether a model without a fitted lens gets an instant one by itself.
         keys: the keys of each rebound binding, by the binding's id.
         trouble: why the file is not followed, in one line; all other attributes are defaults then.
     """
@@ -50,6 +51,7 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     top_k: int | None = None
+    instant_lens: bool = True
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trouble: str | None = None
 
@@ -84,7 +86,7 @@ def read(text: str) -> Settings:
     found = tomllib.loads(text)
     readers: dict[str, Callable[[Any], Any]] = {
         "theme": _theme, "colour": _colour, "model": _model, "device": _device, "dtype": _dtype,
-        "top_k": _top_k, "keys": _keys,
+        "top_k": _top_k, "instant_lens": _instant_lens, "keys": _keys,
     }  # fmt: skip
     for name in found:
         if name not in readers:
@@ -182,6 +184,12 @@ def _dtype(value: Any) -> str:
 def _top_k(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 5:
         raise ValueError(f"'top_k' must be a whole number from 1 to 5, not {repr(value)}")
+    return value
+
+
+def _instant_lens(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"'instant_lens' must be true or false, not {repr(value)}")  # noqa: TRY004  as all else
     return value
 
 

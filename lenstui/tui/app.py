@@ -18,6 +18,7 @@ from textual.theme import Theme, ThemeProvider
 
 from lenstui.jobs.fit_messages import FitChanged
 from lenstui.jobs.fit_service import FitService
+from lenstui.jobs.instant_messages import InstantChanged
 from lenstui.jobs.messages import (
     LensNotSaved,
     LensOpened,
@@ -209,6 +210,10 @@ class LenstuiApp(TypeAheadApp):
     def on_fit_changed(self, message: FitChanged) -> None:
         """Let the screens know the status of the fit."""
         self.program.have_fit(message.status)
+
+    def on_instant_changed(self, message: InstantChanged) -> None:
+        """Let the screens know the status of the instant lens."""
+        self.program.have_instant(message.status)
 
     def on_lens_refused(self, message: LensRefused) -> None:
         """Notify the user why a lens was not opened, if the screen that asked for it is closed already."""

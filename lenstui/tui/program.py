@@ -17,6 +17,8 @@ from textual.screen import Screen
 from lenstui.jobs.export import ExportService
 from lenstui.jobs.fit_messages import FitStatus
 from lenstui.jobs.fit_service import FitService
+from lenstui.jobs.instant import InstantService
+from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.lenses import LensService
 from lenstui.jobs.look_up import LookUpJobs
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
@@ -126,6 +128,9 @@ class Program:
         self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
         self.exports = ExportService(read_jobs, self.thread, self._file_thread)
         self.training = FitService(self.post, self.thread, self.model_jobs)
+        self.instant = InstantService(
+            self.post, self.thread, self._file_thread, self.model_jobs, lambda: self.training.is_busy
+        )
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
         self.explore = Explore(self, prompt, depth=depth)
@@ -176,6 +181,10 @@ class Program:
         """Store the status of the fit, and let all screens know."""
         self.training.status = status
         self.signals.fit_changed.publish(status)
+
+    def have_instant(self, status: InstantStatus) -> None:
+        """Let all screens know the status of the instant lens."""
+        self.signals.instant_changed.publish(status)
 
     # ── what Explore and the training screen show ────────────────────────────────────────────────────────
 

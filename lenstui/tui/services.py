@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.signal import Signal
 
 from lenstui.jobs.fit_messages import FitStatus
+from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
 from lenstui.readout.cells import Cells
 from lenstui.readout.reading import Reading
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.export import ExportService
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.fit_service import FitService
+    from lenstui.jobs.instant import InstantService
     from lenstui.jobs.lenses import LensService
     from lenstui.jobs.model import ModelService
     from lenstui.jobs.prompts import PromptService
@@ -84,6 +86,7 @@ class Signals:
         lens_opened: published when the open model has another lens in use.
         sides_changed: published when other sides are on screen, or a side is read through another lens.
         fit_changed: published when a fit has come further.
+        instant_changed: published when the instant lens of the open model has come further.
         tuned_cells_read: published when columns of Explore's prompt were read through the tuned lens.
     """
 
@@ -93,6 +96,7 @@ class Signals:
         self.lens_opened: Signal[OpenModel] = Signal(app, "lens opened")
         self.sides_changed: Signal[OpenModel] = Signal(app, "sides changed")
         self.fit_changed: Signal[FitStatus] = Signal(app, "fit changed")
+        self.instant_changed: Signal[InstantStatus] = Signal(app, "instant changed")
         self.tuned_cells_read: Signal[TunedCells] = Signal(app, "tuned cells read")
 
 
@@ -111,6 +115,7 @@ class Services(Protocol):
     sides: SideService
     exports: ExportService
     training: FitService
+    instant: InstantService
 
     @property
     def sets(self) -> SetService:

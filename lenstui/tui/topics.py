@@ -74,6 +74,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
     LENSES: {
         "app.train": "fit learn translator optimise optimize",
         "app.lenses": "load list tuned lens files choose",
+        "explore.instant": "instant lens closed form make fit quick tuned",
         "lenses.menu": "menu actions what can i do here context",
         "lenses.use": "load open apply select choose",
         "lenses.browse": "load file folder disk import",

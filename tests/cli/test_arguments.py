@@ -100,6 +100,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "-p", "y"], "two prompts are given"),
         (["read", "x", "-p"], "argument -p/--prompt: expected one argument"),
         (["read", "caf\udce9"], "the prompt is not valid UTF-8"),
+        (["read", "x", "--instant", "--lenses", "logit"], "--instant is of no use with --lenses logit"),
         (["paths", "x"], "unrecognized arguments: x"),
         ([""], "the prompt is empty"),
         ([], "give a PROMPT: standard output is no terminal"),

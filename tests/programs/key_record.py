@@ -53,6 +53,7 @@ def _install() -> None:
         is_key = isinstance(event, events.Key) and not event.is_forwarded and VARIABLE in os.environ
         if is_key and app.screen_stack:
             _Painted.keys += 1
+            assert isinstance(event, events.Key)
             if app.screen is not _Painted.screen or app.focused is not _Painted.focus:
                 _write(f"{event.key}: {app.screen} {app.focused}, painted {_Painted.screen} {_Painted.focus}")
             _count()
@@ -74,10 +75,13 @@ def _install() -> None:
             _Painted.ran += 1
         return await run(app, action, *more, **named)
 
-    App._display = displaying  # type: ignore[method-assign]
-    App.on_event = meeting  # type: ignore[method-assign]
-    App._check_bindings = checking  # type: ignore[method-assign]
-    App.run_action = running  # type: ignore[method-assign]
+    for name, method in (
+        ("_display", displaying),
+        ("on_event", meeting),
+        ("_check_bindings", checking),
+        ("run_action", running),
+    ):
+        setattr(App, name, method)
 
 
 _install()

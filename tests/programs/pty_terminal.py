@@ -23,6 +23,7 @@ import pyte
 
 from tests.programs.forked import Forked
 from tests.programs.fresh import Fresh
+from tests.programs.own_settings import without_instant_lens
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
 CALM = 0.3  # seconds without a byte, and without work, after which nothing more is expected
@@ -64,7 +65,8 @@ class Terminal:
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.before = termios.tcgetattr(theirs)
-        folders = {f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE")}
+        folders = {f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE", "CACHE")}
+        without_instant_lens(data)
         self._theirs = theirs
         self._status: int | None = None
         self.program = programs.start(

@@ -9,7 +9,7 @@ from lenstui.support.errors import LensError
 @pytest.fixture(autouse=True)
 def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    for kind in ("DATA", "CONFIG", "STATE"):
+    for kind in ("DATA", "CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
 
 
@@ -26,6 +26,7 @@ def test_listing_names_every_place_and_makes_none(tmp_path: Path) -> None:
     listing = paths.listing()
     assert listing["lenses"].parent == listing["exports"].parent == listing["data"]
     assert listing["session"].parent == listing["log"].parent == listing["state"]
+    assert listing["instant lenses"] == tmp_path / "cache" / "lenstui" / "instant"
     assert {"config", "bundled model"} <= set(listing)
     assert list(tmp_path.iterdir()) == []
 

@@ -37,7 +37,7 @@ def test_no_file_is_no_trouble(file: Path) -> None:
 def test_everything_that_can_be_said(file: Path) -> None:
     file.write_text(
         'theme = "light"\ncolour = 256\nmodel = "~/models/x"\ndevice = "cuda:1"\ndtype = "bfloat16"\n'
-        'top_k = 3\n[keys]\n"app.train" = "T"\napp.help = ["?", "F1"]\n'
+        'top_k = 3\ninstant_lens = false\n[keys]\n"app.train" = "T"\napp.help = ["?", "F1"]\n'
         'explore.value = "c, Ctrl+V"\nexplore.flip = ","\n'
     )
     assert load() == Settings(
@@ -47,6 +47,7 @@ def test_everything_that_can_be_said(file: Path) -> None:
         device="cuda:1",
         dtype="bfloat16",
         top_k=3,
+        instant_lens=False,
         keys={
             "app.train": ("T",),
             "app.help": ("question_mark", "f1"),
@@ -61,7 +62,7 @@ def test_everything_that_can_be_said(file: Path) -> None:
     [
         ('themes = "dark"', "'themes' is no setting: perhaps 'theme' is meant"),
         ("[colors]\na = 1", "'colors' is no setting: perhaps 'colour' is meant"),
-        ("a = 1", "'a' is no setting: there are colour, device, dtype, keys"),
+        ("a = 1", "'a' is no setting: there are colour, device, dtype, instant_lens, keys"),
         ('colour = "mauve"', "'colour' 'mauve' is unknown: there are auto, truecolor, 256, 16, none"),
         ("colour = 255", "'colour' '255' is unknown"),
         ("colour = true", "'colour' must be a text in quotation marks, not True"),
@@ -72,6 +73,8 @@ def test_everything_that_can_be_said(file: Path) -> None:
         ('dtype = "int3"', "'dtype' 'int3' is unknown"),
         ("top_k = true", "'top_k' must be a whole number from 1 to 5, not True"),
         ("top_k = 6", "'top_k' must be"),
+        ("instant_lens = 0", "'instant_lens' must be true or false, not 0"),
+        ('instant_lens = "no"', "'instant_lens' must be true or false, not 'no'"),
         ('keys = "t"', "'keys' must be a section"),
         ('[keys]\n"app.train" = "tt"', "'keys' 'app.train': 'tt' is no key"),
         ('[keys]\n"app.train" = ""', "'keys' 'app.train': '' is no key"),

@@ -73,8 +73,8 @@ async def test_the_lists_are_what_the_weights_say(opened: Any, tiny_model: Path,
         await pilot.press("left", "left", *["down"] * (3 - row))
         await opened_cell(pilot)
         column = len(TEXT) - 3
-        place = ("emb · embedding", "0 · layer 1 of 3", "1 · layer 2 of 3", "2 · layer 3 of 3")[row]
-        assert title(app) == f'row {place} · column {column} "y" → next "o"'
+        there = ("emb · embedding", "0 · layer 1 of 3", "1 · layer 2 of 3", "2 · layer 3 of 3")[row]
+        assert title(app) == f'row {there} · column {column} "y" → next "o"'
         for lens in ("logit", "tuned"):
             logits, probs = naive(tiny_model, row, column, tuned=lens == "tuned")
             order = np.argsort(-logits, kind="stable")

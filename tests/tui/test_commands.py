@@ -35,7 +35,7 @@ async def found(pilot: Pilot[None], typed: str) -> list[str]:
         ("difference", "Difference  d · compare\n"),  # by its title
         (
             "csv",
-            "Export  x · export\nExport tokens and numbers, or a figure: to a file, or to the clipboard · csv",
+            "Export  x · export\nExport tokens and numbers, or a figure, to a file or the clipboard · csv",
         ),
         ("attribution", "Sublayers  s · explain\n"),
         ("exit", "Quit  q · general\n"),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from textual.message import Message
 
-from lenstui.jobs import export_messages, fit_messages, messages
+from lenstui.jobs import export_messages, fit_messages, instant_messages, messages
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.jobs.messages import (
     CellNotRead,
@@ -30,11 +30,12 @@ from lenstui.tui.explore.screen import Explore
 from tests.tui.pilots.still import MODEL
 
 PARTS = (
-    "appearance", "cell", "comparison", "export", "find", "first_row", "follower", "growth", "model_view",
-    "menu", "options", "pins", "prompt_line", "reader", "sublayers", "training",
+    "appearance", "cell", "comparison", "export", "find", "first_row", "follower", "growth", "instant",
+    "model_view", "menu", "options", "pins", "prompt_line", "reader", "sublayers", "training",
 )  # fmt: skip
 OF_THE_APP = {
     "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",
+    "InstantChanged",
 }  # fmt: skip
 OF_OTHER_SCREENS = {
     "LensRefused", "LensSaved", "LensNotSaved", "LensesListed", "TranslatorMeasured", "LensNotMeasured",
@@ -43,7 +44,7 @@ OF_OTHER_SCREENS = {
 }  # fmt: skip
 KINDS = [
     kind
-    for module in (messages, fit_messages, export_messages)
+    for module in (messages, fit_messages, instant_messages, export_messages)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Message) and kind.__module__ == module.__name__
 ]
@@ -83,7 +84,7 @@ def test_the_parts_are_all_that_explore_holds() -> None:
     [
         (ReadStarted(0, ("a",), 0, ("emb",)), ["reader.lay_out", "sublayers.begin", "options.take_effect"]),
         (TileRead(0, SideTile(0, 1, {}), {}), ["reader.show_tile", "sublayers.add"]),
-        (ReadDone(0, 0.1), ["reader.finish", "cell.read_anew", "sublayers.say"]),
+        (ReadDone(0, 0.1), ["reader.finish", "cell.read_anew", "sublayers.say", "instant.consider"]),
         (ReadFailed(0, "why"), ["reader.fail", "growth.fail", "options.fail"]),
         # Of an earlier reading, which nobody waits for any more.
         (ReadStarted(7, ("a",), 0, ("emb",)), []),
@@ -111,7 +112,14 @@ def test_the_parts_hear_of_a_fit_in_order(heard: tuple[Explore, list[str]]) -> N
     explore, calls = heard
     explore.show_fit(FitStatus(Phase.RUNNING))
     explore.show_fit(FitStatus(Phase.DISCARDED))
-    assert calls == ["training.show_status"] * 2 + ["reader.show_lens_in_use"]
+    heard_of = ["training.show_status", "instant.take_fit"]
+    assert calls == [*heard_of, heard_of[0], "reader.show_lens_in_use", heard_of[1]]
+
+
+def test_another_model_ends_what_was_begun_for_the_former(heard: tuple[Explore, list[str]]) -> None:
+    explore, calls = heard
+    explore.show_model(MODEL)
+    assert calls == ["instant.forget", "model_view.show_model"]
 
 
 def handlers(owner: type[Any], kind: type[Message]) -> list[str]:

@@ -99,7 +99,7 @@ async def test_another_screen_has_its_own_first(opened: Any, folder: Any) -> Non
 # What people type who have never seen it, and what is to be among what they find.
 FOUND = {
     "attribution": "Rows of what attention and MLP of each block add",
-    "csv": "Export tokens and numbers, or a figure: to a file, or to the clipboard",
+    "csv": "Export tokens and numbers, or a figure, to a file or the clipboard",
     "entropy": "Colour by the next value",
     "save": "Save the lens in use as a file",
     "layers": "How it is read: rows, final norm, BOS, chat",
@@ -115,9 +115,9 @@ FOUND = {
     "logit": "The cell's likeliest tokens, on every side, in full",
     "train": "Train a tuned lens for the open model",
     "fit": "Train a tuned lens for the open model",
-    "figure": "Export tokens and numbers, or a figure: to a file, or to the clipboard",
-    "svg": "Export tokens and numbers, or a figure: to a file, or to the clipboard",
-    "json": "Export tokens and numbers, or a figure: to a file, or to the clipboard",
+    "figure": "Export tokens and numbers, or a figure, to a file or the clipboard",
+    "svg": "Export tokens and numbers, or a figure, to a file or the clipboard",
+    "json": "Export tokens and numbers, or a figure, to a file or the clipboard",
     "dataset": "Read a file of prompts, each at its end",
     "checkpoint": "The next revision of the model",
     "undo": "Remove the last appended token",
@@ -149,7 +149,7 @@ async def test_the_word_that_led_there_is_shown(still: LenstuiApp) -> None:
         await show(pilot)
         await pilot.press("escape")
         lines = await listed(pilot, "parq")
-        assert "x Export tokens and numbers, or a figure: to a file, or to the clipboard · parquet" in lines
+        assert "x Export tokens and numbers, or a figure, to a file or the clipboard · parquet" in lines
 
 
 @pytest.mark.parametrize(("typed", "does"), [("v", "Colour by the next value"), ("V", "by the value before")])

@@ -6,11 +6,14 @@ import re
 
 import pytest
 
+from lenstui.jobs.instant_messages import InstantPhase, InstantStatus
 from lenstui.tui.keymap import bindings_of, places
 from lenstui.tui.shared import nothing_yet
 
 SENTENCES = [text for name, text in vars(nothing_yet).items() if name.startswith("NO_")]
 SENTENCES.append(nothing_yet.no_lens("tuned"))
+OFFERED = InstantStatus(InstantPhase.OFFERED, reason="in about 45 s")
+SENTENCES.append(nothing_yet.no_lens("tuned", OFFERED))
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

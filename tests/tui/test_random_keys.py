@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.programs.forked import Forked
-from tests.programs.pty_terminal import QUIT, Terminal
-from tests.tui.test_bursts import ENTER, KEYS, PROMPT
+from tests.programs.pty_terminal import ENTER, QUIT, Terminal
+from tests.tui.test_bursts import KEYS, PROMPT
 
 RECORD = "LENSTUI_KEY_RECORD"  # names a file; tests.programs.key_record alters Textual, so not in here
 HOW_MANY = int(os.environ.get("LENSTUI_RANDOM_KEYS", "200"))  # for each seed; by hand: 10,000 together

@@ -13,6 +13,7 @@ from lenstui.lens.formats.others import other_lens, read_mlxterp, stack, unstack
 from lenstui.lens.formats.plain import header, plain
 from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
 from lenstui.lens.jacobian import JacobianLens
+from lenstui.lens.names import file_lens_name
 from lenstui.lens.tuned import TunedLens
 from lenstui.support.errors import LensError, unreadable
 
@@ -98,4 +99,4 @@ def _own_lens(content: dict[str, Any], path: Path) -> TunedLens:
     config, fit, remarks = header(content)
     check_header(path, config, fit, remarks)
     weight, bias = stack(content.get("state_dict"), path)
-    return TunedLens(weight, bias, config, fit, path.stem, tuple(remarks))
+    return TunedLens(weight, bias, config, fit, file_lens_name(path), tuple(remarks))

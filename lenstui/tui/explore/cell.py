@@ -24,7 +24,7 @@ from lenstui.tui.grid.panes import Panes
 from lenstui.tui.services import Services
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
-from lenstui.tui.shared.nothing_yet import NO_PROMPT, no_lens
+from lenstui.tui.shared.nothing_yet import NO_PROMPT
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
@@ -143,7 +143,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         self.query_one("#cell-title", Static).update(shown)
         for place, side in zip(self._places, model.sides, strict=False):
             ranking = message.rankings.get(place)
-            missing = no_lens(side.kind)
+            missing = state.no_lens(side.kind)
             if side.has_lens and side.has_no_row(label):
                 missing = no_row(side.kind, label)
             if message.column in panes.grids[place].gap:

@@ -11,7 +11,7 @@ from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.services import Services
-from lenstui.tui.shared.nothing_yet import NO_MODEL, NO_PROMPT, NO_SECOND_SIDE, no_lens
+from lenstui.tui.shared.nothing_yet import NO_MODEL, NO_PROMPT, NO_SECOND_SIDE
 
 if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
@@ -148,5 +148,5 @@ class Comparison:
         if panes.count == 1:
             return NO_SECOND_SIDE
         if not state.sides[second].has_lens:
-            return no_lens(state.sides[second].kind)
+            return state.no_lens(state.sides[second].kind)
         return UNREAD

@@ -48,6 +48,10 @@ KEYS: list[BindingType] = [
     ),
     Binding("t", "app.train", "Train", tooltip="Train a tuned lens for the open model", id="app.train"),
     Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
+    Binding(
+        "O", "do('instant', 'make')", "Instant lens", show=False, id="explore.instant",
+        tooltip="Make an instant lens: closed form, within a minute or so",
+    ),
     Binding("m", "app.open_model", "Model", tooltip="Open another model", id="app.model"),
     Binding(
         "less_than_sign", "app.step_revision(-1)", "Revision back", key_display="<", show=False,
@@ -92,7 +96,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "x", "do('export', 'ask')", "Export", show=False, id="explore.export",
-        tooltip="Export tokens and numbers, or a figure: to a file, or to the clipboard",
+        tooltip="Export tokens and numbers, or a figure, to a file or the clipboard",
     ),
     Binding(
         "y", "do('export', 'copy_cell')", "Copy tokens", show=False, id="explore.copy_cell",

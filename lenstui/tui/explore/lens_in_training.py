@@ -99,7 +99,7 @@ class LensInTraining:
         training = frozenset(place for place, side in enumerate(state.sides) if side.kind == kind)
         if training or panes.training:  # a lens in training has another name than the one in use
             named = [
-                replace(side, lens=None) if place in training else side
+                replace(side, lens=None, is_instant=False) if place in training else side
                 for place, side in enumerate(state.sides)
             ]
             panes.names = panel.names = SideNames.of(named)

@@ -13,7 +13,6 @@ from lenstui.tui.explore.reading_options import ReadingOptions
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.services import Services
-from lenstui.tui.shared.nothing_yet import no_lens
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.side_names import SideNames
 
@@ -93,7 +92,8 @@ class ModelView:
             self._pins.forget()
         state.fold()
         for place, side in enumerate(model.sides):
-            panes.empty(place, model.rows, model.vocabulary, "" if side.has_lens else no_lens(side.kind))
+            message = "" if side.has_lens else state.no_lens(side.kind)
+            panes.empty(place, model.rows, model.vocabulary, message)
         state.rows, state.columns, state.others = model.rows, (), {}
         panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
@@ -129,7 +129,8 @@ class ModelView:
         """Store the open model and its sides, and describe them in the lines above the prompt."""
         self._state.model = model
         self._widgets.panes.names = self._widgets.panel.names = SideNames.of(model.sides)
-        missing = {place: no_lens(side.kind) for place, side in enumerate(model.sides) if not side.has_lens}
+        sides = enumerate(model.sides)
+        missing = {place: self._state.no_lens(side.kind) for place, side in sides if not side.has_lens}
         self._widgets.panes.missing = missing
         self._widgets.panel.sides = model.sides
         self._services.clear_notifications()

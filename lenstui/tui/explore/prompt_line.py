@@ -47,7 +47,8 @@ class PromptLine:
     @property
     def is_at_prompt(self) -> bool:
         """Whether the user has gone to the prompt, where the focus then stays until the user leaves."""
-        return bool(self._is_asked_for) and isinstance(self._widgets.focused, PromptBox)
+        typed = self._box.prompt != self._state.prompt  # also where the box has not said so yet
+        return (typed or bool(self._is_asked_for)) and isinstance(self._widgets.focused, PromptBox)
 
     # ── the frame ────────────────────────────────────────────────────────────────────────────────────────
 

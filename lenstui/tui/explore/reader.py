@@ -16,7 +16,6 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services, TunedCells
-from lenstui.tui.shared.nothing_yet import no_lens
 
 TOP_K = 16  # tokens that each cell keeps, for the detail
 
@@ -124,8 +123,8 @@ class Reader:
         for place, side in enumerate(state.sides):
             if not side.has_lens and place not in panes.training:
                 if panes.grids[place].columns:  # from an earlier prompt, through a lens that is gone
-                    panes.empty(place, message.rows, model.vocabulary, no_lens(side.kind))
-                panes.pane(place).say(no_lens(side.kind))
+                    panes.empty(place, message.rows, model.vocabulary, state.no_lens(side.kind))
+                panes.pane(place).say(state.no_lens(side.kind))
             elif place not in kept or not panes.grids[place].display:
                 columns, gap = message.columns_of(place), message.gap_of(place)
                 panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
@@ -213,7 +212,7 @@ class Reader:
             return
         for place, side in enumerate(state.sides):
             if not side.has_lens:
-                panes.empty(place, state.rows, state.model.vocabulary, no_lens(side.kind))
+                panes.empty(place, state.rows, state.model.vocabulary, state.no_lens(side.kind))
         panes.rescale()
         self._follower.show()
         if self._widgets.is_in_grid:

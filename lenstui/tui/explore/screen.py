@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
+from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import (
     GenerationEnded,
     Grown,
@@ -41,6 +42,7 @@ from lenstui.tui.explore.export import Export
 from lenstui.tui.explore.find import Find
 from lenstui.tui.explore.first_row import FirstRow
 from lenstui.tui.explore.growth import Growth
+from lenstui.tui.explore.instant_lens import InstantLens
 from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.lens_in_training import LensInTraining
 from lenstui.tui.explore.model_view import ModelView
@@ -112,6 +114,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.appearance = Appearance(state, widgets, services)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
+        self.instant = InstantLens(state, widgets, services)
         self.export = Export(state, widgets, services)
         self.cell = CellInFull(state, widgets, services, self.show_cell_menu)
         self.menu = CellMenu(
@@ -143,6 +146,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         signals.lens_opened.subscribe(self, self.show_lens)
         signals.sides_changed.subscribe(self, self.show_sides)
         signals.fit_changed.subscribe(self, self.show_fit)
+        signals.instant_changed.subscribe(self, self.show_instant)
         self.watch(self.panes, "value_index", self.pins.follow_value, init=False)
         self.watch(self.panes, "lent", self._take_lines, init=False)
         self.remark()
@@ -313,6 +317,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     def show_model(self, model: OpenModel) -> None:
         """Show another model, and read the prompt with that model."""
+        self.instant.forget()
         self.model_view.show_model(model)
 
     def show_lens(self, model: OpenModel) -> None:
@@ -329,6 +334,11 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.training.show_status(status)
         if status.phase is Phase.DISCARDED:
             self.reader.show_lens_in_use()
+        self.instant.take_fit(status)
+
+    def show_instant(self, status: InstantStatus) -> None:
+        """Show how far the instant lens is."""
+        self.instant.show_status(status)
 
     # ── a reading ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -351,12 +361,16 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.sublayers.add(message)
 
     def on_read_done(self, message: ReadDone) -> None:
-        """Show how long the reading took, read an open cell again, and tell the user about new sublayers."""
+        """Show how long the reading took, read an open cell again, and tell the user about new sublayers.
+
+        Then there is time for an instant lens.
+        """
         if message.serial == self.state.serial:
             self.reader.finish(message)
         self.cell.read_anew()
         if message.serial == self.state.serial:
             self.sublayers.say()
+            self.instant.consider()
 
     def on_read_failed(self, message: ReadFailed) -> None:
         """Show why the prompt was not read; go back to the tail and the options of the readout on screen."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import OpenModel
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
 from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.shared.nothing_yet import no_lens
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +33,7 @@ class ExploreState:
         stem: the typed part of a prompt with appended tokens.
         tail: the ids of the tokens behind the stem, as asked for.
         shown_tail: the ids of the tokens behind the stem, as on screen.
+        instant: the status of the open model's instant lens.
         is_downloading: whether the model that is being loaded is downloaded, which can be stopped.
     """
 
@@ -49,6 +52,7 @@ class ExploreState:
     stem: str = ""
     tail: tuple[int, ...] = ()
     shown_tail: tuple[int, ...] = ()
+    instant: InstantStatus = field(default=InstantStatus())
     is_downloading: bool = False
 
     @property
@@ -70,6 +74,10 @@ class ExploreState:
     def typed(self) -> str:
         """The typed part of the prompt: all of the prompt, unless tokens were appended."""
         return self.stem if self.tail or self.shown_tail else self.prompt
+
+    def no_lens(self, kind: str) -> str:
+        """Return that there is no lens of a kind for the open model, and how to get one."""
+        return no_lens(kind, self.instant)
 
     def fold(self) -> None:
         """Make the appended tokens a part of the text, which is cut into tokens anew."""

@@ -453,9 +453,10 @@ class Panes(Vertical):
         """Lend more of the lines that no row needs, or fewer."""
         self.fit()
 
-    def watch_missing(self) -> None:
+    def watch_missing(self, before: Mapping[int, str], after: Mapping[int, str]) -> None:
         """Give a side with nothing to show no room, and say in one line how to get it."""
-        self._arrange()
+        if before.keys() != after.keys():
+            self._arrange()
         self._say_where_settled()
 
     # ── the room ─────────────────────────────────────────────────────────────────────────────────────────

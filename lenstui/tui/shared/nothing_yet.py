@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from lenstui.jobs.instant_messages import InstantPhase, InstantStatus
+from lenstui.lens.kinds import TUNED
 from lenstui.lens.names import kind_word
+
+_NO_INSTANT = InstantStatus()
 
 NO_MODEL = "No model yet: m opens one."
 NO_PROMPT = "No prompt yet: i types one, Enter reads it."
@@ -12,6 +16,17 @@ NO_LENSES = "No lenses yet: t in Explore trains one, b opens one from any folder
 NO_PROMPTS = "No prompts yet: f names a file of them, Enter reads it."
 
 
-def no_lens(kind: str) -> str:
-    """Return that there is no lens of a kind yet for a model, and the keys that make one."""
-    return f"No {kind_word(kind)} lens yet: t trains one, o opens one."
+def no_lens(kind: str, instant: InstantStatus = _NO_INSTANT) -> str:
+    """Return that there is no lens of a kind yet for a model, and how to get one.
+
+    Args:
+        kind: the kind of lens.
+        instant: the status of the open model's instant lens, which is a tuned lens.
+    """
+    none = f"No {kind_word(kind)} lens yet"
+    if kind == TUNED and instant.phase is InstantPhase.WORKING:
+        left = "" if instant.seconds is None else f", {instant.seconds} s"
+        return f"{none}, but an instant one soon: {instant.doing}{left}"
+    if kind == TUNED and instant.phase is InstantPhase.OFFERED:
+        return f"{none}: t trains one, o opens one, O makes one {instant.reason}."
+    return f"{none}: t trains one, o opens one."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lenstui.lens.kinds import first_kinds
-from lenstui.lens.names import kind_word
+from lenstui.lens.names import INSTANT, kind_word
 from lenstui.opening.side_facts import SideFacts, are_of_one_model
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
@@ -39,13 +39,9 @@ class SideNames:
         one_model = are_of_one_model(sides)
         outputs = tuple((side.model_number, side.prompt) for side in sides)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
-            lenses = tuple(f"{kind_word(side.kind)} lens" for side in sides)
-            return cls(
-                tuple(kind_word(side.kind) for side in sides),
-                lenses,
-                tuple((lens,) for lens in lenses),
-                outputs,
-            )
+            briefs = tuple(kind_word(side.kind) for side in sides)
+            lenses = tuple(f"{INSTANT if side.is_instant else kind_word(side.kind)} lens" for side in sides)
+            return cls(briefs, lenses, tuple((lens,) for lens in lenses), outputs)
         names = told_apart(sides)
         lenses_of = {(side.kind, side.lens) for side in sides}
         titles: list[tuple[str, ...]] = []

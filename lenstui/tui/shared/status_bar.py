@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from lenstui.jobs.fit_messages import FitStatus
 from lenstui.jobs.messages import OpenModel
+from lenstui.lens.names import INSTANT
 from lenstui.support.printable import printable
 from lenstui.tui.shared.fit_words import glances
 from lenstui.tui.shared.shown import shown
@@ -69,6 +70,9 @@ class StatusBar(Widget):
         facts = ["" if model.lens_kl is None else f"KL {model.lens_kl:.2f}", model.lens_choice]
         kl = f" ({', '.join(filter(None, facts))})" if any(facts) else ""
         read_through = f"tuned lens: {lens}"
+        if model.instant is not None:
+            reached = "being measured" if model.lens_kl is None else f"KL {model.lens_kl:.2f}"
+            read_through, kl = f"{INSTANT} lens", f" · {model.instant} · {reached}"
         if others := [side_name(side, model.sides) for side in model.sides if not side.is_own]:
             read_through, kl = f"beside: {', '.join(others)}", ""
         brief = stage or Text(read_through)

@@ -35,6 +35,7 @@ class TypeAheadApp(App[None]):
         super().__init__()
         self._typed: deque[events.Event] = deque()
         self._is_acting = False
+        self._first = 0  # events that came before anything was painted: they are for what is there first
         self._painted: _Front | None = None
         self._turn = 0  # number of the event that is acted on
         self._limit: asyncio.TimerHandle | None = None
@@ -42,6 +43,7 @@ class TypeAheadApp(App[None]):
     def type_first(self, typed: str) -> None:
         """Take what the terminal sent before the app runs, to act on it before all that comes later."""
         self._typed.extend(key_events(typed))
+        self._first = len(self._typed)
 
     @on(events.Ready)
     async def _act_on_what_was_typed_first(self) -> None:
@@ -68,6 +70,7 @@ class TypeAheadApp(App[None]):
         while self._typed:
             if self._waits_to_be_painted():
                 return
+            self._first = max(self._first - 1, 0)
             event = self._next()
             await super().on_event(event)
             if not isinstance(event, _PASSING) and self.screen_stack:
@@ -80,7 +83,7 @@ class TypeAheadApp(App[None]):
 
         Not keys alone change what is in front: a fit ends, a model is open.
         """
-        if not self.screen_stack or self._front == self._painted:
+        if self._first or not self.screen_stack or self._front == self._painted:
             return False
         return self.screen.call_after_refresh(self._act_on_what_is_painted)
 

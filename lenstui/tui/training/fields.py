@@ -96,7 +96,9 @@ def first_text(field: str, options: FitOptions) -> str:
     return {"held_out": f"{HELD_OUT:g}", "checkpoint_every": f"{CHECKPOINT_EVERY:g}"}.get(field, "")
 
 
-def make_request(model: str, preset_name: str, data: str, texts: Mapping[str, str]) -> FitRequest:
+def make_request(
+    model: str, preset_name: str, data: str, texts: Mapping[str, str], *, starts_from: str = ""
+) -> FitRequest:
     """Return the request for a fit, from what stands in the form.
 
     Args:
@@ -105,6 +107,7 @@ def make_request(model: str, preset_name: str, data: str, texts: Mapping[str, st
         data: files and globs, separated by spaces; one with spaces in quotes. Empty: the text that comes with
             lenstui for this model.
         texts: the texts of the fields, by name.
+        starts_from: the lens, in words, to start from instead of a closed form; empty for none.
 
     Raises:
         FieldError: for the first field that makes no sense.
@@ -122,6 +125,8 @@ def make_request(model: str, preset_name: str, data: str, texts: Mapping[str, st
         raise FieldError("epochs", "Epochs say how many steps there are: leave one of the two as it was.")
     if typed["bias_only"] == "yes":
         changes |= {"bias_only": True, "closed_form_tokens": 0}
+    elif starts_from:
+        changes |= {"starts_from": starts_from, "closed_form_tokens": 0}
     try:
         options = preset(preset_name, **changes)
     except LensError as error:

@@ -18,6 +18,7 @@ from textual.widgets import Button, Collapsible, Input, Label, Static
 from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
 from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
 from lenstui.jobs.messages import OpenModel
+from lenstui.lens.names import instant_lens_named
 from lenstui.texts.bundled import text_for
 from lenstui.tui.lenses.table import size_text
 from lenstui.tui.session.fit_texts import LastText
@@ -29,6 +30,7 @@ from lenstui.tui.shared.still_input import StillInput
 from lenstui.tui.training.fields import FIELDS, Field, FieldError, are_there, first_text, make_request
 
 _COUNTING = "counting …"
+_STARTS = ("the instant lens", "a closed form on the text")
 _CHARACTERS = 4  # of a token, in English, about
 
 
@@ -152,6 +154,9 @@ class TrainForm(VerticalScroll):
             yield Label("preset")
             yield Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset")
         yield Static(PRESET_WORDS[DEFAULT_PRESET], id="about", classes="under")
+        with Horizontal(classes="line", id="line-start"):
+            yield Label("starts from")
+            yield Choice(_STARTS, _STARTS[0], id="starts-from")
         with Horizontal(id="buttons"):
             yield Button("Start", id="start", compact=True)
             yield Button("Go on", id="resume", compact=True)
@@ -164,6 +169,7 @@ class TrainForm(VerticalScroll):
         """Focus the start button, so that Enter alone begins, and hide the button that resumes a fit."""
         self.border_subtitle = "files and globs, separated by spaces · tab next · enter starts"
         self.query_one("#resume").display = False
+        self._offer_start()
         self.start_button.focus()
 
     @property
@@ -177,6 +183,21 @@ class TrainForm(VerticalScroll):
         self.border_title = shown(f"train a tuned lens{name}")
         self.query_one("#data", Input).placeholder = text_for(self._model_name).about
         self._counted = None
+        self._offer_start()
+
+    def _offer_start(self) -> None:
+        """Offer to start from the instant lens where one is in use, and the preset would make another one."""
+        model = self.model
+        offered = model is not None and model.instant is not None and self._preset.value == DEFAULT_PRESET
+        self.query_one("#line-start").display = offered
+
+    @property
+    def _starts_from(self) -> str:
+        """The instant lens, in words, that the fit is to start from; empty where it starts from none."""
+        if not self.query_one("#line-start").display or self.model is None or self.model.instant is None:
+            return ""
+        chosen = self.query_one("#starts-from", Choice).value
+        return instant_lens_named(self.model.instant) if chosen == _STARTS[0] else ""
 
     @property
     def _model_name(self) -> str:
@@ -209,7 +230,8 @@ class TrainForm(VerticalScroll):
             line.complain(None)
         texts = {field.name: self._line(field.name).text for field in FIELDS}
         try:
-            return make_request(self._model_name, self._preset.value, self._typed.data, texts)
+            typed, first = self._typed.data, self._starts_from
+            return make_request(self._model_name, self._preset.value, typed, texts, starts_from=first)
         except FieldError as error:
             self._complain_at(error.field, str(error))
             return None
@@ -251,6 +273,7 @@ class TrainForm(VerticalScroll):
             if line.text == first_text(field.name, PRESETS[old]):
                 line.text = first_text(field.name, PRESETS[message.value])
         self.query_one("#about", Static).update(PRESET_WORDS[message.value])
+        self._offer_start()
         self.query_one("#need", Static).update(need_words(message.value))
         self._count()
 

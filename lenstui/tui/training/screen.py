@@ -344,5 +344,5 @@ class Train(LeanScreen[None], AppScreen[None]):
             self.on_screen_resume()
 
     def show_lens(self, model: OpenModel) -> None:
-        """Name the lens in the status bar."""
-        self.query_one(StatusBar).model = model
+        """Name the lens in the status bar, and offer to start from it in the form if it is an instant one."""
+        self.query_one(StatusBar).model = self._form.model = model
