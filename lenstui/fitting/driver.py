@@ -152,7 +152,7 @@ def begun(
         text: the text of the plan, from `read_text`.
         claim: the claim on the file that the lens is to be saved to.
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
-        first: the lens whose translators the fit of a tuned lens starts from; None for the logit lens.
+        first: the lens whose translators the fit starts from; None for the logit lens.
     """
     return FitDriver(begin_fit(model, plan, text, first), plan, claim, checkpoint_every, text.remark)
 

@@ -50,7 +50,7 @@ def begin_fit(
         model: from `load`.
         plan: the plan of the fit.
         text: the text of the plan; None to read it.
-        first: the lens whose translators the fit of a tuned lens starts from; None for the logit lens.
+        first: the lens whose translators a tuned lens starts from; None for the logit lens.
 
     Raises:
         LensError: as `read_text` does.
