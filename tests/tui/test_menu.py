@@ -59,8 +59,9 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         await pilot.press("escape")
         menu = await opened_menu(pilot)
         assert list(menu) == [
-            "Top tokens", "Pin", "First row", "Append", "Generate", "Difference", "Next lens", "Compare",
-            "Second prompt", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command",
+            "Top tokens", "Pin", "First row", "Append", "Generate", "Crystallization", "Sublayers", "Difference",
+            "Next lens", "Compare", "Second prompt", "Add a side", "Remove side", "Export", "Copy tokens",
+            "Copy command", "Help",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {}
