@@ -424,7 +424,7 @@ async def test_it_is_kept_for_the_next_session(tiny_model: Path, tmp_path: Path)
 async def test_it_is_listed_and_in_the_palette(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
         await show(pilot)
-        assert "Crystallization" in {command.title for command in still.get_system_commands(still.screen)}
+        assert "Settling rows" in {command.title for command in still.get_system_commands(still.screen)}
         await pilot.press("question_mark", *"settles")
         assert isinstance(still.screen, Keys)
         assert any(key.keys == "c" and "settles" in key.does for key in keys_of(still))

@@ -59,9 +59,9 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         await pilot.press("escape")
         menu = await opened_menu(pilot)
         assert list(menu) == [
-            "Top tokens", "Pin", "First row", "Append", "Generate", "Crystallization", "Sublayers", "Difference",
-            "Next lens", "Compare", "Second prompt", "Add a side", "Remove side", "Export", "Copy tokens",
-            "Copy command", "Help",
+            "Top tokens", "Pin", "First row", "Append", "Generate", "Settling rows", "Sublayers",
+            "Difference", "Next lens", "Compare", "Second prompt", "Add a side", "Remove side", "Export",
+            "Copy tokens", "Copy command", "Help",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {}
@@ -141,7 +141,7 @@ async def test_before_anything_is_read(still: LenstuiApp) -> None:
         still.explore.set_focus(None)
         await opened_menu(pilot)
         reasons = dimmed(still)
-        assert len(reasons) == 14
+        assert len(reasons) == 16
         assert reasons["Export"] == "No prompt yet: i types one, Enter reads it."
         assert reasons["Next lens"] == "No model yet: m opens one."
         await pilot.press("enter")

@@ -143,7 +143,7 @@ KEYS: list[BindingType] = [
         id="explore.go_to",
     ),
     Binding(
-        "c", "do('appearance', 'toggle_crystallization')", "Crystallization", show=False,
+        "c", "do('appearance', 'toggle_crystallization')", "Settling rows", show=False,
         id="explore.crystallization", tooltip="Mark the row where each column settles",
     ),
     Binding(

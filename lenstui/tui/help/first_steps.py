@@ -7,7 +7,8 @@ from lenstui.tui.help.commands import Display, shown_keys
 
 _LINES = """\
 A cell is what the model would say next if it stopped at that row.
-{explore.prompt} edits the prompt, {prompt.read} reads it. Arrows move, {explore.value} recolours, {explore.menu} does more.
+{explore.prompt} edits the prompt, {prompt.read} reads it. Arrows move, {explore.value} recolours, \
+{explore.menu} does more.
 {app.help} lists all keys and explains the words, {app.commands} finds any action, {app.quit} quits."""
 
 
