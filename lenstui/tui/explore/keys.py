@@ -8,7 +8,10 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 KEYS: list[BindingType] = [
-    Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
+    Binding(
+        "question_mark", "app.show_keys", "Help", key_display="?", id="app.help",
+        tooltip="All keys by topic, and what the words mean",
+    ),
     Binding(
         "space", "do('menu', 'open')", "Menu", tooltip="What can be done with this cell, or pin",
         id="explore.menu",
