@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from lenstui.cli import main
+from lenstui.lens.card import Match
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.lenses.table import LensTable
 from tests.tui.pilots.looking import subtitle, until
 from tests.tui.test_sides import shown
 
@@ -46,3 +49,15 @@ async def test_with_less_room_it_is_one_key_away() -> None:
         await until(pilot, lambda: app.explore.grids[1].cells is not None)
         await pilot.press("L")
         await until(pilot, lambda: shown(app)[1:] == ["tuned lens · probability"])
+
+
+async def test_the_list_has_both_lenses_of_the_bundled_model() -> None:
+    app = LenstuiApp(Start(prompt=TEXT, demo=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        await pilot.press("escape", "o")
+        await until(pilot, lambda: isinstance(app.screen, Lenses))
+        table = app.screen.query_one(LensTable)
+        await until(pilot, lambda: len(table._lenses) == 2)
+        assert {lens.card.name for lens in table._lenses} == {"bundled", "bundled-jacobian"}
+        assert {lens.match for lens in table._lenses} == {Match.WEIGHTS}
