@@ -217,7 +217,7 @@ async def test_a_lens_that_is_in_no_file_has_no_command(
         await until(pilot, lambda: app.explore.state.serial == 2 and subtitle(app).endswith(" s"))
         await pilot.press("Y")
         await until(pilot, lambda: "the lens in use is in no file" in said(app))
-        app.program.model_jobs.prefer(lambda: lens, lambda: True)
+        app.program.model_jobs.prefer(lambda: lens, lambda: "tuned")
         await pilot.press("Y")
         await until(pilot, lambda: "still in training" in said(app))
         await write(app, pilot, "md", tmp_path / "x.md")
