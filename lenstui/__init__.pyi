@@ -2,6 +2,11 @@
 
 from lenstui.evaluation.evaluate import Quality as Quality
 from lenstui.evaluation.evaluate import evaluate as evaluate
+from lenstui.evaluation.pass_at_k import PassAtK as PassAtK
+from lenstui.evaluation.pass_at_k import Passes as Passes
+from lenstui.evaluation.pass_at_k import pass_at_k as pass_at_k
+from lenstui.evaluation.word_items import WordItem as WordItem
+from lenstui.evaluation.word_items import open_items as open_items
 from lenstui.fitting.fit import fit as fit
 from lenstui.fitting.jacobian.fitted import fit_jacobian as fit_jacobian
 from lenstui.fitting.jacobian_options import JacobianOptions as JacobianOptions

@@ -105,18 +105,21 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     )
 
 
-def add_text(parser: Parser, *, required: bool) -> argparse._ArgumentGroup:
-    """Add the arguments for documents, and return their group, to which more may be added."""
+def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
+    """Add the arguments for documents, and return their group, to which more may be added.
+
+    Args:
+        parser: of the command.
+        default: what is read where no file is named, to stand in the help.
+    """
     text = parser.add_argument_group("text")
-    default = "" if required else " (default: the bundled model's stories, for others a general sample)"
     text.add_argument(
         "--data",
         metavar="FILE",
         nargs="+",
         action="extend",
-        required=required,
         help="Parquet, JSON lines, or plain text between blank lines; globs such as 'data/*.parquet' too"
-        + default,
+        + (f" (default: {default})" if default else ""),
     )
     text.add_argument(
         "--text-column", metavar="NAME", help=f"column or field of the text (default: {COLUMN})"

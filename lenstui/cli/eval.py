@@ -1,20 +1,20 @@
-"""`lenstui eval`: evaluate the logit lens and a tuned lens on a text."""
+"""`lenstui eval`: evaluate lenses on a text, or on items with words to find."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
 from lenstui.cli.output import add_output, deliver, output_format, table_width
-from lenstui.cli.stderr import aside, progress, say
+from lenstui.cli.stderr import aside, bar, progress, say
+from lenstui.cli.word_eval import AskedWords, show_words
 from lenstui.model.not_finite import tokens_left_out_remark
+from lenstui.model.rows import RowChoice, parse_runs
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError, first_line
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _SEQ_LEN = 512
 _MAX_TOKENS = 16384
+
+# Options, by their names in the code, that are for one of the two alone.
+_OF_TEXT = ("data", "text_column", "max_samples", "min_chars", "max_tokens", "seq_len")
+_OF_WORDS = ("band", "correct_only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,14 @@ def run(words: Sequence[str]) -> int:
     """Parse the arguments of `lenstui eval` and run the command."""
     parser = _parser()
     given = parser.parse_args(words)
+    _check_together(parser, given)
     form = output_format(parser, given)
     asked = model_start(parser, given)
-    if given.seq_len is not None and given.seq_len > given.max_tokens:
-        parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {given.max_tokens}")
+    if given.words is not None:
+        return show_words(asked, AskedWords(given.words, given.band, given.correct_only), form, given.output)
+    most = given.max_tokens or _MAX_TOKENS
+    if given.seq_len is not None and given.seq_len > most:
+        parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {most}")
     from lenstui.texts.documents import find_files
 
     documents = text_documents(given)
@@ -68,7 +76,7 @@ def run(words: Sequence[str]) -> int:
     for remark in opened.remarks:
         say(remark)
     with aside():
-        qualities = _judge(opened, Text(documents, given.max_tokens, given.seq_len))
+        qualities = _judge(opened, Text(documents, most, given.seq_len))
 
     from lenstui.export.evaluation import evaluation_json, evaluation_table
     from lenstui.opening.opened import source_of
@@ -88,17 +96,18 @@ def run(words: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "lenstui eval",
-        "Judge the logit lens and a tuned lens, row by row: KL to the final\n"
-        "distribution, cross-entropy of the next token, agreement with the final top-1.",
-        usage="lenstui eval --data FILE… [options]",
+        "Judge the logit lens and others. On a text, row by row: KL to the final\n"
+        "distribution, cross-entropy of the next token, agreement with the final top-1.\n"
+        "On items with words that the model should think of: pass@k, how many of them\n"
+        "are among a lens's k likeliest tokens.",
+        usage="lenstui eval --data FILE… [options]\n       lenstui eval --words FILE [options]",
         epilog="Give a text that the lens was not fitted on.",
     )
-    text = add_text(parser, required=True)
+    text = add_text(parser)
     text.add_argument(
         "--max-tokens",
         metavar="N",
         type=_at_least_2,
-        default=_MAX_TOKENS,
         help=f"read at most N tokens, in whole blocks (default: {_MAX_TOKENS})",
     )
     text.add_argument(
@@ -107,9 +116,41 @@ def _parser() -> Parser:
         type=_at_least_2,
         help=f"tokens of a block (default: {_SEQ_LEN}, or the model's context if that is shorter)",
     )
+    words = parser.add_argument_group("words")
+    words.add_argument(
+        "--words", metavar="FILE", type=Path, help="JSON items with a prompt and its intermediates"
+    )
+    words.add_argument(
+        "--band",
+        metavar="ROWS",
+        type=_rows,
+        help="rows whose best one counts, such as 3-6 (default: all that every lens has)",
+    )
+    words.add_argument(
+        "--correct-only",
+        action="store_true",
+        help="leave out items whose target the model's likeliest next token does not begin",
+    )
     add_model(parser)
     add_output(parser)
     return parser
+
+
+def _check_together(parser: Parser, given: argparse.Namespace) -> None:
+    """Refuse a call with neither text nor words, and options that do not go with what was named."""
+    if given.words is None and given.data is None:
+        parser.error("name a text with --data FILE, or items with --words FILE")
+    with_other, other = (_OF_TEXT, "--words") if given.words is not None else (_OF_WORDS, "--data")
+    for name in with_other:
+        if getattr(given, name):
+            parser.error(f"--{name.replace('_', '-')} does not go with {other}")
+
+
+def _rows(text: str) -> RowChoice:
+    try:
+        return RowChoice(parse_runs(text))
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _at_least_2(text: str) -> int:
@@ -130,7 +171,7 @@ def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
     most = text.max_tokens // length
     blocks = token_blocks(model.tokenizer, read_documents(text.documents, skipped), length)
     try:
-        with _bar(most * length) as on_tokens:
+        with bar("evaluating", most * length, "tokens") as on_tokens:
             qualities = evaluate(model, _watched(islice(blocks, most), on_tokens), opened.lenses)
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Evaluating failed: {first_line(error)} Try a smaller --seq-len.") from error
@@ -152,21 +193,3 @@ def _watched(blocks: Iterator[Tensor], on_tokens: Callable[[int], None]) -> Iter
     for block in blocks:
         yield block
         on_tokens(len(block))
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr, where that is a terminal, and yield the function that advances it."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda tokens: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TextColumn("tokens"))
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, refresh_per_second=10
-    ) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda tokens: bar.advance(task, tokens)

@@ -35,6 +35,30 @@ def each_aside(items: Iterator[T]) -> Iterator[T]:
 
 
 @contextmanager
+def bar(doing: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Yield the function that advances a progress bar by some units, which only a terminal shows.
+
+    Args:
+        doing: what is done, for a label.
+        total: the number of units.
+        unit: their name, in the plural.
+    """
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, refresh_per_second=10
+    ) as shown:
+        task = shown.add_task("", total=total)
+        yield lambda done: shown.advance(task, done)
+
+
+@contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """Yield a function that shows the current stage, on one line that is erased afterwards.
 

@@ -208,7 +208,7 @@ def _parser() -> Parser:
         usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE",
         epilog="Ctrl+C stops and keeps what was learned, with a checkpoint to go on from.",
     )
-    text = add_text(parser, required=False)
+    text = add_text(parser, "the bundled model's stories, for others a general sample")
     text.add_argument(
         "--held-out", metavar="SHARE", type=_share, help=f"share never trained on (default: {HELD_OUT:g})"
     )

@@ -15,7 +15,7 @@ from lenstui.lens.names import lens_title
 from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import points_text
 from lenstui.readout.scales import Scale, around_zero
-from lenstui.readout.values import Value
+from lenstui.readout.values import PROBABILITY, Value
 from lenstui.support.fixed_text import MINUS
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
@@ -77,8 +77,9 @@ class Difference:
 
     @property
     def label(self) -> str:
-        """The name on screen."""
-        return f"{self.value.label}: {self.right} − {self.left}"
+        """The name on screen. Each side's number may be of another token, which is said."""
+        of_top1 = "top-1 " * (self.value is PROBABILITY)
+        return f"{of_top1}{self.value.label}: {self.right} − {self.left}"
 
     @property
     def unit(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lenstui.export.json_contract import keys_with
+from lenstui.export.columns import column_lines, column_runs
+from lenstui.export.json_contract import keys_with, without_nan
 from lenstui.export.table import summary
-from lenstui.export.text_width import column_groups, wrapped
+from lenstui.export.text_width import wrapped
 from lenstui.lens.kinds import JACOBIAN
 from lenstui.model.not_finite import LEFT_OUT
 from lenstui.opening.source import Source
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-_GAP = "   "  # between the columns of a table
 _NOT_JUDGED = "a Jacobian lens reads what may be said later: its KL does not say how good it is"
 
 
@@ -83,27 +83,13 @@ def _is_jacobian(key: str) -> bool:
 
 def _lines(qualities: Mapping[str, Quality], width: int | None) -> Iterator[str]:
     """Yield the lines of the tables, an empty one behind each."""
-    labels = ["row", *_rows(next(iter(qualities.values())))]
-    label_width = max(map(len, labels))
-    room = None if width is None else width - label_width - len(_GAP)
+    labels = ["row", *_rows(next(iter(qualities.values())))[::-1]]
     columns = [column for name, quality in qualities.items() for column in _columns(name, quality)]
-    groups = _groups(columns, room)
-    if len(groups) > 1:  # then a lens is not always beside the column with its name
+    if len(column_runs(labels, columns, width)) > 1:  # then a lens is not always beside its name
         columns = [
             column for name, quality in qualities.items() for column in _columns(name, quality, named=True)
         ]
-        groups = _groups(columns, room)
-    for start, stop in groups:
-        shown = [labels, *columns[start:stop]]
-        head, *body = zip(*shown, strict=True)
-        widths = [max(map(len, column)) for column in shown]
-        for cells in (head, *reversed(body)):
-            yield _GAP.join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
-        yield ""
-
-
-def _groups(columns: Sequence[Sequence[str]], room: int | None) -> list[tuple[int, int]]:
-    return list(column_groups([max(map(len, column)) for column in columns], room, len(_GAP)))
+    yield from column_lines(labels, [[head, *body[::-1]] for head, *body in columns], width)
 
 
 def _columns(name: str, quality: Quality, *, named: bool = False) -> Iterator[list[str]]:
@@ -138,14 +124,9 @@ def _numbers(quality: Quality | None) -> dict[str, Any] | None:
     if quality is None:
         return None
     return {
-        "kl": _finite(quality.kl),
-        "kl_sem": _finite(quality.kl_sem) or None,
-        "ce": _finite(quality.ce),
-        "top1_agreement": _finite(quality.top1_agreement),
+        "kl": without_nan(quality.kl),
+        "kl_sem": without_nan(quality.kl_sem) or None,
+        "ce": without_nan(quality.ce),
+        "top1_agreement": without_nan(quality.top1_agreement),
         "left_out": list(quality.left_out) or [0] * len(quality.kl),
     }
-
-
-def _finite(values: Iterable[float]) -> list[float | None]:
-    """Return the numbers with None for those that are not finite, which JSON does not have."""
-    return [value if math.isfinite(value) else None for value in values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,11 @@ def numbers(values: npt.NDArray[np.floating[Any]]) -> list[Any]:
     float32 goes through its shortest text, so that 0.1 is written as 0.1, not as 0.10000000149011612.
     """
     return nulls(values.astype(str).astype(np.float64), np.isfinite(values))
+
+
+def without_nan(values: Iterable[float]) -> list[float | None]:
+    """Return the numbers with None for those that are not finite, which JSON does not have."""
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def counts(values: npt.NDArray[np.int32]) -> list[Any]:

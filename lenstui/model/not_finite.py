@@ -41,6 +41,20 @@ def case_not_numbers_remark(count: int, of: int, which: str, dtype: str) -> str:
     )
 
 
+def items_not_numbers_remark(count: int, of: int, dtype: str) -> str:
+    """Return the remark that in some items of pass@k a row is without a number.
+
+    Args:
+        count: the number of such items.
+        of: the number of all items.
+        dtype: the name of the model's dtype.
+    """
+    return (
+        f"{count} of {of} items have rows without a number: logits are not finite{_where(dtype)}. No word is "
+        f"found there.{_advice(dtype)}"
+    )
+
+
 def no_logits(column: int, dtype: str) -> str:
     """Return the reason why no token follows a column."""
     said = f"No token follows column {column}: its logits are not finite{_where(dtype)}."

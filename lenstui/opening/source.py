@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import instant_lens_named, instant_words, is_instant
+from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
 
@@ -60,7 +60,7 @@ class LensSource:
         """
         if self.file is None and is_instant(self.card):
             return instant_lens_named(instant_words(self.card))
-        return f"{self.kind} lens {quoted(self.file or self.name)}"
+        return f"{kind_word(self.kind)} lens {quoted(self.file or self.name)}"
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -48,6 +48,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "pins.unpin": "remove delete untrack",
         "cell.menu": "menu actions what can i do here context",
         "prompt.read": "run submit start read go",
+        "prompt.clear": "empty delete erase new start over",
         "prompt.newline": "line break paragraph",
         "generation.next": "",
         "generation.previous": "",
@@ -65,9 +66,9 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "cell.other": "switch pane tab",
     },
     EXPLAIN: {
-        "explore.sublayers": "attribution residual stream components attention mlp contribution decompose dla"
-        " layers blocks logits",
-        "explore.crystallization": "settle converge decided layer depth emergence final",
+        "explore.sublayers": "direct logit attribution dla residual stream components attention mlp contribution"
+        " decompose layers blocks logits",
+        "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
         "explore.first_row": "layer emerge appears when search word depth",
         "explore.generate": "continue sample complete completion decode predict early-exit layer temperature",
     },

@@ -246,7 +246,7 @@ def test_progress_on_a_terminal(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ([], "the following arguments are required: --data"),
+        ([], "name a text with --data FILE, or items with --words FILE"),
         (["--data"], "argument --data: expected at least one argument"),
         (["--data", "x", "--seq-len", "1"], "argument --seq-len: must be at least 2"),
         (["--data", "x", "--max-tokens", "0"], "argument --max-tokens: must be a whole number from 1 on"),

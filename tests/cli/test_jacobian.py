@@ -123,7 +123,9 @@ def test_every_form_has_it(
     table_of_it = shown["table"].split("Jacobian lens · probability")[1]
     emb = next(line for line in table_of_it.splitlines() if line.strip().startswith("emb"))
     assert set(emb.replace("emb", "").split()) == {"–"}
+    assert "Jacobian lens jac.pt" in shown["table"]
     assert "**Jacobian lens** · probability" in shown["md"]
+    assert "Jacobian lens `jac.pt`" in shown["md"]
     assert "| emb | – |" in shown["md"]
     assert ">Jacobian lens<" in shown["svg"]
     assert "No Jacobian lens is fitted for row emb." in shown["html"]

@@ -59,6 +59,23 @@ def test_every_key_of_train_and_eval_is_in_the_manual(
     assert {*fitted, *judged, *judged["tuned"]} <= named("JSON") | {"logit", "tuned", "jacobian"}
 
 
+def test_every_key_of_pass_at_k_is_in_the_manual(programs: Forked, tiny_folder: Path, tmp_path: Path) -> None:
+    items = tmp_path / "items.json"
+    fields = {
+        "prompt": "The sky ",
+        "intermediates": ["a"],
+        "target": "a",
+        "at": "last",
+        "forms": {"a": ["b"]},
+    }
+    items.write_text(json.dumps([fields]))
+    found = out(programs, "eval", "--words", items, "--model", tiny_folder)
+    assert {*found, *found["stripped"], *found["lenses"]["logit"]} <= named("JSON")
+    assert set(fields) == {
+        code for row in rows(PAGE) if row.columns[0] == "field" for code in codes(row.cells[0])
+    }
+
+
 def test_every_column_of_csv_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
     for words in (["Hello", "--pin", "o"], ["--prompts", "examples"]):
         program = programs.start("read", *words, "--model", tiny_folder, "--format", "csv")

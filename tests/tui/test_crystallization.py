@@ -202,7 +202,7 @@ async def test_rows_of_sublayers_do_not_count() -> None:
         assert marked(grid) == {Cursor(2, 0), Cursor(4, 1)}
     assert of_column({"logit": read}, labels, 0) == "settles at row 0 (logit)"
     told = summary(np.array([4, 0, 2], np.int32), labels, 200)  # without column 0: emb and 0
-    assert told == "crystallization: median row emb–0 · 2 of 2 columns before the last row"
+    assert told == "settles: median row emb–0 · 2 of 2 columns before the last row"
 
 
 # In words
@@ -228,9 +228,7 @@ def test_the_summary_is_of_what_is_read_without_column_0(
     median = statistics.median(counted) - 1  # as a label
     shown = {-1: "emb", -0.5: "emb–0"}.get(median, f"{median:g}")
     early = sum(row < rows for row in counted)
-    assert told == (
-        f"crystallization: median row {shown} · {early} of {len(counted)} columns before the last row"
-    )
+    assert told == (f"settles: median row {shown} · {early} of {len(counted)} columns before the last row")
 
 
 @pytest.mark.parametrize("width", [60, 44, 28])
@@ -247,8 +245,8 @@ def test_a_column_in_words() -> None:
     late.top_ids[:, 0, 0] = [6, 6, 5, 6]
     labels = row_labels(3)
     both = {"logit": late, "tuned": read}
-    assert of_column(both, labels, 0) == "settles at row 2 (logit) · row 0 (tuned)"
-    assert of_column({"logit": late, "tuned": None}, labels, 0) == "settles at row 2 (logit)"
+    assert of_column(both, labels, 0) == "settles at the last row (logit) · row 0 (tuned)"
+    assert of_column({"logit": late, "tuned": None}, labels, 0) == "settles at the last row (logit)"
     late.top_ids[:, 0] = -1
     assert of_column(both, labels, 0) == "settles at row 0 (tuned)"
     assert of_column({"logit": None, "tuned": None}, labels, 0) == ""
@@ -257,12 +255,12 @@ def test_a_column_in_words() -> None:
 def test_the_first_token_of_the_shorter_prompt_does_not_count() -> None:
     prompt = [0, 3, 4, 2]  # where its columns settle; the first is a sink
     wanted = summary(np.array(prompt, np.int32), row_labels(4), 200)
-    assert wanted == "crystallization: median row 2 · 2 of 3 columns before the last row"
+    assert wanted == "settles: median row 2 · 2 of 3 columns before the last row"
     for gap in (range(1), range(3), range(1, 3), range(3, 4)):
         shown = np.insert(np.array(prompt, np.int32), [gap.start] * len(gap), -1)
         assert summary(shown, row_labels(4), 200, gap=gap) == wanted
     assert summary(np.array([-1, -1, 0], np.int32), row_labels(4), 200, gap=range(2)) == (
-        "crystallization: median row emb · 1 of 1 columns before the last row"
+        "settles: median row emb · 1 of 1 columns before the last row"
     )
 
 
@@ -324,8 +322,9 @@ async def test_c_marks_both_panes_and_no_longer(opened: Any) -> None:
         await pilot.press("left")
         await pilot.pause(0.1)
         column = len(TEXT) - 2
-        told = [("emb", *"012")[settled(grid.cells)[column]] for grid in app.explore.grids]
-        assert detail(app) == f"settles at row {told[0]} (logit) · row {told[1]} (tuned)"
+        names = ("row emb", "row 0", "row 1", "the last row")
+        told = [names[settled(grid.cells)[column]] for grid in app.explore.grids]
+        assert detail(app) == f"settles at {told[0]} (logit) · {told[1]} (tuned)"
         await pilot.press("c")
         await pilot.pause()
         assert all(marked(grid) == set() for grid in app.explore.grids)
@@ -369,7 +368,7 @@ async def test_without_a_tuned_lens_only_the_logit_lens_is_told(opened: Any) -> 
         await pilot.pause(0.1)
         assert "median" in frame(app, "logit")
         assert frame(app, "tuned") == "No tuned lens yet: t trains one, o opens one."
-        assert detail(app).startswith("settles at row ")
+        assert detail(app).startswith("settles at ")
         assert "tuned" not in detail(app)
 
 
@@ -401,7 +400,7 @@ async def test_tiles_and_a_lens_in_training_change_the_summary(still: LenstuiApp
         part.top_ids[:] = 3
         explore.post_message(TrainingRead(1, "tuned", 4, part, texts, 0.1))
         await pilot.pause(0.1)
-        assert frame(still, "tuned").startswith("crystallization: median row emb · 4 of 4 columns")
+        assert frame(still, "tuned").startswith("settles: median row emb · 4 of 4 columns")
         assert "row emb (tuned)" in detail(still)
 
 
@@ -425,7 +424,7 @@ async def test_it_is_kept_for_the_next_session(tiny_model: Path, tmp_path: Path)
 async def test_it_is_listed_and_in_the_palette(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
         await show(pilot)
-        assert "Crystallization" in {command.title for command in still.get_system_commands(still.screen)}
+        assert "Settling rows" in {command.title for command in still.get_system_commands(still.screen)}
         await pilot.press("question_mark", *"settles")
         assert isinstance(still.screen, Keys)
         assert any(key.keys == "c" and "settles" in key.does for key in keys_of(still))

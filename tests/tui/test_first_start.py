@@ -41,8 +41,9 @@ async def test_it_says_what_one_can_do_until_the_first_key(tmp_path: Path) -> No
         await show(pilot)
         lines = greeting(app)
         assert len(lines) == 3
+        assert lines[0] == "A cell is what the model would say next if it stopped at that row."
         assert max(map(len, lines)) <= 78
-        for word in ("i edits", "space says", "? lists all keys", ": finds", "q quits"):
+        for word in ("i edits", "space does more", "? lists all keys", ": finds", "q quits"):
             assert word in " ".join(lines)
         regions = [each.region for each in app.explore.children if each.display]
         assert all(one.intersection(other).area == 0 for one in regions for other in regions if one != other)
@@ -95,7 +96,7 @@ async def test_it_names_the_users_keys(tmp_path: Path) -> None:
     app = started(tmp_path / "session.json", Settings(keys={"app.help": ("f1",), "explore.menu": ("f4",)}))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert "f4 says what can be done" in greeting(app)[1]
+        assert "f4 does more" in greeting(app)[1]
         assert greeting(app)[2].startswith("f1 lists all keys")
 
 

@@ -18,6 +18,7 @@ from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.help.keys import Keys
 from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.prompt_sets.screen import PromptSets
@@ -59,8 +60,9 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         await pilot.press("escape")
         menu = await opened_menu(pilot)
         assert list(menu) == [
-            "Top tokens", "Pin", "First row", "Append", "Generate", "Difference", "Next lens", "Compare",
-            "Second prompt", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command",
+            "Top tokens", "Pin", "First row", "Append", "Generate", "Settling rows", "Sublayers",
+            "Difference", "Next lens", "Compare", "Second prompt", "Add a side", "Remove side", "Export",
+            "Copy tokens", "Copy command", "Help",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {}
@@ -140,11 +142,11 @@ async def test_before_anything_is_read(still: LenstuiApp) -> None:
         still.explore.set_focus(None)
         await opened_menu(pilot)
         reasons = dimmed(still)
-        assert len(reasons) == 14
+        assert len(reasons) == 16
         assert reasons["Export"] == "No prompt yet: i types one, Enter reads it."
         assert reasons["Next lens"] == "No model yet: m opens one."
         await pilot.press("enter")
-        assert isinstance(still.screen, Menu)
+        assert isinstance(still.screen, Keys), "help is all that there is to do"
 
 
 async def test_the_users_keys_are_in_the_menu() -> None:

@@ -58,6 +58,8 @@ class CellMenu:
             "explore.first_row": self._first_row.why_not_ask(),
             "explore.append": self._growth.why_not_append(),
             "explore.generate": self._growth.why_not_generate(),
+            "explore.crystallization": "" if self._state.rows else NO_CELL,
+            "explore.sublayers": "" if self._state.rows else NO_CELL,
             "explore.difference": comparison.why_no_difference(),
             "explore.other_kind": comparison.why_no_model(),
             "explore.beside": comparison.why_no_model(),
@@ -67,6 +69,7 @@ class CellMenu:
             "explore.export": export.why_not_ask(),
             "explore.copy_cell": export.why_not_copy_cell(),
             "explore.copy_command": export.why_no_command(),
+            "app.help": "",
         }
         self._services.show_menu(self._title, [self._widgets.screen], why_not)
 

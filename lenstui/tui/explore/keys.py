@@ -8,7 +8,10 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 KEYS: list[BindingType] = [
-    Binding("question_mark", "app.show_keys", "Help", key_display="?", id="app.help"),
+    Binding(
+        "question_mark", "app.show_keys", "Help", key_display="?", id="app.help",
+        tooltip="All keys by topic, and what the words mean",
+    ),
     Binding(
         "space", "do('menu', 'open')", "Menu", tooltip="What can be done with this cell, or pin",
         id="explore.menu",
@@ -143,7 +146,7 @@ KEYS: list[BindingType] = [
         id="explore.go_to",
     ),
     Binding(
-        "c", "do('appearance', 'toggle_crystallization')", "Crystallization", show=False,
+        "c", "do('appearance', 'toggle_crystallization')", "Settling rows", show=False,
         id="explore.crystallization", tooltip="Mark the row where each column settles",
     ),
     Binding(

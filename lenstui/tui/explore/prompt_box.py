@@ -19,6 +19,7 @@ class PromptBox(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "read", "Read the prompt", id="prompt.read", priority=True),
         Binding("escape", "leave", "To the grid", id="prompt.leave"),
+        Binding("ctrl+u", "clear", "Clear", tooltip="Empty the prompt", id="prompt.clear"),
         Binding("ctrl+j,alt+enter", "newline", "New line", show=False, id="prompt.newline"),
     ]
     DEFAULT_CSS = """
@@ -83,6 +84,10 @@ class PromptBox(TextArea):
     def action_leave(self) -> None:
         """Ask for the focus to go to the grid."""
         self.post_message(self.Left())
+
+    def action_clear(self) -> None:
+        """Empty the prompt."""
+        self.clear()
 
     def action_newline(self) -> None:
         """Put a line break into the prompt."""

@@ -40,7 +40,7 @@ def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = 
     median = _between([rows[place] for place in places], float(np.median(np.searchsorted(places, read))))
     early = f"{np.count_nonzero(read < len(rows) - 1)} of {read.size}"
     forms = (
-        f"crystallization: median row {median} · {early} columns before the last row",
+        f"settles: median row {median} · {early} columns before the last row",
         f"settles: median row {median} · {early} before the last",
         f"median row {median} · {early} early",
     )
@@ -61,7 +61,8 @@ def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: i
     for lens, cells in lenses.items() if is_whole_stream(rows) else ():
         if cells is not None and cells.top_ids[-1, column, 0] >= 0:
             row = crystallization_rows(cells.top_ids[:, column : column + 1, 0], rows)[0]
-            parts.append(f"row {rows[row]} ({lens})")
+            there = f"row {rows[row]}" if row < len(rows) - 1 else "the last row"
+            parts.append(f"{there} ({lens})")
     return f"settles at {' · '.join(parts)}" if parts else ""
 
 

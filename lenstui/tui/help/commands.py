@@ -24,7 +24,14 @@ Run = Callable[[str, DOMNode], Awaitable[object]]
 
 # The words and signs of the screen with their meanings, for the list of keys.
 _LONGEST = 16  # terminal cells of a word in that list, at most
+_WORDS_OF_LENSES = (
+    ("logit lens", "a row as it is, through final norm and head"),
+    ("tuned lens", "the same behind a fitted affine map, one a row"),
+    ("instant lens", "a tuned lens in closed form, made by itself"),
+    ("Jacobian lens", "what a row disposes the model to say later"),
+)
 _WORDS_OF_ROWS = (
+    ("column", "a token; its cells predict the one after it"),
     ("row k", "what block k hands on; emb: the embedding"),
     ("last row", "the model's own output, for every lens"),
     ("k.attn k.mlp", "the logits that each of block k adds (s)"),
@@ -35,6 +42,10 @@ _OTHER_WORDS = (
     ("≠", "of the difference: the lenses' tokens differ"),
     ("% yes, in … cells", "without the last row and the first column"),
     ("≥ 6.00, ≤ −10", "there is more beyond the end of the scale"),
+    ("side", "what a pane shows: a model, prompt and lens"),
+    ("pin, r0", "a token followed through all rows; its rank"),
+    ("target", "in a prompt set, the word that should come next"),
+    ("nats", "of entropy and KL; 1 nat is 1.44 bits"),
     ("wiring ok", "head(final norm(h)) is the model's output"),
     ("settles at", "the crystallization row: its top-1 stays final"),
     ("·  ⏎  ⇥", "a space, a newline, a tab in a token"),
@@ -59,7 +70,7 @@ class Command:
 
 def words() -> Iterator[tuple[str, str]]:
     """Yield the words and signs of the screen, the names of values among them, with their meanings."""
-    yield from _WORDS_OF_ROWS
+    yield from (*_WORDS_OF_LENSES, *_WORDS_OF_ROWS)
     for value in all_values():
         if value.keys_line:
             yield value.label if len(value.label) <= _LONGEST else value.brief, value.keys_line

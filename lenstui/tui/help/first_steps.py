@@ -1,4 +1,4 @@
-"""The lines that the first start shows: what one can do."""
+"""The lines that the first start shows: what is on screen, and what one can do."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from lenstui.tui import keymap
 from lenstui.tui.help.commands import Display, shown_keys
 
 _LINES = """\
-{explore.prompt} edits the prompt, {prompt.read} reads it, {prompt.leave} goes to the grid below.
-There arrows move, {explore.value} changes the colours, {explore.menu} says what can be done.
-{app.help} lists all keys, {app.commands} finds any action by name, {app.quit} quits."""
+A cell is what the model would say next if it stopped at that row.
+{explore.prompt} edits the prompt, {prompt.read} reads it. Arrows move, {explore.value} recolours, \
+{explore.menu} does more.
+{app.help} lists all keys and explains the words, {app.commands} finds any action, {app.quit} quits."""
 
 
 def first_steps(display: Display, own: keymap.Keys) -> str:
-    """Return three short lines about what one can do.
+    """Return three short lines about what a cell is and what one can do.
 
     Args:
         display: returns a key as it is shown to the user.

@@ -54,7 +54,7 @@ class Keys(BoxScreen[None]):
     def compose(self) -> ComposeResult:
         """Yield a search line over the list."""
         with Box("keys", "type to search · esc closes"):
-            yield StillInput(placeholder="search: what it does, or a key")
+            yield StillInput(placeholder="search: what it does, a key, or a word on screen")
             options = OptionList()
             options.can_focus = False
             yield options

@@ -167,13 +167,20 @@ class SetTable(StepScroll, can_focus=True):
     def _widths(self, width: int) -> list[int]:
         """Return the width of each column in cells; the prompt gets the rest."""
         token = 9 if width < _NARROW else 14
-        settles = [min(max(len(lens), 6), 8) for lens in self._lenses]  # the longest kind is "jacobian"
+        settles = [max(len(name), 6) for name in self._settling(width)]
         widths = [self._digits, 0, token, 5, token, 5, 5, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
         return widths
 
+    def _settling(self, width: int) -> list[str]:
+        """Return the headings of the columns that say at which row a prompt settles, one for each lens."""
+        names = [lens[:8] for lens in self._lenses]  # the longest kind is "jacobian"
+        if names and width >= _NARROW:
+            names[0] = f"settles: {names[0]}"
+        return names
+
     def _headings(self, width: int) -> Strip:
-        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *self._lenses]
+        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *self._settling(width)]
         quiet = self.get_component_rich_style("set-table--heading")
         bold = self.get_component_rich_style("set-table--sorted")
         mark = "▾" if self._view.descending else "▴"
