@@ -275,7 +275,7 @@ async def test_at_the_end_s_saves_it_elsewhere(opened: Any, folder: Path, text: 
 async def test_the_keys_are_listed(opened: Any, folder: Path) -> None:
     async with opened("Hello, you") as (app, _):
         listed = {key.does for key in keys_of(app)}
-        assert {"Train a tuned lens for the open model", "Pause, and go on", "Begin the fit"} <= listed
+        assert {"Train a lens for the open model", "Pause, and go on", "Begin the fit"} <= listed
 
 
 async def test_a_checkpoint_is_written_now_and_then(

@@ -19,6 +19,7 @@ from lenstui.jobs.fit_messages import (
     FitRequest,
     FitStatus,
     Phase,
+    PromptsSize,
     TextCounted,
     TextSize,
     TrainingRead,
@@ -128,6 +129,49 @@ def test_explore_meanwhile(training: Still, snap_compare: Any, size: tuple[int, 
         await open_train(pilot)
         await fit(pilot, 3)
         await pilot.press("escape")
+        await pilot.pause(0.2)
+
+    assert snap_compare(training, terminal_size=size, run_before=run)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_form_of_a_jacobian_lens(training: Still, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def counted(pilot: Pilot[None]) -> None:
+        await open_train(pilot)
+        form: Any = pilot.app.screen.query_one("TrainForm")
+        form.query_one("#kind").focus()
+        await pilot.press("right")
+        pilot.app.screen.post_message(TextCounted(form._counted, PromptsSize(7429, 100, 8, 128, 12)))
+        form.start_button.focus()
+        await pilot.pause(0.2)
+
+    assert snap_compare(training, terminal_size=size, run_before=counted)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_jacobian_fit_under_way(training: Still, snap_compare: Any, size: tuple[int, int]) -> None:
+    path = Path("/data/lenses/pythia-14m-jacobian-1.pt")
+
+    async def run(pilot: Pilot[None]) -> None:
+        app: Any = pilot.app
+        await open_train(pilot)
+        for prompts in (2, 4, 8, 16, 37):
+            now = FitProgress(
+                stage="prompts",
+                share=(prompts + 0.4) / 100,
+                step=prompts,
+                steps=100,
+                tokens=128 * prompts,
+                seconds=2.5 * prompts,
+                eta=2.5 * (100 - prompts),
+                measured_step=min(prompts, 16),
+                measured_tokens=64,
+                convergence=1 - np.linspace(0.9, 0.3, 6, dtype=np.float32) / min(prompts, 16) ** 0.5,
+            )
+            status = FitStatus(Phase.RUNNING, "jacobian", path, now.share, now, kind="jacobian")
+            app.post_message(FitChanged(replace(status, checkpoint_step=prompts - 1)))
+            await pilot.pause()
+        app.explore.post_message(TrainingRead(1, "jacobian", 0, cells(1.5), dict(enumerate(WORDS)), 0.1))
         await pilot.pause(0.2)
 
     assert snap_compare(training, terminal_size=size, run_before=run)

@@ -49,7 +49,7 @@ KEYS: list[BindingType] = [
         "tab", "do('comparison', 'go_to_next')", "Next side", show=False, tooltip="Go to the next side",
         id="explore.other",
     ),
-    Binding("t", "app.train", "Train", tooltip="Train a tuned lens for the open model", id="app.train"),
+    Binding("t", "app.train", "Train", tooltip="Train a lens for the open model", id="app.train"),
     Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
     Binding(
         "O", "do('instant', 'make')", "Instant lens", show=False, id="explore.instant",
