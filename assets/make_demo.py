@@ -5,6 +5,7 @@
     python assets/make_demo.py train                   # hours on two cores; run it again to go on
     python assets/make_demo.py export                  # assets/demo/: float16 weights, model card, text
     python assets/make_demo.py lens                    # assets/demo/bundled.pt
+    python assets/make_demo.py jacobian                # assets/demo/bundled-jacobian.pt, minutes
 
 DIR holds `stories.parquet` and `public-domain.parquet`, each with a `text` column. Everything that is not
 shipped stays in `assets/.build/`. The learning rate warms up, stays, and falls to zero over the last part
@@ -17,7 +18,9 @@ import argparse
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +28,9 @@ import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+
+if TYPE_CHECKING:
+    from lenstui.lens.jacobian import JacobianLens
 
 HERE = Path(__file__).parent
 DEMO = HERE / "demo"
@@ -98,6 +104,19 @@ tokens of `text.parquet` in all. KL(final ‖ lens), nats, mean over {held_out:,
 
 | row | logit lens | tuned lens |
 |---|---|---|
+{table}
+"""
+
+JACOBIAN_CARD = """
+## Jacobian lens
+
+`bundled-jacobian.pt`, by `lenstui train --demo --kind jacobian --n-prompts {prompts}`: the first {cols}
+tokens of {prompts} documents of `text.parquet`, the first {skipped} and the last one of them left out; its
+matrices are rounded to float16. Convergence, the share of the top 10 tokens on held-out documents that
+lenses of the even and of the odd prompts have in common:
+
+| row | convergence |
+|---|---|
 {table}
 """
 
@@ -324,8 +343,6 @@ def write_text() -> None:
 
 def make_lens() -> None:
     """Fit the bundled lens with the preset `standard`, and judge it on stories that nothing has seen."""
-    from dataclasses import replace
-
     from lenstui.fitting.fit import FitPlan, begin, fitted_lens
     from lenstui.fitting.loop import fit_steps
     from lenstui.fitting.options import preset
@@ -359,6 +376,47 @@ def make_lens() -> None:
     (DEMO / "README.md").write_text(card + section, encoding="utf-8")
 
 
+def make_jacobian_lens() -> None:
+    """Fit the bundled Jacobian lens with the defaults."""
+    from lenstui.fitting.jacobian.fitted import begin, fitted_lens
+    from lenstui.fitting.jacobian.loop import jacobian_steps
+    from lenstui.fitting.jacobian_options import JacobianOptions
+    from lenstui.fitting.plan import FitPlan
+    from lenstui.lens import load
+    from lenstui.texts.documents import Documents
+
+    plan = FitPlan(JacobianOptions(), Documents((str(DEMO / "text.parquet"),)))
+    fit = begin(load(str(DEMO)), plan)
+    measured = 0
+    for now in jacobian_steps(fit):
+        if now.measured_step > measured and now.convergence is not None:
+            measured = now.measured_step
+            print(f"prompt {measured} convergence {now.convergence.round(2)} {now.seconds:.0f} s", flush=True)
+    store_jacobian_lens(fitted_lens(fit))
+
+
+def store_jacobian_lens(lens: JacobianLens) -> None:
+    """Write a Jacobian lens of the bundled model as float16, and its section of the model card."""
+    from lenstui.lens import save_lens
+    from lenstui.model.rows import Row
+
+    lens = replace(
+        lens,
+        matrices={row: matrix.half() for row, matrix in lens.matrices.items()},
+        config={**lens.config, "base_model_name_or_path": "bundled model"},
+    )
+    save_lens(lens, DEMO / "bundled-jacobian.pt")
+    rows = zip(lens.matrices, lens.fit["convergence"], strict=True)
+    section = JACOBIAN_CARD.format(
+        prompts=lens.fit["n_prompts"],
+        cols=lens.fit["seq_len"],
+        skipped=lens.fit["skip_first"],
+        table="\n".join(f"| {Row(row).label} | {share:.3f} |" for row, share in rows),
+    )
+    card = (DEMO / "README.md").read_text(encoding="utf-8").partition("\n## Jacobian lens")[0]
+    (DEMO / "README.md").write_text(card + section, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -370,6 +428,7 @@ def main() -> None:
     trainer.add_argument("--checkpoint-every", type=int, default=200)
     parts.add_parser("export")
     parts.add_parser("lens")
+    parts.add_parser("jacobian")
     arguments = parser.parse_args()
     if arguments.part == "data":
         make_data(arguments.corpora)
@@ -377,8 +436,10 @@ def main() -> None:
         train(arguments.steps, arguments.checkpoint_every)
     elif arguments.part == "export":
         export()
-    else:
+    elif arguments.part == "lens":
         make_lens()
+    else:
+        make_jacobian_lens()
 
 
 if __name__ == "__main__":

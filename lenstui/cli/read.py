@@ -14,12 +14,13 @@ from lenstui.cli.readout import show
 from lenstui.cli.set_readout import AskedSet, show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
-from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
+from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
+from lenstui.support.request import Start
 
 # Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
@@ -35,7 +36,7 @@ def run(words: Sequence[str]) -> int:
         asked_set = _set(parser, given, shape)
         _check_lens_is_of_use(parser, given, shape)
         _note_value(given, shape)
-        return show_set(replace(model_start(parser, given), instant=given.instant), shape, asked_set)
+        return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
@@ -44,7 +45,12 @@ def run(words: Sequence[str]) -> int:
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
     _check_lens_is_of_use(parser, given, shape)
     _note_value(given, shape)
-    return show(replace(asked, instant=given.instant), shape)
+    return show(_with_lenses(asked, given), shape)
+
+
+def _with_lenses(asked: Start, given: argparse.Namespace) -> Start:
+    """Return the request with the lenses that are opened only where they are asked for."""
+    return replace(asked, instant=given.instant, jacobian=JACOBIAN in (given.lenses or ()))
 
 
 def _check_lens_is_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
@@ -84,7 +90,8 @@ def _parser() -> Parser:
         "--lenses",
         type=_lenses,
         metavar="LENS,…",
-        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are)",
+        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are, but "
+        "not the Jacobian lens of --demo)",
     )
     rows = output.add_mutually_exclusive_group()
     rows.add_argument(

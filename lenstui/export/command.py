@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
-from lenstui.lens.kinds import LOGIT, TUNED
+from lenstui.lens.kinds import JACOBIAN, LOGIT, TUNED
 from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     """Return the options that open the same model and lens, and read a prompt in the same way."""
     from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
 
-    words = ["--demo"] if source.model == BUNDLED_MODEL else ["--model", source.model]
+    is_bundled = source.model == BUNDLED_MODEL
+    words = ["--demo"] if is_bundled else ["--model", source.model]
     if source.revision is not None:
         words += ["--revision", source.revision]
     if asked.trust_remote_code:
@@ -91,7 +92,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
         words.append("--instant")
     if shape.lenses is not None:
         words += ["--lenses", ",".join(shape.lenses)]
-    elif TUNED not in source.kinds:  # by then there may be one
+    elif TUNED not in source.kinds or (is_bundled and JACOBIAN in source.kinds):
+        # By then there may be a tuned one; the bundled Jacobian lens opens only where its kind is named.
         words += ["--lenses", ",".join(dict.fromkeys(source.kinds or (LOGIT,)))]
     words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
     words += ["--device", asked.device] if asked.device != "auto" else []

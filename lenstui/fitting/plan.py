@@ -15,6 +15,11 @@ AnyOptions = FitOptions | JacobianOptions
 """The options of a fit; their class says which kind of lens is fitted."""
 
 
+def unit_of(kind: str) -> str:
+    """Return what a step is called in the fit of a kind of lens: `step`, or `prompt` of a Jacobian lens."""
+    return JacobianOptions.unit if kind == JacobianOptions.kind else FitOptions.unit
+
+
 @dataclass(frozen=True, slots=True)
 class FitPlan:
     """The plan of a fit: all that determines it except the model.

@@ -74,7 +74,10 @@ class FitJobs:
 
     def begin(self, driver: FitDriver, stop: Stop) -> Iterator[None]:
         """Begin a fit with its driver, and do its steps."""
-        status = FitStatus(Phase.RUNNING, driver.fit.options.preset, driver.lens_file, trouble=driver.remark)
+        options = driver.fit.options
+        status = FitStatus(
+            Phase.RUNNING, options.preset, driver.lens_file, trouble=driver.remark, kind=options.kind
+        )
         self._running = _Running(driver, driver.steps(), status, time.monotonic())
         self._say()
         yield from self.go_on(stop)

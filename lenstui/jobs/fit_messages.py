@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from lenstui.fitting.options import CHECKPOINT_EVERY, HELD_OUT, FitOptions
+from lenstui.fitting.options import CHECKPOINT_EVERY, HELD_OUT
+from lenstui.fitting.plan import AnyOptions
+from lenstui.lens.kinds import TUNED
 from lenstui.readout.cells import Cells
 from lenstui.texts.documents import Documents
 
@@ -24,14 +26,15 @@ class FitRequest:
     """A request for a fit, as the form makes it.
 
     Attributes:
-        options: the options of the fit.
+        options: the options of the fit, which say what kind of lens it makes.
         documents: the documents to fit on.
         held_out: the share of the documents that is never trained on.
-        epochs: passes over the text, which determine the number of steps; None for `options.steps`.
+        epochs: passes over the text, which determine the number of steps; None for `options.steps`, and for
+            a Jacobian lens.
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand or after an error.
     """
 
-    options: FitOptions
+    options: AnyOptions
     documents: Documents
     held_out: float = HELD_OUT
     epochs: int | None = None
@@ -41,7 +44,7 @@ class FitRequest:
 
 @dataclass(frozen=True, slots=True)
 class TextSize:
-    """The amount of text for a fit.
+    """The amount of text for a fit of a tuned lens.
 
     Attributes:
         documents: the number of all documents.
@@ -62,12 +65,33 @@ class TextSize:
     remark: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PromptsSize:
+    """The amount of text for a fit of a Jacobian lens.
+
+    Attributes:
+        documents: the number of all documents.
+        prompts: the number of prompts to fit on.
+        held_out: the number of prompts that convergence is measured on.
+        columns: the number of tokens of a prompt, at most the model's context.
+        passed_over: the number of documents that were read and are too short for a prompt.
+        remark: a remark on skipped lines of the files, if any.
+    """
+
+    documents: int
+    prompts: int
+    held_out: int
+    columns: int
+    passed_over: int
+    remark: str | None = None
+
+
 @dataclass
 class TextCounted(Message):
     """The amount of text of a request for a fit."""
 
     request: FitRequest
-    size: TextSize
+    size: TextSize | PromptsSize
 
 
 @dataclass
@@ -85,9 +109,10 @@ class Unfinished:
     Attributes:
         path: the checkpoint file.
         preset: the preset of the fit.
-        step: the number of optimizer steps so far.
-        steps: the number of all optimizer steps.
+        step: the number of steps, or prompts of a Jacobian lens, so far.
+        steps: the number of all of them.
         modified: the time at which the checkpoint was written, in seconds since 1970.
+        kind: the kind of lens.
     """
 
     path: Path
@@ -95,6 +120,7 @@ class Unfinished:
     step: int
     steps: int
     modified: float
+    kind: str = TUNED
 
 
 @dataclass
@@ -133,6 +159,7 @@ class FitStatus:
         trouble: an error or a remark for the user, until the fit goes on.
         checkpoint_step: the step of the checkpoint on disk; None while there is none.
         checkpoint_trouble: why the last checkpoint could not be written; None if it could.
+        kind: the kind of lens that is fitted.
     """
 
     phase: Phase = Phase.NONE
@@ -143,6 +170,16 @@ class FitStatus:
     trouble: str | None = None
     checkpoint_step: int | None = None
     checkpoint_trouble: str | None = None
+    kind: str = TUNED
+
+    @property
+    def kind_in_training(self) -> str | None:
+        """The kind of the lens in training, once there is one to read prompts through; None before.
+
+        A tuned lens begins as the logit lens; a Jacobian lens has its first matrices after the first prompt.
+        """
+        has_lens = self.kind == TUNED or (self.progress is not None and self.progress.step > 0)
+        return self.kind if self.phase in UNDER_WAY and has_lens else None
 
 
 @dataclass

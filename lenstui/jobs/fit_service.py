@@ -6,7 +6,6 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.fitting.options import CHECKPOINT_EVERY
@@ -19,6 +18,7 @@ from lenstui.jobs.fit_messages import (
     FitRequest,
     FitStatus,
     Phase,
+    Unfinished,
 )
 from lenstui.jobs.fit_text import FitTextJobs, error_text
 from lenstui.jobs.messages import Post
@@ -34,19 +34,27 @@ _FIT = "fit"  # the kind of all jobs of a fit on the model thread: each stops th
 class FitService:
     """A service for the only fit that there may be. Its methods return at once, except `rescue`."""
 
-    def __init__(self, post: Post, thread: JobThread, model_jobs: ModelJobs) -> None:
+    def __init__(
+        self,
+        post: Post,
+        thread: JobThread,
+        model_jobs: ModelJobs,
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Prepare the service; nothing is fitted yet.
 
         Args:
             post: takes the messages about the fit, which are for every screen.
             thread: the thread that does model work.
             model_jobs: the jobs with the open model.
+            has_room: returns whether the screen has room for one more side, for a lens that is kept; callable
+                on any thread.
         """
         self._post = post
         self._thread = thread
         self._text_thread = JobThread(self._report)
         self._text = FitTextJobs(lambda: model_jobs.opened)
-        self._jobs = FitJobs(post, model_jobs.put_to_use)
+        self._jobs = FitJobs(post, lambda lens, file: model_jobs.put_to_use(lens, file, has_room=has_room()))
         self._lock = threading.Lock()
         self.status = FitStatus()
         model_jobs.prefer(self._jobs.lens, self._jobs.kind)
@@ -77,26 +85,29 @@ class FitService:
 
     def begin(self, request: FitRequest) -> None:
         """Read the text of a request, and begin its fit."""
-        self._start(request.options.preset, lambda stop: self._text.prepare(request, stop))
+        options = request.options
+        self._start(options.preset, options.kind, lambda stop: self._text.prepare(request, stop))
 
-    def resume(self, path: Path, preset: str, checkpoint_every: float = CHECKPOINT_EVERY) -> None:
-        """Go on with the fit of a checkpoint."""
-        self._start(preset, lambda stop: self._text.resume(path, checkpoint_every, stop))
+    def resume(self, unfinished: Unfinished, checkpoint_every: float = CHECKPOINT_EVERY) -> None:
+        """Go on with a fit that was not finished, from its checkpoint."""
+        preset, kind = unfinished.preset, unfinished.kind
+        self._start(preset, kind, lambda stop: self._text.resume(unfinished.path, checkpoint_every, stop))
 
-    def _start(self, preset: str, prepare: Callable[[Stop], FitDriver | None]) -> None:
+    def _start(self, preset: str, kind: str, prepare: Callable[[Stop], FitDriver | None]) -> None:
         def work(stop: Stop) -> None:
             try:
                 driver = prepare(stop)
             except Exception as error:  # whatever a file, a tokenizer or the memory come up with
                 if not stop():
-                    self._post(FitChanged(FitStatus(Phase.NONE, preset, trouble=error_text(error))))
+                    failed = FitStatus(Phase.NONE, preset, trouble=error_text(error), kind=kind)
+                    self._post(FitChanged(failed))
                 return
             with self._lock:  # so that a discard comes before the fit is submitted, or after that
                 if driver is not None and not stop():
                     self._submit(lambda stop: self._jobs.begin(driver, stop))
 
         # Busy from now on, not from when the thread gets to the job: nothing else may be begun meanwhile.
-        self.status = FitStatus(Phase.READING, preset)
+        self.status = FitStatus(Phase.READING, preset, kind=kind)
         self._post(FitChanged(self.status))
         self._text_thread.submit("begin", work, priority=1)
 
@@ -117,7 +128,7 @@ class FitService:
     def discard(self) -> None:
         """End the fit, and drop its lens and its checkpoint."""
         if self.status.phase is Phase.READING:
-            self._post(FitChanged(FitStatus(Phase.DISCARDED, self.status.preset)))
+            self._post(FitChanged(replace(self.status, phase=Phase.DISCARDED)))
         with self._lock:
             self._text_thread.submit("begin", lambda stop: None)
             self._submit(self._jobs.discard, priority=0)

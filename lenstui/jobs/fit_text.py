@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.names import CHECKPOINT, Claim, claim, claim_new, lens_path
 from lenstui.jobs.fit_messages import (
     FitRequest,
+    PromptsSize,
     TextCounted,
     TextRefused,
     TextSize,
@@ -32,14 +34,14 @@ from lenstui.support.paths import lenses
 
 if TYPE_CHECKING:
     from lenstui.fitting.driver import FitDriver
-    from lenstui.fitting.fit import FitText
+    from lenstui.fitting.kinds import AnyText
     from lenstui.fitting.plan import FitPlan
     from lenstui.lens.tuned import TunedLens
     from lenstui.model.load import Model
 
 
 _NO_MODEL = "No model is open: a lens is fitted to one."
-_OUT_OF_MEMORY = "Out of memory: choose shorter blocks (block length), or open the model in bfloat16."
+_OUT_OF_MEMORY = "Out of memory: choose shorter blocks or prompts, or open the model in bfloat16."
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ class _LastText:
 
     request: FitRequest
     model: ref[Model]  # weak, so that a model that is closed does not stay in memory
-    text: FitText
+    text: AnyText
 
 
 class FitTextJobs:
@@ -99,7 +101,8 @@ class FitTextJobs:
                 fits = (config.get("num_hidden_layers"), config.get("d_model")) == shape
                 if fits and not compare_weights(config, opened.model).different:
                     step = int(checkpoint.state["step"])
-                    found.append(Unfinished(path, options.preset, step, options.steps, modified))
+                    steps = options.steps
+                    found.append(Unfinished(path, options.preset, step, steps, modified, options.kind))
             except Exception:  # damaged in whatever way, or finished just now: no fit to go on with
                 continue
         found.sort(key=lambda fit: -fit.modified)
@@ -155,9 +158,9 @@ class FitTextJobs:
             driver.remark = " ".join(filter(None, (driver.remark, place)))
         return driver
 
-    def _read(self, request: FitRequest, model: Model, stop: Stop) -> FitText:
+    def _read(self, request: FitRequest, model: Model, stop: Stop) -> AnyText:
         """Return the text of a request; the text that was read last is not read again."""
-        from lenstui.fitting.fit import read_text
+        from lenstui.fitting.kinds import read_text
 
         last = self._last
         if last is not None and last.request == request and last.model() is model:
@@ -187,16 +190,29 @@ def _first_lens(opened: Opened, request: FitRequest) -> TunedLens | None:
     """
     from lenstui.lens.tuned import TunedLens
 
-    if not request.options.starts_from:
+    options = request.options
+    if isinstance(options, JacobianOptions) or not options.starts_from:
         return None
     lens = opened.lens(TUNED)
     said = "" if lens is None else instant_lens_named(instant_words(lens.fit))
-    if not isinstance(lens, TunedLens) or said != request.options.starts_from:
+    if not isinstance(lens, TunedLens) or said != options.starts_from:
         raise LensError("The instant lens that the fit was to start from is no longer in use.")
     return lens
 
 
-def _size(text: FitText, documents: int) -> TextSize:
+def _size(text: AnyText, documents: int) -> TextSize | PromptsSize:
+    from lenstui.fitting.jacobian.fitted import JacobianText
+
+    if isinstance(text, JacobianText):
+        prompts = text.prompts
+        return PromptsSize(
+            documents,
+            len(prompts.train),
+            len(prompts.held_out),
+            text.options.seq_len,
+            prompts.passed_over,
+            text.remark,
+        )
     blocks, options = text.blocks, text.options
     return TextSize(
         documents,

@@ -14,7 +14,8 @@ from lenstui.jobs.messages import LensesListed, LensNotMeasured, ListedLens, Pos
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.card import LensCard, Match, TranslatorSize
-from lenstui.opening.opened import BUNDLED_LENS, Opened
+from lenstui.lens.kinds import TUNED
+from lenstui.opening.opened import BUNDLED_JACOBIAN_LENS, BUNDLED_LENS, Opened
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model, lenses
 
@@ -49,9 +50,14 @@ class LensService:
         """
         self._thread.submit("lens", lambda stop: self._model_jobs.open_lens(path, place, post, stop))
 
-    def save(self, path: Path, post: Post, *, as_folder: bool) -> None:
-        """Save the lens in use to a file of lenstui, or to a folder for the `tuned-lens` library."""
-        self._thread.submit(f"save {path}", lambda stop: self._model_jobs.save_lens(path, as_folder, post))
+    def save(self, path: Path, post: Post, *, as_folder: bool, kind: str = TUNED) -> None:
+        """Save the lens of a kind that is in use to a file of lenstui's.
+
+        With `as_folder` it is saved to a folder for the `tuned-lens` library, which has tuned lenses alone.
+        """
+        self._thread.submit(
+            f"save {path}", lambda stop: self._model_jobs.save_lens(path, as_folder, post, kind)
+        )
 
     def list(self, post: Post) -> None:
         """List the lens files; an earlier request is dropped."""
@@ -78,14 +84,18 @@ class LensFileJobs:
         self._opened = opened
 
     def list_lenses(self, post: Post, stop: Stop) -> None:
-        """Post the lenses of the lenses folder, the bundled one and the one in use, best matches first."""
+        """Post the lenses of the lenses folder, the bundled ones and those in use, best matches first."""
         from lenstui.lens.catalog import lens_paths, list_lenses, match
         from lenstui.lens.mapped import map_lens
+        from lenstui.model.hub import BUNDLED_MODEL
 
         opened = self._opened()
         cards = list_lenses(lenses())
         left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
         if bundled := map_lens(bundled_model() / BUNDLED_LENS):
+            cards.append(bundled.card)
+        is_bundled = opened is not None and opened.model.name == BUNDLED_MODEL
+        if is_bundled and (bundled := map_lens(bundled_model() / BUNDLED_JACOBIAN_LENS)):
             cards.append(bundled.card)
         at_hand = [] if opened is None else [lens for lens in opened.fitted if lens.file is not None]
         for lens in at_hand:

@@ -15,6 +15,7 @@ from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import SideTile
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import Ranking
+from lenstui.support.paths import bundled_model
 
 Post = Callable[[Message], object]
 """A function that takes a message, on any thread, to whoever asked for the job that posts the message."""
@@ -73,10 +74,15 @@ class OpenModel:
 
     @property
     def other_lenses(self) -> tuple[Path, ...]:
-        """The files of the fitted lenses at hand besides the tuned one, if a side shows such a lens."""
+        """The files of the fitted lenses at hand besides the tuned one, if a side shows such a lens.
+
+        The bundled model's is left out: it is at hand anyway.
+        """
         if not any(side.is_own and side.is_fitted and side.kind != TUNED for side in self.sides):
             return ()
-        return tuple(file for file in self.lens_files if file != self.lens_file)
+        return tuple(
+            file for file in self.lens_files if file != self.lens_file and file.parent != bundled_model()
+        )
 
     @property
     def common_vocabulary(self) -> int:

@@ -143,17 +143,19 @@ class ModelJobs:
 
         return tuple(map(of, self.sides.sides))
 
-    def put_to_use(self, lens: FittedLens, file: Path | None) -> None:
+    def put_to_use(self, lens: FittedLens, file: Path | None, *, has_room: bool = True) -> None:
         """Read the open model through a lens that was fitted to that model.
 
-        From the lenses folder the best lens opens by itself, and an instant lens where there is no other; one
-        that went elsewhere is kept as a choice.
+        Where no side shows a lens of its kind there is one more side, or, without room for one, it takes the
+        place of the last. From the lenses folder the best lens opens by itself, and an instant lens where
+        there is no other; one that went elsewhere is kept as a choice.
         """
         assert self.opened is not None
         own = {lenses().resolve(), instant_lenses().resolve()}
         is_elsewhere = file is not None and file.parent.resolve() not in own
         opened = self.opened.using(replace(lens, file=file), is_chosen=is_elsewhere)
-        self._show(opened, lens.kind, place=None)
+        assert self.sides is not None
+        self._show(opened, lens.kind, place=None if has_room else len(self.sides.sides) - 1)
 
     def _use(self, opened: Opened) -> None:
         """Replace the lenses in use, on all sides that show the open model with its former lenses in use."""
@@ -192,22 +194,27 @@ class ModelJobs:
         self.sides = self.sides.using(opened).showing(kind, place)
         self._post(SidesChanged(self.described))
 
-    def save_lens(self, path: Path, as_folder: bool, post: Post) -> None:
-        """Save the lens in use to a file of lenstui, or to a folder that the `tuned-lens` library loads."""
+    def save_lens(self, path: Path, as_folder: bool, post: Post, kind: str = TUNED) -> None:
+        """Save the lens of a kind that is in use to a file of lenstui's.
+
+        With `as_folder` a tuned lens is saved to a folder that the `tuned-lens` library loads.
+        """
         opened = self.opened
-        lens = None if opened is None else opened.lens(TUNED)
+        lens = None if opened is None else opened.lens(kind)
         if opened is None or lens is None:
             post(LensNotSaved("No lens is in use: there is nothing to save."))
             return
         from lenstui.lens.compatibility import marked
         from lenstui.lens.formats.library import save_library_folder
         from lenstui.lens.formats.own import save_lens
+        from lenstui.lens.jacobian import JacobianLens
         from lenstui.lens.tuned import TunedLens
 
         with reporting(lambda text: post(LensNotSaved(text)), f"{path} was not written"):
-            assert isinstance(lens, TunedLens)
+            assert isinstance(lens, TunedLens | JacobianLens)
             remark = None
             if as_folder:
+                assert isinstance(lens, TunedLens)
                 lens, remark = marked(lens, opened.model)
                 save_library_folder(lens, path)
             else:

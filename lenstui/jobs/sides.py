@@ -15,7 +15,7 @@ from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.kinds import JACOBIAN, first_kinds
 from lenstui.lens.names import kind_word
-from lenstui.opening.opened import Opened
+from lenstui.opening.opened import Opened, with_bundled_jacobian_lens
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import side_prompts
 from lenstui.opening.sides import Sides
@@ -164,7 +164,10 @@ class SideService:
 
 
 def _with_jacobian_lens(sides: Sides) -> Sides:
-    """Return the sides with a Jacobian lens at hand, if the lenses folder has one for the open model."""
+    """Return the sides with a Jacobian lens at hand, if there is one for the open model.
+
+    It is one of the lenses folder, else that of the bundled model.
+    """
     if sides.opened.lens(JACOBIAN) is not None:
         return sides
     from lenstui.lens.catalog import fitting_jacobian_lens
@@ -172,9 +175,11 @@ def _with_jacobian_lens(sides: Sides) -> Sides:
     from lenstui.lens.formats.own import open_lens
 
     model = sides.opened.model
-    if (path := fitting_jacobian_lens(model, lenses())) is None:
-        return sides
+    path = fitting_jacobian_lens(model, lenses())
     try:
+        if path is None:
+            opened = with_bundled_jacobian_lens(sides.opened)
+            return sides if opened is sides.opened else sides.using(opened)
         lens = open_lens(path)
         return sides.using(sides.opened.with_lens(lens, fit_warning(lens, model)))
     except LensError:  # a damaged file keeps none of the other lenses away; the list of lenses has its error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.lens.kinds import TUNED, lens_kinds, made_lens
+from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
 from lenstui.lens.names import kind_word
 from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lenstui.readout.reading import Reading
 
 BUNDLED_LENS = "bundled.pt"
+BUNDLED_JACOBIAN_LENS = "bundled-jacobian.pt"
 DOWNLOADING = "downloading"  # the first word of the stage during a download
 _BAR = 12  # cells of the progress bar
 
@@ -36,7 +37,8 @@ class Opened:
             ones, in their order, and behind them, unless one of them is tuned, a tuned lens: the one that the
             user chose for the model before, else one in the lenses folder that was made for these weights
             (the best on the text of the newest), else the bundled model's, else an instant lens that was
-            kept for these weights if the request allows that, else none.
+            kept for these weights if the request allows that, else none. The bundled model's Jacobian lens
+            comes last, if the request wants it.
         reason: why this model was opened, where the user named none and it is not the default one.
         warnings: warnings about fitted lenses on this model.
         lens_choice: why the tuned lens is in use, in a few words, where it opened by itself and others fit
@@ -174,11 +176,28 @@ def open_model(
     for lens in named:
         opened = opened.with_lens(lens, fit_warning(lens, model))
     if opened.lens(TUNED) is not None:
-        return replace(opened, chosen_lens=opened.lens_file)
-    opened = _with_tuned_lens(opened, start.again, choice.path)
-    if start.instant and opened.lens(TUNED) is None and (kept := kept_instant_lens(model)) is not None:
-        opened = opened.using(kept)
-    return opened if named else _with_other_lenses(opened, start.again)
+        opened = replace(opened, chosen_lens=opened.lens_file)
+    else:
+        opened = _with_tuned_lens(opened, start.again, choice.path)
+        if start.instant and opened.lens(TUNED) is None and (kept := kept_instant_lens(model)) is not None:
+            opened = opened.using(kept)
+        if not named:
+            opened = _with_other_lenses(opened, start.again)
+    return with_bundled_jacobian_lens(opened) if start.jacobian else opened
+
+
+def with_bundled_jacobian_lens(opened: Opened) -> Opened:
+    """Return the bundled model with its Jacobian lens at hand; any other model, or with one, as it is."""
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+    from lenstui.model.hub import BUNDLED_MODEL
+
+    path = bundled_model() / BUNDLED_JACOBIAN_LENS
+    is_missing = opened.lens(JACOBIAN) is None and path.is_file()
+    if opened.model.name != BUNDLED_MODEL or not is_missing:
+        return opened
+    lens = open_lens(path)
+    return opened.with_lens(lens, fit_warning(lens, opened.model))
 
 
 def _with_other_lenses(opened: Opened, again: Again | None) -> Opened:
@@ -277,18 +296,25 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
 def files_to_name(opened: Opened, lenses_read: Sequence[Lens]) -> tuple[Path, ...]:
     """Return the files of lenses for a command to name, in their order, without those opened unnamed.
 
-    The bundled model's lens is opened unnamed, as long as no other was fitted for that model, and so is an
-    instant lens.
+    The bundled model's tuned lens is opened unnamed, as long as no other was fitted for that model, its
+    Jacobian lens where that kind is asked for, and so is an instant lens.
     """
     from lenstui.lens.catalog import fitting_lens
 
     named = [
-        lens.file for lens in lenses_read if lens.file is not None and lens.file.parent != instant_lenses()
+        lens.file
+        for lens in lenses_read
+        if lens.file is not None and lens.file.parent != instant_lenses() and not is_bundled_jacobian(lens)
     ]
     bundled = [file for file in named if file.parent == bundled_model()]
     if bundled and fitting_lens(opened.model, lenses()) is None:
         named.remove(bundled[0])
     return tuple(named)
+
+
+def is_bundled_jacobian(lens: Lens) -> bool:
+    """Return whether a lens is the Jacobian lens of the bundled model, which opens where it is asked for."""
+    return lens.file == bundled_model() / BUNDLED_JACOBIAN_LENS
 
 
 def lacking_rows(readers: Sequence[Lens], rows: Sequence[str]) -> Iterator[str]:

@@ -43,6 +43,7 @@ class Start:
         bos: whether the prompt begins with the BOS token; None leaves it to the tokenizer.
         chat: whether to put the prompt into the tokenizer's chat template.
         instant: whether a model without a fitted lens gets an instant one.
+        jacobian: whether the bundled model's Jacobian lens is opened too, unless `lenses` has another one.
         again: what is known of the model from before, for whatever the user did not specify.
     """
 
@@ -60,4 +61,5 @@ class Start:
     bos: bool | None = None
     chat: bool = False
     instant: bool = False
+    jacobian: bool = False
     again: Again | None = None

@@ -76,8 +76,8 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.question import Question
     from lenstui.tui.training.form import TrainForm
-    from lenstui.tui.training.kl_bars import KlBars
     from lenstui.tui.training.quit import QuitTraining
+    from lenstui.tui.training.row_bars import RowBars
     from lenstui.tui.training.screen import Train
     from lenstui.tui.training.view import FitView
 
@@ -95,7 +95,7 @@ def places() -> tuple[Place, ...]:
         Place("form", TrainForm, (Train,)),
         Place("form", Choice, (TrainForm, Train)),
         Place("training", FitView, (Train,)),
-        Place("training", KlBars, (FitView, Train)),
+        Place("training", RowBars, (FitView, Train)),
         Place("training", Train),
         Place("export", ExportDialog),
         *(Place("dialog", each) for each in (AskWord, AskReading, AskGeneration, Question, QuitTraining)),

@@ -31,6 +31,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.errors import named_line
 from lenstui.support.request import Start
 from lenstui.tui.explore.screen import Explore
+from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.keymap import Keys
 from lenstui.tui.services import Signals
 from lenstui.tui.session.fit_texts import FitTexts
@@ -127,7 +128,9 @@ class Program:
         self.lenses = LensService(self.thread, self._file_thread, self.model_jobs)
         self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
         self.exports = ExportService(read_jobs, self.thread, self._file_thread)
-        self.training = FitService(self.post, self.thread, self.model_jobs)
+        self.training = FitService(
+            self.post, self.thread, self.model_jobs, lambda: app.size.width >= ROOM_FOR_MOST
+        )
         self.instant = InstantService(
             self.post, self.thread, self._file_thread, self.model_jobs, lambda: self.training.is_busy
         )

@@ -60,15 +60,17 @@ class ShownPrompt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TunedCells:
-    """Some columns of the prompt on Explore's screen, read through the tuned lens of the open model.
+class FittedCells:
+    """Some columns of the prompt on Explore's screen, read through a fitted lens of the open model.
 
     Attributes:
+        kind: the kind of that lens.
         start: the first column.
         cells: the cells of all rows of the columns.
         texts: display texts of every token in the cells.
     """
 
+    kind: str
     start: int
     cells: Cells
     texts: Mapping[int, str]
@@ -87,7 +89,7 @@ class Signals:
         sides_changed: published when other sides are on screen, or a side is read through another lens.
         fit_changed: published when a fit has come further.
         instant_changed: published when the instant lens of the open model has come further.
-        tuned_cells_read: published when columns of Explore's prompt were read through the tuned lens.
+        fitted_cells_read: published when columns of Explore's prompt were read through a fitted lens.
     """
 
     def __init__(self, app: App[Any]) -> None:
@@ -97,7 +99,7 @@ class Signals:
         self.sides_changed: Signal[OpenModel] = Signal(app, "sides changed")
         self.fit_changed: Signal[FitStatus] = Signal(app, "fit changed")
         self.instant_changed: Signal[InstantStatus] = Signal(app, "instant changed")
-        self.tuned_cells_read: Signal[TunedCells] = Signal(app, "tuned cells read")
+        self.fitted_cells_read: Signal[FittedCells] = Signal(app, "fitted cells read")
 
 
 class Services(Protocol):

@@ -46,8 +46,8 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.shared.file_dialogs import LensPicker
     from lenstui.tui.shared.question import Question
     from lenstui.tui.training.form import TrainForm
-    from lenstui.tui.training.kl_bars import KlBars
     from lenstui.tui.training.quit import QuitTraining
+    from lenstui.tui.training.row_bars import RowBars
     from lenstui.tui.training.screen import Train
     from lenstui.tui.training.view import FitView
 
@@ -60,7 +60,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "Help": (Keys,),
         "Models": (ModelPicker,),
         "Lenses": (Lenses, LensTable, LensSheet),
-        "Training": (TrainForm, Choice, Train, FitView, KlBars, QuitTraining),
+        "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),
         "Prompt sets": (PromptSets, SetTable),
         "Export": (ExportDialog,),
         "Dialogs": (AskWord, AskReading, Choice, AskGeneration, Question, LensPicker),

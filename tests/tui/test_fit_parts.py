@@ -24,8 +24,8 @@ from lenstui.tui.explore.lens_in_training import Repaint
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.fit_words import glances, outcome
 from lenstui.tui.training.fields import FIELDS, FieldError, file_names, first_text, make_request
-from lenstui.tui.training.kl_bars import bars
 from lenstui.tui.training.loss_curve import LossCurve
+from lenstui.tui.training.row_bars import kl_bars
 
 KL = np.array([8.0, 4.0, 2.0], np.float32)
 
@@ -161,7 +161,7 @@ def lengths(text: str) -> list[int]:
 
 def test_bars_shrink_with_the_kl() -> None:
     plain = (Style(), Style(), Style())
-    full, half = (bars(KL, tuned, 60, plain).plain for tuned in (None, KL / np.float32(2)))
+    full, half = (kl_bars(KL, tuned, 60, plain).plain for tuned in (None, KL / np.float32(2)))
     room = 60 - 5 - 8 - 8 - 2
     assert lengths(full) == [room] * 4
     assert lengths(half) == [-(-room // 2)] * 4
@@ -172,12 +172,12 @@ def test_bars_shrink_with_the_kl() -> None:
 
 
 def test_a_lens_that_is_worse_than_none_fills_its_bar() -> None:
-    text = bars(KL, KL * 3, 40, (Style(), Style(), Style())).plain
+    text = kl_bars(KL, KL * 3, 40, (Style(), Style(), Style())).plain
     assert lengths(text) == [40 - 23] * 4
 
 
 def test_without_room_there_are_numbers_alone() -> None:
-    assert lengths(bars(KL, KL, 24, (Style(), Style(), Style())).plain) == [0] * 4
+    assert lengths(kl_bars(KL, KL, 24, (Style(), Style(), Style())).plain) == [0] * 4
 
 
 # ── the curve ────────────────────────────────────────────────────────────────────────────────────────────

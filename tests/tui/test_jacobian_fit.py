@@ -39,7 +39,7 @@ async def test_it_goes_on_and_is_put_to_use(opened: Any, folder: Path, text: Pat
         leave_unfinished(app.program.model_jobs.opened.model, text, lens)
         await pilot.press("escape", "t")
         await until(pilot, lambda: app.screen.query_one("#resume").display)
-        assert "of 6" in str(app.screen.query_one("#resume").label)
+        assert "prompt 1 of 6" in str(app.screen.query_one("#resume").label)
         app.screen.query_one("#resume").focus()
         await pilot.press("enter")
         await until_phase(app, pilot, Phase.KEPT)

@@ -24,7 +24,7 @@ from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.reader import nearest
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.services import TunedCells
+from lenstui.tui.services import FittedCells
 from tests.tui.pilots.cell_pilot import lines
 from tests.tui.pilots.looking import place, said, subtitle, until
 from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, wrong
@@ -150,13 +150,13 @@ async def test_train_shows_the_same_rows(opened: Any) -> None:
         assert train is not None
         train._view.styles.display = "block"
         tuned = cells(app, "tuned")
-        train.show_cells(TunedCells(0, tuned, app.explore.state.texts))
+        train.show_cells(FittedCells("tuned", 0, tuned, app.explore.state.texts))
         pane = train._view.query_one("Pane")
         assert pane.grid._rows == ("0", "2")
         assert str(pane.border_subtitle) == "rows 0"
         np.testing.assert_array_equal(pane.grid.cells.top_ids, tuned.top_ids)
         other = Cells(**{name: getattr(tuned, name)[:1] for name in tuned.__slots__})
-        train.show_cells(TunedCells(0, other, {}))  # of a reading that Explore does not show yet
+        train.show_cells(FittedCells("tuned", 0, other, {}))  # of a reading that Explore does not show yet
 
 
 # final norm

@@ -76,11 +76,11 @@ async def test_the_fit_is_shown_while_it_runs(opened: Any, folder: Path, text: P
         await begin(app, pilot, text)
         await until_steps(app, pilot, 3)
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "fit")
-        await until(pilot, lambda: "mean" in static(app, "KlBars Static"))
+        await until(pilot, lambda: "mean" in static(app, "RowBars Static"))
         await until(pilot, lambda: len(app.screen.query_one(LossCurve).losses) > 0)
         kl = status(app).progress.held_out_kl
-        assert f"{kl[0]:.3f}" in static(app, "KlBars Static")
-        assert f"{kl.mean():.3f}" in static(app, "KlBars Static")
+        assert f"{kl[0]:.3f}" in static(app, "RowBars Static")
+        assert f"{kl.mean():.3f}" in static(app, "RowBars Static")
         bar = str(app.screen.query_one(StatusBar).render())
         assert "training" in bar
         assert f"KL {kl.mean():.2f}" in bar

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from lenstui.jobs.fit_messages import BUSY, UNDER_WAY, FitStatus, Phase, TrainingRead
-from lenstui.lens.kinds import TUNED
+from lenstui.jobs.fit_messages import BUSY, FitStatus, Phase, TrainingRead
 from lenstui.tui.explore.cell_follower import CellFollower
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services, TunedCells
+from lenstui.tui.services import FittedCells, Services
 from lenstui.tui.shared.fit_words import outcome
 from lenstui.tui.shared.side_names import SideNames
 
@@ -68,7 +67,7 @@ class LensInTraining:
     def show_status(self, status: FitStatus) -> None:
         """Show the progress of a fit in the top line, and read the columns on screen through its lens."""
         self._widgets.status.fit = status if status.phase in BUSY else None
-        kind = TUNED if status.phase in UNDER_WAY else None
+        kind = status.kind_in_training
         if kind != self._kind:
             self._kind = kind
             self.mark()
@@ -111,8 +110,8 @@ class LensInTraining:
         state, panes = self._state, self._widgets.panes
         if message.serial != state.serial:
             return
-        found = TunedCells(message.start, message.cells, message.texts)
-        self._services.signals.tuned_cells_read.publish(found)
+        found = FittedCells(message.kind, message.start, message.cells, message.texts)
+        self._services.signals.fitted_cells_read.publish(found)
         if not panes.training or state.model is None:
             return
         state.texts.update(message.texts)

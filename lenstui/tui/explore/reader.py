@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, TileRead
 from lenstui.jobs.read_request import ReadRequest
-from lenstui.lens.kinds import TUNED
+from lenstui.lens.kinds import made_lens
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.model.rows import Row
 from lenstui.tui.explore.cell_follower import CellFollower
@@ -15,7 +15,7 @@ from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.services import Services, TunedCells
+from lenstui.tui.services import FittedCells, Services
 
 TOP_K = 16  # tokens that each cell keeps, for the detail
 
@@ -174,9 +174,9 @@ class Reader:
         self._widgets.panes.rescale()
         self._follower.show()
         for place, side in enumerate(state.sides):
-            if side.kind == TUNED and place in message.tile.sides and not state.is_compared:
-                found = TunedCells(message.tile.start, message.tile.sides[place], message.texts)
-                self._services.signals.tuned_cells_read.publish(found)
+            if made_lens(side.kind) is None and place in message.tile.sides and not state.is_compared:
+                found = FittedCells(side.kind, message.tile.start, message.tile.sides[place], message.texts)
+                self._services.signals.fitted_cells_read.publish(found)
 
     def finish(self, message: ReadDone) -> None:
         """Show how long the reading took, and warn of cells that are not a number."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual.message_pump import MessagePump
 
+from lenstui.lens.kinds import TUNED
 from lenstui.support.errors import LensError
 from lenstui.support.paths import lenses, made
 from lenstui.tui.services import Services
@@ -31,13 +32,19 @@ class LensSaving:
         self._asker = asker
         self._begun = begun
 
-    def ask_for_file(self, name: str) -> None:
+    def ask_for_file(self, name: str, kind: str = TUNED) -> None:
         """Ask for the path of lenstui's own kind of file, and write the lens there.
 
         Args:
             name: the name of the lens, which is proposed.
+            kind: the kind of the lens in use that is saved.
         """
-        self._services.ask(SaveLens(made_or_home(lenses()), name), self._save_file)
+
+        def save(path: Path | None) -> None:
+            if path is not None:
+                self._save(path, path, as_folder=False, kind=kind)
+
+        self._services.ask(SaveLens(made_or_home(lenses()), name), save)
 
     def ask_for_folder(self, name: str) -> None:
         """Ask for a folder of the tuned-lens library, and write the lens there.
@@ -47,22 +54,19 @@ class LensSaving:
         """
         self._services.ask(SaveLensFolder(made_or_home(lenses()), name), self._save_folder)
 
-    def _save_file(self, path: Path | None) -> None:
-        if path is not None:
-            self._save(path, path, as_folder=False)
-
     def _save_folder(self, path: Path | None) -> None:
         if path is not None:
             folder = whole_folder(path)
             self._save(folder, folder / "params.pt", as_folder=True)
 
-    def _save(self, path: Path, written: Path, *, as_folder: bool) -> None:
+    def _save(self, path: Path, written: Path, *, as_folder: bool, kind: str = TUNED) -> None:
         """Write the lens to a path, but ask before the file `written` is replaced."""
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._begun(path)
-                self._services.lenses.save(path, self._services.post_to(self._asker), as_folder=as_folder)
+                post = self._services.post_to(self._asker)
+                self._services.lenses.save(path, post, as_folder=as_folder, kind=kind)
 
         if written.exists():
             self._services.ask(Question("replace it?", f"{path} exists. Replace it?"), answered)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lenstui.export.command import resume_command
+from lenstui.fitting.plan import unit_of
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.readout.cells import FloatArray
 from lenstui.support.duration import duration
@@ -44,7 +45,12 @@ def doing(status: FitStatus) -> str:
             return "beginning" if stage is None else _STAGES.get(stage, stage)
 
 
-_STAGES = {"logit lens": "logit lens's KL", "done": "saving"}
+_STAGES = {
+    "logit lens": "logit lens's KL",
+    "checking": "checking the way",
+    "prompts": "this prompt",
+    "done": "saving",
+}
 
 
 def glances(status: FitStatus) -> list[str]:
@@ -59,24 +65,31 @@ def glances(status: FitStatus) -> list[str]:
     if progress is None:
         return [shortest]
     kl = mean(progress.held_out_kl)
-    step = f" · step {progress.step}/{progress.steps}" if progress.step else f" · {doing(status)}"
+    step = (
+        f" · {unit_of(status.kind)} {progress.step}/{progress.steps}"
+        if progress.step
+        else f" · {doing(status)}"
+    )
     left = f" · {duration(progress.eta)} left" if progress.eta and status.phase is Phase.RUNNING else ""
     reached = "" if kl is None else f" · KL {kl:.2f}"
+    if (shares := progress.convergence) is not None:
+        reached = f" · convergence {float(shares.mean()):.2f}"
     full = shortest + step
     return [full + left + reached, full + reached, full, shortest]
 
 
 def outcome(status: FitStatus) -> str:
-    """Return the outcome of a fit for a message: KL before and after, seconds, file, and what went wrong."""
+    """Return the outcome of a fit for a message: KL or convergence, seconds, file, and what went wrong."""
     progress = status.progress
     lines = []
     if progress is not None:
         before, after = mean(progress.logit_lens_kl), mean(progress.held_out_kl)
-        if before is not None and after is not None:
-            lines.append(
-                f"Held-out KL {before:.3f} → {after:.3f} nats in {progress.seconds:.1f} s, "
-                f"{progress.step} step{'s' * (progress.step != 1)}"
-            )
+        steps = f"{progress.step} {unit_of(status.kind)}{'s' * (progress.step != 1)}"
+        if (shares := progress.convergence) is not None:
+            low, high = float(shares.min()), float(shares.max())
+            lines.append(f"Convergence {low:.2f} to {high:.2f} by row, {steps} in {progress.seconds:.1f} s")
+        elif before is not None and after is not None:
+            lines.append(f"Held-out KL {before:.3f} → {after:.3f} nats in {progress.seconds:.1f} s, {steps}")
     lines.append("It is in no file." if status.path is None else str(status.path))
     if status.trouble is not None:
         lines.append(status.trouble)

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from lenstui.fitting.plan import unit_of
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.support.duration import duration
 from lenstui.tui.shared.fit_words import doing
@@ -38,7 +39,9 @@ class FitBar(Widget):
         stage = 0.0 if progress is None else progress.share
         left, speed, step = "", "", ""
         if progress is not None:
-            step = f"step {progress.step} of {progress.steps}" if progress.step else ""
+            step = f"{unit_of(status.kind)} {progress.step} of {progress.steps}" if progress.step else ""
+            if progress.stage == "prompts":  # of the stage, which is all prompts, the current one
+                stage = progress.share * progress.steps - progress.step
             if progress.eta and status.phase is Phase.RUNNING:
                 left = f"{duration(progress.eta)} left"
             speed = f"{progress.seconds:.1f} s"
@@ -67,7 +70,7 @@ class FitBar(Widget):
         if status.checkpoint_trouble is not None:
             parts.insert(0, f"no checkpoint: {status.checkpoint_trouble}")
         elif status.phase is not Phase.KEPT and status.checkpoint_step is not None:
-            parts.insert(0, f"checkpoint at step {status.checkpoint_step}")
+            parts.insert(0, f"checkpoint at {unit_of(status.kind)} {status.checkpoint_step}")
         return Text(" · ".join(parts), style=quiet, no_wrap=True)
 
     def _style(self, part: str) -> Style:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lenstui.fitting.jacobian_options import RULES, TARGETS, JacobianOptions
 from lenstui.fitting.options import (
     CHECKPOINT_EVERY,
     HELD_OUT,
@@ -18,6 +19,7 @@ from lenstui.fitting.options import (
     preset,
 )
 from lenstui.jobs.fit_messages import FitRequest
+from lenstui.lens.kinds import JACOBIAN, TUNED
 from lenstui.support.errors import LensError
 from lenstui.support.typed_number import finite_number, whole_number
 from lenstui.texts.bundled import text_for
@@ -29,7 +31,8 @@ class Field:
     """One line of the form.
 
     Attributes:
-        name: the name of the option, as `FitOptions` or the request has it.
+        name: the name of the option, as the options of the fit or the request have it; `prompt_len` is the
+            `seq_len` of a Jacobian lens.
         label: the label on screen.
         note: the meaning of the option, in a few words.
         words: the words that may be chosen; none where the option is typed.
@@ -43,7 +46,8 @@ class Field:
     empty: str = ""
 
 
-FIELDS = (
+# The method of a tuned lens.
+TUNED_FIELDS = (
     Field("steps", "steps", "of the optimizer"),
     Field("epochs", "epochs", "passes over the text, instead of steps", empty="none"),
     Field("tokens_per_step", "tokens per step", "that one step sees"),
@@ -53,13 +57,28 @@ FIELDS = (
     Field("loss", "loss", "KL, or of the next token", LOSSES),
     Field("bias_only", "bias only", "no matrices, no closed form", ("no", "yes")),
     Field("products", "products", "dtype of the gradient's", PRODUCTS),
-    Field("seed", "seed", "of the order of the text"),
+)
+
+# The method of a Jacobian lens.
+JACOBIAN_FIELDS = (
+    Field("n_prompts", "prompts", "each the beginning of a document"),
+    Field("prompt_len", "prompt length", "tokens; shorter documents are left out"),
+    Field("skip_first", "skip first", "tokens of each prompt that are left out"),
+    Field("target", "target", "whose derivative is taken", TARGETS),
+    Field("rule", "rule", "relp fits an R-Lens", RULES),
+)
+
+# The text, and what is common to all kinds.
+TEXT_FIELDS = (
+    Field("seed", "seed", "of the order, and of what is held out"),
     Field("column", "text column", "of Parquet and JSON lines", empty=COLUMN),
     Field("max_samples", "max samples", "documents that are read", empty="all"),
     Field("min_chars", "min characters", "of a document", empty="1"),
     Field("held_out", "held-out share", "of the documents, to judge by"),
     Field("checkpoint_every", "checkpoint every", "seconds; 0: at an end alone"),
 )
+
+FIELDS = (*TUNED_FIELDS, *TEXT_FIELDS)  # in the order on screen, but for a Jacobian lens's, which come first
 
 # The fields that take whole numbers, and the smallest number of each.
 _WHOLE = {
@@ -70,7 +89,12 @@ _WHOLE = {
     "seed": 0,
     "max_samples": 1,
     "min_chars": 1,
+    "n_prompts": 1,
+    "prompt_len": 2,
+    "skip_first": 0,
 }
+_JACOBIAN_DEFAULT = JacobianOptions()
+_JACOBIAN_OPTIONS = {field.name: field.name for field in JACOBIAN_FIELDS} | {"prompt_len": "seq_len"}
 _OPTIONS = ("steps", "tokens_per_step", "seq_len", "optimizer", "lr", "loss", "products", "seed")
 
 
@@ -93,30 +117,85 @@ def first_text(field: str, options: FitOptions) -> str:
     if field in _OPTIONS:
         value = getattr(options, field)
         return f"{value:g}" if isinstance(value, float) else str(value)
+    if field in _JACOBIAN_OPTIONS:
+        return str(getattr(_JACOBIAN_DEFAULT, _JACOBIAN_OPTIONS[field]))
     return {"held_out": f"{HELD_OUT:g}", "checkpoint_every": f"{CHECKPOINT_EVERY:g}"}.get(field, "")
 
 
+def fields_of(kind: str) -> tuple[Field, ...]:
+    """Return the fields that count for a kind of lens."""
+    return (*(JACOBIAN_FIELDS if kind == JACOBIAN else TUNED_FIELDS), *TEXT_FIELDS)
+
+
 def make_request(
-    model: str, preset_name: str, data: str, texts: Mapping[str, str], *, starts_from: str = ""
+    model: str,
+    preset_name: str,
+    data: str,
+    texts: Mapping[str, str],
+    *,
+    kind: str = TUNED,
+    starts_from: str = "",
 ) -> FitRequest:
     """Return the request for a fit, from what stands in the form.
 
     Args:
         model: the name of the model; empty where none is open.
-        preset_name: the name of the preset.
+        preset_name: the name of the preset of a tuned lens.
         data: files and globs, separated by spaces; one with spaces in quotes. Empty: the text that comes with
             lenstui for this model.
-        texts: the texts of the fields, by name.
-        starts_from: the lens, in words, to start from instead of a closed form; empty for none.
+        texts: the texts of the fields, by name; those of another kind of lens may be missing.
+        kind: the kind of lens.
+        starts_from: the lens, in words, that a tuned lens starts from instead of a closed form; empty for
+            none.
 
     Raises:
         FieldError: for the first field that makes no sense.
     """
-    number = {name: _number(name, text) for name, text in texts.items() if _is_number(name)}
-    typed = {name: text.strip() for name, text in texts.items()}
+    typed = {field.name: texts[field.name].strip() for field in fields_of(kind)}
+    number = {name: _number(name, text) for name, text in typed.items() if _is_number(name)}
     held_out = number["held_out"]
     if held_out is None or not 0 < held_out < 1:
         raise FieldError("held_out", "A share between 0 and 1.")
+    is_jacobian = kind == JACOBIAN
+    epochs = None if is_jacobian else number["epochs"]
+    return FitRequest(
+        options=_jacobian(typed, number) if is_jacobian else _tuned(preset_name, typed, number, starts_from),
+        documents=Documents(
+            paths=file_names(data) or (str(text_for(model).path),),
+            column=typed["column"] or None,
+            min_chars=int(number["min_chars"] or 1),
+            max_samples=None if number["max_samples"] is None else int(number["max_samples"]),
+        ),
+        held_out=held_out,
+        epochs=None if epochs is None else int(epochs),
+        checkpoint_every=float(number["checkpoint_every"] or 0),
+    )
+
+
+_Numbers = Mapping[str, int | float | None]
+
+
+def _jacobian(typed: Mapping[str, str], number: _Numbers) -> JacobianOptions:
+    """Return the options of a Jacobian lens.
+
+    Raises:
+        FieldError: if they contradict each other.
+    """
+    values = {option: number.get(name, typed[name]) for name, option in _JACOBIAN_OPTIONS.items()}
+    options = JacobianOptions(**values, seed=number["seed"])  # type: ignore[arg-type]
+    try:
+        options.check()
+    except LensError as error:
+        raise FieldError("prompt_len", str(error)) from error
+    return options
+
+
+def _tuned(preset_name: str, typed: Mapping[str, str], number: _Numbers, starts_from: str) -> FitOptions:
+    """Return the options of a tuned lens.
+
+    Raises:
+        FieldError: if they contradict each other.
+    """
     first = PRESETS[preset_name]
     changes: dict[str, object] = {
         name: number.get(name, typed[name]) for name in _OPTIONS if typed[name] != first_text(name, first)
@@ -128,22 +207,10 @@ def make_request(
     elif starts_from:
         changes |= {"starts_from": starts_from, "closed_form_tokens": 0}
     try:
-        options = preset(preset_name, **changes)
+        return preset(preset_name, **changes)
     except LensError as error:
         named = [name for name in (*_OPTIONS, "bias_only") if name in str(error)]
         raise FieldError(named[0] if named else "", str(error)) from error
-    return FitRequest(
-        options=options,
-        documents=Documents(
-            paths=file_names(data) or (str(text_for(model).path),),
-            column=typed["column"] or None,
-            min_chars=int(number["min_chars"] or 1),
-            max_samples=None if number["max_samples"] is None else int(number["max_samples"]),
-        ),
-        held_out=held_out,
-        epochs=None if number["epochs"] is None else int(number["epochs"]),
-        checkpoint_every=float(number["checkpoint_every"] or 0),
-    )
 
 
 def file_names(data: str) -> tuple[str, ...]:

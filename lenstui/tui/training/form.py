@@ -10,73 +10,55 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Button, Collapsible, Input, Label, Static
 
 from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
-from lenstui.jobs.fit_messages import FitRequest, TextCounted, TextRefused, TextSize, Unfinished
+from lenstui.fitting.plan import unit_of
+from lenstui.jobs.fit_messages import (
+    FitRequest,
+    TextCounted,
+    TextRefused,
+    Unfinished,
+)
 from lenstui.jobs.messages import OpenModel
-from lenstui.lens.names import instant_lens_named
+from lenstui.lens.kinds import JACOBIAN, TUNED
+from lenstui.lens.names import instant_lens_named, kind_word
 from lenstui.texts.bundled import text_for
-from lenstui.tui.lenses.table import size_text
 from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import short_name
 from lenstui.tui.shared.still_input import StillInput
-from lenstui.tui.training.fields import FIELDS, Field, FieldError, are_there, first_text, make_request
+from lenstui.tui.training.field_line import FieldLine
+from lenstui.tui.training.fields import (
+    FIELDS,
+    JACOBIAN_FIELDS,
+    TUNED_FIELDS,
+    FieldError,
+    are_there,
+    fields_of,
+    first_text,
+    make_request,
+)
+from lenstui.tui.training.text_words import need_words, prompts_words, size_words
 
 _COUNTING = "counting …"
 _STARTS = ("the instant lens", "a closed form on the text")
-_CHARACTERS = 4  # of a token, in English, about
 
 
-class FieldLine(Horizontal):
-    """A line of the form: a label, an input, and a note on its meaning or on what is wrong with it."""
-
-    def __init__(self, field: Field) -> None:
-        super().__init__(id=f"line-{field.name}", classes="field")
-        self._field = field
-        self._complaint: str | None = None
-
-    def compose(self) -> ComposeResult:
-        """Yield label, input and note of the field."""
-        first = first_text(self._field.name, PRESETS[DEFAULT_PRESET])
-        yield Label(self._field.label)
-        if self._field.words:
-            yield Choice(self._field.words, first, id=f"field-{self._field.name}")
-        else:
-            yield StillInput(first, placeholder=self._field.empty, id=f"field-{self._field.name}")
-        yield Static(self._field.note, classes="note")
-
-    @property
-    def text(self) -> str:
-        """The text in the field, or the word that is chosen there."""
-        control = self.query_one(f"#field-{self._field.name}")
-        assert isinstance(control, Input | Choice)
-        return control.value
-
-    @text.setter
-    def text(self, text: str) -> None:
-        control = self.query_one(f"#field-{self._field.name}")
-        assert isinstance(control, Input | Choice)
-        control.value = text
-
-    def complain(self, text: str | None) -> None:
-        """Show what is wrong with the field, or its note again where `text` is None."""
-        if text == self._complaint:
-            return
-        self._complaint = text
-        note = self.query_one(".note", Static)
-        note.update(shown(text or self._field.note))
-        note.set_class(text is not None, "-wrong")
+_KINDS = {kind_word(kind): kind for kind in (TUNED, JACOBIAN)}
+_ABOUT_KIND = {
+    TUNED: "reads out what the model would say next, fitted by KL",
+    JACOBIAN: "reads out what the model is disposed to say later",
+}
 
 
 class TrainForm(VerticalScroll):
-    """The form for a fit: the text, the preset, and all other options."""
+    """The form for a fit: the kind of lens, the text, the method, and all other options."""
 
     can_focus = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -94,6 +76,8 @@ class TrainForm(VerticalScroll):
         Input, Input:focus { border: none; padding: 0; height: 1; background: $panel; }
         Input:focus { background: $primary 25%; }
         .field { height: auto; }
+        #tuned-options, #jacobian-options { height: auto; }
+        #jacobian-options { margin-top: 1; }
         .field Input { width: 14; }
         .field .note { width: 1fr; padding-left: 2; color: $foreground 50%; height: auto; }
         .note.-wrong, .wrong { color: $error; }
@@ -144,19 +128,27 @@ class TrainForm(VerticalScroll):
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
-        """Yield text, preset and buttons, and all other fields under "more"."""
+        """Yield kind, text, method and buttons, and all other fields under "more"."""
+        with Horizontal(id="line-kind", classes="line"):
+            yield Label("kind of lens")
+            yield Choice(tuple(_KINDS), kind_word(TUNED), id="kind")
+        yield Static(_ABOUT_KIND[TUNED], id="about-kind", classes="under")
         with Horizontal(classes="line"):
             yield Label("text")
             yield StillInput(placeholder=text_for("").about, id="data")
         yield Static(need_words(DEFAULT_PRESET), id="need", classes="under")
         yield Static(id="size", classes="under")
-        with Horizontal(classes="line"):
-            yield Label("preset")
-            yield Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset")
-        yield Static(PRESET_WORDS[DEFAULT_PRESET], id="about", classes="under")
-        with Horizontal(classes="line", id="line-start"):
-            yield Label("starts from")
-            yield Choice(_STARTS, _STARTS[0], id="starts-from")
+        with Vertical(id="tuned-options"):
+            with Horizontal(classes="line"):
+                yield Label("preset")
+                yield Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset")
+            yield Static(PRESET_WORDS[DEFAULT_PRESET], id="about", classes="under")
+            with Horizontal(classes="line", id="line-start"):
+                yield Label("starts from")
+                yield Choice(_STARTS, _STARTS[0], id="starts-from")
+        with Vertical(id="jacobian-options"):
+            for field in JACOBIAN_FIELDS:
+                yield FieldLine(field)
         with Horizontal(id="buttons"):
             yield Button("Start", id="start", compact=True)
             yield Button("Go on", id="resume", compact=True)
@@ -169,6 +161,7 @@ class TrainForm(VerticalScroll):
         """Focus the start button, so that Enter alone begins, and hide the button that resumes a fit."""
         self.border_subtitle = "files and globs, separated by spaces · tab next · enter starts"
         self.query_one("#resume").display = False
+        self._show_kind()
         self._offer_start()
         self.start_button.focus()
 
@@ -179,11 +172,42 @@ class TrainForm(VerticalScroll):
 
     def watch_model(self, model: OpenModel | None) -> None:
         """Name the model in the title, propose its text, and forget the size of another model's text."""
-        name = "" if model is None else f" for {short_name(model.name)}"
-        self.border_title = shown(f"train a tuned lens{name}")
+        self._show_title()
         self.query_one("#data", Input).placeholder = text_for(self._model_name).about
         self._counted = None
         self._offer_start()
+
+    def _show_title(self) -> None:
+        name = "" if self.model is None else f" for {short_name(self.model.name)}"
+        self.border_title = shown(f"train a {kind_word(self.kind)} lens{name}")
+
+    @property
+    def kind(self) -> str:
+        """The kind of lens that the form asks for."""
+        return _KINDS[self.query_one("#kind", Choice).value]
+
+    @on(Choice.Changed, "#kind")
+    def change_kind(self) -> None:
+        """Show the fields of the chosen kind, and have the text counted for it."""
+        self._show_kind()
+        self._count()
+
+    def _show_kind(self) -> None:
+        """Show the fields of the chosen kind of lens, and hide those of the other."""
+        kind = self.kind
+        self.query_one("#tuned-options").display = kind == TUNED
+        self.query_one("#jacobian-options").display = kind == JACOBIAN
+        for field in TUNED_FIELDS:
+            self._line(field.name).display = kind == TUNED
+        self.query_one("#about-kind", Static).update(_ABOUT_KIND[kind])
+        self._show_title()
+        self._show_need()
+
+    def _show_need(self) -> None:
+        """Show what text the lens needs."""
+        length = self._line("prompt_len").text
+        words = need_words(self._preset.value) if self.kind == TUNED else prompts_words(length)
+        self.query_one("#need", Static).update(shown(words))
 
     def _offer_start(self) -> None:
         """Offer to start from the instant lens where one is in use, and the preset would make another one."""
@@ -228,10 +252,12 @@ class TrainForm(VerticalScroll):
         """Return the request in the form; None, with a complaint, where it makes no sense."""
         for line in self.query(FieldLine):
             line.complain(None)
-        texts = {field.name: self._line(field.name).text for field in FIELDS}
+        kind, typed, first = self.kind, self._typed.data, self._starts_from
+        texts = {field.name: self._line(field.name).text for field in fields_of(kind)}
         try:
-            typed, first = self._typed.data, self._starts_from
-            return make_request(self._model_name, self._preset.value, typed, texts, starts_from=first)
+            return make_request(
+                self._model_name, self._preset.value, typed, texts, kind=kind, starts_from=first
+            )
         except FieldError as error:
             self._complain_at(error.field, str(error))
             return None
@@ -248,7 +274,8 @@ class TrainForm(VerticalScroll):
         if field == "data":
             self._say_size(text, wrong=True)
         elif field:
-            self.query_one(Collapsible).collapsed = False
+            if field not in {each.name for each in JACOBIAN_FIELDS}:
+                self.query_one(Collapsible).collapsed = False
             self._line(field).complain(text)
         else:
             self.complain(text)
@@ -274,7 +301,7 @@ class TrainForm(VerticalScroll):
                 line.text = first_text(field.name, PRESETS[message.value])
         self.query_one("#about", Static).update(PRESET_WORDS[message.value])
         self._offer_start()
-        self.query_one("#need", Static).update(need_words(message.value))
+        self._show_need()
         self._count()
 
     _old_preset = DEFAULT_PRESET
@@ -282,6 +309,7 @@ class TrainForm(VerticalScroll):
     def _count(self) -> None:
         """Have the text counted, if the form asks for something else than before."""
         request = self._request()
+        self._show_need()
         if request == self._counted or self.model is None:
             return
         self._counted = request
@@ -313,7 +341,8 @@ class TrainForm(VerticalScroll):
         button.display = bool(found)
         if found:
             newest = found[0]
-            button.label = shown(f"Go on with {newest.path.stem}: step {newest.step} of {newest.steps}")
+            place = f"{unit_of(newest.kind)} {newest.step} of {newest.steps}"
+            button.label = shown(f"Go on with {newest.path.stem}: {place}")
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -342,22 +371,3 @@ class TrainForm(VerticalScroll):
         data = self.query_one("#data", Input)
         data.value = f"{data.value} {shlex.quote(str(path))}".strip()
         self._count()
-
-
-def need_words(preset: str) -> str:
-    """Return what text a lens needs, and how much of it a preset sees."""
-    tokens = PRESETS[preset].tokens
-    size = f"about {size_text(_CHARACTERS * tokens)} of English"
-    return f"Text like what the model was trained on; for {preset} {tokens:,} tokens, {size}."
-
-
-def size_words(size: TextSize) -> str:
-    """Return how much text there is for a fit, in words."""
-    seen = "" if size.passes < 1.05 else f", seen {size.passes:.1f} times"
-    parts = (
-        f"{size.documents:,} document{'s' * (size.documents != 1)}",
-        f"{size.fit_tokens:,} tokens to fit on{seen}",
-        f"{size.held_out_tokens:,} held out",
-        f"{size.steps:,} steps",
-    )
-    return "\n".join(filter(None, (" · ".join(parts), size.remark)))

@@ -19,10 +19,11 @@ from lenstui.jobs.fit_messages import (
     UnfinishedFound,
 )
 from lenstui.jobs.messages import LensNotSaved, LensSaved, LoadFailed, LoadStage, OpenModel
+from lenstui.lens.kinds import TUNED
 from lenstui.texts.bundled import text_for
 from lenstui.texts.documents import Documents
 from lenstui.tui.lenses.saving import LensSaving
-from lenstui.tui.services import Services, TunedCells
+from lenstui.tui.services import FittedCells, Services
 from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.file_dialogs import OpenText
 from lenstui.tui.shared.fit_words import mean
@@ -74,7 +75,7 @@ class Train(LeanScreen[None], AppScreen[None]):
         signals.model_opened.subscribe(self, self.show_model)
         signals.lens_opened.subscribe(self, self.show_lens)
         signals.fit_changed.subscribe(self, self.show_fit)
-        signals.tuned_cells_read.subscribe(self, self.show_cells)
+        signals.fitted_cells_read.subscribe(self, self.show_cells)
         self._show_model()
         self.query_one(StatusBar).stage = self._services.loading
         if self._services.training.is_busy:
@@ -167,8 +168,7 @@ class Train(LeanScreen[None], AppScreen[None]):
     def resume(self, message: TrainForm.Resumed) -> None:
         """Go on with a fit that was not finished, or notify the user why that is not possible."""
         if self._may_begin():
-            unfinished = message.unfinished
-            self._services.training.resume(unfinished.path, unfinished.preset)
+            self._services.training.resume(message.unfinished)
 
     def action_browse(self) -> None:
         """Ask for a file with text, and add it to the form."""
@@ -198,7 +198,7 @@ class Train(LeanScreen[None], AppScreen[None]):
             self.refresh_bindings()
         self.query_one(StatusBar).fit = status if status.phase in BUSY else None
         if status.phase in BUSY and before not in BUSY:
-            self._view.start()
+            self._view.start(status.kind)
             self._lay_out()
         if status.phase in BUSY or status.phase is Phase.KEPT:
             self._view.show_status(status)
@@ -212,7 +212,7 @@ class Train(LeanScreen[None], AppScreen[None]):
         if self._switcher.current == part:
             return
         self._switcher.current = part
-        (self.query_one("KlBars") if part == "fit" else self._form.start_button).focus()
+        (self.query_one("RowBars") if part == "fit" else self._form.start_button).focus()
         if part == "form" and self._model is not None:
             self._find_unfinished()
 
@@ -224,10 +224,10 @@ class Train(LeanScreen[None], AppScreen[None]):
         if prompt is not None:
             self._view.lay_out(prompt.rows, prompt.columns, prompt.vocabulary, prompt.reading.mark)
 
-    def show_cells(self, found: TunedCells) -> None:
-        """Show some columns of the prompt, as Explore has read them through the tuned lens."""
+    def show_cells(self, found: FittedCells) -> None:
+        """Show some columns of the prompt, as Explore has read them through a lens of the kind of the fit."""
         prompt, cells = self._services.shown_prompt, found.cells
-        if prompt is None:
+        if prompt is None or found.kind != self._services.training.status.kind:
             return
         # Otherwise Explore is about to show another prompt, or to read this prompt in another way.
         fits = len(cells.entropy) == len(prompt.rows) and found.start + cells.columns <= len(prompt.columns)
@@ -267,10 +267,11 @@ class Train(LeanScreen[None], AppScreen[None]):
                 self._tell("Nothing has been learned yet: there is nothing to keep. x stops it.")
 
     def _keep(self, kl: float | None) -> None:
-        """Stop and keep what was learned; ask first if the lens in use is better.
+        """Stop and keep what was learned; ask first if a tuned lens in use is better.
 
         Args:
-            kl: the mean held-out KL of what was learned, when last measured, nats.
+            kl: the mean held-out KL of what was learned, when last measured, nats; None of a Jacobian lens,
+                which is not judged by KL.
         """
         before = None if self._model is None else self._model.lens_kl
 
@@ -314,7 +315,11 @@ class Train(LeanScreen[None], AppScreen[None]):
             self._show("form")
 
     def _save_in_use(self) -> None:
-        if self._model is None or self._model.lens is None:
+        """Save the lens of the fit that is over elsewhere: it is the one of its kind in use."""
+        status = self._services.training.status
+        if status.kind != TUNED:
+            self._saving.ask_for_file(status.preset if status.path is None else status.path.stem, status.kind)
+        elif self._model is None or self._model.lens is None:
             self._tell("No lens is in use.")
         else:
             self._saving.ask_for_file(self._model.lens)

@@ -1,4 +1,8 @@
-"""Held-out KL row by row: a bar that shrinks from the logit lens's KL to the tuned lens's."""
+"""How good a lens in training is, row by row, in bars.
+
+Of a tuned lens it is the held-out KL, whose bar shrinks from the logit lens's; of a Jacobian lens the
+convergence, whose bar grows.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from lenstui.jobs.fit_messages import FitStatus
+from lenstui.lens.kinds import JACOBIAN
 from lenstui.readout.cells import FloatArray, row_labels
 from lenstui.support.fixed_text import NONE, fixed_text
 
@@ -21,24 +26,30 @@ _LABEL, _NUMBER = 5, 8
 _LEAST_BAR = 4
 # Of a bar, the longest that fits: its scale is that of its row alone.
 _MEANINGS = ("share of the row's logit-lens KL that is left", "share of the row's logit KL", "tuned / logit")
+_SHARED = (
+    "of the top 10 tokens, the same with even and odd prompts",
+    "of the top 10, the same with both halves",
+    "of the top 10 the same",
+    "same top 10",
+)
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-class KlBars(VerticalScroll):
-    """A bar for each row's held-out KL, the last row on top as in the grids, under the mean of all rows."""
+class RowBars(VerticalScroll):
+    """A bar for each row, the last row on top as in the grids, under the mean of all rows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Scroll down", show=False, id="bars.down"),
         Binding("k", "scroll_up", "Scroll up", show=False, id="bars.up"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"kl-bars--tuned", "kl-bars--logit", "kl-bars--quiet"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"row-bars--tuned", "row-bars--logit", "row-bars--quiet"}
     DEFAULT_CSS = """
-    KlBars {
+    RowBars {
         scrollbar-size: 1 1;
         padding: 0 1;
-        .kl-bars--tuned { color: $primary; }
-        .kl-bars--logit { color: $foreground 20%; }
-        .kl-bars--quiet { color: $foreground 60%; }
+        .row-bars--tuned { color: $primary; }
+        .row-bars--logit { color: $foreground 20%; }
+        .row-bars--quiet { color: $foreground 60%; }
         Static { width: 1fr; height: auto; }
     }
     """
@@ -64,19 +75,26 @@ class KlBars(VerticalScroll):
     def show_bars(self) -> None:
         """Draw the bars, or say that nothing is measured yet."""
         tuned, logit, quiet = (
-            self.get_component_rich_style(f"kl-bars--{kind}", partial=True)
+            self.get_component_rich_style(f"row-bars--{kind}", partial=True)
             for kind in ("tuned", "logit", "quiet")
         )
         progress = None if self.status is None else self.status.progress
-        if progress is None or progress.logit_lens_kl is None:
+        width = self.scrollable_content_region.width
+        if self.status is not None and self.status.kind == JACOBIAN:
+            if progress is None or progress.convergence is None:
+                text = Text("Two prompts come first, one for each half.", style=quiet)
+            else:
+                text = convergence_bars(progress.convergence, width, (tuned, logit, quiet))
+        elif progress is None or progress.logit_lens_kl is None:
             text = Text("The logit lens's KL comes first: the full length of each bar.", style=quiet)
         else:
-            width = self.scrollable_content_region.width
-            text = bars(progress.logit_lens_kl, progress.held_out_kl, width, (tuned, logit, quiet))
+            text = kl_bars(progress.logit_lens_kl, progress.held_out_kl, width, (tuned, logit, quiet))
         self.query_one(Static).update(text)
 
 
-def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[Style, Style, Style]) -> Text:
+def kl_bars(
+    logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[Style, Style, Style]
+) -> Text:
     """Return a line for the headings, for the mean, and for each row.
 
     Args:
@@ -104,8 +122,32 @@ def bars(logit: FloatArray, tuned: FloatArray | None, width: int, styles: tuple[
     return Text("\n", no_wrap=True, overflow="crop").join(lines)
 
 
+def convergence_bars(shares: FloatArray, width: int, styles: tuple[Style, Style, Style]) -> Text:
+    """Return a line for the headings, for the mean, and for each row of a Jacobian lens.
+
+    Args:
+        shares: the share of the top 10 tokens that both halves of the prompts give, by row, 0 to 1, for which
+            the bar has its full length.
+        width: the width of a line in terminal cells.
+        styles: the styles of the share in a bar, of what is missing, and of what is of less interest.
+    """
+    labels = row_labels(len(shares))[:-1]
+    heading = f"{'row':<{_LABEL}}{'share':>{_NUMBER}}"
+    meaning = next((text for text in _SHARED if len(heading) + 2 + len(text) <= width), "")
+    lines = [Text(f"{heading}  {meaning}".rstrip(), style=styles[2])]
+    rows = [("mean", float(shares.mean())), *list(zip(labels, shares.tolist(), strict=True))[::-1]]
+    for label, share in rows:
+        style = "bold" if label == "mean" else ""
+        line = Text(f"{label:<{_LABEL}}{fixed_text(share, 2):>{_NUMBER}}", style=style)
+        room = width - line.cell_len - 2
+        if room >= _LEAST_BAR:
+            line.append("  ").append_text(_bar(share, room, styles))
+        lines.append(line)
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
+
+
 def _bar(share: float, width: int, styles: tuple[Style, Style, Style]) -> Text:
-    """Draw the lens's KL as a share of the logit lens's KL; a share of 1 or more fills the bar."""
+    """Draw a share; of 1 or more it fills the bar."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, part = divmod(eighths, 8)
     left = "█" * full + (_EIGHTHS[part] if part else "")
@@ -113,8 +155,9 @@ def _bar(share: float, width: int, styles: tuple[Style, Style, Style]) -> Text:
 
 
 def _measured(status: FitStatus | None) -> object:
-    """Return all that decides how the bars look, for comparison; None while nothing is measured."""
+    """Return all that decides how the bars look, for comparison."""
     progress = None if status is None else status.progress
-    if progress is None or progress.logit_lens_kl is None:
-        return None
-    return [None if kl is None else kl.tolist() for kl in (progress.logit_lens_kl, progress.held_out_kl)]
+    if status is None or progress is None:
+        return status and status.kind
+    measured = (progress.logit_lens_kl, progress.held_out_kl, progress.convergence)
+    return [status.kind, *(None if numbers is None else numbers.tolist() for numbers in measured)]
