@@ -66,8 +66,8 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "cell.other": "switch pane tab",
     },
     EXPLAIN: {
-        "explore.sublayers": "direct logit attribution dla residual stream components attention mlp contribution"
-        " decompose layers blocks logits",
+        "explore.sublayers": "direct logit attribution dla residual stream components attention mlp"
+        " contribution decompose layers blocks logits",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
         "explore.first_row": "layer emerge appears when search word depth",
         "explore.generate": "continue sample complete completion decode predict early-exit layer temperature",
