@@ -8,20 +8,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from lenstui.evaluation.word_forms import tokens_of_word
 from lenstui.evaluation.word_items import WordItem
-from lenstui.lens.lens import Lens, lenses_for
+from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row, choose_rows
 from lenstui.model.tokens import encode
-from lenstui.readout.cells import Cells, IntArray, Tile
-from lenstui.readout.tiles import read_tiles
+from lenstui.readout.cells import IntArray
+from lenstui.readout.reduction import is_number
+from lenstui.readout.streams import Streams
 from lenstui.support.errors import LensError
 
 KS = (1, 5, 10)
-_NO_RANK = np.iinfo(np.int32).max  # of a cell that is not a number: found by no k
+_NO_RANK = torch.iinfo(torch.int32).max  # of a cell that is not a number: found by no k
 
 Ranks = Mapping[str, IntArray]
 """The ranks of the intermediates of one item by lens, each `[rows, intermediates]`, the best of all forms."""
@@ -205,38 +208,32 @@ def _read(
     if model.context is not None and len(prompt.ids) > model.context:
         raise LensError(f"its prompt has {len(prompt.ids)} tokens, and the model reads {model.context}.")
     column, answer = item.column(prompt, model.texts), item.answer_column(prompt, model.texts)
-    pins = sorted({token for tokens in words for token in tokens})
-    places = [[pins.index(token) for token in tokens] for tokens in words]
-    ranks: dict[str, IntArray] = {}
-    likeliest = -1
-    columns = range(min(column, answer), max(column, answer) + 1)
-    for tile in read_tiles(model, prompt, lenses, top_k=1, pins=pins, rows=rows, columns=columns):
-        if tile.start <= column < tile.stop:
-            ranks = {key: _best(cells, column - tile.start, places) for key, cells in tile.lenses.items()}
-        if tile.start <= answer < tile.stop:
-            likeliest = _likeliest(tile, answer)
-    return _Read(ranks, likeliest >= 0 and _begins(model, likeliest, item.target))
+    places, last = [Row(h) for h in rows], Row(model.num_blocks)
+    streams = Streams.of(model, prompt.ids, lenses, places)
+    with torch.inference_mode():
+        ranks = {
+            key: _ranks(streams.column(lens, places, column), words)
+            for key, lens in zip(lens_keys(lenses), lenses, strict=True)
+        }
+        final = streams.column(lenses[0], [last], answer)  # [1, vocabulary], the same for every lens
+    is_correct = bool(is_number(final)) and _begins(model, int(final.argmax()), item.target)
+    return _Read(ranks, is_correct)
 
 
-def _best(cells: Cells, column: int, places: Sequence[Sequence[int]]) -> IntArray:
-    """Return the rank of each intermediate below the last row, the best of its tokens.
+def _ranks(logits: Tensor, words: Sequence[tuple[int, ...]]) -> IntArray:
+    """Return how many logits are greater than the greatest of each word's tokens, by row.
 
     Args:
-        cells: the cells of a lens.
-        column: the index of a column in them.
-        places: the indices of each intermediate's tokens among the pins.
+        logits: `[rows, vocabulary]`.
+        words: the tokens of each word.
 
     Returns:
-        `[rows, intermediates]`, `_NO_RANK` where the cell is not a number.
+        `[rows, words]`, `_NO_RANK` in rows whose logits are not finite.
     """
-    ranks = cells.pin_ranks[:-1, column]  # [rows, pins]
-    ranks = np.where(ranks < 0, _NO_RANK, ranks)
-    return np.stack([ranks[:, tokens].min(axis=1) for tokens in places], axis=1)
-
-
-def _likeliest(tile: Tile, column: int) -> int:
-    """Return the model's own likeliest next token, negative where the final logits are not finite."""
-    return int(next(iter(tile.lenses.values())).top_ids[-1, column - tile.start, 0])
+    best = torch.stack([logits[:, list(tokens)].amax(-1) for tokens in words], dim=-1)  # [rows, words]
+    greater = [(logits > own[:, None]).sum(-1, dtype=torch.int32) for own in best.unbind(-1)]
+    ranks = torch.stack(greater, dim=-1).masked_fill(~is_number(logits)[:, None], _NO_RANK)
+    return ranks.cpu().numpy()
 
 
 def _begins(model: Model, token: int, target: str | None) -> bool:

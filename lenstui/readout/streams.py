@@ -82,6 +82,14 @@ class Streams:
         # The stream between attention and MLP is before the last row, even in the last block.
         return lens.logits(self.model, h, row.h - 1)
 
+    def column(self, lens: Lens, rows: Sequence[Row], column: int) -> Tensor:
+        """Return the logits of one column in rows of the residual stream, `[rows, vocabulary]`, float32.
+
+        To be called in inference mode.
+        """
+        normed = [self.normed(lens, row, slice(column, column + 1)) for row in rows]
+        return self.model.head.logits(torch.cat(normed))
+
     def left_over(self, columns: slice, final_logits: Tensor) -> Tensor | None:
         """What the parts of every block, the embedding and the biases do not account for, nats, `[cols]`.
 
