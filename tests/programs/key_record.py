@@ -22,7 +22,7 @@ _key: ContextVar[str] = ContextVar("key", default="")  # whose bindings are bein
 
 
 class _Painted:
-    """What was last painted: the screen, the widget with the focus, and what each key does there."""
+    """What was last painted: the screen, the widget with the focus, and what the footer's keys do there."""
 
     screen: object = None
     focus: object = None
@@ -47,7 +47,9 @@ def _install() -> None:
         display(app, screen, renderable)
         if VARIABLE in os.environ and screen is app.screen:
             _Painted.screen, _Painted.focus = screen, app.focused
-            _Painted.actions = {key: each.binding.action for key, each in screen.active_bindings.items()}
+            _Painted.actions = {
+                key: each.binding.action for key, each in screen.active_bindings.items() if each.binding.show
+            }
 
     async def meeting(app: App[Any], event: events.Event) -> None:
         is_key = isinstance(event, events.Key) and not event.is_forwarded and VARIABLE in os.environ
@@ -70,7 +72,7 @@ def _install() -> None:
         key = _key.get()
         if key and VARIABLE in os.environ:
             _key.set("")  # what the action runs is not the key's
-            if isinstance(action, str) and key != QUIT and _Painted.actions.get(key) != action:
+            if isinstance(action, str) and key != QUIT and _Painted.actions.get(key, action) != action:
                 _write(f"{key} ran {action}, painted {_Painted.actions.get(key)}")
             _Painted.ran += 1
         return await run(app, action, *more, **named)

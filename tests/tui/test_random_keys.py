@@ -50,3 +50,27 @@ def test_every_key_acts_on_the_screen_that_was_painted_last(
     met, ran = map(int, Path(f"{record}.count").read_text().split())
     assert met > 0.8 * HOW_MANY and ran > 0.2 * HOW_MANY, (met, ran)
     assert not record.exists(), record.read_text()
+
+
+@pytest.mark.parametrize("burst", [":\rjk", ":zz\x1bjk"])
+def test_keys_behind_an_action_of_the_palette_wait_for_its_screen(
+    programs: Forked, tiny_model: Path, tmp_path: Path, burst: str
+) -> None:
+    programs.imports("lenstui.tui.app", "tests.programs.key_record")
+    record = tmp_path / "record"
+    terminal = Terminal(
+        programs, [PROMPT, "--model", str(tiny_model)], tmp_path, width=120, height=40,
+        environment={RECORD: str(record)},
+    )  # fmt: skip
+    try:
+        terminal.until("tokens")
+        terminal.press("\x1b")
+        terminal.calm()
+        for _ in range(4):
+            terminal.press(burst)
+        terminal.calm()
+        terminal.press(QUIT)
+        assert terminal.end() == 0
+    finally:
+        terminal.kill()
+    assert not record.exists(), record.read_text()

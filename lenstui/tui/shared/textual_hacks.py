@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.events import Event
 from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
@@ -39,6 +40,18 @@ def footer_key_width(widget: Widget) -> int:
     if not isinstance(widget, FooterKey):
         return 0
     return cell_len(widget.key_display) + cell_len(widget.description) + 3  # and the spaces around them
+
+
+def holds_paint_back(app: App[Any]) -> bool:
+    """Return whether an app paints nothing for now: for some 50 ms, while an action of the palette begins.
+
+    Why: a key that comes meanwhile must not act on a screen that nobody has seen.
+
+    Uses: `App._batch_count`.
+
+    Noticed by `test_keys_behind_an_action_of_the_palette_wait_for_its_screen` in `test_random_keys.py`.
+    """
+    return app._batch_count > 0
 
 
 def painted(screen: Screen[Any]) -> RenderableType:

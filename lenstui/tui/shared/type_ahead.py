@@ -17,9 +17,10 @@ from textual.errors import NoWidget
 from textual.screen import Screen
 from textual.widget import Widget
 
-from lenstui.tui.shared.textual_hacks import key_events
+from lenstui.tui.shared.textual_hacks import holds_paint_back, key_events
 
 LIMIT = 1.0  # seconds that a key waits for the one before it
+HELD_BACK = 0.02  # seconds after which to see whether the app paints again
 ROUNDS = 4  # a key, the message that it makes, what that asks for, and one to spare
 
 # Events that move nothing but the pointer or a view.
@@ -85,10 +86,13 @@ class TypeAheadApp(App[None]):
         """
         if self._first or not self.screen_stack or self._front == self._painted:
             return False
+        if holds_paint_back(self):
+            self.set_timer(HELD_BACK, self._act)
+            return True
         return self.screen.call_after_refresh(self._act_on_what_is_painted)
 
     async def _act_on_what_is_painted(self) -> None:
-        if self.screen_stack:
+        if self.screen_stack and not holds_paint_back(self):
             self._painted = self._front
         await self._act()
 
