@@ -48,6 +48,7 @@ class TypeAheadApp(App[None]):
 
     @on(events.Ready)
     async def _act_on_what_was_typed_first(self) -> None:
+        self._painted = self._front
         if not self._is_acting:
             self._is_acting = True
             await self._act()
@@ -84,7 +85,7 @@ class TypeAheadApp(App[None]):
 
         Not keys alone change what is in front: a fit ends, a model is open.
         """
-        if self._first or not self.screen_stack or self._front == self._painted:
+        if self._first or self._painted is None or not self.screen_stack or self._front == self._painted:
             return False
         if holds_paint_back(self):
             self.set_timer(HELD_BACK, self._act)
