@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from lenstui.fitting.closed_form import NormalEquations
 from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
 from lenstui.fitting.options import FitOptions
-from lenstui.fitting.progress import FitProgress
+from lenstui.fitting.progress import FitProgress, timed
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
 from lenstui.lens.lens import Lens
@@ -95,12 +96,7 @@ def measure(fit: Fit) -> Iterator[FitProgress]:
 
 def _stage(fit: Fit, name: str, work: Work) -> Iterator[FitProgress]:
     """Drive a stage, and count the time that it takes."""
-    clock = time.monotonic()
-    for share in work:
-        fit.state.seconds += time.monotonic() - clock
-        yield _progress(fit, name, share)
-        clock = time.monotonic()
-    fit.state.seconds += time.monotonic() - clock
+    return timed(fit.state, work, partial(_progress, fit, name))
 
 
 def _progress(fit: Fit, stage: str, share: float) -> FitProgress:

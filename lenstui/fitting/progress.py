@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from lenstui.readout.cells import FloatArray
 
@@ -44,3 +47,31 @@ class FitProgress:
     measured_step: int = -1
     measured_tokens: int = 0
     convergence: FloatArray | None = None
+
+
+class Timed(Protocol):
+    """The state of a fit, as far as the time is concerned that its work has taken.
+
+    Attributes:
+        seconds: that time.
+    """
+
+    seconds: float
+
+
+def timed(
+    state: Timed, work: Iterable[float], progress: Callable[[float], FitProgress]
+) -> Iterator[FitProgress]:
+    """Drive a stage of a fit, and count the time that its work takes, but not the time between two pieces.
+
+    Args:
+        state: where the time is counted.
+        work: does the stage, and yields its share that is done.
+        progress: returns the progress of the fit at a share of the stage.
+    """
+    clock = time.monotonic()
+    for share in work:
+        state.seconds += time.monotonic() - clock
+        yield progress(share)
+        clock = time.monotonic()
+    state.seconds += time.monotonic() - clock

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import torch
 
@@ -16,7 +17,7 @@ from lenstui.fitting.jacobian.convergence import shared_top
 from lenstui.fitting.jacobian.graph import build_graph
 from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian.ways import not_finite, proven_way
-from lenstui.fitting.progress import FitProgress
+from lenstui.fitting.progress import FitProgress, timed
 from lenstui.support.errors import LensError
 
 _MEASURE_SHARE = 0.1  # of the prompts' time: above it no further measurement begins
@@ -62,12 +63,7 @@ def measure_convergence(fit: JacobianFit) -> Iterator[FitProgress]:
 
 def _stage(fit: JacobianFit, name: str, work: _Work) -> Iterator[FitProgress]:
     """Drive a stage, and count the time that it takes."""
-    clock = time.monotonic()
-    for share in work:
-        fit.state.seconds += time.monotonic() - clock
-        yield _progress(fit, name, share)
-        clock = time.monotonic()
-    fit.state.seconds += time.monotonic() - clock
+    return timed(fit.state, work, partial(_progress, fit, name))
 
 
 def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
