@@ -48,7 +48,8 @@ def test_every_key_acts_on_the_screen_that_was_painted_last(
         terminal.kill()
     assert b"Traceback" not in terminal.received
     met, ran = map(int, Path(f"{record}.count").read_text().split())
-    assert met > 0.8 * HOW_MANY and ran > 0.2 * HOW_MANY, (met, ran)
+    # that the record was at work; how many of them run something hangs on when each screen was painted
+    assert met > 0.8 * HOW_MANY and ran > 0.05 * HOW_MANY, (met, ran)
     assert not record.exists(), record.read_text()
 
 
