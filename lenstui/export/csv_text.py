@@ -77,6 +77,7 @@ def csv_pieces(
         "final_norm": str(source.final_norm).lower(),
         "chat": str(source.chat).lower(),
         "sublayers": str(source.sublayers).lower(),
+        "words_only": str(source.words_only).lower(),
         "versions": versions_text(source),
     }
     files = {each.key: each.file or each.name for each in source.lenses}

@@ -9,6 +9,7 @@ from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
 from lenstui.lens.names import lens_title
+from lenstui.opening.source import filter_text
 from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue
@@ -44,6 +45,7 @@ def set_markdown(
         ]
         lines += [f"**{lens_title(name)}** · {value.label}", ""]
         lines += [*markdown_table(list(map(code_span, columns)), heading.rows[::-1], rows), ""]
+    lines += [filter_text(heading.source), ""] if heading.source.words_only else []
     lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 

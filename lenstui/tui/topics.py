@@ -68,6 +68,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
     EXPLAIN: {
         "explore.sublayers": "direct logit attribution dla residual stream components attention mlp"
         " contribution decompose layers blocks logits",
+        "explore.words_only": "readout filter punctuation hide stop tokens letters digits words",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
         "explore.first_row": "layer emerge appears when search word depth",
         "explore.generate": "continue sample complete completion decode predict early-exit layer temperature",

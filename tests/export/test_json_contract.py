@@ -39,6 +39,7 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
             "final_norm",
             "chat",
             "sublayers",
+            "words_only",
             "prompt",
             "dropped",
             "appended",

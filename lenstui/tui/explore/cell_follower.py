@@ -34,4 +34,12 @@ class CellFollower:
         cells = [grid.cells for grid in panes.grids]
         missing = {place: NO_COLUMN for place, grid in enumerate(panes.grids) if column in grid.gap}
         title = place_text(state, panes.count, row, column)
-        panel.show(title, cells, panes.cursor, state.rows, state.texts, missing=missing)
+        panel.show(
+            title,
+            cells,
+            panes.cursor,
+            state.rows,
+            state.texts,
+            missing=missing,
+            words_only=panes.words_only,
+        )

@@ -60,6 +60,7 @@ class CellMenu:
             "explore.generate": self._growth.why_not_generate(),
             "explore.crystallization": "" if self._state.rows else NO_CELL,
             "explore.sublayers": "" if self._state.rows else NO_CELL,
+            "explore.words_only": "" if self._state.rows else NO_CELL,
             "explore.difference": comparison.why_no_difference(),
             "explore.other_kind": comparison.why_no_model(),
             "explore.beside": comparison.why_no_model(),
