@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _OF_A_FIT = (
     *("method", "preset", "steps", "tokens", "n_prompts", "skip_first", "target", "rule", "estimator"),
-    *("seed", "data", "held_out_kl", "convergence", "time"),
+    *("seed", "data", "merged", "held_out_kl", "convergence", "time"),
 )
 
 
