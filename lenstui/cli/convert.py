@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
         help="the model it is for: check that it fits, and write by what to know the model again",
     )
     parser.add_argument("--revision", help=REVISION)
-    given = parser.parse_intermixed_args(words)
+    given = parser.parse_args(words)
     if given.merge and len(given.source) < 2:
         parser.error("--merge takes two lenses or more, and OUT behind them")
     if not given.merge and len(given.source) > 1:
