@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Model:
         vocabulary: the number of logits (a padded vocabulary counts whole).
         context: the most columns that the model reads, or None where the config does not say.
         wiring: the checks that the model passed.
+        surround: returns what each forward pass runs within, of its token ids `[batch, cols]`, such as the
+            hooks of edits; None for plain passes.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Model:
     vocabulary: int
     context: int | None
     wiring: tuple[Check, ...]
+    surround: Callable[[Tensor], AbstractContextManager[None]] | None = None
 
     @property
     def num_blocks(self) -> int:
@@ -100,7 +104,8 @@ class Model:
             LensError: if the model does not have one of the tokens.
         """
         self.check_ids(ids.flatten().tolist())
-        return residual_stream(self.module, self.anatomy, ids.to(self.device))
+        with nullcontext() if self.surround is None else self.surround(ids):
+            return residual_stream(self.module, self.anatomy, ids.to(self.device))
 
     @property
     def allowed(self) -> Allowed:
