@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lenstui.edits.edit import Ablate, Columns, Component, Cut, Edit, Patch, Steer, Swap
+from lenstui.edits.edit import Ablate, Component, Edit, Patch
 from lenstui.edits.hooks import Change, changing, values_of
 from lenstui.model.load import Model
-from lenstui.model.rows import Row
 from lenstui.model.summands import find_summands
 from lenstui.model.tokens import Prompt
 from lenstui.readout.alignment import gaps, spread
@@ -37,7 +36,7 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
     Raises:
         LensError: if the model or the prompt lacks what an edit names; the message names the edit.
     """
-    clean = replace(model, surround=None)
+    clean = model.clean
     if not edits:
         return clean
     run = _Run(clean, prompt, reading or Reading())
@@ -51,7 +50,7 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
     def surround(ids: Tensor) -> AbstractContextManager[None]:
         return changing(clean, changes, ids.shape[1])
 
-    return replace(clean, surround=surround)
+    return replace(clean, surround=surround, edits=tuple(edit.text for edit in edits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ def _changes_of(edit: Edit, run: _Run) -> _Changes:
             return _ablation(edit, run)
         case Patch():
             return _patch(edit, run)
-    raise NotImplementedError(edit)
+    raise LensError("this cannot be done yet: ablations and patches can")
 
 
 def _ablation(edit: Ablate, run: _Run) -> _Changes:
@@ -145,9 +144,7 @@ def _pairs(edit: Patch, prompt: Prompt, other: Prompt) -> Mapping[int, int]:
 def _aligned(prompt: Prompt, other: Prompt) -> Iterator[tuple[int, int]]:
     """Yield the columns of two prompts that stand beside each other, where both have a token."""
     prompts = prompt.ids, other.ids
-    columns = (
-        spread(range(len(ids)), gap, -1) for ids, gap in zip(prompts, gaps(*prompts), strict=True)
-    )
+    columns = (spread(range(len(ids)), gap, -1) for ids, gap in zip(prompts, gaps(*prompts), strict=True))
     return (pair for pair in zip(*columns, strict=True) if -1 not in pair)
 
 

@@ -241,7 +241,11 @@ def _columns_if(words: _Words, *, before_file: bool = False) -> Columns | None:
             counts.
     """
     word = words.peek()
-    begins = re.fullmatch(r"@(\d|last)([\d,-]|last)*" if before_file else r"@(\d|last).*", word.text) if word else None
+    begins = (
+        re.fullmatch(r"@(\d|last)([\d,-]|last)*" if before_file else r"@(\d|last).*", word.text)
+        if word
+        else None
+    )
     if word is None or word.is_quoted or not begins:
         return None
     words.take("columns")
@@ -286,7 +290,7 @@ def _by(words: _Words) -> float:
 
 
 def _prompt(words: _Words) -> Text:
-    return _as_prompt(words, words.take('a prompt in quotation marks or @FILE'))
+    return _as_prompt(words, words.take("a prompt in quotation marks or @FILE"))
 
 
 def _as_prompt(words: _Words, word: _Word) -> Text:

@@ -139,6 +139,7 @@ def said(source: Source, what: str) -> str:
     lens = ", ".join(lenses) or source.read_through
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
+    norm += f"edited: {', '.join(map(code_span, source.edits))} · " if source.edits else ""
     return f"{code_span(source.model)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Model:
         wiring: the checks that the model passed.
         surround: returns what each forward pass runs within, of its token ids `[batch, cols]`, such as the
             hooks of edits; None for plain passes.
+        edits: the edits that `surround` makes, as they are typed.
     """
 
     name: str
@@ -62,6 +63,12 @@ class Model:
     context: int | None
     wiring: tuple[Check, ...]
     surround: Callable[[Tensor], AbstractContextManager[None]] | None = None
+    edits: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> Model:
+        """The same model with plain passes."""
+        return replace(self, surround=None, edits=())
 
     @property
     def num_blocks(self) -> int:

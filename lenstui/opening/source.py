@@ -91,6 +91,7 @@ class Source:
         sublayers: whether there are sublayer rows.
         lenses: the fitted lenses that were read.
         kinds: of all lenses that were read, in their order.
+        edits: the edits of the forward pass that were in force, as they are typed.
     """
 
     model: str
@@ -104,6 +105,7 @@ class Source:
     sublayers: bool = False
     lenses: tuple[LensSource, ...] = ()
     kinds: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
 
     @property
     def lens(self) -> str | None:
@@ -140,6 +142,7 @@ def source_facts(source: Source) -> dict[str, Any]:
         "final_norm": source.final_norm,
         "chat": source.chat,
         "sublayers": source.sublayers,
+        "edits": list(source.edits),
     }
 
 
@@ -155,6 +158,11 @@ def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
     if left_over is None or not np.isfinite(left_over).any():
         return text
     return f"{text}; with emb and biases they add up to the final logits to {np.nanmax(left_over):.1e}"
+
+
+def edits_text(source: Source) -> str:
+    """Return the edits that were in force, for a line on a readout: `edited: ablate 4.7; …`; else nothing."""
+    return f"edited: {'; '.join(source.edits)}" if source.edits else ""
 
 
 def versions_text(source: Source) -> str:

@@ -166,7 +166,9 @@ def test_prompts_are_aligned_as_side_by_side(model: Model, family: str) -> None:
     blocks = NAMED[family][0]
     encode = model.tokenizer
     prompt = Prompt("", tuple(encode("the blue sky is")["input_ids"]))
-    other = encode("the red sky is")["input_ids"]  # one token shorter: what both begin and end with stands together
+    other = encode("the red sky is")[
+        "input_ids"
+    ]  # one token shorter: what both begin and end with stands together
     taken = kept(model, other, "in", f"{blocks}.1")
     ours = stream(model, 'patch row 0 "the red sky is"', prompt=prompt)
     short, long = len(other), len(prompt.ids)

@@ -124,8 +124,12 @@ _by = st.floats(allow_nan=False, allow_infinity=False).map(lambda by: float(f"{b
     | st.builds(Steer, _rows, _by, word=_words, columns=_columns)
     | st.builds(Steer, _rows, _by, prompts=st.tuples(_prompts, _prompts), columns=_columns)
     | st.builds(Swap, _words, _words, _rows, _columns)
-    | st.builds(Cut, st.builds(Component, st.just("head"), _numbers, _numbers),
-                _columns.filter(bool), _columns.filter(bool))  # fmt: skip
+    | st.builds(
+        Cut,
+        st.builds(Component, st.just("head"), _numbers, _numbers),
+        _columns.filter(bool),
+        _columns.filter(bool),
+    )  # fmt: skip
 )
 def test_every_edit_is_read_back(edit: Edit) -> None:
     assert parse_edit(edit.text) == edit
