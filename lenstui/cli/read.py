@@ -146,8 +146,8 @@ def _parser() -> Parser:
         type=_edit,
         action="append",
         default=[],
-        help="change the forward pass: 'ablate 4.attn @3', 'patch row 2 \"another prompt\"'; may be given several "
-        "times, and with --diff the effect is shown, edited minus clean, by one lens",
+        help="change the forward pass: 'ablate 4.attn @3', 'patch row 2 \"another prompt\"'; may be given "
+        "several times, and with --diff the effect is shown, edited minus clean, by one lens",
     )
     output.add_argument(
         "--diff",

@@ -29,7 +29,7 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
 
     Args:
         model: from `load`; an edited one is edited anew, from its clean passes.
-        edits: the edits, which are done in the order of the forward pass, those of one component in this order.
+        edits: the edits, done in the order of the forward pass, and those of one component in this order.
         prompt: the prompt that will be read.
         reading: how prompts within edits are tokenized; None for the defaults.
 

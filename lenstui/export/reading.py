@@ -87,7 +87,7 @@ def tiles_of(
 
 
 def clean_and_edited(clean: Tile, edited: Tile) -> Tile:
-    """Return the tile of a clean and an edited run through one lens, as if these were two lenses of a kind."""
+    """Return one tile of a clean and an edited run through one lens, as of two lenses of its kind."""
     ((key, before),), ((_, after),) = clean.lenses.items(), edited.lenses.items()
     kind = key.partition(":")[0]
     return replace(edited, lenses={f"{kind}:clean": before, f"{kind}:edited": after})

@@ -41,7 +41,7 @@ def test_the_effect_is_edited_minus_clean(capsys: pytest.CaptureFixture[str]) ->
     assert f"edited: {ABLATION}" in shown[-1]
     before, after = (np.array(each["lenses"]["logit"]["entropy"]) for each in (clean, changed))
     for line, wanted in zip(shown[2:], (after - before)[::-1], strict=False):
-        signed = (word.replace("−", "-") for word in line[3:].split())
+        signed = (word.replace("−", "-") for word in line.split()[1:])
         found = [float(word) for word in signed if word.lstrip("+-").replace(".", "").isdigit()]
         np.testing.assert_allclose(found, wanted, atol=0.006)
 

@@ -29,7 +29,7 @@ NAMED = {
     "Granite": ("model.layers", "self_attn", "mlp", "model.norm"),
     "GPT-J": ("transformer.h", "attn", "mlp", "transformer.ln_f"),
 }
-Hook = Callable[[Tensor], None]
+Hook = Callable[[Tensor], object]
 
 
 @pytest.fixture(params=NAMED)
@@ -172,7 +172,7 @@ def test_prompts_are_aligned_as_side_by_side(model: Model, family: str) -> None:
     taken = kept(model, other, "in", f"{blocks}.1")
     ours = stream(model, 'patch row 0 "the red sky is"', prompt=prompt)
     short, long = len(other), len(prompt.ids)
-    ends = len(" sky is") + 0
+    ends = len(" sky is")
     wanted = by_hooks(
         model, list(prompt.ids),
         ("in", f"{blocks}.1", lambda value: value[long - ends :].copy_(taken[short - ends :])),
