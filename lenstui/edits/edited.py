@@ -25,7 +25,8 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
     """Return a model whose forward passes go through edits.
 
     It shares its weights with `model`. What edits take from clean runs, such as means and other prompts'
-    states, is computed once, here; columns are those of `prompt`, which passes may continue.
+    states, is computed once, here. Columns are those of `prompt` without appended tokens, which passes may
+    continue.
 
     Args:
         model: from `load`; an edited one is edited anew, from its clean passes.
@@ -39,7 +40,8 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
     clean = model.clean
     if not edits:
         return clean
-    run = _Run(clean, prompt, reading or Reading())
+    typed = replace(prompt, ids=prompt.ids[: len(prompt.ids) - prompt.appended], appended=0)
+    run = _Run(clean, typed, reading or Reading())
     changes: _Changes = []
     for edit in edits:
         try:

@@ -52,13 +52,14 @@ class EditError(LensError):
         text: the edit as it was typed.
         start: the index of the first character that is not understood.
         stop: one past the last one.
+        reason: what is wrong there.
     """
 
     def __init__(self, text: str, start: int, stop: int, reason: str) -> None:
         """Point at `text[start:stop]`, or at the end of the edit where that is empty."""
         at = f"at {text[start:stop]!r}" if text[start:stop].strip() else "at its end"
         super().__init__(f"Edit {text!r}, {at}: {reason}.")
-        self.text, self.start, self.stop = text, start, stop
+        self.text, self.start, self.stop, self.reason = text, start, stop, reason
 
 
 def parse_edit(text: str) -> Edit:

@@ -169,15 +169,17 @@ class ReadJobs:
         opened, reason = self._model_jobs.opened, None
         if opened is None:
             return
+        from lenstui.edits.edited import edited
         from lenstui.readout.generation import generate
 
         with _told(request.serial, "Generating", post):
             model = opened.model
             lens = self._speaking(how.kind)
             context = self._model_jobs.described.context
+            prompt = self.prompt(request)
             said = generate(
-                model,
-                self.prompt(request).ids,
+                edited(model, how.edits, prompt, request.reading) if how.edits else model,
+                prompt.ids,
                 count=how.count,
                 row=None if how.row is None else self.rows(request)[how.row].h,
                 lens=lens,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lenstui.edits.edit_list import EditList
 from lenstui.model.rows import is_sublayer
 
 
@@ -26,6 +27,7 @@ class SideFacts:
         is_own: it is of the open model, the prompt that is typed, and a lens in use.
         model_number: sides of the same model in memory have the same.
         lacks: the labels of the rows of the residual stream for which the lens has no numbers.
+        edits: edits of the forward pass.
     """
 
     model: str
@@ -41,6 +43,7 @@ class SideFacts:
     is_own: bool = True
     model_number: int = 0
     lacks: frozenset[str] = frozenset()
+    edits: EditList = field(default=EditList())
 
     def has_no_row(self, label: str) -> bool:
         """Return whether the lens has no numbers for a row; of a sublayer only the logit lens has any."""
@@ -53,5 +56,6 @@ def are_of_one_model(sides: Sequence[SideFacts]) -> bool:
 
 
 def are_of_one_prompt(sides: Sequence[SideFacts]) -> bool:
-    """Return whether all sides are lenses of one model on the typed prompt, so that one file can hold all."""
-    return are_of_one_model(sides) and all(side.prompt is None for side in sides)
+    """Return whether all sides are lenses of one run, of the typed prompt, so that one file can hold all."""
+    runs = {(side.prompt, side.edits.in_force) for side in sides}
+    return are_of_one_model(sides) and len(runs) < 2 and all(side.prompt is None for side in sides)
