@@ -61,7 +61,7 @@ class EditList:
         return EditList((*self.entries[:place], other, *self.entries[place + 1 :]))
 
     def moved(self, place: int, by: int) -> EditList:
-        """Return the list with an edit further down, or up where `by` is negative, as far as the list goes."""
+        """Return the list with an edit further down (or up: `by` below 0), as far as the list goes."""
         rest = [*self.entries[:place], *self.entries[place + 1 :]]
         rest.insert(max(0, min(place + by, len(rest))), self.entries[place])
         return EditList(tuple(rest))

@@ -34,11 +34,14 @@ from lenstui.readout.alignment import spread
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit import Edit
     from lenstui.lens.lens import Lens
+    from lenstui.model.load import Model
     from lenstui.model.rows import Row
     from lenstui.model.tokens import Prompt
 
 _STOPPED = "stopped"
+ONE_RUN = "A file holds one run, or an edited run minus the clean one through the same lens: show these two."
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +49,14 @@ class Shown:
     """The readout on screen, for other jobs of the model thread.
 
     Attributes:
-        opened: the open model.
+        opened: the open model, under the edits of the run that is shown.
         lenses: the lenses of the sides of the open model, each once.
         in_training: the kind of the lens among them that is still in training; None for none.
         prompt: the prompt, as the model reads it.
         request: the request that the prompt was read for.
         has_others: whether other models or prompts are on screen too.
+        edits: the edits of the run that is shown.
+        clean: the model without edits, where the effect of edits is shown: edited minus clean.
     """
 
     opened: Opened
@@ -60,6 +65,8 @@ class Shown:
     prompt: Prompt
     request: ReadRequest
     has_others: bool = False
+    edits: tuple[Edit, ...] = ()
+    clean: Model | None = None
 
 
 class ReadJobs:
@@ -99,13 +106,21 @@ class ReadJobs:
             lens if side.model is opened.model else None
             for side, lens in zip(sides.sides, self._model_jobs.lenses, strict=True)
         ]
-        if places:
-            lenses = tuple(lens for place in places if (lens := of_sides[place]) is not None)
-        else:
-            lenses = _each_once(of_sides)
+        chosen = places or range(len(of_sides))
+        lenses = tuple(lens for place in chosen if (lens := of_sides[place]) is not None)
+        prompt, runs = self.prompt(request), [sides.sides[place].edits.in_force for place in chosen]
+        is_effect = _is_effect(runs, lenses)
+        if not places or is_effect:
+            lenses = _each_once(lenses)
         in_training = training if training in {lens.kind for lens in lenses} else None
-        has_others = not are_of_one_prompt(sides.facts)
-        return Shown(opened, lenses, in_training, self.prompt(request), request, has_others)
+        has_others, edits, clean = not are_of_one_prompt(sides.facts), runs[-1], opened.model
+        if edits:
+            from lenstui.edits.edited import edited
+
+            opened = replace(opened, model=edited(clean, edits, prompt, request.reading))
+        return Shown(
+            opened, lenses, in_training, prompt, request, has_others, edits, clean if is_effect else None
+        )
 
     def read(self, request: ReadRequest, post: Post, stop: Stop) -> None:
         """Read a prompt and post its tiles, the visible columns first."""
@@ -282,6 +297,19 @@ class ReadJobs:
 def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
     """Post an exception raised in the block as `ReadFailed` of the reading `serial`."""
     return reporting(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
+
+
+def _is_effect(runs: Sequence[tuple[Edit, ...]], lenses: Sequence[Lens]) -> bool:
+    """Return whether two readouts are a clean run and an edited one through the same lens.
+
+    Raises:
+        LensError: if there are several runs, but not these two.
+    """
+    if len(set(runs)) < 2:
+        return False
+    if len(runs) == 2 and not runs[0] and len(_each_once(lenses)) == 1:
+        return True
+    raise LensError(ONE_RUN)
 
 
 def _each_once(lenses: Iterable[Lens | None]) -> tuple[Lens, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lenstui.edits.edit_list import EditList
 from lenstui.model.rows import is_sublayer
@@ -50,12 +50,18 @@ class SideFacts:
         return label in self.lacks or (self.is_fitted and is_sublayer(label))
 
 
+def is_edited_run(side: SideFacts, clean: SideFacts) -> bool:
+    """Return whether a side shows the edited run of what a clean side shows: the same, but for its edits."""
+    if clean.edits or not side.edits:
+        return False
+    return replace(side, is_own=clean.is_own, edits=clean.edits) == clean
+
+
 def are_of_one_model(sides: Sequence[SideFacts]) -> bool:
     """Return whether all sides are of the same model in memory."""
     return len({side.model_number for side in sides}) < 2
 
 
 def are_of_one_prompt(sides: Sequence[SideFacts]) -> bool:
-    """Return whether all sides are lenses of one run, of the typed prompt, so that one file can hold all."""
-    runs = {(side.prompt, side.edits.in_force) for side in sides}
-    return are_of_one_model(sides) and len(runs) < 2 and all(side.prompt is None for side in sides)
+    """Return whether all sides are lenses of one model on the typed prompt, edited or not."""
+    return are_of_one_model(sides) and all(side.prompt is None for side in sides)

@@ -232,7 +232,9 @@ class Sides:
             LensError: if there is none; the message says why.
         """
         side = self.sides[place]
-        offered = [replace(each, text=side.text, edits=side.edits) for each in _through_each_lens(side.opened)]
+        offered = [
+            replace(each, text=side.text, edits=side.edits) for each in _through_each_lens(side.opened)
+        ]
         here = next((i for i, each in enumerate(offered) if each.is_as(side)), -1)
         others = [one for i, one in enumerate(self.sides) if i != place]
         for new in (*offered[here + 1 :], *offered[: max(here, 0)]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lenstui.edits.edit_list import EditList
+from lenstui.opening.side_facts import is_edited_run
 from lenstui.opening.sides import MOST_SIDES, NO_MORE, ONE_STAYS
 from lenstui.tui.explore.ask_prompt import AskPrompt
 from lenstui.tui.explore.edit_dialog import EditDialog
@@ -82,15 +83,18 @@ class Comparison:
         self._services.ask(dialog, self._end_editing)
 
     def _end_editing(self, _: None) -> None:
+        """Go from a clean side to its edited run, so that what is pressed next is about that."""
         self._dialog = None
+        if (place := self._edited_side()) != self._widgets.panes.active:
+            self.go_to(place)
 
     def _edited_side(self) -> int:
-        """Return the place of the side whose edits are changed: the active one, or the one beside it."""
+        """Return the place of the side whose edits are changed: the active one, or its edited run."""
         sides, active = self._state.sides, self._widgets.panes.active
-        is_clean = not sides[active].edits
-        if self._dialog is not None and is_clean:  # the clean side stands beside the edited one
-            return next((place for place, side in enumerate(sides) if side.edits), active)
-        return active
+        if sides[active].edits:
+            return active
+        edited = (place for place, side in enumerate(sides) if is_edited_run(side, sides[active]))
+        return next(edited, active)
 
     def _put_edits(self, edits: EditList) -> None:
         post = self._services.post_to(self._widgets.screen)

@@ -41,7 +41,9 @@ class EditDialog(BoxScreen[None]):
         Binding("J", "move(1)", "Down", id="edits.down", tooltip="Move the edit down"),
         Binding("K", "move(-1)", "Up", id="edits.up", tooltip="Move the edit up"),
         Binding("u", "undo", "Undo", id="edits.undo", tooltip="Take the last change back"),
-        Binding("tab", "app.focus_next", "List or line", id="edits.other", tooltip="From the list to the line"),
+        Binding(
+            "tab", "app.focus_next", "List or line", id="edits.other", tooltip="From the list to the line"
+        ),
         Binding("j", "list('cursor_down')", show=False),
         Binding("k", "list('cursor_up')", show=False),
     ]
@@ -118,7 +120,7 @@ class EditDialog(BoxScreen[None]):
 
     @on(Input.Submitted)
     def submit(self, message: Input.Submitted) -> None:
-        """Add the typed edit, or put it in the place of the one that is changed; show what is wrong with it."""
+        """Add the typed edit, or change the chosen one to it; show what is wrong with it."""
         if not message.value.strip():
             return
         try:

@@ -117,7 +117,7 @@ class Growth:
 
     @property
     def _speaking(self) -> SideFacts:
-        """The side that goes on: the active one, if it is of the open model and a lens in use, else the first.
+        """The side that goes on: the active one, if of the open model and a lens in use, else the first.
 
         An edited side goes on under its edits.
         """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from lenstui.lens.kinds import first_kinds
 from lenstui.lens.names import INSTANT, kind_word
-from lenstui.opening.side_facts import SideFacts, are_of_one_model
+from lenstui.opening.side_facts import SideFacts, are_of_one_model, is_edited_run
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
 
@@ -40,7 +40,7 @@ class SideNames:
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
         outputs = tuple((side.model_number, side.prompt, side.edits.in_force) for side in sides)
-        if _are_clean_and_edited(sides):
+        if len(sides) == 2 and is_edited_run(sides[1], sides[0]):
             return _of_clean_and_edited(sides, outputs)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
             briefs = tuple(kind_word(side.kind) for side in sides)
@@ -68,14 +68,6 @@ class SideNames:
         """Return the fullest titles for which there is room, or else the shortest."""
         forms = list(zip(*self.titles, strict=True))
         return next((form for form in forms if fits(form)), forms[-1])
-
-
-def _are_clean_and_edited(sides: Sequence[SideFacts]) -> bool:
-    """Return whether sides are one and the same, first without edits, then under some."""
-    if len(sides) != 2 or sides[0].edits or not sides[1].edits:
-        return False
-    clean, edited = (replace(side, is_own=True, edits=sides[0].edits) for side in sides)
-    return clean == edited
 
 
 def _of_clean_and_edited(sides: Sequence[SideFacts], outputs: tuple[tuple[object, ...], ...]) -> SideNames:
