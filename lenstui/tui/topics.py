@@ -217,6 +217,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "model.close": "",
         "export.close": "",
         "word.close": "",
+        "edits.close": "cancel back leave",
         "reading.close": "",
         "generation.close": "",
         "question.yes": "",
