@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 # Each says of each name why it is used and which test would notice its end.
 HACKS = {
     "lenstui/model/torch_hacks.py",
+    "lenstui/model/transformers_hacks.py",
     "lenstui/tui/shared/fspicker_hacks.py",
     "lenstui/tui/shared/textual_hacks.py",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,12 @@ class Model:
                 f"(0 … {known - 1}); its tokenizer gives {self.texts.size}. Leave the token out."
             )
 
-    def stream(self, ids: Tensor) -> Tensor:
+    def stream(self, ids: Tensor, options: Mapping[str, Any] | None = None) -> Tensor:
         """Run token ids, and return the inputs of every block and of the final norm.
 
         Args:
             ids: `[batch, cols]`, on the CPU.
+            options: further arguments of the model's forward pass.
 
         Returns:
             `h`, `[L + 1, batch, cols, d]`, as from `residual_stream`.
@@ -100,7 +101,7 @@ class Model:
             LensError: if the model does not have one of the tokens.
         """
         self.check_ids(ids.flatten().tolist())
-        return residual_stream(self.module, self.anatomy, ids.to(self.device))
+        return residual_stream(self.module, self.anatomy, ids.to(self.device), options)
 
     @property
     def allowed(self) -> Allowed:
