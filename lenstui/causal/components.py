@@ -145,7 +145,7 @@ def read_components(model: Model, ids: Sequence[int], column: int, *, sources: b
     check_memory(model, maps, len(ids))
     reading = _Reading(model, tuple(ids), column, maps)
     parts, cache = reading.run()
-    if maps.way.eager and not _is_faithful(model, ids, parts.stream[-1]):
+    if maps.way.eager and not is_faithful(model, ids, parts.stream[-1]):
         reason = "with eager attention, which alone shows it, the model says something else"
         reading = _Reading(model, tuple(ids), column, _without_sources(maps, reason))
         parts, cache = reading.run()
@@ -272,7 +272,7 @@ class _Reading:
         return replace(without, heads=heads, sources=sources)
 
 
-def _is_faithful(model: Model, ids: Sequence[int], h_last: Tensor) -> bool:
+def is_faithful(model: Model, ids: Sequence[int], h_last: Tensor) -> bool:
     """Return whether eager attention gives the logits of the model's own attention, but for rounding.
 
     The final norm is compared in every column, the logits in the last. What differs would differ in a longer

@@ -139,19 +139,31 @@ class Contributions:
         """
         block, head = head_named(name)
         if block >= len(self.attention):
-            raise LensError(_no_block(block, len(self.attention), self.row))
+            raise LensError(no_block(block, len(self.attention), self.row))
         if (reason := self.no_heads[block]) is not None:
-            raise LensError(f"Block {block} has no attention heads to show: {reason}.")
+            raise LensError(no_heads(block, reason))
         count = int((~np.isnan(self.heads[block])).sum())
         if head >= count:
-            raise LensError(f"There is no attention head {name}: block {block} has heads 0 … {count - 1}.")
+            raise LensError(no_head(block, head, count))
         return block, head
 
 
-def _no_block(block: int, count: int, row: str) -> str:
-    if not count:
+def no_block(block: int, count: int, row: str | None = None) -> str:
+    """Return that there is no such block, of some number of blocks, below a row or at all."""
+    if row is not None and not count:
         return f"Row {row} has no block below it, and so no attention head."
-    return f"There is no block {block} below row {row}: there are blocks 0 … {count - 1}."
+    below, blocks = "" if row is None else f" below row {row}", f"0 … {count - 1}"
+    return f"There is no block {block}{below}: there are blocks {blocks}."
+
+
+def no_head(block: int, head: int, count: int) -> str:
+    """Return that there is no such attention head, of some number of heads."""
+    return f"There is no attention head {block}.{head}: block {block} has heads 0 … {count - 1}."
+
+
+def no_heads(block: int, reason: str) -> str:
+    """Return that a block has no attention heads, and why."""
+    return f"Block {block} has no attention heads to show: {reason}."
 
 
 def head_named(name: str) -> tuple[int, int]:
