@@ -28,8 +28,7 @@ def check_memory(model: Model, maps: Maps, cols: int) -> None:
     """
     if not maps.way.eager:
         return
-    heads = [block.heads for block in maps.blocks]
-    needed = 4 * cols**2 * (_COPIES * max(heads) + (sum(heads) if maps.way.asks else 0))
+    needed = 4 * cols**2 * _COPIES * max(block.heads for block in maps.blocks)
     free = free_memory(str(model.device))
     if free is not None and needed > free:
         raise LensError(

@@ -141,7 +141,7 @@ def read_components(model: Model, ids: Sequence[int], column: int, *, sources: b
         raise LensError(f"There is no column {column}: this prompt has columns 0 … {len(ids) - 1}.")
     maps = find_maps(model)
     if not sources:
-        maps = _without_sources(maps, "it was not asked for")
+        maps = _without_sources(maps, "they were not asked for")
     check_memory(model, maps, len(ids))
     reading = _Reading(model, tuple(ids), column, maps)
     parts, cache = reading.run()

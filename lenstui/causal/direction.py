@@ -81,7 +81,8 @@ class HeadRow:
     def of(cls, model: Model, target: Target) -> HeadRow:
         """Return the row of a logit, from a head that has proved to be linear."""
         if model.head.linear is not None:
-            return _of_matrix(model, model.head.linear, target)
+            with torch.no_grad():
+                return _of_matrix(model, model.head.linear, target)
 
         def logit(x: Tensor) -> Tensor:
             return target.of(model.head.logits(x), model)

@@ -30,12 +30,10 @@ class Way:
     Attributes:
         eager: whether attention is computed eagerly, which alone gives weights.
         cache: the cache that keeps values, or None.
-        asks: whether weights are asked for, which some families need; all are then in memory at once.
     """
 
     eager: bool
     cache: Cache | None
-    asks: bool = False
 
 
 # The first that a model runs with is taken. The last is how every prompt is read.
@@ -71,14 +69,14 @@ def running(module: Any, way: Way) -> Iterator[tuple[Mapping[str, Any], ValueCac
     Raises:
         TypeError: if the model takes no cache.
     """
-    options: dict[str, Any] = {"output_attentions": True} if way.asks else {}
+    options: dict[str, Any] = {}
     cache = None
     if way.cache is not None:
         from transformers import DynamicCache
 
         config = module.config.get_text_config(decoder=True)
         cache = DynamicCache() if way.cache is Cache.PLAIN else DynamicCache(config=config)
-        options |= {"use_cache": True, _cache_argument(module): cache}
+        options = {"use_cache": True, _cache_argument(module): cache}
     with eager_attention(module) if way.eager else nullcontext():
         yield options, None if cache is None else ValueCache(cache)
 

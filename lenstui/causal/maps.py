@@ -8,7 +8,7 @@ a linear map; the MLP's is found in the same way. The input of attention's falls
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -80,18 +80,10 @@ def _found(model: Model) -> Maps:
     sums = find_summands(model)
     for way in WAYS[:-1]:
         try:
-            maps = _watched(model, sums, way)
-            if _lacks_weights(maps):
-                asking = _watched(model, sums, replace(way, asks=True))
-                return maps if _lacks_weights(asking) else asking
+            return _watched(model, sums, way)
         except NOT_RUN:  # a cache of another kind, or no eager attention
             continue
-        return maps
     return _watched(model, sums, WAYS[-1])
-
-
-def _lacks_weights(maps: Maps) -> bool:
-    return maps.way.eager and any(block.heads and block.weights is None for block in maps.blocks)
 
 
 def _watched(model: Model, sums: Sequence[BlockSum], way: Way) -> Maps:
