@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
+from lenstui.causal.maps import find_maps
 from lenstui.edits.edit import Component
+from lenstui.model.calls import Call
 from lenstui.model.load import Model
-from lenstui.model.summands import Summand, find_summands
+from lenstui.model.summands import find_summands
 
 Change = Callable[[Tensor], Tensor]
-"""What is done to a component: from `[batch, cols, d]` to the same shape, never in place."""
+"""What is done to a component: from `[batch, cols, width]` to the same shape, never in place.
+
+Of the residual stream these are its vectors, of attention and MLP what they add, of an attention head its slice
+of the projection's input, of a neuron its activation, 1 wide.
+"""
+
+_ALL = slice(None)
+_At = dict[tuple[int, Call], list[tuple[slice, Change]]]  # changes by block and call, each with its slice
 
 
 @contextmanager
@@ -29,16 +38,20 @@ def changing(model: Model, changes: Sequence[tuple[Component, Change]], cols: in
         changes: components of this model, each with what is done to it.
         cols: the number of columns of the passes.
     """
-    of_stream: dict[int, list[Change]] = {}
-    of_summands: dict[tuple[int, nn.Module, int], list[tuple[float, Change]]] = {}
+    of_stream: dict[int, list[tuple[slice, Change]]] = defaultdict(list)
+    inputs: _At = defaultdict(list)
+    outputs: _At = defaultdict(list)
     for component, change in changes:
+        block = component.block
         if component.part == "stream":
-            of_stream.setdefault(component.block + 1, []).append(change)
+            of_stream[block + 1].append((_ALL, change))
+        elif component.part in {"attn", "mlp"}:
+            call, factor = _summand(model, component)
+            outputs[block, call].append((_ALL, change if factor == 1 else _scaled(change, factor)))
         else:
-            summand = summand_of(model, component)
-            key = component.block, summand.module, summand.call
-            of_summands.setdefault(key, []).append((summand.factor, change))
-    handles = [*_stream_hooks(model, of_stream, cols), *_summand_hooks(model, of_summands, cols)]
+            call, part = _slice_of_input(model, component)
+            inputs[block, call].append((part, change))
+    handles = [*_stream_hooks(model, of_stream, cols), *_call_hooks(model, inputs, outputs, cols)]
     try:
         yield
     finally:
@@ -47,15 +60,12 @@ def changing(model: Model, changes: Sequence[tuple[Component, Change]], cols: in
 
 
 def values_of(model: Model, ids: Tensor, components: Sequence[Component]) -> Mapping[Component, Tensor]:
-    """Run a prompt, and return what components are there.
+    """Run a prompt, and return what components are there, `[cols, width]` as a `Change` has them.
 
     Args:
         model: from `load`.
         ids: `[1, cols]`, on the CPU.
         components: of this model.
-
-    Returns:
-        Of the stream its vectors, of attention and MLP what they add, `[cols, d]`.
     """
     found: dict[Component, Tensor] = {}
 
@@ -72,19 +82,29 @@ def values_of(model: Model, ids: Tensor, components: Sequence[Component]) -> Map
     return found
 
 
-def summand_of(model: Model, component: Component) -> Summand:
-    """Return the submodule whose output is all that attention or the MLP of a block adds.
-
-    Raises:
-        LensError: if the block cannot be taken apart, or has no such part.
-    """
+def _summand(model: Model, component: Component) -> tuple[Call, float]:
+    """Return the call whose output attention or MLP of a block adds, and the factor on that output."""
     block = find_summands(model)[component.block]
     summand = block.attention if component.part == "attn" else block.mlp
     assert summand is not None, component  # as the check of the edit has it
-    return summand
+    return (summand.module, summand.call), summand.factor
 
 
-def _stream_hooks(model: Model, changes: Mapping[int, Sequence[Change]], cols: int) -> Iterator[Any]:
+def _slice_of_input(model: Model, component: Component) -> tuple[Call, slice]:
+    """Return the projection of an attention head or neuron, and the slice of its input."""
+    maps, index = find_maps(model).blocks[component.block], component.index
+    assert index is not None
+    if component.part == "neuron":
+        assert maps.mlp is not None, component  # as the check of the edit has it
+        return maps.mlp.key, slice(index, index + 1)
+    assert maps.attention is not None, component
+    width = maps.attention.width // maps.heads
+    return maps.attention.key, slice(index * width, (index + 1) * width)
+
+
+def _stream_hooks(
+    model: Model, changes: Mapping[int, Sequence[tuple[slice, Change]]], cols: int
+) -> Iterator[Any]:
     """Register the changes of the residual stream, by its index, and yield their handles."""
     blocks, norm = model.anatomy.blocks, model.anatomy.final_norm
     for h, of_row in changes.items():
@@ -116,33 +136,36 @@ def _final_hooks(last_block: nn.Module, norm: nn.Module, change: Any) -> Iterato
     yield norm.register_forward_pre_hook(enter, prepend=True)
 
 
-def _summand_hooks(
-    model: Model, changes: Mapping[tuple[int, nn.Module, int], Sequence[tuple[float, Change]]], cols: int
-) -> Iterator[Any]:
-    """Register the changes of what submodules add, by block, module and call, and yield their handles."""
-    if not changes:
+def _call_hooks(model: Model, inputs: _At, outputs: _At, cols: int) -> Iterator[Any]:
+    """Register the changes of what calls of submodules take and put out, and yield their handles."""
+    if not inputs and not outputs:
         return
-    under_way, calls = [0], Counter[nn.Module]()
+    under_way, entered, left = [0], Counter[nn.Module](), Counter[nn.Module]()
 
     def entering(number: int) -> Any:
         def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
             under_way[0] = number
-            calls.clear()
+            entered.clear()
+            left.clear()
 
         return enter
 
-    def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        own = changes.get((under_way[0], module, calls[module]))
-        calls[module] += 1
-        if own is None:
-            return None
-        scaled = [change if factor == 1 else _scaled(change, factor) for factor, change in own]
-        return _changing_output(scaled, cols)(module, args, output)
+    def take(module: nn.Module, args: tuple[Any, ...]) -> Any:
+        own = inputs.get((under_way[0], (module, entered[module])))
+        entered[module] += 1
+        return None if own is None else _changing_input(own, cols)(module, args)
+
+    def put_out(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        own = outputs.get((under_way[0], (module, left[module])))
+        left[module] += 1
+        return None if own is None else _changing_output(own, cols)(module, args, output)
 
     for number, block in enumerate(model.anatomy.blocks):
         yield block.register_forward_pre_hook(entering(number), prepend=True)
-    for module in dict.fromkeys(module for _, module, _ in changes):
-        yield module.register_forward_hook(leave, prepend=True)
+    for module in dict.fromkeys(module for _, (module, _) in inputs):
+        yield module.register_forward_pre_hook(take, prepend=True)
+    for module in dict.fromkeys(module for _, (module, _) in outputs):
+        yield module.register_forward_hook(put_out, prepend=True)
 
 
 def _scaled(change: Change, factor: float) -> Change:
@@ -150,14 +173,14 @@ def _scaled(change: Change, factor: float) -> Change:
     return lambda output: change(factor * output) / factor
 
 
-def _changing_input(changes: Sequence[Change], cols: int) -> Any:
+def _changing_input(changes: Sequence[tuple[slice, Change]], cols: int) -> Any:
     def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return _changed(args[0], changes, cols), *args[1:]
 
     return hook
 
 
-def _changing_output(changes: Sequence[Change], cols: int) -> Any:
+def _changing_output(changes: Sequence[tuple[slice, Change]], cols: int) -> Any:
     def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         if isinstance(output, (tuple, list)):
             return type(output)((_changed(output[0], changes, cols), *output[1:]))
@@ -166,9 +189,14 @@ def _changing_output(changes: Sequence[Change], cols: int) -> Any:
     return hook
 
 
-def _changed(value: Tensor, changes: Sequence[Change], cols: int) -> Tensor:
-    """Return hidden states, `[batch, cols, d]` or `[batch · cols, d]`, with the changes made in order."""
+def _changed(value: Tensor, changes: Sequence[tuple[slice, Change]], cols: int) -> Tensor:
+    """Return hidden states, `[batch, cols, width]` or `[batch · cols, width]`, with changes made in order."""
     changed = value.reshape(-1, cols, value.shape[-1])
-    for change in changes:
-        changed = change(changed)
+    for part, change in changes:
+        if part == _ALL:
+            changed = change(changed)
+        else:
+            whole = changed.clone()
+            whole[..., part] = change(changed[..., part])
+            changed = whole
     return changed.reshape(value.shape).to(value.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,11 +98,12 @@ class Model:
                 f"(0 … {known - 1}); its tokenizer gives {self.texts.size}. Leave the token out."
             )
 
-    def stream(self, ids: Tensor) -> Tensor:
+    def stream(self, ids: Tensor, options: Mapping[str, Any] | None = None) -> Tensor:
         """Run token ids, and return the inputs of every block and of the final norm.
 
         Args:
             ids: `[batch, cols]`, on the CPU.
+            options: further arguments of the model's forward pass.
 
         Returns:
             `h`, `[L + 1, batch, cols, d]`, as from `residual_stream`.
@@ -112,7 +113,7 @@ class Model:
         """
         self.check_ids(ids.flatten().tolist())
         with nullcontext() if self.surround is None else self.surround(ids):
-            return residual_stream(self.module, self.anatomy, ids.to(self.device))
+            return residual_stream(self.module, self.anatomy, ids.to(self.device), options)
 
     @property
     def allowed(self) -> Allowed:
