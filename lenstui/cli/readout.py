@@ -43,7 +43,7 @@ def show(asked: Start, shape: Shape) -> int:
         lenses = _lenses(opened, asked, shape)
         on_stage("reading the prompt")
         if shape.edits:
-            opened = _edited(opened, asked, shape)
+            opened = _edited(opened, lenses[0], asked, shape)
         heading = _heading(opened, lenses, asked, shape)
         pins = [pin.id for pin in heading.pins]
 
@@ -108,13 +108,13 @@ def _lenses(opened: Opened, asked: Start, shape: Shape) -> Sequence[Lens]:
     return lenses
 
 
-def _edited(opened: Opened, asked: Start, shape: Shape) -> Opened:
-    """Return the open model with the edits in force, made for the typed prompt."""
+def _edited(opened: Opened, lens: Lens, asked: Start, shape: Shape) -> Opened:
+    """Return the open model with edits in force, made for the typed prompt, with a lens for directions."""
     from lenstui.edits.edited import edited
 
     assert asked.prompt is not None
     prompt = shape.reading.prompt(opened.model, asked.prompt)
-    return replace(opened, model=edited(opened.model, shape.edits, prompt, shape.reading))
+    return replace(opened, model=edited(opened.model, shape.edits, prompt, shape.reading, lens=lens))
 
 
 def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:

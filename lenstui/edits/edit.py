@@ -6,6 +6,7 @@ on a command line is the same text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -231,6 +232,13 @@ class Cut:
 
 
 Edit = Ablate | Patch | Steer | Swap | Cut
+
+
+def have_directions(edits: Iterable[Edit]) -> bool:
+    """Return whether any edit is along the direction of a word, which depends on the lens."""
+    return any(
+        isinstance(edit, Swap) or (isinstance(edit, Steer) and edit.word is not None) for edit in edits
+    )
 
 
 def quoted(text: str) -> str:

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from lenstui.edits.edit import Ablate, Component, Edit, Patch
+from lenstui.causal.maps import find_maps
+from lenstui.edits.cuts import HeadCut, check_cut, cutting
+from lenstui.edits.directions import median_norm, token_direction
+from lenstui.edits.edit import (
+    Ablate,
+    Columns,
+    Component,
+    Cut,
+    Edit,
+    Patch,
+    Rows,
+    Steer,
+    Swap,
+    have_directions,
+)
 from lenstui.edits.hooks import Change, changing, values_of
+from lenstui.lens.lens import Lens, lenses_for
+from lenstui.lens.logit import LogitLens
+from lenstui.lens.names import no_row
 from lenstui.model.load import Model
+from lenstui.model.rows import Row
 from lenstui.model.summands import find_summands
 from lenstui.model.tokens import Prompt
 from lenstui.readout.alignment import gaps, spread
+from lenstui.readout.pins import find_pins
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
 
-_Changes = list[tuple[Component, Change]]
 
-
-def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading | None = None) -> Model:
+def edited(
+    model: Model,
+    edits: Sequence[Edit],
+    prompt: Prompt,
+    reading: Reading | None = None,
+    *,
+    lens: Lens | None = None,
+) -> Model:
     """Return a model whose forward passes go through edits.
 
     It shares its weights with `model`. What edits take from clean runs, such as means and other prompts'
@@ -33,6 +58,7 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
         edits: the edits, done in the order of the forward pass, and those of one component in this order.
         prompt: the prompt that will be read.
         reading: how prompts within edits are tokenized; None for the defaults.
+        lens: the lens through which words have directions; None for the logit lens.
 
     Raises:
         LensError: if the model or the prompt lacks what an edit names; the message names the edit.
@@ -40,51 +66,194 @@ def edited(model: Model, edits: Sequence[Edit], prompt: Prompt, reading: Reading
     clean = model.clean
     if not edits:
         return clean
+    (reader,) = lenses_for(clean, [lens or LogitLens()])
     typed = replace(prompt, ids=prompt.ids[: len(prompt.ids) - prompt.appended], appended=0)
-    run = _Run(clean, typed, reading or Reading())
-    changes: _Changes = []
+    run = _Run(clean, typed, reading or Reading(), reader)
+    changes: list[tuple[Component, Change | _Exchange]] = []
+    cuts: list[HeadCut] = []
     for edit in edits:
         try:
-            changes += _changes_of(edit, run)
+            match edit:
+                case Ablate():
+                    changes += _ablation(edit, run)
+                case Patch():
+                    changes += _patch(edit, run)
+                case Steer():
+                    changes += _steering(edit, run)
+                case Swap():
+                    changes += _swap(edit, run)
+                case Cut():
+                    cuts.append(_cut(edit, run))
         except LensError as error:
-            raise LensError(f"Edit {edit.text!r}: {error}") from error
+            raise LensError(f"Edit {edit.text!r}: {str(error).rstrip('.')}.") from error
 
-    def surround(ids: Tensor) -> AbstractContextManager[None]:
-        return changing(clean, changes, ids.shape[1])
+    @contextmanager
+    def surround(ids: Tensor) -> Iterator[None]:
+        with (
+            changing(clean, _resolved(changes, clean, ids), ids.shape[1]),
+            cutting(clean, cuts, ids.shape[1]),
+        ):
+            yield
 
-    return replace(clean, surround=surround, edits=tuple(edit.text for edit in edits))
+    texts = tuple(edit.text for edit in edits)
+    edit_lens = f"{reader.kind}:{reader.name}".rstrip(":") if have_directions(edits) else ""
+    return replace(clean, surround=surround, edits=texts, edit_lens=edit_lens)
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """What edits are made for: the clean model, the prompt, and how prompts are tokenized."""
+    """What edits are made for: the clean model, the prompt, how prompts are tokenized, and the lens."""
 
     model: Model
     prompt: Prompt
     reading: Reading
+    lens: Lens
 
     @property
     def count(self) -> int:
         """The number of the prompt's columns."""
         return len(self.prompt.ids)
 
+    @cached_property
+    def stream(self) -> Tensor:
+        """The residual stream of the clean run, `[L + 1, cols, d]`."""
+        return self.stream_of(self.prompt)
+
+    def stream_of(self, prompt: Prompt) -> Tensor:
+        """Return the residual stream of the clean run of a prompt, `[L + 1, cols, d]`."""
+        return self.model.stream(torch.tensor([list(prompt.ids)]))[:, 0]
+
     def values(self, prompt: Prompt, component: Component) -> Tensor:
-        """Return what a component is in the clean run of a prompt, `[cols, d]`."""
+        """Return what a component is in the clean run of a prompt, `[cols, width]`."""
         return values_of(self.model, torch.tensor([list(prompt.ids)]), [component])[component]
 
+    def columns(self, columns: Columns | None) -> list[int] | None:
+        """Return the columns of an edit; None for everywhere."""
+        return None if columns is None else columns.of(self.count)
 
-def _changes_of(edit: Edit, run: _Run) -> _Changes:
-    match edit:
-        case Ablate():
-            return _ablation(edit, run)
-        case Patch():
-            return _patch(edit, run)
-    raise LensError("this cannot be done yet: ablations and patches can")
+    def rows(self, rows: Rows) -> range:
+        """Return the indices of rows in the residual stream, 0 for `emb`.
+
+        Raises:
+            LensError: if the model does not have one of them.
+        """
+        for block in (rows.first, rows.last):
+            check_component(self.model, Component("stream", block))
+        return range(rows.first + 1, rows.last + 2)
+
+    def direction(self, word: str, row: int) -> Tensor:
+        """Return the direction of a word in a row, through the lens, `[d]`.
+
+        The word is the token with a space before it, if there is one.
+
+        Raises:
+            LensError: if no token is the word, or the lens does not read the row.
+        """
+        if row < self.model.num_blocks and not self.lens.reads(Row(row)):
+            raise LensError(no_row(self.lens.kind, Row(row).label))
+        model, text = self.model, self.prompt.text
+        pin, *_ = find_pins(model.tokenizer, model.texts, [word], prompt=text, vocabulary=model.vocabulary)
+        if not pin.whole:
+            raise LensError(f"no token is the word {word!r}")
+        return token_direction(self.model, self.lens, row, pin.id, self.stream[-1])
 
 
-def _ablation(edit: Ablate, run: _Run) -> _Changes:
+@dataclass(frozen=True, eq=False)
+class _Exchange:
+    """An exchange of coordinates along two directions, whose targets come from a clean pass.
+
+    Read from the edited pass, they would be exchanged back in every other row of a band.
+
+    Attributes:
+        row: the index of the row.
+        directions: `V`, `[d, 2]`, float32.
+        columns: where; None for everywhere.
+    """
+
+    row: int
+    directions: Tensor
+    columns: Sequence[int] | None
+
+    def change(self, clean: Tensor) -> Change:
+        """Return the change, with the clean states of the row, `[batch, cols, d]`."""
+        inverse = torch.linalg.pinv(self.directions)  # [2, d]
+        targets = (clean.float() @ inverse.T).flip(-1)  # [batch, cols, 2]
+
+        def exchange(value: Tensor) -> Tensor:
+            missing = targets - value.float() @ inverse.T
+            changed = value + (missing @ self.directions.T).to(value)
+            return _only_in(self.columns, value, changed)
+
+        return exchange
+
+
+def _resolved(
+    changes: Sequence[tuple[Component, Change | _Exchange]], clean: Model, ids: Tensor
+) -> list[tuple[Component, Change]]:
+    """Return the changes for a pass over token ids, `[batch, cols]`, with targets of exchanges read clean."""
+    if not any(isinstance(change, _Exchange) for _, change in changes):
+        return [(component, change) for component, change in changes if not isinstance(change, _Exchange)]
+    h = clean.stream(ids)  # [L + 1, batch, cols, d]
+    return [
+        (component, change.change(h[change.row]) if isinstance(change, _Exchange) else change)
+        for component, change in changes
+    ]
+
+
+def _only_in(columns: Sequence[int] | None, value: Tensor, changed: Tensor) -> Tensor:
+    """Return `changed` in some columns, and `value` in the others; None: in all of them."""
+    if columns is None:
+        return changed
+    whole, here = value.clone(), [column for column in columns if column < value.shape[1]]
+    whole[:, here] = changed[:, here]
+    return whole
+
+
+def _steering(edit: Steer, run: _Run) -> Iterator[tuple[Component, Change]]:
+    columns, ends = run.columns(edit.columns), None
+    if edit.prompts is not None:
+        prompts = [run.reading.prompt(run.model, prompt.text) for prompt in edit.prompts]
+        first, second = (run.stream_of(prompt)[:, -1].float() for prompt in prompts)  # [L + 1, d]
+        ends = second - first
+    for row in run.rows(edit.rows):
+        direction = run.direction(edit.word or "", row) if ends is None else ends[row]
+        if not bool(direction.norm()):
+            raise LensError(f"the two prompts end in the same state in row {Row(row).label}")
+        vector = edit.by * median_norm(run.stream[row]) * direction / direction.norm()
+        yield Component("stream", row - 1), _added(columns, vector)
+
+
+def _added(columns: Sequence[int] | None, vector: Tensor) -> Change:
+    """Return a change that adds a vector, `[d]`, in columns; None: in all of them."""
+
+    def add(value: Tensor) -> Tensor:
+        return _only_in(columns, value, (value.float() + vector.to(value.device)).to(value.dtype))
+
+    return add
+
+
+def _swap(edit: Swap, run: _Run) -> Iterator[tuple[Component, _Exchange]]:
+    columns = run.columns(edit.columns)
+    for row in run.rows(edit.rows):
+        directions = torch.stack([run.direction(word, row) for word in (edit.first, edit.second)], 1)
+        if int(torch.linalg.matrix_rank(directions)) < 2:
+            raise LensError("both words have the same direction: there is nothing to exchange")
+        yield Component("stream", row - 1), _Exchange(row, directions, columns)
+
+
+def _cut(edit: Cut, run: _Run) -> HeadCut:
     check_component(run.model, edit.component)
-    columns = None if edit.columns is None else edit.columns.of(run.count)
+    readers, sources = (columns.of(run.count) for columns in (edit.readers, edit.sources))
+    if later := [source for source in sources if source > max(readers)]:
+        raise LensError(f"no column reads column {later[0]}, which comes after it")
+    cut = HeadCut(edit.component.block, edit.component.index, tuple(readers), tuple(sources))
+    check_cut(run.model, cut, run.count)
+    return cut
+
+
+def _ablation(edit: Ablate, run: _Run) -> list[tuple[Component, Change]]:
+    check_component(run.model, edit.component)
+    columns = run.columns(edit.columns)
     if not edit.by_mean:
         return [(edit.component, _filled(columns, None))]
     others = sorted({*range(1, run.count)} - {*(columns or ())})
@@ -98,15 +267,13 @@ def _filled(columns: Sequence[int] | None, vector: Tensor | None) -> Change:
     """Return a change that puts a vector, `[d]`, or zeros into columns; None: into all of them."""
 
     def fill(value: Tensor) -> Tensor:
-        changed = value.clone()
-        places = slice(None) if columns is None else [col for col in columns if col < value.shape[1]]
-        changed[:, places] = 0 if vector is None else vector.to(value)
-        return changed
+        filled = torch.zeros_like(value) if vector is None else vector.to(value).expand_as(value)
+        return _only_in(columns, value, filled)
 
     return fill
 
 
-def _patch(edit: Patch, run: _Run) -> _Changes:
+def _patch(edit: Patch, run: _Run) -> list[tuple[Component, Change]]:
     source = edit.source or edit.component
     for component in (edit.component, source):
         check_component(run.model, component)
@@ -164,7 +331,20 @@ def check_component(model: Model, component: Component) -> None:
     if component.block >= blocks:
         raise LensError(f"there is no block {component.block}: this model has blocks 0 … {blocks - 1}")
     block = find_summands(model)[component.block]
-    if component.part == "attn" and block.attention is None:
+    if component.part in {"attn", "head"} and block.attention is None:
         raise LensError(f"block {component.block} has no attention")
-    if component.part == "mlp" and block.mlp is None:
+    if component.part in {"mlp", "neuron"} and block.mlp is None:
         raise LensError(f"block {component.block} has no MLP")
+    maps, index = find_maps(model).blocks[component.block], component.index or 0
+    if component.part == "head":
+        _check_index(index, maps.heads, "attention head", component.block, maps.no_heads)
+    if component.part == "neuron":
+        width = 0 if maps.mlp is None else maps.mlp.width
+        _check_index(index, width, "neuron", component.block, maps.no_neurons)
+
+
+def _check_index(index: int, count: int, name: str, block: int, reason: str | None) -> None:
+    if not count:
+        raise LensError(f"block {block} has no {name}s: {reason}")
+    if index >= count:
+        raise LensError(f"there is no {name} {index}: block {block} has {name}s 0 … {count - 1}")

@@ -18,8 +18,8 @@ from lenstui.model.summands import find_summands
 Change = Callable[[Tensor], Tensor]
 """What is done to a component: from `[batch, cols, width]` to the same shape, never in place.
 
-Of the residual stream these are its vectors, of attention and MLP what they add, of an attention head its slice
-of the projection's input, of a neuron its activation, 1 wide.
+Of the residual stream these are its vectors, of attention and MLP what they add, of an attention head its
+slice of the projection's input, of a neuron its activation, 1 wide.
 """
 
 _ALL = slice(None)

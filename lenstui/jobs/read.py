@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lenstui.model.load import Model
     from lenstui.model.rows import Row
     from lenstui.model.tokens import Prompt
+    from lenstui.opening.sides import Side
 
 _STOPPED = "stopped"
 ONE_RUN = "A file holds one run, or an edited run minus the clean one through the same lens: show these two."
@@ -108,16 +109,18 @@ class ReadJobs:
         ]
         chosen = places or range(len(of_sides))
         lenses = tuple(lens for place in chosen if (lens := of_sides[place]) is not None)
-        prompt, runs = self.prompt(request), [sides.sides[place].edits.in_force for place in chosen]
-        is_effect = _is_effect(runs, lenses)
+        prompt, shown = self.prompt(request), [sides.sides[place] for place in chosen]
+        is_effect = _is_effect(shown, lenses)
         if not places or is_effect:
             lenses = _each_once(lenses)
         in_training = training if training in {lens.kind for lens in lenses} else None
-        has_others, edits, clean = not are_of_one_prompt(sides.facts), runs[-1], opened.model
+        has_others, edits = not are_of_one_prompt(sides.facts), shown[-1].edits.in_force
+        clean = opened.model
         if edits:
             from lenstui.edits.edited import edited
 
-            opened = replace(opened, model=edited(clean, edits, prompt, request.reading))
+            model = edited(clean, edits, prompt, request.reading, lens=shown[-1].lens)
+            opened = replace(opened, model=model)
         return Shown(
             opened, lenses, in_training, prompt, request, has_others, edits, clean if is_effect else None
         )
@@ -193,7 +196,7 @@ class ReadJobs:
             context = self._model_jobs.described.context
             prompt = self.prompt(request)
             said = generate(
-                edited(model, how.edits, prompt, request.reading) if how.edits else model,
+                edited(model, how.edits, prompt, request.reading, lens=lens) if how.edits else model,
                 prompt.ids,
                 count=how.count,
                 row=None if how.row is None else self.rows(request)[how.row].h,
@@ -299,15 +302,16 @@ def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
     return reporting(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
 
 
-def _is_effect(runs: Sequence[tuple[Edit, ...]], lenses: Sequence[Lens]) -> bool:
-    """Return whether two readouts are a clean run and an edited one through the same lens.
+def _is_effect(sides: Sequence[Side], lenses: Sequence[Lens]) -> bool:
+    """Return whether two sides are a clean run and an edited one through the same lens.
 
     Raises:
-        LensError: if there are several runs, but not these two.
+        LensError: if there are several runs of one model and prompt, but not these two.
     """
-    if len(set(runs)) < 2:
+    runs = {side.run for side in sides if side.text is None and side.model is sides[0].model}
+    if len(runs) < 2:
         return False
-    if len(runs) == 2 and not runs[0] and len(_each_once(lenses)) == 1:
+    if len(sides) == 2 and not sides[0].edits.in_force and len(_each_once(lenses)) == 1:
         return True
     raise LensError(ONE_RUN)
 

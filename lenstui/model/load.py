@@ -47,6 +47,8 @@ class Model:
         surround: returns what each forward pass runs within, of its token ids `[batch, cols]`, such as the
             hooks of edits; None for plain passes.
         edits: the edits that `surround` makes, as they are typed.
+        edit_lens: the kind and name of the lens through which words in these edits have directions; empty
+            where none has.
     """
 
     name: str
@@ -64,11 +66,12 @@ class Model:
     wiring: tuple[Check, ...]
     surround: Callable[[Tensor], AbstractContextManager[None]] | None = None
     edits: tuple[str, ...] = ()
+    edit_lens: str = ""
 
     @property
     def clean(self) -> Model:
         """The same model with plain passes."""
-        return replace(self, surround=None, edits=())
+        return replace(self, surround=None, edits=(), edit_lens="")
 
     @property
     def num_blocks(self) -> int:

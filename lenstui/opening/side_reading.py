@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from lenstui.edits.edit import Edit
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import NO_GAP, gaps, in_prompt, on_screen
 from lenstui.readout.cells import Cells, FloatArray, Ranking
@@ -126,10 +125,10 @@ def side_tiles(
 
 def _passes(sides: Sides, lenses: Lenses) -> list[dict[int, Lens]]:
     """The lenses by the place of their side, together where the sides share model, prompt and edits."""
-    passes: dict[tuple[int, str | None, tuple[Edit, ...]], dict[int, Lens]] = {}
+    passes: dict[tuple[object, ...], dict[int, Lens]] = {}
     for place, (side, lens) in enumerate(zip(sides.sides, lenses, strict=True)):
         if lens is not None:
-            passes.setdefault((id(side.model), side.text, side.edits.in_force), {})[place] = lens
+            passes.setdefault(side.run, {})[place] = lens
     return list(passes.values())
 
 
@@ -149,7 +148,7 @@ def _model_of(side: Side, prompt: Prompt, asked: SideReading) -> Model:
         return side.model
     from lenstui.edits.edited import edited
 
-    return edited(side.model, edits, prompt, asked.reading)
+    return edited(side.model, edits, prompt, asked.reading, lens=side.lens)
 
 
 def _tiles(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lenstui.edits.edit import have_directions
 from lenstui.edits.edit_list import EditList
 from lenstui.lens.kinds import LOGIT, first_kinds, made_lens
 from lenstui.lens.names import is_instant, kind_word
@@ -49,6 +50,12 @@ class Side:
     def lens(self) -> Lens | None:
         """The lens that the prompt is read through; None where there is none of that kind."""
         return self.opened.lens(self.kind)
+
+    @property
+    def run(self) -> tuple[object, ...]:
+        """What is equal for sides that one pass of a model reads: model, prompt and edits."""
+        edits = self.edits.in_force
+        return id(self.model), self.text, edits, id(self.lens) if have_directions(edits) else None
 
     @property
     def lacks(self) -> frozenset[str]:

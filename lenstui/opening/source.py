@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word
+from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word, lens_title
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
 
@@ -92,6 +92,8 @@ class Source:
         lenses: the fitted lenses that were read.
         kinds: of all lenses that were read, in their order.
         edits: the edits of the forward pass that were in force, as they are typed.
+        edit_lens: the kind and name of the lens through which words in these edits have directions; empty
+            where none has.
     """
 
     model: str
@@ -106,6 +108,7 @@ class Source:
     lenses: tuple[LensSource, ...] = ()
     kinds: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
+    edit_lens: str = ""
 
     @property
     def lens(self) -> str | None:
@@ -143,6 +146,7 @@ def source_facts(source: Source) -> dict[str, Any]:
         "chat": source.chat,
         "sublayers": source.sublayers,
         "edits": list(source.edits),
+        "edit_lens": source.edit_lens or None,
     }
 
 
@@ -162,7 +166,8 @@ def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
 
 def edits_text(source: Source) -> str:
     """Return the edits that were in force, for a line on a readout: `edited: ablate 4.7; …`; else nothing."""
-    return f"edited: {'; '.join(source.edits)}" if source.edits else ""
+    directions = f" (directions by the {lens_title(source.edit_lens)})" if source.edit_lens else ""
+    return f"edited: {'; '.join(source.edits)}{directions}" if source.edits else ""
 
 
 def versions_text(source: Source) -> str:

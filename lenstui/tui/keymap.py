@@ -61,9 +61,9 @@ def places() -> tuple[Place, ...]:
     """Return every place with keys of its own. The screens are imported here, not for the first paint."""
     from lenstui.tui.explore.ask_generation import AskGeneration
     from lenstui.tui.explore.ask_reading import AskReading
-    from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
+    from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore

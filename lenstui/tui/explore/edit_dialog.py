@@ -23,8 +23,10 @@ from lenstui.tui.shared.still_input import StillInput
 FORMS = """\
 ablate COMPONENT [@COLUMNS] [zero | mean]
 patch COMPONENT [@COLUMNS] "PROMPT" [COMPONENT] [@COLUMNS]
+steer WORD [@COLUMNS] rows 3-6 by 2      steer "PROMPT" -> "PROMPT" rows 3-6 by 2
+swap WORD WORD [@COLUMNS] rows 3-6       cut 4.7 9<-2   (column 9 may not read column 2)
 
-COMPONENT   4.attn   4.mlp   row 4   emb
+COMPONENT   4.attn   4.mlp   4.7 (attention head)   4.mlp.812 (neuron)   row 4   emb
 COLUMNS     3   3-6   3,5   last   (none: all of them)"""
 _ON, _OFF = "●", "○"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from lenstui.edits.edit import have_directions
 from lenstui.lens.kinds import first_kinds
 from lenstui.lens.names import INSTANT, kind_word
 from lenstui.opening.side_facts import SideFacts, are_of_one_model, is_edited_run
@@ -39,7 +40,7 @@ class SideNames:
         """Return names by which the sides are told apart: those of their lenses, or else of their places."""
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
-        outputs = tuple((side.model_number, side.prompt, side.edits.in_force) for side in sides)
+        outputs = tuple(map(_run, sides))
         if len(sides) == 2 and is_edited_run(sides[1], sides[0]):
             return _of_clean_and_edited(sides, outputs)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
@@ -68,6 +69,13 @@ class SideNames:
         """Return the fullest titles for which there is room, or else the shortest."""
         forms = list(zip(*self.titles, strict=True))
         return next((form for form in forms if fits(form)), forms[-1])
+
+
+def _run(side: SideFacts) -> tuple[object, ...]:
+    """Return what is equal for sides that end in the same last row."""
+    edits = side.edits.in_force
+    lens = (side.kind, side.lens) if have_directions(edits) else None
+    return side.model_number, side.prompt, edits, lens
 
 
 def _of_clean_and_edited(sides: Sequence[SideFacts], outputs: tuple[tuple[object, ...], ...]) -> SideNames:
