@@ -26,6 +26,7 @@ from lenstui.edits.edit import (
     have_directions,
 )
 from lenstui.edits.hooks import Change, changing, values_of
+from lenstui.edits.language import parse_edit
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import LogitLens
 from lenstui.lens.names import no_row
@@ -41,8 +42,8 @@ from lenstui.support.errors import LensError
 
 def edited(
     model: Model,
-    edits: Sequence[Edit],
-    prompt: Prompt,
+    edits: Sequence[Edit | str],
+    prompt: Prompt | str,
     reading: Reading | None = None,
     *,
     lens: Lens | None = None,
@@ -55,20 +56,25 @@ def edited(
 
     Args:
         model: from `load`; an edited one is edited anew, from its clean passes.
-        edits: the edits, done in the order of the forward pass, and those of one component in this order.
-        prompt: the prompt that will be read.
+        edits: the edits, also as they are typed, done in the order of the forward pass, and those of one
+            component in this order.
+        prompt: the prompt that will be read, or its text.
         reading: how prompts within edits are tokenized; None for the defaults.
         lens: the lens through which words have directions; None for the logit lens.
 
     Raises:
+        EditError: if a typed edit is not understood.
         LensError: if the model or the prompt lacks what an edit names; the message names the edit.
     """
     clean = model.clean
     if not edits:
         return clean
+    edits = [parse_edit(edit) if isinstance(edit, str) else edit for edit in edits]
     (reader,) = lenses_for(clean, [lens or LogitLens()])
+    reading = reading or Reading()
+    prompt = reading.prompt(clean, prompt) if isinstance(prompt, str) else prompt
     typed = replace(prompt, ids=prompt.ids[: len(prompt.ids) - prompt.appended], appended=0)
-    run = _Run(clean, typed, reading or Reading(), reader)
+    run = _Run(clean, typed, reading, reader)
     changes: list[tuple[Component, Change | _Exchange]] = []
     cuts: list[HeadCut] = []
     for edit in edits:
