@@ -62,6 +62,8 @@ class Why:
         of = self.contributions
         less = "" if of.minus is not None else ", less the mean over the vocabulary"
         rounding = f" · rounding at most {of.rounding:.1e} a component" if of.rounding else ""
+        if of.rounding > of.rounding_limit:
+            rounding += f", more than the {of.rounding_limit:.1e} that is usual in {self.source.dtype}"
         return f"logit {fixed_text(of.logit, 3)}{less} · they add up to it but for {of.error:.1e}{rounding}"
 
 
