@@ -166,7 +166,9 @@ def _strongest(components: Iterable[Component], count: int) -> Sequence[Componen
 
 
 def _counted(what: str, shown: int, count: int) -> str:
-    return what if shown == count else f"{what}, the {shown} strongest of {count}"
+    if shown == count:
+        return what
+    return f"{what}, the {f'{shown} ' * (shown > 1)}strongest of {count}"
 
 
 def _quoted(text: str) -> str:
