@@ -168,7 +168,8 @@ class _Account:
         rounding = np.abs(dot(given.off[: self.row], u)).max(initial=0.0)
         total = embedding + self.direction.bias + sum(float(np.nansum(part)) for part in parts)
         largest = max(abs(embedding), abs(self.direction.bias), *(_largest(part) for part in parts))
-        _check(total - logit, rounding, largest, given.dtype)
+        limit = limit_of(given.dtype) * largest
+        _check(total - logit, limit, largest, given.dtype)
         heads, bias = heads_of(blocks, u)
         sources, weights, no_sources = sources_of(blocks, u, heads, len(given.ids))
         shares = [neurons_of(block, u) for block in blocks] if neurons else []
@@ -193,6 +194,7 @@ class _Account:
             no_sources=no_sources,
             no_neurons=tuple(reason for _, reason in shares),
             rounding=float(rounding),
+            rounding_limit=limit,
             error=abs(total - logit),
             growth=self._growth(embedding, parts) if all_rows else None,
         )
@@ -215,13 +217,12 @@ def _largest(values: FloatArray) -> float:
     return float(np.abs(np.nan_to_num(values)).max(initial=0.0))
 
 
-def _check(off: float, rounding: float, largest: float, dtype: torch.dtype) -> None:
-    """Refuse contributions that do not add up to the logit, or that rounding has made useless."""
-    limit = limit_of(dtype)
-    name = str(dtype).removeprefix("torch.")
-    for what, worst in (("do not add up to the lens's logit", abs(off)), ("are lost in rounding", rounding)):
-        if not worst <= limit * largest:
-            raise LensError(
-                f"The contributions {what}: off by {worst:.2g}, more than {limit:g} of the largest, "
-                f"{largest:.2g}, in {name}. " + ("Try --dtype float32." if dtype != torch.float32 else "")
-            )
+def _check(off: float, limit: float, largest: float, dtype: torch.dtype) -> None:
+    """Refuse contributions that do not add up to the logit."""
+    if not abs(off) <= limit:
+        name = str(dtype).removeprefix("torch.")
+        raise LensError(
+            f"The contributions do not add up to the lens's logit: off by {abs(off):.2g}, more than "
+            f"{limit_of(dtype):g} of the largest, {largest:.2g}, in {name}."
+            + (" Try --dtype float32." if dtype != torch.float32 else "")
+        )

@@ -72,6 +72,8 @@ class Contributions:
         no_neurons: for each block, why there are no neurons, likewise.
         rounding: the most that a component, as its module put it out, differs by from the step of the stream
             that counts as it, as a logit; 0 in float32, where what is put out counts.
+        rounding_limit: what `rounding` is usually below in this dtype, a share of the largest contribution.
+            Beyond it the steps of the stream still add up, but say little of what the modules computed.
         error: how far the sum is from `logit`.
         growth: how the logit came about, if asked for.
     """
@@ -96,6 +98,7 @@ class Contributions:
     no_sources: tuple[str | None, ...]
     no_neurons: tuple[str | None, ...]
     rounding: float
+    rounding_limit: float
     error: float
     growth: Growth | None = None
 

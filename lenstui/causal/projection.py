@@ -72,7 +72,7 @@ class Projection:
             direction: in the stream, `[d]`, float32.
             whole: the whole input in the column at hand, `[1, width]`.
         """
-        v = self.factor * direction
+        v = self.factor * direction.to(whole.device)
         if self.norm is not None:
             with torch.inference_mode():
                 scale = self._inverse_scale(whole)[0]

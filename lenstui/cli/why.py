@@ -16,7 +16,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
 from lenstui.support.typed_number import whole_number
 
-FORMATS = ("table", "json", "csv", "md")
+FORMATS = ("table", "json", "csv", "html", "svg", "md")
 
 
 def run(words: Sequence[str]) -> int:
@@ -110,7 +110,7 @@ def _parser() -> Parser:
         metavar="N",
         type=positive,
         default=TOP,
-        help=f"how many of the strongest a table or Markdown lists (default: {TOP})",
+        help=f"how many of the strongest a table, Markdown, HTML or SVG lists (default: {TOP})",
     )
     return parser
 

@@ -40,7 +40,7 @@ class AskedCell:
         all_rows: whether to show how the logit grew.
         neurons: whether to give the contributions of neurons.
         sources: whether to see what attention heads read.
-        top: how many of the strongest a table or Markdown lists.
+        top: how many of the strongest a table, Markdown, HTML or SVG lists.
     """
 
     row: str
@@ -165,7 +165,9 @@ def _remarks(opened: Opened, why: Why, cell: AskedCell) -> Iterator[str]:
 def _text(
     why: Why, opened: Opened, lens: Lens, *, asked: Start, cell: AskedCell, shape: Shape
 ) -> str | Iterable[str]:
+    from lenstui.export.why_html import why_html
     from lenstui.export.why_json import why_csv, why_json
+    from lenstui.export.why_svg import why_svg
     from lenstui.export.why_text import why_markdown, why_table
 
     if shape.format == "json":
@@ -177,5 +179,6 @@ def _text(
     from lenstui.export.command import why_command
     from lenstui.opening.opened import files_to_name
 
+    write = {"md": why_markdown, "html": why_html, "svg": why_svg}[shape.format]
     files = files_to_name(opened, [lens])
-    return why_markdown(why, why_command(why, list(cell.options()), files, asked, shape))
+    return write(why, why_command(why, list(cell.options()), files, asked, shape))

@@ -62,6 +62,8 @@ class Why:
         of = self.contributions
         less = "" if of.minus is not None else ", less the mean over the vocabulary"
         rounding = f" · rounding at most {of.rounding:.1e} a component" if of.rounding else ""
+        if of.rounding > of.rounding_limit:
+            rounding += f", more than the {of.rounding_limit:.1e} that is usual in {self.source.dtype}"
         return f"logit {fixed_text(of.logit, 3)}{less} · they add up to it but for {of.error:.1e}{rounding}"
 
 
@@ -85,20 +87,20 @@ class Table:
 def tables_of(why: Why) -> Iterator[Table]:
     """Yield the tables of a cell: components, attention heads, and what else was asked for."""
     of = why.contributions
-    components = _strongest(of.components, why.top)
+    components = strongest(of.components, why.top)
     yield Table(
         _counted("components", len(components), len(of.components)),
         ("component", "contribution"),
         tuple((each.name, fixed_text(each.contribution, 3)) for each in components),
     )
-    if heads := _strongest(of.named_heads, why.top):
+    if heads := strongest(of.named_heads, why.top):
         yield Table(
             _counted("attention heads", len(heads), len(of.named_heads)),
             ("head", "contribution", "most of it by reading"),
             tuple((each.name, fixed_text(each.contribution, 3), _read(why, each.name)) for each in heads),
             words=(0, 2),
         )
-    if neurons := _strongest(of.named_neurons, why.top):
+    if neurons := strongest(of.named_neurons, why.top):
         yield Table(
             _counted("neurons", len(neurons), len(of.named_neurons)),
             ("neuron", "contribution"),
@@ -159,12 +161,15 @@ def _attention(why: Why, name: str) -> Table:
     return Table(title, ("column", "token", "attention", "contribution"), rows, words=(1,))
 
 
-def _strongest(components: Iterable[Component], count: int) -> Sequence[Component]:
+def strongest(components: Iterable[Component], count: int) -> Sequence[Component]:
+    """Return the components with the largest contributions, of either sign, the largest first."""
     return sorted(components, key=lambda each: -abs(each.contribution))[:count]
 
 
 def _counted(what: str, shown: int, count: int) -> str:
-    return what if shown == count else f"{what}, the {shown} strongest of {count}"
+    if shown == count:
+        return what
+    return f"{what}, the {f'{shown} ' * (shown > 1)}strongest of {count}"
 
 
 def _quoted(text: str) -> str:

@@ -57,6 +57,7 @@ def why_json(why: Why) -> str:
         "no_sources": list(of.no_sources),
         "no_neurons": list(of.no_neurons),
         "rounding": of.rounding,
+        "rounding_limit": of.rounding_limit,
         "error": of.error,
         "growth": _growth(of),
     }

@@ -234,7 +234,7 @@ def test_half_precision_answers_with_its_rounding(dtype: torch.dtype, stories15m
         size = largest(found)
         assert found.error <= LIMITS[dtype] * size
         assert (found.rounding > 0) == (row > 0)
-        assert found.rounding <= LIMITS[dtype] * size
+        assert found.rounding <= found.rounding_limit == pytest.approx(LIMITS[dtype] * size)
     exact = lenstui.contributions(stories15m, text, token=found.token)
     names = [head.name for head in found.named_heads]
     strongest = max(exact.named_heads, key=lambda head: abs(head.contribution)).name
@@ -249,9 +249,14 @@ def test_what_does_not_add_up_is_refused() -> None:
     wrong = replace(components, mlp=components.mlp + 0.1)
     with pytest.raises(LensError, match=r"do not add up to the lens's logit: off by .* in float32"):
         lenstui.explain(wrong, LogitLens(), row=BLOCKS, token=TOKEN)
+
+
+def test_rounding_beyond_its_limit_can_be_told() -> None:
+    components = lenstui.read_components(wired("Llama"), (5, 9, 33), 2)
     noisy = replace(components, off=components.off + 0.1)
-    with pytest.raises(LensError, match="are lost in rounding"):
-        lenstui.explain(noisy, LogitLens(), row=BLOCKS, token=TOKEN)
+    found = lenstui.explain(noisy, LogitLens(), row=BLOCKS, token=TOKEN)
+    assert found.rounding > found.rounding_limit
+    assert found.rounding_limit == pytest.approx(LIMITS[torch.float32] * largest(found))
 
 
 @pytest.mark.parametrize(("options", "message"), [
