@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word
+from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word, lens_title
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
@@ -93,6 +93,9 @@ class Source:
         words_only: whether tokens without a letter or digit were left out of the ranking of each cell.
         lenses: the fitted lenses that were read.
         kinds: of all lenses that were read, in their order.
+        edits: the edits of the forward pass that were in force, as they are typed.
+        edit_lens: the kind and name of the lens through which words in these edits have directions; empty
+            where none has.
     """
 
     model: str
@@ -107,6 +110,8 @@ class Source:
     words_only: bool = False
     lenses: tuple[LensSource, ...] = ()
     kinds: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+    edit_lens: str = ""
 
     @property
     def lens(self) -> str | None:
@@ -144,6 +149,8 @@ def source_facts(source: Source) -> dict[str, Any]:
         "chat": source.chat,
         "sublayers": source.sublayers,
         "words_only": source.words_only,
+        "edits": list(source.edits),
+        "edit_lens": source.edit_lens or None,
     }
 
 
@@ -170,6 +177,12 @@ def filter_text(source: Source) -> str:
         "probabilities, ranks and all other numbers, and the rows where columns settle, are of the whole "
         "vocabulary"
     )
+
+
+def edits_text(source: Source) -> str:
+    """Return the edits that were in force, for a line on a readout: `edited: ablate 4.7; …`; else nothing."""
+    directions = f" (directions by the {lens_title(source.edit_lens)})" if source.edit_lens else ""
+    return f"edited: {'; '.join(source.edits)}{directions}" if source.edits else ""
 
 
 def versions_text(source: Source) -> str:
