@@ -40,6 +40,8 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
             "chat",
             "sublayers",
             "words_only",
+            "edits",
+            "edit_lens",
             "prompt",
             "dropped",
             "appended",
