@@ -16,7 +16,8 @@ from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
-    from lenstui.model.hub import Choice, DownloadProgress
+    from lenstui.model.hub import Choice
+    from lenstui.model.hub_process import DownloadProgress
     from lenstui.model.load import Model
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading

@@ -18,7 +18,8 @@ from textual.widgets import Input
 from lenstui.jobs import models as model_list
 from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
-from lenstui.model.hub import BUNDLED_MODEL, DownloadStopped
+from lenstui.model.hub import BUNDLED_MODEL
+from lenstui.model.hub_process import DownloadStopped
 from lenstui.model.memory import READOUT
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
