@@ -18,7 +18,7 @@ from lenstui.lens.kinds import TUNED
 from lenstui.opening.opened import BUNDLED_JACOBIAN_LENS, BUNDLED_LENS, Opened
 from lenstui.support.errors import LensError
 from lenstui.support.lens_repository import LensRepository
-from lenstui.support.paths import bundled_model, lenses
+from lenstui.support.paths import bundled_model
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -41,7 +41,7 @@ class LensService:
             thread: the thread that does model work.
             file_thread: the thread that looks at files.
             model_jobs: the jobs with the open model.
-            own: the user's own repositories of lenses on the hub; what was downloaded from these is listed too.
+            own: the user's own repositories of lenses on the hub, of which the downloaded are listed too.
         """
         self._thread = thread
         self._file_thread = file_thread
@@ -92,7 +92,7 @@ class LensFileJobs:
 
         Args:
             opened: returns the open model with its lenses, or None.
-            own: the user's own repositories of lenses on the hub; what was downloaded from these is listed too.
+            own: the user's own repositories of lenses on the hub, of which the downloaded are listed too.
         """
         self._opened = opened
         self._own = own
@@ -102,17 +102,13 @@ class LensFileJobs:
 
         They are those of the lenses folder, those that were downloaded, the bundled ones and those in use.
         """
-        from lenstui.lens.catalog import lens_paths, list_lenses, match
+        from lenstui.lens.catalog import lenses_at_hand, match
         from lenstui.lens.mapped import map_lens
-        from lenstui.lens.published.hub import lenses_here
         from lenstui.lens.published.repositories import lens_repositories
         from lenstui.model.hub import BUNDLED_MODEL
 
         opened = self._opened()
-        cards = list_lenses(lenses())
-        left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
-        downloaded = map(map_lens, lenses_here(lens_repositories(self._own)))
-        cards += [mapped.card for mapped in downloaded if mapped is not None]
+        cards, left_out = lenses_at_hand(lens_repositories(self._own))
         if bundled := map_lens(bundled_model() / BUNDLED_LENS):
             cards.append(bundled.card)
         is_bundled = opened is not None and opened.model.name == BUNDLED_MODEL

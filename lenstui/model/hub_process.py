@@ -23,6 +23,7 @@ from lenstui.support.errors import LensError
 _POLL = 0.05  # seconds between two calls of `should_stop`
 _GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
 _BAR = 12  # cells of the progress bar
+_SMALL = 1e7  # bytes; of a smaller download tenths of a megabyte are shown
 # lenstui comes from where the parent has it; nothing else in that folder may shadow what the child imports.
 _START = """\
 import sys
@@ -58,7 +59,8 @@ class DownloadProgress:
         """A bar and the numbers: `━━━━━━────── 12 of 24 MB`."""
         full = round(_BAR * self.done / max(self.total, 1))
         bar = "━" * full + "─" * (_BAR - full)
-        return f"{bar} {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB"
+        digits = 1 if self.total < _SMALL else 0
+        return f"{bar} {self.done / 1e6:.{digits}f} of {self.total / 1e6:.{digits}f} MB"
 
 
 OnProgress = Callable[[DownloadProgress], None]
