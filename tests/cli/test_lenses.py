@@ -103,7 +103,7 @@ def test_the_hub_is_listed_and_one_is_downloaded(call: Any, lens_hub: LensHub, n
     assert (status, err) == (0, "")
     heading, *lines = out.splitlines()
     assert heading.split() == ["fits", "kind", "size", "commit", "here", "lens"]
-    assert [line.split()[0] for line in lines].count("yes") == 4
+    assert [line.split()[0] for line in lines].count("yes") == 5
     commit = lens_hub.repositories["model", NEURONPEDIA].commit("main")
     assert any(commit[:12] in line for line in lines)
 

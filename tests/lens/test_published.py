@@ -15,6 +15,7 @@ from lenstui.lens.formats.own import open_lens
 from lenstui.lens.jacobian import JacobianLens
 from lenstui.lens.origin import Origin
 from lenstui.lens.published import hub
+from lenstui.lens.published.inside import model_inside
 from lenstui.lens.published.matching import (
     Suits,
     WantedModel,
@@ -40,7 +41,9 @@ from tests.programs.lens_hub import (
     LensHub,
     fill,
     lens_hub,
+    plus_plus_file,
     reference_file,
+    written,
 )
 
 __all__ = ["children", "lens_hub", "own_cache"]
@@ -86,14 +89,14 @@ def test_those_for_the_model_are_found_in_all_repositories_and_no_others(lens_hu
         f"{NEURONPEDIA}/{LENS}",
         f"{NEURONPEDIA}/second/jlens/pile/Renamed_jacobian_lens.pt",  # by its config
         f"{NEURONPEDIA}@qwen-n1000/{LENS.replace('.pt', '_n1000.pt')}",
+        f"{PLUS_PLUS}/the-slug/lens.pt",  # by the config within
     }
     perhaps = {lens.name for lens in lenses if lens.suits is Suits.PERHAPS}
     assert perhaps == {  # no slug decides
         f"{WORKSPACE}/the-slug/j-lens/lens.pt",
         f"{WORKSPACE}/the-slug/r-lens/lens.pt",
-        f"{PLUS_PLUS}/the-slug/lens.pt",
     }
-    assert [lens.suits for lens in lenses] == [Suits.YES] * 4 + [Suits.PERHAPS] * 3
+    assert [lens.suits for lens in lenses] == [Suits.YES] * 5 + [Suits.PERHAPS] * 2
     assert {lens.kind for lens in lenses if lens.repository == LIBRARY} == {"tuned"}
     by_config = next(lens for lens in lenses if "Renamed" in lens.name)
     assert by_config.made_for == MODEL
@@ -112,6 +115,40 @@ def test_a_config_that_names_another_model_excludes_a_lens(lens_hub: LensHub) ->
     fill(lens_hub, "acme/Other", BLOCKS, D)
     assert all("Renamed" not in lens.name for lens in found(replace(WANTED, name="acme/Mine"))[0])
     assert ("second/jlens/pile/config.yaml", None) in lens_hub.got
+
+
+def test_the_config_within_a_lens_is_read_from_a_part_of_it(lens_hub: LensHub) -> None:
+    lens_hub.put(
+        PLUS_PLUS,
+        {
+            "ours/lens.pt": plus_plus_file(7, 400, MODEL),
+            "theirs/lens.pt": plus_plus_file(7, 400, "acme/Another"),
+            "of-another-form/lens.pt": bytes(len(plus_plus_file(7, 400, MODEL))),
+        },
+    )
+    lenses, _ = found(WantedModel(MODEL, 7, 400))
+    assert {lens.path: lens.suits for lens in lenses} == {
+        "ours/lens.pt": Suits.YES,
+        "of-another-form/lens.pt": Suits.PERHAPS,
+    }
+    assert lenses[0].made_for == MODEL
+    assert lens_hub.got == []
+    read = [
+        int(last) + 1 - int(first)
+        for path, wanted in lens_hub.looks
+        for first, last in [str(wanted).removeprefix("bytes=").split("-")]
+        if path == "ours/lens.pt"
+    ]
+    assert sum(read) < 200_000 < lenses[0].size
+
+
+def test_a_pickle_is_not_run() -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return pytest.fail, ("it was run",)
+
+    content = written({"config": {"other": Evil(), "hf_model_name": MODEL}})
+    assert model_inside(len(content), lambda start, count: content[start : start + count]) == MODEL
 
 
 def test_own_repositories_come_with_the_known_ones(lens_hub: LensHub) -> None:

@@ -53,6 +53,7 @@ class LensHub:
     go_on: threading.Event = field(default_factory=threading.Event)
     wrong_bytes: bool = False
     got: list[tuple[str, str | None]] = field(default_factory=list)  # (file, Range) of every download
+    looks: list[tuple[str, str | None]] = field(default_factory=list)  # the same of parts of a file
     asked: list[str] = field(default_factory=list)  # the path of every request
     tokens: dict[str, str | None] = field(default_factory=dict)  # what each path was asked with, last
     url: str = ""
@@ -128,8 +129,13 @@ class LensHandler(Handler):
         everything = (f for each in hub.repositories.values() for f in each.revisions.values())
         path, content = next((p, c) for files in everything for p, c in files.items() if sha256(c) == digest)
         wanted = self.headers["Range"]
+        first, _, last = (wanted or "").removeprefix("bytes=").partition("-")
+        start = int(first) if first else 0
+        if last:  # a look into the file
+            hub.looks.append((path, wanted))
+            self.send_part(content, start, int(last) + 1)
+            return
         hub.got.append((path, wanted))
-        start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
         if hub.hold or hub.cuts:
             hub.cuts -= not hub.hold
             self.halve_from(content, start)
@@ -138,6 +144,13 @@ class LensHandler(Handler):
         else:
             sent = bytes(len(content)) if hub.wrong_bytes else content
             self.reply(sent[start:], start, len(content))
+
+    def send_part(self, content: bytes, start: int, stop: int) -> None:
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
+        self.send_header("Content-Length", str(stop - start))
+        self.end_headers()
+        self.wfile.write(content[start:stop])
 
     def halve_from(self, content: bytes, start: int) -> None:
         """Promise the rest, send half of it, and hang (or not) before the line breaks."""
@@ -235,7 +248,7 @@ def fill(hub: LensHub, model: str, blocks: int, d: int) -> None:
 
     Args:
         hub: the hub.
-        model: `OWNER/NAME`, which has lenses in three repositories; in the other two nothing names a model.
+        model: `OWNER/NAME`, which has lenses in three repositories; in the fourth nothing names a model.
         blocks: its number of blocks.
         d: its width.
     """

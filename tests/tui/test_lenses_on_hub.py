@@ -91,7 +91,7 @@ async def test_those_for_the_model_are_listed_and_one_is_downloaded_and_used(
         await ask(app, pilot, 7)
         assert app.screen.query_one(HubList).display
         assert [lens.suits for lens in app.program.published.status.lenses] == (
-            [Suits.YES] * 4 + [Suits.PERHAPS] * 3
+            [Suits.YES] * 5 + [Suits.PERHAPS] * 2
         )
         await highlight(app, pilot, "the-slug/jlens/pile/tiny_jacobian_lens.pt")
         assert "named for the open model" in card(app)
@@ -217,12 +217,9 @@ async def test_quitting_waits_for_no_download(opened: Any, lens_hub: LensHub) ->
 @pytest.mark.parametrize(
     ("repository", "line"),
     [
-        (
-            lambda hub: hub.repositories["model", PLUS_PLUS].__setattr__("refusal", (403, "GatedRepo")),
-            "is gated",
-        ),
-        (lambda hub: hub.repositories.pop(("model", PLUS_PLUS)), f"has no model {PLUS_PLUS}"),
-        (lambda hub: hub.put(PLUS_PLUS, {"x": b""}), "it is laid out otherwise"),
+        (Repository({"main": {}}, (403, "GatedRepo")), "is gated: accept its terms"),
+        (Repository({"main": {}}, (401, "RepoNotFound")), f"has no model {PLUS_PLUS}"),
+        (Repository({"main": {"x": b""}}), "it is laid out otherwise"),
     ],
 )
 async def test_a_repository_that_is_refused_stands_below_the_others(

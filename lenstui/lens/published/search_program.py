@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lenstui.lens.published.inside import model_inside
 from lenstui.lens.published.matching import Suits, WantedModel, model_in_config, same_model, suits_by_size
 from lenstui.lens.published.published_lens import PublishedLens, RemoteFile
 from lenstui.lens.published.repositories import model_in_path, pattern_of
@@ -89,7 +90,8 @@ def _judged(
 ) -> PublishedLens:
     """Return a lens with the model that it is for, and whether that is the wanted one.
 
-    The config is fetched only where the path leaves it open, and the size of the lens does not exclude it.
+    The config is fetched only where the path leaves it open, and the size of the lens does not exclude it; of
+    a lens without one, what its file says within itself is.
     """
     stated = model_in_path(repository, lens.path)
     if wanted is None:
@@ -98,8 +100,9 @@ def _judged(
     if suits is not Suits.YES:
         if not suits_by_size(lens.files[0].size, lens.kind, wanted):
             return replace(lens, made_for=stated, suits=Suits.NO)
-        if (in_config := _model_in_config_of(lens, place)) is not None:
-            stated, suits = in_config, same_model(in_config, wanted)
+        inside = _model_inside(lens) if stated is None and len(lens.files) == 1 else None
+        if (named := inside or _model_in_config_of(lens, place)) is not None:
+            stated, suits = named, same_model(named, wanted)
     return replace(lens, made_for=stated, suits=suits)
 
 
@@ -114,6 +117,23 @@ def _model_in_config_of(lens: PublishedLens, place: Repository) -> str | None:
         lens.repository, path, repo_type=lens.type, revision=lens.commit, cache_dir=place.cache
     )
     return model_in_config(Path(file).read_text("utf-8", errors="replace"), path)
+
+
+def _model_inside(lens: PublishedLens) -> str | None:
+    """Return the model that a lens's file names within itself; None where it names none."""
+    from huggingface_hub import get_session, get_token, hf_hub_url
+
+    file, token = lens.files[0], get_token()
+    url = hf_hub_url(lens.repository, file.path, repo_type=lens.type, revision=lens.commit)
+
+    def read_bytes(start: int, count: int) -> bytes:
+        headers = {"Range": f"bytes={start}-{start + count - 1}"}
+        headers |= {"authorization": f"Bearer {token}"} if token else {}
+        response = get_session().get(url, headers=headers, timeout=TIMEOUT)
+        response.raise_for_status()
+        return response.content[:count]
+
+    return model_inside(file.size, read_bytes)
 
 
 def _request(text: str) -> tuple[list[LensRepository], WantedModel | None]:
