@@ -11,8 +11,9 @@ import pytest
 import torch
 from filelock import FileLock
 
-from lenstui.lens.formats.own import open_lens
+from lenstui.lens.formats.own import open_lens, save_lens
 from lenstui.lens.jacobian import JacobianLens
+from lenstui.lens.mapped import map_lens
 from lenstui.lens.origin import Origin
 from lenstui.lens.published import hub
 from lenstui.lens.published.inside import model_inside
@@ -317,6 +318,18 @@ def test_a_lens_is_downloaded_and_opens_with_its_origin(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked again
     assert hub.download(lens) == file
     assert hub.lenses_here(lens_repositories()) == [file]
+
+
+def test_a_copy_keeps_the_origin(lens_hub: LensHub, tmp_path: Path) -> None:
+    fill(lens_hub, MODEL, BLOCKS, D)
+    lens = next(lens for lens in found()[0] if lens.repository == PLUS_PLUS)
+    opened = open_lens(hub.download(lens))
+    save_lens(opened, tmp_path / "copy.pt")
+    origin = Origin(PLUS_PLUS, "model", lens.commit, "the-slug/lens.pt")
+    assert Origin.in_fit(open_lens(tmp_path / "copy.pt").fit) == origin
+    mapped = map_lens(tmp_path / "copy.pt")
+    assert mapped is not None
+    assert Origin.in_fit(mapped.card.fit) == origin
 
 
 def test_a_library_folder_of_a_space_opens(lens_hub: LensHub) -> None:

@@ -26,6 +26,8 @@ from lenstui.model.hub_program import TIMEOUT, RefusedError, Repository, explain
 from lenstui.support.lens_repository import LensRepository
 
 _KEPT = "the other repositories were looked through"
+_WHOLE = 200  # the status of an answer with a whole file
+_LARGEST_WHOLE = 1 << 20  # bytes that may come where a part was asked for
 _LARGEST_CONFIG = 1 << 16  # bytes; a larger one is passed over
 
 
@@ -129,9 +131,13 @@ def _model_inside(lens: PublishedLens) -> str | None:
     def read_bytes(start: int, count: int) -> bytes:
         headers = {"Range": f"bytes={start}-{start + count - 1}"}
         headers |= {"authorization": f"Bearer {token}"} if token else {}
-        response = get_session().get(url, headers=headers, timeout=TIMEOUT)
-        response.raise_for_status()
-        return response.content[:count]
+        with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as response:
+            response.raise_for_status()
+            is_whole = response.status_code == _WHOLE
+            if is_whole and file.size > _LARGEST_WHOLE:
+                raise ValueError("the server gives no parts of files")
+            content = response.read()
+        return content[start : start + count] if is_whole else content[:count]
 
     return model_inside(file.size, read_bytes)
 
