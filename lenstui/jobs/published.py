@@ -86,10 +86,13 @@ class PublishedService:
         wanted = None if model is None else WantedModel(model.name, model.num_blocks, model.d_model)
         lenses: list[PublishedLens] = []
         troubles: list[str] = []
+        said = 0.0
 
         def show(*, is_searching: bool) -> None:
-            if stop():
+            nonlocal said
+            if stop() or (is_searching and time.monotonic() - said < POST_EVERY):
                 return
+            said = time.monotonic()
             self._say(
                 model=None if wanted is None else wanted.name,
                 is_searching=is_searching,

@@ -437,6 +437,31 @@ def test_two_processes_do_not_write_one_file(lens_hub: LensHub) -> None:
     hub.download(lens)
 
 
+@pytest.mark.parametrize(
+    ("trouble", "line"),
+    [
+        (
+            "import shutil, types\nshutil.disk_usage = lambda _: types.SimpleNamespace(free=1000)\n",
+            r"acme/big/x/lens\.pt needs 0\.0 GB more and .* has 0\.0 GB free: make room, or set HF_HOME",
+        ),
+        (
+            "import errno, huggingface_hub.file_download as download\n"
+            "def http_get(*_, **__): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+            "download.http_get = http_get\n",
+            r"The disk of .* is full: make room, or set HF_HOME to a bigger one\.",
+        ),
+    ],
+)
+def test_a_disk_that_is_full_is_one_line(
+    lens_hub: LensHub, monkeypatch: pytest.MonkeyPatch, trouble: str, line: str
+) -> None:
+    lens = large(lens_hub)
+    monkeypatch.setattr(hub_process, "_START", trouble + hub_process._START)
+    with pytest.raises(LensError, match=line) as caught:
+        hub.download(lens)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_lens_that_is_gone_meanwhile_is_one_line(lens_hub: LensHub) -> None:
     lens = large(lens_hub)
     del lens_hub.repositories["model", "acme/big"]
