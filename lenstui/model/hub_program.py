@@ -37,6 +37,7 @@ class Repository:
         cache: the folder of the Hugging Face cache.
         type: `model`, `dataset` or `space`.
         kept: what of a download that failed is kept for the next try.
+        wanted: what was asked for, as a noun: the `download` of the repository, or a `list` of its files.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Repository:
     cache: Path
     type: str = "model"
     kept: str = "complete files are kept"
+    wanted: str = "download"
 
 
 class RefusedError(Exception):
@@ -152,7 +154,7 @@ def explain(error: Exception, repository: Repository) -> str:
         case OSError(errno=errno.EACCES | errno.EPERM | errno.EROFS):
             return f"{cache} cannot be written: set HF_HOME to a folder of your own."
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"The download of {name} from {host} failed ({reason}): try again; {repository.kept}."
+    return f"The {repository.wanted} of {name} from {host} failed ({reason}): try again; {repository.kept}."
 
 
 def main(work: Callable[[], Any], explained: Callable[[Exception], str]) -> int:

@@ -44,7 +44,7 @@ def search(repositories: list[LensRepository], wanted: WantedModel | None, cache
         seen: set[tuple[str, str | None]] = set()
         is_as_expected = False
         for revision in repository.revisions:
-            place = Repository(repository.repository, revision, cache, repository.type, _KEPT)
+            place = Repository(repository.repository, revision, cache, repository.type, _KEPT, "list")
             try:
                 for lens in _lenses(repository, revision):
                     is_as_expected = True
