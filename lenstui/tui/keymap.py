@@ -69,6 +69,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.explore.screen import Explore
     from lenstui.tui.export.dialog import ExportDialog
     from lenstui.tui.grid.grid import Grid
+    from lenstui.tui.lenses.hub_table import HubTable
     from lenstui.tui.lenses.screen import Lenses
     from lenstui.tui.lenses.table import LensTable
     from lenstui.tui.models.picker import ModelPicker
@@ -90,6 +91,7 @@ def places() -> tuple[Place, ...]:
         Place("pins", PinList),
         Place("lenses", Lenses),
         Place("lenses", LensTable, (Lenses,)),
+        Place("lenses", HubTable, (Lenses,)),
         Place("models", ModelPicker),
         Place("prompts", PromptSets),
         Place("prompts", SetTable, (PromptSets,)),

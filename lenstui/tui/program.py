@@ -24,11 +24,13 @@ from lenstui.jobs.look_up import LookUpJobs
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
 from lenstui.jobs.model import ModelJobs, ModelService
 from lenstui.jobs.prompts import PromptService
+from lenstui.jobs.published_messages import PublishedStatus
 from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.sides import SideService
 from lenstui.jobs.thread import JobThread
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import named_line
+from lenstui.support.lens_repository import LensRepository
 from lenstui.support.request import Start
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.grid.room import ROOM_FOR_MOST
@@ -40,6 +42,7 @@ from lenstui.tui.session.history import History
 if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export_things import Thing
+    from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
@@ -95,6 +98,7 @@ class Program:
         first_reading: Callable[[str], Reading],
         prompt: str,
         depth: int | None,
+        lens_repositories: Sequence[LensRepository] = (),
     ) -> None:
         """Prepare the threads and Explore; nothing is loaded yet.
 
@@ -107,6 +111,7 @@ class Program:
             first_reading: returns the options by which a model that was just opened is read at first.
             prompt: the prompt to begin with.
             depth: how many lines each row of the grids has; None for as many as fill the room.
+            lens_repositories: the user's own repositories of lenses on the hub.
         """
         self._app = app
         self.start = start
@@ -125,7 +130,8 @@ class Program:
         look_up = LookUpJobs(self.model_jobs, read_jobs)
         self.prompts = PromptService(self.thread, read_jobs, look_up)
         self.models = ModelService(self.post, self.thread, self._file_thread, self.model_jobs)
-        self.lenses = LensService(self.thread, self._file_thread, self.model_jobs)
+        self._lens_repositories = lens_repositories
+        self.lenses = LensService(self.thread, self._file_thread, self.model_jobs, lens_repositories)
         self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
         self.exports = ExportService(read_jobs, self.thread, self._file_thread)
         self.training = FitService(
@@ -144,6 +150,13 @@ class Program:
         from lenstui.jobs.sets import SetService  # the first paint can do without
 
         return SetService(lambda: self.model_jobs.opened, self.thread, self._file_thread)
+
+    @cached_property
+    def published(self) -> PublishedService:
+        """The service that looks for lenses on the hub, and downloads them."""
+        from lenstui.jobs.published import PublishedService  # the first paint can do without
+
+        return PublishedService(self.post, self._report, self.model_jobs, self._lens_repositories)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,6 +201,10 @@ class Program:
     def have_instant(self, status: InstantStatus) -> None:
         """Let all screens know the status of the instant lens."""
         self.signals.instant_changed.publish(status)
+
+    def have_published(self, status: PublishedStatus) -> None:
+        """Let all screens know what is known of the lenses on the hub."""
+        self.signals.published_changed.publish(status)
 
     # ── what Explore and the training screen show ────────────────────────────────────────────────────────
 

@@ -87,6 +87,8 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "explore.instant": "instant lens closed form make fit quick tuned",
         "lenses.menu": "menu actions what can i do here context",
         "lenses.use": "load open apply select choose",
+        "lenses.hub": "hub download huggingface published repository online internet search find",
+        "lenses.stop": "cancel interrupt abort download close leave",
         "lenses.browse": "load file folder disk import",
         "lenses.save": "write file disk store export lens",
         "lenses.save_folder": "write tuned-lens library params.pt store export lens",

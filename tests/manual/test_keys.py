@@ -37,6 +37,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.grid.grid import Grid
     from lenstui.tui.help.keys import Keys
     from lenstui.tui.help.menu import Menu
+    from lenstui.tui.lenses.hub_table import HubTable
     from lenstui.tui.lenses.screen import Lenses
     from lenstui.tui.lenses.sheet import LensSheet
     from lenstui.tui.lenses.table import LensTable
@@ -61,7 +62,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "Help": (Keys,),
         "Edits": (EditDialog,),
         "Models": (ModelPicker,),
-        "Lenses": (Lenses, LensTable, LensSheet),
+        "Lenses": (Lenses, LensTable, HubTable, LensSheet),
         "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),
         "Prompt sets": (PromptSets, SetTable),
         "Export": (ExportDialog,),

@@ -242,9 +242,9 @@ async def test_a_lens(opened: Any, folder: Path) -> None:
         await lenses_pilot.go(app, pilot)
         await lenses_pilot.choose(app, pilot, "other")
         assert list(await opened_menu(pilot)) == [
-            "Use", "Compare", "Browse…", "Save as…", "Save folder…", "List or card",
+            "Use", "Compare", "On the hub", "Stop", "Browse…", "Save as…", "Save folder…", "Next part",
         ]  # fmt: skip
-        assert dimmed(app) == {}  # the first one is in use by itself
+        assert dimmed(app) == {"Stop": "No lens is being downloaded."}  # the first one is in use by itself
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.explore and "other" in lenses_pilot.status(app))
 
@@ -255,7 +255,9 @@ async def test_a_lens_before_a_model_is_open(tmp_path: Path, folder: Path) -> No
         await pilot.press("escape")
         await lenses_pilot.go(app, pilot)
         await opened_menu(pilot)
-        assert set(dimmed(app)) == {"Use", "Compare", "Browse…", "Save as…", "Save folder…"}
+        assert set(dimmed(app)) == {
+            "Use", "Compare", "On the hub", "Stop", "Browse…", "Save as…", "Save folder…",
+        }  # fmt: skip
         await pilot.press("escape")
         assert isinstance(app.screen, Lenses)
 
