@@ -130,7 +130,7 @@ class Watch:
                 break
             module, x = modules[call[0]], self._inputs[call]
             if is_linear(module, x, self._outputs[call]):
-                return Projection(module, call[1], part.factor, norm, call[0])
+                return Projection(module, call[1], part.factor, norm, call[0], x.shape[-1])
             wanted = None
             if norm is None and x.shape[-1] == self.d and not any(module.children()):
                 norm = find_norm(module, x)

@@ -72,7 +72,7 @@ def find_maps(model: Model) -> Maps:
     place = model.device, model.dtype
     known = _known.get(model.module)
     if known is None or known[0] != place:  # norms are kept on the device where they were found
-        known = _known[model.module] = place, _found(model)
+        known = _known[model.module] = place, _found(model.clean)
     return known[1]
 
 

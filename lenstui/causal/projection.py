@@ -28,6 +28,7 @@ class Projection:
         factor: the factor on what is added.
         norm: a norm between the map and the stream, or None. Its scale is held at what it was.
         name: the path of the module within the block.
+        width: the width of its input.
     """
 
     module: nn.Module
@@ -35,6 +36,7 @@ class Projection:
     factor: float
     norm: FrozenNorm | None
     name: str
+    width: int
 
     @property
     def key(self) -> Call:

@@ -52,6 +52,7 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
         *_model_words(heading.source, lens_files, asked, shape),
     ]
     words += [f"--pin={word}" for word in shape.pins]
+    words += [word for edit in shape.edits for word in ("--edit", edit.text)]
     words += ["--diff"] if shape.diff else []
     words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
     words += [] if shape.format == "table" else ["--format", shape.format]

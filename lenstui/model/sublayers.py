@@ -76,7 +76,7 @@ def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
     """
     if model.module not in _known_parts:
         sums = find_summands(model)
-        h = model.stream(wiring_ids(model.tokenizer, model.vocabulary))
+        h = model.clean.stream(wiring_ids(model.tokenizer, model.vocabulary))
         find_contribution(model.head, h[-1, 0])
         pair = (ATTENTION, MID, MLP) if _is_sequential(sums) else (ATTENTION, MLP)
         _known_parts[model.module] = tuple(
@@ -148,5 +148,6 @@ def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
         if bool((off > room + torch.finfo(h.dtype).tiny).any()):
             raise LensError(
                 f"{type(model.module).__name__}: the parts of block {number} do not add up to what it adds, "
-                f"off by {float(off.max()):.2g}: attention and MLP cannot be told apart."
+                f"off by {float(off.max()):.2g}: attention and MLP cannot be told apart"
+                + (", as an edit changes the stream itself." if model.edits else ".")
             )
