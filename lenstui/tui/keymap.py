@@ -61,7 +61,6 @@ def places() -> tuple[Place, ...]:
     """Return every place with keys of its own. The screens are imported here, not for the first paint."""
     from lenstui.tui.explore.ask_generation import AskGeneration
     from lenstui.tui.explore.ask_reading import AskReading
-    from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
     from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.pin_list import PinList
@@ -75,6 +74,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.models.picker import ModelPicker
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.prompt_sets.table import SetTable
+    from lenstui.tui.shared.ask_word import AskWord
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.question import Question
     from lenstui.tui.training.form import TrainForm
@@ -82,6 +82,8 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.training.row_bars import RowBars
     from lenstui.tui.training.screen import Train
     from lenstui.tui.training.view import FitView
+    from lenstui.tui.why.part_map import PartMap
+    from lenstui.tui.why.screen import Why
 
     return (
         Place("", Explore),
@@ -102,6 +104,8 @@ def places() -> tuple[Place, ...]:
         Place("training", Train),
         Place("export", ExportDialog),
         Place("edits", EditDialog),
+        Place("why", Why),
+        Place("why", PartMap, (Why,)),
         *(Place("dialog", each) for each in (AskWord, AskReading, AskGeneration, Question, QuitTraining)),
     )
 

@@ -40,10 +40,13 @@ from lenstui.tui.session.fit_texts import FitTexts
 from lenstui.tui.session.history import History
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
+    from lenstui.jobs.why import WhyService
+    from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.services import ShownPrompt
@@ -60,6 +63,7 @@ _LATE: Mapping[str, str] = {
     "Train": "lenstui.tui.training.screen",
     "QuitTraining": "lenstui.tui.training.quit",
     "ExportDialog": "lenstui.tui.export.dialog",
+    "Why": "lenstui.tui.why.screen",
 }
 
 
@@ -134,6 +138,7 @@ class Program:
         self.lenses = LensService(self.thread, self._file_thread, self.model_jobs, lens_repositories)
         self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
         self.exports = ExportService(read_jobs, self.thread, self._file_thread)
+        self._read_jobs = read_jobs
         self.training = FitService(
             self.post, self.thread, self.model_jobs, lambda: app.size.width >= ROOM_FOR_MOST
         )
@@ -143,6 +148,19 @@ class Program:
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
         self.explore = Explore(self, prompt, depth=depth)
+
+    @cached_property
+    def why(self) -> WhyService:
+        """The service that explains cells."""
+        from lenstui.jobs.why import WhyService  # the first paint can do without
+
+        return WhyService(self.thread, self.model_jobs, self._read_jobs)
+
+    def open_why(
+        self, asked: CellAsked, place: str, edits: EditList, put_edits: Callable[[EditList], None]
+    ) -> None:
+        """Show the screen that explains a cell."""
+        self.ask(late("Why")(asked, self, place=place, edits=edits, put_edits=put_edits))
 
     @cached_property
     def sets(self) -> SetService:

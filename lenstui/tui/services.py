@@ -24,6 +24,7 @@ from lenstui.readout.values import Value
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export import ExportService
     from lenstui.jobs.export_things import Thing
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.sides import SideService
+    from lenstui.jobs.why import WhyService
+    from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.session.fit_texts import FitTexts
     from lenstui.tui.session.history import History
@@ -130,6 +133,8 @@ class Services(Protocol):
     @property
     def published(self) -> PublishedService:
         """The service that looks for lenses on the hub, and downloads them."""
+    def why(self) -> WhyService:
+        """The service that explains cells."""
 
     def post_to(self, asker: MessagePump) -> Post:
         """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
@@ -209,6 +214,18 @@ class Services(Protocol):
         closed: Callable[[Any], None],
     ) -> ExportDialog:
         """Ask the user for a form to export and a file for it, and return the dialog that asks."""
+
+    def open_why(
+        self, asked: CellAsked, place: str, edits: EditList, put_edits: Callable[[EditList], None]
+    ) -> None:
+        """Show the screen that explains a cell.
+
+        Args:
+            asked: the cell, and the logit in it.
+            place: the cell in words.
+            edits: the edits of the side.
+            put_edits: has other edits done on the side.
+        """
 
     def open_prompt_sets(self) -> None:
         """Show the screen of prompt sets."""
