@@ -133,6 +133,8 @@ class Services(Protocol):
     @property
     def published(self) -> PublishedService:
         """The service that looks for lenses on the hub, and downloads them."""
+
+    @property
     def why(self) -> WhyService:
         """The service that explains cells."""
 
