@@ -42,6 +42,8 @@ _HOMES = {
     "Readout": "lenstui.readout.tiles",
     "SetMeans": "lenstui.readout.sets.means",
     "Tile": "lenstui.readout.cells",
+    "Trace": "lenstui.edits.trace",
+    "TraceOptions": "lenstui.edits.trace",
     "TunedLens": "lenstui.lens.tuned",
     "WordItem": "lenstui.evaluation.word_items",
     "attention": "lenstui.causal.attention",
@@ -70,6 +72,8 @@ _HOMES = {
     "read_tiles": "lenstui.readout.tiles",
     "save_lens": "lenstui.lens.formats.own",
     "save_library_folder": "lenstui.lens.formats.library",
+    "trace": "lenstui.edits.trace",
+    "trace_steps": "lenstui.edits.trace",
     "wire": "lenstui.model.load",
 }
 
