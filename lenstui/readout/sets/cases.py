@@ -18,6 +18,7 @@ from lenstui.readout.cells import (
     IntArray,
     crystallization_rows,
 )
+from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import Case
@@ -169,7 +170,7 @@ def _read_case(
             model.tokenizer,
             texts,
             case.target,
-            prompt="\n" if reading.chat else case.text,  # an answer begins a line
+            prompt=ANSWER_BEGINS if reading.chat else case.text,
             vocabulary=model.vocabulary,
             exact=exact_targets,
         )
