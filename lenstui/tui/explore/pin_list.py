@@ -12,11 +12,12 @@ from textual.widgets import OptionList
 
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.cell_width import fit
-from lenstui.support.fixed_text import NONE, fixed_text
+from lenstui.support.fixed_text import fixed_text
 from lenstui.tui.explore.pin_line import Numbers, pin_name
 from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 _NAME_WIDTH = 14
+NO_SUM = "no sum"  # a lens that is no distribution of the next token
 
 
 class PinList(OptionList, inherit_bindings=False):
@@ -125,8 +126,8 @@ def _of_whole(place: int, numbers: Numbers) -> Text:
     line = Text()
     for lens, of_lens in numbers.items():
         of_side = of_lens[place]
-        whole = "" if of_side is None else of_side.whole
-        line.append(f"  {lens} ", style="dim").append(f"{'whole':>5} {whole or NONE:>6} {'':>4}")
+        whole = "…" if of_side is None else of_side.whole or NO_SUM
+        line.append(f"  {lens} ", style="dim").append(f"{'whole':>5} {whole:>6} {'':>4}")
     return line
 
 

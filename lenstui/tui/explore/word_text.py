@@ -22,11 +22,11 @@ def words_text(words: Words, place: int, row: int) -> Text:
         row: the index of the row.
     """
     lines = [_line(words, place, row, word) for word in words.pinned]
-    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+    return Text("\n").join(lines)
 
 
 def _line(words: Words, place: int, row: int, word: str) -> Text:
-    line = Text.assemble((visible(word), "bold"), (" whole ", "dim"), no_wrap=True, overflow="ellipsis")
+    line = Text.assemble((visible(word), "bold"), ": ")
     read, of_side = words.read, words.at(place, word)
     if read is None:
         return line.append("…")
@@ -35,7 +35,8 @@ def _line(words: Words, place: int, row: int, word: str) -> Text:
     total = of_side.logprobs[row].sum(dtype=float)
     if math.isnan(total):
         return line.append(NONE, "dim")
-    return line.append(f"log p {logprob_text(total)} = ").append_text(_pieces(words, of_side, row))
+    line.append("log p of the whole ", "dim").append(logprob_text(total)).append(" = ", "dim")
+    return line.append_text(_pieces(words, of_side, row))
 
 
 def _pieces(words: Words, word: SideWord, row: int) -> Text:
@@ -43,6 +44,6 @@ def _pieces(words: Words, word: SideWord, row: int) -> Text:
     assert words.read is not None and word.logprobs is not None
     texts, pieces = words.read.texts, Text()
     for place, (token, logprob) in enumerate(zip(word.ids, word.logprobs[row].tolist(), strict=True)):
-        pieces.append(" + " if place else "1st token ", "dim")
+        pieces.append(" + " if place else "first token ", "dim")
         pieces.append(texts[token]).append(f" {logprob_text(logprob)}", "dim")
     return pieces

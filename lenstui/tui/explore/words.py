@@ -43,7 +43,7 @@ class Words:
             self._ask(asked)
 
     def read_anew(self) -> None:
-        """Have the words read again, through a lens that has changed; the numbers on screen stay meanwhile."""
+        """Have the words read again, through a lens that has changed; their numbers stay till then."""
         if self._asked is not None and not self._state.is_awaited:
             self._ask((self._state.serial, self._widgets.panes.cursor.column, self.pinned))
 
