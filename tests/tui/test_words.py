@@ -108,6 +108,13 @@ async def test_the_sum_follows_the_cursor_beside_the_first_token(opened: Any, su
                 assert any(text in shown for text in texts), (shown, texts)
 
 
+async def test_on_a_narrow_screen_there_is_room_for_both(opened: Any) -> None:
+    async with opened(TEXT, size=(80, 24)) as (app, pilot):
+        await pin_word(app, pilot, WORD)
+        shown = await whole(app, pilot)
+        assert shown.startswith(f"pins   1 {WORD} 1st −") and shown.count(" whole −") == 2
+
+
 async def test_in_a_cell_in_full_the_tokens_add_up(opened: Any, sums: Sums) -> None:
     async with opened(TEXT) as (app, pilot):
         await pin_word(app, pilot, WORD)
@@ -163,15 +170,15 @@ async def test_the_plot_draws_the_whole_word_and_says_so(opened: Any, sums: Sums
         await whole(app, pilot)
         plot, wanted = app.explore.query_one(PinPlot), sums(TEXT, WORD, len(TEXT) - 1)
         await until(pilot, lambda: plot.display)
-        assert plot.border_title == "probability by row · 1: whole word"
+        assert plot.border_title == "whole 1 · probability by row"
         await pilot.press("R")
-        assert plot.border_title == "rank by row, 0 is first · 1: first token"
+        assert plot.border_title == "1st token of 1 · rank by row, 0 is first"
         cells = grid(app).cells
         assert cells is not None
         ranks = [-np.log10(1 + rank) for rank in cells.pin_ranks[:, -1, 0].tolist()]
         np.testing.assert_allclose(plot._datasets[1].y, ranks, atol=1e-6)
         await pilot.press("R")
-        assert plot.border_title == "log-probability by row, nats · 1: whole word"
+        assert plot.border_title == "whole 1 · log-probability by row, nats"
         tuned, logit = plot._datasets
         np.testing.assert_allclose(logit.y, wanted["logit"].sum(1), atol=1e-3)
         np.testing.assert_allclose(tuned.y, wanted["tuned"].sum(1), atol=1e-3)

@@ -127,9 +127,9 @@ class PinPlot(Plot):
             for place, index in product(curves, begun):
                 whole = words[place][index] if words else None
                 curves[place][:, index] = np.nan if whole is None else number.of_word(whole[places])
-        what = "first token" if number.of_word is None else "whole word"
-        which = f" · {', '.join(str(index + 1) for index in begun)}: {what}" if begun else ""
-        self.border_title = f"{number.title}{which}"
+        what = "1st token of" if number.of_word is None else "whole"
+        which = f"{what} {', '.join(str(index + 1) for index in begun)} · " if begun else ""
+        self.border_title = f"{which}{number.title}"  # the end of a title may be cut
         marks = [f"digits: {names[0]}", *(f"{_LINES[place][0]}: {names[place]}" for place in curves if place)]
         self.border_subtitle = " · ".join(marks)
         by_side = ((place, curve.tobytes()) for place, curve in curves.items())
