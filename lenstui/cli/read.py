@@ -13,6 +13,7 @@ from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import AskedSet, show_set
 from lenstui.cli.stderr import say
+from lenstui.edits.edit import Edit
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
@@ -148,6 +149,15 @@ def _parser() -> Parser:
         help="let the model say up to N tokens more first, each its likeliest, and read them too",
     )
     output.add_argument(
+        "--edit",
+        metavar="EDIT",
+        type=_edit,
+        action="append",
+        default=[],
+        help="change the forward pass: 'ablate 4.attn @3', 'patch row 2 \"another prompt\"'; may be given "
+        "several times, and with --diff the effect is shown, edited minus clean, by one lens",
+    )
+    output.add_argument(
         "--diff",
         action="store_true",
         help="show the second lens minus the first, in a table, Markdown, HTML or SVG",
@@ -222,6 +232,8 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--diff is not for --prompts, which shows every lens")
     if given.sublayers:
         parser.error("--sublayers is not for --prompts: it is of one prompt")
+    if given.edit:
+        parser.error("--edit is not for --prompts: it is of one prompt")
     if given.append:
         parser.error("--append is not for --prompts: each is read at its own end")
     if given.top_k is not None:
@@ -264,7 +276,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of every lens")
-    if given.diff and given.lenses is not None and len(given.lenses) + len(given.lens) < 2:
+    is_of_two = given.diff and not given.edit
+    if is_of_two and given.lenses is not None and len(given.lenses) + len(given.lens) < 2:
         parser.error("--diff is of two lenses: name two with --lenses, or leave it out")
     only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)
     if given.sublayers and (given.diff or only_fitted):
@@ -285,6 +298,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         first=tuple(given.first),
         diff=given.diff,
         append=given.append,
+        edits=tuple(given.edit),
     )
 
 
@@ -293,6 +307,15 @@ def _lenses(text: str) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in kinds]:
         raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
     return tuple(dict.fromkeys(names))
+
+
+def _edit(text: str) -> Edit:
+    from lenstui.edits.language import parse_edit
+
+    try:
+        return parse_edit(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _rows(text: str) -> Runs:

@@ -10,7 +10,7 @@ from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_title
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.opening.source import Source, edits_text, sublayers_text, versions_text
 from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import Value
@@ -135,6 +135,7 @@ def said(source: Source, what: str) -> str:
     lens = ", ".join(lenses) or source.read_through
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
+    norm += f"{code_span(edits_text(source))} · " if source.edits else ""
     return f"{code_span(source.model)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
 
 

@@ -115,6 +115,30 @@ def words_of(
     return dict(zip(long, read, strict=True))
 
 
+def clean_and_edited(clean: Tile, edited: Tile) -> Tile:
+    """Return one tile of a clean and an edited run through one lens, as of two lenses of its kind."""
+    ((key, before),), ((_, after),) = clean.lenses.items(), edited.lenses.items()
+    kind = key.partition(":")[0]
+    return replace(edited, lenses={f"{kind}:clean": before, f"{kind}:edited": after})
+
+
+def both_words(
+    clean: Mapping[int, WordReading], edited: Mapping[int, WordReading]
+) -> Mapping[int, WordReading]:
+    """Return the words of a clean and an edited run through one lens, with the keys of `clean_and_edited`."""
+
+    def both(before: WordReading, after: WordReading) -> WordReading:
+        runs = {"clean": before.logprobs, "edited": after.logprobs}
+        keyed = {
+            f"{key.partition(':')[0]}:{run}": numbers
+            for run, of_lenses in runs.items()
+            for key, numbers in of_lenses.items()
+        }
+        return replace(after, logprobs=keyed)
+
+    return {place: both(clean[place], after) for place, after in edited.items()}
+
+
 def value_of(key: str, pins: Sequence[str]) -> Value:
     """Return the value with a key, its label naming the pins by these texts.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lenstui.edits.edit import Edit
 from lenstui.opening.side_reading import SideReading
 from lenstui.readout.reading import Reading
 
@@ -47,6 +48,7 @@ class Generation:
         count: the most tokens to generate.
         row: the index, among the rows read, of the row that generates; None for the last, the model itself.
         kind: the kind of lens that reads that row.
+        edits: the edits under which the model goes on.
         temperature: the temperature; 0 takes the likeliest token.
         seed: the seed of the draws.
     """
@@ -56,3 +58,4 @@ class Generation:
     kind: str
     temperature: float
     seed: int
+    edits: tuple[Edit, ...] = ()

@@ -289,6 +289,8 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         sublayers=reading is not None and reading.sublayers,
         wiring=tuple(check.worst for check in model.wiring),
         device=str(model.device),
+        edits=model.edits,
+        edit_lens=model.edit_lens,
         versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),
     )
 

@@ -63,6 +63,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.explore.ask_reading import AskReading
     from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
+    from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
@@ -98,6 +99,7 @@ def places() -> tuple[Place, ...]:
         Place("training", RowBars, (FitView, Train)),
         Place("training", Train),
         Place("export", ExportDialog),
+        Place("edits", EditDialog),
         *(Place("dialog", each) for each in (AskWord, AskReading, AskGeneration, Question, QuitTraining)),
     )
 

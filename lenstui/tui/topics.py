@@ -69,6 +69,15 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "explore.sublayers": "direct logit attribution dla residual stream components attention mlp"
         " contribution decompose layers blocks logits",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
+        "explore.edit": "what if intervention intervene edit ablate ablation knock out zero patch patching"
+        " activation causal counterfactual effect",
+        "edits.switch": "toggle enable disable on off",
+        "edits.change": "type edit again",
+        "edits.remove": "delete take away",
+        "edits.down": "order reorder move",
+        "edits.up": "order reorder move",
+        "edits.undo": "take back revert",
+        "edits.other": "switch focus",
         "explore.first_row": "layer emerge appears when search word depth",
         "explore.generate": "continue sample complete completion decode predict early-exit layer temperature",
     },
@@ -208,6 +217,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "model.close": "",
         "export.close": "",
         "word.close": "",
+        "edits.close": "cancel back leave",
         "reading.close": "",
         "generation.close": "",
         "question.yes": "",

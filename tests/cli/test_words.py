@@ -128,3 +128,15 @@ def test_a_word_without_room_in_the_context_is_said_and_null(
     assert main(words) == 0
     table = capsys.readouterr().out
     assert "whole yak" in table and "–" in table
+
+
+def test_under_edits_and_as_their_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    edit = ["--edit", "ablate 2.mlp", "--lenses", "logit", "--pin", WORD]
+    clean = json.loads(run(capsys, "--pin", WORD, "--format", "json")[0])["pins"][0]["logit"]["word_logprob"]
+    edited = json.loads(run(capsys, *edit, "--format", "json")[0])["pins"][0]["logit"]["word_logprob"]
+    assert clean[:2] == pytest.approx(edited[:2], abs=1e-3) and abs(clean[-1] - edited[-1]) > 0.01
+    markdown, _ = run(capsys, *edit, "--diff", "--format", "md")
+    tables = [part for part in markdown.split("\n\n") if part.startswith("|")][-2:]
+    for table, wanted in zip(tables, (clean, edited), strict=True):
+        last = table.splitlines()[2].split(" | ")[-1]
+        assert last.startswith(f"{wanted[-1]:.2f}".replace("-", "−"))

@@ -29,6 +29,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.explore.ask_reading import AskReading
     from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
+    from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
@@ -58,6 +59,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "A cell in full": (CellScreen,),
         "The menu": (Menu,),
         "Help": (Keys,),
+        "Edits": (EditDialog,),
         "Models": (ModelPicker,),
         "Lenses": (Lenses, LensTable, LensSheet),
         "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),

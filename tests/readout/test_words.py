@@ -279,3 +279,25 @@ def test_a_word_that_is_only_a_space_or_has_one_before_it(stories15m: Model) -> 
 def test_a_lens_of_another_model_is_refused(tiny: Model, stories15m: Model) -> None:
     with pytest.raises(LensError, match="blocks"):
         read_words(tiny, encode(tiny.tokenizer, "Hi"), ["zz"], naive.random_lens(stories15m))
+
+
+# ── under edits ──────────────────────────────────────────────────────────────────────────────────────────
+
+EDITS = ["ablate 2.mlp", "ablate 1.attn @2-4", "ablate 3.2", 'steer " happy" rows 2-3 by 1', "cut 2.1 5<-2"]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_model_reads_words_under_its_edits(stories15m: Model, edit: str) -> None:
+    from lenstui.edits.edited import edited
+
+    prompt = encode(stories15m.tokenizer, STORY)
+    changed = edited(stories15m, [edit], prompt)
+    found = read_words(changed, prompt, WORDS)
+    for word, of_clean in zip(found, read_words(stories15m, prompt, WORDS), strict=True):
+        rows = []
+        for place, token in enumerate(word.ids):  # one pass a token, without a batch
+            h = changed.stream(torch.tensor([[*prompt.ids, *word.ids[:place]]]))[-1, :, -1]
+            rows.append(float(changed.head(h).detach()[0].log_softmax(-1)[token]))
+        np.testing.assert_allclose(word.logprobs["logit"][-1], rows, atol=2e-4)
+        assert word.ids == of_clean.ids
+        assert abs(word.logprob("logit")[-1] - of_clean.logprob("logit")[-1]) > 1e-3

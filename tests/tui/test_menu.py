@@ -61,8 +61,8 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         menu = await opened_menu(pilot)
         assert list(menu) == [
             "Top tokens", "Pin", "First row", "Append", "Generate", "Settling rows", "Sublayers",
-            "Difference", "Next lens", "Compare", "Second prompt", "Add a side", "Remove side", "Export",
-            "Copy tokens", "Copy command", "Help",
+            "Difference", "Next lens", "Compare", "Second prompt", "What if", "Add a side", "Remove side",
+            "Export", "Copy tokens", "Copy command", "Help",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {}
@@ -142,7 +142,7 @@ async def test_before_anything_is_read(still: LenstuiApp) -> None:
         still.explore.set_focus(None)
         await opened_menu(pilot)
         reasons = dimmed(still)
-        assert len(reasons) == 16
+        assert len(reasons) == 17
         assert reasons["Export"] == "No prompt yet: i types one, Enter reads it."
         assert reasons["Next lens"] == "No model yet: m opens one."
         await pilot.press("enter")

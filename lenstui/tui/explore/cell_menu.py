@@ -64,6 +64,7 @@ class CellMenu:
             "explore.other_kind": comparison.why_no_model(),
             "explore.beside": comparison.why_no_model(),
             "explore.second_prompt": comparison.why_no_prompt(),
+            "explore.edit": comparison.why_no_prompt(),
             "explore.add_side": comparison.why_no_more(),
             "explore.remove_side": comparison.why_no_less(),
             "explore.export": export.why_not_ask(),

@@ -82,6 +82,10 @@ KEYS: list[BindingType] = [
         tooltip="Another prompt on the active side",
     ),
     Binding(
+        "W", "do('comparison', 'edit')", "What if", show=False, id="explore.edit",
+        tooltip="Edits of the active side: ablate, patch, and the effect beside",
+    ),
+    Binding(
         "L", "do('comparison', 'next_lens')", "Next lens", show=False, id="explore.other_kind",
         tooltip="Another lens on the active side",
     ),

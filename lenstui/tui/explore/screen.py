@@ -326,6 +326,8 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Show other sides, and after that also on the screen of a cell, if that is open."""
         self.cell.take_sides()
         self.model_view.show_sides(model)
+        self.prompt_line.show_edits()
+        self.comparison.take_sides()
 
     def show_fit(self, status: FitStatus) -> None:
         """Show the progress of a fit; after a discarded fit, show the lens in use again."""
@@ -401,6 +403,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def on_sides_refused(self, message: SidesRefused) -> None:
         """Tell the user why the sides stay as they are."""
         self.services.tell(message.text)
+        self.comparison.take_sides()
 
     def on_pins_found(self, message: PinsFound) -> None:
         """Pin the tokens of a word."""
