@@ -12,7 +12,19 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from lenstui.lens import LensError, Model, Pin, TunedLens, encode, find_pins, load, open_lens, read, wire
+from lenstui.lens import (
+    LensError,
+    Model,
+    Pin,
+    TunedLens,
+    encode,
+    find_pins,
+    load,
+    open_lens,
+    read,
+    read_tiles,
+    wire,
+)
 from lenstui.lens.jacobian import JacobianLens
 from lenstui.lens.logit import LogitLens
 from lenstui.model.tokens import Prompt, TokenTexts
@@ -301,3 +313,21 @@ def test_an_edited_model_reads_words_under_its_edits(stories15m: Model, edit: st
         np.testing.assert_allclose(word.logprobs["logit"][-1], rows, atol=2e-4)
         assert word.ids == of_clean.ids
         assert abs(word.logprob("logit")[-1] - of_clean.logprob("logit")[-1]) > 1e-3
+
+
+# ── families ─────────────────────────────────────────────────────────────────────────────────────────────
+
+SEVERAL = ["GPT-2", "OPT", "BLOOM", "Falcon", "Gemma-2", "Qwen3", "Mixtral", "Mamba", "RWKV", "Qwen3-Next"]
+
+
+@pytest.mark.parametrize("family", SEVERAL)
+def test_what_fills_a_batch_up_is_seen_by_no_word(family: str, byte_tokenizer: Any) -> None:
+    """Words of several lengths, against each text with its word read as one prompt."""
+    model = wire(family, random_model(FAMILIES[family].config), byte_tokenizer)
+    ids = tuple(byte_tokenizer("Hello, you")["input_ids"])
+    words = [tuple(byte_tokenizer(word)["input_ids"]) for word in ("abcd", "xy", "q")]
+    found = read_words(model, Prompt("", ids), [Pin("", word[0], False, word[1:]) for word in words])
+    for word, reading in zip(words, found, strict=True):
+        tiles = read_tiles(model, Prompt("", ids + word))
+        along = np.concatenate([tile.lenses["logit"].next_logprob for tile in tiles], axis=1)
+        np.testing.assert_allclose(reading.logprobs["logit"], along[:, len(ids) - 1 : -1], atol=1e-4)
