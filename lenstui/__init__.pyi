@@ -59,5 +59,7 @@ from lenstui.readout.sets.prompts import open_prompts as open_prompts
 from lenstui.readout.tiles import Readout as Readout
 from lenstui.readout.tiles import read as read
 from lenstui.readout.tiles import read_tiles as read_tiles
+from lenstui.readout.words import WordReading as WordReading
+from lenstui.readout.words import read_words as read_words
 from lenstui.support.errors import LensError as LensError
 from lenstui.support.version import __version__ as __version__
