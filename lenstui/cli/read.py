@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
+from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, model_start, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import AskedSet, show_set
 from lenstui.cli.stderr import say
-from lenstui.edits.edit import Edit
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
@@ -140,15 +139,7 @@ def _parser() -> Parser:
         default=0,
         help="let the model say up to N tokens more first, each its likeliest, and read them too",
     )
-    output.add_argument(
-        "--edit",
-        metavar="EDIT",
-        type=_edit,
-        action="append",
-        default=[],
-        help="change the forward pass: 'ablate 4.attn @3', 'patch row 2 \"another prompt\"'; may be given "
-        "several times, and with --diff the effect is shown, edited minus clean, by one lens",
-    )
+    add_edits(output, "; with --diff the effect is shown, edited minus clean, by one lens")
     output.add_argument(
         "--diff",
         action="store_true",
@@ -296,15 +287,6 @@ def _lenses(text: str) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in kinds]:
         raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
     return tuple(dict.fromkeys(names))
-
-
-def _edit(text: str) -> Edit:
-    from lenstui.edits.language import parse_edit
-
-    try:
-        return parse_edit(text)
-    except LensError as error:
-        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _rows(text: str) -> Runs:

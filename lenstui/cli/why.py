@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lenstui.cli.arguments import Parser, add_prompt_and_model, parse, positive, start
+from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, parse, positive, start
 from lenstui.cli.output import add_output, output_format
 from lenstui.cli.why_cell import LAST, TOP, AskedCell, show_cell
 from lenstui.export.shape import Shape
@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
         parser.error("give a PROMPT, or - to read it from standard input")
     reading = Reading(bos=given.bos, chat=given.chat)
     lenses = None if given.lenses is None else (given.lenses,)
-    shape = Shape(format=form, output=given.output, lenses=lenses, reading=reading)
+    shape = Shape(format=form, output=given.output, lenses=lenses, reading=reading, edits=tuple(given.edit))
     cell = AskedCell(
         row=given.row,
         column=given.column,
@@ -83,6 +83,7 @@ def _parser() -> Parser:
         help=f"the kind of lens: {', '.join(kind.key for kind in lens_kinds())} (default: that of --lens, "
         f"else {LOGIT})",
     )
+    add_edits(cell, "; the edited run is explained")
     output = add_output(parser, FORMATS)
     output.add_argument(
         "--head",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lenstui.cli.output import deliver, table_width
@@ -106,6 +106,11 @@ def _why(opened: Opened, lens: Lens, asked: Start, cell: AskedCell, shape: Shape
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     prompt = reading.prompt(model, asked.prompt)
+    if shape.edits:
+        from lenstui.edits.edited import edited
+
+        model = edited(model, shape.edits, prompt, reading, lens=lens)
+        opened = replace(opened, model=model)
     of = _contributions(model, lens, prompt, cell)
     if cell.head is not None:
         block, _ = of.head(cell.head)

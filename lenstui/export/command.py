@@ -52,7 +52,7 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
         *_model_words(heading.source, lens_files, asked, shape),
     ]
     words += [f"--pin={word}" for word in shape.pins]
-    words += [word for edit in shape.edits for word in ("--edit", edit.text)]
+    words += _edit_words(shape)
     words += ["--diff"] if shape.diff else []
     words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
     words += [] if shape.format == "table" else ["--format", shape.format]
@@ -93,7 +93,7 @@ def why_command(
     of = why.contributions
     words = ["lenstui", "why", "-p", why.prompt.text, "--row", of.row, "--column", str(of.column)]
     words += [f"--token=[id {of.token}]", *([f"--minus=[id {of.minus}]"] if of.minus is not None else [])]
-    words += [*options, *_model_words(why.source, lens_files, asked, shape)]
+    words += [*options, *_edit_words(shape), *_model_words(why.source, lens_files, asked, shape)]
     words += [] if shape.format == "table" else ["--format", shape.format]
     return command_text([*words, *_output_words(shape)])
 
@@ -125,6 +125,10 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]
+
+
+def _edit_words(shape: Shape) -> list[str]:
+    return [word for edit in shape.edits for word in ("--edit", edit.text)]
 
 
 def _output_words(shape: Shape) -> list[str]:

@@ -115,7 +115,7 @@ def side_tiles(
     def one_pass(shared: Mapping[int, Lens]) -> Iterator[SideTile]:
         place = next(iter(shared))
         prompt, gap = prompts[place], spaces[place]
-        model = _model_of(sides.sides[place], prompt, asked)
+        model = side_model(sides.sides[place], prompt, asked)
         return _tiles(model, asked, prompt, shared, gap, first=first, columns=columns)
 
     # Tiles of several models may be of other widths, as the vocabularies are.
@@ -139,11 +139,20 @@ def check_edits(sides: Sides, asked: SideReading) -> None:
         LensError: if a model or prompt lacks what an edit names; the message names the edit.
     """
     for side, prompt in zip(sides.sides, side_prompts(sides, asked), strict=True):
-        _model_of(side, prompt, asked)
+        side_model(side, prompt, asked)
 
 
-def _model_of(side: Side, prompt: Prompt, asked: SideReading) -> Model:
-    """Return the model of a side, under the edits of the side."""
+def side_model(side: Side, prompt: Prompt, asked: SideReading) -> Model:
+    """Return the model of a side, under the edits of the side.
+
+    Args:
+        side: the side.
+        prompt: the prompt that it reads.
+        asked: the options of the reading.
+
+    Raises:
+        LensError: if an edit cannot be done; the message names it.
+    """
     if not (edits := side.edits.in_force):
         return side.model
     from lenstui.edits.edited import edited
@@ -207,7 +216,7 @@ def side_rankings(
         if column in spaces[place]:
             continue
         prompt, here = prompts[place], in_prompt(column, spaces[place])
-        model = _model_of(sides.sides[place], prompt, asked)
+        model = side_model(sides.sides[place], prompt, asked)
         read, final_norm = tuple(shared.values()), asked.reading.final_norm
         ranked = rank_cell(model, prompt, row, here, read, count=count, final_norm=final_norm)
         found |= {side: ranked[key] for side, key in zip(shared, keys, strict=True) if key in ranked}

@@ -126,6 +126,8 @@ FOUND = {
     "sort": "Sort by the next column",
     "ablate": "Edits of the active side",
     "what if": "Edits of the active side",
+    "neuron": "What wrote this cell's token",
+    "circuit": "What wrote this cell's token",
     "kl colour": "Colour by the next value",
 }
 
@@ -138,7 +140,7 @@ async def test_words_lead_to_keys(still: LenstuiApp, word: str) -> None:
         assert any(FOUND[word] in line for line in await listed(pilot, word))
 
 
-@pytest.mark.parametrize("word", ["neuron", "probe", "circuit"])
+@pytest.mark.parametrize("word", ["probe", "sparse", "autoencoder"])
 async def test_words_for_what_there_is_not_lead_nowhere(still: LenstuiApp, word: str) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)

@@ -78,7 +78,7 @@ class Comparison:
             return
         side = self._edited_side()
         name = self._widgets.panes.names.spoken[side]
-        dialog = EditDialog(self._state.sides[side].edits, name, self._services, self._put_edits)
+        dialog = EditDialog(self._state.sides[side].edits, name, self._services, self.put_edits)
         self._dialog = dialog
         self._services.ask(dialog, self._end_editing)
 
@@ -96,7 +96,8 @@ class Comparison:
         edited = (place for place, side in enumerate(sides) if is_edited_run(side, sides[active]))
         return next(edited, active)
 
-    def _put_edits(self, edits: EditList) -> None:
+    def put_edits(self, edits: EditList) -> None:
+        """Have other edits done on the active side, or on its edited run."""
         post = self._services.post_to(self._widgets.screen)
         self._services.sides.put_edits(self._edited_side(), edits, self._state.sides, post)
 
