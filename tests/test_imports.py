@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs import ROOT
 
-SCIENCE = ("model", "texts", "lens", "readout", "opening", "fitting", "evaluation")
+SCIENCE = ("model", "texts", "lens", "readout", "causal", "opening", "fitting", "evaluation")
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for room in SCIENCE
