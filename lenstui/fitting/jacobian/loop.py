@@ -14,9 +14,8 @@ from functools import partial
 import torch
 
 from lenstui.fitting.jacobian.convergence import shared_top
-from lenstui.fitting.jacobian.graph import build_graph
 from lenstui.fitting.jacobian.state import JacobianFit
-from lenstui.fitting.jacobian.ways import not_finite, proven_way
+from lenstui.fitting.jacobian.ways import graph_of, not_finite, proven_way
 from lenstui.fitting.progress import FitProgress, timed
 from lenstui.support.errors import LensError
 
@@ -95,7 +94,7 @@ def _prompt(fit: JacobianFit) -> _Work:
     assert state.way is not None
     clock = time.monotonic()
     number, ids = state.prompts, fit.prompts.train[state.prompts]
-    graph = build_graph(model, ids, fit.derivative, state.way, fit.rules)
+    graph = graph_of(model, ids, fit.derivative, state.way, fit.rules)
     while state.prompts == number:
         dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
         jacobian = graph.jacobian(dims)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from lenstui.fitting.jacobian.graph import Derivative, Rules, Way, build_graph
+from lenstui.fitting.jacobian.by_parts import PartsGraph
+from lenstui.fitting.jacobian.dissection import UnknownFormError
+from lenstui.fitting.jacobian.graph import Derivative, Graph, Rules, Way, build_graph
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError, first_clause, is_out_of_memory
 
+_PARTS_MEMORY = 4 << 30  # most bytes that the copies of the weights of blocks taken apart may take
 MEMORY = 256 << 20  # most bytes that one backward pass may take on a CPU beside the graph
 _MEMORY_ON_ACCELERATOR = 2 << 30
 _AT_ONCE = 8  # output dimensions on a CPU, where more are no faster
@@ -47,8 +51,13 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
             f"The model's derivatives are not finite in {model.dtype_name}: no lens can be fitted."
         )
     chunk = dims_at_once(model, len(ids))
-    for prefix, batched in ((True, True), (False, True), (True, False), (False, False)):
-        way = Way(prefix and of.first > 0, batched, chunk)
+    ways = [
+        Way(prefix and of.first > 0, batched, chunk)
+        for prefix, batched in ((True, True), (False, True), (True, False), (False, False))
+    ]
+    if rules is nullcontext and _can_take_apart(model):
+        ways.insert(0, Way(prefix=False, batched=True, chunk=chunk, parts=True))
+    for way in ways:
         try:
             found = _sample(model, ids, of, way, rules)
         except _ERRORS as error:  # the model has no such cache, or an operation that cannot be batched
@@ -59,6 +68,36 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
         if bool((differences <= tolerance).all()):
             return way
     return plain
+
+
+def graph_of(
+    model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules = nullcontext
+) -> Graph | PartsGraph:
+    """Run a prompt, and keep what the rows of its Jacobians are computed from.
+
+    Args:
+        model: from `load`.
+        ids: the token ids, `[cols]`, on the CPU.
+        of: the derivative to take.
+        way: the way to compute it.
+        rules: as for `build_graph`; none where blocks are taken apart.
+
+    Raises:
+        LensError: if the hidden states are not finite.
+        RuntimeError, TypeError, ValueError, AttributeError: if the model cannot be run in this way.
+    """
+    if way.parts:
+        try:
+            return PartsGraph(model, ids, of)
+        except UnknownFormError:  # on this prompt alone: rounding, or numbers that are not finite
+            way = replace(way, parts=False)
+    return build_graph(model, ids, of, way, rules)
+
+
+def _can_take_apart(model: Model) -> bool:
+    """Return whether the blocks may be taken apart, which takes float32 copies of their weights."""
+    weights = sum(weight.numel() for block in model.anatomy.blocks for weight in block.parameters())
+    return model.dtype == torch.float32 and 4 * weights <= _PARTS_MEMORY
 
 
 def not_finite(model: Model) -> str:
@@ -93,7 +132,7 @@ def _sample(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules) -
     middle = model.d_model // 2
     dims = range(middle - 1, middle + 1)
     try:
-        graph = build_graph(model, ids, of, way, rules)
+        graph = PartsGraph(model, ids, of) if way.parts else build_graph(model, ids, of, way, rules)
         if way.chunk > 1:
             return graph.jacobian(dims)
         return torch.cat([graph.jacobian(range(dim, dim + 1)) for dim in dims], 1)
