@@ -11,6 +11,7 @@ from torch import Tensor
 from lenstui.fitting.jacobian.by_parts import PartsGraph
 from lenstui.fitting.jacobian.dissection import UnknownFormError
 from lenstui.fitting.jacobian.graph import Derivative, Graph, Rules, Way, build_graph
+from lenstui.fitting.jacobian.mean_field import mean_field
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError, first_clause, is_out_of_memory
 
@@ -43,7 +44,6 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
     Raises:
         LensError: if the model cannot be differentiated, with the reason.
     """
-    tolerance = _TOLERANCES.get(model.dtype, _HALF_PRECISION)
     plain = Way(prefix=False, batched=False, chunk=1)
     wanted = _sample(model, ids, of, plain, rules)
     if wanted.isnan().any() or wanted.isinf().any():
@@ -64,8 +64,7 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
             if is_out_of_memory(error):
                 raise
             continue
-        differences = (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)
-        if bool((differences <= tolerance).all()):
+        if _agrees(model, found, wanted):
             return way
     return plain
 
@@ -92,6 +91,60 @@ def graph_of(
         except UnknownFormError:  # on this prompt alone: rounding, or numbers that are not finite
             way = replace(way, parts=False)
     return build_graph(model, ids, of, way, rules)
+
+
+def prove_parts(model: Model, ids: Tensor, of: Derivative) -> None:
+    """Prove on a prompt that a model's blocks can be taken apart, which its mean field takes.
+
+    Args:
+        model: from `load`.
+        ids: the token ids, `[cols]`, on the CPU.
+        of: the derivative to take.
+
+    Raises:
+        LensError: if they cannot, with the reason.
+    """
+    wanted = _sample(model, ids, of, Way(prefix=False, batched=False, chunk=1), nullcontext)
+    try:
+        found = _sample(model, ids, of, Way(prefix=False, batched=True, chunk=2, parts=True), nullcontext)
+    except _ERRORS as error:
+        if is_out_of_memory(error):
+            raise
+        raise _without_field(model, first_clause(error)) from error
+    if not _agrees(model, found, wanted):
+        raise _without_field(model, "its blocks do not give its derivatives")
+
+
+def field_of(model: Model, ids: Tensor, of: Derivative) -> Tensor:
+    """Return the mean-field Jacobian of a prompt, `[rows, d, d]`, float32, on the CPU.
+
+    Args:
+        model: from `load`.
+        ids: the token ids, `[cols]`, on the CPU.
+        of: the derivative to take.
+
+    Raises:
+        LensError: if a block cannot be taken apart, or its numbers are not finite.
+    """
+    try:
+        field = mean_field(model, ids, of)
+    except UnknownFormError as error:
+        raise _without_field(model, str(error)) from error
+    if not bool(field.isfinite().all()):
+        raise LensError(not_finite(model))
+    return field
+
+
+def _without_field(model: Model, reason: str) -> LensError:
+    return LensError(
+        f"There is no control variate for {type(model.module).__name__}: {reason}. Leave --estimator out."
+    )
+
+
+def _agrees(model: Model, found: Tensor, wanted: Tensor) -> bool:
+    """Return whether all rows of two Jacobians are the same but for rounding."""
+    differences = (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)
+    return bool((differences <= _TOLERANCES.get(model.dtype, _HALF_PRECISION)).all())
 
 
 def _can_take_apart(model: Model) -> bool:
