@@ -39,10 +39,9 @@ class FieldSums:
             torch.zeros(2),
         )
 
-    @property
-    def mean(self) -> Tensor:
-        """The mean, `[rows, d, d]`; zeros before the first prompt is done."""
-        return self.total / self.counts.sum().clamp(min=1)
+    def add_mean(self, mean: Tensor) -> Tensor:
+        """Add the mean to that of the rest, `[rows, d, d]`, in place, and return it."""
+        return mean.add_(self.total, alpha=1 / max(1.0, float(self.counts.sum())))
 
     @property
     def half_means(self) -> Tensor:
@@ -62,17 +61,19 @@ class FieldSums:
         self.squares += field.square().sum(-1)
         self.counts[half] += 1
 
-    def variance(self, mean_rest: Tensor, rest_counts: Tensor) -> Tensor:
-        """Return what the mean field adds to the variance of the mean, `[rows]`.
+    def variance(self, row: int, rest: Tensor, rest_counts: Tensor) -> Tensor:
+        """Return what the mean field adds to the variance of a row's mean, a scalar.
 
         Args:
-            mean_rest: the mean of what is exact less the mean field, `[rows, d, d]`.
+            row: the place of the row.
+            rest: the mean of what is exact less the mean field, `[d, d]`.
             rest_counts: how many prompts each of its output dimensions holds, `[d]`.
         """
-        count, mean = self.counts.sum(), self.mean
-        own = (self.squares / count - mean.square().sum(-1)) / (count - 1)
-        together = self.products / rest_counts - (mean * mean_rest).sum(-1)
-        return (own + 2 * together / count).sum(-1)
+        count = self.counts.sum()
+        mean = self.total[row] / count
+        own = (self.squares[row] / count - mean.square().sum(-1)) / (count - 1)
+        together = self.products[row] / rest_counts - (mean * rest).sum(-1)
+        return (own + 2 * together / count).sum()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return copies of all of it."""

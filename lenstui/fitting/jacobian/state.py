@@ -104,7 +104,7 @@ class JacobianState:
     def mean(self) -> Tensor:
         """Return the estimate of the mean Jacobian, `[rows, d, d]`."""
         mean = self.sums / self.counts()[:, None]
-        return mean if self.field is None else mean + self.field.mean
+        return mean if self.field is None else self.field.add_mean(mean)
 
     def half_means(self) -> Tensor:
         """Return what either half makes of the held-out hidden states, `[2, rows, positions, d]`."""
@@ -119,12 +119,15 @@ class JacobianState:
         counts = self.counts()
         if float(counts.min()) < 2:
             return None
-        mean = self.sums / counts[:, None]
-        variance = ((self.squares / counts - mean.square().sum(-1)) / (counts - 1)).sum(-1)
-        if self.field is not None:
-            variance += self.field.variance(mean, counts)
-        error: Tensor = variance.clamp(min=0).sqrt() / self.mean().flatten(1).norm(dim=1)
-        return error
+        errors = []
+        for row, sums in enumerate(self.sums):  # one at a time: `[d, d]` may be large
+            mean = sums / counts[:, None]
+            variance = ((self.squares[row] / counts - mean.square().sum(-1)) / (counts - 1)).sum()
+            if self.field is not None:
+                variance += self.field.variance(row, mean, counts)
+                mean += self.field.total[row] / self.field.counts.sum()
+            errors.append(variance.clamp(min=0).sqrt() / mean.norm())
+        return torch.stack(errors)
 
     def add(self, jacobian: Tensor, held_out: Tensor, field: Tensor | None = None) -> None:
         """Add the next output dimensions of the current prompt.
@@ -217,7 +220,7 @@ class JacobianFit:
         """
         rows, d = derivative(model, options).rows, model.d_model
         is_exact = options.estimator == "exact"
-        _check_memory(len(rows) if is_exact else 2 * len(rows), d)
+        _check_memory(len(rows), d, copies=2 if is_exact else 3)
         held_out = held_out_states(model, prompts.held_out, rows, options.skip_first)
         sums, halves = torch.zeros(len(rows), d, d), torch.zeros(2, *held_out.shape)
         field = None if is_exact else FieldSums.zeros(sums, halves)
@@ -252,9 +255,9 @@ class JacobianFit:
         return digest.hexdigest()
 
 
-def _check_memory(rows: int, d: int) -> None:
-    """Refuse a fit whose Jacobians, and the copy of them that is kept in the end, do not fit in memory."""
-    needed, free = 2 * 4 * rows * d * d, free_memory()
+def _check_memory(rows: int, d: int, copies: int) -> None:
+    """Refuse a fit whose sums, and the means that are made of them in the end, do not fit in memory."""
+    needed, free = copies * 4 * rows * d * d, free_memory()
     if free is not None and needed > free:
         raise LensError(
             f"The Jacobians of {rows} rows of width {d} take {needed / 1e9:.1f} GB of main memory, and "
