@@ -1,4 +1,4 @@
-"""What a control variate saves: the time to equal errors of the reference code, the exact fit and the variate.
+"""What a control variate saves: the time to equal errors of the reference code, the exact fit and it.
 
 Run by hand: `python tests/bench/bench_control_variate.py --model FOLDER --data FILE [--reference FOLDER]`.
 Errors are those against the mean Jacobian of other prompts, as a share of its norm, less what these prompts'

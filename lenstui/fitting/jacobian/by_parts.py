@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lenstui.fitting.jacobian.dissection import AttentionPart, BlockParts, MlpPart, Normed, dissected
+from lenstui.fitting.jacobian.dissection import AttentionPart, BlockParts, MlpPart, Normed, Turn, dissected
 from lenstui.fitting.jacobian.graph import Derivative
 from lenstui.model.load import Model
 
@@ -96,7 +96,7 @@ class _Attention:
         self._values = part.values.mT.contiguous()  # [heads, head_dim, keys]
         self._pattern_back = part.pattern[:, :, self._sources].mT.contiguous()
         self._output = part.output.transpose(0, 1).contiguous()  # [cols, heads, head_dim]
-        self._turns = [_Turn(turns, part.normed.scale) for turns in part.turns]
+        self._turns = [_Turn(turn, part.normed.scale) for turn in part.turns]
         self.reading = _Reading(
             part.normed, torch.cat([part.reading[places.flatten()] for places in part.places])
         )
@@ -128,27 +128,16 @@ class _Attention:
 
 
 class _Turn:
-    """The derivative of queries, keys or values by what is read: mostly a rotation of pairs, or nothing."""
+    """The derivative of queries, keys or values by what is read, times the norm's scale."""
 
-    def __init__(self, turns: Tensor, scale: Tensor) -> None:
-        self.groups, self._half = len(turns), turns.shape[-1] // 2
-        self.width = self.groups * turns.shape[-1]
-        self._turns: Tensor | None = None  # where it is another map
-        straight = turns.diagonal(dim1=-2, dim2=-1)  # [groups, cols, n]
-        half = self._half
-        crossed = torch.cat(
-            [
-                turns[..., half:, :half].diagonal(dim1=-2, dim2=-1),
-                turns[..., :half, half:].diagonal(dim1=-2, dim2=-1),
-            ],
-            -1,
-        )
-        self._is_straight = not bool(crossed.any())
-        is_square = turns.shape[-2] == 2 * half
-        if not is_square or turns.count_nonzero() != straight.count_nonzero() + crossed.count_nonzero():
-            self._turns = turns * scale[:, None, None]
-            return
-        self._straight, self._crossed = ((each * scale[:, None])[:, None] for each in (straight, crossed))
+    def __init__(self, turn: Turn, scale: Tensor) -> None:
+        self.groups, n = len(turn.straight), turn.straight.shape[-1]
+        self.width = self.groups * n
+        self._whole = None if turn.whole is None else turn.whole * scale[:, None, None]
+        if self._whole is None:
+            self._straight = (turn.straight * scale[:, None])[:, None]
+            self._crossed = (turn.crossed * scale[:, None])[:, None]
+            self._is_straight = not bool(turn.crossed.any())
 
     def put(self, cotangents: Tensor, out: Tensor) -> None:
         """Put the cotangents of what is read in their place.
@@ -158,12 +147,12 @@ class _Turn:
             out: `[dims, cols, width]`.
         """
         out = out.view(*out.shape[:2], self.groups, -1).permute(2, 0, 1, 3)  # [groups, dims, cols, n]
-        if self._turns is not None:
-            out.copy_((cotangents.transpose(1, 2) @ self._turns).transpose(1, 2))
+        if self._whole is not None:
+            out.copy_((cotangents.transpose(1, 2) @ self._whole).transpose(1, 2))
             return
         torch.mul(cotangents, self._straight, out=out)
         if not self._is_straight:
-            half, crossed = self._half, self._crossed
+            half, crossed = out.shape[-1] // 2, self._crossed
             out[..., :half].addcmul_(cotangents[..., half:], crossed[..., :half])
             out[..., half:].addcmul_(cotangents[..., :half], crossed[..., half:])
 

@@ -58,6 +58,51 @@ class Normed:
 
 
 @dataclass(frozen=True, eq=False)
+class Turn:
+    """The derivative of queries, keys or values by what is read: mostly nothing, or a rotation of pairs.
+
+    A pair is a number of the first half of a head and its like of the second. The derivative is zero but for
+    the one of each by its own place, and the one by its partner's.
+
+    Attributes:
+        straight: the derivatives by the own place, `[groups, cols, n]`.
+        crossed: at each place, the derivative of its partner by it, `[groups, cols, n]`.
+        whole: the derivative, `[groups, cols, head_dim, n]`, where it is another; else None.
+    """
+
+    straight: Tensor
+    crossed: Tensor
+    whole: Tensor | None = None
+
+    def of_group(self, group: int) -> Turn:
+        """Return that of a single group, `[cols, …]`."""
+        whole = None if self.whole is None else self.whole[group]
+        return Turn(self.straight[group], self.crossed[group], whole)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return what it makes of a single group's numbers, `[cols, head_dim]` of `[cols, n]`."""
+        if self.whole is not None:
+            return (self.whole @ z[..., None])[..., 0]
+        return z * self.straight + swapped(z * self.crossed)
+
+    def summed(self, by_column: Tensor) -> Tensor:
+        """Return the sum over the columns of matrices times it, `[m, n]`, for a single group.
+
+        Args:
+            by_column: the matrices, `[cols, m, head_dim]`.
+        """
+        if self.whole is not None:
+            return by_column.transpose(0, 1).flatten(1) @ self.whole.flatten(0, 1)
+        own = (by_column * self.straight[:, None]).sum(0)
+        return own + swapped((by_column * swapped(self.crossed)[:, None]).sum(0))
+
+
+def swapped(numbers: Tensor) -> Tensor:
+    """Return numbers with the halves of the last dimension exchanged."""
+    return numbers.roll(numbers.shape[-1] // 2, -1)
+
+
+@dataclass(frozen=True, eq=False)
 class AttentionPart:
     """Attention on a prompt. Columns are the source columns; keys are the columns from the beginning on.
 
@@ -71,8 +116,7 @@ class AttentionPart:
         factor: what the products of queries and keys are multiplied by.
         places: the indices in `z` that each head's queries, and each group's keys and values, are made of,
             `[heads or groups, n]`. A group is of heads that share keys and values.
-        turns: the derivatives of a column's queries, keys and values by `z` at these places,
-            `[heads or groups, cols, head_dim, n]`.
+        turns: the derivatives of queries, keys and values by `z` at these places.
     """
 
     normed: Normed
@@ -85,7 +129,7 @@ class AttentionPart:
     pattern: Tensor
     factor: float
     places: tuple[Tensor, Tensor, Tensor]
-    turns: tuple[Tensor, Tensor, Tensor]
+    turns: tuple[Turn, Turn, Turn]
 
 
 @dataclass(frozen=True, eq=False)
@@ -381,7 +425,7 @@ def _for_all_heads(x: Tensor, heads: int) -> Tensor:
     return x.repeat_interleave(heads // x.shape[1], 1)
 
 
-def _made_of(x: Tensor, z: list[Tensor], first: int) -> tuple[Tensor, Tensor]:
+def _made_of(x: Tensor, z: list[Tensor], first: int) -> tuple[Tensor, Turn]:
     """Return which places in `z` each head of queries, keys or values is made of, and its derivative.
 
     Args:
@@ -390,7 +434,7 @@ def _made_of(x: Tensor, z: list[Tensor], first: int) -> tuple[Tensor, Tensor]:
         first: the first source column.
 
     Returns:
-        The places, `[heads or groups, n]`, and the derivative, `[heads or groups, cols, head_dim, n]`.
+        The places, `[heads or groups, n]`, and the derivative.
     """
     groups, cols, dim = x.shape[1:]
     gradients = torch.autograd.grad(x, z, torch.ones_like(x), retain_graph=True, allow_unused=True)
@@ -416,10 +460,34 @@ def _made_of(x: Tensor, z: list[Tensor], first: int) -> tuple[Tensor, Tensor]:
     if shared != 1 or int(counts.min()) != int(counts.max()):
         raise UnknownFormError("its heads read in another way")
     places = shown.nonzero()[:, 1].view(groups, -1)
-    rows = pulled(torch.eye(dim).to(x)[:, None, None].expand(-1, groups, cols, -1))
-    rows = rows[:, first:].float()  # [dim, cols, width]
-    if torch.equal(places.flatten(), torch.arange(rows.shape[-1], device=x.device)):
-        turns = rows.reshape(*rows.shape[:2], groups, -1).permute(2, 1, 0, 3)
-    else:
-        turns = torch.stack([rows[:, :, each] for each in places]).transpose(1, 2)
-    return places + start, turns
+
+    def at_places(rows: Tensor) -> Tensor:  # `[rows, dim]` to `[groups, cols, rows, n]`
+        found = pulled(rows.to(x)[:, None, None].expand(-1, groups, cols, -1))[:, first:].float()
+        if torch.equal(places.flatten(), torch.arange(found.shape[-1], device=x.device)):
+            return found.reshape(*found.shape[:2], groups, -1).permute(2, 1, 0, 3)
+        return torch.stack([found[:, :, each] for each in places]).transpose(1, 2)
+
+    return places + start, _turn(at_places, dim, places.shape[1])
+
+
+def _turn(pulled: Callable[[Tensor], Tensor], dim: int, width: int) -> Turn:
+    """Return a derivative, from its products with rows.
+
+    Args:
+        pulled: returns the products, `[groups, cols, rows, n]`, with rows `[rows, dim]`.
+        dim: the width of a head.
+        width: the number of places, `n`.
+    """
+    half = dim // 2
+    if dim == width == 2 * half:
+        # Ones in either half, and rows that tell whether there is anything else.
+        is_first = (torch.arange(dim) < half).float()
+        test = torch.rand(dim, generator=torch.Generator().manual_seed(0)) + 1
+        of_first, of_second, of_test = pulled(torch.stack([is_first, 1 - is_first, test])).unbind(2)
+        straight = torch.cat([of_first[..., :half], of_second[..., half:]], -1)
+        crossed = torch.cat([of_second[..., :half], of_first[..., half:]], -1)
+        test = test.to(straight)
+        if _is_same(test * straight + swapped(test) * crossed, of_test, 1e-2 * of_test):
+            return Turn(straight, crossed)
+    whole = pulled(torch.eye(dim))
+    return Turn(whole, whole, whole)

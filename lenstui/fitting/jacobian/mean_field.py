@@ -97,8 +97,8 @@ def _of_head(part: AttentionPart, head: int, z: Tensor) -> Tensor:
     to_sources = pattern[:, sources].T  # [sources, cols]
     groups = [head * len(places) // len(part.queries) for places in part.places]
     places = [each[group] for each, group in zip(part.places, groups, strict=True)]
-    turns = [each[group] * scale[..., None] for each, group in zip(part.turns, groups, strict=True)]
-    read = [(turn @ z[:, each, None])[..., 0] for turn, each in zip(turns, places, strict=True)]
+    turns = [each.of_group(group) for each, group in zip(part.turns, groups, strict=True)]
+    read = [turn.forward(z[:, each]) for turn, each in zip(turns, places, strict=True)]
 
     # By queries: for each column `[head_dim, head_dim]`, and its product with what is read there.
     mean_key = pattern @ keys
@@ -113,24 +113,14 @@ def _of_head(part: AttentionPart, head: int, z: Tensor) -> Tensor:
     seen = to_sources.sum(1, keepdim=True)
     along += seen * read[2]
 
-    linear = _summed(by_query, turns[0]) @ part.reading[places[0]]
-    linear += _summed(by_key, turns[1]) @ part.reading[places[1]]
-    linear += (seen[..., None] * turns[2]).sum(0) @ part.reading[places[2]]
-    return linear - along.T @ unit / unit.shape[1]
+    by_value = seen[..., None] * torch.eye(values.shape[-1]).to(seen)
+    linear = torch.zeros_like(along.T @ unit)
+    for by_column, turn, each in zip((by_query, by_key, by_value), turns, places, strict=True):
+        weighted = (by_column.flatten(1) * scale).view(cols, values.shape[-1], -1)
+        linear += turn.summed(weighted) @ part.reading[each]
+    return linear - (along * scale).T @ unit / unit.shape[1]
 
 
 def _outer(one: Tensor, other: Tensor) -> Tensor:
     """Return the products of two vectors a column, `[cols, n · m]`."""
     return (one[:, :, None] * other[:, None]).flatten(1)
-
-
-def _summed(by_column: Tensor, turns: Tensor) -> Tensor:
-    """Return the sum over the columns of the products of two matrices, `[head_dim, n]`.
-
-    Args:
-        by_column: the first, `[cols, head_dim · m]`.
-        turns: the second, `[cols, m, n]`.
-    """
-    cols, inner, _ = turns.shape
-    first = by_column.view(cols, -1, inner).transpose(0, 1).flatten(1)  # [head_dim, cols · m]
-    return first @ turns.flatten(0, 1)
