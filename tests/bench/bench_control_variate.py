@@ -23,7 +23,7 @@ from lenstui.fitting.jacobian_options import EXACT_EVERY
 from lenstui.model.load import Model, load
 from tests.bench.bench_jacobian import FIRST, LENGTH, Fit, ours, published, written_out
 
-DRAWS = 200
+DRAWS = 40
 
 
 @dataclass
@@ -58,14 +58,6 @@ def fields(model: Model) -> Fit:
     return fit
 
 
-def squared_errors(estimates: Tensor, others: Tensor) -> Tensor:
-    """The squared error of estimates, `[draws, rows, d, d]`, by row, less the noise of the others."""
-    wanted = others.mean(0)
-    noise = others.var(0).sum((-2, -1)) / len(others)
-    found = (estimates - wanted).square().sum((-2, -1)).mean(0) - noise
-    return found / wanted.square().sum((-2, -1))
-
-
 def report(exact: Tensor, field: Tensor, others: Tensor, seconds: tuple[float, float, float]) -> None:
     """Print the errors, and the times to equal errors.
 
@@ -78,14 +70,20 @@ def report(exact: Tensor, field: Tensor, others: Tensor, seconds: tuple[float, f
     of_reference, of_exact, of_field = seconds
     n = max(1, min(len(exact) // 2, len(field) // EXACT_EVERY))
     pick = torch.Generator().manual_seed(0)
+    wanted = others.mean(0)
+    noise = others.var(0).sum((-2, -1)) / len(others)  # of what they are compared to
+
+    def squared_error(estimate: Tensor) -> Tensor:
+        return ((estimate - wanted).square().sum((-2, -1)) - noise) / wanted.square().sum((-2, -1)) / DRAWS
+
     plain, varied = torch.zeros(exact.shape[1]), torch.zeros(exact.shape[1])
     for _ in range(DRAWS):
         some = torch.randperm(len(exact), generator=pick)[:n]
         rest = torch.randperm(len(field), generator=pick)
         rest = rest[~torch.isin(rest, some)][: n * (EXACT_EVERY - 1)]
         all_fields = field[torch.cat([some, rest])].mean(0)
-        plain += squared_errors(exact[some].mean(0)[None], others) / DRAWS
-        varied += squared_errors((all_fields + (exact[some] - field[some]).mean(0))[None], others) / DRAWS
+        plain += squared_error(exact[some].mean(0))
+        varied += squared_error(all_fields + (exact[some] - field[some]).mean(0))
     cost = of_exact + EXACT_EVERY * of_field  # of the variate, for every exact prompt
     print(f"seconds a prompt: reference {of_reference:.2f}, exact {of_exact:.2f}, mean field {of_field:.2f}")
     print(f"{n} exact prompts, {n * EXACT_EVERY} mean fields, by row from 0")
