@@ -265,6 +265,8 @@ class _Reading:
         if known.no_sources is not None or weights is None or values is None:
             reason = known.no_sources or "the values that its attention reads cannot be had from a cache"
             return replace(without, heads=heads, no_sources=reason)
+        # Later columns, which this one cannot read, may hold anything.
+        values = torch.cat([values[:, : self.column + 1], torch.zeros_like(values[:, self.column + 1 :])], 1)
         sources = Sources(weights, values.float())
         if (read := _read(sources)) is None or not _near(read, x[0].float(), x.dtype):
             reason = "what its attention heads read is not the values in the cache, weighted by attention"

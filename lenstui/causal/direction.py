@@ -24,7 +24,7 @@ from lenstui.model.head import Head, LinearHead
 from lenstui.model.load import Model
 from lenstui.model.product import product
 
-_CHUNK_BYTES = 64 << 20  # of the unembedding, converted to float32 a piece at a time
+_PIECE = 1024  # rows of the unembedding that are summed at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def _of_matrix(model: Model, head: LinearHead, target: Target) -> HeadRow:
 
 
 def _mean(rows: Tensor) -> Tensor:
-    """Return the mean of rows `[n, d]`, `[d]`, float32."""
-    height = max(1, _CHUNK_BYTES // (4 * rows.shape[1]))
-    return torch.stack([piece.float().sum(0) for piece in torch.split(rows, height)]).sum(0) / len(rows)
+    """Return the mean of rows `[n, d]`, `[d]`, float32. In pieces it is several times as fast."""
+    sums = [piece.sum(0, dtype=torch.float32) for piece in torch.split(rows, _PIECE)]
+    return torch.stack(sums).sum(0) / len(rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lenstui.causal.components import BlockComponents
+from lenstui.model.wiring import TOLERANCES
 from lenstui.readout.cells import FloatArray
 
 # What contributions may be off by, as a share of the largest, by the coarser dtype of weights and stream.
@@ -53,8 +54,8 @@ def sources_of(
         g = block.heads.projection.pulled_back(u, block.heads.input).reshape(groups, count // groups, width)
         along = (g @ block.sources.values.transpose(1, 2)).reshape(count, cols)
         share = (along * block.sources.weights).cpu().numpy()
-        limit = limit_of(block.heads.input.dtype)
-        if not np.abs(share.sum(-1) - heads[number, :count]).max() <= limit * max(1e-6, np.abs(share).max()):
+        off = np.abs(share.sum(-1) - heads[number, :count]).max()
+        if not off <= _rounding(block.heads.vectors, u, block.heads.input.dtype):
             reasons[-1] = "its projection has no exact derivative, by which sources would be told apart"
             continue
         shares[number, :count] = share
@@ -68,9 +69,14 @@ def neurons_of(block: BlockComponents, u: Tensor) -> tuple[FloatArray | None, st
         return None, block.no_neurons
     projection, x = block.mlp
     with torch.inference_mode():
-        whole = float(dot(projection.added(x, x)[0], u))
+        added = projection.added(x, x)
+        room = _rounding(added, u, x.dtype)
     shares: FloatArray = (projection.pulled_back(u, x) * x[0].float()).cpu().numpy()
-    limit = limit_of(x.dtype)
-    if not abs(float(shares.sum(dtype=np.float64)) - whole) <= limit * max(1e-6, float(np.abs(shares).max())):
+    if not abs(float(shares.sum(dtype=np.float64)) - float(dot(added, u)[0])) <= room:
         return None, "its last linear map has no exact derivative, by which neurons would be told apart"
     return shares, None
+
+
+def _rounding(vectors: Tensor, u: Tensor, dtype: torch.dtype) -> float:
+    """Return what products of vectors with a direction may be off by, from the sizes of their terms."""
+    return TOLERANCES.get(dtype, TOLERANCES[torch.bfloat16]) * float(dot(vectors.abs(), u.abs()).max())

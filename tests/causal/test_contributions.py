@@ -244,6 +244,18 @@ def test_half_precision_answers_with_its_rounding(dtype: torch.dtype, stories15m
     np.testing.assert_allclose(found.heads, exact.heads, atol=5 * LIMITS[dtype] * largest(exact), rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["Llama", "GPT-NeoX", "GPT-2", "Gemma-2", "Qwen2", "Cohere"])
+def test_half_precision_shows_heads_and_sources(name: str, dtype: torch.dtype) -> None:
+    """In random models heads nearly cancel, beside which rounding is large; it must not hide them."""
+    for column in (3, 24):
+        found = lenstui.contributions(wired(name, dtype), TEXT, column=column, neurons=True)
+        assert (found.no_heads, found.no_sources, found.no_neurons) == ((None,) * BLOCKS,) * 3
+        exact = lenstui.contributions(wired(name), TEXT, column=column, token=found.token)
+        size = max(largest(exact), float(np.abs(exact.sources).max()))
+        np.testing.assert_allclose(found.sources, exact.sources, rtol=0, atol=20 * LIMITS[dtype] * size)
+
+
 def test_what_does_not_add_up_is_refused() -> None:
     components = lenstui.read_components(wired("Llama"), (5, 9, 33), 2)
     wrong = replace(components, mlp=components.mlp + 0.1)
