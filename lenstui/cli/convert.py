@@ -1,10 +1,13 @@
-"""`lenstui convert IN OUT`: write a lens in another program's format, or in lenstui's own."""
+"""`lenstui convert IN OUT`: write a lens in another program's format, or in lenstui's own; merge several."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import REVISION, Parser, named_model
@@ -22,7 +25,10 @@ Jacobian lens (lenstui's own file, the reference code's, that of J++).
 
 OUT is lenstui's own file where it ends in .pt, and a folder of the tuned-lens
 library where it has no ending, ends in / or is a folder. With --format reference a
-Jacobian lens is written as the reference code writes it: float16, without emb."""
+Jacobian lens is written as the reference code writes it: float16, without emb.
+
+With --merge, OUT is the mean of several Jacobian lenses of one model, weighted by the
+prompts that each was fitted on; no two may have been fitted on the same prompts."""
 
 OWN, REFERENCE, _FOLDER = "lenstui", "reference", "folder"
 _IN_WORDS = {
@@ -37,11 +43,12 @@ def run(words: Sequence[str]) -> int:
     parser = Parser(
         "lenstui convert",
         "Bring a lens into another form.",
-        usage="lenstui convert IN OUT [options]",
+        usage="lenstui convert IN OUT [options]\n       lenstui convert --merge IN IN… OUT [options]",
         epilog=_EPILOG,
     )
-    parser.add_argument("source", metavar="IN", type=Path, help="the lens to read")
+    parser.add_argument("source", metavar="IN", type=Path, nargs="+", help="the lens to read")
     parser.add_argument("target", metavar="OUT", help="the file or folder to write")
+    parser.add_argument("--merge", action="store_true", help="merge several Jacobian lenses into one")
     parser.add_argument(
         "--format",
         choices=(OWN, REFERENCE),
@@ -55,6 +62,10 @@ def run(words: Sequence[str]) -> int:
     )
     parser.add_argument("--revision", help=REVISION)
     given = parser.parse_args(words)
+    if given.merge and len(given.source) < 2:
+        parser.error("--merge takes two lenses or more, and OUT behind them")
+    if not given.merge and len(given.source) > 1:
+        parser.error("give one IN and one OUT, or --merge before several lenses and OUT")
     model, revision = named_model(parser, given)
     to_folder = _is_folder(parser, given.target)
     if to_folder and given.format == REFERENCE:
@@ -64,19 +75,20 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def convert(source: Path, target: Path, *, form: str, model: str | None, revision: str | None) -> None:
-    """Read the lens `source`, write `target`, and report on one line."""
+def convert(
+    sources: Sequence[Path], target: Path, *, form: str, model: str | None, revision: str | None
+) -> None:
+    """Read a lens, or merge several, write `target`, and report on one line."""
     if form != _FOLDER:
         check_replaceable(target)
-    with progress() as on_stage:
+    with progress() as on_stage, ExitStack() as until_written:
         on_stage("importing torch")
-        from lenstui.lens.formats.library import meant_folder
         from lenstui.lens.formats.own import open_lens
 
-        lens = open_lens(source)
-        original = meant_folder(source) or source
-        if target.exists() and target.samefile(original):
-            raise LensError(f"{source} and {target} are the same: write to another place.")
+        for source in sources:
+            _check_other(source, target)
+        read = [open_lens(source) for source in sources]
+        lens = read[0] if len(read) == 1 else _merged(read, target, until_written, on_stage)
         remarks = list(lens.remarks)
         if model is not None:
             from lenstui.lens.compatibility import marked
@@ -88,8 +100,39 @@ def convert(source: Path, target: Path, *, form: str, model: str | None, revisio
         remarks += _write(lens, target, form)
     blocks, d = lens.shape
     made_for = lens.config.get("base_model_name_or_path") or "an unnamed model"
-    done = f"Read {source}, a lens for {made_for} ({blocks} blocks, width {d}), and wrote {target}, "
+    model_said = f"for {made_for} ({blocks} blocks, width {d})"
+    if len(sources) == 1:
+        done = f"Read {sources[0]}, a lens {model_said}, and wrote {target}, "
+    else:
+        named = f"{', '.join(map(str, sources[:-1]))} and {sources[-1]}"
+        count = lens.fit["n_prompts"]
+        done = f"Merged {named}, lenses {model_said}, to one of {count} prompts, and wrote {target}, "
     say(" ".join(f"{sentence}." for sentence in (done + _IN_WORDS[form], *remarks)))
+
+
+def _check_other(source: Path, target: Path) -> None:
+    """Refuse to write over the lens that is read."""
+    from lenstui.lens.formats.library import meant_folder
+
+    if target.exists() and source.exists() and target.samefile(meant_folder(source) or source):
+        raise LensError(f"{source} and {target} are the same: write to another place.")
+
+
+def _merged(
+    lenses: Sequence[FittedLens], target: Path, until_written: ExitStack, on_stage: Callable[[str], None]
+) -> FittedLens:
+    """Return the lens that several lenses make together, its rows in a folder beside `target` until then."""
+    from lenstui.fitting.plan import made_now
+    from lenstui.lens.merge import merged
+
+    on_stage("merging")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = until_written.enter_context(TemporaryDirectory(prefix=".merging-", dir=target.parent))
+    except OSError as error:
+        raise LensError(f"{target.parent} cannot be written: {error.strerror or error}.") from error
+    lens = merged(lenses, Path(folder))
+    return replace(lens, fit={**lens.fit, **made_now()})
 
 
 def _write(lens: FittedLens, target: Path, form: str) -> list[str]:

@@ -30,7 +30,7 @@ _MAX_TOKENS = 16384
 
 # Options, by their names in the code, that are for one of the two alone.
 _OF_TEXT = ("data", "text_column", "max_samples", "min_chars", "max_tokens", "seq_len")
-_OF_WORDS = ("band", "correct_only")
+_OF_WORDS = ("band", "correct_only", "words_only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ def run(words: Sequence[str]) -> int:
     form = output_format(parser, given)
     asked = model_start(parser, given)
     if given.words is not None:
-        return show_words(asked, AskedWords(given.words, given.band, given.correct_only), form, given.output)
+        asked_words = AskedWords(given.words, given.band, given.correct_only, given.words_only)
+        return show_words(asked, asked_words, form, given.output)
     most = given.max_tokens or _MAX_TOKENS
     if given.seq_len is not None and given.seq_len > most:
         parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {most}")
@@ -130,6 +131,11 @@ def _parser() -> Parser:
         "--correct-only",
         action="store_true",
         help="leave out items whose target the model's likeliest next token does not begin",
+    )
+    words.add_argument(
+        "--words-only",
+        action="store_true",
+        help="count no token without a letter or digit in a rank, but for forms of the intermediates",
     )
     add_model(parser)
     add_output(parser)

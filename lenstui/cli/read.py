@@ -166,6 +166,12 @@ def _parser() -> Parser:
         "the scale that the final norm has in the last row, so that they add up; and k.mid, the stream "
         "between the two, where there is one. By the logit lens alone: no other lens is fitted for them",
     )
+    output.add_argument(
+        "--words-only",
+        action="store_true",
+        help="leave tokens without a letter or digit, in any script, out of the tokens of a cell; every "
+        "number stays that of the whole vocabulary",
+    )
     return parser
 
 
@@ -282,7 +288,12 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         output=given.output,
         lenses=given.lenses,
         reading=Reading(
-            RowChoice(given.rows, given.stride), given.final_norm, given.bos, given.chat, given.sublayers
+            RowChoice(given.rows, given.stride),
+            final_norm=given.final_norm,
+            bos=given.bos,
+            chat=given.chat,
+            sublayers=given.sublayers,
+            words_only=given.words_only,
         ),
         value=DEFAULT_VALUE if given.value is None or form in ALL_VALUES else given.value,
         pins=tuple(given.pin),

@@ -28,11 +28,13 @@ class AskedWords:
         words: the file of items.
         band: the rows whose best one counts; None for all.
         correct_only: whether to leave out items that the model does not answer correctly.
+        words_only: whether tokens without a letter or digit count in no rank.
     """
 
     words: Path
     band: RowChoice | None
     correct_only: bool
+    words_only: bool
 
 
 def show_words(asked: Start, asked_words: AskedWords, form: str, output: Path | None) -> int:
@@ -80,6 +82,7 @@ def _judge(opened: Opened, items: tuple[WordItem, ...], asked: AskedWords) -> Pa
                 opened.lenses,
                 band=band,
                 correct_only=asked.correct_only,
+                words_only=asked.words_only,
                 on_item=lambda done: on_done(1),
             )
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors

@@ -96,7 +96,7 @@ def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
     They are those of KL, of agreement, of their positions; of cross-entropy, of its positions; and of the
     positions that the lens does not read.
     """
-    agreed = agreement(cells.top_ids[:, :, 0])  # NaN where either has no number
+    agreed = agreement(cells.top1)  # NaN where either has no number
     counted = ~np.isnan(agreed)
     followed = counted & has_next
     parts = (
@@ -105,7 +105,7 @@ def _sums(cells: Cells, has_next: npt.NDArray[np.bool_]) -> Sums:
         counted,
         np.where(followed, -cells.next_logprob, 0),
         followed,
-        cells.top_ids[:, :, 0] == NOT_READ,
+        cells.top1 == NOT_READ,
     )
     return np.stack([part.sum(axis=1, dtype=np.float64) for part in parts])
 

@@ -21,6 +21,7 @@ from lenstui.model.tokens import encode
 from lenstui.readout.cells import IntArray
 from lenstui.readout.reduction import is_number
 from lenstui.readout.streams import Streams
+from lenstui.readout.word_filter import word_ids
 from lenstui.support.errors import LensError
 
 KS = (1, 5, 10)
@@ -63,6 +64,7 @@ class PassAtK:
             found in such a cell.
         ending_in_space: the number of items that are read at the end of a prompt that ends in a space.
         stripped: the same with such prompts stripped; None if there are none.
+        words_only: whether the tokens without a letter or digit were left out of the ranks.
     """
 
     lenses: Mapping[str, Passes]
@@ -75,6 +77,7 @@ class PassAtK:
     not_numbers: int = 0
     ending_in_space: int = 0
     stripped: PassAtK | None = None
+    words_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def pass_at_k(
     *,
     band: Sequence[int] | None = None,
     correct_only: bool = False,
+    words_only: bool = False,
     on_item: Callable[[int], None] = lambda done: None,
 ) -> PassAtK:
     """Return how often lenses have the intermediates of items among their k likeliest tokens, k = 1, 5, 10.
@@ -106,10 +110,13 @@ def pass_at_k(
         band: indices of the rows whose best one counts (0 is `emb`); those that a lens lacks, `emb` and the
             last row are passed over. None: all rows that all lenses have.
         correct_only: whether to leave out items whose target the model's likeliest next token does not begin.
+        words_only: the readout filter: whether tokens without a letter or digit are passed over when ranks
+            are counted, except those that are forms of the item's own intermediates.
         on_item: is called after each item with the number of items that are done.
 
     Raises:
-        LensError: if a lens, the band or an item does not fit the model, or no item is left to be read.
+        LensError: if a lens, the band or an item does not fit the model, no item is left to be read, or no
+            token is a word.
     """
     if not items:
         raise LensError("There are no items.")
@@ -120,11 +127,12 @@ def pass_at_k(
     tokens = [_tokens(model, item) for item in items]
     if not any(map(any, tokens)):
         raise LensError("No intermediate of these items is a single token of this model.")
+    ranked = word_ids(model) if words_only else None
     read: list[tuple[_Read, _Read]] = []  # as written, and stripped
     for number, (item, words) in enumerate(zip(items, tokens, strict=True), 1):
         if any(words):
             try:
-                read.append(_read_both(model, item, list(filter(None, words)), lenses, rows))
+                read.append(_read_both(model, item, list(filter(None, words)), lenses, rows, ranked=ranked))
             except LensError as error:
                 raise LensError(f"Item {number}: {error}") from error
         on_item(number)
@@ -136,6 +144,7 @@ def pass_at_k(
         items=0,
         skipped=sum(not word for words in tokens for word in words),
         skipped_items=len(items) - len(read),
+        words_only=words_only,
     )
     as_written, stripped = (
         _over(some, counts, places, correct_only=correct_only) for some in zip(*read, strict=True)
@@ -179,13 +188,15 @@ def _read_both(
     words: Sequence[tuple[int, ...]],
     lenses: Sequence[Lens],
     rows: Sequence[int],
+    *,
+    ranked: Tensor | None,
 ) -> tuple[_Read, _Read]:
     """Read an item as it is written, and once more with its prompt stripped where that may matter."""
-    as_written = _read(model, item, words, lenses, rows)
+    as_written = _read(model, item, words, lenses, rows, ranked=ranked)
     if not item.ends_in_space:
         return as_written, as_written
     stripped = replace(item, prompt=item.prompt.rstrip(" "))
-    return as_written, _read(model, stripped, words, lenses, rows)
+    return as_written, _read(model, stripped, words, lenses, rows, ranked=ranked)
 
 
 def _read(
@@ -194,6 +205,8 @@ def _read(
     words: Sequence[tuple[int, ...]],
     lenses: Sequence[Lens],
     rows: Sequence[int],
+    *,
+    ranked: Tensor | None,
 ) -> _Read:
     """Read one item.
 
@@ -203,6 +216,7 @@ def _read(
         words: the tokens of each of its intermediates.
         lenses: from `lenses_for`.
         rows: the rows to read.
+        ranked: the ids of the tokens that count in a rank, beside those of the words; None for all.
     """
     prompt = encode(model.tokenizer, item.prompt)
     if model.context is not None and len(prompt.ids) > model.context:
@@ -210,9 +224,12 @@ def _read(
     column, answer = item.column(prompt, model.texts), item.answer_column(prompt, model.texts)
     places, last = [Row(h) for h in rows], Row(model.num_blocks)
     streams = Streams.of(model, prompt.ids, lenses, places)
+    if ranked is not None:
+        scored = [token for tokens in words for token in tokens]
+        ranked = torch.unique(torch.cat([ranked, ranked.new_tensor(scored)]))
     with torch.inference_mode():
         ranks = {
-            key: _ranks(streams.column(lens, places, column), words)
+            key: _ranks(streams.column(lens, places, column), words, ranked)
             for key, lens in zip(lens_keys(lenses), lenses, strict=True)
         }
         final = streams.column(lenses[0], [last], answer)  # [1, vocabulary], the same for every lens
@@ -220,18 +237,20 @@ def _read(
     return _Read(ranks, is_correct)
 
 
-def _ranks(logits: Tensor, words: Sequence[tuple[int, ...]]) -> IntArray:
+def _ranks(logits: Tensor, words: Sequence[tuple[int, ...]], ranked: Tensor | None) -> IntArray:
     """Return how many logits are greater than the greatest of each word's tokens, by row.
 
     Args:
         logits: `[rows, vocabulary]`.
         words: the tokens of each word.
+        ranked: the ids of the tokens that count; None for all.
 
     Returns:
         `[rows, words]`, `_NO_RANK` in rows whose logits are not finite.
     """
     best = torch.stack([logits[:, list(tokens)].amax(-1) for tokens in words], dim=-1)  # [rows, words]
-    greater = [(logits > own[:, None]).sum(-1, dtype=torch.int32) for own in best.unbind(-1)]
+    others = logits if ranked is None else logits.index_select(1, ranked)
+    greater = [(others > own[:, None]).sum(-1, dtype=torch.int32) for own in best.unbind(-1)]
     ranks = torch.stack(greater, dim=-1).masked_fill(~is_number(logits)[:, None], _NO_RANK)
     return ranks.cpu().numpy()
 

@@ -18,6 +18,7 @@ from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import meaning_of
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
 from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import Value, cell_numbers
 
 
@@ -32,6 +33,7 @@ class Clip:
         texts: display texts of all tokens in the cells.
         value: the value that is shown.
         pins: display texts of the pinned tokens, in the order of the cells' last axis.
+        words_only: whether the cells' tokens are those with a letter or digit.
     """
 
     rows: Sequence[str]
@@ -40,6 +42,12 @@ class Clip:
     texts: TokenText
     value: Value
     pins: Sequence[str] = ()
+    words_only: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The readout filter in words, behind what it holds for; empty where it is off."""
+        return f" · {WORDS_ONLY}" * self.words_only
 
     def unread(self, column: int | None = None) -> int | None:
         """Return the first unread column, of all columns or of one; None if there is none."""
@@ -49,7 +57,7 @@ class Clip:
                 return column or 0
             # Every lens has the last row, which is read with the rest of its column.
             no_pins = (cells.pin_ranks[-1, columns] == NOT_READ).any(-1)
-            unread = (cells.top_ids[-1, columns, 0] == NOT_READ) | no_pins
+            unread = (cells.top1[-1, columns] == NOT_READ) | no_pins
             if unread.any():
                 return int(unread.argmax()) + (column or 0)
         return None
@@ -68,11 +76,12 @@ def cell_text(clip: Clip, row: int, column: int) -> str:
     """Return one cell by every lens as text: all tokens that the cell keeps, and its numbers in words."""
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
     meaning = meaning_of(clip.rows[row], clip.rows[-1])
-    lines = [f'row {clip.rows[row]} · {meaning} · column {column} "{clip.tokens[column]}"{follows}']
+    where = f'row {clip.rows[row]} · {meaning} · column {column} "{clip.tokens[column]}"'
+    lines = [f"{where}{follows}{clip.mark}"]
     for name, cells in clip.lenses.items():
-        if cells.top_ids[row, column, 0] == NOT_READ:  # a fitted lens reads no sublayer rows
+        if cells.top1[row, column] == NOT_READ:  # a fitted lens reads no sublayer rows
             continue
-        if cells.top_ids[row, column, 0] == NOT_A_NUMBER:
+        if cells.top1[row, column] == NOT_A_NUMBER:
             lines.append(f"{lens_title(name)}: {IN_CELL}")
             continue
         numbers = (
@@ -110,7 +119,7 @@ def table_text(clip: Clip, *, diff: bool = False) -> str:
         diff: whether to write the second lens minus the first in place of both.
     """
     lines = _differences(clip) if diff else _both(clip)
-    return _lines(["lens", "row", *clip.tokens], lines)
+    return _lines([f"lens{clip.mark}", "row", *clip.tokens], lines)
 
 
 def _both(clip: Clip) -> Iterator[list[str]]:
@@ -148,7 +157,7 @@ def _heads(clip: Clip) -> list[str]:
     return [
         f"{name} {head}"
         for name in clip.lenses
-        for head in ("top-1", value, *(f"p({pin})" for pin in clip.pins))
+        for head in (f"top-1{clip.mark}", value, *(f"p({pin})" for pin in clip.pins))
     ]
 
 

@@ -183,6 +183,8 @@ def _reading_words(reading: Reading) -> list[str]:
         words.append("--no-final-norm")
     if reading.sublayers:
         words.append("--sublayers")
+    if reading.words_only:
+        words.append("--words-only")
     return words
 
 

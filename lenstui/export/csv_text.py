@@ -78,6 +78,7 @@ def csv_pieces(
         "chat": str(source.chat).lower(),
         "edits": "; ".join(source.edits),
         "sublayers": str(source.sublayers).lower(),
+        "words_only": str(source.words_only).lower(),
         "versions": versions_text(source),
     }
     files = {each.key: each.file or each.name for each in source.lenses}

@@ -44,7 +44,7 @@ def first_labels(readout: Readout, lens: str, sought: Sought) -> list[str | None
 def stream_of(readout: Readout, lens: str) -> tuple[list[str], IntArray]:
     """Return labels and top-1 tokens of the residual stream's rows, the latter `[rows, cols]`."""
     places = stream_places(readout.rows)
-    return [readout.rows[place] for place in places], readout.lenses[lens].top_ids[places, :, 0]
+    return [readout.rows[place] for place in places], readout.lenses[lens].top1[places]
 
 
 def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequence[str], column: int) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
@@ -32,9 +32,10 @@ from lenstui.lens.kinds import reads_next
 from lenstui.lens.names import lens_title, no_row, no_sum
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.tokens import visible
-from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.opening.source import Source, filter_text, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import PROBABILITY, Value, values_for
 from lenstui.support.printable import printable
@@ -83,10 +84,12 @@ def html_page(
         script_hash=_hash(script),
         generator=f"lenstui {__version__}",
         title=_safe(f"{source.model} · {readout.prompt.text}"),
-        lenses=_safe(_lenses_in_words(readout, value, diff=diff).capitalize()),
+        lenses=_safe(
+            _lenses_in_words(readout, value, diff=diff).capitalize() + f" · {WORDS_ONLY}" * source.words_only
+        ),
         summary=_safe(summary(source)),
         versions=_safe(versions_text(source)),
-        sublayers=f"<p>{_safe(sublayers_text(source, readout.left_over))}</p>" if source.sublayers else "",
+        remarks="".join(f"<p>{_safe(remark)}</p>" for remark in _remarks(readout, source)),
         prompt=_safe(readout.prompt.text),
         command=_safe(command),
         data=json.dumps(
@@ -95,6 +98,14 @@ def html_page(
             allow_nan=False,
         ).translate(_FOR_SCRIPTS),
     )
+
+
+def _remarks(readout: Readout, source: Source) -> Iterator[str]:
+    """Yield what has to be said of the numbers."""
+    if source.sublayers:
+        yield sublayers_text(source, readout.left_over)
+    if source.words_only:
+        yield filter_text(source)
 
 
 def _file(name: str) -> str:

@@ -10,9 +10,10 @@ from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_title
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, edits_text, sublayers_text, versions_text
+from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text, versions_text
 from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.pins import Pin
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import Value
 from lenstui.support.fixed_text import NONE
 from lenstui.support.printable import printable
@@ -46,10 +47,13 @@ def markdown(
     """
     heads = [code_span(texts[token]) for token in readout.prompt.ids]
     lines: list[str] = []
+    filtered = f" · {WORDS_ONLY}" * source.words_only
     if diff:
         shown = Difference.of_two(value, readout.lenses)
         other = lens_title(shown.left)
-        title = f"**{shown.title}** · {value.label} · {DIFFERENT} another token leads by the {other}"
+        title = (
+            f"**{shown.title}** · {value.label}{filtered} · {DIFFERENT} another token leads by the {other}"
+        )
         settled = settled_by_lens(readout)
         labels, rows = list(readout.rows[::-1]), list(_differences(readout.lenses, texts, shown))
         if settled is not None:
@@ -58,7 +62,7 @@ def markdown(
         lines += [title, "", *markdown_table(heads, labels, rows), ""]
     for name in readout.lenses if not diff else ():
         of_lens, cells = readout.rows_of(name)
-        title = f"**{lens_title(name)}** · {value.label}"
+        title = f"**{lens_title(name)}** · {value.label}{filtered}"
         labels, rows = list(of_lens[::-1]), list(_cells(cells, texts, value))
         if (where := settled_texts(readout, name)) is not None:
             labels.append(SETTLES)
@@ -70,6 +74,7 @@ def markdown(
         title = f"**{lens_title(name)}** · {pinned_title(name, words or {})}"
         lines += [title, "", *markdown_table(heads, of_lens[::-1], _pinned(readout, name, words or {})), ""]
     lines += [sublayers_text(source, readout.left_over), ""] if source.sublayers else []
+    lines += [filter_text(source), ""] if source.words_only else []
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 

@@ -82,6 +82,7 @@ def tiles_of(
             rows=reading.rows.of(model.num_blocks),
             final_norm=reading.final_norm,
             sublayers=reading.sublayers,
+            words_only=reading.words_only,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error

@@ -22,7 +22,8 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
     """Return a set as one line of JSON, ASCII alone. Lists are by row; a lens that was not read is null.
 
     `crystallization`, the row where the top-1 settles, is null unless all rows were read. So is every number
-    of a row whose logits are not finite, which counts in no mean.
+    of a row whose logits are not finite, which counts in no mean. With the readout filter, `words_only`, the
+    tokens of `top1_ids` and `final_id` are the likeliest words; all else is of the whole vocabulary.
 
     Args:
         readouts: the readouts of all cases, in order.
@@ -69,9 +70,9 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         return None
     settled = column.crystallization
     return {
-        "top1_ids": counts(column.top1),
-        "top1_tokens": [texts[token] if token >= 0 else None for token in column.top1.tolist()],
-        "top1_probs": numbers(column.top1_prob),
+        "top1_ids": counts(column.top_id),
+        "top1_tokens": [texts[token] if token >= 0 else None for token in column.top_id.tolist()],
+        "top1_probs": numbers(column.top_prob),
         **{name: plain(of_value) for name, of_value in column.values.items()},
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),

@@ -16,6 +16,7 @@ from lenstui.export.set_values import (
     whole_text,
 )
 from lenstui.lens.names import lens_title
+from lenstui.opening.source import filter_text
 from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue
@@ -51,6 +52,7 @@ def set_markdown(
         ]
         lines += [f"**{lens_title(name)}** · {value.label}", ""]
         lines += [*markdown_table(list(map(code_span, columns)), heading.rows[::-1], rows), ""]
+    lines += [filter_text(heading.source), ""] if heading.source.words_only else []
     lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 

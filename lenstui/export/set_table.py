@@ -22,7 +22,7 @@ from lenstui.export.table import grid, summary
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_whole_stream
-from lenstui.opening.source import Source
+from lenstui.opening.source import Source, filter_text
 from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue
@@ -73,6 +73,8 @@ def set_table(
         texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
         entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
         parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width, words=False)
+    if heading.source.words_only:
+        parts.append(Text(wrapped(filter_text(heading.source), width), style="dim"))
     parts.append(Text(wrapped(set_summary(heading.source, heading.prompts), width), style="dim"))
     return Text("\n").join(parts).append("\n")
 

@@ -97,7 +97,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         row = column.crystallization  # None where not all rows are read
         return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
 
-    top1 = of(lambda column: column.top1)
+    top = of(lambda column: column.top_id)
     return {
         "case": of_case(lambda each: each.case.number, np.int32),
         "group": of_case(lambda each: each.case.group),
@@ -121,8 +121,8 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "target_rank": of(lambda column: column.target_rank),
         "target_word_logprob": of(lambda column: column.whole_logprob),
         **{name: of_value(name) for name in group[0].lenses[lenses[0]].values},
-        "top_1_id": top1,
-        "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top1.tolist()], object),
-        "top_1_prob": of(lambda column: column.top1_prob),
+        "top_1_id": top,
+        "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top.tolist()], object),
+        "top_1_prob": of(lambda column: column.top_prob),
         "crystallization": of(settled),
     }

@@ -32,8 +32,9 @@ from lenstui.export.text_width import clip
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_sublayer, is_whole_stream
-from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.opening.source import Source, filter_text, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, IntArray
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.scales import NO_LEVEL, Scale
 from lenstui.readout.values import Value
 from lenstui.support.printable import printable
@@ -133,12 +134,13 @@ def svg_figure(
             parts.append(text_at(left + frame.label_width, top + FONT, title, bold=True))
             parts += _grid(frame, band, tokens[name], levels, settled[name], at=(left, top + ROW))
         top += frame.grid_height + GAP
-    legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
+    legend = ", ".join(filter(None, (shown.label, shown.unit, note, WORDS_ONLY * source.words_only)))
     ends = end_texts(shown.format, scale, beyond(scale, numbers.values()))
     parts += _legend(legend, ends, "" if scale.two else shown.format(scale.at(0.5)), scale, top)
     footer = [
         *([f"{bars}."] if is_whole_stream(readout.rows) else []),
         *([sublayers_text(source, readout.left_over)] if source.sublayers else []),
+        *([filter_text(source)] if source.words_only else []),
         summary(source),
     ]
     longest = max(map(cell_len, (*footer, title, legend)))

@@ -17,9 +17,10 @@ from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_titl
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, edits_text, sublayers_text
+from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text
 from lenstui.readout.cells import Cells
 from lenstui.readout.pins import Pin
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import Value
 from lenstui.support.printable import printable
 
@@ -84,9 +85,10 @@ def table(
     """
     heads = [texts[token] for token in readout.prompt.ids]
     parts: list[Text] = []
+    filtered = f" · {WORDS_ONLY}" * source.words_only
     if diff:
         shown = Difference.of_two(value, readout.lenses)
-        title = f"{shown.title} · {value.label} · {DIFFERENT} another token leads"
+        title = f"{shown.title} · {value.label}{filtered} · {DIFFERENT} another token leads"
         parts.append(Text(wrapped(title, width), style="bold"))
         labels, entries = list(readout.rows[::-1]), _differences(readout.lenses, texts, shown)
         if (settled := settled_by_lens(readout)) is not None:
@@ -96,7 +98,7 @@ def table(
     else:
         for name in readout.lenses:
             of_lens, cells = readout.rows_of(name)
-            parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
+            parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}{filtered}", width), style="bold"))
             labels, entries = list(of_lens[::-1]), _entries(cells, texts, value, lines)
             if (where := settled_texts(readout, name)) is not None:
                 labels.append(SETTLES)
@@ -114,6 +116,8 @@ def table(
         parts += _first(readout, heads, sought, width)
     if source.sublayers:
         parts.append(Text(wrapped(sublayers_text(source, readout.left_over), width), style="dim"))
+    if source.words_only:
+        parts.append(Text(wrapped(filter_text(source), width), style="dim"))
     parts.append(Text(wrapped(summary(source), width), style="dim"))
     return Text("\n").join(parts).append("\n")
 

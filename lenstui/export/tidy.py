@@ -153,7 +153,7 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
             f"pin_{p + 1}_ids": everywhere([" ".join(map(str, pin.ids))], 0),
             f"pin_{p + 1}_word_logprob": in_order(_at_the_end(tile, heading, p)),
         }
-    read = top_ids[:, 0] != NOT_READ
+    read = of(lambda cells: cells.top1) != NOT_READ
     return columns if read.all() else {name: column[read] for name, column in columns.items()}
 
 
@@ -179,5 +179,5 @@ def row_index(label: str) -> int:
 
 def _settled(cells: Cells, rows: Sequence[str]) -> Column:
     """Return the label of each column's crystallization row, in all of its cells; None if there is none."""
-    labels = np.array([*rows, None], object)[crystallization_rows(cells.top_ids[:, :, 0], rows)]  # -1: None
+    labels = np.array([*rows, None], object)[crystallization_rows(cells.top1, rows)]  # -1: None
     return np.broadcast_to(labels, cells.entropy.shape)

@@ -11,6 +11,7 @@ from lenstui.export.json_contract import keys_with, without_nan
 from lenstui.export.table import summary
 from lenstui.export.text_width import wrapped
 from lenstui.opening.source import Source
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.fixed_text import fixed_text
 from lenstui.support.version import __version__
 
@@ -41,6 +42,7 @@ def word_evaluation_json(result: PassAtK, source: Source, words: str) -> str:
         "lens": source.lens,
         "lens_files": {each.key: each.facts for each in source.lenses},
         "words": words,
+        "words_only": result.words_only,
         "k": list(_ks(result)),
         "rows": list(result.rows),
         "band": list(result.band),
@@ -94,6 +96,8 @@ def _captions(result: PassAtK) -> Iterator[str]:
     band = result.band
     rows = f"row {band[0]}" if len(band) == 1 else f"the best of {len(band)} rows, {band[0]} to {band[-1]}"
     yield f"mean share of an item's words whose rank is below k in {rows}, ± its standard error"
+    if result.words_only:
+        yield f"{WORDS_ONLY}: tokens without a letter or digit count in no rank, but for forms of the words"
     stripped = "" if result.stripped is None else f", {result.stripped.items} stripped"
     counted = [_counted(result.items, "item") + (stripped if result.incorrect is not None else "")]
     if result.incorrect is not None:

@@ -58,13 +58,21 @@ class LensService:
         """
         self._thread.submit("lens", lambda stop: self._model_jobs.open_lens(path, place, post, stop))
 
-    def save(self, path: Path, post: Post, *, as_folder: bool, kind: str = TUNED) -> None:
-        """Save the lens of a kind that is in use to a file of lenstui's.
+    def save(
+        self, path: Path, post: Post, *, as_folder: bool, kind: str = TUNED, place: int | None = None
+    ) -> None:
+        """Save a lens to a file of lenstui's.
 
-        With `as_folder` it is saved to a folder for the `tuned-lens` library, which has tuned lenses alone.
+        Args:
+            path: the file, or the folder.
+            post: takes the answer.
+            as_folder: whether to write a folder for the `tuned-lens` library, which has tuned lenses alone.
+            kind: the kind of lens.
+            place: the side whose lens it is; None for the lens in use of the open model.
         """
         self._thread.submit(
-            f"save {path}", lambda stop: self._model_jobs.save_lens(path, as_folder, post, kind)
+            f"save {path}",
+            lambda stop: self._model_jobs.save_lens(path, post, as_folder=as_folder, kind=kind, place=place),
         )
 
     def list(self, post: Post) -> None:

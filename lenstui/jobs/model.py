@@ -31,7 +31,7 @@ from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.kinds import TUNED, first_kinds
 from lenstui.lens.names import instant_words, is_instant
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
-from lenstui.opening.sides import Side, Sides
+from lenstui.opening.sides import MORE_LENSES, MOST_SIDES, Side, Sides
 from lenstui.readout.cells import row_labels
 from lenstui.support.errors import LensError, NoDeviceError, named_line
 from lenstui.support.paths import instant_lenses, lenses
@@ -77,9 +77,16 @@ class ModelJobs:
             remarks=(*described.remarks, *self.sides.remarks),
         )
 
-    def load(self, start: Start, stop: Stop) -> None:
-        """Open the model that `start` asks for; if that fails, the former model stays open."""
-        self.open(start, stop, self._change)
+    def load(self, start: Start, stop: Stop, *, has_room: bool = True) -> None:
+        """Open the model that `start` asks for; if that fails, the former model stays open.
+
+        Args:
+            start: the request.
+            stop: returns whether to give it up.
+            has_room: whether as many sides as there may be have room; else two are shown at first.
+        """
+        most = MOST_SIDES if has_room else MOST_SIDES - 1
+        self.open(start, stop, lambda opened: self._change(opened, most))
 
     def open(self, start: Start, stop: Stop, use: Callable[[Opened], None]) -> None:
         """Load the model that `start` asks for, and pass it to `use`, which may refuse it; post any error."""
@@ -93,14 +100,21 @@ class ModelJobs:
         except Exception as error:  # whatever torch and transformers raise must not end the program
             self._post(LoadFailed(f"Opening failed: {named_line(error)}"))
 
-    def _change(self, opened: Opened) -> None:
-        """Make another model the open one. The other sides stay as far as they agree with that model."""
+    def _change(self, opened: Opened, most: int) -> None:
+        """Make another model the open one. The other sides stay as far as they agree with that model.
+
+        Args:
+            opened: the model.
+            most: the most sides that are shown of it at first.
+        """
         remarks: list[str] = []
         if self.sides is None:
-            self.sides = Sides.of(opened)
+            self.sides = Sides.of(opened, most)
         else:
-            self.sides, remarks = self.sides.of_another(opened)
+            self.sides, remarks = self.sides.of_another(opened, most)
             give_back_memory()
+        if most < len(opened.lenses) <= MOST_SIDES and self.sides.are_first(most):
+            remarks = [*remarks, MORE_LENSES.format(most, len(opened.lenses))]
         self._post(ModelLoaded(self.described))
         for remark in remarks:
             self._post(SidesTold(remark))
@@ -194,12 +208,23 @@ class ModelJobs:
         self.sides = self.sides.using(opened).showing(kind, place)
         self._post(SidesChanged(self.described))
 
-    def save_lens(self, path: Path, as_folder: bool, post: Post, kind: str = TUNED) -> None:
-        """Save the lens of a kind that is in use to a file of lenstui's.
+    def save_lens(
+        self, path: Path, post: Post, *, as_folder: bool, kind: str = TUNED, place: int | None = None
+    ) -> None:
+        """Save a lens to a file of lenstui's, or a tuned lens to a folder of the `tuned-lens` library.
 
-        With `as_folder` a tuned lens is saved to a folder that the `tuned-lens` library loads.
+        Args:
+            path: the file, or the folder.
+            post: takes the answer.
+            as_folder: whether to write a folder.
+            kind: the kind of lens.
+            place: the side whose lens it is; None for the lens in use of the open model.
         """
-        opened = self.opened
+        sides = self.sides
+        if sides is not None and place is not None and kind not in {s.kind for s in sides.sides[place:][:1]}:
+            post(LensNotSaved("The sides have changed meanwhile: save it again."))
+            return
+        opened = self.opened if sides is None or place is None else sides.sides[place].opened
         lens = None if opened is None else opened.lens(kind)
         if opened is None or lens is None:
             post(LensNotSaved("No lens is in use: there is nothing to save."))
@@ -239,9 +264,16 @@ class ModelService:
         self._file_thread = file_thread
         self._jobs = jobs
 
-    def load(self, start: Start) -> None:
-        """Open a model; a model that is still being loaded is dropped."""
-        self._thread.submit("load", lambda stop: self._jobs.load(start, stop))
+    def load(self, start: Start, *, has_room: bool = True) -> None:
+        """Open a model; a model that is still being loaded is dropped.
+
+        Args:
+            start: the request.
+            has_room: whether as many sides as there may be have room. Then the bundled model has its Jacobian
+                lens at once, and a model with several lenses is shown through as many as may be, else two.
+        """
+        asked = replace(start, jacobian=has_room)
+        self._thread.submit("load", lambda stop: self._jobs.load(asked, stop, has_room=has_room))
 
     def stop_loading(self) -> None:
         """Give up loading a model that is being downloaded."""

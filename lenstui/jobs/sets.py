@@ -232,7 +232,7 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
         return set()
     tokens = set() if readout.target is None else {readout.target.id}
     for column in readout.lenses.values():
-        tokens.update(token for token in column.top1.tolist() if token >= 0)
+        tokens.update(token for token in column.top_id.tolist() if token >= 0)
     return tokens
 
 

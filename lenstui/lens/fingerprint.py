@@ -109,6 +109,21 @@ def compare(theirs: object, model: Model) -> Comparison | None:
     return Comparison(same, different, unknown, is_whole=not different and not unknown)
 
 
+def are_of_same_weights(ours: object, theirs: object) -> bool | None:
+    """Return whether two lens files' fingerprints are of the same weights; None where that cannot be said."""
+    if not all(isinstance(found, Mapping) and found.get("scheme") == SCHEME for found in (ours, theirs)):
+        return None
+    assert isinstance(ours, Mapping) and isinstance(theirs, Mapping)
+    if ours["parts"].keys() != theirs["parts"].keys():
+        return False
+    rounded = bool(ours.get("rounded") or theirs.get("rounded"))
+    verdicts = {
+        _verdict(tensors, theirs["parts"][part], set(tensors), rounded=rounded)
+        for part, tensors in ours["parts"].items()
+    }
+    return False if "different" in verdicts else True if "same" in verdicts else None
+
+
 def spoken(parts: Iterable[str]) -> str:
     """Return parts in words: `blocks 0-5 and the final norm`."""
     numbers, others = [], []

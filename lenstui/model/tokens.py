@@ -6,12 +6,18 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, first_clause
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _WORD_END = "</w>"
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")  # of any script: Unicode's categories L* and N*
+_ASCII_LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class TokenTexts:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
         self._by_surface: dict[str, list[int]] | None = None  # made on first use
+        self._words: npt.NDArray[np.bool_] | None = None  # likewise
         # By name, since some tokenizers would decode special tokens with a space in front.
         self._special = {
             token: str(added.content)
@@ -181,6 +188,27 @@ class TokenTexts:
                 by_surface.setdefault(self.surface(token), []).append(token)
             self._by_surface = by_surface
         return self._by_surface.get(surface, ())
+
+    @property
+    def words(self) -> npt.NDArray[np.bool_]:
+        """Whether each token adds a letter or digit, in any script, to a text, `[size]`.
+
+        A part of a character adds neither. Special tokens count by the text that they are written as.
+        """
+        if self._words is None:
+            import numpy as np  # late: commands that parse their arguments only can do without
+
+            self._words = np.fromiter(map(self._is_word, range(self._size)), np.bool_, self._size)
+        return self._words
+
+    def _is_word(self, token: int) -> bool:
+        piece = self._tokenizer.convert_ids_to_tokens(token)
+        if piece is None:  # a hole in the vocabulary
+            return False
+        # Every alphabet of pieces leaves ASCII as it is: most tokens need not be decoded, which takes longer.
+        if isinstance(piece, str) and piece.isascii() and "<" not in piece:  # `<0x41>`, `</w>`
+            return _ASCII_LETTER_OR_DIGIT.search(piece) is not None
+        return _LETTER_OR_DIGIT.search(self.surface(token)) is not None
 
     def __getitem__(self, token: int) -> str:
         """Return the display text of `token`; a label for an id past the tokenizer's end."""

@@ -285,6 +285,7 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         final_norm=(reading is None or reading.final_norm) and all(lens.final_norm for lens in lenses),
         chat=reading is not None and reading.chat,
         sublayers=reading is not None and reading.sublayers,
+        words_only=reading is not None and reading.words_only,
         wiring=tuple(check.worst for check in model.wiring),
         device=str(model.device),
         edits=model.edits,

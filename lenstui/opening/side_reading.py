@@ -53,7 +53,7 @@ class SideReading:
 
     Attributes:
         text: the typed prompt.
-        reading: rows, final norm, BOS, chat, sublayers.
+        reading: rows, final norm, BOS, chat, sublayers, readout filter.
         tail: token ids to append to those of the text.
         top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose numbers each cell keeps.
@@ -186,6 +186,7 @@ def _tiles(
         rows=reading.rows.of(model.num_blocks),
         final_norm=reading.final_norm,
         sublayers=reading.sublayers,
+        words_only=reading.words_only,
         first=_of_prompt(first, gap),
         columns=_of_prompt(columns, gap),
     ):
@@ -219,9 +220,16 @@ def side_rankings(
         if column in spaces[place]:
             continue
         prompt, here = prompts[place], in_prompt(column, spaces[place])
-        model = side_model(sides.sides[place], prompt, asked)
-        read, final_norm = tuple(shared.values()), asked.reading.final_norm
-        ranked = rank_cell(model, prompt, row, here, read, count=count, final_norm=final_norm)
+        ranked = rank_cell(
+            side_model(sides.sides[place], prompt, asked),
+            prompt,
+            row,
+            here,
+            tuple(shared.values()),
+            count=count,
+            final_norm=asked.reading.final_norm,
+            words_only=asked.reading.words_only,
+        )
         found |= {side: ranked[key] for side, key in zip(shared, keys, strict=True) if key in ranked}
     return found
 

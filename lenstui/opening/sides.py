@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_SIDES = 3
 NO_MORE = f"{MOST_SIDES} sides are on screen, the most that there may be: - removes one."
+MORE_LENSES = "This screen begins with {} of {} lenses: L reads the active side through the next one."
 ONE_STAYS = "One side stays: there is nothing else to look at."
 FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to remove."
 
@@ -82,8 +83,8 @@ class Sides:
     sides: tuple[Side, ...]
 
     @classmethod
-    def of(cls, opened: Opened) -> Sides:
-        """Return what is shown of a model at first: the logit lens and the fitted ones, as many as may be.
+    def of(cls, opened: Opened, most: int = MOST_SIDES) -> Sides:
+        """Return what is shown of a model at first: the logit lens and the fitted ones, `most` at most.
 
         Without any fitted lens it is the first two kinds, though there is but one lens.
         """
@@ -94,7 +95,12 @@ class Sides:
             for side in _through_each_lens(opened)
             if side.kind in first_kinds() or made_lens(side.kind) is None
         )
-        return cls(tuple(islice(shown, MOST_SIDES)))
+        return cls(tuple(islice(shown, most)))
+
+    def are_first(self, most: int = MOST_SIDES) -> bool:
+        """Return whether the sides are those that are shown of their model at first."""
+        first = Sides.of(self.opened, most).sides
+        return len(first) == len(self.sides) and all(map(Side.is_as, self.sides, first))
 
     @property
     def first(self) -> Side:
@@ -292,10 +298,15 @@ class Sides:
             tuple(replace(side, opened=opened) if side.opened is before else side for side in self.sides)
         )
 
-    def of_another(self, opened: Opened) -> tuple[Sides, list[str]]:
+    def of_another(self, opened: Opened, most: int = MOST_SIDES) -> tuple[Sides, list[str]]:
         """Return the sides that agree with another open model, and remarks on those that are dropped.
 
-        A lens of the former model that was beside its own is dropped with it.
+        A lens of the former model that was beside its own is dropped with it. Where nothing but the former
+        model was shown, as at first, so is the other one.
+
+        Args:
+            opened: the other model.
+            most: the most sides that are shown of a model at first.
         """
         from lenstui.opening.agreement import check_agreement
 
@@ -320,7 +331,8 @@ class Sides:
         sides = Sides(tuple(kept))
         if sides.are_own:
             nothing = all(side.lens is None for side in kept)
-            return (Sides.of(opened) if nothing or not self.are_own else sides), remarks
+            as_first = nothing or not self.are_own or self.are_first() or self.are_first(MOST_SIDES - 1)
+            return (Sides.of(opened, most) if as_first else sides), remarks
         if missing := sides.lacking():
             names = " and ".join(dict.fromkeys(side.model.name for side in missing))
             remarks.append(

@@ -11,6 +11,7 @@ import numpy as np
 
 from lenstui.lens.kinds import TUNED
 from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word, lens_title
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _OF_A_FIT = (
     *("method", "preset", "steps", "tokens", "n_prompts", "skip_first", "target", "rule", "estimator"),
-    *("seed", "data", "held_out_kl", "convergence", "time"),
+    *("seed", "data", "merged", "held_out_kl", "convergence", "time"),
 )
 
 
@@ -89,6 +90,7 @@ class Source:
         final_norm: whether the logit lens applied the model's final norm, as by definition.
         chat: whether the prompt was put into the tokenizer's chat template.
         sublayers: whether there are sublayer rows.
+        words_only: whether tokens without a letter or digit were left out of the ranking of each cell.
         lenses: the fitted lenses that were read.
         kinds: of all lenses that were read, in their order.
         edits: the edits of the forward pass that were in force, as they are typed.
@@ -105,6 +107,7 @@ class Source:
     final_norm: bool = True
     chat: bool = False
     sublayers: bool = False
+    words_only: bool = False
     lenses: tuple[LensSource, ...] = ()
     kinds: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
@@ -145,6 +148,7 @@ def source_facts(source: Source) -> dict[str, Any]:
         "final_norm": source.final_norm,
         "chat": source.chat,
         "sublayers": source.sublayers,
+        "words_only": source.words_only,
         "edits": list(source.edits),
         "edit_lens": source.edit_lens or None,
     }
@@ -162,6 +166,17 @@ def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
     if left_over is None or not np.isfinite(left_over).any():
         return text
     return f"{text}; with emb and biases they add up to the final logits to {np.nanmax(left_over):.1e}"
+
+
+def filter_text(source: Source) -> str:
+    """Return a sentence on what the readout filter leaves out of the cells, or nothing where it is off."""
+    if not source.words_only:
+        return ""
+    return (
+        f"{WORDS_ONLY}: tokens without a letter or digit are left out of the tokens of a cell; "
+        "probabilities, ranks and all other numbers, and the rows where columns settle, are of the whole "
+        "vocabulary"
+    )
 
 
 def edits_text(source: Source) -> str:

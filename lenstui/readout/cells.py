@@ -32,7 +32,9 @@ class Cells:
     `final_rank` is -2 in all of its rows. The other numbers of its cells are kept.
 
     Attributes:
-        top_ids: the k likeliest tokens, best first, `[rows, cols, k]`.
+        top1: the likeliest token of the whole vocabulary, `[rows, cols]`.
+        top_ids: the k likeliest tokens, best first, `[rows, cols, k]`; with the readout filter the k
+            likeliest words, tokens with a letter or digit. All other numbers are of the whole vocabulary.
         top_logits: their logits, `[rows, cols, k]`.
         top_probs: their probabilities, `[rows, cols, k]`.
         entropy: the entropy of the lens's distribution, nats, `[rows, cols]`.
@@ -48,6 +50,7 @@ class Cells:
         pin_ranks: their ranks, `[rows, cols, pins]`.
     """
 
+    top1: IntArray
     top_ids: IntArray
     top_logits: FloatArray
     top_probs: FloatArray
@@ -69,13 +72,13 @@ class Cells:
     @property
     def has_rows(self) -> npt.NDArray[np.bool_]:
         """Whether the lens reads each row, `[rows]`."""
-        has: npt.NDArray[np.bool_] = np.any(self.top_ids[:, :, 0] != NOT_READ, axis=1)
+        has: npt.NDArray[np.bool_] = np.any(self.top1 != NOT_READ, axis=1)
         return has
 
     @property
     def not_numbers(self) -> npt.NDArray[np.bool_]:
         """Whether each cell is not a number, `[rows, cols]`."""
-        found: npt.NDArray[np.bool_] = np.equal(self.top_ids[:, :, 0], NOT_A_NUMBER)
+        found: npt.NDArray[np.bool_] = np.equal(self.top1, NOT_A_NUMBER)
         return found
 
     def take(self, rows: npt.NDArray[np.bool_] | Sequence[int]) -> Cells:
@@ -100,24 +103,23 @@ class Cells:
 class Ranking:
     """The likeliest tokens of one cell, best first; among equal logits the lowest id comes first.
 
+    With the readout filter they are the likeliest words; ranks and probabilities are of the whole vocabulary.
+
     Attributes:
         ids: the token ids, `[k]`; none where the cell is not a number.
         logits: their logits, `[k]`.
         probs: their probabilities, `[k]`.
+        ranks: their ranks, the number of tokens of the whole vocabulary with a strictly greater logit, `[k]`.
     """
 
     ids: IntArray
     logits: FloatArray
     probs: npt.NDArray[np.float64]
-
-    @property
-    def ranks(self) -> npt.NDArray[np.intp]:
-        """The rank of each token: the number of tokens with a strictly greater logit, `[k]`."""
-        return np.searchsorted(-self.logits, -self.logits)
+    ranks: IntArray
 
     @property
     def cumulative(self) -> npt.NDArray[np.float64]:
-        """The cumulative probability of each token and all before it, `[k]`."""
+        """The cumulative probability of each token and all before it in the list, `[k]`."""
         return np.cumsum(self.probs)
 
 

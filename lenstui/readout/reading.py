@@ -15,6 +15,9 @@ from lenstui.support.errors import LensError
 if TYPE_CHECKING:
     from lenstui.model.load import Model
 
+WORDS_ONLY = "words only"
+"""The name of the readout filter on screen and in files for people."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -26,6 +29,8 @@ class Reading:
         bos: whether to begin with the BOS token; None leaves it to the tokenizer.
         chat: whether to put the prompt into the tokenizer's chat template, as the user's message.
         sublayers: whether to read the additions of each block's attention and MLP, too.
+        words_only: the readout filter: whether tokens without a letter or digit are left out of the ranking
+            of each cell. All other numbers stay those of the whole vocabulary.
     """
 
     rows: RowChoice = field(default=RowChoice())
@@ -33,6 +38,7 @@ class Reading:
     bos: bool | None = None
     chat: bool = False
     sublayers: bool = False
+    words_only: bool = False
 
     @property
     def mark(self) -> str:
@@ -50,6 +56,8 @@ class Reading:
             yield f"rows {self.rows.text}"
         if self.sublayers:
             yield "sublayers"
+        if self.words_only:
+            yield WORDS_ONLY
 
     def prompt(
         self, model: Model, text: str, *, tail: Sequence[int] = (), context: int | None = None

@@ -77,9 +77,19 @@ def _slices(logits: Tensor) -> Iterator[slice]:
         yield slice(start, start + width)
 
 
-def reduce_row(logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]) -> dict[str, Tensor]:
-    """Return the numbers of one row of a tile, by name. Overwrites `logits` `[cols, vocabulary]`."""
-    parts = [_reduce_slice(logits[part], final[part], top_k, pins) for part in _slices(logits)]
+def reduce_row(
+    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...], words: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Return the numbers of one row of a tile, by name. Overwrites `logits`.
+
+    Args:
+        logits: the row's logits, `[cols, vocabulary]`.
+        final: the final distribution and next tokens of the same columns.
+        top_k: the number of likeliest tokens that each cell keeps.
+        pins: token ids whose numbers each cell keeps.
+        words: the ids of the tokens to keep the likeliest of, ascending; None for all.
+    """
+    parts = [_reduce_slice(logits[part], final[part], top_k, pins, words) for part in _slices(logits)]
     numbers = {name: torch.cat([part[name] for part, _ in parts]) for name in parts[0][0]}
     is_number = torch.cat([each for _, each in parts])
     return _without_what_is_none(numbers, is_number, final.is_number)
@@ -115,12 +125,19 @@ def _without_what_is_none(
 
 
 def _reduce_slice(
-    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...]
+    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...], words: Tensor | None
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Return the numbers of some columns of a row, and whether each of these cells is a number."""
-    top_logits, top_ids = top_tokens(logits, top_k)
+    if words is None:
+        top_logits, top_ids = top_tokens(logits, top_k)
+        peak, top1 = top_logits[:, :1].clone(), top_ids[:, 0]
+    else:
+        top_logits, top_ids = top_tokens_among(logits, words, top_k)
+        peak, best = top_tokens(logits, 1)
+        top1 = best[:, 0]
     following = len(final.next_ids)  # the columns that have a next token
     numbers = {
+        "top1": top1,
         "top_ids": top_ids,
         "top_logits": top_logits,
         "final_rank": _ranks(logits, final.top1),
@@ -132,7 +149,6 @@ def _reduce_slice(
     next_logits = logits[:following].gather(1, final.next_ids[:, None])[:, 0]
 
     # Less the largest logit, every sum below is of moderate numbers: float32 keeps 1e-5 nats.
-    peak = top_logits[:, :1].clone()  # [cols, 1]
     shifted = logits.sub_(peak).clamp_(min=_LOWEST)
     weights = shifted.exp()
     total = weights.sum(-1)
@@ -188,6 +204,18 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
         order = logits[column, candidates].sort(descending=True, stable=True).indices[:wanted]
         ids[column] = candidates[order]
     return values[:, :k], ids[:, :k]
+
+
+def top_tokens_among(logits: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the `k` largest of some tokens' logits and their ids, `[cols, k]`, as `top_tokens` does.
+
+    Args:
+        logits: `[cols, vocabulary]`.
+        words: the ids of these tokens, ascending.
+        k: the number of tokens to return; fewer where there are fewer words.
+    """
+    values, places = top_tokens(logits.index_select(1, words), k)
+    return values, words[places]
 
 
 def _ranks(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystalliza
 from lenstui.readout.pins import Pin
 from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, stack
 from lenstui.readout.streams import Streams, rows_to_read
+from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError
 
@@ -56,7 +57,7 @@ class Readout:
         """
         if not is_whole_stream(self.rows):
             return None
-        return crystallization_rows(self.lenses[lens].top_ids[:, :, 0], self.rows)
+        return crystallization_rows(self.lenses[lens].top1, self.rows)
 
     def rows_of(self, lens: str) -> tuple[tuple[str, ...], Cells]:
         """Return labels and cells of the stream's rows, and of those sublayer rows that a lens reads."""
@@ -93,6 +94,7 @@ def read(
     bos: bool | None = None,
     chat: bool = False,
     sublayers: bool = False,
+    words_only: bool = False,
 ) -> Readout:
     """Read one prompt through the logit lens and another lens, or through any number of lenses.
 
@@ -110,6 +112,7 @@ def read(
         bos: whether to begin with the BOS token; None leaves it to the tokenizer.
         chat: whether to put the prompt into the tokenizer's chat template, as the user's message.
         sublayers: whether to read the additions of each block's attention and MLP, too, as `read_tiles` does.
+        words_only: whether cells keep the likeliest words alone, as `read_tiles` does.
 
     Raises:
         LensError: if the prompt is empty, a lens or row does not fit the model, there is no chat template, or
@@ -117,7 +120,15 @@ def read(
     """
     prompt = encode(model.tokenizer, text, bos=bos, chat=chat, context=model.context)
     tiles = read_tiles(
-        model, prompt, lens, top_k=top_k, pins=pins, rows=rows, final_norm=final_norm, sublayers=sublayers
+        model,
+        prompt,
+        lens,
+        top_k=top_k,
+        pins=pins,
+        rows=rows,
+        final_norm=final_norm,
+        sublayers=sublayers,
+        words_only=words_only,
     )
     labels = tuple(row.label for row in rows_to_read(model, rows, sublayers=sublayers))
     readout = Readout.join(prompt, labels, tiles, tuple(pins))
@@ -139,6 +150,7 @@ def read_tiles(
     columns: range | None = None,
     final_norm: bool = True,
     sublayers: bool = False,
+    words_only: bool = False,
 ) -> Iterator[Tile]:
     """Read a prompt tile by tile, the columns `first` before the others.
 
@@ -149,6 +161,9 @@ def read_tiles(
     are those of the distribution that these logits alone would give. `k.mid`, the stream between the two, is
     read as any row; it exists where the MLP reads the stream after attention. A fitted lens reads none of
     these rows: its cells there are NaN and -1.
+
+    With `words_only`, the readout filter, the likeliest tokens that a cell keeps are those with a letter or
+    digit. Every other number, `Cells.top1` among them, stays that of the whole vocabulary.
 
     Args:
         model: from `load`.
@@ -162,13 +177,14 @@ def read_tiles(
         columns: a run of the prompt's columns, to read no others; None: all.
         final_norm: False leaves out the logit lens's final norm, except in the last row.
         sublayers: whether to read the additions of each block's attention and MLP, too.
+        words_only: whether cells keep the likeliest tokens with a letter or digit, in any script, alone.
 
     Yields:
         Tiles that together cover those columns once; in column order if `first` is None.
 
     Raises:
-        LensError: if a lens, a row, a pin or `top_k` does not fit the model, or the blocks cannot be taken
-            apart.
+        LensError: if a lens, a row, a pin or `top_k` does not fit the model, the blocks cannot be taken
+            apart, or no token is a word.
     """
     lenses = lenses_for(model, with_logit_lens(lens, final_norm=final_norm))
     if top_k < 1:
@@ -176,6 +192,7 @@ def read_tiles(
     if wrong := [pin for pin in pins if not 0 <= pin < model.vocabulary]:
         raise LensError(f"There is no token {wrong[0]}: the vocabulary has ids 0 … {model.vocabulary - 1}.")
     chosen = rows_to_read(model, rows, sublayers=sublayers)
+    words = word_ids(model) if words_only else None
     ids = torch.tensor(prompt.ids, device=model.device)
     streams = Streams.of(model, prompt.ids, lenses, chosen)
     wanted = range(len(prompt.ids)) if columns is None else columns
@@ -183,7 +200,14 @@ def read_tiles(
         next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile
         with torch.inference_mode():
             tile = _read_tile(
-                streams, lenses, slice(start, stop), next_ids, rows=chosen, top_k=top_k, pins=tuple(pins)
+                streams,
+                lenses,
+                slice(start, stop),
+                next_ids,
+                rows=chosen,
+                top_k=top_k,
+                pins=tuple(pins),
+                words=words,
             )
         yield tile  # outside the block, so that the caller's code does not run in inference mode
 
@@ -214,6 +238,7 @@ def _read_tile(
     rows: Sequence[Row],
     top_k: int,
     pins: tuple[int, ...],
+    words: Tensor | None,
 ) -> Tile:
     """Read all chosen rows of one run of columns, through one lens after the other."""
     head, last = streams.model.head, Row(streams.model.num_blocks)
@@ -226,7 +251,7 @@ def _read_tile(
     final_logits = next(logits)  # [cols, vocabulary]
     left_over = streams.left_over(columns, final_logits)  # before `reduce_row` overwrites the logits
     final = Final.of(final_logits, next_ids)
-    last_cells = reduce_row(final_logits, final, top_k, pins)
+    last_cells = reduce_row(final_logits, final, top_k, pins, words)
     # The divergence of a distribution from itself is exactly 0; the computed one is rounding.
     for name in DIVERGENCES:
         last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
@@ -238,7 +263,7 @@ def _read_tile(
             return nothing(last_cells)
         # Logits of stream rows come in the order of `lens_rows` above.
         own = next(logits) if row.part is None else streams.logits(lens, row, columns)
-        return reduce_row(own, final, top_k, pins)
+        return reduce_row(own, final, top_k, pins, words)
 
     read = {
         key: stack([read_row(lens, row) for row in rows])

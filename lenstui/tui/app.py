@@ -40,7 +40,6 @@ from lenstui.tui import keymap
 from lenstui.tui.ending import Ended, Ending
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.screen import Explore
-from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.keeper import Keeper
 from lenstui.tui.model_switch import ModelSwitch
 from lenstui.tui.program import Answer, Program, late
@@ -151,8 +150,7 @@ class LenstuiApp(TypeAheadApp):
             from lenstui.tui.help.first_steps import first_steps  # later starts can do without
 
             self.explore.greet(first_steps(self.get_key_display, self.program.keys))
-        has_room = self.size.width >= ROOM_FOR_MOST
-        self.program.models.load(replace(self.program.start, jacobian=has_room))
+        self.program.load_model()
 
     async def on_event(self, event: events.Event) -> None:
         """Take the lines of the first start away with the first key, which does what it does all the same."""
@@ -209,6 +207,7 @@ class LenstuiApp(TypeAheadApp):
 
     def on_sides_told(self, message: SidesTold) -> None:
         """Pass a remark on the sides to Explore, to be shown once the sides are."""
+        message.stop()  # else it comes up here from Explore again
         self.explore.post_message(message)
 
     def on_fit_changed(self, message: FitChanged) -> None:

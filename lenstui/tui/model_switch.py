@@ -49,7 +49,7 @@ class ModelSwitch:
         start = chosen.start(program.start, program.explore.model)
         program.start = replace(start, lenses=(), again=again)
         program.have_stage(LoadStage("looking for the model"))
-        program.models.load(program.start)
+        program.load_model()
 
     def take_any_device(self) -> None:
         """Open models on any device from now on, since this machine does not have the requested one."""

@@ -191,6 +191,10 @@ class Program:
         """Post an exception that a job did not handle."""
         self.post(LoadFailed(f"Unexpected: {named_line(error)}"))
 
+    def load_model(self) -> None:
+        """Open the model that `start` asks for, on as many sides as have room."""
+        self.models.load(self.start, has_room=self._app.size.width >= ROOM_FOR_MOST)
+
     def have_stage(self, stage: LoadStage | LoadFailed) -> None:
         """Store the stage of loading a model, and let all screens know."""
         self.loading = stage.text if isinstance(stage, LoadStage) else None

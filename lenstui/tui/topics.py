@@ -68,6 +68,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
     EXPLAIN: {
         "explore.sublayers": "direct logit attribution dla residual stream components attention mlp"
         " contribution decompose layers blocks logits",
+        "explore.words_only": "readout filter punctuation hide stop tokens letters digits words",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
         "explore.why": "attribution dla direct logit attribution heads neurons mlp circuit components"
         " contributions cause reason attention",

@@ -54,8 +54,10 @@ def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5
     one = rng.random((rows, columns), np.float32)
     ranks = rng.integers(0, vocabulary, (rows, columns), np.int32)
     none = np.empty((rows, columns, 0), np.float32)
+    ids = rng.integers(0, vocabulary, (rows, columns, k), np.int32)
     return Cells(
-        top_ids=rng.integers(0, vocabulary, (rows, columns, k), np.int32),
+        top1=ids[..., 0],
+        top_ids=ids,
         top_logits=np.log(probabilities),
         top_probs=probabilities,
         entropy=one,

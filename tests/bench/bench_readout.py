@@ -1,9 +1,10 @@
 """Readout of 256 columns on a model of SmolLM2-135M's shape, against the bare product. Run by hand.
 
-    python tests/bench/bench_readout.py [--dtype bfloat16] [--repeat 3]
+    python tests/bench/bench_readout.py [--dtype bfloat16] [--repeat 3] [--words-only]
 
 The bare product is what no readout can do without: `rows x columns x d x vocabulary`, one row at a time, in
-the same dtype. Both are timed in turn in one process; the ratio is of the fastest runs.
+the same dtype. Both are timed in turn in one process; the ratio is of the fastest runs. With `--words-only`
+the readout filter is timed in turn with them.
 """
 
 from __future__ import annotations
@@ -89,13 +90,13 @@ def bare_product(model: Model, x: torch.Tensor) -> float:
     return time.perf_counter() - began
 
 
-def readout(model: Model, prompt: Prompt) -> tuple[float, float, float]:
+def readout(model: Model, prompt: Prompt, *, words_only: bool = False) -> tuple[float, float, float]:
     """Seconds in all, seconds to the first tile with 20 columns on screen, MB."""
     visible = range(COLUMNS - 20, COLUMNS)
     began = time.perf_counter()
     first = 0.0
     with Peak() as peak:
-        for tile in read_tiles(model, prompt, top_k=5, first=visible):
+        for tile in read_tiles(model, prompt, top_k=5, first=visible, words_only=words_only):
             first = first or time.perf_counter() - began
             del tile
     return time.perf_counter() - began, first, peak.grown
@@ -107,13 +108,18 @@ def main() -> None:
     )
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--words-only", action="store_true")
     arguments = parser.parse_args()
     torch.manual_seed(0)
     dtype = getattr(torch, arguments.dtype)
     model = wire("random", LlamaForCausalLM(CONFIG).to(dtype), Ids())
     prompt = Prompt("", tuple(torch.randint(CONFIG.vocab_size, (COLUMNS,)).tolist()))
     x = torch.randn(COLUMNS, CONFIG.hidden_size, dtype=dtype)
-    bare, ours = [], []
+    bare, ours, filtered = [], [], []
+    if arguments.words_only:
+        began = time.perf_counter()
+        words, seconds = int(model.texts.words.sum()), time.perf_counter() - began
+        print(f"{words} of {CONFIG.vocab_size} tokens are words, found in {seconds:.2f} s")
     for _ in range(arguments.repeat):
         bare.append(bare_product(model, x))
         ours.append(readout(model, prompt))
@@ -121,6 +127,11 @@ def main() -> None:
             f"bare product {bare[-1]:.2f} s   readout {ours[-1][0]:.2f} s   "
             f"first tile {ours[-1][1]:.2f} s   + {ours[-1][2]:.0f} MB"
         )
+        if arguments.words_only:
+            filtered.append(readout(model, prompt, words_only=True))
+            print(f"words only: readout {filtered[-1][0]:.2f} s   + {filtered[-1][2]:.0f} MB")
+    if filtered:
+        print(f"words only / all tokens = {min(f[0] for f in filtered) / min(o[0] for o in ours):.3f}")
     print(f"{arguments.dtype}: readout / bare product = {min(o[0] for o in ours) / min(bare):.2f}")
 
 

@@ -23,7 +23,9 @@ def assert_cells(
     for field in fields(Cells):
         name, ours, value = field.name, getattr(cells, field.name), wanted[field.name]
         assert ours.shape == value.shape, name
-        assert ours.dtype == (np.int32 if name.endswith(("ids", "rank", "ranks")) else np.float32), name
+        assert ours.dtype == (np.int32 if name.endswith(("top1", "ids", "rank", "ranks")) else np.float32), (
+            name
+        )
         if name.endswith(("rank", "ranks")):
             assert ((lowest[name] <= ours) & (ours <= highest[name])).all(), name
         else:

@@ -34,6 +34,7 @@ def cells(top_ids: list[list[list[int]]], **changed: Any) -> Cells:
     next_rank[:, -1] = -1
     probs = np.broadcast_to(np.float32(0.5) ** np.arange(1, k + 1, dtype=np.float32), ids.shape)
     numbers: dict[str, Any] = {
+        "top1": ids[..., 0],
         "top_ids": ids,
         "top_logits": np.broadcast_to(np.float32(0.1) - np.arange(k, dtype=np.float32), ids.shape),
         "top_probs": probs,

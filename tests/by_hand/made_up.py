@@ -16,13 +16,15 @@ def cells(sharpness: float) -> Cells:
     shape = (ROWS, len(COLUMNS))
     row, column = np.indices(shape)
     ids = (row[..., None] * (column[..., None] % 3) + column[..., None] + np.arange(K)) % len(WORDS)
+    ids = ids.astype(np.int32)
     logits = -np.arange(K) * sharpness * (row[..., None] + 1) / ROWS
     probs = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     kl = (ROWS - 1 - row) * (1 + column / 4) / sharpness
     following = np.where(column == len(COLUMNS) - 1, np.nan, -kl - 0.5)
     empty = np.zeros((*shape, 0))
     return Cells(
-        top_ids=ids.astype(np.int32),
+        top1=ids[..., 0],
+        top_ids=ids,
         top_logits=logits.astype(np.float32),
         top_probs=probs.astype(np.float32),
         entropy=(kl + 1).astype(np.float32),

@@ -107,6 +107,7 @@ def numbers(
     next_rank = _rank(z, following, margin)
     next_logprob[:, -1], next_rank[:, -1] = np.nan, -1
     return {
+        "top1": order[..., 0],
         "top_ids": order[..., :top_k],
         "top_logits": np.take_along_axis(z, order[..., :top_k], -1),
         "top_probs": np.take_along_axis(probs, order[..., :top_k], -1),

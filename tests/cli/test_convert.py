@@ -88,7 +88,7 @@ def test_help_is_instant_and_lists_it() -> None:
         (["own.pt", "pythia-1.4b"], "OUT must end in .pt"),
         (["own.pt", "lens/params.pt"], "name the folder as OUT"),
         (["own.pt", "a.pt", "--revision", "main"], "--revision needs --model"),
-        (["own.pt", "a.pt", "b.pt"], "unrecognized arguments: b.pt"),
+        (["own.pt", "a.pt", "b.pt"], "give one IN and one OUT, or --merge"),
     ],
 )
 def test_a_wrong_call(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -228,3 +228,20 @@ def test_rows_without_a_number_are_said(
         "lenstui: 7 of 7 items have rows without a number: logits are not finite in float32. "
         "No word is found there.\n"
     )
+
+
+def test_words_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ranks among the tokens with a letter or digit: no share is smaller, and the tables say so."""
+    shares = {}
+    for option in ((), ("--words-only",)):
+        assert status(*words_of(folder, "--format", "json", *option)) == 0
+        content = json.loads(capsys.readouterr().out)
+        assert content["words_only"] is bool(option)
+        shares[bool(option)] = [content["lenses"][key]["pass"]["10"] for key in ("logit", "tuned")]
+    assert all(filtered >= plain for filtered, plain in zip(shares[True], shares[False], strict=True))
+    assert shares[True] != shares[False]
+    assert status(*words_of(folder, "--words-only")) == 0
+    said = "words only: tokens without a letter or digit count in no rank, but for forms of the words"
+    assert said in capsys.readouterr().out.splitlines()
+    assert status("eval", "--data", str(folder / "items.json"), "--words-only") == 2
+    assert "--words-only does not go with --data" in capsys.readouterr().err

@@ -209,3 +209,38 @@ def test_what_is_wrong_with_an_item_names_it(tiny: Model) -> None:
         pass_at_k(tiny, [WordItem("abc", ("a",), at="newline")])
     with pytest.raises(LensError, match="There are no items"):
         pass_at_k(tiny, [])
+
+
+def test_the_readout_filter_spares_the_forms_of_the_words(tiny: Model, tuned: TunedLens) -> None:
+    """Tokens without a letter or digit count in no rank, but for `*`, which is a word of these items."""
+    items = [
+        WordItem(item.prompt, (*item.intermediates, "*"), forms={"*": ("*",)}, at=item.at) for item in ITEMS
+    ]
+    texts = tiny.texts
+    letters = [
+        token
+        for token in range(tiny.vocabulary)
+        if token < texts.size and any(character.isalnum() for character in texts.surface(token))
+    ]
+    kept = sorted({*letters, tiny.tokenizer("*")["input_ids"][0]})
+    assert 50 < len(kept) < tiny.vocabulary - 50
+
+    def filtered_ranks(item: WordItem) -> np.ndarray:
+        of_column = logits(tiny, item.prompt, tuned)[:, place(tiny, item)].numpy()
+        found = []
+        for word in item.intermediates:
+            tokens = [tiny.tokenizer(form)["input_ids"][0] for form in FORMS[word]]
+            best = of_column[:, tokens].max(-1, keepdims=True)
+            found.append((of_column[:, kept] > best).sum(-1))
+        return np.array(found).T[1:3]
+
+    result = pass_at_k(tiny, items, [tuned], words_only=True)
+    of_items = [filtered_ranks(item) for item in items]
+    for k in KS:
+        shares = [(of.min(0) < k).mean() for of in of_items]
+        assert result.lenses["tuned"].passed[k] == pytest.approx(np.mean(shares), abs=1e-9)
+        rows = np.mean([(of < k).mean(1) for of in of_items], 0)
+        np.testing.assert_allclose(result.lenses["tuned"].by_row[k], rows, atol=1e-9)
+    plain = pass_at_k(tiny, items, [tuned])
+    assert result.words_only and not plain.words_only
+    assert result.lenses["tuned"].passed[10] > plain.lenses["tuned"].passed[10]

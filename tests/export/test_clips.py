@@ -76,7 +76,7 @@ def test_the_table_of_the_difference() -> None:
     logit, tuned = READOUT.lenses.values()
     ids = tuned.top_ids.copy()
     ids[0, 2] = ids[0, 2][::-1]  # another token leads here
-    lenses = {"logit": logit, "tuned": replace(tuned, top_ids=ids)}
+    lenses = {"logit": logit, "tuned": replace(tuned, top1=ids[..., 0], top_ids=ids)}
     _, *lines = fields(table_text(replace(clip(KL), lenses=lenses), diff=True))
     assert [line[1] for line in lines] == ["1", "0", "emb"]
     for line in lines:
@@ -102,7 +102,7 @@ def test_a_row_that_a_lens_has_not_stays_empty() -> None:
     tuned = READOUT.lenses["tuned"]
     ids, kl, logprobs = tuned.top_ids.copy(), tuned.kl.copy(), tuned.pin_logprobs.copy()
     ids[1], kl[1], logprobs[1] = -1, np.nan, np.nan
-    part = replace(tuned, top_ids=ids, kl=kl, pin_logprobs=logprobs)
+    part = replace(tuned, top1=ids[..., 0], top_ids=ids, kl=kl, pin_logprobs=logprobs)
     without = replace(clip(), lenses={"logit": READOUT.lenses["logit"], "tuned": part})
     assert without.unread() is None
     assert fields(column_text(without, 0))[2][5:] == ["", "", "", ""]
@@ -117,7 +117,10 @@ def test_what_is_not_read_is_known() -> None:
     ids, ranks = tuned.top_ids.copy(), tuned.pin_ranks.copy()
     ids[:, 4] = -1
     ranks[:, 2, 1] = -1
-    for part, first in ((replace(tuned, top_ids=ids), 4), (replace(tuned, pin_ranks=ranks), 2)):
+    for part, first in (
+        (replace(tuned, top1=ids[..., 0], top_ids=ids), 4),
+        (replace(tuned, pin_ranks=ranks), 2),
+    ):
         partly = replace(clip(), lenses={**READOUT.lenses, "tuned": part})
         assert partly.unread() == first
         assert partly.unread(first) == first

@@ -31,7 +31,7 @@ def readout(columns: int = 5) -> Readout:
     ids = both.lenses["tuned"].top_ids.copy()
     ids[..., 0].flat[::3] = (ids[..., 0].flat[::3] + 1) % 16
     kl = 2 * both.lenses["tuned"].kl[::-1]
-    tuned = replace(both.lenses["tuned"], top_ids=ids, kl=kl)
+    tuned = replace(both.lenses["tuned"], top1=ids[..., 0], top_ids=ids, kl=kl)
     return replace(both, lenses={**both.lenses, "tuned": tuned})
 
 

@@ -136,7 +136,7 @@ def test_the_command_line(neox_folder: Path, capsys: pytest.CaptureFixture[str])
 
 def test_prompt_sets_and_their_means(tiny: Model) -> None:
     readouts = list(read_set(tiny, [Case(1, "a b"), Case(2, "what")]))
-    alone = [each.lenses["logit"].top1_prob for each in readouts if isinstance(each, CaseReadout)]
+    alone = [each.lenses["logit"].top_prob for each in readouts if isinstance(each, CaseReadout)]
     set_heading = SetHeading("set.txt", ("emb", "0", "1", "2"), SOURCE)
     content = json.loads(set_json(readouts, set_heading, tiny.texts))
     mean = np.mean(alone, axis=0, dtype=float)

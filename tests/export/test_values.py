@@ -46,6 +46,7 @@ def one_cell(
         return np.full((1, 1, *more), number, np.int32)
 
     return Cells(
+        top1=ints(top1),
         top_ids=ints(top1, 1),
         top_logits=floats(0, 1),
         top_probs=floats(probability, 1),
@@ -294,6 +295,7 @@ def random_cells(rows: int, columns: int, pins: int, seed: int = 0) -> tuple[Cel
     next_logprob[:, -1], next_rank[:, -1] = math.nan, -1
     zeros = np.zeros((rows, columns), np.float32)
     cells = Cells(
+        top1=logits.argmax(-1).astype(np.int32),
         top_ids=logits.argmax(-1)[..., None].astype(np.int32),
         top_logits=logits.max(-1, keepdims=True),
         top_probs=np.exp(logprobs.max(-1, keepdims=True)),

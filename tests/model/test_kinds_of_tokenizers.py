@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import unicodedata
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lenstui.lens import LensError, encode, find_pins
-from lenstui.model.tokens import TokenTexts
+from lenstui.model.tokens import _LETTER_OR_DIGIT, TokenTexts
 from lenstui.readout.pins import find_target
 from lenstui.texts.blocks import token_blocks
 from tests.tiny.tiny_tokenizers import KINDS, tiny_tokenizer
@@ -155,3 +156,36 @@ def test_a_vocabulary_without_a_latin_letter_still_shows_its_spaces() -> None:
     backend.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     texts = TokenTexts(PreTrainedTokenizerFast(tokenizer_object=backend))
     assert [texts[token] for token in range(5)] == ["·", "日", "本", "·日", "·本"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_are_the_tokens_that_add_a_letter_or_digit(kind: str) -> None:
+    texts = TokenTexts(tiny_tokenizer(kind))
+    wanted = [
+        any(unicodedata.category(character)[0] in "LN" for character in texts.surface(token))
+        for token in range(texts.size)
+    ]
+    assert texts.words.tolist() == wanted
+    assert any(wanted) and not all(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_word"),
+    [(" the", True), ("日本", True), (",", False), ("\n\n", False), ("😀", False), ("4", True)],
+)
+def test_a_word_of_any_script(text: str, is_word: bool) -> None:
+    texts = TokenTexts(tiny_tokenizer("byte-level BPE"))
+    tokens = [token for token in range(texts.size) if texts.surface(token) == text]
+    if not tokens:
+        pytest.skip(f"{text!r} is no token here")
+    assert bool(texts.words[tokens[0]]) is is_word
+
+
+def test_letters_and_digits_of_all_scripts() -> None:
+    """The pattern is Unicode's categories L and N, and the part of a character is neither."""
+    for code in range(0x110000):
+        category = unicodedata.category(chr(code))[0]
+        assert (_LETTER_OR_DIGIT.search(chr(code)) is not None) == (category in "LN"), hex(code)
+    texts = TokenTexts(tiny_tokenizer("unigram"))
+    byte = texts._tokenizer.convert_tokens_to_ids("<0xE6>")
+    assert not texts.words[byte]

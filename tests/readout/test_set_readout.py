@@ -96,7 +96,7 @@ def test_every_number_of_every_case(tiny: Model) -> None:
             np.testing.assert_allclose(ours.values["entropy"], entropy, rtol=2e-5, atol=2e-5)
             np.testing.assert_allclose(ours.values["kl"], kl, rtol=2e-5, atol=2e-5)
             np.testing.assert_array_equal(ours.top1, logits.argmax(-1))
-            np.testing.assert_allclose(ours.top1_prob, log_probs.exp().amax(-1), rtol=2e-5)
+            np.testing.assert_allclose(ours.top_prob, log_probs.exp().amax(-1), rtol=2e-5)
             np.testing.assert_array_equal(
                 ours.values["final_rank"], (logits > logits[:, readout.final_id, None]).sum(-1)
             )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from lenstui.cli import main
 from lenstui.lens.card import Match
+from lenstui.model.hub import BUNDLED_MODEL
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.screen import Lenses
@@ -61,3 +64,30 @@ async def test_the_list_has_both_lenses_of_the_bundled_model() -> None:
         await until(pilot, lambda: len(table._lenses) == 2)
         assert {lens.card.name for lens in table._lenses} == {"bundled", "bundled-jacobian"}
         assert {lens.match for lens in table._lenses} == {Match.WEIGHTS}
+
+
+@pytest.mark.parametrize(
+    ("width", "kinds"), [(150, ["logit", "tuned", "jacobian"]), (149, ["logit", "tuned"])]
+)
+async def test_it_comes_with_the_model_behind_m(
+    opened: Any, tiny_model: Path, width: int, kinds: list[str]
+) -> None:
+    """As with --demo; and it goes where another model is opened, but what was chosen since stays."""
+
+    async def go_to(name: str, typed: str) -> None:
+        await pilot.press("m")
+        app.screen.query_one(Input).value = typed
+        await pilot.press("enter")
+        await until(pilot, lambda: app.explore.model.name == name and subtitle(app).endswith(" s"))
+
+    async with opened(TEXT, size=(width, 40)) as (app, pilot):
+        assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
+        await go_to(BUNDLED_MODEL, BUNDLED_MODEL)
+        assert [side.kind for side in app.explore.sides] == kinds
+        await until(pilot, lambda: all(grid.cells is not None for grid in app.explore.grids))
+        await go_to(str(tiny_model), str(tiny_model))
+        assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
+        await pilot.press("tab", "minus")
+        await until(pilot, lambda: [side.kind for side in app.explore.sides] == ["logit"])
+        await go_to(BUNDLED_MODEL, BUNDLED_MODEL)
+        assert [side.kind for side in app.explore.sides] == ["logit"]

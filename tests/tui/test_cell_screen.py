@@ -185,7 +185,10 @@ class MadeUpCell(Silent):
             logits = (12 - sharpness * np.arange(300)).astype(np.float32)
             logits[4] = logits[3]
             probs = np.exp(logits.astype(float))
-            rankings[place(lens)] = Ranking(np.arange(300, dtype=np.int32), logits, probs / probs.sum())
+            ids = np.arange(300, dtype=np.int32)
+            ranks = ids.copy()
+            ranks[4] = 3  # its logit is that of the token before
+            rankings[place(lens)] = Ranking(ids, logits, probs / probs.sum(), ranks)
         texts = {token: WORDS[token % len(WORDS)] for token in range(300)}
         post(CellRead(serial, row, column, rankings, texts))
 

@@ -172,7 +172,8 @@ async def test_marks_come_with_the_columns_and_move_with_the_lens(monkeypatch: p
             return grid
 
         monkeypatch.setattr(grid, "refresh", refresh)
-        other = replace(read, top_ids=read.top_ids.copy())
+        ids = read.top_ids.copy()
+        other = replace(read, top1=ids[..., 0], top_ids=ids)
         other.top_ids[:, 3] = read.top_ids[4, 3]  # settles in the first row; the last row stays as it is
         grid.add(0, other, TEXTS)
         drawn_anew = Region.from_union(refreshed)
@@ -241,7 +242,8 @@ def test_the_summary_fits(width: int) -> None:
 def test_a_column_in_words() -> None:
     read = random_cells(4, 2)
     read.top_ids[:, 0, 0] = [5, 6, 6, 6]
-    late = replace(read, top_ids=read.top_ids.copy())
+    ids = read.top_ids.copy()
+    late = replace(read, top1=ids[..., 0], top_ids=ids)
     late.top_ids[:, 0, 0] = [6, 6, 5, 6]
     labels = row_labels(3)
     both = {"logit": late, "tuned": read}

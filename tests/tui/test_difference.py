@@ -336,7 +336,7 @@ async def show_other_tokens(pilot: Pilot[None]) -> None:
     ids, kl = tuned.top_ids.copy(), tuned.kl.copy()
     ids[:3, ::2, 0] = (ids[:3, ::2, 0] + 5) % len(WORDS)
     kl[:, 3] *= 5
-    lenses = {"logit": cells(1.0), "tuned": replace(tuned, top_ids=ids, kl=kl)}
+    lenses = {"logit": cells(1.0), "tuned": replace(tuned, top1=ids[..., 0], top_ids=ids, kl=kl)}
     explore = pilot.app.explore  # type: ignore[attr-defined]
     explore.post_message(TileRead(1, side_tile(0, len(COLUMNS), lenses), dict(enumerate(WORDS))))
     await pilot.pause(0.1)

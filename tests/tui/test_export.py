@@ -231,7 +231,7 @@ async def test_what_is_not_read_yet(opened: Any) -> None:
     async with opened(TEXT) as (app, pilot):
         for grid in app.explore.grids:
             assert grid.cells is not None
-            grid.cells.top_ids[:, 3] = -1
+            grid.cells.top_ids[:, 3] = grid.cells.top1[:, 3] = -1
         dialog = await choose(pilot, "table")
         await pilot.press("enter")
         assert "Column 3 is not read yet" in hint(app)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
+from lenstui.readout.cells import IntArray
 from lenstui.readout.scales import NO_LEVEL, STEPS, Scale
 from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
@@ -66,7 +67,8 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     cells = GridCells(2, columns)
     names: Mapping[int, str] = dict(enumerate(texts))
     ids = np.stack([np.roll(np.arange(columns), i) for i in range(2 * 3)]).reshape(2, 3, columns)
-    read = replace(random_cells(2, columns), top_ids=np.moveaxis(ids, 1, 2).astype(np.int32))
+    tops: IntArray = np.moveaxis(ids, 1, 2).astype(np.int32)
+    read = replace(random_cells(2, columns), top1=tops[..., 0], top_ids=tops)
     cells.put(1, some_columns(read, 1, columns), names, PROBABILITY, Scale(0, 1, count=steps(mode)))
     size = layout.width
     shown = range(first, min(columns, first - (gutter - width) // size))

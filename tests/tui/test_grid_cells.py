@@ -67,11 +67,12 @@ async def test_only_what_changes_and_is_seen_is_drawn(depth: int, monkeypatch: p
         assert drawn == [], "nothing new"
         other = cells.top_ids.copy()
         other[19, 1, 0] += 1
-        grid.add(1, some_columns(replace(cells, top_ids=other), 1, 2), {**TEXTS, VOCABULARY: "new"})
+        changed = replace(cells, top1=other[..., 0], top_ids=other)
+        grid.add(1, some_columns(changed, 1, 2), {**TEXTS, VOCABULARY: "new"})
         assert drawn == [grid._region(Cursor(19, 1))]
         drawn.clear()
         other[18, 0, 2] += 1
-        grid.add(0, replace(cells, top_ids=other), {**TEXTS, VOCABULARY: "new"})
+        grid.add(0, changed, {**TEXTS, VOCABULARY: "new"})
         assert len(drawn) == (depth > 2), "the third token is seen from depth 3 on"
 
 

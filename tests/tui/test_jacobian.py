@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lenstui.cli import main
+from lenstui.opening.sides import MORE_LENSES
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.detail import CellView
@@ -95,17 +96,19 @@ async def test_two_lenses_make_three_panes(
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_they_are_there_on_a_narrow_screen(
-    tiny_model: Path, jacobian: Path, size: tuple[int, int]
+    tiny_model: Path, jacobian: Path, by_hand: dict[int, Tensor], size: tuple[int, int]
 ) -> None:
     app = opened_with(tiny_model, tiny_model / "lens.pt", jacobian)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: subtitle(app).endswith(" s"))
-        if size[0] == 80:
-            assert shown(app) == ["logit lens │ tuned lens │ Jacobian lens · probability"]
-        else:
-            assert len(shown(app)) == 3
-        await pilot.press("tab", "tab")
-        assert app.explore.panes.active == 2
+        assert [side.kind for side in app.explore.sides] == ["logit", "tuned"]
+        assert said(app).count(MORE_LENSES.format(2, 3)) == 1
+        await pilot.press("tab", "L")
+        await until(pilot, lambda: [side.kind for side in app.explore.sides] == ["logit", "jacobian"])
+        await until(pilot, lambda: app.explore.grids[1].cells is not None and subtitle(app).endswith(" s"))
+        assert_shows_jacobian(app, 1, by_hand, tiny_model)
+        await pilot.press("plus")  # as little as a third side is there at first
+        await until(pilot, lambda: "3 sides need a screen of 150 columns." in said(app))
 
 
 async def test_alone_it_stands_beside_the_logit_lens(tiny_model: Path, jacobian: Path) -> None:

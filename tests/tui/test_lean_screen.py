@@ -29,6 +29,7 @@ def random_cells(rows: int, columns: int, seed: int) -> Cells:
     ids = rng.integers(0, len(WORDS), (rows, columns, 1), np.int32)
     none = np.empty((rows, columns, 0), np.float32)
     return Cells(
+        top1=ids[..., 0],
         top_ids=ids,
         top_logits=one[..., None],
         top_probs=one[..., None],

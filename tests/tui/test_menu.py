@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -14,6 +15,7 @@ from lenstui.support.request import Start
 from lenstui.support.settings import Settings
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid.cells import Cursor
@@ -22,6 +24,7 @@ from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.shared.ask_word import AskWord
+from lenstui.tui.shared.nothing_yet import NO_PINS
 from tests.tui.pilots import lenses_pilot, prompt_sets_pilot
 from tests.tui.pilots.lenses_pilot import folder
 from tests.tui.pilots.looking import footer, place, said, subtitle, until
@@ -60,14 +63,30 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         await pilot.press("escape")
         menu = await opened_menu(pilot)
         assert list(menu) == [
-            "Top tokens", "Pin", "Why", "First row", "Append", "Generate", "Settling rows",
-            "Sublayers", "Difference", "Next lens", "Compare", "Second prompt", "What if", "Add a side",
-            "Remove side", "Export", "Copy tokens", "Copy command", "Help",
+            "Top tokens", "Pin", "Why", "First row", "Append", "Generate", "Settling rows", "Sublayers",
+            "Words only", "Difference", "Next lens", "Compare", "Second prompt", "What if", "Add a side",
+            "Remove side", "Export", "Copy tokens", "Copy command", "Pin a word", "Plot", "Pins",
+            "Prompt set", "Find", "Find next", "Find previous", "Go to", "Next side", "Step back", "Stop",
+            "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip", "Prompt", "Reading", "Train",
+            "Lenses", "Instant lens", "Model", "Revision back", "Next revision", "Commands", "Help",
+            "Quit",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
-        assert dimmed(still) == {}
+        assert dimmed(still) == {"Plot": NO_PINS}
         box = still.screen.query_one("Box")
         assert str(box.border_title) == 'row 5 · layer 6 of 6 · column 7 "·is"'
+
+
+async def test_every_key_of_explore_is_in_the_menu(still: LenstuiApp) -> None:
+    """But for the one that opens it."""
+    async with still.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        menu = await opened_menu(pilot)
+        there = {binding.description for binding in KEYS if isinstance(binding, Binding)}
+        assert set(menu) == there - {"Menu"}
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(still.screen, PromptSets))
 
 
 async def test_enter_does_what_is_highlighted_and_esc_nothing(still: LenstuiApp) -> None:
@@ -127,6 +146,7 @@ async def test_what_cannot_be_done_is_dimmed_with_the_reason(still: LenstuiApp) 
         assert dimmed(still) == {
             "Difference": "No tuned lens yet: t trains one, o opens one.",
             "Add a side": "3 sides need a screen of 150 columns.",
+            "Plot": NO_PINS,
         }
         await pilot.press("d")
         assert isinstance(still.screen, Menu)
@@ -142,11 +162,11 @@ async def test_before_anything_is_read(still: LenstuiApp) -> None:
         still.explore.set_focus(None)
         await opened_menu(pilot)
         reasons = dimmed(still)
-        assert len(reasons) == 18
+        assert len(reasons) == 21
         assert reasons["Export"] == "No prompt yet: i types one, Enter reads it."
         assert reasons["Next lens"] == "No model yet: m opens one."
-        await pilot.press("enter")
-        assert isinstance(still.screen, Keys), "help is all that there is to do"
+        await pilot.press("question_mark")
+        assert isinstance(still.screen, Keys)
 
 
 async def test_the_users_keys_are_in_the_menu() -> None:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.shared.file_dialogs import SaveLens, SaveLensFolder
 from lenstui.tui.shared.question import Question
 from tests.tui.pilots.lenses_pilot import TEXT, folder, go, names, notes, pick, read_only, status
-from tests.tui.pilots.looking import until
+from tests.tui.pilots.looking import subtitle, until
 
 __all__ = ["folder", "read_only"]
 
@@ -159,3 +161,59 @@ async def test_it_is_said_once(opened: Any, folder: Path) -> None:
         await until(pilot, lambda: "two.pt" in notes(app))
         await pilot.pause(0.1)
         assert notes(app).count("two.pt") == 1
+
+
+async def test_the_lens_of_the_active_side_is_saved(tiny_model: Path, folder: Path, tmp_path: Path) -> None:
+    """A Jacobian lens, too, as lenstui's own file; the library's folder has none, which is said."""
+    import torch
+
+    from lenstui.lens import JacobianLens, TunedLens, open_lens, save_lens
+
+    jacobian = JacobianLens(
+        {1: torch.eye(32) + 0.5, 2: torch.eye(32) / 2}, {"d_model": 32}, {"target": "last"}
+    )
+    save_lens(jacobian, tmp_path / "jac.pt")
+    start = Start(prompt=TEXT, model=str(tiny_model), lenses=(tiny_model / "lens.pt", tmp_path / "jac.pt"))
+    app = LenstuiApp(start, depth=1)
+    async with app.run_test(size=(180, 40)) as pilot:
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        for tabs, name in ((0, "lens"), (2, "jac")):
+            await pilot.press(*["tab"] * tabs)
+            await go(app, pilot)
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(app.screen, SaveLens))
+            assert app.screen.query_one(Input).value == f"{name}.pt"
+            await pick(app, pilot, SaveLens, f"saved-{name}")
+            await until(pilot, lambda name=name: f"saved-{name}.pt" in notes(app))
+            await pilot.press("escape")
+        assert isinstance(open_lens(folder / "saved-lens.pt"), TunedLens)
+        saved = open_lens(folder / "saved-jac.pt")
+        assert isinstance(saved, JacobianLens)
+        for row, matrix in jacobian.matrices.items():
+            assert torch.equal(saved.matrices[row], matrix)
+        await go(app, pilot)
+        app.clear_notifications()
+        await pilot.press("S")
+        reason = "The tuned-lens library has no Jacobian lenses: s saves jac as a file."
+        await until(pilot, lambda: reason in notes(app))
+        assert isinstance(app.screen, Lenses)
+
+
+async def test_a_jacobian_lens_alone_is_saved(tiny_model: Path, folder: Path, tmp_path: Path) -> None:
+    """Also while the logit lens is the active side, and no tuned lens is there."""
+    import torch
+
+    from lenstui.lens import JacobianLens, open_lens, save_lens
+
+    save_lens(JacobianLens({1: torch.eye(32)}, {"d_model": 32}), tmp_path / "jac.pt")
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    app = LenstuiApp(Start(prompt=TEXT, model=str(tiny_model), lenses=(tmp_path / "jac.pt",)), depth=1)
+    async with app.run_test(size=(180, 40)) as pilot:
+        await until(pilot, lambda: subtitle(app).endswith(" s"))
+        await go(app, pilot)
+        await pilot.press("s")
+        await pick(app, pilot, SaveLens, "mine")
+        await until(pilot, lambda: "mine.pt" in notes(app))
+        assert isinstance(open_lens(folder / "mine.pt"), JacobianLens)

@@ -49,9 +49,11 @@ def column(seed: int, sharpness: float) -> LastColumn:
     row = np.arange(ROWS)
     far = (ROWS - 1 - row) * (1 + seed % 4) / sharpness
     logprob = (-0.4 - far - seed / 3).astype(np.float32)
+    top1 = np.where(far > 2, 3, seed % len(WORDS)).astype(np.int32)
     return LastColumn(
-        top1=np.where(far > 2, 3, seed % len(WORDS)).astype(np.int32),
-        top1_prob=np.exp(-0.3 - far).astype(np.float32),
+        top1=top1,
+        top_id=top1,
+        top_prob=np.exp(-0.3 - far).astype(np.float32),
         values={
             "entropy": (1 + far).astype(np.float32),
             "kl": far.astype(np.float32),
@@ -75,7 +77,7 @@ def readouts() -> list[CaseReadout | FailedCase]:
         word = WORDS[number % len(WORDS)]
         target = None if number == 5 else Pin("x", number, whole=number != 4)
         lenses = {"logit": column(number, 1.0), "tuned": column(number, 2.0)}
-        probability = float(lenses["logit"].top1_prob[-1])
+        probability = float(lenses["logit"].top_prob[-1])
         cases.append(
             CaseReadout(
                 case, 5, 0, number, WORDS[-number], probability, target, word if target else None, lenses

@@ -140,6 +140,7 @@ _FIT: dict[str, Check] = {
     "seconds": _is_moderate,
     "seed": _is_whole,
     "data": _each(_is_text),
+    "merged": _each(_is_text),
     "held_out_kl": _each(_is_measured),
     "logit_lens_kl": _each(_is_measured),
     "versions": _is_table_of(_is_text),

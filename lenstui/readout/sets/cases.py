@@ -37,7 +37,8 @@ class LastColumn:
 
     Attributes:
         top1: the likeliest token, `[rows]`.
-        top1_prob: its probability, `[rows]`.
+        top_id: the token to show, `[rows]`: the likeliest one, or with the readout filter the likeliest word.
+        top_prob: its probability, `[rows]`.
         values: the values that need no pin and no next token, by their names in files (`entropy`, `kl`, …),
             each `[rows]`.
         target_logprob: the log-probability of the target, `[rows]`; NaN without a target.
@@ -50,7 +51,8 @@ class LastColumn:
     """
 
     top1: IntArray
-    top1_prob: FloatArray
+    top_id: IntArray
+    top_prob: FloatArray
     values: Mapping[str, FloatArray | IntArray]
     target_logprob: FloatArray
     target_rank: IntArray
@@ -76,7 +78,8 @@ class CaseReadout:
         case: the case.
         tokens: the number of columns of its prompt as the model read it.
         dropped: the number of tokens cut from its front because the model's context is shorter.
-        final_id: the final top-1 token; None where the last row is not a number.
+        final_id: the final top-1 token, or with the readout filter the final likeliest word; None where the
+            last row is not a number.
         final_text: the display text of that token; None likewise.
         final_prob: the probability of that token; NaN likewise.
         target: the token that stands for the target, with `whole` True if it is the whole word; None without
@@ -136,7 +139,7 @@ def read_set(
         cases: from `open_prompts` or `read_cases`.
         lens: a lens for this model, beside the logit lens; a list for exactly its lenses; None for the logit
             lens alone.
-        reading: rows, final norm, BOS and chat template; None for the defaults.
+        reading: rows, final norm, BOS, chat template and readout filter; None for the defaults.
         exact_targets: whether to take targets as written, without putting a space before them.
 
     Yields:
@@ -197,6 +200,7 @@ def _read_case(
         pins=[] if target is None else [target.id],
         rows=rows,
         columns=range(columns - 1, columns),
+        words_only=reading.words_only,
     )
     word = None
     if target is not None and target.rest:
@@ -207,14 +211,14 @@ def _read_case(
         for name, cells in tile.lenses.items()
     }
     last = next(iter(read.values()))  # the last row is the model's own, for every lens
-    final = int(last.top1[-1]) if last.top1[-1] >= 0 else None
+    final = int(last.top_id[-1]) if last.top_id[-1] >= 0 else None
     return CaseReadout(
         case=case,
         tokens=columns,
         dropped=prompt.dropped,
         final_id=final,
         final_text=None if final is None else texts[final],
-        final_prob=float(last.top1_prob[-1]),
+        final_prob=float(last.top_prob[-1]),
         target=target,
         target_text=None if target is None else texts[target.id],
         lenses=read,
@@ -241,10 +245,11 @@ def _last_column(cells: Cells, whole_logprob: FloatArray, *, settles: bool) -> L
     """Return a lens's last column from cells of one column, whose only pin is the target, if any."""
     rows = len(cells.entropy)
     pinned = cells.pin_logprobs.shape[-1] > 0
-    settled = int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if settles else -1
+    settled = int(crystallization_rows(cells.top1)[0]) if settles else -1
     return LastColumn(
-        top1=cells.top_ids[:, 0, 0],
-        top1_prob=cells.top_probs[:, 0, 0],
+        top1=cells.top1[:, 0],
+        top_id=cells.top_ids[:, 0, 0],
+        top_prob=cells.top_probs[:, 0, 0],
         values={
             value.stored: value.numbers(cells)[:, 0]
             for value in all_values()

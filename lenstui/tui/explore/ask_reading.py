@@ -63,6 +63,12 @@ LINES = (
         (("off (default)", False), ("on", True)),
         "What attention and MLP of each block add, by the logit lens alone.",
     ),
+    Line(
+        "words_only",
+        "words only",
+        (("off (default)", False), ("on", True)),
+        "Cells without tokens that have no letter or digit; every number stays of the whole vocabulary.",
+    ),
 )
 ROWS_HINT = (
     "all (default), every 4, or a list such as emb,0-4,last; the last row is always read. Here: emb, 0 … "

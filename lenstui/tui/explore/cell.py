@@ -157,8 +157,10 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
                 missing = IN_CELL
             self._say(place, "" if ranking is not None and ranking.ids.size else missing)
             frame = self.query_one(f"#ranking-{place}")
-            frame.border_subtitle = "" if ranking is None else f"top {len(ranking.ids)} of {side.vocabulary}"
+            frame.border_subtitle = ""
             if ranking is not None:
+                words = " words" * state.shown_reading.words_only
+                frame.border_subtitle = f"top {len(ranking.ids)}{words} of {side.vocabulary}"
                 self.list_of(place).show(ranking, message.texts)
         self.show_words()
 

@@ -37,5 +37,13 @@ class CellFollower:
         missing = {place: NO_COLUMN for place, grid in enumerate(panes.grids) if column in grid.gap}
         title = place_text(state, panes.count, row, column)
         panel.words = self._words.read
-        panel.show(title, cells, panes.cursor, state.rows, state.texts, missing=missing)
+        panel.show(
+            title,
+            cells,
+            panes.cursor,
+            state.rows,
+            state.texts,
+            missing=missing,
+            words_only=panes.words_only,
+        )
         self._words.follow()

@@ -17,6 +17,16 @@ from lenstui.tui.services import Services
 
 NO_CELL = "no cell is read yet"
 
+# What can be done beside what is about the cell: every key of Explore is in its menu.
+_ALSO = (
+    *("explore.pins", "explore.prompts", "explore.find", "explore.next", "explore.previous"),
+    *("explore.go_to", "explore.other", "explore.step_back", "explore.stop"),
+    *("explore.value", "explore.value_back", "explore.contents", "explore.taller", "explore.flatter"),
+    *("explore.flip", "explore.prompt", "explore.reading"),
+    *("app.train", "app.lenses", "explore.instant", "app.model", "app.revision_back", "app.revision_next"),
+    *("app.commands", "app.help", "app.quit"),
+)
+
 
 class CellMenu:
     """The part of Explore that shows what can be done here: with a cell, with a pin, with a cell in full."""
@@ -64,6 +74,7 @@ class CellMenu:
             "explore.generate": self._growth.why_not_generate(),
             "explore.crystallization": "" if self._state.rows else NO_CELL,
             "explore.sublayers": "" if self._state.rows else NO_CELL,
+            "explore.words_only": "" if self._state.rows else NO_CELL,
             "explore.difference": comparison.why_no_difference(),
             "explore.other_kind": comparison.why_no_model(),
             "explore.beside": comparison.why_no_model(),
@@ -74,7 +85,9 @@ class CellMenu:
             "explore.export": export.why_not_ask(),
             "explore.copy_cell": export.why_not_copy_cell(),
             "explore.copy_command": export.why_no_command(),
-            "app.help": "",
+            "explore.pin_word": self._pins.why_no_more(),
+            "explore.plot": self._pins.why_no_plot(),
+            **dict.fromkeys(_ALSO, ""),  # these say themselves, when chosen, why they cannot be done
         }
         self._services.show_menu(self._title, [self._widgets.screen], why_not)
 

@@ -19,6 +19,7 @@ from lenstui.model.not_finite import IN_CELL
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import logprob_text
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.fixed_text import NONE
 from lenstui.tui.explore.detail import CellFacts, Detail
 from lenstui.tui.explore.pin_line import PinLine
@@ -102,6 +103,7 @@ class CellPanel(Vertical):
         texts: Mapping[int, str],
         *,
         missing: Mapping[int, str],
+        words_only: bool = False,
     ) -> None:
         """Show a cell.
 
@@ -112,6 +114,7 @@ class CellPanel(Vertical):
             rows: the labels of the rows.
             texts: display texts, at least of the top tokens.
             missing: by place, why a side has no cell in this column.
+            words_only: whether its tokens are those with a letter or digit.
         """
         self._cells, self._cursor, self._rows = cells, cursor, rows
         row, column, label = cursor.row, cursor.column, rows[cursor.row]
@@ -128,8 +131,9 @@ class CellPanel(Vertical):
                 nothing[place] = missing[place]
             if of_side is not None and of_side.not_numbers[row, column]:
                 nothing[place] = IN_CELL
-        settled = of_column(dict(sides), rows, column)
-        self.query_one(Detail).show(title, facts, settled=settled, nothing=nothing)
+        settled = of_column(dict(sides), rows, column, words_only=words_only)
+        below = " · ".join(filter(None, (WORDS_ONLY * words_only, settled)))
+        self.query_one(Detail).show(title, facts, below=below, nothing=nothing)
         self._show_pins()
 
     def show_words(self, words: WordsRead) -> None:

@@ -122,7 +122,7 @@ class Detail(Horizontal):
         title: str,
         sides: Sequence[CellFacts | None],
         *,
-        settled: str = "",
+        below: str = "",
         nothing: Mapping[int, str] | None = None,
     ) -> None:
         """Show a cell.
@@ -130,10 +130,10 @@ class Detail(Horizontal):
         Args:
             title: the name of the cell.
             sides: the facts of the cell on each side, None where there are none.
-            settled: a text about the rows where the column of the cell settles.
+            below: a text on the lower edge: which tokens are shown, and where the column settles.
             nothing: by place, why a side has no facts of the cell.
         """
-        self.border_title, self.border_subtitle = Text(title), settled
+        self.border_title, self.border_subtitle = Text(title), below
         for place, view in enumerate(self.query(CellView)):
             view.display = place < len(sides)
             if view.display:

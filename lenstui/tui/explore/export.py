@@ -193,7 +193,8 @@ class Export:
             if grid.display and grid.cells is not None:
                 lenses[keys[place]] = grid.cells
         pins = tuple(pin.name for pin in self._widgets.panel.pins)
-        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins)
+        words_only = state.shown_reading.words_only
+        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins, words_only)
         cursor = panes.cursor
         unread = clip.unread(cursor.column if part in {"column", "cell"} else None) if lenses else 0
         if unread is not None:

@@ -60,9 +60,9 @@ class FirstRow:
         rows, panes = self._state.rows, self._widgets.panes
         column, stream = panes.cursor.column, stream_places(rows)
         read = {
-            place: grid.cells.top_ids[stream, :, 0]
+            place: grid.cells.top1[stream]
             for place, grid in enumerate(panes.grids)
-            if grid.display and grid.cells is not None and grid.cells.top_ids[-1, column, 0] != NOT_READ
+            if grid.display and grid.cells is not None and grid.cells.top1[-1, column] != NOT_READ
         }
         sides = sorted(read, key=lambda place: place != panes.shown)
         if not sides:
@@ -78,6 +78,8 @@ class FirstRow:
         else:
             elsewhere = np.flatnonzero(found >= 0).tolist()
             said += f" The {spoken[shown]} has it in {self._named(shown, elsewhere, column)}."
+        if self._state.shown_reading.words_only:
+            said += " All tokens count here, not words only."
         self._services.tell(said, seconds=8)
 
     def _named(self, place: int, columns: Sequence[int], column: int) -> str:

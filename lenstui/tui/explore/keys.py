@@ -178,6 +178,10 @@ KEYS: list[BindingType] = [
         tooltip="Rows of what attention and MLP of each block add, and back",
     ),
     Binding(
+        "f", "do('options', 'toggle_filter')", "Words only", show=False, id="explore.words_only",
+        tooltip="Cells without tokens that have no letter or digit, and back",
+    ),
+    Binding(
         "b", "do('options', 'ask')", "Reading", show=False, id="explore.reading",
         tooltip="How it is read: rows, final norm, BOS, chat",
     ),

@@ -121,6 +121,7 @@ class Reader:
         self._prompt_line.say(f"{self._prompt_line.counted} · reading …")
         cursor, state.first_cursor = state.first_cursor or cursor, None
         self._is_to_fit = not kept
+        panes.words_only = state.reading.words_only
         if not kept:
             panes.begin_reading()
         for place, side in enumerate(state.sides):

@@ -1,8 +1,9 @@
-"""The options by which Explore's prompt is read: rows, final norm, BOS, chat template, sublayers."""
+"""The options by which Explore's prompt is read: rows, final norm, BOS, chat, sublayers, readout filter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lenstui.jobs.messages import OpenModel
 from lenstui.readout.reading import Reading
@@ -42,6 +43,14 @@ class ReadingOptions:
             self._services.tell("No model is open yet: how it can be read depends on it.")
         else:
             self._services.ask(AskReading(self._state.reading, self._state.model), self.change)
+
+    def toggle_filter(self) -> None:
+        """Leave tokens without a letter or digit out of the cells, or put them in again."""
+        if self._state.model is None:
+            self._services.tell("No model is open yet: its tokens are not known.")
+        else:
+            reading = self._state.reading
+            self.change(replace(reading, words_only=not reading.words_only))
 
     def change(self, reading: Reading | None) -> None:
         """Read the prompt by other options; None and the current options change nothing."""

@@ -78,7 +78,7 @@ class GridCells:
             getattr(self.cells, field.name)[:, columns] = getattr(cells, field.name)
         self.values[:, columns] = value.of(cells)
         self.levels[:, columns] = scale.levels(self.values[:, columns])
-        self.settled[columns] = crystallization_rows(cells.top_ids[:, :, 0], self.labels)
+        self.settled[columns] = crystallization_rows(cells.top1, self.labels)
 
     def repin(self, places: Sequence[int]) -> None:
         """Arrange the numbers of pins anew.
@@ -146,7 +146,7 @@ class GridCells:
         """
         absent = [False] * len(self.levels[row, columns])
         if self.cells is not None:
-            first = self.cells.top_ids[:, columns, 0]
+            first = self.cells.top1[:, columns]
             unread = (first[row] == NOT_READ) & (first[-1] != NOT_READ)
             absent = (unread | (first[row] == NOT_A_NUMBER)).tolist()
         for column in range(max(columns.start, self.gap.start), min(columns.stop, self.gap.stop)):

@@ -198,7 +198,7 @@ class Grid(GridMoves):
         """The number of columns that have been read, from the first up to one that is not read."""
         if self.cells is None:
             return 0
-        unread = np.flatnonzero(self.cells.top_ids[-1, :, 0] == NOT_READ)  # every lens reads the last row
+        unread = np.flatnonzero(self.cells.top1[-1] == NOT_READ)  # every lens reads the last row
         return int(unread[0]) if unread.size else self.cells.columns
 
     def watch_value(self) -> None:

@@ -21,7 +21,7 @@ class PaneTitles:
     Attributes:
         names: the names of the sides.
         training: the places of the sides that show the lens in training.
-        value: the label of the value that colours the cells.
+        value: the label of the value that colours the cells, with the readout filter where it is on.
     """
 
     names: SideNames

@@ -19,6 +19,7 @@ from lenstui.export.legend import shares_text
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
+from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
 from lenstui.tui.grid.cell import BAR
@@ -56,6 +57,7 @@ class Panes(Vertical):
     # The sides that show the lens in training.
     training: reactive[frozenset[int]] = reactive(frozenset, init=False)
     crystallization: reactive[bool] = reactive(False, init=False)
+    words_only: reactive[bool] = reactive(False, init=False)  # the readout filter
     tabs: reactive[bool] = reactive(False, init=False)
     difference: reactive[bool] = reactive(False, init=False)
 
@@ -318,6 +320,11 @@ class Panes(Vertical):
         """Write the titles anew, which say where the lens in training shows."""
         self._title()
 
+    def watch_words_only(self) -> None:
+        """Write the titles anew, which say that the tokens are filtered."""
+        self._title()
+        self._say_where_settled()
+
     def watch_tabs(self) -> None:
         """Show the panes as tabs or beside each other, with their titles and summaries."""
         self._arrange()
@@ -426,7 +433,9 @@ class Panes(Vertical):
         for place, grid in enumerate(self.grids):
             text = hint
             if self.crystallization and grid.display:
-                text = summary(grid.settled, grid.rows, self._room(), gap=grid.gap)
+                text = summary(
+                    grid.settled, grid.rows, self._room(), gap=grid.gap, words_only=self.words_only
+                )
             self.pane(place).border_subtitle = text
 
     def next_value(self, step: int) -> None:
@@ -503,7 +512,8 @@ class Panes(Vertical):
 
     def _title(self) -> None:
         """Write the titles of all panes; where the panes are tabs, each names all sides."""
-        titles = PaneTitles(self.names, self.training, self.value.label)
+        shown = f"{self.value.label} · {WORDS_ONLY}" if self.words_only else self.value.label
+        titles = PaneTitles(self.names, self.training, shown)
         for pane in self.query(Pane):
             if pane.place >= self.count:
                 continue

@@ -17,7 +17,14 @@ _UNKNOWN = (
 )
 
 
-def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = NO_GAP) -> str:
+def summary(
+    settled: IntArray,
+    rows: Sequence[str],
+    width: int,
+    *,
+    gap: range = NO_GAP,
+    words_only: bool = False,
+) -> str:
     """Return a lens's median crystallization row, and how many columns settle before the last row, as text.
 
     Empty where no column is read. The first token's column, often an attention sink, is left out where others
@@ -28,6 +35,7 @@ def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = 
         rows: labels of the rows; those of sublayers do not count.
         width: the room for the text, in terminal cells.
         gap: the columns that hold no token.
+        words_only: whether the cells show words alone, so that the text says that all tokens count here.
     """
     if not is_whole_stream(rows):
         return _fitting(_UNKNOWN, width)
@@ -39,15 +47,18 @@ def summary(settled: IntArray, rows: Sequence[str], width: int, *, gap: range = 
     places = stream_places(rows)
     median = _between([rows[place] for place in places], float(np.median(np.searchsorted(places, read))))
     early = f"{np.count_nonzero(read < len(rows) - 1)} of {read.size}"
+    settles, of_all = ("all tokens settle", "all tokens: ") if words_only else ("settles", "")
     forms = (
-        f"settles: median row {median} · {early} columns before the last row",
-        f"settles: median row {median} · {early} before the last",
-        f"median row {median} · {early} early",
+        f"{settles}: median row {median} · {early} columns before the last row",
+        f"{settles}: median row {median} · {early} before the last",
+        f"{of_all}median row {median} · {early} early",
     )
     return _fitting(forms, width)
 
 
-def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: int) -> str:
+def of_column(
+    lenses: Mapping[str, Cells | None], rows: Sequence[str], column: int, *, words_only: bool = False
+) -> str:
     """Return the row where a column settles, by each lens that has read it, as text.
 
     Empty where some rows are not read.
@@ -56,14 +67,16 @@ def of_column(lenses: Mapping[str, Cells | None], rows: Sequence[str], column: i
         lenses: all cells of each lens, None where nothing is read.
         rows: labels of the rows.
         column: the index of the column.
+        words_only: whether the cells show words alone, so that the text says that all tokens count here.
     """
     parts = []
     for lens, cells in lenses.items() if is_whole_stream(rows) else ():
-        if cells is not None and cells.top_ids[-1, column, 0] >= 0:
-            row = crystallization_rows(cells.top_ids[:, column : column + 1, 0], rows)[0]
+        if cells is not None and cells.top1[-1, column] >= 0:
+            row = crystallization_rows(cells.top1[:, column : column + 1], rows)[0]
             there = f"row {rows[row]}" if row < len(rows) - 1 else "the last row"
             parts.append(f"{there} ({lens})")
-    return f"settles at {' · '.join(parts)}" if parts else ""
+    settles = "all tokens settle" if words_only else "settles"
+    return f"{settles} at {' · '.join(parts)}" if parts else ""
 
 
 def _fitting(forms: Sequence[str], width: int) -> str:

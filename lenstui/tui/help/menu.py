@@ -16,9 +16,9 @@ from textual.widgets.option_list import Option
 from lenstui.tui.help.columns import in_columns
 from lenstui.tui.shared.box import Box, BoxScreen
 
-_KEY, _TITLE, _DOES = 6, 14, 52  # terminal cells; together they fill the box on 80 columns
+_KEY, _TITLE, _DOES = 6, 14, 51  # terminal cells; with a scroll bar they fill the box on 80 columns
 # What the menu itself needs, whatever the entries' keys are.
-_KEPT = frozenset({"enter", "escape", "up", "down", "home", "end", "pageup", "pagedown"})
+_KEPT = frozenset({"enter", "escape", "q", "up", "down", "home", "end", "pageup", "pagedown"})
 
 Run = Callable[[], Awaitable[object]]
 

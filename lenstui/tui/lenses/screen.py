@@ -32,7 +32,7 @@ from lenstui.support.paths import data
 from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.lenses.hub_list import HubList
 from lenstui.tui.lenses.hub_table import HubTable
-from lenstui.tui.lenses.saving import LensSaving, made_or_home
+from lenstui.tui.lenses.saving import LensSaving, LensToSave, lens_to_save, made_or_home
 from lenstui.tui.lenses.sheet import LensSheet, Sheet
 from lenstui.tui.lenses.table import LensLine, LensLines, LensTable
 from lenstui.tui.services import Services
@@ -233,7 +233,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             "lenses.stop": "" if self._hub.is_downloading else "No lens is being downloaded.",
             "lenses.browse": self._why_not_open(),
             "lenses.save": self._why_not_save(),
-            "lenses.save_folder": self._why_not_save(),
+            "lenses.save_folder": self._why_not_save_folder(),
             "lenses.other": self._why_no_lens(),
         }
         title = "lenses" if self._chosen is None else f"lens {self._chosen.card.name}"
@@ -338,26 +338,35 @@ class Lenses(LeanScreen[None], AppScreen[None]):
     # ── saving ───────────────────────────────────────────────────────────────────────────────────────────
 
     def action_save(self) -> None:
-        """Save the lens in use as a file of lenstui's own."""
-        if (name := self._name_to_save()) is not None:
-            self._saving.ask_for_file(name)
+        """Save the lens of the active side, or one in use, as a file of lenstui's own."""
+        if (found := self._to_save) is None:
+            self._tell(self._why_not_save())
+        else:
+            self._saving.ask_for_file(found.name, found.kind, found.place)
 
     def action_save_folder(self) -> None:
-        """Save the lens in use as a folder of the tuned-lens library."""
-        if (name := self._name_to_save()) is not None:
-            self._saving.ask_for_folder(name)
-
-    def _name_to_save(self) -> str | None:
-        """Return the name of the lens in use; None, with a notification why, where there is none."""
-        if reason := self._why_not_save():
+        """Save the tuned lens of the active side, or that in use, as a folder of the tuned-lens library."""
+        found, reason = self._to_save, self._why_not_save_folder()
+        if found is None or reason:
             self._tell(reason)
-        return None if self._model is None else self._model.lens
+        else:
+            self._saving.ask_for_folder(found.name, found.place)
+
+    @property
+    def _to_save(self) -> LensToSave | None:
+        """The lens to save; None where there is none."""
+        return None if self._model is None else lens_to_save(self._model, self._services.active_side)
 
     def _why_not_save(self) -> str:
         """Return why there is no lens to save; nothing where there is one."""
         if self._model is None:
             return "No model is open yet, and so no lens is in use."
-        return "No lens is in use: choose one with Enter first." if self._model.lens is None else ""
+        return "No lens is in use: choose one with Enter first." if self._to_save is None else ""
+
+    def _why_not_save_folder(self) -> str:
+        """Return why there is no lens to save to a folder; nothing where there is one."""
+        found = self._to_save
+        return self._why_not_save() if found is None else found.why_no_folder
 
     def _say_saving(self, path: Path) -> None:
         self.query_one(StatusBar).stage = f"saving {path.name}"

@@ -203,6 +203,8 @@ def _fitting(fit: Mapping[str, Any]) -> list[str]:
         parts.append(f"seed {fit['seed']}")
     if isinstance(data := fit.get("data"), list):
         parts.append(f"on {', '.join(map(str, data))}")
+    if isinstance(merged := fit.get("merged"), list):
+        parts.append(f"merged from {', '.join(map(str, merged))}")
     return parts
 
 

@@ -23,8 +23,10 @@ def random_cells(rows: int, columns: int, seed: int = 0, k: int = 3) -> Cells:
     one = rng.random((rows, columns), np.float32)
     ranks = rng.integers(0, VOCABULARY, (rows, columns), np.int32)
     none = np.empty((rows, columns, 0), np.float32)
+    ids = rng.integers(0, VOCABULARY, (rows, columns, k), np.int32)
     return Cells(
-        top_ids=rng.integers(0, VOCABULARY, (rows, columns, k), np.int32),
+        top1=ids[..., 0],
+        top_ids=ids,
         top_logits=rng.random((rows, columns, k), np.float32),
         top_probs=np.sort(rng.random((rows, columns, k), np.float32))[..., ::-1].copy(),
         entropy=one,
