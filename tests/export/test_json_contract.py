@@ -39,6 +39,8 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
             "final_norm",
             "chat",
             "sublayers",
+            "edits",
+            "edit_lens",
             "prompt",
             "dropped",
             "appended",
