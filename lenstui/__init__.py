@@ -42,8 +42,11 @@ _HOMES = {
     "Readout": "lenstui.readout.tiles",
     "SetMeans": "lenstui.readout.sets.means",
     "Tile": "lenstui.readout.cells",
+    "Trace": "lenstui.edits.trace",
+    "TraceOptions": "lenstui.edits.trace",
     "TunedLens": "lenstui.lens.tuned",
     "WordItem": "lenstui.evaluation.word_items",
+    "WordReading": "lenstui.readout.words",
     "attention": "lenstui.causal.attention",
     "contributions": "lenstui.causal.attribution",
     "edited": "lenstui.edits.edited",
@@ -68,8 +71,11 @@ _HOMES = {
     "read_components": "lenstui.causal.components",
     "read_set": "lenstui.readout.sets.cases",
     "read_tiles": "lenstui.readout.tiles",
+    "read_words": "lenstui.readout.words",
     "save_lens": "lenstui.lens.formats.own",
     "save_library_folder": "lenstui.lens.formats.library",
+    "trace": "lenstui.edits.trace",
+    "trace_steps": "lenstui.edits.trace",
     "wire": "lenstui.model.load",
 }
 

@@ -12,6 +12,10 @@ from lenstui.causal.contributions import Growth as Growth
 from lenstui.edits.edit import Edit as Edit
 from lenstui.edits.edited import edited as edited
 from lenstui.edits.language import parse_edit as parse_edit
+from lenstui.edits.trace import Trace as Trace
+from lenstui.edits.trace import TraceOptions as TraceOptions
+from lenstui.edits.trace import trace as trace
+from lenstui.edits.trace import trace_steps as trace_steps
 from lenstui.evaluation.evaluate import Quality as Quality
 from lenstui.evaluation.evaluate import evaluate as evaluate
 from lenstui.evaluation.pass_at_k import PassAtK as PassAtK
@@ -55,5 +59,7 @@ from lenstui.readout.sets.prompts import open_prompts as open_prompts
 from lenstui.readout.tiles import Readout as Readout
 from lenstui.readout.tiles import read as read
 from lenstui.readout.tiles import read_tiles as read_tiles
+from lenstui.readout.words import WordReading as WordReading
+from lenstui.readout.words import read_words as read_words
 from lenstui.support.errors import LensError as LensError
 from lenstui.support.version import __version__ as __version__

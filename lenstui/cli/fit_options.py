@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, positive
-from lenstui.fitting.jacobian_options import RULES, TARGETS, JacobianOptions
+from lenstui.fitting.jacobian_options import ESTIMATORS, EXACT_EVERY, RULES, TARGETS, JacobianOptions
 from lenstui.fitting.options import (
     DEFAULT_PRESET,
     LOSSES,
@@ -29,7 +29,7 @@ _CHANGES = {  # the names of options that change the defaults, by kind
         *("steps", "tokens_per_step", "optimizer", "lr", "momentum", "weight_decay", "clip", "loss"),
         *("bias_only", "products"),
     ),
-    JacobianOptions.kind: ("n_prompts", "skip_first", "target", "rule"),
+    JacobianOptions.kind: ("n_prompts", "skip_first", "target", "rule", "estimator"),
 }
 _OF_KIND = {**_CHANGES, FitOptions.kind: (*_CHANGES[FitOptions.kind], "preset", "epochs")}
 
@@ -96,6 +96,12 @@ def _add_jacobian(parser: Parser) -> None:
         help="whose derivative: the last row's, or the output of the block before the last (default: last)",
     )
     how.add_argument("--rule", choices=RULES, help="relp fits an R-Lens (default: none)")
+    how.add_argument(
+        "--estimator",
+        choices=ESTIMATORS,
+        help=f"control-variate: the Jacobian of one prompt in {EXACT_EVERY}, a cheaper one of all "
+        "(default: exact)",
+    )
 
 
 def check_kind(parser: Parser, given: argparse.Namespace) -> None:

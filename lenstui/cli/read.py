@@ -48,6 +48,14 @@ def run(words: Sequence[str]) -> int:
     return show(_with_lenses(asked, given), shape)
 
 
+def _means_alone() -> list[str]:
+    """Return the keys of values that only prompt sets have, as means."""
+    from lenstui.readout.sets.mean_values import shown_means
+    from lenstui.readout.values import all_values
+
+    return [mean.key for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
+
+
 def _with_lenses(asked: Start, given: argparse.Namespace) -> Start:
     """Return the request with the lenses that are opened only where they are asked for."""
     return replace(asked, instant=given.instant, jacobian=JACOBIAN in (given.lenses or ()))
@@ -105,7 +113,7 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--value",
-        choices=[value.key for value in all_values()],
+        choices=[value.key for value in all_values()] + _means_alone(),
         metavar="VALUE",
         help="what a table or Markdown shows behind a token, and what colours HTML and SVG: "
         + _values_text(),
@@ -169,6 +177,7 @@ def _values_text() -> str:
     for option, alike in groupby(all_values(), lambda value: value.option):
         keys = ", ".join(value.key for value in alike)
         texts.append(f"{keys} ({option})" if option else keys)
+    texts += [f"{key} (of the whole target, with --prompts)" for key in _means_alone()]
     return ", ".join(texts).replace("%", "%%")
 
 
@@ -240,7 +249,9 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     form = output_format(parser, given, FORMATS)
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
-    needed = value_named(given.value or DEFAULT_VALUE).pins
+    if given.prompts is None and given.value in _means_alone():
+        parser.error(f"--value {given.value} is for --prompts alone")
+    needed = 0 if given.prompts is not None else value_named(given.value or DEFAULT_VALUE).pins
     if len(given.pin) < needed:
         words = "a word: name it" if needed == 1 else "two words: name both"
         parser.error(f"--value {given.value} is of {words} with --pin")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lenstui.opening.opened import Opened
     from lenstui.readout.cells import Tile
     from lenstui.readout.values import Value
+    from lenstui.readout.words import WordReading
 
 
 def show(asked: Start, shape: Shape) -> int:
@@ -36,7 +37,7 @@ def show(asked: Start, shape: Shape) -> int:
     if shape.output is not None:
         check_place(shape.output, special=True)  # before the model, since loading takes long
     with progress() as on_stage, aside():
-        from lenstui.export.reading import clean_and_edited, tiles_of
+        from lenstui.export.reading import both_words, clean_and_edited, tiles_of, words_of
 
         opened = open_with_lens(asked, on_stage)
         clean = opened.model
@@ -46,13 +47,17 @@ def show(asked: Start, shape: Shape) -> int:
             opened = _edited(opened, lenses[0], asked, shape)
         heading = _heading(opened, lenses, asked, shape)
         pins = [pin.id for pin in heading.pins]
+        prompt, reading = heading.prompt, shape.reading
 
         def tiles_by(model: Model) -> Iterator[Tile]:
-            return tiles_of(model, lenses, heading.prompt, shape.reading, top_k=asked.top_k, pins=pins)
+            return tiles_of(model, lenses, prompt, reading, top_k=asked.top_k, pins=pins)
 
         tiles = tiles_by(opened.model)
+        words = words_of(opened.model, lenses, prompt, reading, heading.pins)
         if shape.is_effect:
             tiles = map(clean_and_edited, tiles_by(clean), tiles)
+            words = both_words(words_of(clean, lenses, prompt, reading, heading.pins), words)
+        heading = replace(heading, words=words)
         # Streamed formats are written while the rest is read; the others need all tiles at once.
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
@@ -119,6 +124,7 @@ def _edited(opened: Opened, lens: Lens, asked: Start, shape: Shape) -> Opened:
 
 def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:
     from lenstui.export.reading import heading_of
+    from lenstui.readout.continuation import ANSWER_BEGINS
     from lenstui.readout.generation import generate
     from lenstui.readout.pins import find_pins, words_first
     from lenstui.readout.values import value_named
@@ -132,9 +138,8 @@ def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape)
         said = tuple(generate(model, prompt.ids, count=shape.append))
         text = asked.prompt + model.texts.join(said)
         prompt = replace(reading.prompt(model, asked.prompt, tail=said), text=text)
-    pins = find_pins(
-        model.tokenizer, model.texts, shape.pins, prompt=asked.prompt, vocabulary=model.vocabulary
-    )
+    behind = ANSWER_BEGINS if reading.chat and not shape.append else prompt.text
+    pins = find_pins(model.tokenizer, model.texts, shape.pins, prompt=behind, vocabulary=model.vocabulary)
     if value_named(shape.value).pins > 1:
         pins = words_first(pins)
     first = _first(model, asked.prompt, shape.first)
@@ -165,15 +170,28 @@ def _remarks(opened: Opened, lenses: Sequence[Lens], heading: Heading, shape: Sh
         yield _fewer(opened.model, heading.prompt, shape.append)
     yield from missing_lenses(opened, shape.lenses)
     yield from lacking_rows(lenses, heading.rows)
-    for pin in heading.pins:
+    for place, pin in enumerate(heading.pins):
         if not pin.whole:
             text = opened.model.texts[pin.id]
-            yield f"No token is the word {pin.word!r}: the first of those it is cut into, {text}, is pinned."
+            said = f"No token is the word {pin.word!r}: the first of those it is cut into, {text}, is pinned."
+            yield f"{said} {_of_whole(heading.words[place], lenses)}" if place in heading.words else said
     for sought in heading.first:
         if not sought.whole and shape.format == "json":  # a table contains this remark
             (_, text), *_ = sought.tokens
             said = f"No token is the word {sought.word!r}: the first of those it is cut into"
             yield f"{said}, {text}, is looked for."
+
+
+def _of_whole(word: WordReading, lenses: Sequence[Lens]) -> str:
+    """Return what is read of a whole word of several tokens, as sentences."""
+    from lenstui.lens.kinds import reads_next
+    from lenstui.lens.names import no_sum
+
+    said = f"In the last column its log p is summed along all {len(word.ids)}."
+    reasons = dict.fromkeys(no_sum(lens.kind) for lens in lenses if not reads_next(lens.kind))
+    if word.missing or all(not reads_next(lens.kind) for lens in lenses):
+        said = f"The whole word is not read. {word.missing}".rstrip()
+    return " ".join([said, *reasons])
 
 
 def _fewer(model: Model, prompt: Prompt, wanted: int) -> str:
@@ -215,6 +233,7 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
         heading.source,
         _value(shape, opened, heading),
         pins=heading.pins,
+        words=heading.words,
         first=heading.first,
         diff=shape.diff,
         width=table_width(shape.output),
@@ -224,5 +243,6 @@ def _table(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
 
 def _value(shape: Shape, opened: Opened, heading: Heading) -> Value:
     from lenstui.export.reading import value_of
+    from lenstui.export.tidy import pin_text
 
-    return value_of(shape.value, opened.model, [pin.id for pin in heading.pins])
+    return value_of(shape.value, [pin_text(opened.model.texts, pin) for pin in heading.pins])

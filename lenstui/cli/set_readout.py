@@ -77,6 +77,7 @@ class _Tally:
     first_failed: list[FailedCase] = field(default_factory=list)
     cut: int = 0
     parts: int = 0
+    not_whole: list[str] = field(default_factory=list)  # reasons
     not_numbers: list[int] = field(default_factory=list)  # numbers of the cases
 
     def add(self, readout: CaseReadout | FailedCase) -> None:
@@ -93,6 +94,8 @@ class _Tally:
             if readout.not_numbers:
                 self.not_numbers.append(readout.case.number)
             self.parts += readout.target is not None and not readout.target.whole
+            if readout.not_whole:
+                self.not_whole.append(readout.not_whole)
 
 
 def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
@@ -218,11 +221,17 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         yield f"{tally.cut} of {tally.cases} prompts {said} cut."
     if tally.parts:
         whose = f"of {tally.parts} of {tally.cases} prompts"
+        summed = "" if len(tally.not_whole) == tally.parts else ", and log p of all of them is summed"
+        followed = f"the first of them is followed{summed}."
         yield (
-            f"The target {whose} is several tokens: the first of them is followed."
+            f"The target {whose} is several tokens: {followed}"
             if tally.parts == 1
-            else f"The targets {whose} are several tokens each: the first of them is followed."
+            else f"The targets {whose} are several tokens each: {followed}"
         )
+    if tally.not_whole:
+        count = len(tally.not_whole)
+        said = f"{count} of {tally.cases} targets {'is' if count == 1 else 'are'} not read whole"
+        yield f"{said}: {tally.not_whole[0]}"
 
 
 def _write_data(

@@ -80,6 +80,18 @@ def parse_edit(text: str) -> Edit:
     return edit
 
 
+def parse_columns(text: str) -> Columns:
+    """Return columns as they are typed: `3`, `3-6`, `3,5`, `last`.
+
+    Raises:
+        LensError: if they are not understood.
+    """
+    try:
+        return _columns(_Words(""), _Word(text, 0, len(text), False), text)
+    except EditError as error:
+        raise LensError(f"{error.reason}.") from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Word:
     """A word of an edit: its text, without quotation marks and escapes, and where it stands."""

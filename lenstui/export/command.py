@@ -14,6 +14,7 @@ from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
+    from lenstui.export.trace import Traced
     from lenstui.export.why import Why
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
@@ -96,6 +97,38 @@ def why_command(
     words += [*options, *_edit_words(shape), *_model_words(why.source, lens_files, asked, shape)]
     words += [] if shape.format == "table" else ["--format", shape.format]
     return command_text([*words, *_output_words(shape)])
+
+
+def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
+    """Return the command that makes the same causal trace as Markdown.
+
+    Args:
+        traced: the trace.
+        asked: the request.
+        output: the file; None for stdout.
+    """
+    options = traced.trace.options
+    words = ["lenstui", "trace"]
+    words += ["--what", options.what, "--metric", options.metric]
+    words += [] if options.token is None else [f"--pin=[id {options.token}]"]
+    words += [] if options.minus is None else [f"--minus=[id {options.minus}]"]
+    words += ["--window", str(options.window)] if options.window > 1 else []
+    words += [] if options.column is None else ["--column", str(options.column)]
+    if options.noise is not None:
+        words += [
+            "--noise",
+            options.noise.text,
+            "--samples",
+            str(options.samples),
+            "--seed",
+            str(options.seed),
+        ]
+    shape = Shape(format="md", output=output)
+    shape = replace(shape, reading=replace(shape.reading, bos=asked.bos))
+    source = replace(traced.source, kinds=(TUNED,))  # a trace has no lens to name
+    words += [*_model_words(source, (), asked, shape), "--format", "md", *_output_words(shape)]
+    prompts = [traced.clean.text, *([] if traced.corrupted is None else [traced.corrupted.text])]
+    return command_text([*words, "--", *prompts])
 
 
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:

@@ -80,12 +80,20 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
     if form == "json":
         from lenstui.export.json_contract import json_text
 
-        yield json_text(readout, texts, source, pins, heading.first)
+        yield json_text(readout, texts, source, pins, heading.first, words=heading.words)
     elif form == "html":
         from lenstui.export.html_page import html_page
 
         yield html_page(
-            readout, texts, source, value, pins=pins, diff=diff, vocabulary=vocabulary, command=command
+            readout,
+            texts,
+            source,
+            value,
+            pins=pins,
+            words=heading.words,
+            diff=diff,
+            vocabulary=vocabulary,
+            command=command,
         )
     elif form == "svg":
         from lenstui.export.svg_figure import svg_figure
@@ -94,7 +102,9 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
     else:
         from lenstui.export.markdown import markdown
 
-        yield markdown(readout, texts, source, value, pins=pins, diff=diff, command=command)
+        yield markdown(
+            readout, texts, source, value, pins=pins, words=heading.words, diff=diff, command=command
+        )
 
 
 def with_source(text: str, heading: Heading, command: str) -> str:

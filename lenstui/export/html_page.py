@@ -25,10 +25,13 @@ from lenstui.export.colours import LEVEL_COLOURS, readable
 from lenstui.export.crystallization import settled_rows
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.legend import beyond, end_texts, scale_note, shares_note
+from lenstui.export.pinned import Words
 from lenstui.export.table import summary
-from lenstui.export.tidy import TokenText, top_text
-from lenstui.lens.names import lens_title, no_row
+from lenstui.export.tidy import TokenText, pin_text, top_text
+from lenstui.lens.kinds import reads_next
+from lenstui.lens.names import lens_title, no_row, no_sum
 from lenstui.model.not_finite import IN_CELL
+from lenstui.model.tokens import visible
 from lenstui.opening.source import Source, sublayers_text, versions_text
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
@@ -39,6 +42,7 @@ from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
+    from lenstui.readout.words import WordReading
 
 _FOLDER = Path(__file__).parent
 _FOR_SCRIPTS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -51,6 +55,7 @@ def html_page(
     value: Value,
     *,
     pins: Sequence[Pin] = (),
+    words: Words | None = None,
     diff: bool = False,
     vocabulary: int,
     command: str,
@@ -63,6 +68,7 @@ def html_page(
         source: the source of its numbers.
         value: the value that the colours show at first.
         pins: the words of its pinned tokens.
+        words: those of several tokens, by their place among the pins.
         diff: whether to show the second lens minus the first in place of both; one cell shows in full by
             both.
         vocabulary: the number of tokens, for the scales of the values.
@@ -84,7 +90,9 @@ def html_page(
         prompt=_safe(readout.prompt.text),
         command=_safe(command),
         data=json.dumps(
-            _data(readout, texts, value, pins, vocabulary, diff=diff), separators=(",", ":"), allow_nan=False
+            _data(readout, texts, value, pins, vocabulary, words=words, diff=diff),
+            separators=(",", ":"),
+            allow_nan=False,
         ).translate(_FOR_SCRIPTS),
     )
 
@@ -111,12 +119,19 @@ def _steps() -> str:
 
 
 def _data(
-    readout: Readout, texts: TokenText, value: Value, pins: Sequence[Pin], vocabulary: int, *, diff: bool
+    readout: Readout,
+    texts: TokenText,
+    value: Value,
+    pins: Sequence[Pin],
+    vocabulary: int,
+    *,
+    words: Words | None = None,
+    diff: bool,
 ) -> dict[str, Any]:
     """Return the data for the script: flat arrays by row (`emb` first), column and rank; texts by number."""
-    lenses, pinned = tuple(readout.lenses.values()), [pin.id for pin in pins]
+    lenses, pinned, words = tuple(readout.lenses.values()), [pin.id for pin in pins], words or {}
     streams = {name: readout.stream(name) for name in readout.lenses}  # these rows alone set the scales
-    named = [texts[token] for token in pinned]
+    named = [pin_text(texts, pin) for pin in pins]
     ids = np.unique(
         np.concatenate([readout.prompt.ids, pinned, *(cells.top_ids.ravel() for cells in lenses)])
     ).astype(np.int64)
@@ -140,8 +155,14 @@ def _data(
         "difference": _sides(Difference.of_two(value, readout.lenses)) if diff else None,
         "not_a_number": IN_CELL,
         "pins": [
-            {"word": pin.word, "id": pin.id, "text": number, "probability": probability.key}
-            for pin, number, probability in zip(pins, numbers_of(pinned), probabilities, strict=True)
+            {
+                "word": pin.word,
+                "id": pin.id,
+                "text": number,
+                "whole": visible(pin.word) if place in words else None,
+                "probability": probabilities[place].key,
+            }
+            for place, (pin, number) in enumerate(zip(pins, numbers_of(pinned), strict=True))
         ],
         "lenses": {
             name: {
@@ -151,11 +172,21 @@ def _data(
                 "probs": _short(cells.top_probs),
                 "values": {one.key: _short(one.numbers(cells)) for one in values},
                 "pin_ranks": [_short(cells.pin_ranks[:, :, place]) for place in range(len(pins))],
+                "words": [_of_word(name, words.get(place)) for place in range(len(pins))],
                 "crystallization": settled_rows(readout, name),
             }
             for name, cells in readout.lenses.items()
         },
     }
+
+
+def _of_word(lens: str, word: WordReading | None) -> dict[str, Any] | None:
+    """Return the log-probability of a word in the last column, by row, or why there is none."""
+    if word is None:
+        return None
+    kind = lens.partition(":")[0]
+    missing = word.missing if reads_next(kind) else no_sum(kind)
+    return {"logprob": None if missing else _short(word.logprob(lens)), "missing": missing}
 
 
 def _why_no_rows(readout: Readout, name: str) -> list[str | None]:

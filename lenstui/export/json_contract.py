@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lenstui.export.crystallization import settled_labels
 from lenstui.export.first_row import Sought, first_labels
-from lenstui.export.tidy import TokenText
+from lenstui.export.tidy import TokenText, word_logprobs
 from lenstui.lens.kinds import lens_kinds
 from lenstui.opening.source import Source, facts
 from lenstui.readout.cells import Cells
@@ -21,6 +21,7 @@ from lenstui.readout.values import all_values
 
 if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
+    from lenstui.readout.words import WordReading
 
 VERSION = 1
 
@@ -31,6 +32,8 @@ def json_text(
     source: Source,
     pins: Sequence[Pin] = (),
     first: Sequence[Sought] = (),
+    *,
+    words: Mapping[int, WordReading] | None = None,
 ) -> str:
     """Return a readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
 
@@ -39,9 +42,11 @@ def json_text(
     whose logits are not finite. The log-probability -inf of a token that the head forbids is null too, unlike
     its rank. `crystallization`, the label of the row from which on the top-1 of each column stays the final
     one, is null unless all rows of the residual stream were read: the top-1 may differ in one that was not.
-    `first` is about the rows that were read. With sublayer rows `left_over` says, for each column, by how
-    much the final logits differ from the sum of the parts, `emb` and the biases (the largest difference over
-    the vocabulary, nats).
+    `first` is about the rows that were read. A pin's `logprob` and `rank` are those of its first token, `id`;
+    its `word_logprob`, by row and in the last column alone, is summed along all `ids`. That is null for a
+    lens whose readouts are no distributions of the next token, and where the context has no room for the
+    word. With sublayer rows `left_over` says, for each column, by how much the final logits differ from the
+    sum of the parts, `emb` and the biases (the largest difference over the vocabulary, nats).
 
     Args:
         readout: the readout.
@@ -49,6 +54,7 @@ def json_text(
         source: the source of its numbers.
         pins: the words of its pinned tokens.
         first: words whose first rows on top are written; without any there is no such key.
+        words: the pinned words of several tokens, by their place among the pins.
     """
     keys = keys_with(readout.lenses)
     content = {
@@ -62,7 +68,8 @@ def json_text(
             {
                 "word": pin.word,
                 "id": pin.id,
-                **{name: _pin(readout.lenses.get(name), index) for name in keys},
+                "ids": list(pin.ids),
+                **{name: _pin(readout.lenses.get(name), name, index, pin, words or {}) for name in keys},
             }
             for index, pin in enumerate(pins)
         ],
@@ -89,12 +96,16 @@ def keys_with(lenses: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(kind.key for kind in lens_kinds()), *lenses)))
 
 
-def _pin(cells: Cells | None, index: int) -> dict[str, Any] | None:
+def _pin(
+    cells: Cells | None, name: str, index: int, pin: Pin, words: Mapping[int, WordReading]
+) -> dict[str, Any] | None:
     if cells is None:
         return None
+    of_word = word_logprobs(cells, name, index, pin, words)
     return {
         "logprob": numbers(cells.pin_logprobs[:, :, index]),
         "rank": counts(cells.pin_ranks[:, :, index]),
+        "word_logprob": None if of_word is None else numbers(of_word),
     }
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
 from lenstui.export.difference import DIFFERENT, Difference, differing
+from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_title
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source, edits_text, sublayers_text, versions_text
 from lenstui.readout.cells import NOT_READ, Cells
-from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import Value
 from lenstui.support.fixed_text import NONE
@@ -30,6 +28,7 @@ def markdown(
     value: Value,
     *,
     pins: Sequence[Pin] = (),
+    words: Words | None = None,
     diff: bool = False,
     command: str,
 ) -> str:
@@ -41,6 +40,7 @@ def markdown(
         source: the source of its numbers.
         value: the value to show behind the tokens.
         pins: the words of its pinned tokens, whose numbers in the last column get a separate table.
+        words: those of several tokens, by their place among the pins.
         diff: whether to show the second lens's tokens, and its value minus that of the first.
         command: the command that repeats the readout.
     """
@@ -65,10 +65,10 @@ def markdown(
             rows.append(where)
         lines += [title, "", *markdown_table(heads, labels, rows), ""]
     for name in readout.lenses if pins else ():
-        of_lens, cells = readout.rows_of(name)
-        words = [code_span(texts[pin.id]) for pin in pins]
-        title = f"**{lens_title(name)}** · pinned, in the last column: probability, rank"
-        lines += [title, "", *markdown_table(words, of_lens[::-1], _pinned(cells)), ""]
+        of_lens, _ = readout.rows_of(name)
+        heads = [code_span(head) for head in pinned_heads(name, pins, words or {}, texts)]
+        title = f"**{lens_title(name)}** · {pinned_title(name, words or {})}"
+        lines += [title, "", *markdown_table(heads, of_lens[::-1], _pinned(readout, name, words or {})), ""]
     lines += [sublayers_text(source, readout.left_over), ""] if source.sublayers else []
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)
@@ -118,14 +118,10 @@ def _token(texts: TokenText, token: int) -> str:
     return code_span(texts[token]) if token >= 0 else NONE
 
 
-def _pinned(cells: Cells) -> Iterator[list[str]]:
-    """Yield the pins' probabilities and ranks in the last column, the top of the network first."""
-    probs, ranks = np.exp(cells.pin_logprobs[::-1, -1]), cells.pin_ranks[::-1, -1]
-    for row_probs, row_ranks in zip(probs.tolist(), ranks.tolist(), strict=True):
-        yield [
-            f"{number_text(probability_text(prob))}, {rank_text(rank)}"
-            for prob, rank in zip(row_probs, row_ranks, strict=True)
-        ]
+def _pinned(readout: Readout, name: str, words: Words) -> Iterator[list[str]]:
+    """Yield the pins' numbers in the last column, the top of the network first."""
+    for line in pinned_texts(readout, name, words):
+        yield [number_text(", ".join(filter(None, texts))) for texts in line]
 
 
 def _said(readout: Readout, source: Source) -> str:

@@ -238,6 +238,13 @@ function fact(label, number) {
   return element("tr", {}, element("th", { scope: "row" }, label), element("td", { className: "number" }, number));
 }
 
+// Of a word of several tokens, in the last column.
+function ofWord(word, row) {
+  if (word.missing) return word.missing;
+  const number = word.logprob[row];
+  return number === null ? "–" : `log p ${String(number).replace("-", "−")} nats, summed`;
+}
+
 // By the value that colours show.
 function differenceAt(place) {
   if (!data.difference) return [];
@@ -290,12 +297,13 @@ function tell([row, column]) {
       ...listed.filter((value) => !value.of_next).map((value) => fact(value.label, amount(lens, value))),
       ...next.map((token) => fact(`next: ${token}`, ofNext(lens))),
       ...(lens.crystallization ? [fact("settles in row", data.rows[lens.crystallization[column]] ?? "–")] : []),
-      ...data.pins.map((pin, place) =>
+      ...data.pins.flatMap((pin, place) => [
         fact(
-          data.texts[pin.text],
+          pin.whole ? `${data.texts[pin.text]}…` : data.texts[pin.text],
           `${percent(lens.values[pin.probability][at])}, rank ${text(lens.pin_ranks[place][at])}`,
         ),
-      ),
+        ...(pin.whole && column === columns - 1 ? [fact(`whole ${pin.whole}`, ofWord(lens.words[place], row))] : []),
+      ]),
     );
     const side = element("div", { className: "side" }, element("table", {}, likeliest), element("table", {}, facts));
     sides.append(element("div", {}, element("h2", {}, lens.title), side));

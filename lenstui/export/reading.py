@@ -5,7 +5,7 @@ The command line and the screen share these functions, which import torch only w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lenstui.readout.reading import Reading
     from lenstui.readout.sets.prompts import PromptSet
     from lenstui.readout.values import Value
+    from lenstui.readout.words import WordReading
 
 
 def heading_of(
@@ -47,7 +48,7 @@ def heading_of(
     """
     from lenstui.export.tidy import Heading
     from lenstui.opening.opened import source_of
-    from lenstui.readout.tiles import rows_to_read
+    from lenstui.readout.streams import rows_to_read
 
     model = opened.model
     rows = rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
@@ -86,6 +87,34 @@ def tiles_of(
         raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error
 
 
+def words_of(
+    model: Model, lenses: Sequence[Lens], prompt: Prompt, reading: Reading, pins: Sequence[Pin]
+) -> Mapping[int, WordReading]:
+    """Return the pinned words of several tokens as read in the last column, by their place among the pins.
+
+    Raises:
+        LensError: if they cannot be read, or memory runs out.
+    """
+    long = {place: pin for place, pin in enumerate(pins) if pin.rest}
+    if not long:
+        return {}
+    from lenstui.readout.words import read_words
+
+    try:
+        read = read_words(
+            model,
+            prompt,
+            list(long.values()),
+            lenses,
+            rows=reading.rows.of(model.num_blocks),
+            final_norm=reading.final_norm,
+            sublayers=reading.sublayers,
+        )
+    except (MemoryError, RuntimeError) as error:
+        raise LensError(f"Reading a word failed: {first_line(error)} Try a shorter one.") from error
+    return dict(zip(long, read, strict=True))
+
+
 def clean_and_edited(clean: Tile, edited: Tile) -> Tile:
     """Return one tile of a clean and an edited run through one lens, as of two lenses of its kind."""
     ((key, before),), ((_, after),) = clean.lenses.items(), edited.lenses.items()
@@ -93,15 +122,32 @@ def clean_and_edited(clean: Tile, edited: Tile) -> Tile:
     return replace(edited, lenses={f"{kind}:clean": before, f"{kind}:edited": after})
 
 
-def value_of(key: str, model: Model, pins: Sequence[int]) -> Value:
-    """Return the value with a key, its label naming the pins.
+def both_words(
+    clean: Mapping[int, WordReading], edited: Mapping[int, WordReading]
+) -> Mapping[int, WordReading]:
+    """Return the words of a clean and an edited run through one lens, with the keys of `clean_and_edited`."""
+
+    def both(before: WordReading, after: WordReading) -> WordReading:
+        runs = {"clean": before.logprobs, "edited": after.logprobs}
+        keyed = {
+            f"{key.partition(':')[0]}:{run}": numbers
+            for run, of_lenses in runs.items()
+            for key, numbers in of_lenses.items()
+        }
+        return replace(after, logprobs=keyed)
+
+    return {place: both(clean[place], after) for place, after in edited.items()}
+
+
+def value_of(key: str, pins: Sequence[str]) -> Value:
+    """Return the value with a key, its label naming the pins by these texts.
 
     Raises:
         LensError: if there are too few pins for it, since two words may mean one token.
     """
     from lenstui.readout.values import values_for
 
-    values = values_for([model.texts[token] for token in pins])
+    values = values_for(pins)
     value = next((value for value in values if value.key == key), None)
     if value is None:
         raise LensError(f"--value {key} is of two tokens, and all words to --pin are the same one.")

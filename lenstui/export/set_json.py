@@ -57,6 +57,7 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "target_id": None if target is None else target.id,
         "target_token": readout.target_text,
         "target_whole": None if target is None else target.whole,
+        "target_ids": None if target is None else list(target.ids),
         "lenses": {
             name: _column(readout.lenses.get(name), heading, texts) for name in keys_with(readout.lenses)
         },
@@ -75,6 +76,9 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),
         "target_rank": counts(column.target_rank),
+        "target_word_logprob": None
+        if np.isnan(column.whole_logprob).all()
+        else numbers(column.whole_logprob),
         "crystallization": None if settled is None else heading.rows[settled],
     }
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from lenstui.export.crystallization import settled_text
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
-from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
+from lenstui.export.set_values import (
+    by_group,
+    columns_of,
+    mean_texts,
+    target_numbers,
+    target_text,
+    whole_text,
+)
 from lenstui.lens.names import lens_title
 from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
@@ -58,6 +65,8 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
     if readout.target is not None:
         prob, rank = target_numbers(readout)
         target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
+        if readout.has_long_target:
+            target += f"; whole: log p {whole_text(readout)} nats"
     return [
         prompt,
         final,

@@ -10,7 +10,14 @@ from rich.text import Text
 
 from lenstui.export.crystallization import settled_text
 from lenstui.export.set_tidy import SetHeading
-from lenstui.export.set_values import by_group, columns_of, mean_texts, target_numbers, target_text
+from lenstui.export.set_values import (
+    by_group,
+    columns_of,
+    mean_texts,
+    target_numbers,
+    target_text,
+    whole_text,
+)
 from lenstui.export.table import grid, summary
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.lens.names import lens_title
@@ -28,6 +35,10 @@ _LEAST_TEXT = 16  # terminal cells of a prompt, and of a reason beside it
 
 _CAPTION = "probability and rank are final · {}: the row where its top-1 settles"
 _UNSETTLED = f"{_CAPTION}, {NONE}: known only with all rows read"
+
+_WHOLE = (
+    "of a target of several tokens (…) these are its first one's, and whole is log p of all of them (nats)"
+)
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
 
@@ -50,8 +61,12 @@ def set_table(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
-    said = Text(wrapped(caption.format(", ".join(lenses)), width), "dim") if lenses else Text()
-    parts = [*_cases(readouts, heading, lenses, width), said, Text()]
+    caption = caption.format(", ".join(lenses))
+    said = Text(wrapped(caption, width), "dim") if lenses else Text()
+    parts = [*_cases(readouts, heading, lenses, width), said]
+    if any(isinstance(each, CaseReadout) and each.has_long_target for each in readouts):
+        parts.append(Text(wrapped(_WHOLE, width), "dim"))
+    parts.append(Text())
     columns = columns_of(readouts, value)
     for name in lenses:
         parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
@@ -74,10 +89,12 @@ def _cases(
     width: int | None,
 ) -> Iterator[Text]:
     """Yield a line for each case, under a line for each group; tables one below the other where need be."""
-    heads = ["", "prompt", "final", "", "target", "", "rank", *lenses]
+    heads = ["", "prompt", "final", "", "target", "", "rank", "whole", *lenses]
     lines = {id(each): _line(each, heading, width) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
         heads[4] = heads[6] = ""
+    if not any(line[7] for line in lines.values()):
+        heads[7] = ""
     sizes = [max(map(cell_len, column)) for column in zip(heads, *lines.values(), strict=True)]
     sizes[0] = max(len(str(each.case.number)) for each in readouts)
     prompt = max(sizes[1], *(cell_len(printable(each.case.text)) for each in readouts))
@@ -102,7 +119,7 @@ def _cases(
 
 def _tables(sizes: Sequence[int], room: int | None) -> list[list[int]]:
     """Return the columns of each table. The number is in all of them, and does not take of the room."""
-    together = [[1], [2, 3], [4, 5, 6], *([lens] for lens in range(7, len(sizes)))]
+    together = [[1], [2, 3], [4, 5, 6, 7], *([lens] for lens in range(8, len(sizes)))]
     parts = [shown for part in together if (shown := [column for column in part if sizes[column]])]
     groups = column_groups([_width(sizes, part) for part in parts], room, len(_GAP))
     return [[0, *chain.from_iterable(parts[start:stop])] for start, stop in groups]
@@ -124,6 +141,7 @@ def _line(readout: CaseReadout, heading: SetHeading, width: int | None) -> _Line
         clip(target_text(readout), widest),
         prob,
         rank,
+        whole_text(readout),
         *(settled_text(heading.rows, column.crystallization) for column in readout.lenses.values()),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
 from lenstui.readout.sets.means import LensMeans, SetMeans, mean_over, means_by_group
@@ -59,6 +59,14 @@ def target_text(readout: CaseReadout) -> str:
     if readout.target is None:
         return ""
     return f"{readout.target_text}{'' if readout.target.whole else '…'}"
+
+
+def whole_text(readout: CaseReadout) -> str:
+    """Return the final log-probability of the whole target as text; empty unless it is several tokens."""
+    if not readout.has_long_target:
+        return ""
+    finals = (float(column.whole_logprob[-1]) for column in readout.lenses.values())
+    return logprob_text(next((number for number in finals if not math.isnan(number)), math.nan))
 
 
 def target_numbers(readout: CaseReadout) -> tuple[str, str]:

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_texts
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.first_row import Sought, first_labels, first_row_text, stream_of
+from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_title
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source, edits_text, sublayers_text
 from lenstui.readout.cells import Cells
-from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import Value
 from lenstui.support.printable import printable
@@ -61,6 +60,7 @@ def table(
     value: Value,
     *,
     pins: Sequence[Pin] = (),
+    words: Words | None = None,
     first: Sequence[Sought] = (),
     diff: bool = False,
     width: int | None = None,
@@ -76,6 +76,7 @@ def table(
         source: the source of its numbers.
         value: the value to show behind the tokens.
         pins: the words of its pinned tokens, whose numbers in the last column get a separate table.
+        words: those of several tokens, by their place among the pins.
         first: words whose first rows on top get a table, by lens and column.
         diff: whether to show the second lens's tokens, and its value minus that of the first.
         width: the width of a line in terminal cells; None for as wide as it takes, with nothing cut.
@@ -103,11 +104,12 @@ def table(
             parts += grid(labels, heads, entries, width)
     if pins:
         for name in readout.lenses:
-            of_lens, cells = readout.rows_of(name)
-            title = f"{lens_title(name)} · pinned, in the last column: probability, rank"
+            of_lens, _ = readout.rows_of(name)
+            title = f"{lens_title(name)} · {pinned_title(name, words or {})}"
             parts.append(Text(wrapped(title, width), style="bold"))
-            heads_of_pins = [texts[pin.id] for pin in pins]
-            parts += grid(of_lens[::-1], heads_of_pins, _pinned(cells), width, words=False)
+            heads_of_pins = list(pinned_heads(name, pins, words or {}, texts))
+            entries = [[[text] for text in line] for line in pinned_texts(readout, name, words or {})]
+            parts += grid(of_lens[::-1], heads_of_pins, entries, width, words=False)
     for sought in first:
         parts += _first(readout, heads, sought, width)
     if source.sublayers:
@@ -153,18 +155,6 @@ def _differences(lenses: Mapping[str, Cells], texts: TokenText, difference: Diff
             for token, mark, number in zip(*row, strict=True)
         ]
         for row in zip(tokens, marks, numbers, strict=True)
-    ]
-
-
-def _pinned(cells: Cells) -> list[list[_Entry]]:
-    """Return the entries of the pins, `[rows][pins]`: probability and rank in the prompt's last column."""
-    probs, ranks = np.exp(cells.pin_logprobs[:, -1]), cells.pin_ranks[:, -1]
-    return [
-        [
-            [(probability_text(float(prob)), rank_text(rank))]
-            for prob, rank in zip(probs[row], ranks[row], strict=True)
-        ]
-        for row in reversed(range(len(probs)))
     ]
 
 

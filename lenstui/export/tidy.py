@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lenstui.export.first_row import Sought
+from lenstui.lens.kinds import reads_next
 from lenstui.model.rows import Row, is_sublayer
 from lenstui.model.tokens import Prompt
 from lenstui.opening.source import Source
-from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells, Tile, crystallization_rows
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells, FloatArray, Tile, crystallization_rows
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import all_values
 from lenstui.support.fixed_text import NONE
+
+if TYPE_CHECKING:
+    from lenstui.readout.words import WordReading
 
 # An array of `str`, int32 or float32; None, a negative int or NaN stand for missing.
 Column = npt.NDArray[Any]
@@ -37,6 +41,11 @@ def top_text(texts: TokenText, token: int) -> str:
     return NONE if token == NOT_A_NUMBER else ""
 
 
+def pin_text(texts: TokenText, pin: Pin) -> str:
+    """Return the display text of a pinned token, with an ellipsis where it only begins the word."""
+    return f"{texts[pin.id]}{'' if pin.whole else '…'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Heading:
     """The facts that all tiles of a readout share.
@@ -47,6 +56,7 @@ class Heading:
         source: the source of the numbers.
         pins: the pinned tokens, in the order of the cells' last axis.
         first: words whose first rows on top are to be written.
+        words: the pinned words of several tokens, by their place among the pins, as read in the last column.
     """
 
     prompt: Prompt
@@ -54,6 +64,31 @@ class Heading:
     source: Source
     pins: tuple[Pin, ...] = ()
     first: tuple[Sought, ...] = ()
+    words: Mapping[int, WordReading] = field(default_factory=dict)
+
+
+def word_logprobs(
+    cells: Cells, lens: str, place: int, pin: Pin, words: Mapping[int, WordReading]
+) -> FloatArray | None:
+    """Return the log-probability of a pinned word in the last column, by row, nats, `[rows]`.
+
+    That of a word of several tokens is summed along these; a single token has its own.
+
+    Args:
+        cells: cells of the lens, the prompt's last column among them.
+        lens: the key of the lens.
+        place: the place of the pin.
+        pin: the pin.
+        words: the pinned words of several tokens, by their place among the pins.
+
+    Returns:
+        None for a lens whose readouts are no distributions of the next token, or if the word was not read.
+    """
+    if not reads_next(lens.partition(":")[0]):
+        return None
+    if not pin.rest:
+        return cells.pin_logprobs[:, -1, place]
+    return words[place].logprob(lens) if place in words and not words[place].missing else None
 
 
 def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
@@ -115,9 +150,21 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
             f"pin_{p + 1}_token": everywhere([texts[pin.id]], 0),
             f"pin_{p + 1}_logprob": logprobs[:, p],
             f"pin_{p + 1}_rank": ranks[:, p],
+            f"pin_{p + 1}_ids": everywhere([" ".join(map(str, pin.ids))], 0),
+            f"pin_{p + 1}_word_logprob": in_order(_at_the_end(tile, heading, p)),
         }
     read = top_ids[:, 0] != NOT_READ
     return columns if read.all() else {name: column[read] for name, column in columns.items()}
+
+
+def _at_the_end(tile: Tile, heading: Heading, place: int) -> Iterator[FloatArray]:
+    """Yield the log-probability of a pinned word by lens, `[rows, cols]`: NaN but in the last column."""
+    for lens, cells in tile.lenses.items():
+        numbers = np.full(cells.entropy.shape, np.nan, np.float32)
+        if tile.stop == len(heading.prompt.ids):
+            of_word = word_logprobs(cells, lens, place, heading.pins[place], heading.words)
+            numbers[:, -1] = np.nan if of_word is None else of_word
+        yield numbers
 
 
 def missing(column: Column) -> npt.NDArray[np.bool_]:

@@ -9,8 +9,11 @@ from lenstui.support.errors import LensError
 
 Target = Literal["last", "penultimate"]
 Rule = Literal["none", "relp"]
+Estimator = Literal["exact", "control-variate"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 RULES: tuple[Rule, ...] = get_args(Rule)
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+EXACT_EVERY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class JacobianOptions:
         target: `last`, the input `h_L` of the final norm, or `penultimate`, the input `h_{L-1}` of the last
             block.
         rule: `none`, or `relp` for an R-Lens, whose norms and MLPs count as linear maps (`relp`).
+        estimator: `exact`, or `control-variate`, which takes the Jacobian of every `EXACT_EVERY`th prompt
+            alone, and of all prompts what goes with it (`mean_field`).
         seed: the seed of the choice of held-out documents.
     """
 
@@ -39,12 +44,18 @@ class JacobianOptions:
     skip_first: int = 16
     target: Target = "last"
     rule: Rule = "none"
+    estimator: Estimator = "exact"
     seed: int = 0
 
     @property
     def preset(self) -> str:
         """The name that a new lens is called by."""
         return "jacobian" if self.rule == "none" else "r-lens"
+
+    @property
+    def exact_every(self) -> int:
+        """The distance between two prompts whose Jacobian is computed."""
+        return 1 if self.estimator == "exact" else EXACT_EVERY
 
     @property
     def steps(self) -> int:
@@ -61,6 +72,10 @@ class JacobianOptions:
             raise LensError(f"n_prompts must be at least 1, not {self.n_prompts}.")
         if self.skip_first < 0:
             raise LensError("skip_first must not be negative.")
+        if self.estimator != "exact" and self.rule != "none":
+            raise LensError(
+                f"There is no control variate with --rule {self.rule}: leave either it or --estimator out."
+            )
         if self.seq_len < self.skip_first + 2:
             raise LensError(
                 f"With the first {self.skip_first} columns and the last one left out, prompts of "

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lenstui.export.forms import Manner
     from lenstui.export.tidy import Heading
     from lenstui.model.load import Model
+    from lenstui.readout.pins import Pin
     from lenstui.readout.values import Value
 
 _KIND = "export"  # the kind of all jobs of an export: each stops the former one
@@ -115,14 +116,20 @@ class ExportService:
 
     def _read(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
         """Read all columns in order, as `lenstui read` does, and write them in the form of the order."""
-        from lenstui.export.reading import clean_and_edited, tiles_of
+        from lenstui.export.reading import both_words, clean_and_edited, tiles_of, words_of
 
         shown = self._shown(order)
         start, shape, heading = _asked(shown, order)
         request, model = shown.request, shown.opened.model
+        words = words_of(model, shown.lenses, shown.prompt, request.reading, heading.pins)
+        if shown.clean is not None and shape.diff:
+            before = words_of(shown.clean, shown.lenses, shown.prompt, request.reading, heading.pins)
+            words = both_words(before, words)
+        heading = replace(heading, words=words)
+        yield
         tiles: list[Tile] = []
         columns, posted = len(shown.prompt.ids), time.monotonic()
-        top_k, pins = start.top_k, request.pins
+        top_k, pins = start.top_k, [pin.id for pin in heading.pins]
 
         def tiles_by(model: Model) -> Iterator[Tile]:
             return tiles_of(model, shown.lenses, shown.prompt, request.reading, top_k=top_k, pins=pins)
@@ -138,7 +145,7 @@ class ExportService:
                 posted = time.monotonic()
                 post(ExportProgress(order.number, tile.stop, columns))
             yield
-        tokens = {*shown.prompt.ids, *request.pins}
+        tokens = {*shown.prompt.ids, *pins}
         for tile in tiles:
             for cells in tile.lenses.values():
                 tokens.update(np.unique(cells.top_ids[cells.top_ids >= 0]).tolist())
@@ -237,7 +244,10 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     model, shape, reading = shown.opened.model, order.shape, shown.request.reading
     value = _value(shown, order)
     # Where the order of tokens counts, no two may share a word.
-    pins = pins_of(model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1)
+    words = _words(shown)
+    pins = pins_of(
+        model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1, words=words
+    )
     if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
         pins = ()
     heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
@@ -248,11 +258,26 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
         )
         heading = replace(heading, source=replace(heading.source, lenses=lenses))
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
-    words = tuple(dict.fromkeys(pin.word for pin in pins))
+    typed = tuple(dict.fromkeys(pin.word for pin in pins))
     shape = replace(
-        shape, reading=reading, pins=words, diff=_shows_difference(shown, order), edits=shown.edits
+        shape, reading=reading, pins=typed, diff=_shows_difference(shown, order), edits=shown.edits
     )
     return replace(order.start, top_k=top_k), shape, heading
+
+
+def _words(shown: Shown) -> dict[int, Pin]:
+    """Return the pins of words of several tokens behind the prompt, by their place among the pins."""
+    from lenstui.readout.continuation import ANSWER_BEGINS
+    from lenstui.readout.pins import find_pins
+
+    model, request = shown.opened.model, shown.request
+    behind = ANSWER_BEGINS if request.reading.chat and not request.tail else shown.prompt.text
+    found: dict[int, Pin] = {}
+    for place, word in request.words.items():
+        (found[place],) = find_pins(
+            model.tokenizer, model.texts, [word], prompt=behind, vocabulary=model.vocabulary
+        )
+    return found
 
 
 def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> Manner:
@@ -271,7 +296,9 @@ def _value(shown: Shown, order: Order) -> Value:
     """Return the value that colours the cells, its label naming the pins."""
     from lenstui.export.reading import value_of
 
-    return value_of(order.shape.value, shown.opened.model, shown.request.pins)
+    texts, request = shown.opened.model.texts, shown.request
+    marked = (f"{texts[token]}{'…' * (place in request.words)}" for place, token in enumerate(request.pins))
+    return value_of(order.shape.value, list(marked))
 
 
 def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:

@@ -12,7 +12,7 @@ from lenstui.lens.card import LensCard, Match, TranslatorSize
 from lenstui.lens.kinds import TUNED
 from lenstui.model.capabilities import Allowed
 from lenstui.opening.side_facts import SideFacts
-from lenstui.opening.side_reading import SideTile
+from lenstui.opening.side_reading import SideTile, SideWord
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import Ranking
 from lenstui.support.paths import bundled_model
@@ -215,11 +215,13 @@ class PinsFound(Message):
         word: the typed word.
         tokens: the tokens, each with its display text.
         whole: whether each token is the whole word; else there is one, the first token of the word.
+        several: the word as typed, if it is several tokens; else empty.
     """
 
     word: str
     tokens: tuple[tuple[int, str], ...]
     whole: bool
+    several: str = ""
 
 
 @dataclass
@@ -260,6 +262,26 @@ class CellRead(Message):
     column: int
     rankings: Mapping[int, Ranking]
     texts: Mapping[int, str]
+
+
+@dataclass
+class WordsRead(Message):
+    """The message that pinned words of several tokens were read in a column, or why they cannot be read.
+
+    Attributes:
+        serial: the number of the reading on screen.
+        column: the column on screen.
+        words: by the place of the side, each of the words as typed; sides without a lens, or without a token
+            in that column, are left out.
+        texts: display texts of the words' tokens.
+        failure: why they cannot be read; empty where they were.
+    """
+
+    serial: int
+    column: int
+    words: Mapping[int, Mapping[str, SideWord]] = field(default_factory=dict)
+    texts: Mapping[int, str] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lenstui.jobs.look_up import LookUpJobs
 from lenstui.jobs.messages import Post
 from lenstui.jobs.read import ReadJobs
@@ -56,6 +58,10 @@ class PromptService:
         self._thread.submit(
             "cell", lambda stop: self._look_up.read_cell(serial, row, column, CELL_TOKENS, post)
         )
+
+    def read_words(self, serial: int, words: Sequence[str], column: int, post: Post) -> None:
+        """Read words of several tokens whole in one column; an earlier request for words is dropped."""
+        self._thread.submit("words", lambda stop: self._look_up.read_words(serial, words, column, post, stop))
 
     def read_in_training(self, serial: int, columns: range, post: Post) -> None:
         """Read some columns again, through the lens in training."""

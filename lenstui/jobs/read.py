@@ -263,7 +263,7 @@ class ReadJobs:
 
     def rows(self, request: ReadRequest) -> tuple[Row, ...]:
         """Return the rows of a request, in the order on screen."""
-        from lenstui.readout.tiles import rows_to_read
+        from lenstui.readout.streams import rows_to_read
 
         assert self._model_jobs.opened is not None
         model, reading = self._model_jobs.opened.model, request.reading

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lenstui.edits.edit import Edit
 from lenstui.opening.side_reading import SideReading
@@ -21,6 +22,7 @@ class ReadRequest:
         reading: the options for reading the prompt.
         pins: token ids whose numbers each cell keeps.
         tail: token ids to append to those of the text.
+        words: by their place among the pins, the words of several tokens that these begin.
     """
 
     serial: int
@@ -30,6 +32,7 @@ class ReadRequest:
     reading: Reading
     pins: tuple[int, ...] = ()
     tail: tuple[int, ...] = ()
+    words: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def of_sides(self) -> SideReading:

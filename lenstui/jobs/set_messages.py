@@ -34,6 +34,8 @@ class CaseLine:
         target_prob: the target's final probability; None without a target, or where the last row is not a
             number.
         target_rank: the target's final rank; None without a target, or where the last row is not a number.
+        whole: the target as typed, if it is several tokens; else empty.
+        whole_logprobs: the final log-probability of all these tokens, and of the first alone, as texts.
         settles: for each lens, the index of the row where its top-1 settles; None where not all rows were
             read, or the last row is not a number.
         reason: why the case cannot be read; None where it was read.
@@ -47,6 +49,8 @@ class CaseLine:
     target: str = ""
     target_prob: float | None = None
     target_rank: int | None = None
+    whole: str = ""
+    whole_logprobs: tuple[str, str] = ("", "")
     settles: tuple[int | None, ...] = ()
     reason: str | None = None
 

@@ -31,7 +31,9 @@ from lenstui.jobs.set_messages import (
     SetWritten,
 )
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
+from lenstui.model.tokens import visible
 from lenstui.opening.opened import Opened
+from lenstui.readout.number_texts import logprob_text
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
 from lenstui.support.errors import LensError, named_line
@@ -193,7 +195,7 @@ class SetService:
 
 def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     """Return the line of the table for a case."""
-    from lenstui.export.set_values import target_text
+    from lenstui.export.set_values import target_text, whole_text
     from lenstui.readout.sets.cases import FailedCase
 
     case = readout.case
@@ -212,6 +214,8 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         target=target_text(readout),
         target_prob=_number(float(column.target_prob[-1])) if has_target else None,
         target_rank=int(column.target_rank[-1]) if has_target and column.target_rank[-1] >= 0 else None,
+        whole=visible(case.target or "") if readout.has_long_target else "",
+        whole_logprobs=(whole_text(readout), logprob_text(float(column.target_logprob[-1]))),
         settles=tuple(readout.lenses[name].crystallization for name in source.lenses),
     )
 

@@ -25,13 +25,20 @@ class LensKind:
         key: the kind's name, one word; the `Lens.kind` of its lenses.
         made: makes the one lens of a kind that needs no fit; None where each lens is fitted to a model and
             comes from a file.
+        reads_next: whether its readouts are distributions of the next token, so that those of a word's
+            tokens add up to that of the word; a Jacobian lens reads what comes at some later position.
     """
 
     key: str
     made: Callable[[], Lens] | None = None
+    reads_next: bool = True
 
 
-_KINDS = {LOGIT: LensKind(LOGIT, LogitLens), TUNED: LensKind(TUNED), JACOBIAN: LensKind(JACOBIAN)}
+_KINDS = {
+    LOGIT: LensKind(LOGIT, LogitLens),
+    TUNED: LensKind(TUNED),
+    JACOBIAN: LensKind(JACOBIAN, reads_next=False),
+}
 
 
 def lens_kinds() -> tuple[LensKind, ...]:
@@ -49,6 +56,11 @@ def made_lens(kind: str) -> Lens | None:
     """Return the lens of a kind that needs no fit; None for any other kind."""
     known = _KINDS.get(kind)
     return None if known is None or known.made is None else known.made()
+
+
+def reads_next(kind: str) -> bool:
+    """Return whether a kind's readouts are distributions of the next token; True for an unknown kind."""
+    return kind not in _KINDS or _KINDS[kind].reads_next
 
 
 def register(kind: LensKind) -> None:

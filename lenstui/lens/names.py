@@ -46,6 +46,14 @@ def no_row(kind: str, label: str) -> str:
     return f"No {kind_word(kind)} lens is fitted for row {label}."
 
 
+def no_sum(kind: str) -> str:
+    """Return the reason, as a sentence, why a lens has no number for a word of several tokens."""
+    return (
+        f"A {kind_word(kind)} lens gives no distribution of the next token: of a word of several tokens "
+        "only the first is read."
+    )
+
+
 def file_lens_name(path: Path) -> str:
     """Return the name of the lens in a file: that of the file without `.pt`, or of a folder.
 

@@ -151,6 +151,10 @@ class TokenTexts:
         """The number of ids that the tokenizer gives: one more than the highest."""
         return self._size
 
+    def is_special(self, token: int) -> bool:
+        """Return whether `token` is a special one, such as BOS, which is no part of a text."""
+        return token in self._special
+
     def surface(self, token: int) -> str:
         """Return the characters that `token` adds to a text; undecodable bytes as U+FFFD."""
         if token in self._special:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
 from lenstui.readout.reading import Reading
-from lenstui.readout.tiles import rows_to_read
+from lenstui.readout.streams import rows_to_read
 from lenstui.support.errors import LensError
 
 

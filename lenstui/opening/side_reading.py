@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lenstui.lens.names import no_sum
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import NO_GAP, gaps, in_prompt, on_screen
 from lenstui.readout.cells import Cells, FloatArray, Ranking
@@ -221,6 +224,72 @@ def side_rankings(
         ranked = rank_cell(model, prompt, row, here, read, count=count, final_norm=final_norm)
         found |= {side: ranked[key] for side, key in zip(shared, keys, strict=True) if key in ranked}
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideWord:
+    """A word of several tokens in one column of one side.
+
+    Attributes:
+        word: the word as typed.
+        ids: its tokens where it follows that column.
+        logprobs: the log-probability of each token, the ones before being given, nats, `[rows, tokens]`; None
+            where there is none.
+        missing: why there is none, a sentence; empty where there is.
+    """
+
+    word: str
+    ids: tuple[int, ...]
+    logprobs: FloatArray | None = None
+    missing: str = ""
+
+    @property
+    def total(self) -> FloatArray | None:
+        """The log-probability of the word, the sum along its tokens, nats, `[rows]`."""
+        if self.logprobs is None:
+            return None
+        total: FloatArray = self.logprobs.astype(np.float64).sum(axis=1).astype(np.float32)
+        return total
+
+
+def side_words(
+    sides: Sides, asked: SideReading, words: Sequence[str], column: int, lenses: Lenses
+) -> Iterator[tuple[int, SideWord]]:
+    """Yield words of several tokens as read in one column, with the place of the side, as they are read.
+
+    Sides without a lens or a token in that column are left out. Closing the generator stops the work.
+
+    Args:
+        sides: the sides.
+        asked: the prompt and options.
+        words: the words.
+        column: the column on screen.
+        lenses: the lens of each side.
+    """
+    from lenstui.lens.lens import lens_keys
+    from lenstui.readout.words import iter_words
+
+    prompts, reading = side_prompts(sides, asked), asked.reading
+    spaces = side_gaps(sides, prompts)
+    for shared in _passes(sides, lenses):
+        place, keys = next(iter(shared)), lens_keys(list(shared.values()))
+        if column in spaces[place]:
+            continue
+        prompt = prompts[place]
+        model = side_model(sides.sides[place], prompt, asked)
+        for word in iter_words(
+            model,
+            prompt,
+            words,
+            tuple(shared.values()),
+            column=in_prompt(column, spaces[place]),
+            rows=reading.rows.of(model.num_blocks),
+            final_norm=reading.final_norm,
+            sublayers=reading.sublayers,
+        ):
+            for (side, lens), key in zip(shared.items(), keys, strict=True):
+                missing = word.missing or ("" if key in word.logprobs else no_sum(lens.kind))
+                yield side, SideWord(word.word, word.ids, word.logprobs.get(key), missing)
 
 
 def _of_prompt(columns: range | None, gap: range) -> range | None:

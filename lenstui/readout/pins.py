@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 from lenstui.model.tokens import TokenTexts
+from lenstui.readout.continuation import space_between, tokens_behind
 from lenstui.support.errors import LensError
 
 MOST_PINS = 8  # tokens that may be pinned
+
 _NUMBER = re.compile(r"\[id (\d{1,9})\]", re.ASCII)
-_CLOSING = frozenset(".,;:!?…)]}%")  # punctuation directly after a word
-_UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones
 _PIECES = 12  # in a message
 
 
@@ -28,22 +26,29 @@ class Pin:
         word: the word as typed.
         id: the token id.
         whole: True if the token is the whole word, False if it is the first of several tokens of the word.
+        rest: the word's other tokens behind the prompt, where it is of several.
     """
 
     word: str
     id: int
     whole: bool = True
+    rest: tuple[int, ...] = ()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All tokens of the word behind the prompt, the pinned one first."""
+        return self.id, *self.rest
 
 
 def find_pins(
     tokenizer: Any, texts: TokenTexts, words: Iterable[str], *, prompt: str, vocabulary: int
 ) -> tuple[Pin, ...]:
-    """Return the tokens that `words` mean, each once, in the order of the words.
+    """Return the tokens that `words` mean, in the order of the words, each once for all words that are it.
 
     A word means every token that is the word, with or without a space before it; a word typed with a leading
     space means only the token with the space. Failing these, it means the token with that display text
     (`·sky`, `⏎`) or number (`[id 278]`). Failing that too, it means the first token of the word after the
-    prompt, with a space between the two where one belongs.
+    prompt, with a space between the two where one belongs; two words may begin with the same token.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
@@ -64,17 +69,19 @@ def find_pins(
     missing = {word for word in words if not any(by_surface[form] for form in _forms(word))}
     by_display = _by_text(missing, texts.__getitem__, vocabulary) if missing else {}
 
-    found: dict[int, Pin] = {}
+    found: dict[tuple[int, ...], Pin] = {}
     for word in words:
         ids = by_display.get(word) or [token for form in _forms(word) for token in by_surface[form]]
         ids = ids or _by_number(word, vocabulary)
-        whole = bool(ids)
-        if not whole:
+        pins = [Pin(word, token) for token in ids]
+        if not pins:
             _check_logit(texts, word, _forms(word), vocabulary)
-        for token in ids or [_first_token(tokenizer, texts, word, prompt)]:
-            if token >= vocabulary:
+            first, *rest = _tokens_after(tokenizer, texts, word, prompt)
+            pins = [Pin(word, first, whole=False, rest=tuple(rest))]
+        for pin in pins:
+            if (token := max(pin.ids)) >= vocabulary:
                 raise _no_logit(word, token, vocabulary)
-            found.setdefault(token, Pin(word, token, whole))
+            found.setdefault(pin.ids, pin)
     return tuple(found.values())
 
 
@@ -98,17 +105,14 @@ def find_target(
     Raises:
         LensError: if no token begins the word, or the word is only a space.
     """
-    form = word if exact else _space(prompt, word) + word
+    form = word if exact else space_between(prompt, word) + word
     same = [token for token in texts.tokens_of(form) if token < vocabulary]
     if same:
-        used = _added(tokenizer, prompt, form)[:1] if len(same) > 1 else []
+        used = tokens_behind(tokenizer, prompt, form)[:1] if len(same) > 1 else []
         # SentencePiece's byte tokens come before its pieces, and are used only where there is no piece.
         return Pin(word, next((token for token in used if token in same), same[-1]))
     _check_logit(texts, word, (form, word), vocabulary)
-    added = _added(tokenizer, prompt, form)
-    if added and not form[0].isspace() and texts.surface(added[0])[:1].isspace():
-        # The word merged with the space that ends the prompt, which the model reads as a separate token.
-        added = _added(tokenizer, "\n", form)
+    added = tokens_behind(tokenizer, prompt, form)
     token = _first(tokenizer, texts, word, added)
     if word.strip() and not texts.surface(token).strip():
         # The next token is the space: the word's letters come only at the position after it.
@@ -116,13 +120,20 @@ def find_target(
             f"The tokenizer puts a space of its own before {word.strip()!r} ({_pieces(texts, added)}), and "
             "that comes next: put the space into the prompt, or take targets as they are written."
         )
-    if token >= vocabulary:
-        raise _no_logit(word, token, vocabulary)
-    return Pin(word, token, whole=texts.surface(token).strip() == word.strip())
+    if max(added) >= vocabulary:
+        raise _no_logit(word, max(added), vocabulary)
+    if texts.surface(token).strip() == word.strip():
+        return Pin(word, token)
+    return Pin(word, token, whole=False, rest=tuple(added[1:]))
 
 
 def pins_of(
-    texts: TokenTexts, tokens: Sequence[int], *, vocabulary: int, apart: bool = False
+    texts: TokenTexts,
+    tokens: Sequence[int],
+    *,
+    vocabulary: int,
+    apart: bool = False,
+    words: Mapping[int, Pin] | None = None,
 ) -> tuple[Pin, ...]:
     """Return pins of exactly these tokens, with words for which `find_pins` finds the same tokens.
 
@@ -131,10 +142,15 @@ def pins_of(
         tokens: the token ids, each once.
         vocabulary: the number of logits of the model.
         apart: whether to give each token a separate word.
+        words: by their place, pins of words of several tokens, which stand there as they are.
     """
-    pins: list[Pin] = []
+    words, pins = words or {}, list[Pin]()
     while len(pins) < len(tokens):
-        rest = list(tokens[len(pins) :])
+        place = len(pins)
+        if place in words:
+            pins.append(words[place])
+            continue
+        rest = list(tokens[place : min((at for at in words if at > place), default=None)])
         surface = texts.surface(rest[0])
         word, found = f"[id {rest[0]}]", rest[:1]
         # One word stands for both forms, with and without a space, where they follow each other.
@@ -199,45 +215,27 @@ def _by_text(
     return ids
 
 
-def _first_token(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> int:
-    """Return the first token of `word` where it follows the prompt."""
+def _tokens_after(tokenizer: Any, texts: TokenTexts, word: str, prompt: str) -> list[int]:
+    """Return the tokens of `word` where it follows the prompt; the first must say something of it."""
     typed = word.lstrip(" ") or word
-    added = _added(tokenizer, prompt, _space(prompt, typed) + typed)
+    added = tokens_behind(tokenizer, prompt, space_between(prompt, typed) + typed)
     token = _first(tokenizer, texts, word, added)
     if word.strip() and not texts.surface(token).strip():
         raise LensError(
             f"No token is {word!r}: behind a space it is cut into {_pieces(texts, added)}, and a space alone "
             "says nothing of it. Type one of the others."
         )
-    return token
+    return added
 
 
 def _first(tokenizer: Any, texts: TokenTexts, word: str, added: Sequence[int]) -> int:
-    """Return the first of the tokens of a word, which must not be the unknown token."""
+    """Return the first of the tokens of a word; the first that has letters must not be the unknown token."""
     lettered = next((token for token in added if texts.surface(token).strip()), None)
     if not added or (lettered is None) != (not word.strip()):
         raise LensError(f"The tokenizer has no token for {word!r}.")
     if lettered is not None and _is_unknown(tokenizer, texts, lettered, word):
         raise LensError(f"The tokenizer has no token for {word!r}.")
     return added[0]
-
-
-def _space(prompt: str, word: str) -> str:
-    """Return the space between a prompt and the word that follows it, or nothing where none belongs.
-
-    No space belongs behind or before white space, before closing punctuation, or between characters of
-    scripts that are written without spaces.
-    """
-    if prompt[-1:].isspace() or word[0].isspace() or _CLOSING.issuperset(word):
-        return ""
-    return "" if prompt and _is_unspaced(prompt[-1]) and _is_unspaced(word[0]) else " "
-
-
-def _is_unspaced(character: str) -> bool:
-    """Return whether a character is of a script without spaces between words: Chinese, Japanese, Thai, …"""
-    name = unicodedata.name(character, "")
-    wide = unicodedata.east_asian_width(character) in {"W", "F"}
-    return name.startswith(_UNSPACED) or (wide and not name.startswith("HANGUL"))
 
 
 def _pieces(texts: TokenTexts, tokens: Sequence[int]) -> str:
@@ -249,11 +247,3 @@ def _pieces(texts: TokenTexts, tokens: Sequence[int]) -> str:
 def _is_unknown(tokenizer: Any, texts: TokenTexts, token: int, word: str) -> bool:
     """Return whether a token is the tokenizer's unknown token, and the word does not spell it."""
     return token == getattr(tokenizer, "unk_token_id", None) and texts.surface(token) not in word
-
-
-def _added(tokenizer: Any, prompt: str, text: str) -> list[int]:
-    """Return the tokens that `text` adds behind the prompt, from the first that differs."""
-    before: list[int] = tokenizer(prompt, verbose=False)["input_ids"]
-    after: list[int] = tokenizer(prompt + text, verbose=False)["input_ids"]
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
-    return after[len(list(same)) :]

@@ -11,11 +11,27 @@ from torch import Tensor
 from lenstui.lens.lens import Lens
 from lenstui.model.contribution import Contribution, find_contribution
 from lenstui.model.load import Model
-from lenstui.model.rows import Row
-from lenstui.model.sublayers import Sublayers, read_sublayers
+from lenstui.model.rows import Row, choose_rows, with_parts
+from lenstui.model.sublayers import Sublayers, parts_of, read_sublayers
 from lenstui.support.errors import LensError
 
 _PROOF_COLUMNS = 8  # columns on which final norm and head are shown to be linear
+
+
+def rows_to_read(
+    model: Model, rows: Sequence[int] | None = None, *, sublayers: bool = False
+) -> tuple[Row, ...]:
+    """Return the rows of a readout, in its order.
+
+    Args:
+        model: from `load`.
+        rows: indices of the residual stream's rows, 0 for `emb`; the last is always among them. None: all.
+        sublayers: whether to put the sublayer rows of its block before each row.
+
+    Raises:
+        LensError: if there is no such row, or the blocks cannot be taken apart.
+    """
+    return with_parts(choose_rows(model.num_blocks, rows), parts_of(model) if sublayers else ())
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -14,12 +14,13 @@ from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.head import Head
 from lenstui.model.load import Model
-from lenstui.model.rows import Row, choose_rows, is_whole_stream, stream_places, with_parts
-from lenstui.model.sublayers import parts_of
+from lenstui.model.rows import Row, is_whole_stream, stream_places
 from lenstui.model.tokens import Prompt, encode
 from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystallization_rows
+from lenstui.readout.pins import Pin
 from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, stack
-from lenstui.readout.streams import Streams
+from lenstui.readout.streams import Streams, rows_to_read
+from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError
 
 # Bytes of one row of a tile's logits, float32: enough columns for an efficient product, and little memory.
@@ -38,6 +39,7 @@ class Readout:
             kind on.
         pins: pinned token ids, in the order of the cells' last axis.
         left_over: the `left_over` of the tiles, for all columns, `[cols]`.
+        words: words of several tokens, as read in the last column.
     """
 
     prompt: Prompt
@@ -45,6 +47,7 @@ class Readout:
     lenses: Mapping[str, Cells]
     pins: tuple[int, ...] = field(default=())
     left_over: FloatArray | None = None
+    words: tuple[WordReading, ...] = ()
 
     def crystallization(self, lens: str) -> IntArray | None:
         """Return the index in `rows` where each column's top-1 settles, -1 for none, `[cols]`.
@@ -84,6 +87,7 @@ def read(
     *,
     top_k: int = 3,
     pins: Sequence[int] = (),
+    words: Sequence[str | Pin] = (),
     rows: Sequence[int] | None = None,
     final_norm: bool = True,
     bos: bool | None = None,
@@ -99,6 +103,8 @@ def read(
             lens alone.
         top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose logit, log-probability and rank every cell keeps.
+        words: words, or pins, whose log-probability is summed along all of their tokens in the last column,
+            as `read_words` does.
         rows: indices of the rows to read (0 is `emb`); the last row is always among them. None: all.
         final_norm: False leaves out the logit lens's final norm, except in the last row.
         bos: whether to begin with the BOS token; None leaves it to the tokenizer.
@@ -114,23 +120,11 @@ def read(
         model, prompt, lens, top_k=top_k, pins=pins, rows=rows, final_norm=final_norm, sublayers=sublayers
     )
     labels = tuple(row.label for row in rows_to_read(model, rows, sublayers=sublayers))
-    return Readout.join(prompt, labels, tiles, tuple(pins))
-
-
-def rows_to_read(
-    model: Model, rows: Sequence[int] | None = None, *, sublayers: bool = False
-) -> tuple[Row, ...]:
-    """Return the rows of a readout, in its order.
-
-    Args:
-        model: from `load`.
-        rows: indices of the residual stream's rows, 0 for `emb`; the last is always among them. None: all.
-        sublayers: whether to put the sublayer rows of its block before each row.
-
-    Raises:
-        LensError: if there is no such row, or the blocks cannot be taken apart.
-    """
-    return with_parts(choose_rows(model.num_blocks, rows), parts_of(model) if sublayers else ())
+    readout = Readout.join(prompt, labels, tiles, tuple(pins))
+    if not words:
+        return readout
+    read = read_words(model, prompt, words, lens, rows=rows, final_norm=final_norm, sublayers=sublayers)
+    return replace(readout, words=read)
 
 
 def read_tiles(

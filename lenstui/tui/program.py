@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
-    from lenstui.tui.services import ShownPrompt
+    from lenstui.tui.services import ShownPrompt, Target
     from lenstui.tui.training.screen import Train
 
 # The screens that the first paint can do without, and their modules.
@@ -246,8 +246,8 @@ class Program:
         """The number of columns of the prompt that the training screen shows; 0 while it is not in front."""
         return self.train.page_columns if self.train is not None and self.train.is_current else 0
 
-    def read_case(self, text: str, target: tuple[int, str] | None) -> None:
-        """Read the prompt of a case in Explore, with its target pinned: a token id and its display text."""
+    def read_case(self, text: str, target: Target | None) -> None:
+        """Read the prompt of a case in Explore, with its target pinned, if there is one."""
         self.explore.read_case(text, target)
 
     def put_prompt_beside(self, text: str) -> None:

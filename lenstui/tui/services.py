@@ -43,6 +43,21 @@ if TYPE_CHECKING:
     from lenstui.tui.session.history import History
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target of a case, to be pinned.
+
+    Attributes:
+        token: the id of its first token.
+        text: the display text of that token.
+        word: the target, if it is several tokens; else empty.
+    """
+
+    token: int
+    text: str
+    word: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownPrompt:
     """The prompt on Explore's screen, for other screens that show it too.
@@ -232,8 +247,8 @@ class Services(Protocol):
     def open_prompt_sets(self) -> None:
         """Show the screen of prompt sets."""
 
-    def read_case(self, text: str, target: tuple[int, str] | None) -> None:
-        """Read the prompt of a case in Explore, with its target pinned: a token id and its display text."""
+    def read_case(self, text: str, target: Target | None) -> None:
+        """Read the prompt of a case in Explore, with its target pinned, if there is one."""
 
     def put_prompt_beside(self, text: str) -> None:
         """Read a prompt on Explore's active side."""

@@ -38,7 +38,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "explore.contents": "numbers probabilities values hide show text only",
         "explore.flip": "order direction upside down reverse layers rows",
         "explore.pin": "track watch follow word target answer",
-        "explore.pin_word": "track watch follow target answer",
+        "explore.pin_word": "track watch follow target answer phrase whole several tokens",
         "explore.pins": "list tracked watched words targets",
         "explore.plot": "graph chart curve line trajectory layers probability rank logprob",
         "explore.append": "add next token extend continue",

@@ -25,9 +25,9 @@ import pyarrow.parquet
 import torch
 from torch import Tensor, nn
 
-from lenstui.fitting.jacobian.graph import Derivative, build_graph
+from lenstui.fitting.jacobian.graph import Derivative
 from lenstui.fitting.jacobian.prompts import prompt_of
-from lenstui.fitting.jacobian.ways import proven_way
+from lenstui.fitting.jacobian.ways import graph_of, proven_way
 from lenstui.model.load import Model, load
 
 LENGTH, FIRST = 128, 16
@@ -82,7 +82,7 @@ def ours(model: Model) -> Fit:
             ways.append(proven_way(model, ids, of))
             print(f"ours: {ways[0]}")
         way = ways[0]
-        graph = build_graph(model, ids, of, way)
+        graph = graph_of(model, ids, of, way)
         pieces = [graph.jacobian(range(at, min(at + way.chunk, d))) for at in range(0, d, way.chunk)]
         return torch.cat(pieces, 1)
 

@@ -12,6 +12,7 @@ from lenstui.export.tidy import Heading
 from lenstui.lens import Pin, Prompt, Readout, Tile
 from lenstui.opening.source import LensSource, Source
 from lenstui.readout.cells import Cells
+from lenstui.readout.words import WordReading
 
 MINE = LensSource("tuned", "tuned", "mine", "mine.pt", {})
 SOURCE = Source(
@@ -77,7 +78,9 @@ HOSTILE_SOURCE = Source(
     wiring=(0.0, 1.5e-7),
     versions=(("torch", "1.2"), ("transformers", "3.4")),
 )
-PINS = (Pin("the", 10), Pin('"zebra\n', 3, whole=False))
+PINS = (Pin("the", 10), Pin('"zebra\n', 3, whole=False, rest=(5, 7)))
+PIN_TEXTS = (HOSTILE[10], f"{HOSTILE[3]}…")
+WHOLE = 'whole "zebra⏎'
 
 
 def hostile_readout(columns: int = 9, rows: int = 4, k: int = 2) -> Readout:
@@ -106,6 +109,18 @@ def hostile_readout(columns: int = 9, rows: int = 4, k: int = 2) -> Readout:
     return Readout(prompt, labels, {"logit": lens(0.1), "tuned": lens(0.2)}, tuple(pin.id for pin in PINS))
 
 
+def hostile_words(readout: Readout) -> dict[int, WordReading]:
+    """The second pin's word of three tokens, in the last column: its first token as in the cells."""
+
+    def logprobs(lens: Cells) -> np.ndarray:
+        first = lens.pin_logprobs[:, -1, 1]
+        return np.stack([first, first - 1.25, first - 0.5], axis=1)
+
+    of_lenses = {name: logprobs(lens) for name, lens in readout.lenses.items()}
+    last, pin = len(readout.prompt.ids) - 1, PINS[1]
+    return {1: WordReading(pin.word, last, pin.ids, readout.rows, of_lenses)}
+
+
 def settled(lens: Cells) -> list[str]:
     """The label of the row where each column settles: down from the last as long as it is the same token."""
     labels = []
@@ -118,7 +133,8 @@ def settled(lens: Cells) -> list[str]:
 
 
 def heading(readout: Readout, pins: tuple[Pin, ...] = PINS) -> Heading:
-    return Heading(readout.prompt, readout.rows, HOSTILE_SOURCE, pins)
+    words = hostile_words(readout) if pins == PINS else {}
+    return Heading(readout.prompt, readout.rows, HOSTILE_SOURCE, pins, words=words)
 
 
 def tiles(readout: Readout, width: int = 4) -> Iterator[Tile]:

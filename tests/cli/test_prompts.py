@@ -84,12 +84,21 @@ def test_json(printed: Callable[..., str], tiny_folder: Path, words: tuple[objec
             assert lens["kl"][-1] == 0
             if case["target"] is None:
                 assert lens["target_prob"] == lens["target_rank"] == [None] * 3
+                assert lens["target_word_logprob"] is case["target_ids"] is None
                 continue
             target = tokenizer(case["target"])["input_ids"][0]
             assert case["target_id"] == target
             assert case["target_whole"] is (len(case["target"]) == 1)
             assert lens["target_prob"][-1] == pytest.approx(float(own[target]), rel=1e-4)
             assert lens["target_rank"][-1] == int((logits > logits[target]).sum())
+            assert case["target_ids"] == tokenizer(case["target"])["input_ids"]
+            ids = tokenizer(case["prompt"])["input_ids"] + case["target_ids"]
+            with torch.no_grad():
+                of_all = module(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+            count = len(case["target_ids"])
+            own_sum = sum(float(of_all[place - 1, ids[place]]) for place in range(len(ids) - count, len(ids)))
+            assert lens["target_word_logprob"][-1] == pytest.approx(own_sum, rel=1e-4)
+            assert len(lens["target_word_logprob"]) == 3
             probs.append(float(own[target]))
     sums = content["groups"]["sums"]["lenses"]["tuned"]["target_prob"]
     assert sums["mean"][-1] == pytest.approx(np.mean(probs[2:6]), rel=1e-4)
@@ -290,13 +299,21 @@ def test_what_is_said_of_one_and_of_several(tiny_folder: Path, tmp_path: Path, c
         return [line for line in capsys.readouterr().err.splitlines() if " of " in line]
 
     long = "x" * 200 + " "
+    full = "'tree' is 4 tokens, and behind column 63 the context of 64 columns has room for 1."
     assert said(long, "a ") == [
         "lenstui: 1 of 2 prompts is too long for the model: its beginning was cut.",
         "lenstui: The target of 1 of 2 prompts is several tokens: the first of them is followed.",
+        f"lenstui: 1 of 2 targets is not read whole: {full}",
     ]
     assert said(long, long) == [
         "lenstui: 2 of 2 prompts are too long for the model: their beginnings were cut.",
         "lenstui: The targets of 2 of 2 prompts are several tokens each: the first of them is followed.",
+        f"lenstui: 2 of 2 targets are not read whole: {full}",
+    ]
+    assert said("b ", long, "a ")[1:] == [
+        "lenstui: The targets of 2 of 3 prompts are several tokens each: the first of them is followed, and "
+        "log p of all of them is summed.",
+        f"lenstui: 1 of 3 targets is not read whole: {full}",
     ]
     empty = "The prompt is empty."
     assert said("a ", "", "") == [

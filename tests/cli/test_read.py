@@ -87,7 +87,9 @@ def test_lenses_and_values(neox_folder: Path, capsys: pytest.CaptureFixture[str]
 def test_the_values_are_those_of_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert status("read", "hi", "--value", "nothing") == 2
     keys = re.findall(r"'([a-z-]+)'", capsys.readouterr().err.partition("choose from")[2])
-    assert keys == [value.key for value in all_values()]
+    assert keys == [*(value.key for value in all_values()), "whole"]
+    assert status("read", "hi", "--value", "whole") == 2
+    assert "--value whole is for --prompts alone" in capsys.readouterr().err
     for value in all_values():
         if value.pins:
             too_few = ["--pin", *["x"] * (value.pins - 1)] if value.pins > 1 else []
@@ -120,13 +122,18 @@ def test_pins_in_a_table_and_a_word_that_is_no_token(
         == 0
     )
     captured = capsys.readouterr()
-    assert captured.err == (
-        "lenstui: No token is the word 'yak': the first of those it is cut into, y, is pinned.\n"
-    )
+    assert captured.err.splitlines() == [
+        f"lenstui: No token is the word '{word}': the first of those it is cut into, {word[0]}, is pinned. "
+        f"In the last column its log p is summed along all {len(word)}."
+        for word in ("zebra", "yak")
+    ]
     title, heads, row, *_ = captured.out.split("\n\n")[1].splitlines()
-    assert title == "logit lens · pinned, in the last column: probability, rank"
-    assert heads.split() == ["z", "y"]
-    assert re.fullmatch(r"1( +<?[0-9.]+% +[0-9]+){2}", row)
+    assert title.startswith(
+        "logit lens · pinned, in the last column: probability, rank (… of the first token)"
+    )
+    assert heads.split() == ["z", "z…", "whole", "zebra", "y…", "whole", "yak"]
+    token, word = r" +<?[0-9.]+% +[0-9]+", r" +−[0-9.]+ +−[0-9.]+"
+    assert re.fullmatch(f"1{token}{token}{word}{token}{word}", row)
 
 
 def test_the_difference_of_the_lenses(neox_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def test_resume_takes_nothing_that_was_decided(
         *(("--weight-decay", "0"), ("--clip", "1"), ("--loss", "ce"), ("--bias-only",), ("--seed", "0")),
         *(("--products", "auto"), ("--data", str(text)), ("--text-column", "text"), ("--held-out", "0.1")),
         *(("--max-samples", "5"), ("--min-chars", "1"), ("--kind", "jacobian"), ("--n-prompts", "3")),
-        *(("--skip-first", "2"), ("--target", "last"), ("--rule", "none")),
+        *(("--skip-first", "2"), ("--target", "last"), ("--rule", "none"), ("--estimator", "exact")),
     ):
         with pytest.raises(SystemExit) as leaving:
             main(["train", "--resume", str(tmp_path / "none"), option, *value])

@@ -80,7 +80,7 @@ def test_without_save_it_goes_to_the_lenses_folder(
 def test_options_of_the_other_kind_are_wrong_calls(capsys: pytest.CaptureFixture[str]) -> None:
     for kind, *words in (
         *(("tuned", "--n-prompts", "3"), ("tuned", "--skip-first", "3"), ("tuned", "--target", "last")),
-        *(("tuned", "--rule", "relp"), ("jacobian", "--steps", "3")),
+        *(("tuned", "--rule", "relp"), ("tuned", "--estimator", "exact"), ("jacobian", "--steps", "3")),
         *(("jacobian", "--preset", "quick"), ("jacobian", "--lr", "1"), ("jacobian", "--epochs", "1")),
         *(("jacobian", "--bias-only"), ("jacobian", "--optimizer", "adam"), ("jacobian", "--clip", "1")),
     ):

@@ -27,6 +27,7 @@ from tests.by_hand.known_readouts import (
     PINS,
     SOURCE,
     hostile_readout,
+    hostile_words,
 )
 
 READOUT = hostile_readout()
@@ -61,7 +62,7 @@ class Page(HTMLParser):
 
 
 def written(readout: Readout = READOUT, **options: Any) -> str:
-    options = {"pins": PINS, "vocabulary": 16, "command": COMMAND, **options}
+    options = {"pins": PINS, "words": hostile_words(READOUT), "vocabulary": 16, "command": COMMAND, **options}
     return html_page(readout, HOSTILE, HOSTILE_SOURCE, PROBABILITY, **options)
 
 
@@ -102,6 +103,9 @@ def test_every_number_comes_back() -> None:
         for place in range(2):
             close(values[data["pins"][place]["probability"]], np.exp(cells.pin_logprobs[:, :, place]))
             assert lens["pin_ranks"][place] == cells.pin_ranks[:, :, place].ravel().tolist()
+        assert lens["words"][0] is None and not lens["words"][1]["missing"]
+        close(lens["words"][1]["logprob"], hostile_words(READOUT)[1].logprob(name))
+    assert [pin["whole"] for pin in data["pins"]] == [None, '"zebra⏎']
     assert [(pin["word"], pin["id"], data["texts"][pin["text"]]) for pin in data["pins"]] == [
         (pin.word, pin.id, HOSTILE[pin.id]) for pin in PINS
     ]
@@ -125,7 +129,7 @@ def test_the_switch_has_all_values_and_the_pins_on_the_scales_of_the_screen() ->
     assert (kl["label"], kl["unit"]) == ("KL from final", "nats")
     labels = {value["key"]: value["label"] for value in data["values"]}
     assert labels["pin0"] == "probability of ·the"
-    assert labels["pin-diff"] == "logit of ·the − שלום"
+    assert labels["pin-diff"] == "logit of ·the − שלום…"
     difference = next(value for value in data["values"] if value["key"] == "pin-diff")
     assert difference["steps"] == list(range(12, 12 + 11))
     assert difference["legend"][1] == "0"

@@ -8,7 +8,7 @@ import numpy as np
 from lenstui import __version__
 from lenstui.export.json_contract import json_text
 from lenstui.lens import Prompt, Readout
-from tests.by_hand.known_readouts import HOSTILE, MINE, PINS, SOURCE, cells, hostile_readout
+from tests.by_hand.known_readouts import HOSTILE, MINE, PINS, SOURCE, cells, hostile_readout, hostile_words
 
 TEXTS = {1: "·a", 2: "\\x1b", 3: "日", 4: "⏎"}
 LOGIT = cells([[[4, 3], [1, 2]], [[2, 1], [1, 2]], [[2, 3], [4, 1]]])
@@ -103,13 +103,31 @@ def test_nothing_in_it_can_move_a_cursor() -> None:
 
 def test_pins() -> None:
     readout = hostile_readout()
-    content = json.loads(json_text(readout, HOSTILE, SOURCE, PINS))
-    assert [list(pin) for pin in content["pins"]] == [["word", "id", "logit", "tuned", "jacobian"]] * 2
+    words = hostile_words(readout)
+    content = json.loads(json_text(readout, HOSTILE, SOURCE, PINS, words=words))
+    assert [list(pin) for pin in content["pins"]] == [["word", "id", "ids", "logit", "tuned", "jacobian"]] * 2
+    assert [pin["ids"] for pin in content["pins"]] == [[10], [3, 5, 7]]
     assert [(pin["word"], pin["id"]) for pin in content["pins"]] == [(pin.word, pin.id) for pin in PINS]
     for index, pin in enumerate(content["pins"]):
         for name, cells_ in readout.lenses.items():
             logprobs = np.array(pin[name]["logprob"], np.float32)
             np.testing.assert_array_equal(logprobs, cells_.pin_logprobs[:, :, index])
             assert pin[name]["rank"] == cells_.pin_ranks[:, :, index].tolist()
+            assert list(pin[name]) == ["logprob", "rank", "word_logprob"]
+            own = cells_.pin_logprobs[:, -1, 0]
+            whole = np.array(pin[name]["word_logprob"], np.float32)
+            np.testing.assert_allclose(whole, words[1].logprobs[name].sum(1) if index else own, rtol=1e-6)
     alone = replace(readout, lenses={"logit": readout.lenses["logit"]})
     assert json.loads(json_text(alone, HOSTILE, SOURCE, PINS))["pins"][0]["tuned"] is None
+
+
+def test_where_a_word_of_several_tokens_has_no_sum() -> None:
+    readout = hostile_readout()
+    readout = replace(readout, lenses={"logit": readout.lenses["logit"], "jacobian": readout.lenses["tuned"]})
+    (word,) = hostile_words(readout).values()
+    for words in ({}, {1: replace(word, logprobs={}, missing="It does not fit.")}):
+        first, second = json.loads(json_text(readout, HOSTILE, SOURCE, PINS, words=words))["pins"]
+        assert first["logit"]["word_logprob"] and second["logit"]["word_logprob"] is None, "not the first's"
+    for pin in json.loads(json_text(readout, HOSTILE, SOURCE, PINS, words={1: word}))["pins"]:
+        assert pin["logit"]["word_logprob"] and pin["jacobian"]["logprob"]
+        assert pin["jacobian"]["word_logprob"] is None

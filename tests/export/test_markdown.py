@@ -11,21 +11,25 @@ from markdown_it.token import Token
 from lenstui import __version__
 from lenstui.export.markdown import markdown
 from lenstui.lens import Prompt, Readout
-from lenstui.readout.number_texts import probability_text
+from lenstui.readout.number_texts import logprob_text, probability_text
 from lenstui.readout.values import KL, PROBABILITY
 from lenstui.support.printable import printable
 from tests.by_hand.known_readouts import (
     HOSTILE,
     HOSTILE_PROMPT,
     HOSTILE_SOURCE,
+    PIN_TEXTS,
     PINS,
     SOURCE,
+    WHOLE,
     cells,
     hostile_readout,
+    hostile_words,
     settled,
 )
 
 READOUT = hostile_readout()
+WORDS = hostile_words(READOUT)
 COMMAND = "lenstui read -p '```|' --format md"
 
 
@@ -78,7 +82,7 @@ def test_small() -> None:
 
 def test_every_cell_comes_back() -> None:
     tables, paragraphs, code = parsed(
-        markdown(READOUT, HOSTILE, HOSTILE_SOURCE, KL, pins=PINS, command=COMMAND)
+        markdown(READOUT, HOSTILE, HOSTILE_SOURCE, KL, pins=PINS, words=WORDS, command=COMMAND)
     )
     assert len(tables) == 4
     for table, lens in zip(tables, READOUT.lenses.values(), strict=False):
@@ -89,11 +93,13 @@ def test_every_cell_comes_back() -> None:
             for column, cell in enumerate(line[1:]):
                 token = HOSTILE[int(lens.top_ids[row, column, 0])]
                 assert cell == f"{token} {KL.format(float(lens.kl[row, column]))}"
-    for table, lens in zip(tables[2:], READOUT.lenses.values(), strict=True):
-        assert table[0] == ["", *(HOSTILE[pin.id] for pin in PINS)]
+    for table, (name, lens) in zip(tables[2:], READOUT.lenses.items(), strict=True):
+        assert table[0] == ["", *PIN_TEXTS, WHOLE]
         for row, line in zip((3, 2, 1, 0), table[1:], strict=True):
             probs = np.exp(lens.pin_logprobs[row, -1])
-            assert [cell.split(", ")[0] for cell in line[1:]] == [probability_text(float(p)) for p in probs]
+            assert [cell.split(", ")[0] for cell in line[1:3]] == [probability_text(float(p)) for p in probs]
+            of_word = WORDS[1].logprobs[name][row]
+            assert line[3] == f"{logprob_text(float(of_word.sum()))}, {logprob_text(float(of_word[0]))}"
     said = paragraphs[-1]
     assert said.startswith(f"{printable(HOSTILE_SOURCE.model)} at {HOSTILE_SOURCE.revision} · float32 · ")
     assert f"prompt {printable(HOSTILE_PROMPT)}" in said

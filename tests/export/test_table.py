@@ -10,9 +10,20 @@ from rich.cells import cell_len
 
 from lenstui.export.table import summary, table
 from lenstui.lens import Prompt, Readout
-from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
 from lenstui.readout.values import AGREEMENT, ENTROPY, NEXT_LOGPROB, PROBABILITY, RANK, values_for
-from tests.by_hand.known_readouts import HOSTILE, MINE, PINS, SOURCE, cells, hostile_readout, settled
+from tests.by_hand.known_readouts import (
+    HOSTILE,
+    MINE,
+    PIN_TEXTS,
+    PINS,
+    SOURCE,
+    WHOLE,
+    cells,
+    hostile_readout,
+    hostile_words,
+    settled,
+)
 
 TEXTS = {0: "·", 1: "·the", 2: "日本語", 3: "\\x1b[2J", 4: "👩🏽", 5: "[bold]", 6: "שלום", 7: "é"}
 
@@ -119,20 +130,34 @@ def test_brackets_are_no_markup() -> None:
 
 def test_pins_have_a_table_of_their_own() -> None:
     both = hostile_readout(3, 2)
-    shown = table(both, HOSTILE, SOURCE, PROBABILITY, pins=PINS, width=200).plain
+    words = hostile_words(both)
+    shown = table(both, HOSTILE, SOURCE, PROBABILITY, pins=PINS, words=words, width=200).plain
     sections = shown.split("\n\n")
     assert len(sections) == 5
     for section, (name, lens) in zip(sections[2:4], both.lenses.items(), strict=True):
         title, heads, *rows = section.splitlines()
-        assert title == f"{name} lens · pinned, in the last column: probability, rank"
-        assert heads.split() == [HOSTILE[pin.id] for pin in PINS]
+        said = "probability, rank (… of the first token); of a whole word: log p in nats"
+        said += ", that of its first token"
+        assert title == f"{name} lens · pinned, in the last column: {said}"
+        assert heads.split() == [*PIN_TEXTS, *WHOLE.split()]
         for row, line in zip((1, 0), rows, strict=True):
             numbers = [
                 part
                 for logprob, rank in zip(lens.pin_logprobs[row, -1], lens.pin_ranks[row, -1], strict=True)
                 for part in (probability_text(math.exp(logprob)), rank_text(rank))
             ]
-            assert line.split()[1:] == numbers
+            of_word = words[1].logprobs[name][row]
+            whole = [logprob_text(float(of_word.sum())), logprob_text(float(of_word[0]))]
+            assert line.split()[1:] == [*numbers, *whole]
+
+
+def test_a_jacobian_lens_has_the_first_token_alone() -> None:
+    both = hostile_readout(3, 2)
+    both = replace(both, lenses={"jacobian": both.lenses["tuned"]})
+    shown = table(both, HOSTILE, SOURCE, PROBABILITY, pins=PINS, words=hostile_words(both), width=200).plain
+    title, heads, *_ = shown.split("\n\n")[1].splitlines()
+    assert title.endswith("of a word of several tokens (…) its first one's, as they add up to nothing here")
+    assert heads.split() == [*PIN_TEXTS]
 
 
 def test_the_difference_of_the_lenses() -> None:

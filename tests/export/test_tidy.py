@@ -26,6 +26,7 @@ from tests.by_hand.known_readouts import (
     PINS,
     heading,
     hostile_readout,
+    hostile_words,
     tiles,
 )
 
@@ -38,13 +39,15 @@ NAMES = [
     *("top_1_id", "top_1_token", "top_1_logit", "top_1_prob"),
     *("top_2_id", "top_2_token", "top_2_logit", "top_2_prob"),
     *("pin_1_word", "pin_1_id", "pin_1_token", "pin_1_logprob", "pin_1_rank"),
+    *("pin_1_ids", "pin_1_word_logprob"),
     *("pin_2_word", "pin_2_id", "pin_2_token", "pin_2_logprob", "pin_2_rank"),
+    *("pin_2_ids", "pin_2_word_logprob"),
 ]
 
 
 def wanted() -> list[dict[str, Any]]:
     """Every observation, written out."""
-    observations = []
+    observations, words = [], hostile_words(READOUT)
     for column, token in enumerate(READOUT.prompt.ids):
         last = column == len(READOUT.prompt.ids) - 1
         for name, cells in READOUT.lenses.items():
@@ -80,6 +83,14 @@ def wanted() -> list[dict[str, Any]]:
                         f"pin_{p + 1}_token": HOSTILE[pin.id],
                         f"pin_{p + 1}_logprob": cells.pin_logprobs[at][p],
                         f"pin_{p + 1}_rank": cells.pin_ranks[at][p],
+                        f"pin_{p + 1}_ids": "3 5 7" if p else "10",
+                        f"pin_{p + 1}_word_logprob": (
+                            None
+                            if not last
+                            else words[1].logprob(name)[row]
+                            if p
+                            else cells.pin_logprobs[at][0]
+                        ),
                     }
                 observations.append(here)
     return observations
@@ -213,7 +224,7 @@ def test_parquet_gives_every_number_back() -> None:
             "int32"
             if name in INTEGERS | {"id", "rank"}
             else "float"
-            if name in FLOATS | {"logit", "prob", "logprob"}
+            if name in FLOATS | {"logit", "prob", "logprob", "word_logprob"}
             else "string"
         )
         assert str(field.type) == kind, field.name

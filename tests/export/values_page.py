@@ -20,7 +20,8 @@ _FILES = """\
 the next token), and below the grids of an HTML page. **In files** is the name in JSON, CSV and Parquet,
 which hold all values at once, and for those that need no next token in the files of prompt sets too. These
 hold probabilities with the tokens, and log-probability and rank of every pin with the pins. **Over prompt
-sets** there are means of these values, and of the target's probability and rank.
+sets** there are means of these values, of the target's probability and rank, and of the log-probability of
+the whole target (`whole`). Of a pinned word or a target of several tokens all others are its first one's.
 """
 
 

@@ -54,6 +54,11 @@ def test_every_key_of_a_prompt_set_is_in_the_manual(programs: Forked, tiny_folde
     assert {*found, *found["cases"][0], *found["means"], *lens["kl"], *medians} <= named("JSON")
 
 
+def test_every_key_of_a_trace_is_in_the_manual(programs: Forked, neox_folder: Path) -> None:
+    asked = ("Hello you", "--noise", "1", "--samples", "2", "--metric", "kl")
+    assert set(out(programs, "trace", *asked, "--model", neox_folder)) <= named("JSON")
+
+
 def test_every_key_of_train_and_eval_is_in_the_manual(
     programs: Forked, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -63,11 +63,22 @@ def test_a_token_as_it_is_displayed(tokenizer: Any) -> None:
 
 def test_a_word_that_no_token_is_gives_its_first_one_behind_the_prompt(pythia: Any) -> None:
     (pin,) = pins(pythia, "zebracorn")
-    assert pin == Pin("zebracorn", pythia(" zebracorn")["input_ids"][0], whole=False)
-    for prompt in (PROMPT, PROMPT + " ", PROMPT + "."):
+    first, *rest = pythia(" zebracorn")["input_ids"]
+    assert pin == Pin("zebracorn", first, whole=False, rest=tuple(rest))
+    assert pin.ids == (first, *rest) and len(rest) > 1
+    for prompt in (PROMPT, PROMPT + "."):
         assert shown(pythia, "zebracorn", prompt=prompt) == ["·ze"]
         assert shown(pythia, " zebracorn", prompt=prompt) == ["·ze"]
-    assert shown(pythia, "zebracorn", prompt=PROMPT + "\n") == ["ze"]
+    for prompt in (PROMPT + "\n", PROMPT + " "):  # the model has read the space as a token
+        assert shown(pythia, "zebracorn", prompt=prompt) == ["ze"]
+
+
+def test_words_that_begin_with_the_same_token_are_pinned_each(pythia: Any) -> None:
+    first = pythia(" zebracorn")["input_ids"][0]
+    corn, cake, alone = pins(pythia, "zebracorn", "zebracake", f"[id {first}]")
+    assert corn.id == cake.id == alone.id == first
+    assert len({corn.rest, cake.rest, alone.rest}) == 3 and alone.rest == ()
+    assert pins(pythia, "zebracorn", " zebracorn") == (corn,)
 
 
 def test_a_word_that_begins_with_a_token_of_a_mere_space_is_refused(sentencepiece: Any, shared: Path) -> None:
@@ -99,11 +110,13 @@ def test_a_tokenizer_that_ends_every_text(byte_tokenizer: Any) -> None:
 
         def __call__(self, text: str, **options: Any) -> dict[str, list[int]]:
             ids = byte_tokenizer(text, **options)["input_ids"]
-            return {"input_ids": [*ids, byte_tokenizer.eos_token_id]}
+            ending = [byte_tokenizer.eos_token_id] if options.get("add_special_tokens", True) else []
+            return {"input_ids": [*ids, *ending]}
 
     texts = TokenTexts(byte_tokenizer)
     (pin,) = find_pins(Ending(), texts, ["zebra"], prompt=PROMPT + " ", vocabulary=258)
     assert (texts[pin.id], pin.whole) == ("z", False)
+    assert texts.join(pin.ids) == "zebra"
 
 
 def test_ids_that_the_model_has_no_logit_for_are_left_out(pythia: Any) -> None:

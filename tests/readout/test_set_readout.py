@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from lenstui.lens import (
     read,
     read_set,
 )
+from lenstui.lens.jacobian import JacobianLens
+from lenstui.lens.logit import LogitLens
 from lenstui.model.rows import RowChoice
 from lenstui.model.tokens import TokenTexts
 from lenstui.readout.number_texts import rank_text
@@ -53,6 +56,18 @@ def logits_of(tiny: Model, text: str, lens: Any) -> dict[str, torch.Tensor]:
         "logit": formula(weights, h)[:, -1],
         "tuned": formula(weights, naive.translated(h, lens))[:, -1],
     }
+
+
+def whole_logprobs(tiny: Model, text: str, word: Sequence[int], lens: Any) -> dict[str, np.ndarray]:
+    """By lens, of all tokens of a word behind a text, one pass a token, `[rows]`, float64."""
+    sums: dict[str, np.ndarray] = {"logit": np.zeros(4), "tuned": np.zeros(4)}
+    formula, weights, ids = FAMILIES["GPT-NeoX"].logits, naive.weights(tiny.module), naive.ids_of(tiny, text)
+    for token in word:
+        h = naive.stream(tiny.module, ids, NORM)
+        for name, states in (("logit", h), ("tuned", naive.translated(h, lens))):
+            sums[name] += formula(weights, states)[:, -1].log_softmax(-1)[:, token].numpy()
+        ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
+    return sums
 
 
 def test_every_number_of_every_case(tiny: Model) -> None:
@@ -88,6 +103,11 @@ def test_every_number_of_every_case(tiny: Model) -> None:
             top1 = logits.argmax(-1).tolist()
             settled = min(row for row in range(4) if len(set(top1[row:])) == 1)
             assert ours.crystallization == settled
+            whole = tiny.tokenizer(case.target)["input_ids"] if case.target else []
+            assert list(readout.target.ids if readout.target else []) == whole
+            sums = whole_logprobs(tiny, case.text, whole, lens)[name] if whole else np.full(4, np.nan)
+            np.testing.assert_allclose(ours.whole_logprob, sums, rtol=2e-5, atol=2e-5)
+            assert readout.has_long_target == (len(whole) > 1)
             if target is None:
                 assert np.isnan(ours.target_logprob).all()
                 assert (ours.target_rank == -1).all()
@@ -180,6 +200,22 @@ def test_the_means(tiny: Model) -> None:
             n = len(rank)
             median = (middle[(n - 1) // 2] + middle[n // 2]) / 2
             np.testing.assert_array_equal(ours.target_median_rank, median)
+
+
+def test_a_target_without_room_in_the_context_or_a_lens_for_it(tiny: Model) -> None:
+    assert tiny.context is not None
+    full, fits = "x" * (tiny.context - 1) + " ", "x" * (tiny.context - 4) + " "
+    jacobian = JacobianLens({row: torch.eye(32) for row in (1, 2)}, fit={"target": "last"})
+    lost, read = read_set(tiny, [Case(1, full, "tree"), Case(2, fits, "tree")], [LogitLens(), jacobian])
+    assert isinstance(lost, CaseReadout) and isinstance(read, CaseReadout)
+    assert "'tree' is 4 tokens" in lost.not_whole and not read.not_whole
+    assert np.isnan(lost.lenses["logit"].whole_logprob).all()
+    assert np.isfinite(lost.lenses["logit"].target_logprob).all()
+    assert np.isfinite(read.lenses["logit"].whole_logprob).all()
+    assert np.isnan(read.lenses["jacobian"].whole_logprob).all()
+    means = mean_over([lost, read]).lenses["logit"]
+    np.testing.assert_allclose(means.whole_logprob.mean, read.lenses["logit"].whole_logprob, rtol=1e-6)
+    assert np.isnan(means.whole_logprob.sem).all() and np.isfinite(means.target_logprob.sem).all()
 
 
 def test_means_over_few(tiny: Model) -> None:

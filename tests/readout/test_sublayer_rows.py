@@ -20,7 +20,7 @@ from lenstui.readout import streams
 from lenstui.readout import tiles as readout
 from lenstui.readout.cells import crystallization_rows
 from lenstui.readout.ranking import rank_cell
-from lenstui.readout.tiles import rows_to_read
+from lenstui.readout.streams import rows_to_read
 from tests.by_hand import naive
 from tests.by_hand.checked_cells import assert_cells
 from tests.by_hand.naive import Weights

@@ -14,7 +14,7 @@ import pytest
 from textual.message import Message
 
 from lenstui.jobs import export_messages, fit_messages, instant_messages, messages
-from lenstui.jobs.fit_messages import FitStatus, Phase
+from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
 from lenstui.jobs.messages import (
     CellNotRead,
     CellRead,
@@ -22,6 +22,7 @@ from lenstui.jobs.messages import (
     ReadFailed,
     ReadStarted,
     TileRead,
+    WordsRead,
 )
 from lenstui.opening.side_reading import SideTile
 from lenstui.support.request import Start
@@ -32,6 +33,7 @@ from tests.tui.pilots.still import MODEL
 PARTS = (
     "appearance", "cell", "comparison", "export", "find", "first_row", "follower", "growth", "instant",
     "model_view", "menu", "options", "pins", "prompt_line", "reader", "sublayers", "training",
+    "words",
 )  # fmt: skip
 OF_THE_APP = {
     "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",
@@ -106,6 +108,13 @@ def test_the_parts_hear_of_other_sides_in_order(heard: tuple[Explore, list[str]]
     explore, calls = heard
     explore.show_sides(MODEL)
     assert calls == ["cell.take_sides", "model_view.show_sides"]
+
+
+def test_the_parts_hear_of_words_in_order(heard: tuple[Explore, list[str]]) -> None:
+    explore, calls = heard
+    explore.on_words_read(WordsRead(0, 0))
+    explore.on_training_read(TrainingRead(0, "tuned", 0, None, {}, 0.1))  # type: ignore[arg-type]
+    assert calls == ["words.take", "cell.show_words", "training.show_cells", "words.read_anew"]
 
 
 def test_the_parts_hear_of_a_fit_in_order(heard: tuple[Explore, list[str]]) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from lenstui.jobs.set_messages import CaseLine
 from lenstui.model.rows import RowChoice
 from lenstui.readout.reading import Reading
+from lenstui.readout.sets.cases import CaseReadout
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.prompt_sets.view import SetView, sort_columns
@@ -85,17 +86,26 @@ async def test_values_of_the_plot_follow_a_key(opened: Any, file: Path, tiny_mod
         await go(app, pilot, file)
         plot = app.screen.query_one(SetPlot)
         seen = []
-        for _ in range(6):
+        for _ in range(7):
             seen.append(str(plot.border_title).partition(" · ")[0])
             await pilot.press("v")
-        assert seen[0] == seen[5]
-        assert len(set(seen)) == 5
+        assert seen[0] == seen[6]
+        assert len(set(seen)) == 6
         await pilot.press("V", "V", "V")
         assert str(plot.border_title) == "mean KL from final, nats · n = 4"
         assert plot.curves["logit"][0][-1] == pytest.approx(0, abs=1e-6)
         await pilot.press("V")
         entropies = [-(p := final_probs(tiny_model, case["prompt"])[1]) @ np.log(p) for case in READ]
         assert plot.curves["tuned"][0][-1] == pytest.approx(np.mean(entropies), rel=1e-4)
+        await pilot.press("V")
+        assert str(plot.border_title).startswith("mean log-probability of the whole target, nats · n = 3")
+        wholes = [
+            case.readout.lenses["tuned"].whole_logprob
+            for case in table(app).shown
+            if isinstance(case.readout, CaseReadout) and case.line.target
+        ]
+        assert plot.curves["tuned"][0] == pytest.approx(np.mean(wholes, axis=0), rel=1e-5)
+        assert plot.curves["tuned"][0].max() < 0
         await pilot.press("V")
         ranks = [case.line.target_rank for case in table(app).shown if case.line.target_rank is not None]
         assert plot.curves["tuned"][0][-1] == np.median(ranks)

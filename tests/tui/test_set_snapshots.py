@@ -59,6 +59,7 @@ def column(seed: int, sharpness: float) -> LastColumn:
             "final_rank": (far**2).astype(np.int32),
         },
         target_logprob=logprob,
+        whole_logprob=logprob,
         target_rank=(seed + far**3).astype(np.int32),
         crystallization=int(np.argmax(far <= 2)),
     )

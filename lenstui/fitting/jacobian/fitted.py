@@ -128,10 +128,8 @@ def current_lens(fit: JacobianFit) -> JacobianLens:
     state = fit.state
     if not state.has_learned:
         raise LensError("No prompt is done yet: there is no lens to keep.")
-    means = state.sums / state.counts()[:, None]  # of each output dimension
-    return JacobianLens(dict(zip(fit.derivative.rows, means, strict=True)), name=fit.options.preset).to(
-        fit.model.device
-    )
+    matrices = dict(zip(fit.derivative.rows, state.mean(), strict=True))
+    return JacobianLens(matrices, name=fit.options.preset).to(fit.model.device)
 
 
 def fitted_lens(fit: JacobianFit) -> JacobianLens:
@@ -140,7 +138,7 @@ def fitted_lens(fit: JacobianFit) -> JacobianLens:
     Raises:
         LensError: if no prompt is done yet.
     """
-    state, options = fit.state, fit.options
+    state, options, error = fit.state, fit.options, fit.state.error()
     said: dict[str, Any] = {
         "method": "Jacobian" if options.rule == "none" else "Jacobian with RelP rules",
         "preset": options.preset,
@@ -149,12 +147,14 @@ def fitted_lens(fit: JacobianFit) -> JacobianLens:
         "skip_first": options.skip_first,
         "target": options.target,
         "rule": options.rule,
-        "estimator": "exact",
+        "estimator": options.estimator,
+        "n_exact": int(state.counts().min()),
         "steps": state.prompts,
         "tokens": state.prompts * options.seq_len,
         "seconds": round(state.seconds, 3),
         "seed": options.seed,
         "data": list(fit.data),
+        "error": None if error is None else error.tolist(),
         "convergence": None if state.convergence is None else state.convergence.tolist(),
         **made_now(),
     }

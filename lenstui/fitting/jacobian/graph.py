@@ -49,11 +49,13 @@ class Way:
         batched: whether several output dimensions are batched in one backward pass through one graph.
             Otherwise the prompt is run in as many copies as there are dimensions at once.
         chunk: the number of output dimensions at once.
+        parts: whether the blocks are taken apart, and autograd is left out (`by_parts`).
     """
 
     prefix: bool
     batched: bool
     chunk: int
+    parts: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,8 @@ from functools import partial
 import torch
 
 from lenstui.fitting.jacobian.convergence import shared_top
-from lenstui.fitting.jacobian.graph import build_graph
 from lenstui.fitting.jacobian.state import JacobianFit
-from lenstui.fitting.jacobian.ways import not_finite, proven_way
+from lenstui.fitting.jacobian.ways import field_of, graph_of, not_finite, prove_parts, proven_way
 from lenstui.fitting.progress import FitProgress, timed
 from lenstui.support.errors import LensError
 
@@ -56,7 +55,7 @@ def measure_convergence(fit: JacobianFit) -> Iterator[FitProgress]:
     Yields:
         The progress after each piece of work; the last one's stage is `done`.
     """
-    if fit.state.measured_prompts != fit.state.prompts and fit.state.prompts > 1:
+    if fit.state.measured_prompts != fit.state.prompts and fit.state.has_halves:
         yield from _stage(fit, "measuring", _measure(fit))
     yield _progress(fit, "done", 1.0)
 
@@ -85,7 +84,10 @@ def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
 
 def _check(fit: JacobianFit) -> _Work:
     """Find the fastest way that gives the right Jacobian."""
-    fit.state.way = proven_way(fit.model, fit.prompts.train[0], fit.derivative, fit.rules)
+    ids = fit.prompts.train[0]
+    if fit.state.field is not None:
+        prove_parts(fit.model, ids, fit.derivative)
+    fit.state.way = proven_way(fit.model, ids, fit.derivative, fit.rules)
     yield 1.0
 
 
@@ -95,13 +97,17 @@ def _prompt(fit: JacobianFit) -> _Work:
     assert state.way is not None
     clock = time.monotonic()
     number, ids = state.prompts, fit.prompts.train[state.prompts]
-    graph = build_graph(model, ids, fit.derivative, state.way, fit.rules)
+    field = None if state.field is None else field_of(model, ids, fit.derivative)
+    graph = graph_of(model, ids, fit.derivative, state.way, fit.rules) if state.is_exact else None
     while state.prompts == number:
-        dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
-        jacobian = graph.jacobian(dims)
-        if not bool(torch.isfinite(jacobian).all()):
-            raise LensError(not_finite(model))
-        state.add(jacobian, fit.held_out)
+        if graph is None:
+            state.finish_prompt(fit.held_out, field)
+        else:
+            dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
+            jacobian = graph.jacobian(dims)
+            if not bool(torch.isfinite(jacobian).all()):
+                raise LensError(not_finite(model))
+            state.add(jacobian, fit.held_out, field)
         state.prompt_seconds += time.monotonic() - clock
         yield (state.prompts + state.dims / model.d_model) / len(fit.prompts.train)
         clock = time.monotonic()
@@ -110,6 +116,8 @@ def _prompt(fit: JacobianFit) -> _Work:
 def _is_due(fit: JacobianFit) -> bool:
     """Return whether convergence is to be measured in the middle of the fit."""
     state = fit.state
+    if not state.has_halves:
+        return False
     if state.prompts == len(fit.prompts.train) or state.prompts < 2 * max(1, state.measured_prompts):
         return False
     return state.seconds - state.prompt_seconds <= _MEASURE_SHARE * state.prompt_seconds or (
@@ -120,6 +128,5 @@ def _is_due(fit: JacobianFit) -> bool:
 def _measure(fit: JacobianFit) -> _Work:
     """Measure how many of the top tokens are the same with either half of the prompts."""
     state, prompts = fit.state, fit.state.prompts
-    means = state.halves / state.half_counts()[:, None, None]
-    state.convergence = yield from shared_top(fit.model, means)
+    state.convergence = yield from shared_top(fit.model, state.half_means())
     state.measured_prompts = prompts

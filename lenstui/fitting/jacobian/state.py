@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lenstui.fitting.jacobian.convergence import held_out_states
+from lenstui.fitting.jacobian.field_sums import FieldSums
 from lenstui.fitting.jacobian.graph import Derivative, Rules, Way
 from lenstui.fitting.jacobian.prompts import FitPrompts
 from lenstui.fitting.jacobian.relp import Relp
@@ -30,10 +31,16 @@ class JacobianState:
     The output dimensions of a prompt are done in order, each on its own, so that in the middle of a prompt
     the first ones are sums over one prompt more than the others.
 
+    With a control variate the Jacobian of every `exact_every`th prompt is computed alone; a prompt's half is
+    that of the last such prompt, and the sums are of what is exact less the mean field.
+
     Attributes:
         sums: the sum of the Jacobians over the prompts, `[rows, d, d]`, float32, on the CPU.
         halves: the sums, over the prompts with even and with odd numbers, of what their Jacobians make of the
             held-out hidden states, `[2, rows, positions, d]`, float32, on the CPU.
+        squares: the sum of the squared norms of each output dimension, `[rows, d]`.
+        exact_every: the distance between two prompts whose Jacobian is computed.
+        field: the sums of a control variate; None without one.
         way: the way in which Jacobians are computed; None until it is proven.
         prompts: the number of prompts that are done.
         dims: the number of output dimensions of the next prompt that are done.
@@ -45,6 +52,9 @@ class JacobianState:
 
     sums: Tensor
     halves: Tensor
+    squares: Tensor
+    exact_every: int = 1
+    field: FieldSums | None = None
     way: Way | None = None
     prompts: int = 0
     dims: int = 0
@@ -70,30 +80,91 @@ class JacobianState:
     def half_counts(self) -> Tensor:
         """Return how many prompts each output dimension of the halves holds, `[2, d]`."""
         d = self.sums.shape[-1]
-        counts = torch.tensor([-(-self.prompts // 2), self.prompts // 2], dtype=torch.float32)
+        exact = -(-self.prompts // self.exact_every)
+        counts = torch.tensor([-(-exact // 2), exact // 2], dtype=torch.float32)
         counts = counts[:, None].repeat(1, d)
-        counts[self.prompts % 2, : self.dims] += 1
+        counts[self.half, : self.dims] += 1
         return counts
 
-    def add(self, jacobian: Tensor, held_out: Tensor) -> None:
+    @property
+    def half(self) -> int:
+        """The half that the current prompt belongs to."""
+        return self.prompts // self.exact_every % 2
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the Jacobian of the current prompt is to be computed."""
+        return self.prompts % self.exact_every == 0
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether either half has a prompt."""
+        return self.prompts > self.exact_every
+
+    def mean(self) -> Tensor:
+        """Return the estimate of the mean Jacobian, `[rows, d, d]`."""
+        mean = self.sums / self.counts()[:, None]
+        return mean if self.field is None else self.field.add_mean(mean)
+
+    def half_means(self) -> Tensor:
+        """Return what either half makes of the held-out hidden states, `[2, rows, positions, d]`."""
+        means = self.halves / self.half_counts()[:, None, None]
+        return means if self.field is None else means + self.field.half_means
+
+    def error(self) -> Tensor | None:
+        """Return the standard error of each row's estimate, as a share of its norm, `[rows]`.
+
+        None where too few prompts are done to know.
+        """
+        counts = self.counts()
+        if float(counts.min()) < 2:
+            return None
+        errors = []
+        for row, sums in enumerate(self.sums):  # one at a time: `[d, d]` may be large
+            mean = sums / counts[:, None]
+            variance = ((self.squares[row] / counts - mean.square().sum(-1)) / (counts - 1)).sum()
+            if self.field is not None:
+                variance += self.field.variance(row, mean, counts)
+                mean += self.field.total[row] / self.field.counts.sum()
+            errors.append(variance.clamp(min=0).sqrt() / mean.norm())
+        return torch.stack(errors)
+
+    def add(self, jacobian: Tensor, held_out: Tensor, field: Tensor | None = None) -> None:
         """Add the next output dimensions of the current prompt.
 
         Args:
             jacobian: `[rows, dims, d]`.
             held_out: the held-out hidden states, `[rows, positions, d]`.
+            field: the prompt's mean field, `[rows, d, d]`; None without a control variate.
         """
         dims = slice(self.dims, self.dims + jacobian.shape[1])
+        if field is not None and self.field is not None:
+            jacobian = jacobian - field[:, dims]
+            self.field.products[:, dims] += (jacobian * field[:, dims]).sum(-1)
         self.sums[:, dims] += jacobian
-        self.halves[self.prompts % 2, :, :, dims] += held_out @ jacobian.mT
+        self.squares[:, dims] += jacobian.square().sum(-1)
+        self.halves[self.half, :, :, dims] += held_out @ jacobian.mT
         self.dims = dims.stop
         if self.dims == self.sums.shape[-1]:
-            self.prompts, self.dims = self.prompts + 1, 0
+            self.finish_prompt(held_out, field)
+
+    def finish_prompt(self, held_out: Tensor, field: Tensor | None) -> None:
+        """Go to the next prompt.
+
+        Args:
+            held_out: the held-out hidden states, `[rows, positions, d]`.
+            field: the prompt's mean field, `[rows, d, d]`; None without a control variate.
+        """
+        if field is not None and self.field is not None:
+            self.field.add(field, self.half, held_out)
+        self.prompts, self.dims = self.prompts + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors on the CPU and plain values, for a checkpoint."""
         way = None if self.way is None else asdict(self.way)
         plain = {name: _kept(getattr(self, name)) for name in _PLAIN}
-        return {**plain, "way": way, "step": self.step}
+        field = None if self.field is None else self.field.state_dict()
+        return {**plain, "way": way, "field": field, "step": self.step}
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
         """Restore the state from a `state_dict` of a fit with the same model and options.
@@ -104,13 +175,16 @@ class JacobianState:
         try:
             for name in _PLAIN:
                 setattr(self, name, _of_shape(kept[name], getattr(self, name)))
+            if self.field is not None:
+                self.field.load_state_dict(kept["field"])
             self.way = None if kept["way"] is None else Way(**kept["way"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
 
 
 _PLAIN = (
-    "sums", "halves", "prompts", "dims", "seconds", "prompt_seconds", "convergence", "measured_prompts",
+    "sums", "halves", "squares", "prompts", "dims", "seconds", "prompt_seconds", "convergence",
+    "measured_prompts",
 )  # fmt: skip
 
 
@@ -145,9 +219,12 @@ class JacobianFit:
             LensError: if there is no row to fit, or memory is too short for the Jacobians.
         """
         rows, d = derivative(model, options).rows, model.d_model
-        _check_memory(len(rows), d)
+        is_exact = options.estimator == "exact"
+        _check_memory(len(rows), d, copies=2 if is_exact else 3)
         held_out = held_out_states(model, prompts.held_out, rows, options.skip_first)
-        state = JacobianState(torch.zeros(len(rows), d, d), torch.zeros(2, *held_out.shape))
+        sums, halves = torch.zeros(len(rows), d, d), torch.zeros(2, *held_out.shape)
+        field = None if is_exact else FieldSums.zeros(sums, halves)
+        state = JacobianState(sums, halves, torch.zeros(len(rows), d), options.exact_every, field)
         return cls(model, prompts, options, state, held_out, data)
 
     @property
@@ -178,9 +255,9 @@ class JacobianFit:
         return digest.hexdigest()
 
 
-def _check_memory(rows: int, d: int) -> None:
-    """Refuse a fit whose Jacobians, and the copy of them that is kept in the end, do not fit in memory."""
-    needed, free = 2 * 4 * rows * d * d, free_memory()
+def _check_memory(rows: int, d: int, copies: int) -> None:
+    """Refuse a fit whose sums, and the means that are made of them in the end, do not fit in memory."""
+    needed, free = copies * 4 * rows * d * d, free_memory()
     if free is not None and needed > free:
         raise LensError(
             f"The Jacobians of {rows} rows of width {d} take {needed / 1e9:.1f} GB of main memory, and "

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from lenstui.fitting.jacobian.graph import Derivative, Rules, Way, build_graph
+from lenstui.fitting.jacobian.by_parts import PartsGraph
+from lenstui.fitting.jacobian.dissection import UnknownFormError
+from lenstui.fitting.jacobian.graph import Derivative, Graph, Rules, Way, build_graph
+from lenstui.fitting.jacobian.mean_field import mean_field
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError, first_clause, is_out_of_memory
 
+_PARTS_MEMORY = 4 << 30  # most bytes that the copies of the weights of blocks taken apart may take
 MEMORY = 256 << 20  # most bytes that one backward pass may take on a CPU beside the graph
 _MEMORY_ON_ACCELERATOR = 2 << 30
 _AT_ONCE = 8  # output dimensions on a CPU, where more are no faster
@@ -39,7 +44,6 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
     Raises:
         LensError: if the model cannot be differentiated, with the reason.
     """
-    tolerance = _TOLERANCES.get(model.dtype, _HALF_PRECISION)
     plain = Way(prefix=False, batched=False, chunk=1)
     wanted = _sample(model, ids, of, plain, rules)
     if wanted.isnan().any() or wanted.isinf().any():
@@ -47,18 +51,106 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
             f"The model's derivatives are not finite in {model.dtype_name}: no lens can be fitted."
         )
     chunk = dims_at_once(model, len(ids))
-    for prefix, batched in ((True, True), (False, True), (True, False), (False, False)):
-        way = Way(prefix and of.first > 0, batched, chunk)
+    ways = [
+        Way(prefix and of.first > 0, batched, chunk)
+        for prefix, batched in ((True, True), (False, True), (True, False), (False, False))
+    ]
+    if rules is nullcontext and _can_take_apart(model):
+        ways.insert(0, Way(prefix=False, batched=True, chunk=chunk, parts=True))
+    for way in ways:
         try:
             found = _sample(model, ids, of, way, rules)
         except _ERRORS as error:  # the model has no such cache, or an operation that cannot be batched
             if is_out_of_memory(error):
                 raise
             continue
-        differences = (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)
-        if bool((differences <= tolerance).all()):
+        if _agrees(model, found, wanted):
             return way
     return plain
+
+
+def graph_of(
+    model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules = nullcontext
+) -> Graph | PartsGraph:
+    """Run a prompt, and keep what the rows of its Jacobians are computed from.
+
+    Args:
+        model: from `load`.
+        ids: the token ids, `[cols]`, on the CPU.
+        of: the derivative to take.
+        way: the way to compute it.
+        rules: as for `build_graph`; none where blocks are taken apart.
+
+    Raises:
+        LensError: if the hidden states are not finite.
+        RuntimeError, TypeError, ValueError, AttributeError: if the model cannot be run in this way.
+    """
+    if way.parts:
+        try:
+            return PartsGraph(model, ids, of)
+        except UnknownFormError:  # on this prompt alone: rounding, or numbers that are not finite
+            way = replace(way, parts=False)
+    return build_graph(model, ids, of, way, rules)
+
+
+def prove_parts(model: Model, ids: Tensor, of: Derivative) -> None:
+    """Prove on a prompt that a model's blocks can be taken apart, which its mean field takes.
+
+    Args:
+        model: from `load`.
+        ids: the token ids, `[cols]`, on the CPU.
+        of: the derivative to take.
+
+    Raises:
+        LensError: if they cannot, with the reason.
+    """
+    wanted = _sample(model, ids, of, Way(prefix=False, batched=False, chunk=1), nullcontext)
+    try:
+        found = _sample(model, ids, of, Way(prefix=False, batched=True, chunk=2, parts=True), nullcontext)
+    except _ERRORS as error:
+        if is_out_of_memory(error):
+            raise
+        raise _without_field(model, first_clause(error)) from error
+    if not _agrees(model, found, wanted):
+        raise _without_field(model, "its blocks do not give its derivatives")
+
+
+def field_of(model: Model, ids: Tensor, of: Derivative) -> Tensor:
+    """Return the mean-field Jacobian of a prompt, `[rows, d, d]`, float32, on the CPU.
+
+    Args:
+        model: from `load`.
+        ids: the token ids, `[cols]`, on the CPU.
+        of: the derivative to take.
+
+    Raises:
+        LensError: if a block cannot be taken apart, or its numbers are not finite.
+    """
+    try:
+        field = mean_field(model, ids, of)
+    except UnknownFormError as error:
+        raise _without_field(model, str(error)) from error
+    if not bool(field.isfinite().all()):
+        raise LensError(not_finite(model))
+    return field
+
+
+def _without_field(model: Model, reason: str) -> LensError:
+    return LensError(
+        f"There is no control variate for {type(model.module).__name__}: {reason}. Leave --estimator out."
+    )
+
+
+def _agrees(model: Model, found: Tensor, wanted: Tensor) -> bool:
+    """Return whether all rows of two Jacobians are the same but for rounding."""
+    differences = (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)
+    return bool((differences <= _TOLERANCES.get(model.dtype, _HALF_PRECISION)).all())
+
+
+def _can_take_apart(model: Model) -> bool:
+    """Return whether the blocks may be taken apart, which takes float32 copies of their weights."""
+    weights = sum(weight.numel() for block in model.anatomy.blocks for weight in block.parameters())
+    return model.dtype == torch.float32 and 4 * weights <= _PARTS_MEMORY
 
 
 def not_finite(model: Model) -> str:
@@ -93,7 +185,7 @@ def _sample(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules) -
     middle = model.d_model // 2
     dims = range(middle - 1, middle + 1)
     try:
-        graph = build_graph(model, ids, of, way, rules)
+        graph = PartsGraph(model, ids, of) if way.parts else build_graph(model, ids, of, way, rules)
         if way.chunk > 1:
             return graph.jacobian(dims)
         return torch.cat([graph.jacobian(range(dim, dim + 1)) for dim in dims], 1)

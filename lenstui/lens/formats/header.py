@@ -134,6 +134,8 @@ _FIT: dict[str, Check] = {
     "target": _is_text,
     "rule": _is_text,
     "estimator": _is_text,
+    "n_exact": is_count,
+    "error": _each(_is_measured),
     "convergence": _each(_is_measured),
     "seconds": _is_moderate,
     "seed": _is_whole,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lenstui.lens.kinds import reads_next
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
@@ -18,11 +19,13 @@ from lenstui.readout.cells import (
     IntArray,
     crystallization_rows,
 )
+from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import Case
 from lenstui.readout.tiles import read_tiles
 from lenstui.readout.values import all_values
+from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError, first_line
 
 
@@ -39,6 +42,9 @@ class LastColumn:
             each `[rows]`.
         target_logprob: the log-probability of the target, `[rows]`; NaN without a target.
         target_rank: the rank of the target, `[rows]`; -1 without a target.
+        whole_logprob: the log-probability of the whole target, summed along its tokens, `[rows]`; where it is
+            one token, that of this. NaN without a target, and for a lens whose readouts are no distributions
+            of the next token.
         crystallization: the index of the row where the top-1 settles; None where not all rows were read, or
             the last one is not a number.
     """
@@ -48,6 +54,7 @@ class LastColumn:
     values: Mapping[str, FloatArray | IntArray]
     target_logprob: FloatArray
     target_rank: IntArray
+    whole_logprob: FloatArray
     crystallization: int | None
 
     @property
@@ -75,6 +82,7 @@ class CaseReadout:
         target: the token that stands for the target, with `whole` True if it is the whole word; None without
             a target.
         target_text: the display text of that token.
+        not_whole: why a target of several tokens is not read whole, a sentence; empty where it is.
         lenses: the last column by lens, under the keys of `lens_keys`.
     """
 
@@ -87,6 +95,12 @@ class CaseReadout:
     target: Pin | None
     target_text: str | None
     lenses: Mapping[str, LastColumn]
+    not_whole: str = ""
+
+    @property
+    def has_long_target(self) -> bool:
+        """Whether the target is several tokens, the first of which `target` is."""
+        return self.target is not None and bool(self.target.rest)
 
     @property
     def not_numbers(self) -> bool:
@@ -169,7 +183,7 @@ def _read_case(
             model.tokenizer,
             texts,
             case.target,
-            prompt="\n" if reading.chat else case.text,  # an answer begins a line
+            prompt=ANSWER_BEGINS if reading.chat else case.text,
             vocabulary=model.vocabulary,
             exact=exact_targets,
         )
@@ -184,8 +198,14 @@ def _read_case(
         rows=rows,
         columns=range(columns - 1, columns),
     )
-    whole = len(rows) == model.num_blocks + 1
-    read = {name: _last_column(cells, whole=whole) for name, cells in tile.lenses.items()}
+    word = None
+    if target is not None and target.rest:
+        (word,) = read_words(model, prompt, [target], lenses, rows=rows)
+    every = len(rows) == model.num_blocks + 1
+    read = {
+        name: _last_column(cells, _whole(name, cells, word), settles=every)
+        for name, cells in tile.lenses.items()
+    }
     last = next(iter(read.values()))  # the last row is the model's own, for every lens
     final = int(last.top1[-1]) if last.top1[-1] >= 0 else None
     return CaseReadout(
@@ -198,14 +218,30 @@ def _read_case(
         target=target,
         target_text=None if target is None else texts[target.id],
         lenses=read,
+        not_whole="" if word is None else word.missing,
     )
 
 
-def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
+def _whole(lens: str, cells: Cells, word: WordReading | None) -> FloatArray:
+    """Return the log-probability of the whole target by a lens, `[rows]`, from cells of one column.
+
+    Args:
+        lens: the key of the lens.
+        cells: the cells, whose only pin is the target, if any.
+        word: the target, if it is several tokens.
+    """
+    if word is not None:
+        return word.logprob(lens)
+    if cells.pin_logprobs.shape[-1] and reads_next(lens.partition(":")[0]):
+        return cells.pin_logprobs[:, 0, 0]
+    return np.full(len(cells.entropy), np.nan, np.float32)
+
+
+def _last_column(cells: Cells, whole_logprob: FloatArray, *, settles: bool) -> LastColumn:
     """Return a lens's last column from cells of one column, whose only pin is the target, if any."""
     rows = len(cells.entropy)
     pinned = cells.pin_logprobs.shape[-1] > 0
-    settled = int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if whole else -1
+    settled = int(crystallization_rows(cells.top_ids[:, :, 0])[0]) if settles else -1
     return LastColumn(
         top1=cells.top_ids[:, 0, 0],
         top1_prob=cells.top_probs[:, 0, 0],
@@ -216,5 +252,6 @@ def _last_column(cells: Cells, *, whole: bool) -> LastColumn:
         },
         target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
         target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, NOT_READ, np.int32),
+        whole_logprob=whole_logprob,
         crystallization=None if settled < 0 else settled,
     )

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenstui.readout.number_texts import nats_text, percent_error_text, probability_text, rank_text
+from lenstui.readout.number_texts import (
+    nats_error_text,
+    nats_text,
+    percent_error_text,
+    probability_text,
+    rank_text,
+)
 from lenstui.readout.values import Value, all_values
 
 if TYPE_CHECKING:  # these need torch
@@ -26,6 +32,7 @@ class MeanValue:
         plotted: the caption of a plot.
         of_target: whether the mean is over the cases that have a target.
         is_rank: whether its axis in a plot is one of ranks.
+        is_logprob: whether its axis in a plot goes down from 0.
         format: returns one mean as text.
         error_format: returns one standard error as text.
     """
@@ -37,6 +44,7 @@ class MeanValue:
     plotted: str = ""
     of_target: bool = False
     is_rank: bool = False
+    is_logprob: bool = False
     format: Callable[[float], str] = nats_text
     error_format: Callable[[float], str] | None = None
 
@@ -65,6 +73,17 @@ _OF_TARGET = (
         of_target=True,
         is_rank=True,
         format=rank_text,
+    ),
+    MeanValue(
+        key="whole",
+        stored="target_word_logprob",
+        of=lambda means: _with_error(means.whole_logprob),
+        label="log-probability of the whole target, mean ± standard error in nats",
+        plotted="mean log-probability of the whole target, nats",
+        of_target=True,
+        is_logprob=True,
+        format=nats_text,
+        error_format=nats_error_text,
     ),
     MeanValue(stored="target_logprob", of=lambda means: _with_error(means.target_logprob), of_target=True),
     MeanValue(stored="target_rank", of=lambda means: _with_error(means.target_rank), of_target=True),

@@ -36,6 +36,7 @@ class LensMeans:
         values: the values that have a mean, by their names in files (`entropy`, `kl`, …).
         target_prob: the probability of the target.
         target_logprob: the log-probability of the target.
+        whole_logprob: the log-probability of the whole target, of all of its tokens.
         target_rank: the rank of the target.
         target_median_rank: the median rank of the target, `[rows]`.
         target_top1: the share of cases whose top-1 is the target.
@@ -44,6 +45,7 @@ class LensMeans:
     values: Mapping[str, Mean]
     target_prob: Mean
     target_logprob: Mean
+    whole_logprob: Mean
     target_rank: Mean
     target_median_rank: Numbers
     target_top1: Mean
@@ -104,6 +106,7 @@ def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> L
         },
         target_prob=_mean(stacked(column.target_prob for column, _ in pairs)),
         target_logprob=_mean(stacked(column.target_logprob for column, _ in pairs)),
+        whole_logprob=_mean(stacked(column.whole_logprob for column, _ in pairs)),
         target_rank=_mean(ranks),
         target_median_rank=_median(ranks),
         target_top1=_mean(

@@ -20,6 +20,8 @@ from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.explore.word_text import words_text
+from lenstui.tui.explore.words import Words
 from lenstui.tui.grid.panes import Panes
 from lenstui.tui.services import Services
 from lenstui.tui.shared.key_footer import KeyFooter
@@ -75,9 +77,11 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         state: ExploreState,
         panes: Panes,
         services: Services,
+        words: Words,
         show_menu: Callable[[CellScreen], object],
     ) -> None:
         super().__init__()
+        self._words = words
         self._show_menu = show_menu
         self._state = state
         self._panes = panes
@@ -91,6 +95,7 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         with Horizontal(id="rankings"):
             for place in self._places:
                 with Vertical(id=f"ranking-{place}", classes="ranking"):
+                    yield Static(classes="ranking--words")
                     yield TokenList(id=f"tokens-{place}")
                     yield Static(classes="ranking--message")
         yield KeyFooter()
@@ -155,6 +160,16 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
             frame.border_subtitle = "" if ranking is None else f"top {len(ranking.ids)} of {side.vocabulary}"
             if ranking is not None:
                 self.list_of(place).show(ranking, message.texts)
+        self.show_words()
+
+    def show_words(self) -> None:
+        """Show the pinned words of several tokens above each list, as far as they are read."""
+        row = self._panes.cursor.row
+        for place in self._places:
+            shown_words = self.query_one(f"#ranking-{place} .ranking--words", Static)
+            text = words_text(self._words, place, row)
+            shown_words.update(text)
+            shown_words.display = bool(text)
 
     def on_cell_not_read(self, message: CellNotRead) -> None:
         """Show why the likeliest tokens of the cell cannot be read."""
@@ -220,6 +235,7 @@ class CellInFull:
         state: ExploreState,
         widgets: Widgets,
         services: Services,
+        words: Words,
         show_menu: Callable[[CellScreen], object],
     ) -> None:
         """Open nothing yet.
@@ -228,11 +244,13 @@ class CellInFull:
             state: the state of Explore.
             widgets: the widgets of Explore.
             services: the services of the program.
+            words: the pinned words of several tokens.
             show_menu: shows what can be done with the cell on its screen.
         """
         self._state = state
         self._widgets = widgets
         self._services = services
+        self._words = words
         self._show_menu = show_menu
         self._screen: CellScreen | None = None  # while the screen of a cell is open
 
@@ -245,12 +263,19 @@ class CellInFull:
         def closed(_: None) -> None:
             self._screen = None
 
-        self._screen = CellScreen(self._state, self._widgets.panes, self._services, self._show_menu)
+        self._screen = CellScreen(
+            self._state, self._widgets.panes, self._services, self._words, self._show_menu
+        )
         self._services.ask(self._screen, closed)
 
     def why_not_open(self) -> str:
         """Return why there is no cell to open; nothing where there is one."""
         return "" if self._state.columns else NO_PROMPT
+
+    def show_words(self) -> None:
+        """Have an open screen of a cell show the pinned words of several tokens."""
+        if self._screen is not None and self._screen.is_mounted:
+            self._screen.show_words()
 
     def take_sides(self) -> None:
         """Have an open screen of a cell show other sides, once Explore shows these."""

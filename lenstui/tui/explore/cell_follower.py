@@ -7,6 +7,7 @@ from textual.timer import Timer
 from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.explore.words import Words
 
 REST = 0.05  # seconds that the cursor must rest before the detail follows
 
@@ -14,9 +15,10 @@ REST = 0.05  # seconds that the cursor must rest before the detail follows
 class CellFollower:
     """The part of Explore that shows the cell under the cursor in the panel under the grids."""
 
-    def __init__(self, state: ExploreState, widgets: Widgets) -> None:
+    def __init__(self, state: ExploreState, widgets: Widgets, words: Words) -> None:
         self._state = state
         self._widgets = widgets
+        self._words = words
         self._rest: Timer | None = None
 
     def follow(self) -> None:
@@ -34,4 +36,6 @@ class CellFollower:
         cells = [grid.cells for grid in panes.grids]
         missing = {place: NO_COLUMN for place, grid in enumerate(panes.grids) if column in grid.gap}
         title = place_text(state, panes.count, row, column)
+        panel.words = self._words.read
         panel.show(title, cells, panes.cursor, state.rows, state.texts, missing=missing)
+        self._words.follow()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -11,15 +12,19 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
 
+from lenstui.jobs.messages import WordsRead
+from lenstui.lens.kinds import reads_next
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.opening.side_facts import SideFacts
-from lenstui.readout.cells import Cells
+from lenstui.readout.cells import Cells, FloatArray
+from lenstui.readout.number_texts import logprob_text
+from lenstui.support.fixed_text import NONE
 from lenstui.tui.explore.detail import CellFacts, Detail
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.pins import PLOTTED, Pinned, numbers_at, without_token
+from lenstui.tui.grid.pins import PLOTTED, Pinned, PinNumbers, numbers_at, without_pin
 from lenstui.tui.grid.settling import of_column
 from lenstui.tui.shared.side_names import SideNames
 
@@ -61,6 +66,7 @@ class CellPanel(Vertical):
         self._cells: Sequence[Cells | None] = ()
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
+        self.words: WordsRead | None = None  # pinned words of several tokens in the cursor's column
 
     def compose(self) -> ComposeResult:
         """Yield the line of pins, and below it the detail and the list of pins."""
@@ -126,6 +132,11 @@ class CellPanel(Vertical):
         self.query_one(Detail).show(title, facts, settled=settled, nothing=nothing)
         self._show_pins()
 
+    def show_words(self, words: WordsRead) -> None:
+        """Show pinned words of several tokens, as read in the cursor's column."""
+        self.words = words
+        self._show_pins()
+
     # ── pins ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def watch_pins(self, before: tuple[Pinned, ...], after: tuple[Pinned, ...]) -> None:
@@ -176,8 +187,11 @@ class CellPanel(Vertical):
             return
         row, column = self._cursor.row, self._cursor.column
         numbers = {
-            name: numbers_at(cells, len(self.pins), row, column)
-            for name, cells in zip(self.names.brief, self._cells, strict=False)
+            name: [
+                self._with_word(of_pin, pin, place, row)
+                for of_pin, pin in zip(numbers_at(cells, len(self.pins), row, column), self.pins, strict=True)
+            ]
+            for place, (name, cells) in enumerate(zip(self.names.brief, self._cells, strict=False))
             if cells is not None
         }
         line = self.query_one(PinLine)
@@ -185,14 +199,33 @@ class CellPanel(Vertical):
         self.query_one(PinList).show(self.pins, numbers)
         if self._plot is not None and self._plot.display and numbers:
             names = self.names.brief
-            self._plot.show(self.pins, self._cells, self._rows, column, names, plotted=self.plotted)
+            of_words = [[self._total(place, pin) for pin in self.pins] for place, _ in enumerate(self._cells)]
+            self._plot.show(
+                self.pins, self._cells, self._rows, column, names, plotted=self.plotted, words=of_words
+            )
+
+    def _with_word(self, numbers: PinNumbers | None, pin: Pinned, place: int, row: int) -> PinNumbers | None:
+        """Return the numbers of a pin with that of the whole word that it begins, where the side has one."""
+        if numbers is None or not pin.word or not reads_next(self.sides[place].kind):
+            return numbers
+        if self.words is None:
+            return replace(numbers, whole="…")
+        total = self._total(place, pin)
+        return replace(numbers, whole=NONE if total is None else logprob_text(float(total[row])))
+
+    def _total(self, place: int, pin: Pinned) -> FloatArray | None:
+        """Return the log-probability of the word that a pin begins, `[rows]`; None where there is none."""
+        if self.words is None:
+            return None
+        word = self.words.words.get(place, {}).get(pin.word)
+        return None if word is None else word.total
 
     @on(PinList.Unpinned)
     def unpin(self, message: PinList.Unpinned) -> None:
         """Unpin the token that the user has unpinned in the list of pins."""
-        self.pins = without_token(self.pins, message.token)
+        self.pins = without_pin(self.pins, message.pin.id, message.pin.word)
 
     @on(PinList.PutFirst)
     def put_first(self, message: PinList.PutFirst) -> None:
         """Make the token that the user has chosen in the list of pins the first pin."""
-        self.pins = tuple(sorted(self.pins, key=lambda pin: pin.id != message.token))
+        self.pins = tuple(sorted(self.pins, key=lambda pin: pin != message.pin))

@@ -192,7 +192,7 @@ class Export:
             grid = panes.grids[place]
             if grid.display and grid.cells is not None:
                 lenses[keys[place]] = grid.cells
-        pins = tuple(pin.text for pin in self._widgets.panel.pins)
+        pins = tuple(pin.name for pin in self._widgets.panel.pins)
         clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins)
         cursor = panes.cursor
         unread = clip.unread(cursor.column if part in {"column", "cell"} else None) if lenses else 0

@@ -9,7 +9,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.model.tokens import visible
+from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.pins import Pinned, PinNumbers
 
@@ -36,7 +37,8 @@ class PinLine(Widget):
         line = Text.assemble(("pins", "bold"), no_wrap=True)
         if room >= _ROOM_FOR_LENSES:
             line.append(f" {' │ '.join(self.numbers)}", style="dim")
-        items = [pin_item(i, pin, self.numbers) for i, pin in enumerate(self.pins)]
+        ranks = room >= _ROOM_FOR_LENSES
+        items = [pin_item(i, pin, self.numbers, ranks=ranks) for i, pin in enumerate(self.pins)]
         for i, item in enumerate(items):
             left = len(items) - i
             more = Text(f"  +{left}: u", style="dim")
@@ -48,22 +50,34 @@ class PinLine(Widget):
 
 
 def pin_name(place: int, pin: Pinned, width: int = 0) -> Text:
-    """Return a pin's number and token in the pin's colour, the token padded to `width` cells if not 0."""
-    text = fit(pin.text, width) if width else fit(pin.text, min(_TEXT_WIDTH, Text(pin.text).cell_len))
+    """Return a pin's number and its token or word, in the pin's colour, padded to `width` cells if not 0."""
+    name = visible(pin.word) if pin.word else pin.text
+    text = fit(name, width) if width else fit(name, min(_TEXT_WIDTH, Text(name).cell_len))
     return Text.assemble((f"{place + 1} {text}", pin.colour))
 
 
-def pin_item(place: int, pin: Pinned, numbers: Numbers) -> Text:
-    """Return a pin with its probability and rank on each side."""
+def pin_item(place: int, pin: Pinned, numbers: Numbers, *, ranks: bool = True) -> Text:
+    """Return a pin on each side: its probability and rank, or log p of a word's first token and of all.
+
+    Args:
+        place: the place of the pin.
+        pin: the pin.
+        numbers: the numbers of the pins.
+        ranks: whether there is room for the rank of a word's first token.
+    """
     item = pin_name(place, pin)
     for i, of_lens in enumerate(numbers.values()):
-        item.append(" │ " if i else " ", style="dim").append_text(_brief(of_lens[place]))
+        item.append(" │ " if i else " ", style="dim").append_text(_brief(of_lens[place], pin, ranks=ranks))
     return item
 
 
-def _brief(numbers: PinNumbers | None) -> Text:
+def _brief(numbers: PinNumbers | None, pin: Pinned, *, ranks: bool) -> Text:
     if numbers is None:
         return Text("…")
     if math.isnan(numbers.logprob):
         return Text("–", "dim")
+    if pin.word:
+        rank = f" r{rank_text(numbers.rank)}" if ranks else ""
+        line = Text.assemble(("1st ", "dim"), logprob_text(numbers.logprob), (rank, "dim"))
+        return line.append(" whole ", "dim").append(numbers.whole) if numbers.whole else line
     return Text.assemble(probability_text(numbers.probability), (f" r{rank_text(numbers.rank)}", "dim"))

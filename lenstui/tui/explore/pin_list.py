@@ -11,11 +11,13 @@ from textual.message import Message
 from textual.widgets import OptionList
 
 from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import fixed_text
 from lenstui.tui.explore.pin_line import Numbers, pin_name
 from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 _NAME_WIDTH = 14
+NO_SUM = "no sum"  # a lens that is no distribution of the next token
 
 
 class PinList(OptionList, inherit_bindings=False):
@@ -56,15 +58,15 @@ class PinList(OptionList, inherit_bindings=False):
     class Unpinned(Message):
         """The message that the user wants to unpin a token."""
 
-        def __init__(self, token: int) -> None:
-            self.token = token
+        def __init__(self, pin: Pinned) -> None:
+            self.pin = pin
             super().__init__()
 
     class PutFirst(Message):
         """The message that the user wants a token to be the first pin."""
 
-        def __init__(self, token: int) -> None:
-            self.token = token
+        def __init__(self, pin: Pinned) -> None:
+            self.pin = pin
             super().__init__()
 
     class Left(Message):
@@ -95,12 +97,12 @@ class PinList(OptionList, inherit_bindings=False):
     def action_unpin(self) -> None:
         """Unpin the highlighted token."""
         if self.highlighted is not None:
-            self.post_message(self.Unpinned(self._pins[self.highlighted].id))
+            self.post_message(self.Unpinned(self._pins[self.highlighted]))
 
     def action_put_first(self) -> None:
         """Make the highlighted token the first pin."""
         if self.highlighted is not None:
-            self.post_message(self.PutFirst(self._pins[self.highlighted].id))
+            self.post_message(self.PutFirst(self._pins[self.highlighted]))
             self.highlighted = 0
 
     def action_leave(self) -> None:
@@ -109,10 +111,23 @@ class PinList(OptionList, inherit_bindings=False):
 
 
 def pin_entry(place: int, pin: Pinned, numbers: Numbers) -> Text:
-    """Return the line of a pin, with all its numbers on each side."""
+    """Return the line of a pin, with all its numbers on each side; of a word's first token a second one."""
     line = Text.assemble(pin_name(place, pin, _NAME_WIDTH), no_wrap=True, overflow="ellipsis")
+    if pin.word:
+        line.append_text(_of_whole(place, numbers)).append("\n")
+        line.append(fit(f"  1st {pin.name}", 2 + _NAME_WIDTH), style="dim")
     for lens, of_lens in numbers.items():
         line.append(f"  {lens} ", style="dim").append_text(_full(of_lens[place]))
+    return line
+
+
+def _of_whole(place: int, numbers: Numbers) -> Text:
+    """Return the numbers of a whole word of several tokens on each side, below those of other pins."""
+    line = Text()
+    for lens, of_lens in numbers.items():
+        of_side = of_lens[place]
+        whole = "…" if of_side is None else of_side.whole or NO_SUM
+        line.append(f"  {lens} ", style="dim").append(f"{'whole':>5} {whole:>6} {'':>4}")
     return line
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from textual_hires_canvas import HiResMode
@@ -28,11 +29,14 @@ class PlottedNumber:
         title: the title of the plot.
         of: returns the numbers of all cells, `[rows, cols, pins]`; NaN where there are none.
         axis: returns an axis that all the numbers of some curves fit on.
+        of_word: returns the numbers of a whole word from its log-probabilities, `[rows]`; None where it has
+            none of this kind, and its first token stands for it.
     """
 
     title: str
     of: Callable[[Cells], FloatArray]
     axis: Callable[[Sequence[FloatArray]], Axis]
+    of_word: Callable[[FloatArray], FloatArray] | None = None
 
 
 def percent_text(tick: float) -> str:
@@ -52,6 +56,7 @@ PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
                 "probability by row",
                 lambda cells: np.exp(cells.pin_logprobs),
                 lambda curves: even_axis(highest_of(curves, _LEAST_TOP), percent_text),
+                np.exp,
             ),
             PlottedNumber(
                 "rank by row, 0 is first",
@@ -62,6 +67,7 @@ PLOTTED_NUMBERS: Mapping[str, PlottedNumber] = dict(
                 "log-probability by row, nats",
                 lambda cells: cells.pin_logprobs,
                 lambda curves: even_axis_down(-highest_of([-curve for curve in curves], 1), nats_text),
+                lambda logprobs: logprobs,
             ),
         ),
         strict=True,
@@ -94,6 +100,7 @@ class PinPlot(Plot):
         names: Sequence[str],
         *,
         plotted: str = PLOTTED[0],
+        words: Sequence[Sequence[FloatArray | None]] = (),
     ) -> None:
         """Draw the pins' numbers in the rows of the residual stream, if anything has changed.
 
@@ -104,6 +111,8 @@ class PinPlot(Plot):
             column: the column of the cursor.
             names: the names of the sides.
             plotted: the number of the pins to plot, one of `PLOTTED`.
+            words: by side and pin, the log-probabilities of the whole word that a pin begins, `[rows]`; None
+                where there are none, which draws nothing.
         """
         places = stream_places(rows)
         rows = [rows[place] for place in places]
@@ -113,7 +122,14 @@ class PinPlot(Plot):
             for place, of_side in enumerate(cells)
             if of_side is not None and of_side.pin_logprobs.shape[2] == len(pins)
         }
-        self.border_title = number.title
+        begun = [index for index, pin in enumerate(pins) if pin.word]
+        if number.of_word is not None:
+            for place, index in product(curves, begun):
+                whole = words[place][index] if words else None
+                curves[place][:, index] = np.nan if whole is None else number.of_word(whole[places])
+        what = "1st token of" if number.of_word is None else "whole"
+        which = f"{what} {', '.join(str(index + 1) for index in begun)} · " if begun else ""
+        self.border_title = f"{which}{number.title}"  # the end of a title may be cut
         marks = [f"digits: {names[0]}", *(f"{_LINES[place][0]}: {names[place]}" for place in curves if place)]
         self.border_subtitle = " · ".join(marks)
         by_side = ((place, curve.tobytes()) for place, curve in curves.items())

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from lenstui.jobs.messages import OpenModel, PinsFound
+from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
 from lenstui.tui.explore.reader import Reader
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_token
-from lenstui.tui.services import Services
+from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_pin
+from lenstui.tui.services import Services, Target
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PINS
 
 FULL = f"{MOST_PINS} tokens are pinned, and more cannot be: u lists them, to unpin one."
 HINT = """\
 The tokens that are this word are pinned, with and without a space before it; type it behind a space for \
-that one alone. Of a word that is no token its first token is pinned."""
+that one alone. Of a word that is no token its first token is pinned, and in the cursor's column the whole \
+word is read."""
+READ_WHOLE = "In the cursor's column the whole word is read, too."
 
 
 class Pins:
@@ -28,7 +31,7 @@ class Pins:
         self._widgets = widgets
         self._services = services
         self._reader = reader
-        self._case_pin: int | None = None  # the token that was pinned as the target of a case
+        self._case_pin: tuple[int, str] | None = None  # token and word of the pinned target of a case
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -39,8 +42,8 @@ class Pins:
             return
         panel, token = self._widgets.panel, self._widgets.panes.token
         assert token is not None
-        if any(pin.id == token for pin in panel.pins):
-            panel.pins = without_token(panel.pins, token)
+        if any(pin.is_of(token, "") for pin in panel.pins):
+            panel.pins = without_pin(panel.pins, token)
         else:
             panel.pins = with_tokens(panel.pins, [(token, self._state.texts[token])])
 
@@ -51,7 +54,7 @@ class Pins:
             return why_no_token(self._state, self._widgets.panes)
         if reason := why_not_of_all(self._state, token):
             return reason
-        return FULL if len(pins) == MOST_PINS and all(pin.id != token for pin in pins) else ""
+        return FULL if len(pins) == MOST_PINS and not any(pin.is_of(token, "") for pin in pins) else ""
 
     def ask_for_word(self) -> None:
         """Ask for a word, and pin its tokens."""
@@ -69,7 +72,8 @@ class Pins:
     def _look_up(self, word: str | None) -> None:
         if word is not None:
             post = self._services.post_to(self._widgets.screen)
-            self._services.prompts.find_pins(word, self._state.prompt, post)
+            chat = self._state.shown_reading.chat and not self._state.shown_tail
+            self._services.prompts.find_pins(word, ANSWER_BEGINS if chat else self._state.prompt, post)
 
     def list_all(self) -> None:
         """Show the pins in full, in place of the detail."""
@@ -105,13 +109,15 @@ class Pins:
     def pin_found(self, message: PinsFound) -> None:
         """Pin the tokens of a word, as far as there is room."""
         before = self._widgets.panel.pins
-        pins = with_tokens(before, message.tokens)
+        word = message.several
+        pins = with_tokens(before, message.tokens, word)
         names = " and ".join(f'"{text}"' for _, text in message.tokens)
-        left_out = sum(all(pin.id != token for pin in pins) for token, _ in message.tokens)
+        left_out = sum(not any(pin.is_of(token, word) for pin in pins) for token, _ in message.tokens)
         if left_out:
             self._services.tell(f"{FULL} Of {names} {left_out} is left out.")
         elif not message.whole:
-            self._services.tell(f'No token is "{message.word}": its first token, {names}, is pinned.')
+            said = f'No token is "{message.word}": its first token, {names}, is pinned.'
+            self._services.tell(f"{said} {READ_WHOLE}" if word else said)
         elif pins == before:
             self._services.tell(f"{names}: pinned already.")
         self._widgets.panel.pins = pins
@@ -131,7 +137,7 @@ class Pins:
         for grid in panes.grids:
             grid.repin(places)
         value = panes.value
-        panes.pins = tuple(pin.text for pin in message.after)
+        panes.pins = tuple(pin.name for pin in message.after)
         if panes.value.key != value.key:
             needed = "a pin" if value.pins == 1 else "two pins"
             self._services.tell(f"{value.label} needs {needed}: the colours show {panes.value.label} now.")
@@ -150,22 +156,18 @@ class Pins:
         """Unpin all tokens, since they are of another model."""
         self._widgets.panel.pins = ()
 
-    def pin_target(self, target: tuple[int, str] | None) -> None:
-        """Pin the target of a case, in place of the target of the former case.
-
-        Args:
-            target: the token's id and display text; None to pin nothing.
-        """
+    def pin_target(self, target: Target | None) -> None:
+        """Pin the target of a case, in place of the target of the former case; None pins nothing."""
         panel = self._widgets.panel
         pins = panel.pins
         if self._case_pin is not None:
-            pins = without_token(pins, self._case_pin)
+            pins = without_pin(pins, *self._case_pin)
             self._case_pin = None
-        if target is not None and all(pin.id != target[0] for pin in pins):
+        if target is not None and not any(pin.is_of(target.token, target.word) for pin in pins):
             if len(pins) == MOST_PINS:
                 self._services.tell(FULL)
             else:
-                pins = with_tokens(pins, [target])
-                self._case_pin = target[0]
+                pins = with_tokens(pins, [(target.token, target.text)], target.word)
+                self._case_pin = target.token, target.word
         if pins != panel.pins:
             panel.pins = pins

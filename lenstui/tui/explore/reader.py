@@ -98,7 +98,10 @@ class Reader:
         state = self._state
         pins = tuple(pin.id for pin in self._widgets.panel.pins)
         top_k = max(self._services.start.top_k, TOP_K)
-        return ReadRequest(state.serial, state.typed, page_columns, top_k, state.reading, pins, state.tail)
+        words = {place: pin.word for place, pin in enumerate(self._widgets.panel.pins) if pin.word}
+        return ReadRequest(
+            state.serial, state.typed, page_columns, top_k, state.reading, pins, state.tail, words
+        )
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 

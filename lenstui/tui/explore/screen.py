@@ -29,6 +29,7 @@ from lenstui.jobs.messages import (
     TileRead,
     WordFound,
     WordNotFound,
+    WordsRead,
 )
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
@@ -56,10 +57,11 @@ from lenstui.tui.explore.reading_options import ReadingOptions
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
 from lenstui.tui.explore.widgets import Widgets
+from lenstui.tui.explore.words import Words
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.panes import Panes
-from lenstui.tui.services import Services, ShownPrompt
+from lenstui.tui.services import Services, ShownPrompt, Target
 from lenstui.tui.session.session import Look
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
@@ -101,7 +103,8 @@ class Explore(LeanScreen[None], AppScreen[None]):
         )
         self._least_lines = 0  # of the panel
         self.prompt_line = PromptLine(state, widgets)
-        self.follower = CellFollower(state, widgets)
+        self.words = Words(state, widgets, services)
+        self.follower = CellFollower(state, widgets, self.words)
         self.training = LensInTraining(state, widgets, services, self.follower)
         self.reader = Reader(
             state, widgets, services, prompt_line=self.prompt_line, training=self.training,
@@ -118,7 +121,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.first_row = FirstRow(state, widgets, services)
         self.instant = InstantLens(state, widgets, services)
         self.export = Export(state, widgets, services)
-        self.cell = CellInFull(state, widgets, services, self.show_cell_menu)
+        self.cell = CellInFull(state, widgets, services, self.words, self.show_cell_menu)
         self.menu = CellMenu(
             state, widgets, services, cell=self.cell, pins=self.pins, first_row=self.first_row,
             growth=self.growth, comparison=self.comparison, export=self.export, explanation=self.explanation,
@@ -244,13 +247,8 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Keep the cursor in its place when another model is opened."""
         self.state.first_cursor = self.panes.cursor
 
-    def read_case(self, text: str, target: tuple[int, str] | None) -> None:
-        """Read the prompt of a case, with its target pinned in place of the target of the former case.
-
-        Args:
-            text: the prompt.
-            target: the id and display text of the token to pin, or None.
-        """
+    def read_case(self, text: str, target: Target | None) -> None:
+        """Read the prompt of a case, with its target pinned in place of the target of the former case."""
         self.pins.pin_target(target)
         self.widgets.prompt.show(text)
         self.widgets.prompt.post_message(PromptBox.Submitted(text))
@@ -384,8 +382,9 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.options.fail()
 
     def on_training_read(self, message: TrainingRead) -> None:
-        """Show cells that were read through the lens in training."""
+        """Show cells that were read through the lens in training, and have pinned words read through it."""
         self.training.show_cells(message)
+        self.words.read_anew()
 
     def on_grown(self, message: Grown) -> None:
         """Lay out the columns of a prompt that has grown or shrunk."""
@@ -415,6 +414,11 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def on_pins_not_found(self, message: PinsNotFound) -> None:
         """Tell the user why a word cannot be pinned."""
         self.services.tell(message.text)
+
+    def on_words_read(self, message: WordsRead) -> None:
+        """Show pinned words of several tokens, in the panel and after that in the cell in full."""
+        self.words.take(message)
+        self.cell.show_words()
 
     def on_word_found(self, message: WordFound) -> None:
         """Go to the first row where the word is the likeliest token."""

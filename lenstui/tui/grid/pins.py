@@ -22,19 +22,38 @@ class Pinned:
         id: the id of the token.
         text: its display text.
         colour: the colour of the pin, as hex; no two pins have the same.
+        word: the word as typed, if that is several tokens, of which this one is the first; else empty.
     """
 
     id: int
     text: str
     colour: str
+    word: str = ""
+
+    @property
+    def name(self) -> str:
+        """The token's display text, with an ellipsis where the token only begins a word."""
+        return f"{self.text}…" if self.word else self.text
+
+    def is_of(self, token: int, word: str) -> bool:
+        """Return whether it is the pin of a token, and of that word if it begins one."""
+        return (self.id, self.word) == (token, word)
 
 
 @dataclass(frozen=True, slots=True)
 class PinNumbers:
-    """A pinned token in one cell of one lens: its log-probability in nats, and its rank."""
+    """A pinned token in one cell of one lens.
+
+    Attributes:
+        logprob: its log-probability, nats.
+        rank: its rank.
+        whole: the log-probability of the whole word that it begins, as text; empty where it begins none, or
+            the lens has no such number.
+    """
 
     logprob: float
     rank: int
+    whole: str = ""
 
     @property
     def probability(self) -> float:
@@ -42,23 +61,30 @@ class PinNumbers:
         return math.exp(self.logprob)
 
 
-def with_tokens(pins: Sequence[Pinned], tokens: Iterable[tuple[int, str]]) -> tuple[Pinned, ...]:
+def with_tokens(
+    pins: Sequence[Pinned], tokens: Iterable[tuple[int, str]], word: str = ""
+) -> tuple[Pinned, ...]:
     """Return the pins with more tokens behind them, as far as there is room, each in the first free colour.
 
-    A token that is pinned already is left out.
+    A token that is pinned already, for the same word, is left out.
+
+    Args:
+        pins: the pins.
+        tokens: the tokens, each with its display text.
+        word: the word that the token begins, if that is several tokens.
     """
     pinned = list(pins)
     for token, text in tokens:
         taken = {pin.colour for pin in pinned}
         free = [colour for colour in COLOURS if colour not in taken]
-        if free and all(pin.id != token for pin in pinned):
-            pinned.append(Pinned(token, text, free[0]))
+        if free and not any(pin.is_of(token, word) for pin in pinned):
+            pinned.append(Pinned(token, text, free[0], word))
     return tuple(pinned)
 
 
-def without_token(pins: Sequence[Pinned], token: int) -> tuple[Pinned, ...]:
-    """Return the pins without one token."""
-    return tuple(pin for pin in pins if pin.id != token)
+def without_pin(pins: Sequence[Pinned], token: int, word: str = "") -> tuple[Pinned, ...]:
+    """Return the pins without that of a token, and of the word that it begins, if any."""
+    return tuple(pin for pin in pins if not pin.is_of(token, word))
 
 
 def numbers_at(cells: Cells | None, pins: int, row: int, column: int) -> tuple[PinNumbers | None, ...]:

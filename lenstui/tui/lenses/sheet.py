@@ -176,11 +176,26 @@ def _target(card: LensCard) -> str:
     return f"to the {target} block's output" if target else "its file names no target"
 
 
+_COUNTS = (
+    ("n_prompts", "prompts"),
+    ("n_exact", "of them exact"),
+    ("steps", "steps"),
+    ("tokens", "tokens"),
+    ("seconds", "s"),
+)
+
+
 def _fitting(fit: Mapping[str, Any]) -> list[str]:
     parts = [str(fit["method"])] if fit.get("method") else []
     if fit.get("preset"):
         parts.append(f"preset {fit['preset']}")
-    for key, unit in (("n_prompts", "prompts"), ("steps", "steps"), ("tokens", "tokens"), ("seconds", "s")):
+    for key, unit in (
+        ("n_prompts", "prompts"),
+        ("n_exact", "of them exact"),
+        ("steps", "steps"),
+        ("tokens", "tokens"),
+        ("seconds", "s"),
+    ):
         if isinstance(number := fit.get(key), int | float):
             parts.append(f"{number:,.0f} {unit}")
     parts += [f"{key} {fit[key]}" for key in ("rule", "estimator") if fit.get(key) not in {None, "none"}]

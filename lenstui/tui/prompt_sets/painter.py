@@ -129,7 +129,11 @@ class SetPainter:
         if case is not None:
             line = case.line
             group = "" if line.group is None else f" · {line.group}"
-            text.append(f"{line.number}{group}  ", "bold").append(line.prompt)
+            text.append(f"{line.number}{group}  ", "bold")
+            if line.whole:
+                whole, first = line.whole_logprobs
+                text.append(f"{line.whole}: log p of the whole {whole}, of its first token {first}  ", "dim")
+            text.append(line.prompt)
             if line.reason is not None:
                 text = Text(f"{line.number}{group}  ", "bold").append(line.reason, "not bold")
         self._widgets.case.update(text)

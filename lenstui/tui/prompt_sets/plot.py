@@ -12,7 +12,7 @@ from rich.text import Text
 from textual_hires_canvas import HiResMode
 
 from lenstui.readout.sets.mean_values import MeanValue
-from lenstui.tui.shared.axis import Axis, even_axis, highest_of, rank_axis
+from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.tui.shared.plot import Plot
 from lenstui.tui.shared.themes import rich_colour
 
@@ -82,8 +82,11 @@ class SetPlot(Plot):
             self.render()  # now, since rendering during painting would paint the plot twice
 
     def _axis_of(self, value: MeanValue) -> Axis:
-        """Return an axis that fits all the means and the upper ends of their error bars."""
+        """Return an axis that fits all the means and the outer ends of their error bars."""
         curves = self.curves.values()
+        if value.is_logprob:
+            depths = [-mean if error is None else np.nan_to_num(error) - mean for mean, error in curves]
+            return even_axis_down(-highest_of(depths, 1), value.format)
         tops = [mean if error is None else mean + np.nan_to_num(error) for mean, error in curves]
         if value.is_rank:
             return rank_axis(highest_of(tops, 1))

@@ -32,7 +32,7 @@ from lenstui.tui.prompt_sets.reading import SetReader
 from lenstui.tui.prompt_sets.state import SetState
 from lenstui.tui.prompt_sets.table import SetTable
 from lenstui.tui.prompt_sets.view import SetView, sort_columns
-from lenstui.tui.services import Services
+from lenstui.tui.services import Services, Target
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
@@ -290,7 +290,9 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         assert run is not None
         assert case is not None
         pin = getattr(case.readout, "target", None)  # none in a case that could not be read
-        target = None if pin is None or run.is_stale else (pin.id, run.texts[pin.id])
+        target = None
+        if pin is not None and not run.is_stale:
+            target = Target(pin.id, run.texts[pin.id], pin.word if pin.rest else "")
         self.action_leave()
         self._services.read_case(case.readout.case.text, target)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenstui.fitting.jacobian_options import RULES, TARGETS, JacobianOptions
+from lenstui.fitting.jacobian_options import ESTIMATORS, RULES, TARGETS, JacobianOptions
 from lenstui.fitting.options import (
     CHECKPOINT_EVERY,
     HELD_OUT,
@@ -66,6 +66,7 @@ JACOBIAN_FIELDS = (
     Field("skip_first", "skip first", "tokens of each prompt that are left out"),
     Field("target", "target", "whose derivative is taken", TARGETS),
     Field("rule", "rule", "relp fits an R-Lens", RULES),
+    Field("estimator", "estimator", "of all prompts, or of some", ESTIMATORS),
 )
 
 # The text, and what is common to all kinds.

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lenstui.fitting.jacobian.graph import Derivative, Way, build_graph
+from lenstui.fitting.jacobian import ways
+from lenstui.fitting.jacobian.graph import Derivative, Way
 from lenstui.fitting.jacobian.prompts import prompt_of
-from lenstui.fitting.jacobian.ways import dims_at_once, proven_way
+from lenstui.fitting.jacobian.ways import dims_at_once, graph_of, proven_way
 from lenstui.lens import LensError, Model, wire
 from tests.by_hand.jacobians import naive_jacobians
 from tests.tiny.families import FAMILIES, random_model
@@ -22,6 +23,9 @@ KIN_OF_ATTENTION = [
     "GPT-NeoX", "GPT-NeoX sequential", "GPT-2", "GPT-J", "Llama", "Gemma-2", "Gemma-3", "Qwen3", "OPT",
     "Falcon", "BLOOM", "Phi", "OLMo-2", "Mixtral", "Cohere", "GPT-OSS", "DeepSeek-V3",
 ]  # fmt: skip
+BY_PARTS = {
+    "GPT-NeoX", "GPT-NeoX sequential", "GPT-2", "GPT-J", "Llama", "Qwen3", "OPT", "Falcon", "Phi", "Cohere",
+}  # fmt: skip
 OTHERS = ["GPT-1", "Mamba", "RWKV", "Qwen3-Next", "Jamba"]  # no cache, or none that goes on exactly
 
 
@@ -31,7 +35,7 @@ def some_ids(model: Model, cols: int = COLS) -> Tensor:
 
 def jacobians(model: Model, ids: Tensor, of: Derivative, way: Way) -> Tensor:
     """All of them, `[rows, d, d]`."""
-    graph, d = build_graph(model, ids, of, way), model.d_model
+    graph, d = graph_of(model, ids, of, way), model.d_model
     chunks = [range(start, min(start + way.chunk, d)) for start in range(0, d, way.chunk)]
     return torch.cat([graph.jacobian(dims) for dims in chunks], 1)
 
@@ -43,18 +47,27 @@ def assert_close(ours: Tensor, wanted: Tensor, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize("name", KIN_OF_ATTENTION + OTHERS)
-def test_it_is_the_sum_over_later_targets_and_the_mean_over_sources(name: str) -> None:
+def test_it_is_the_sum_over_later_targets_and_the_mean_over_sources(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     family, model = FAMILIES[name], wired(name)
     ids = some_ids(model)
     wanted = naive_jacobians(model.module, ids, family.blocks, family.norm, first=FIRST)
     of = Derivative(range(model.num_blocks), model.num_blocks, FIRST)
     way = proven_way(model, ids, of)
+    assert way.parts == (name in BY_PARTS)
+    assert_close(jacobians(model, ids, of, way), wanted)
+    if way.parts:
+        monkeypatch.setattr(ways, "_can_take_apart", lambda model: False)
+        way = proven_way(model, ids, of)
+        assert_close(jacobians(model, ids, of, way), wanted)
     assert way.batched
     assert way.prefix == (name in KIN_OF_ATTENTION)
-    assert_close(jacobians(model, ids, of, way), wanted)
 
 
-@pytest.mark.parametrize("way", [Way(True, False, 5), Way(False, True, 32), Way(False, False, 1)])
+@pytest.mark.parametrize(
+    "way", [Way(True, False, 5), Way(False, True, 32), Way(False, False, 1), Way(False, True, 5, parts=True)]
+)
 def test_all_ways_lead_there(tiny: Model, way: Way) -> None:
     family, ids = FAMILIES["GPT-NeoX"], some_ids(tiny)
     wanted = naive_jacobians(tiny.module, ids, family.blocks, family.norm, first=FIRST)
@@ -82,7 +95,7 @@ def test_of_a_trained_model(stories260k: Model) -> None:
     wanted = naive_jacobians(stories260k.module, ids, "model.layers", "model.norm", first=4)
     of = Derivative(range(5), 5, 4)
     way = proven_way(stories260k, ids, of)
-    assert way == Way(prefix=True, batched=True, chunk=8)
+    assert way == Way(prefix=False, batched=True, chunk=8, parts=True)
     assert_close(jacobians(stories260k, ids, of, way), wanted)
 
 
@@ -137,6 +150,7 @@ def test_a_cache_that_goes_on_wrongly_is_not_used(tiny: Model, monkeypatch: pyte
     """The prefix's keys are cut off by a column: the values say so, no error does."""
     from lenstui.fitting.jacobian import graph
 
+    monkeypatch.setattr(ways, "_can_take_apart", lambda model: False)
     of, ids = Derivative(range(3), 3, FIRST), some_ids(tiny)
     assert proven_way(tiny, ids, of).prefix
     right = graph._cache
@@ -152,7 +166,7 @@ def test_a_cache_that_goes_on_wrongly_is_not_used(tiny: Model, monkeypatch: pyte
 
 def test_the_parameters_require_gradients_as_before(tiny: Model) -> None:
     before = [parameter.requires_grad for parameter in tiny.module.parameters()]
-    build_graph(tiny, some_ids(tiny), Derivative(range(3), 3, FIRST), Way(True, True, 8))
+    graph_of(tiny, some_ids(tiny), Derivative(range(3), 3, FIRST), Way(True, True, 8))
     assert [parameter.requires_grad for parameter in tiny.module.parameters()] == before
 
 

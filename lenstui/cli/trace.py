@@ -1,0 +1,206 @@
+"""`lenstui trace CLEAN [CORRUPTED]`: a causal trace, without the screen."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lenstui.cli.arguments import Parser, add_model, model_start, parse, positive
+from lenstui.cli.output import add_output, deliver, output_format, table_width
+from lenstui.cli.stderr import aside, progress, say
+from lenstui.edits.edit import Columns
+from lenstui.edits.language import parse_columns
+from lenstui.support.atomic_file import check_place
+from lenstui.support.duration import duration
+from lenstui.support.errors import LensError, first_line
+from lenstui.support.request import Start
+from lenstui.support.typed_number import whole_number
+
+if TYPE_CHECKING:
+    from lenstui.edits.trace import Trace, TraceOptions
+    from lenstui.export.trace import Traced
+    from lenstui.model.load import Model
+    from lenstui.model.tokens import Prompt
+    from lenstui.opening.opened import Opened
+
+FORMATS = ("table", "json", "csv", "md")
+_WHATS = ("resid", "attn", "mlp", "head")
+_METRICS = ("logit-diff", "logprob", "kl")
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse the arguments of `lenstui trace` and run the command."""
+    parser = _parser()
+    given = parse(parser, words)
+    form = output_format(parser, given, FORMATS)
+    if given.corrupted is not None and given.noise is not None:
+        parser.error("the corruption is a second prompt or --noise: leave one out")
+    if given.corrupted is None and given.noise is None:
+        parser.error("give a second prompt, into which the first is patched, or --noise COLUMNS")
+    if given.noise is None and (given.samples is not None or given.seed is not None):
+        parser.error("--samples and --seed are of --noise")
+    if given.metric == "kl" and (given.pin is not None or given.minus is not None):
+        parser.error("--pin and --minus are of no use with --metric kl, which is of all tokens")
+    if given.metric == "logprob" and given.minus is not None:
+        parser.error("--minus is of no use with --metric logprob: leave it out")
+    if "" in (given.clean, given.corrupted, given.pin, given.minus):
+        parser.error("a prompt or word is empty")
+    asked = replace(model_start(parser, given), bos=given.bos)
+    if given.output is not None:
+        check_place(given.output, special=True)
+    with progress() as on_stage, aside():
+        from lenstui.opening.opened import open_model
+
+        opened = open_model(asked, on_stage)
+        on_stage("reading the prompts")
+        traced = _traced(opened, given, on_stage)
+    for remark in opened.remarks:
+        say(remark)
+    deliver(_text(traced, asked, given, form), given.output)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "lenstui trace",
+        "Patch parts of a clean run, one by one, into a corrupted one, and say how much each\n"
+        "restores of what the corruption changed.",
+        usage='lenstui trace "CLEAN PROMPT" "CORRUPTED PROMPT" [options]\n'
+        '       lenstui trace "CLEAN PROMPT" --noise COLUMNS [options]',
+        epilog="recovered = (patched − corrupted) / (clean − corrupted) of the metric: 1 is all of it,\n"
+        "0 nothing.",
+    )
+    parser.add_argument("clean", metavar="CLEAN", help="the prompt whose parts are patched in")
+    parser.add_argument(
+        "corrupted", metavar="CORRUPTED", nargs="?", help="the prompt that they are patched into"
+    )
+    parser.add_argument(
+        "--bos", action=argparse.BooleanOptionalAction,
+        help="begin with the BOS token or not (default: as the tokenizer does it)",
+    )  # fmt: skip
+    trace = parser.add_argument_group("trace")
+    trace.add_argument(
+        "--what", choices=_WHATS, default="resid",
+        help="what is patched: the residual stream (default), what attention or MLP adds, attention heads",
+    )  # fmt: skip
+    trace.add_argument(
+        "--metric", choices=_METRICS, default="logit-diff",
+        help="logit-diff: the logit of --pin minus that of --minus (default); logprob: the log-probability "
+        "of --pin; kl: −KL from the clean run",
+    )  # fmt: skip
+    trace.add_argument("--pin", metavar="WORD", help="the token (default: the clean run's likeliest)")
+    trace.add_argument(
+        "--minus", metavar="WORD", help="the token that is taken off (default: the corrupted run's likeliest)"
+    )
+    trace.add_argument(
+        "--window", metavar="N", type=positive, default=1,
+        help="patch N neighbouring blocks together, of attention or MLPs (default: 1)",
+    )  # fmt: skip
+    trace.add_argument(
+        "--column", metavar="COLUMN", type=_column, help="patch attention heads in this column alone"
+    )
+    trace.add_argument(
+        "--noise", metavar="COLUMNS", type=_columns,
+        help="corrupt these columns, such as 1-3, by Gaussian noise on their embeddings, of 3 times the "
+        "standard deviation of the token embeddings",
+    )  # fmt: skip
+    trace.add_argument("--samples", metavar="N", type=positive, help="how many draws of noise (default: 10)")
+    trace.add_argument("--seed", metavar="N", type=_column, help="the seed of the draws (default: 0)")
+    add_model(parser, lens=False)
+    add_output(parser, FORMATS)
+    return parser
+
+
+def _traced(opened: Opened, given: argparse.Namespace, on_stage: object) -> Traced:
+    """Trace, and report after each row how far it is and how long it takes."""
+    from lenstui.export.trace import Traced
+    from lenstui.lens.logit import LogitLens
+    from lenstui.opening.opened import source_of
+    from lenstui.readout.reading import Reading
+
+    model, reading = opened.model, Reading(bos=given.bos)
+    for reason in reading.refused(model.allowed, model.num_blocks).values():
+        raise LensError(reason)
+    clean = reading.prompt(model, given.clean)
+    corrupted = None if given.corrupted is None else reading.prompt(model, given.corrupted)
+    options = _options(model, clean, given)
+    try:
+        found = _all_rows(model, clean, corrupted, options, on_stage)
+    except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
+        raise LensError(f"Tracing failed: {first_line(error)} Try a shorter prompt.") from error
+    return Traced(found, clean, corrupted, source_of(opened, [LogitLens()], reading), model.texts)
+
+
+def _all_rows(
+    model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions, on_stage: object
+) -> Trace:
+    import time
+
+    from lenstui.edits.trace import trace_steps
+
+    began, found = time.monotonic(), None
+    for found in trace_steps(model, clean, corrupted, options):
+        done, count = found.done, len(found.rows)
+        left = (time.monotonic() - began) / done * (count - done)
+        if callable(on_stage):
+            on_stage(f"row {done} of {count} · about {duration(left)} left")
+    assert found is not None
+    return found
+
+
+def _options(model: Model, clean: Prompt, given: argparse.Namespace) -> TraceOptions:
+    from lenstui.edits.trace import DRAWS, TraceOptions
+
+    def token(word: str | None) -> int | None:
+        if word is None:
+            return None
+        from lenstui.readout.pins import find_pins
+
+        pin, *_ = find_pins(
+            model.tokenizer, model.texts, [word], prompt=clean.text, vocabulary=model.vocabulary
+        )
+        if not pin.whole:
+            first = model.texts[pin.id]
+            say(f"No token is the word {word!r}: the first of those it is cut into, {first}, is meant.")
+        return pin.id
+
+    return TraceOptions(
+        what=given.what,
+        metric=given.metric,
+        token=token(given.pin),
+        minus=token(given.minus),
+        window=given.window,
+        column=given.column,
+        noise=given.noise,
+        samples=given.samples or DRAWS,
+        seed=given.seed or 0,
+    )
+
+
+def _text(traced: Traced, asked: Start, given: argparse.Namespace, form: str) -> str | Iterable[str]:
+    from lenstui.export.trace import trace_csv, trace_json, trace_markdown, trace_table
+
+    if form == "json":
+        return trace_json(traced)
+    if form == "csv":
+        return trace_csv(traced)
+    if form == "table":
+        return trace_table(traced, table_width(given.output))
+    from lenstui.export.command import trace_command
+
+    return trace_markdown(traced, trace_command(traced, asked, given.output))
+
+
+def _column(text: str) -> int:
+    if (number := whole_number(text)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return number
+
+
+def _columns(text: str) -> Columns:
+    try:
+        return parse_columns(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error

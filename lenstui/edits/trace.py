@@ -1,0 +1,380 @@
+"""Causal traces: parts of a clean run patched one by one into a corrupted one, and how much each restores.
+
+    recovered = (m(patched) − m(corrupted)) / (m(clean) − m(corrupted))
+
+with `m` a logit difference, a log-probability, or −KL to the clean run, at the end of the prompt. The
+corruption is a second prompt, or Gaussian noise on the embeddings of some columns (Meng et al. 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lenstui.causal.maps import find_maps
+from lenstui.edits.clean_run import check_component
+from lenstui.edits.edit import Columns, Component
+from lenstui.edits.hooks import Change, changing, values_of
+from lenstui.model.load import Model
+from lenstui.model.rows import Row
+from lenstui.model.tokens import Prompt
+from lenstui.readout.alignment import gaps, spread
+from lenstui.readout.cells import FloatArray
+from lenstui.support.errors import LensError
+
+What = Literal["resid", "attn", "mlp", "head"]
+MetricName = Literal["logit-diff", "logprob", "kl"]
+WHATS: tuple[What, ...] = ("resid", "attn", "mlp", "head")
+METRICS: tuple[MetricName, ...] = ("logit-diff", "logprob", "kl")
+NOISE = 3.0  # standard deviations of the token embeddings, as in Meng et al. 2022
+DRAWS = 10
+_BATCH_COLUMNS = 1024  # columns of all prompts of one pass
+_EMBEDDINGS = 1000  # token ids whose embeddings give the scale of the noise
+_LEAST = 1e-2  # nats, or logits: a smaller difference of clean and corrupted says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """What a trace patches, and how it is measured.
+
+    Attributes:
+        what: `resid` for the residual stream, `attn` or `mlp` for what these add, `head` for attention heads.
+        metric: `logit-diff` for the logit of `token` minus that of `minus`, `logprob` for the log-probability
+            of `token`, nats, `kl` for −KL(clean ‖ patched), nats.
+        token: a token id; None for the clean run's likeliest token.
+        minus: a token id; None for the corrupted run's likeliest token.
+        window: how many neighbouring blocks are patched together, of attention and MLP.
+        column: the column in which attention heads are patched; None for all columns.
+        noise: columns whose embeddings get noise; None where a second prompt is the corruption.
+        samples: the number of draws of noise.
+        seed: the seed of the draws.
+    """
+
+    what: What = "resid"
+    metric: MetricName = "logit-diff"
+    token: int | None = None
+    minus: int | None = None
+    window: int = 1
+    column: int | None = None
+    noise: Columns | None = None
+    samples: int = DRAWS
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """A causal trace, finished or under way.
+
+    Attributes:
+        options: what was patched, with the tokens of the metric.
+        clean_ids: token ids of the clean prompt.
+        ids: token ids of the corrupted prompt, whose columns are patched.
+        rows: the labels of the rows, the lowest first; of blocks where attention, MLPs or heads are patched.
+        clean: the metric of the clean run.
+        corrupted: that of the corrupted run, the mean over the draws of noise.
+        raw: the metric of each patched run, `[rows, cols]` or `[rows, heads]`; NaN where nothing is patched.
+        recovered: the share of the difference that each patch restores, likewise.
+        stderr: the standard error of `recovered` over the draws, likewise; None without noise.
+        done: the number of rows that are finished, from the lowest on.
+        sigma: the standard deviation of the noise; None without noise.
+    """
+
+    options: TraceOptions
+    clean_ids: tuple[int, ...]
+    ids: tuple[int, ...]
+    rows: tuple[str, ...]
+    clean: float
+    corrupted: float
+    raw: FloatArray
+    recovered: FloatArray
+    stderr: FloatArray | None
+    done: int
+    sigma: float | None = None
+
+
+def trace(
+    model: Model, clean: Prompt, corrupted: Prompt | None = None, options: TraceOptions | None = None
+) -> Trace:
+    """Return a causal trace from a clean prompt into a corrupted one, or into the same under noise.
+
+    Args:
+        model: from `load`.
+        clean: from `encode`.
+        corrupted: likewise; None where `options.noise` names columns.
+        options: what is patched, and how it is measured.
+
+    Raises:
+        LensError: as `trace_steps` does.
+    """
+    *_, last = trace_steps(model, clean, corrupted, options or TraceOptions())
+    return last
+
+
+def trace_steps(
+    model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions
+) -> Iterator[Trace]:
+    """Yield a causal trace after each row; a caller stops it by not asking for more.
+
+    Args:
+        model: from `load`.
+        clean: from `encode`.
+        corrupted: likewise; None where `options.noise` names columns.
+        options: what is patched, and how it is measured.
+
+    Raises:
+        LensError: if there is no such column, clean and corrupted run do not differ in the metric, or the
+            model does not have what is patched.
+    """
+    tracing = _Tracing.begin(model.clean, clean, corrupted, options)
+    for done in range(1, len(tracing.rows) + 1):
+        tracing.do_row(done - 1)
+        yield tracing.result(done)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tracing:
+    """A trace under way.
+
+    Attributes:
+        model: the clean model.
+        options: with the tokens of the metric.
+        clean_prompt: the clean prompt.
+        prompt: the corrupted one.
+        pairs: the columns of the corrupted prompt that have a counterpart, each with that column.
+        rows: what each row patches.
+        noises: what each draw adds to `h_0`, `[cols, d]`; a single None without noise.
+        metric: of logits `[batch, vocabulary]`, `[batch]`.
+        clean: the metric of the clean run.
+        corrupted: that of the corrupted run, by draw.
+        raw: of the patched runs, `[draws, rows, cols or heads]`.
+        sigma: the standard deviation of the noise.
+    """
+
+    model: Model
+    options: TraceOptions
+    clean_prompt: Prompt
+    prompt: Prompt
+    pairs: dict[int, int]
+    rows: tuple[str, ...]
+    noises: tuple[Tensor | None, ...]
+    metric: Callable[[Tensor], Tensor]
+    clean: float
+    corrupted: FloatArray
+    raw: FloatArray
+    sigma: float | None
+
+    @classmethod
+    def begin(cls, model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions) -> _Tracing:
+        """Run both prompts, and decide the tokens of the metric."""
+        if (corrupted is None) == (options.noise is None):
+            raise LensError(
+                "A trace is into a second prompt, or into the same one under noise: give one of them."
+            )
+        prompt = clean if corrupted is None else corrupted
+        _check(model, options, len(prompt.ids))
+        sigma = None if options.noise is None else NOISE * _embedding_scale(model)
+        noises = _noises(model, options, len(prompt.ids), sigma)
+        logits = _last_logits(model, _ids([clean]), [])[0]  # [vocabulary]
+        corrupted_logits = torch.stack(
+            [_last_logits(model, _ids([prompt]), _noise_changes(noise))[0] for noise in noises]
+        )
+        known = _with_tokens(options, model, logits, corrupted_logits.mean(0))
+        metric = _metric(known, logits)
+        m_clean, m_corrupted = float(metric(logits[None])[0]), metric(corrupted_logits).cpu().numpy()
+        if abs(apart := m_clean - float(m_corrupted.mean())) < _LEAST:
+            raise LensError(
+                f"Clean and corrupted run differ by {apart:.2g} in this metric: there is nothing to restore."
+            )
+        count = _heads(model) if options.what == "head" else len(prompt.ids)
+        rows = range(model.num_blocks + 1) if options.what == "resid" else range(1, model.num_blocks + 1)
+        labels = tuple(Row(h).label for h in rows)
+        raw = np.full((len(noises), len(labels), count), np.nan, np.float32)
+        return cls(
+            model, known, clean, prompt, dict(_aligned(prompt, clean)), labels, noises, metric, m_clean,
+            m_corrupted, raw, sigma,
+        )  # fmt: skip
+
+    def result(self, done: int) -> Trace:
+        """Return what is known after some rows."""
+        corrupted = float(self.corrupted.mean())
+        difference, mean = self.clean - corrupted, self.raw.mean(0)
+        stderr = None
+        if self.sigma is not None and len(self.raw) > 1:
+            stderr = self.raw.std(0, ddof=1) / np.sqrt(len(self.raw)) / abs(difference)
+        return Trace(
+            self.options, self.clean_prompt.ids, self.prompt.ids, self.rows, self.clean, corrupted, mean,
+            (mean - corrupted) / difference, stderr, done, self.sigma,
+        )  # fmt: skip
+
+    def do_row(self, row: int) -> None:
+        """Patch each column, or each attention head, of a row in turn, many in one pass."""
+        patches = self._patches(row)
+        size = max(1, _BATCH_COLUMNS // len(self.prompt.ids))
+        for start in range(0, len(patches), size):
+            some = patches[start : start + size]
+            ids = _ids([self.prompt] * len(some))
+            changes = [
+                (component, _only_item(item, change))
+                for item, (_, of_item) in enumerate(some)
+                for component, change in of_item
+            ]
+            for draw, noise in enumerate(self.noises):
+                measured = self.metric(_last_logits(self.model, ids, [*_noise_changes(noise), *changes]))
+                for (place, _), number in zip(some, measured.tolist(), strict=True):
+                    self.raw[draw, row, place] = number
+
+    def _patches(self, row: int) -> list[tuple[int, list[tuple[Component, Change]]]]:
+        """Return the patches of a row: the column or attention head of each, and what it does."""
+        what, clean = self.options.what, _ids([self.clean_prompt])
+        if what == "head":
+            heads = [Component("head", row, head) for head in range(find_maps(self.model).blocks[row].heads)]
+            values = values_of(self.model, clean, heads) if heads else {}
+            pairs = self.pairs if self.options.column is None else _one_of(self.pairs, self.options.column)
+            return [(head.index or 0, [(head, _put(values[head], pairs))]) for head in heads]
+        components = self._components(row)
+        values = values_of(self.model, clean, components) if components else {}
+        return [
+            (column, [(each, _put(values[each], {column: source})) for each in components])
+            for column, source in self.pairs.items()
+            if components
+        ]
+
+    def _components(self, row: int) -> list[Component]:
+        """Return what is patched together in a row: the stream, or what neighbouring blocks add."""
+        if self.options.what == "resid":
+            return [Component("stream", row - 1)]
+        assert self.options.what != "head"
+        first = row - (self.options.window - 1) // 2
+        blocks = range(max(0, first), min(self.model.num_blocks, first + self.options.window))
+        found = []
+        for block in blocks:
+            component = Component(self.options.what, block)
+            try:
+                check_component(self.model, component)
+            except LensError:  # a block without that part
+                continue
+            found.append(component)
+        return found
+
+
+def _check(model: Model, options: TraceOptions, cols: int) -> None:
+    if options.window < 1 or options.samples < 1:
+        raise LensError("A window and a number of samples are whole numbers from 1 on.")
+    if options.window > 1 and options.what not in {"attn", "mlp"}:
+        raise LensError(f"A window is of attention or MLPs, not of {options.what}.")
+    if options.column is not None:
+        if options.what != "head":
+            raise LensError("A column is chosen for attention heads alone: all others are patched by column.")
+        Columns(((options.column, options.column),)).of(cols)
+    if options.what == "head" and not _heads(model):
+        raise LensError(f"This model has no attention heads: {find_maps(model).blocks[0].no_heads}.")
+
+
+def _heads(model: Model) -> int:
+    return max(block.heads for block in find_maps(model).blocks)
+
+
+def _ids(prompts: Sequence[Prompt]) -> Tensor:
+    return torch.tensor([list(prompt.ids) for prompt in prompts])
+
+
+def _last_logits(model: Model, ids: Tensor, changes: Sequence[tuple[Component, Change]]) -> Tensor:
+    """Return the model's logits in the last column under changes, `[batch, vocabulary]`, float32."""
+    with changing(model, changes, ids.shape[1]):
+        h = model.stream(ids)[-1, :, -1]  # [batch, d]
+    with torch.inference_mode():
+        return model.head.logits(model.head.norm(h)).clone()
+
+
+def _metric(options: TraceOptions, clean: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the metric, from logits `[batch, vocabulary]` to `[batch]`."""
+    token, minus = options.token, options.minus
+    if options.metric == "logit-diff":
+        return lambda logits: logits[:, token] - logits[:, minus]
+    if options.metric == "logprob":
+        return lambda logits: logits.log_softmax(-1)[:, token]
+    final = clean.log_softmax(-1)
+    return lambda logits: -(final.exp() * (final - logits.log_softmax(-1))).nan_to_num().sum(-1)
+
+
+def _with_tokens(options: TraceOptions, model: Model, clean: Tensor, corrupted: Tensor) -> TraceOptions:
+    """Return the options with the tokens that are not named: the likeliest of the clean and corrupted run."""
+    if options.metric == "kl":
+        return replace(options, token=None, minus=None)
+    token = int(clean.argmax()) if options.token is None else options.token
+    if options.metric == "logprob":
+        return replace(options, token=token, minus=None)
+    minus = int(corrupted.argmax()) if options.minus is None else options.minus
+    if token == minus:
+        raise LensError(
+            f"Both runs say {model.texts[token]}: name the token whose logit is taken off, or measure its "
+            "log-probability."
+        )
+    return replace(options, token=token, minus=minus)
+
+
+def _embedding_scale(model: Model) -> float:
+    """Return the standard deviation of the token embeddings as they enter the first block."""
+    known = model.known_ids
+    ids = torch.arange(0, known, max(1, known // _EMBEDDINGS))[:, None]  # [tokens, 1]
+    return float(model.stream(ids)[0].float().std())
+
+
+def _noises(model: Model, options: TraceOptions, cols: int, sigma: float | None) -> tuple[Tensor | None, ...]:
+    """Return the noise of each draw, `[cols, d]`, zero outside the chosen columns."""
+    if options.noise is None or sigma is None:
+        return (None,)
+    columns, generator = options.noise.of(cols), torch.Generator().manual_seed(options.seed)
+    noises = []
+    for _ in range(options.samples):
+        noise = torch.zeros(cols, model.d_model)
+        noise[columns] = sigma * torch.randn(len(columns), model.d_model, generator=generator)
+        noises.append(noise)
+    return tuple(noises)
+
+
+def _noise_changes(noise: Tensor | None) -> list[tuple[Component, Change]]:
+    if noise is None:
+        return []
+    return [(Component("stream", -1), lambda value: (value.float() + noise.to(value.device)).to(value.dtype))]
+
+
+def _aligned(prompt: Prompt, clean: Prompt) -> Iterator[tuple[int, int]]:
+    """Yield the columns of two prompts that stand beside each other, where both have a token."""
+    both = prompt.ids, clean.ids
+    columns = (spread(range(len(ids)), gap, -1) for ids, gap in zip(both, gaps(*both), strict=True))
+    return (pair for pair in zip(*columns, strict=True) if -1 not in pair)
+
+
+def _one_of(pairs: dict[int, int], column: int) -> dict[int, int]:
+    if column not in pairs:
+        raise LensError(f"Column {column} has no counterpart in the clean prompt.")
+    return {column: pairs[column]}
+
+
+def _put(values: Tensor, pairs: dict[int, int]) -> Change:
+    """Return a change that puts a clean run's values, `[clean cols, width]`, into the columns of `pairs`."""
+    to, taken = list(pairs), list(pairs.values())
+
+    def put(value: Tensor) -> Tensor:
+        changed = value.clone()
+        changed[:, to] = values[taken].to(value)
+        return changed
+
+    return put
+
+
+def _only_item(item: int, change: Change) -> Change:
+    """Return a change of one prompt of a batch."""
+
+    def of_item(value: Tensor) -> Tensor:
+        changed = value.clone()
+        changed[item : item + 1] = change(value[item : item + 1])
+        return changed
+
+    return of_item

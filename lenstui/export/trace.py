@@ -1,0 +1,203 @@
+"""A causal trace as a table of text, Markdown, JSON and CSV. The JSON is a contract: `VERSION`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from lenstui.edits.trace import Trace
+from lenstui.export.csv_text import csv_pieces
+from lenstui.export.json_contract import numbers
+from lenstui.export.markdown import code_span, markdown_table, number_text, said
+from lenstui.export.table import summary
+from lenstui.export.text_width import clip, column_groups, wrapped
+from lenstui.export.tidy import Column, TokenText
+from lenstui.model.tokens import Prompt
+from lenstui.opening.source import Source, source_facts
+from lenstui.readout.cells import FloatArray
+from lenstui.support.fixed_text import NONE, fixed_text
+
+VERSION = 1
+_WIDEST = 10  # cells of a token above a column
+_GAP = 2
+_WHAT = {
+    "resid": "the residual stream, by row and column",
+    "attn": "what attention adds, by block and column",
+    "mlp": "what the MLP adds, by block and column",
+    "head": "attention heads, by block",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A trace, and what is needed to write it down.
+
+    Attributes:
+        trace: the trace.
+        clean: the clean prompt.
+        corrupted: the second prompt; None where noise is the corruption.
+        source: the source of the numbers.
+        texts: display texts of the tokens.
+    """
+
+    trace: Trace
+    clean: Prompt
+    corrupted: Prompt | None
+    source: Source
+    texts: TokenText
+
+    @property
+    def title(self) -> str:
+        """What was patched, and how it is measured, on one line."""
+        options = self.trace.options
+        at = "" if options.column is None else f" in column {options.column}"
+        window = "" if options.window == 1 else f", {options.window} blocks together"
+        return f"recovered by patching {_WHAT[options.what]}{at}{window} · {self.metric}"
+
+    @property
+    def metric(self) -> str:
+        """The metric in words, and what it is in the clean and in the corrupted run."""
+        of, texts = self.trace, self.texts
+        token = "" if of.options.token is None else f'"{texts[of.options.token]}"'
+        minus = "" if of.options.minus is None else f'"{texts[of.options.minus]}"'
+        name = {
+            "logit-diff": f"logit of {token} minus {minus}",
+            "logprob": f"log-probability of {token}",
+            "kl": "−KL from the clean run",
+        }[of.options.metric]
+        return f"{name}: clean {fixed_text(of.clean, 3)}, corrupted {fixed_text(of.corrupted, 3)}"
+
+    @property
+    def corruption(self) -> str:
+        """How the prompt was corrupted, on one line."""
+        options = self.trace.options
+        if options.noise is None:
+            return "corrupted: the second prompt"
+        return (
+            f"corrupted: noise on columns {options.noise.text}, σ {self.trace.sigma:.3g}, "
+            f"{options.samples} draws, seed {options.seed}"
+        )
+
+    @property
+    def heads(self) -> list[str]:
+        """The heads of the columns: the corrupted prompt's tokens, or the numbers of attention heads."""
+        if self.trace.options.what == "head":
+            return [str(head) for head in range(self.trace.recovered.shape[1])]
+        return [self.texts[token] for token in self.trace.ids]
+
+
+def trace_table(traced: Traced, width: int | None = None) -> str:
+    """Return the recovered shares as a table of text, the top of the network first.
+
+    Args:
+        traced: the trace.
+        width: the width of a line in terminal cells, beyond which columns go below; None for no limit.
+    """
+    heads = [clip(head, _WIDEST) for head in traced.heads]
+    texts = [[_share(number) for number in row] for row in traced.trace.recovered[::-1].tolist()]
+    labels = traced.trace.rows[::-1]
+    sizes = [max(cell_len(head), *(len(row[column]) for row in texts)) for column, head in enumerate(heads)]
+    label_width = max(map(len, labels))
+    room = None if width is None else width - label_width - _GAP
+    lines = [wrapped(traced.title, width), ""]
+    for start, stop in column_groups(sizes, room, _GAP):
+        some = range(start, stop)
+        lines.append(_line(" " * label_width, [heads[i] for i in some], [sizes[i] for i in some]))
+        lines += [
+            _line(label.rjust(label_width), [row[i] for i in some], [sizes[i] for i in some])
+            for label, row in zip(labels, texts, strict=True)
+        ]
+        lines.append("")
+    lines += [wrapped(caption, width) for caption in (traced.corruption, summary(traced.source))]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _line(label: str, cells: Sequence[str], sizes: Sequence[int]) -> str:
+    padded = (" " * (size - cell_len(cell)) + cell for cell, size in zip(cells, sizes, strict=True))
+    return (" " * _GAP).join([label, *padded])
+
+
+def _share(number: float) -> str:
+    return NONE if math.isnan(number) else fixed_text(number, 2)
+
+
+def trace_markdown(traced: Traced, command: str) -> str:
+    """Return the recovered shares as a Markdown table, the source, and the command that repeats them."""
+    heads = [code_span(head) for head in traced.heads]
+    rows = [[number_text(_share(number)) for number in row] for row in traced.trace.recovered[::-1].tolist()]
+    lines = [f"**{number_text(traced.title)}**", ""]
+    lines += [
+        *markdown_table(heads, traced.trace.rows[::-1], rows),
+        "",
+        f"{number_text(traced.corruption)}.",
+        "",
+    ]
+    prompts = f"clean {code_span(traced.clean.text)}"
+    prompts += "" if traced.corrupted is None else f", corrupted {code_span(traced.corrupted.text)}"
+    return "\n".join([*lines, said(traced.source, prompts), "", "```sh", command, "```", ""])
+
+
+def trace_json(traced: Traced) -> str:
+    """Return a trace as one line of JSON, ASCII alone.
+
+    `recovered`, `raw` and `stderr` are `[rows][columns]`, from the lowest row on, or `[blocks][heads]`; null
+    where nothing was patched. Columns are those of the corrupted prompt, whose tokens are `tokens`.
+    """
+    of, options = traced.trace, traced.trace.options
+    content = {
+        "version": VERSION,
+        **source_facts(traced.source),
+        "prompt": traced.clean.text,
+        "corrupted_prompt": None if traced.corrupted is None else traced.corrupted.text,
+        "what": options.what,
+        "metric": options.metric,
+        "token": _token(traced, options.token),
+        "minus": _token(traced, options.minus),
+        "window": options.window,
+        "column": options.column,
+        "noise": None if options.noise is None else options.noise.text,
+        "sigma": of.sigma,
+        "samples": options.samples if options.noise is not None else None,
+        "seed": options.seed if options.noise is not None else None,
+        "clean": of.clean,
+        "corrupted": of.corrupted,
+        "rows": list(of.rows),
+        "tokens": [traced.texts[token] for token in of.ids],
+        "token_ids": list(of.ids),
+        "recovered": numbers(of.recovered),
+        "raw": numbers(of.raw),
+        "stderr": None if of.stderr is None else numbers(of.stderr),
+    }
+    return json.dumps(content, allow_nan=False) + "\n"
+
+
+def _token(traced: Traced, token: int | None) -> dict[str, object] | None:
+    return None if token is None else {"id": token, "text": traced.texts[token]}
+
+
+def trace_csv(traced: Traced) -> Iterator[str]:
+    """Yield a trace as CSV, a line for each patch."""
+    import numpy as np
+
+    of = traced.trace
+    rows, columns = of.recovered.shape
+    is_heads = of.options.what == "head"
+
+    def flat(values: FloatArray | None) -> Column:
+        filled = np.full((rows, columns), np.nan, np.float32) if values is None else values
+        return filled.astype(np.float32).ravel()
+
+    places = np.tile(np.arange(columns, dtype=np.int32), rows)
+    group: dict[str, Column] = {
+        "what": np.full(rows * columns, of.options.what, object),
+        "row": np.repeat(np.array(of.rows, object), columns),
+        "head" if is_heads else "column": places,
+    }
+    if not is_heads:
+        group["token"] = np.array([traced.texts[of.ids[place]] for place in places.tolist()], object)
+    group |= {"recovered": flat(of.recovered), "raw": flat(of.raw), "stderr": flat(of.stderr)}
+    yield from csv_pieces([group], traced.source, traced.clean.text)
