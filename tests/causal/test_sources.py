@@ -35,10 +35,16 @@ WINDOWS: dict[str, dict[str, Any]] = {
 }
 
 
+def fresh(name: str) -> Any:
+    """A config that no other test has changed."""
+    family = FAMILIES[name]
+    return getattr(hf, family.config_class)(**copy.deepcopy(family.options))
+
+
 @pytest.mark.parametrize("name", WINDOWS)
 def test_sources_are_attention_times_values(name: str, byte_tokenizer: Any) -> None:
     """Weights from a model with eager attention of its own, values from its `v_proj`, beyond windows too."""
-    config = copy.deepcopy(FAMILIES[name].config)
+    config = fresh(name)
     for key, value in WINDOWS[name].items():
         setattr(config, key, value)
     model = wire(name, random_model(config), byte_tokenizer)
@@ -100,7 +106,7 @@ def implementations(module: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["Llama", "Falcon", "SmolVLM", "Gemma-3 multimodal"])
 def test_the_attention_implementation_is_restored(name: str, byte_tokenizer: Any) -> None:
-    module = random_model(copy.deepcopy(FAMILIES[name].config))
+    module = random_model(fresh(name))
     before = implementations(module)
     assert "sdpa" in before
     with eager_attention(module):
@@ -114,7 +120,7 @@ def test_the_attention_implementation_is_restored(name: str, byte_tokenizer: Any
 
 
 def test_it_is_restored_after_an_error_and_no_hook_is_left(byte_tokenizer: Any) -> None:
-    module = random_model(copy.deepcopy(FAMILIES["Llama"].config))
+    module = random_model(fresh("Llama"))
     model = wire("Llama", module, byte_tokenizer)
     find_maps(model)
     before, hooks = implementations(module), count_hooks(module)
@@ -152,7 +158,7 @@ class OtherEager(hf.LlamaForCausalLM):
 
 
 def test_eager_attention_that_says_something_else_shows_no_sources(byte_tokenizer: Any) -> None:
-    module = random_model(copy.deepcopy(FAMILIES["Llama"].config), model_class=OtherEager)
+    module = random_model(fresh("Llama"), model_class=OtherEager)
     model = wire("other", module, byte_tokenizer)
     found = lenstui.contributions(model, TEXT, token=TOKEN)
     assert all(reason and "says something else" in reason for reason in found.no_sources)
@@ -168,7 +174,7 @@ def test_eager_attention_that_says_something_else_shows_no_sources(byte_tokenize
 def test_the_proof_of_eager_attention_is_made_once_for_a_length(
     byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = wire("Llama", random_model(FAMILIES["Llama"].config), byte_tokenizer)
+    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
     passes: list[int] = []
     forward = model.module.forward
 
@@ -190,7 +196,7 @@ def test_the_proof_of_eager_attention_is_made_once_for_a_length(
 def test_sources_that_are_not_asked_for_take_no_eager_attention(
     byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = wire("Llama", random_model(FAMILIES["Llama"].config), byte_tokenizer)
+    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
     with_sources = lenstui.contributions(model, TEXT, token=TOKEN)
 
     def refuse(module: Any) -> Any:
