@@ -1,5 +1,17 @@
 """What `import lenstui` gives, with its types. The list is in `__init__.py`."""
 
+from lenstui.causal.attention import HeadAttention as HeadAttention
+from lenstui.causal.attention import attention as attention
+from lenstui.causal.attribution import contributions as contributions
+from lenstui.causal.attribution import explain as explain
+from lenstui.causal.components import Components as Components
+from lenstui.causal.components import read_components as read_components
+from lenstui.causal.contributions import Component as Component
+from lenstui.causal.contributions import Contributions as Contributions
+from lenstui.causal.contributions import Growth as Growth
+from lenstui.edits.edit import Edit as Edit
+from lenstui.edits.edited import edited as edited
+from lenstui.edits.language import parse_edit as parse_edit
 from lenstui.evaluation.evaluate import Quality as Quality
 from lenstui.evaluation.evaluate import evaluate as evaluate
 from lenstui.evaluation.pass_at_k import PassAtK as PassAtK

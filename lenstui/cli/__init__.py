@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lenstui.cli import convert, eval, places, read, screen, train
+from lenstui.cli import convert, eval, lenses, places, read, screen, train, why
 from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
@@ -19,9 +19,11 @@ from lenstui.support.errors import LensError
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "convert": convert.run,
     "eval": eval.run,
+    "lenses": lenses.run,
     "paths": places.run,
     "read": read.run,
     "train": train.run,
+    "why": why.run,
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lenstui.cli.stderr import say
+from lenstui.edits.edit import Edit
 from lenstui.model.name import split_revision
 from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.support.errors import LensError
@@ -129,6 +130,33 @@ def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
         "--min-chars", metavar="N", type=positive, help="pass over documents of fewer characters"
     )
     return text
+
+
+def add_edits(group: argparse._ArgumentGroup, more: str = "") -> None:
+    """Add the argument for edits of the forward pass.
+
+    Args:
+        group: of the command.
+        more: what else is done with edits, to stand at the end of the help.
+    """
+    group.add_argument(
+        "--edit",
+        metavar="EDIT",
+        type=_edit,
+        action="append",
+        default=[],
+        help="change the forward pass: 'ablate 4.attn @3', 'patch row 2 \"another prompt\"'; may be given "
+        f"several times{more}",
+    )
+
+
+def _edit(text: str) -> Edit:
+    from lenstui.edits.language import parse_edit
+
+    try:
+        return parse_edit(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def text_documents(given: argparse.Namespace, usual: Path | None = None) -> Documents:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from lenstui.cli.arguments import Parser, add_prompt_and_model, model_start, parse, positive, start
+from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, model_start, parse, positive, start
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import AskedSet, show_set
@@ -139,6 +139,7 @@ def _parser() -> Parser:
         default=0,
         help="let the model say up to N tokens more first, each its likeliest, and read them too",
     )
+    add_edits(output, "; with --diff the effect is shown, edited minus clean, by one lens")
     output.add_argument(
         "--diff",
         action="store_true",
@@ -213,6 +214,8 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--diff is not for --prompts, which shows every lens")
     if given.sublayers:
         parser.error("--sublayers is not for --prompts: it is of one prompt")
+    if given.edit:
+        parser.error("--edit is not for --prompts: it is of one prompt")
     if given.append:
         parser.error("--append is not for --prompts: each is read at its own end")
     if given.top_k is not None:
@@ -253,7 +256,8 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of every lens")
-    if given.diff and given.lenses is not None and len(given.lenses) + len(given.lens) < 2:
+    is_of_two = given.diff and not given.edit
+    if is_of_two and given.lenses is not None and len(given.lenses) + len(given.lens) < 2:
         parser.error("--diff is of two lenses: name two with --lenses, or leave it out")
     only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)
     if given.sublayers and (given.diff or only_fitted):
@@ -274,6 +278,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         first=tuple(given.first),
         diff=given.diff,
         append=given.append,
+        edits=tuple(given.edit),
     )
 
 

@@ -36,14 +36,23 @@ def show(asked: Start, shape: Shape) -> int:
     if shape.output is not None:
         check_place(shape.output, special=True)  # before the model, since loading takes long
     with progress() as on_stage, aside():
-        from lenstui.export.reading import tiles_of
+        from lenstui.export.reading import clean_and_edited, tiles_of
 
         opened = open_with_lens(asked, on_stage)
+        clean = opened.model
         lenses = _lenses(opened, asked, shape)
         on_stage("reading the prompt")
+        if shape.edits:
+            opened = _edited(opened, lenses[0], asked, shape)
         heading = _heading(opened, lenses, asked, shape)
         pins = [pin.id for pin in heading.pins]
-        tiles = tiles_of(opened.model, lenses, heading.prompt, shape.reading, top_k=asked.top_k, pins=pins)
+
+        def tiles_by(model: Model) -> Iterator[Tile]:
+            return tiles_of(model, lenses, heading.prompt, shape.reading, top_k=asked.top_k, pins=pins)
+
+        tiles = tiles_by(opened.model)
+        if shape.is_effect:
+            tiles = map(clean_and_edited, tiles_by(clean), tiles)
         # Streamed formats are written while the rest is read; the others need all tiles at once.
         not_numbers: list[int] = []
         tiles = _noting(tiles, not_numbers)
@@ -67,7 +76,8 @@ def _lenses(opened: Opened, asked: Start, shape: Shape) -> Sequence[Lens]:
     """Return the lenses that are to be read; of a difference there are two, the second minus the first.
 
     Unless kinds are chosen these are the two lenses that are named, or the logit lens and the one that is
-    named or in use.
+    named or in use. The effect of edits is shown by one lens: unless it is chosen, by the last one that is
+    named, or the tuned lens, or the logit lens.
 
     Raises:
         LensError: if there is none of a kind, or a difference is of more or fewer than two.
@@ -78,6 +88,15 @@ def _lenses(opened: Opened, asked: Start, shape: Shape) -> Sequence[Lens]:
     if not shape.diff:
         return lenses_to_read(opened, shape.lenses)
     named = opened.fitted[: len(asked.lenses)]
+    if shape.is_effect:
+        if shape.lenses is None:
+            return (named or lenses_to_read(opened, first_kinds()))[-1:]
+        lenses = lenses_to_read(opened, shape.lenses, all_of_them=True)
+        if len(lenses) != 1:
+            raise LensError(
+                f"The effect of edits is shown by one lens, and these are {len(lenses)}: choose one."
+            )
+        return lenses
     if shape.lenses is not None:
         lenses = lenses_to_read(opened, shape.lenses, all_of_them=True)
     elif len(named) == 1:
@@ -87,6 +106,15 @@ def _lenses(opened: Opened, asked: Start, shape: Shape) -> Sequence[Lens]:
     if len(lenses) != 2:
         raise LensError(f"--diff is of two lenses, and these are {len(lenses)}: choose two with --lenses.")
     return lenses
+
+
+def _edited(opened: Opened, lens: Lens, asked: Start, shape: Shape) -> Opened:
+    """Return the open model with edits in force, made for the typed prompt, with a lens for directions."""
+    from lenstui.edits.edited import edited
+
+    assert asked.prompt is not None
+    prompt = shape.reading.prompt(opened.model, asked.prompt)
+    return replace(opened, model=edited(opened.model, shape.edits, prompt, shape.reading, lens=lens))
 
 
 def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:

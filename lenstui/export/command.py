@@ -14,6 +14,7 @@ from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
     from lenstui.export.tidy import Heading
+    from lenstui.export.why import Why
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
     from lenstui.support.request import Start
@@ -51,6 +52,7 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
         *_model_words(heading.source, lens_files, asked, shape),
     ]
     words += [f"--pin={word}" for word in shape.pins]
+    words += _edit_words(shape)
     words += ["--diff"] if shape.diff else []
     words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
     words += [] if shape.format == "table" else ["--format", shape.format]
@@ -73,6 +75,26 @@ def set_command(
     """
     words = ["lenstui", "read", *options, *_model_words(source, lens_files, asked, shape)]
     words += ["--value", shape.value, "--format", shape.format]
+    return command_text([*words, *_output_words(shape)])
+
+
+def why_command(
+    why: Why, options: Sequence[str], lens_files: Sequence[Path], asked: Start, shape: Shape
+) -> str:
+    """Return the command that explains the same cell again.
+
+    Args:
+        why: the contributions.
+        options: what else was asked for, as options.
+        lens_files: the files of the fitted lens, without that of one that is opened unnamed.
+        asked: the request.
+        shape: the kind of lens, the form and the file.
+    """
+    of = why.contributions
+    words = ["lenstui", "why", "-p", why.prompt.text, "--row", of.row, "--column", str(of.column)]
+    words += [f"--token=[id {of.token}]", *([f"--minus=[id {of.minus}]"] if of.minus is not None else [])]
+    words += [*options, *_edit_words(shape), *_model_words(why.source, lens_files, asked, shape)]
+    words += [] if shape.format == "table" else ["--format", shape.format]
     return command_text([*words, *_output_words(shape)])
 
 
@@ -103,6 +125,10 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]
+
+
+def _edit_words(shape: Shape) -> list[str]:
+    return [word for edit in shape.edits for word in ("--edit", edit.text)]
 
 
 def _output_words(shape: Shape) -> list[str]:

@@ -76,6 +76,7 @@ def csv_pieces(
         "lens_file": ", ".join(each.file or each.name for each in source.lenses),
         "final_norm": str(source.final_norm).lower(),
         "chat": str(source.chat).lower(),
+        "edits": "; ".join(source.edits),
         "sublayers": str(source.sublayers).lower(),
         "versions": versions_text(source),
     }

@@ -11,7 +11,7 @@ from lenstui.export.crystallization import SETTLES, settled_by_lens, settled_tex
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, sublayers_text, versions_text
+from lenstui.opening.source import Source, edits_text, sublayers_text, versions_text
 from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
@@ -139,6 +139,7 @@ def said(source: Source, what: str) -> str:
     lens = ", ".join(lenses) or source.read_through
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
+    norm += f"{code_span(edits_text(source))} · " if source.edits else ""
     return f"{code_span(source.model)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
 
 

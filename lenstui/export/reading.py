@@ -86,6 +86,13 @@ def tiles_of(
         raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error
 
 
+def clean_and_edited(clean: Tile, edited: Tile) -> Tile:
+    """Return one tile of a clean and an edited run through one lens, as of two lenses of its kind."""
+    ((key, before),), ((_, after),) = clean.lenses.items(), edited.lenses.items()
+    kind = key.partition(":")[0]
+    return replace(edited, lenses={f"{kind}:clean": before, f"{kind}:edited": after})
+
+
 def value_of(key: str, model: Model, pins: Sequence[int]) -> Value:
     """Return the value with a key, its label naming the pins.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lenstui.edits.edit import Edit
 from lenstui.readout.reading import Reading
 
 # The default number of tokens of a cell, in each form.
@@ -31,6 +32,7 @@ class Shape:
         diff: whether to show the second lens minus the first.
         append: the number of tokens that the model appends first, each its likeliest, and which are read as
             well.
+        edits: the edits of the forward pass; with `diff` their effect is shown.
     """
 
     format: str = "table"
@@ -42,3 +44,9 @@ class Shape:
     first: tuple[str, ...] = ()
     diff: bool = False
     append: int = 0
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def is_effect(self) -> bool:
+        """Whether to show the edited run minus the clean one."""
+        return self.diff and bool(self.edits)

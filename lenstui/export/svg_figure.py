@@ -13,6 +13,20 @@ from rich.cells import cell_len
 from lenstui.export.colours import LEVEL_COLOURS, bar_colour, readable
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.legend import beyond, end_texts, scale_note, shares_note
+from lenstui.export.svg_shapes import (
+    CHARACTER,
+    FAINT,
+    FONT,
+    GAP,
+    MARGIN,
+    NO_COLOUR,
+    PAD,
+    ROW,
+    SWATCH,
+    opening,
+    rectangle,
+    text_at,
+)
 from lenstui.export.table import summary
 from lenstui.export.text_width import clip
 from lenstui.export.tidy import TokenText, top_text
@@ -28,20 +42,11 @@ if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
 
 # Sizes in pixels.
-_FONT = 11
-_CHARACTER = 6.7  # the advance of a monospace font of that size, rounded up
-_PAD = 4  # on either side of a cell's text
-_ROW = 17
-_MARGIN = 12
-_GAP = 20  # between two grids
-_SWATCH = 16
 _BAR = 3
 _NARROWEST = 900
 _SHAPE = 1.4  # width by height of a figure that is wider than the narrowest one
 
 _WIDEST_TOKEN = 10  # characters
-_FAMILY = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-_INK, _FAINT, _NO_COLOUR = "#1a1a1a", "#666666", "#eeeeee"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class _Frame:
     @property
     def grid_height(self) -> int:
         """The height of a title, the heads and the rows, pixels."""
-        return (len(self.labels) + 2) * _ROW
+        return (len(self.labels) + 2) * ROW
 
     def width(self, columns: range) -> int:
         """Return the width of a grid of some of the columns, pixels."""
@@ -117,17 +122,17 @@ def svg_figure(
     bands = _bands(frame, len(tokens))
     widest = max(map(frame.width, bands))
     parts: list[str] = []
-    top = _MARGIN
+    top = MARGIN
     for band in bands:
         for place, name in enumerate(tokens):
             title = f"{name}{mark}"
             if len(bands) > 1:
                 title += f" · columns {band.start}–{band.stop - 1} of {len(frame.heads)}"
-            left = _MARGIN + place * (widest + _GAP)
+            left = MARGIN + place * (widest + GAP)
             levels = scale.levels(numbers[name])[::-1].tolist()
-            parts.append(_text(left + frame.label_width, top + _FONT, title, bold=True))
-            parts += _grid(frame, band, tokens[name], levels, settled[name], at=(left, top + _ROW))
-        top += frame.grid_height + _GAP
+            parts.append(text_at(left + frame.label_width, top + FONT, title, bold=True))
+            parts += _grid(frame, band, tokens[name], levels, settled[name], at=(left, top + ROW))
+        top += frame.grid_height + GAP
     legend = ", ".join(filter(None, (shown.label, shown.unit, note)))
     ends = end_texts(shown.format, scale, beyond(scale, numbers.values()))
     parts += _legend(legend, ends, "" if scale.two else shown.format(scale.at(0.5)), scale, top)
@@ -137,14 +142,15 @@ def svg_figure(
         summary(source),
     ]
     longest = max(map(cell_len, (*footer, title, legend)))
-    right = max(len(tokens) * (widest + _GAP) - _GAP, round(longest * _CHARACTER))
-    width = right + 2 * _MARGIN
-    height = top + (3 + len(footer)) * _ROW + _MARGIN
+    right = max(len(tokens) * (widest + GAP) - GAP, round(longest * CHARACTER))
+    width = right + 2 * MARGIN
+    height = top + (3 + len(footer)) * ROW + MARGIN
     for line, text in enumerate(reversed(footer)):
-        parts.append(_text(_MARGIN, height - _MARGIN - line * _ROW, text, fill=_FAINT, size=_FONT - 1))
-    opening = _opening(width, height)
+        parts.append(text_at(MARGIN, height - MARGIN - line * ROW, text, fill=FAINT, size=FONT - 1))
     said = _said(" and ".join(tokens), readout, source, value, command)
-    return "\n".join([opening, *said, _rectangle(0, 0, width, height, "#ffffff"), *parts, "</svg>", ""])
+    return "\n".join(
+        [opening(width, height), *said, rectangle(0, 0, width, height, "#ffffff"), *parts, "</svg>", ""]
+    )
 
 
 def _tokens(cells: Cells, texts: TokenText) -> list[list[str]]:
@@ -168,14 +174,14 @@ def _frame(readout: Readout, texts: TokenText, tokens: Iterable[Sequence[Sequenc
     rows = [heads, *(row for lens in tokens for row in lens)]
     longest = [max(3, *map(cell_len, column)) for column in zip(*rows, strict=True)]
     labels = readout.rows[::-1]
-    label_width = math.ceil(max(map(len, labels)) * _CHARACTER) + 2 * _PAD
-    return _Frame(heads, labels, [math.ceil(n * _CHARACTER) + 2 * _PAD for n in longest], label_width)
+    label_width = math.ceil(max(map(len, labels)) * CHARACTER) + 2 * PAD
+    return _Frame(heads, labels, [math.ceil(n * CHARACTER) + 2 * PAD for n in longest], label_width)
 
 
 def _bands(frame: _Frame, lenses: int) -> list[range]:
     """Return runs of columns so short that the grids of all lenses fit beside each other."""
     area = lenses * sum(frame.widths) * frame.grid_height
-    room = (max(_NARROWEST, math.sqrt(_SHAPE * area)) - (lenses - 1) * _GAP) / lenses
+    room = (max(_NARROWEST, math.sqrt(_SHAPE * area)) - (lenses - 1) * GAP) / lenses
     bands = [range(1)]
     for column in range(1, len(frame.widths)):
         longer = range(bands[-1].start, column + 1)
@@ -198,43 +204,36 @@ def _grid(
     """Yield heads, row labels and cells of some columns, with a bar at each column's row in `settled`."""
     left, top = at
     for line, label in enumerate(["", *frame.labels]):
-        baseline = top + line * _ROW + _FONT + 1
+        baseline = top + line * ROW + FONT + 1
         x = left + frame.label_width
         if label:
-            size = _FONT - 2 if is_sublayer(label) else None
-            yield _text(x - _PAD, baseline, label, fill=_FAINT, anchor="end", size=size)
+            size = FONT - 2 if is_sublayer(label) else None
+            yield text_at(x - PAD, baseline, label, fill=FAINT, anchor="end", size=size)
         for column in band:
             if not label:
-                yield _text(x + _PAD, baseline, frame.heads[column], bold=True)
+                yield text_at(x + PAD, baseline, frame.heads[column], bold=True)
             else:
                 level = levels[line - 1][column]
-                colour = _NO_COLOUR if level == NO_LEVEL else LEVEL_COLOURS[level]
-                yield _rectangle(x, top + line * _ROW, frame.widths[column] - 1, _ROW - 1, colour)
+                colour = NO_COLOUR if level == NO_LEVEL else LEVEL_COLOURS[level]
+                yield rectangle(x, top + line * ROW, frame.widths[column] - 1, ROW - 1, colour)
                 if token := tokens[line - 1][column]:
-                    yield _text(x + _PAD, baseline, token, fill=readable(colour))
+                    yield text_at(x + PAD, baseline, token, fill=readable(colour))
                 if settled is not None and settled[column] == len(frame.labels) - line:
-                    yield _bar(x, top + line * _ROW, bar_colour(colour))
+                    yield _bar(x, top + line * ROW, bar_colour(colour))
             x += frame.widths[column]
 
 
 def _legend(title: str, ends: tuple[str, str], middle: str, scale: Scale, top: int) -> Iterator[str]:
     """Yield the colours with their numbers, or with words where there are only two."""
-    left = _MARGIN
-    swatch = 2 * _SWATCH if scale.two else _SWATCH
+    left = MARGIN
+    swatch = 2 * SWATCH if scale.two else SWATCH
     width = len(scale.steps) * swatch
-    yield _text(left, top + _FONT, title)
+    yield text_at(left, top + FONT, title)
     for step, level in enumerate(scale.steps):
-        yield _rectangle(left + step * swatch, top + _ROW, swatch, _ROW - 3, LEVEL_COLOURS[level])
+        yield rectangle(left + step * swatch, top + ROW, swatch, ROW - 3, LEVEL_COLOURS[level])
     marks = ((0.0, "start", ends[0]), (0.5, "middle", middle), (1.0, "end", ends[1]))
     for fraction, anchor, number in marks if middle else marks[::2]:
-        yield _text(left + round(fraction * width), top + 3 * _ROW - 6, number, anchor=anchor)
-
-
-def _opening(width: int, height: int) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="{_FAMILY}" font-size="{_FONT}">'
-    )
+        yield text_at(left + round(fraction * width), top + 3 * ROW - 6, number, anchor=anchor)
 
 
 def _said(lenses: str, readout: Readout, source: Source, value: Value, command: str) -> Iterator[str]:
@@ -248,30 +247,6 @@ def _said(lenses: str, readout: Readout, source: Source, value: Value, command: 
     yield f"<desc>{escape(chr(10).join(said))}</desc>"
 
 
-def _rectangle(x: int, y: int, width: int, height: int, fill: str) -> str:
-    return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>'
-
-
 def _bar(x: int, y: int, colour: str) -> str:
     """Return a bar at the left edge of a cell."""
-    return f'<path d="M{x} {y}h{_BAR}v{_ROW - 1}h-{_BAR}z" fill="{colour}"/>'
-
-
-def _text(
-    x: int,
-    y: int,
-    text: str,
-    *,
-    fill: str = _INK,
-    bold: bool = False,
-    anchor: str = "start",
-    size: int | None = None,
-) -> str:
-    more = "".join(
-        (
-            ' font-weight="bold"' if bold else "",
-            f' text-anchor="{anchor}"' if anchor != "start" else "",
-            f' font-size="{size}"' if size is not None else "",
-        )
-    )
-    return f'<text x="{x}" y="{y}" fill="{fill}"{more}>{escape(text)}</text>'
+    return f'<path d="M{x} {y}h{_BAR}v{ROW - 1}h-{_BAR}z" fill="{colour}"/>'

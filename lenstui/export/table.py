@@ -17,7 +17,7 @@ from lenstui.export.first_row import Sought, first_labels, first_row_text, strea
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, sublayers_text
+from lenstui.opening.source import Source, edits_text, sublayers_text
 from lenstui.readout.cells import Cells
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.readout.pins import Pin
@@ -122,7 +122,9 @@ def summary(source: Source) -> str:
     checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
     norm = "" if source.final_norm else " · logit lens without the final norm"
     chat = " · prompt in the chat template" if source.chat else ""
-    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {source.read_through}{norm}{chat}")
+    edits = f" · {edits_text(source)}" if source.edits else ""
+    read = f"{source.read_through}{norm}{chat}{edits}"
+    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {read}")
 
 
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:

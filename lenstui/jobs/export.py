@@ -32,6 +32,7 @@ from lenstui.support.request import Start
 if TYPE_CHECKING:
     from lenstui.export.forms import Manner
     from lenstui.export.tidy import Heading
+    from lenstui.model.load import Model
     from lenstui.readout.values import Value
 
 _KIND = "export"  # the kind of all jobs of an export: each stops the former one
@@ -114,7 +115,7 @@ class ExportService:
 
     def _read(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
         """Read all columns in order, as `lenstui read` does, and write them in the form of the order."""
-        from lenstui.export.reading import tiles_of
+        from lenstui.export.reading import clean_and_edited, tiles_of
 
         shown = self._shown(order)
         start, shape, heading = _asked(shown, order)
@@ -122,7 +123,14 @@ class ExportService:
         tiles: list[Tile] = []
         columns, posted = len(shown.prompt.ids), time.monotonic()
         top_k, pins = start.top_k, request.pins
-        for tile in tiles_of(model, shown.lenses, shown.prompt, request.reading, top_k=top_k, pins=pins):
+
+        def tiles_by(model: Model) -> Iterator[Tile]:
+            return tiles_of(model, shown.lenses, shown.prompt, request.reading, top_k=top_k, pins=pins)
+
+        found = tiles_by(model)
+        if shown.clean is not None and shape.diff:
+            found = map(clean_and_edited, tiles_by(shown.clean), found)
+        for tile in found:
             if stop():
                 return
             tiles.append(tile)
@@ -241,7 +249,9 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
         heading = replace(heading, source=replace(heading.source, lenses=lenses))
     top_k = order.depth if shape.format == "table" else max(order.depth, TOP_K[shape.format])
     words = tuple(dict.fromkeys(pin.word for pin in pins))
-    shape = replace(shape, reading=reading, pins=words, diff=_shows_difference(shown, order))
+    shape = replace(
+        shape, reading=reading, pins=words, diff=_shows_difference(shown, order), edits=shown.edits
+    )
     return replace(order.start, top_k=top_k), shape, heading
 
 
@@ -272,7 +282,9 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     if reason := _no_command(shown):
         return f"# {reason}"
     kinds = tuple(lens.kind for lens in shown.lenses)
-    if kinds != (first_kinds() if shape.diff else tuple(lens.kind for lens in shown.opened.lenses)):
+    if kinds != (
+        first_kinds() if shape.diff and not shown.edits else tuple(lens.kind for lens in shown.opened.lenses)
+    ):
         shape = replace(shape, lenses=tuple(dict.fromkeys(kinds)))
     files = tuple(file.absolute() for file in files_to_name(shown.opened, shown.lenses))
     source = heading.source
@@ -289,6 +301,8 @@ def _no_command(shown: Shown) -> str | None:
         return "No command reads the same: the lens is still in training, and in no file."
     if shown.has_others:
         return "No command reads the same: other models or prompts are on screen."
+    if shown.edits and prompt.appended:
+        return "No command reads the same: tokens were appended, and the edits are of the prompt before."
     fitted = [lens for lens in shown.lenses if made_lens(lens.kind) is None]
     if len(list(groupby(shown.lenses, lambda lens: lens.kind))) > len({lens.kind for lens in shown.lenses}):
         return "No command reads the same: lenses of one kind have one of another kind between them."

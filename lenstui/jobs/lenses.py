@@ -6,7 +6,7 @@ imported inside the jobs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ from lenstui.lens.card import LensCard, Match, TranslatorSize
 from lenstui.lens.kinds import TUNED
 from lenstui.opening.opened import BUNDLED_JACOBIAN_LENS, BUNDLED_LENS, Opened
 from lenstui.support.errors import LensError
-from lenstui.support.paths import bundled_model, lenses
+from lenstui.support.lens_repository import LensRepository
+from lenstui.support.paths import bundled_model
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -27,18 +28,25 @@ if TYPE_CHECKING:
 class LensService:
     """A service that opens, saves, lists and measures lenses. Methods return at once; answers are posted."""
 
-    def __init__(self, thread: JobThread, file_thread: JobThread, model_jobs: ModelJobs) -> None:
+    def __init__(
+        self,
+        thread: JobThread,
+        file_thread: JobThread,
+        model_jobs: ModelJobs,
+        own: Sequence[LensRepository] = (),
+    ) -> None:
         """Prepare the service.
 
         Args:
             thread: the thread that does model work.
             file_thread: the thread that looks at files.
             model_jobs: the jobs with the open model.
+            own: the user's own repositories of lenses on the hub, of which the downloaded are listed too.
         """
         self._thread = thread
         self._file_thread = file_thread
         self._model_jobs = model_jobs
-        self._files = LensFileJobs(lambda: model_jobs.opened)
+        self._files = LensFileJobs(lambda: model_jobs.opened, own)
 
     def open(self, path: Path, post: Post, place: int | None = None) -> None:
         """Read the open model through the lens of a file; `LensRefused` is the answer if that fails.
@@ -75,23 +83,32 @@ class LensService:
 class LensFileJobs:
     """The jobs that look at lens files. Used by the file thread alone."""
 
-    def __init__(self, opened: Callable[[], Opened | None]) -> None:
+    def __init__(
+        self,
+        opened: Callable[[], Opened | None],
+        own: Sequence[LensRepository] = (),
+    ) -> None:
         """Prepare the jobs.
 
         Args:
             opened: returns the open model with its lenses, or None.
+            own: the user's own repositories of lenses on the hub, of which the downloaded are listed too.
         """
         self._opened = opened
+        self._own = own
 
     def list_lenses(self, post: Post, stop: Stop) -> None:
-        """Post the lenses of the lenses folder, the bundled ones and those in use, best matches first."""
-        from lenstui.lens.catalog import lens_paths, list_lenses, match
+        """Post the lenses at hand, best matches first.
+
+        They are those of the lenses folder, those that were downloaded, the bundled ones and those in use.
+        """
+        from lenstui.lens.catalog import lenses_at_hand, match
         from lenstui.lens.mapped import map_lens
+        from lenstui.lens.published.repositories import lens_repositories
         from lenstui.model.hub import BUNDLED_MODEL
 
         opened = self._opened()
-        cards = list_lenses(lenses())
-        left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
+        cards, left_out = lenses_at_hand(lens_repositories(self._own))
         if bundled := map_lens(bundled_model() / BUNDLED_LENS):
             cards.append(bundled.card)
         is_bundled = opened is not None and opened.model.name == BUNDLED_MODEL

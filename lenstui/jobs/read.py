@@ -34,11 +34,15 @@ from lenstui.readout.alignment import spread
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit import Edit
     from lenstui.lens.lens import Lens
+    from lenstui.model.load import Model
     from lenstui.model.rows import Row
     from lenstui.model.tokens import Prompt
+    from lenstui.opening.sides import Side
 
 _STOPPED = "stopped"
+ONE_RUN = "A file holds one run, or an edited run minus the clean one through the same lens: show these two."
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +50,14 @@ class Shown:
     """The readout on screen, for other jobs of the model thread.
 
     Attributes:
-        opened: the open model.
+        opened: the open model, under the edits of the run that is shown.
         lenses: the lenses of the sides of the open model, each once.
         in_training: the kind of the lens among them that is still in training; None for none.
         prompt: the prompt, as the model reads it.
         request: the request that the prompt was read for.
         has_others: whether other models or prompts are on screen too.
+        edits: the edits of the run that is shown.
+        clean: the model without edits, where the effect of edits is shown: edited minus clean.
     """
 
     opened: Opened
@@ -60,6 +66,8 @@ class Shown:
     prompt: Prompt
     request: ReadRequest
     has_others: bool = False
+    edits: tuple[Edit, ...] = ()
+    clean: Model | None = None
 
 
 class ReadJobs:
@@ -99,13 +107,23 @@ class ReadJobs:
             lens if side.model is opened.model else None
             for side, lens in zip(sides.sides, self._model_jobs.lenses, strict=True)
         ]
-        if places:
-            lenses = tuple(lens for place in places if (lens := of_sides[place]) is not None)
-        else:
-            lenses = _each_once(of_sides)
+        chosen = places or range(len(of_sides))
+        lenses = tuple(lens for place in chosen if (lens := of_sides[place]) is not None)
+        prompt, shown = self.prompt(request), [sides.sides[place] for place in chosen]
+        is_effect = _is_effect(shown, lenses)
+        if not places or is_effect:
+            lenses = _each_once(lenses)
         in_training = training if training in {lens.kind for lens in lenses} else None
-        has_others = not are_of_one_prompt(sides.facts)
-        return Shown(opened, lenses, in_training, self.prompt(request), request, has_others)
+        has_others, edits = not are_of_one_prompt(sides.facts), shown[-1].edits.in_force
+        clean = opened.model
+        if edits:
+            from lenstui.edits.edited import edited
+
+            model = edited(clean, edits, prompt, request.reading, lens=shown[-1].lens)
+            opened = replace(opened, model=model)
+        return Shown(
+            opened, lenses, in_training, prompt, request, has_others, edits, clean if is_effect else None
+        )
 
     def read(self, request: ReadRequest, post: Post, stop: Stop) -> None:
         """Read a prompt and post its tiles, the visible columns first."""
@@ -169,15 +187,17 @@ class ReadJobs:
         opened, reason = self._model_jobs.opened, None
         if opened is None:
             return
+        from lenstui.edits.edited import edited
         from lenstui.readout.generation import generate
 
         with _told(request.serial, "Generating", post):
             model = opened.model
             lens = self._speaking(how.kind)
             context = self._model_jobs.described.context
+            prompt = self.prompt(request)
             said = generate(
-                model,
-                self.prompt(request).ids,
+                edited(model, how.edits, prompt, request.reading, lens=lens) if how.edits else model,
+                prompt.ids,
                 count=how.count,
                 row=None if how.row is None else self.rows(request)[how.row].h,
                 lens=lens,
@@ -280,6 +300,20 @@ class ReadJobs:
 def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
     """Post an exception raised in the block as `ReadFailed` of the reading `serial`."""
     return reporting(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
+
+
+def _is_effect(sides: Sequence[Side], lenses: Sequence[Lens]) -> bool:
+    """Return whether two sides are a clean run and an edited one through the same lens.
+
+    Raises:
+        LensError: if there are several runs of one model and prompt, but not these two.
+    """
+    runs = {side.run for side in sides if side.text is None and side.model is sides[0].model}
+    if len(runs) < 2:
+        return False
+    if len(sides) == 2 and not sides[0].edits.in_force and len(_each_once(lenses)) == 1:
+        return True
+    raise LensError(ONE_RUN)
 
 
 def _each_once(lenses: Iterable[Lens | None]) -> tuple[Lens, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lenstui.edits.edit import Edit
 from lenstui.opening.side_reading import SideReading
 from lenstui.readout.reading import Reading
 
@@ -44,6 +45,7 @@ class Generation:
         count: the most tokens to generate.
         row: the index, among the rows read, of the row that generates; None for the last, the model itself.
         kind: the kind of lens that reads that row.
+        edits: the edits under which the model goes on.
         temperature: the temperature; 0 takes the likeliest token.
         seed: the seed of the draws.
     """
@@ -53,3 +55,4 @@ class Generation:
     kind: str
     temperature: float
     seed: int
+    edits: tuple[Edit, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lenstui.edits.edit_list import EditList
 from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import LensRefused, Post, SidesChanged, SidesRefused, SidesTold
 from lenstui.jobs.model import ModelJobs, give_back_memory
@@ -17,7 +18,7 @@ from lenstui.lens.kinds import JACOBIAN, first_kinds
 from lenstui.lens.names import kind_word
 from lenstui.opening.opened import Opened, with_bundled_jacobian_lens
 from lenstui.opening.side_facts import SideFacts
-from lenstui.opening.side_reading import side_prompts
+from lenstui.opening.side_reading import check_edits, side_prompts
 from lenstui.opening.sides import Sides
 from lenstui.support.errors import LensError
 from lenstui.support.paths import lenses
@@ -74,6 +75,17 @@ class SideService:
     def put_prompt(self, place: int, text: str, post: Post) -> None:
         """Read another prompt on a side."""
         self._change(lambda sides: sides.with_prompt(place, text), post)
+
+    def put_edits(self, place: int, edits: EditList, seen: Seen, post: Post) -> None:
+        """Edit the forward passes of a side; edits that cannot be done on its prompt are refused."""
+
+        def change(sides: Sides) -> Sides:
+            after = sides.with_edits(place, edits)
+            if self._read_jobs.request is not None:
+                check_edits(after, self._read_jobs.request.of_sides)
+            return after
+
+        self._change(change, post, seen)
 
     def next_lens(self, place: int, seen: Seen, post: Post) -> None:
         """Read a side through the next lens, one at hand or a Jacobian lens that was made for the model."""

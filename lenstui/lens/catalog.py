@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -12,7 +13,10 @@ from lenstui.lens.compatibility import compare_weights, match_weights
 from lenstui.lens.formats.library import PARAMS
 from lenstui.lens.kinds import JACOBIAN, TUNED
 from lenstui.lens.mapped import map_lens
+from lenstui.lens.published.hub import lenses_here
 from lenstui.model.load import Model
+from lenstui.support.lens_repository import LensRepository
+from lenstui.support.paths import lenses
 
 
 def lens_paths(folder: Path) -> list[Path]:
@@ -28,6 +32,22 @@ def list_lenses(folder: Path) -> list[LensCard]:
     """Return the cards of the lenses in `folder`, newest first; other and damaged files are left out."""
     cards = [lens.card for path in lens_paths(folder) if (lens := map_lens(path)) is not None]
     return sorted(cards, key=lambda card: (-card.modified, card.path.name))
+
+
+def lenses_at_hand(repositories: Sequence[LensRepository]) -> tuple[list[LensCard], list[str]]:
+    """Return the lenses of the lenses folder and those that were downloaded from the hub.
+
+    Args:
+        repositories: the repositories on the hub whose lenses are looked for in the Hugging Face cache.
+
+    Returns:
+        Their cards, newest first and the downloaded ones last, and the names of files in the folder from
+            which no lens can be read.
+    """
+    cards = list_lenses(lenses())
+    left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
+    downloaded = map(map_lens, lenses_here(repositories))
+    return [*cards, *(mapped.card for mapped in downloaded if mapped is not None)], left_out
 
 
 @dataclass(frozen=True, slots=True)

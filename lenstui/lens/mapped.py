@@ -19,6 +19,7 @@ from lenstui.lens.formats.plain import header
 from lenstui.lens.formats.tensor_file import check_regular
 from lenstui.lens.jacobian import least_blocks
 from lenstui.lens.kinds import JACOBIAN
+from lenstui.lens.origin import with_origin
 from lenstui.support.errors import LensError
 
 Sized = tuple[int, Tensor, Tensor | None]
@@ -79,7 +80,8 @@ def map_lens(path: Path) -> MappedLens | None:
         return None
     if not isinstance(config, Mapping) or not isinstance(fit, dict):
         return None
-    return MappedLens(LensCard(path, config, fit, blocks, d_model, status.st_size, status.st_mtime), state)
+    place = (status.st_size, status.st_mtime)
+    return MappedLens(LensCard(path, config, with_origin(fit, path), blocks, d_model, *place), state)
 
 
 def _mapped_jacobian(found: JacobianFile, path: Path) -> MappedLens:
@@ -88,7 +90,9 @@ def _mapped_jacobian(found: JacobianFile, path: Path) -> MappedLens:
     blocks = found.config.get("num_hidden_layers") or least_blocks(found.matrices)
     d_model = len(found.matrices[rows[0]])
     place = (status.st_size, status.st_mtime)
-    card = LensCard(path, found.config, found.fit, blocks, d_model, *place, kind=JACOBIAN, rows=rows)
+    card = LensCard(
+        path, found.config, with_origin(found.fit, path), blocks, d_model, *place, kind=JACOBIAN, rows=rows
+    )
     return MappedLens(card, {f"{row}.weight": matrix for row, matrix in found.matrices.items()})
 
 

@@ -11,6 +11,7 @@ from lenstui.support.paths import instant_lenses
 
 INSTANT = "instant"  # the preset and the name of lenses that are made by themselves
 
+_NAMELESS = "lens.pt"  # a name that says nothing
 _AFTER_PEOPLE = {"jacobian": "Jacobian"}  # kinds whose word has a capital letter
 
 
@@ -48,10 +49,16 @@ def no_row(kind: str, label: str) -> str:
 def file_lens_name(path: Path) -> str:
     """Return the name of the lens in a file: that of the file without `.pt`, or of a folder.
 
-    An instant lens in its folder has no name of its own, as its file is named by a fingerprint.
+    An instant lens in its folder has no name of its own, as its file is named by a fingerprint. A `lens.pt`
+    from the hub is named after the folders that it lies in there.
     """
     if path.parent == instant_lenses():
         return INSTANT
+    if path.name == _NAMELESS:
+        from lenstui.lens.origin import Origin  # the first paint can do without
+
+        if (origin := Origin.of(path)) is not None and "/" in origin.path:
+            return origin.path.removesuffix(f"/{_NAMELESS}").replace("/", "-")
     return path.stem if path.suffix == ".pt" else path.name
 
 

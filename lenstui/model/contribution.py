@@ -60,6 +60,11 @@ class FrozenNorm:
         fitted: Tensor = torch.linalg.vecdot(unscaled, self.module(h.float()).float() - self.bias)
         return (fitted / unscaled.square().sum(-1).clamp(min=torch.finfo(torch.float32).tiny))[:, None]
 
+    def transposed(self, direction: Tensor) -> Tensor:
+        """Return the vector `v` with `v · h = direction · unscaled(h)` for every `h`, `[..., d]`, float32."""
+        v = self.gain * direction.float()
+        return v - v.mean(-1, keepdim=True) if self.takes_mean_off else v
+
     def __call__(self, h: Tensor) -> Tensor:
         """Return the norm of `h`, `[cols, d]`, float32, computed from gain, scale and bias."""
         return self.unscaled(h) * self.inverse_scale(h) + self.bias
@@ -114,33 +119,44 @@ def find_contribution(head: Head, h_last: Tensor, *, final_norm: bool = True) ->
     with torch.inference_mode():
         norm = None
         if final_norm and head.anatomy.final_norm is not None:
-            norm = _found_norm(head, h_last)
+            norm = _found_norm(head.anatomy.final_norm, h_last)
         if head.linear is not None:
             return Contribution(*_wide(head.linear), head.linear.softcap, norm)
         return Contribution(*_found_linear(head, h_last), None, norm)
 
 
-def _found_norm(head: Head, h: Tensor) -> FrozenNorm:
-    """Return the final norm as an RMSNorm or a LayerNorm, whichever reproduces the module's output."""
-    assert head.anatomy.final_norm is not None
-    module = _in_float32(head.anatomy.final_norm)
+def find_norm(module: nn.Module, h: Tensor) -> FrozenNorm | None:
+    """Return a module as an RMSNorm or a LayerNorm, whichever reproduces its output; None where neither does.
+
+    Args:
+        module: the module.
+        h: some of its real inputs, `[cols, d]`.
+    """
+    wide = _in_float32(module)
     signs = torch.ones(1, h.shape[-1], device=h.device)
     signs[:, 1::2] = -1
-    bias = module(torch.zeros_like(signs)).float()
-    loud = module(_LOUD * signs).float() - bias
+    bias = wide(torch.zeros_like(signs)).float()
+    loud = wide(_LOUD * signs).float() - bias
     generator = torch.Generator().manual_seed(0)
     telling = (_MEAN + torch.randn(4, h.shape[-1], generator=generator)).to(h.device)
     for takes_mean_off in (False, True):
-        bare = FrozenNorm(module, torch.ones_like(loud[0]), bias[0], takes_mean_off)
+        bare = FrozenNorm(wide, torch.ones_like(loud[0]), bias[0], takes_mean_off)
         unit = bare.unscaled(signs)
         norm = replace(bare, gain=(loud / (unit / unit.square().mean().sqrt()))[0])
-        is_told = _near(norm(telling), module(telling).float(), _dtype(module))
-        if is_told and _near(norm(h), head.norm(h), h.dtype):
+        is_told = _near(norm(telling), wide(telling).float(), _dtype(wide))
+        if is_told and _near(norm(h), module(h), h.dtype):
             return norm
-    raise LensError(
-        f"The final norm, {type(head.anatomy.final_norm).__name__}, is neither an RMSNorm nor a LayerNorm: "
-        "what attention and MLP add cannot be given in logits."
-    )
+    return None
+
+
+def _found_norm(module: nn.Module, h: Tensor) -> FrozenNorm:
+    norm = find_norm(module, h)
+    if norm is None:
+        raise LensError(
+            f"The final norm, {type(module).__name__}, is neither an RMSNorm nor a LayerNorm: "
+            "what attention and MLP add cannot be given in logits."
+        )
+    return norm
 
 
 def _in_float32(norm: nn.Module) -> nn.Module:

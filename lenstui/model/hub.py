@@ -6,22 +6,24 @@ process that can be killed. Only that child imports huggingface_hub, so this mod
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 from urllib.parse import urlsplit
 
 from lenstui.model import download as child
 from lenstui.model.gguf import SUFFIX, check_gguf, is_gguf, only_gguf
+from lenstui.model.hub_process import (
+    DownloadProgress,
+    DownloadStopped,
+    Message,
+    OnProgress,
+    ShouldStop,
+    run,
+)
 from lenstui.model.name import looks_like_a_path
 from lenstui.support import paths
 from lenstui.support.errors import LensError
@@ -30,23 +32,6 @@ DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
 
 MAIN = "main"  # the branch where no revision is named
-_POLL = 0.05  # seconds between two calls of `should_stop`
-_GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadProgress:
-    """The progress of a download.
-
-    Attributes:
-        done: bytes on the disk.
-        total: bytes of all files that are needed.
-        file: the name of the file that is being downloaded.
-    """
-
-    done: int
-    total: int
-    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +47,6 @@ class Choice:
     name: str
     path: Path
     reason: str | None
-
-
-class DownloadStopped(LensError):  # noqa: N818, an outcome that was asked for
-    """The outcome of a download that the caller's `should_stop` ended."""
-
-
-OnProgress = Callable[[DownloadProgress], None]
-ShouldStop = Callable[[], bool]
 
 
 def find_local(name: str, revision: str | None = None, *, with_code: bool = False) -> Path | None:
@@ -124,7 +101,7 @@ def resolve(
         raise LensError(f"No such folder: {name}")
     if local := find_local(name, revision, with_code=with_code):
         return local
-    if why := _why_no_network():
+    if why := why_no_network():
         called = name if revision is None else f"{name} at revision {revision}"
         where = "is only partly in" if _snapshot(name, revision) else "is not in"
         raise LensError(f"{called} {where} the cache ({hub_cache()}) and {why}, or give a folder, or --demo.")
@@ -180,23 +157,13 @@ def download(
         DownloadStopped: if `should_stop` returned True; the child has ended by then.
         LensError: if the download failed.
     """
-    with tempfile.TemporaryFile() as complaints, _running(name, revision, complaints, with_code) as messages:
-        for message in messages:
-            if should_stop is not None and should_stop():
-                raise DownloadStopped(f"The download of {name} was stopped.")
-            if message is None:
-                continue
-            if "error" in message:
-                raise LensError(message["error"])
-            if "path" in message:
-                return Path(message["path"])
-            if on_progress is not None:
-                on_progress(DownloadProgress(**message))
-        complaints.seek(0)
-        last = (complaints.read().decode(errors="replace").strip() or "killed").splitlines()[-1]
-    raise LensError(
-        f"The download of {name} ended without a result ({last}): try again; complete files are kept."
-    )
+    words = [name, revision or MAIN, str(hub_cache()), *(["code"] if with_code else [])]
+
+    def show(message: Message) -> None:
+        if on_progress is not None:
+            on_progress(DownloadProgress(**message))
+
+    return Path(run(child.__name__, words, f"The download of {name}", show, should_stop))
 
 
 def reachable(timeout: float = 2.0) -> bool:
@@ -255,9 +222,9 @@ def _checked(place: Path, revision: str | None) -> Path:
     return place
 
 
-def repository_folder(name: str) -> Path:
-    """Return the folder in the cache of a model `OWNER/NAME`, whether it exists or not."""
-    return hub_cache() / f"models--{name.replace('/', '--')}"
+def repository_folder(name: str, type: str = "model") -> Path:
+    """Return the folder in the cache of a model, dataset or space `OWNER/NAME`, whether it exists or not."""
+    return hub_cache() / f"{type}s--{name.replace('/', '--')}"
 
 
 def _snapshot(name: str, revision: str | None) -> Path | None:
@@ -303,7 +270,8 @@ def _has_code(snapshot: Path) -> bool:
     return True
 
 
-def _why_no_network() -> str | None:
+def why_no_network() -> str | None:
+    """Return why the hub cannot be asked, and what to do, as a part of a sentence; None where it can be."""
     if variable := offline_variable():
         return f"{variable} is set: unset it"
     if not reachable():
@@ -334,52 +302,3 @@ def _answers(url: str, timeout: float) -> bool:
     except Exception:  # any other failure (a refused connection, a malformed HF_ENDPOINT) is no answer
         return False
     return True
-
-
-@contextlib.contextmanager
-def _running(
-    name: str, revision: str | None, complaints: Any, with_code: bool
-) -> Iterator[Iterator[dict[str, Any] | None]]:
-    """Run the child; yield its messages, with None while it is silent; end the child afterwards."""
-    # By path and with -P: neither lenstui's modules nor the current folder's may shadow what it imports.
-    command = [sys.executable, "-P", child.__file__, name, revision or MAIN, str(hub_cache())]
-    command += ["code"] if with_code else []
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=complaints,
-        text=True,
-        start_new_session=True,  # Ctrl+C belongs to the parent, which then closes the child's input
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    lines: SimpleQueue[str | None] = SimpleQueue()
-    threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
-    try:
-        yield _messages(lines)
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _pump(stdout: Iterable[str], lines: SimpleQueue[str | None]) -> None:
-    for line in stdout:
-        lines.put(line)
-    lines.put(None)
-
-
-def _messages(lines: SimpleQueue[str | None]) -> Iterator[dict[str, Any] | None]:
-    while True:
-        try:
-            line = lines.get(timeout=_POLL)
-        except Empty:
-            yield None
-            continue
-        if line is None:
-            return
-        yield json.loads(line)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ class Model:
         vocabulary: the number of logits (a padded vocabulary counts whole).
         context: the most columns that the model reads, or None where the config does not say.
         wiring: the checks that the model passed.
+        surround: returns what each forward pass runs within, of its token ids `[batch, cols]`, such as the
+            hooks of edits; None for plain passes.
+        edits: the edits that `surround` makes, as they are typed.
+        edit_lens: the kind and name of the lens through which words in these edits have directions; empty
+            where none has.
     """
 
     name: str
@@ -58,6 +64,14 @@ class Model:
     vocabulary: int
     context: int | None
     wiring: tuple[Check, ...]
+    surround: Callable[[Tensor], AbstractContextManager[None]] | None = None
+    edits: tuple[str, ...] = ()
+    edit_lens: str = ""
+
+    @property
+    def clean(self) -> Model:
+        """The same model with plain passes."""
+        return replace(self, surround=None, edits=(), edit_lens="")
 
     @property
     def num_blocks(self) -> int:
@@ -87,11 +101,12 @@ class Model:
                 f"(0 … {known - 1}); its tokenizer gives {self.texts.size}. Leave the token out."
             )
 
-    def stream(self, ids: Tensor) -> Tensor:
+    def stream(self, ids: Tensor, options: Mapping[str, Any] | None = None) -> Tensor:
         """Run token ids, and return the inputs of every block and of the final norm.
 
         Args:
             ids: `[batch, cols]`, on the CPU.
+            options: further arguments of the model's forward pass.
 
         Returns:
             `h`, `[L + 1, batch, cols, d]`, as from `residual_stream`.
@@ -100,7 +115,8 @@ class Model:
             LensError: if the model does not have one of the tokens.
         """
         self.check_ids(ids.flatten().tolist())
-        return residual_stream(self.module, self.anatomy, ids.to(self.device))
+        with nullcontext() if self.surround is None else self.surround(ids):
+            return residual_stream(self.module, self.anatomy, ids.to(self.device), options)
 
     @property
     def allowed(self) -> Allowed:

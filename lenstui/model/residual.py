@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from lenstui.model.anatomy import Anatomy
 from lenstui.model.product import FastProducts
 
 
-def residual_stream(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> Tensor:
+def residual_stream(
+    model: nn.Module, anatomy: Anatomy, ids: Tensor, options: Mapping[str, Any] | None = None
+) -> Tensor:
     """Run `model` once and return the inputs of every block and of the final norm.
 
     `output_hidden_states` is not used: its last element is already normed in most families.
@@ -21,20 +24,23 @@ def residual_stream(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> Tensor:
         model: the causal LM.
         anatomy: its parts.
         ids: `[batch, cols]`.
+        options: further arguments of the model's forward pass, such as a cache of keys and values.
 
     Returns:
         `h`, `[L + 1, batch, cols, d]` in the model's dtype, on the device of the head. `h[i]` is the input of
         block `i`, `h[L]` the input of the final norm (the last block's output where there is none).
     """
-    return _run(model, anatomy, ids, keep_logits=False)[0]
+    return _run(model, anatomy, ids, {**logits_options(model), **(options or {})})[0]
 
 
 def residual_stream_and_logits(model: nn.Module, anatomy: Anatomy, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Return the residual stream, and the model's own logits `[batch, cols, vocabulary]` of the same pass."""
-    return _run(model, anatomy, ids, keep_logits=True)
+    return _run(model, anatomy, ids, {})
 
 
-def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) -> tuple[Tensor, Tensor]:
+def _run(
+    model: nn.Module, anatomy: Anatomy, ids: Tensor, options: Mapping[str, Any]
+) -> tuple[Tensor, Tensor]:
     rows: list[Tensor] = []
     last: list[Tensor] = []
 
@@ -54,11 +60,9 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
         handles.append(anatomy.final_norm.register_forward_pre_hook(keep_last_input))
     else:
         handles.append(anatomy.blocks[-1].register_forward_hook(keep_output))
-    # Unneeded logits are skipped: at `[cols, vocabulary]` they would be the largest tensor of all.
-    options = {} if keep_logits else logits_options(model)
     try:
         with torch.inference_mode(), FastProducts():
-            output = model(input_ids=ids, use_cache=False, **options)
+            output = model(input_ids=ids, **{"use_cache": False, **options})
     finally:
         for handle in handles:
             handle.remove()
@@ -67,7 +71,10 @@ def _run(model: nn.Module, anatomy: Anatomy, ids: Tensor, *, keep_logits: bool) 
 
 
 def logits_options(model: nn.Module) -> dict[str, Any]:
-    """Return the arguments with which a causal LM computes as few logits as it can."""
+    """Return the arguments with which a causal LM computes as few logits as it can.
+
+    At `[cols, vocabulary]` they would be the largest tensor of all.
+    """
     takes_it = "logits_to_keep" in inspect.signature(model.forward).parameters
     return {"logits_to_keep": 1} if takes_it else {}
 

@@ -12,6 +12,7 @@ from lenstui.model.gguf import is_gguf
 
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _STORED = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}  # all others: one byte
+_SHAPE = (("num_hidden_layers", "n_layer", "num_layers"), ("hidden_size", "n_embd", "d_model"))
 _LONGEST_HEAD = 100 << 20  # bytes of a safetensors file's JSON header; a longer one is damaged
 
 
@@ -58,6 +59,17 @@ def model_size(place: Path) -> ModelSize:
         return ModelSize(None, 0, on_disk)
     stored = sum(_STORED.get(dtype, 1) * count for dtype, count in counts.items())
     return ModelSize(counts.total(), stored, on_disk)
+
+
+def model_shape(place: Path) -> tuple[int | None, int | None]:
+    """Return the number of blocks and the width of the model in a folder, as far as its config says."""
+    try:
+        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        config = config.get("text_config", config)
+        blocks, width = (next((config[key] for key in keys if key in config), None) for keys in _SHAPE)
+    except (OSError, ValueError, AttributeError, TypeError):  # a GGUF file, or a damaged config
+        return None, None
+    return blocks if isinstance(blocks, int) else None, width if isinstance(width, int) else None
 
 
 def weight_files(place: Path) -> list[Path]:

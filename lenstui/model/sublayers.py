@@ -7,8 +7,7 @@ an error in another.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,6 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from lenstui.model.calls import OnCall, hook_calls
 from lenstui.model.contribution import find_contribution
 from lenstui.model.load import Model, wiring_ids
 from lenstui.model.rows import ATTENTION, MID, MLP, Row
@@ -76,7 +76,7 @@ def parts_of(model: Model) -> tuple[tuple[str, ...], ...]:
     """
     if model.module not in _known_parts:
         sums = find_summands(model)
-        h = model.stream(wiring_ids(model.tokenizer, model.vocabulary))
+        h = model.clean.stream(wiring_ids(model.tokenizer, model.vocabulary))
         find_contribution(model.head, h[-1, 0])
         pair = (ATTENTION, MID, MLP) if _is_sequential(sums) else (ATTENTION, MLP)
         _known_parts[model.module] = tuple(
@@ -90,12 +90,13 @@ def _is_sequential(sums: Sequence[BlockSum]) -> bool:
     return all(block.is_sequential for block in sums)
 
 
-def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
+def read_sublayers(model: Model, ids: Sequence[int], options: Mapping[str, Any] | None = None) -> Sublayers:
     """Run a prompt and take every block apart.
 
     Args:
         model: from `load`.
         ids: token ids, one per column.
+        options: further arguments of the model's forward pass.
 
     Raises:
         LensError: if a block cannot be taken apart, or its parts do not add up to what it adds.
@@ -104,7 +105,7 @@ def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
     outputs: dict[Summand, Tensor] = {}
     handles = _keep_outputs(model, sums, outputs)
     try:
-        h = model.stream(torch.tensor([list(ids)]))[:, 0]  # [L + 1, cols, d]
+        h = model.stream(torch.tensor([list(ids)]), options)[:, 0]  # [L + 1, cols, d]
     finally:
         for handle in handles:
             handle.remove()
@@ -121,34 +122,20 @@ def read_sublayers(model: Model, ids: Sequence[int]) -> Sublayers:
 
 def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand, Tensor]) -> list[Any]:
     """Register hooks that keep each summand's output, times its factor, and return their handles."""
-    wanted: list[dict[tuple[nn.Module, int], Summand]] = [
-        {(part.module, part.call): part for part in (block.attention, block.mlp) if part is not None}
-        for block in sums
-    ]
-    under_way: list[int] = [0]
-    counts: Counter[nn.Module] = Counter()
 
-    def entering(number: int) -> Any:
-        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
-            under_way[0] = number
-            counts.clear()
-
-        return enter
-
-    def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        part = wanted[under_way[0]].get((module, counts[module]))
-        counts[module] += 1
-        if part is not None:
+    def keeping(part: Summand) -> OnCall:
+        def keep(args: tuple[Any, ...], output: Any) -> None:
             left: Tensor = (output[0] if isinstance(output, (tuple, list)) else output).detach()
             # A copy, since some families add in place.
             outputs[part] = left.clone() if part.factor == 1 else part.factor * left
 
-    modules = dict.fromkeys(module for block in wanted for module, _ in block)
-    blocks = enumerate(model.anatomy.blocks)
-    return [
-        *(module.register_forward_hook(keep) for module in modules),
-        *(block.register_forward_pre_hook(entering(number)) for number, block in blocks),
+        return keep
+
+    wanted = [
+        {(part.module, part.call): keeping(part) for part in (block.attention, block.mlp) if part is not None}
+        for block in sums
     ]
+    return hook_calls(model.anatomy.blocks, wanted)
 
 
 def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
@@ -161,5 +148,6 @@ def _check(model: Model, h: Tensor, attention: Tensor, mlp: Tensor) -> None:
         if bool((off > room + torch.finfo(h.dtype).tiny).any()):
             raise LensError(
                 f"{type(model.module).__name__}: the parts of block {number} do not add up to what it adds, "
-                f"off by {float(off.max()):.2g}: attention and MLP cannot be told apart."
+                f"off by {float(off.max()):.2g}: attention and MLP cannot be told apart"
+                + (", as an edit changes the stream itself." if model.edits else ".")
             )

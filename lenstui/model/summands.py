@@ -83,7 +83,7 @@ def find_summands(model: Model) -> tuple[BlockSum, ...]:
         LensError: if a block's output is not its input plus the outputs of one or two submodules.
     """
     if model.module not in _known:
-        _known[model.module] = _found(model)
+        _known[model.module] = _found(model.clean)
     return _known[model.module]
 
 

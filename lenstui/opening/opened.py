@@ -16,7 +16,8 @@ from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
-    from lenstui.model.hub import Choice, DownloadProgress
+    from lenstui.model.hub import Choice
+    from lenstui.model.hub_process import DownloadProgress
     from lenstui.model.load import Model
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 BUNDLED_LENS = "bundled.pt"
 BUNDLED_JACOBIAN_LENS = "bundled-jacobian.pt"
 DOWNLOADING = "downloading"  # the first word of the stage during a download
-_BAR = 12  # cells of the progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +133,7 @@ def open_model(
     from lenstui.model.hub import BUNDLED_MODEL, Choice, choose_default, resolve
 
     def on_progress(progress: DownloadProgress) -> None:
-        full = round(_BAR * progress.done / max(progress.total, 1))
-        bar = "━" * full + "─" * (_BAR - full)
-        on_stage(f"{DOWNLOADING} {bar} {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
+        on_stage(f"{DOWNLOADING} {progress.text}")
 
     if start.demo:
         choice = Choice(BUNDLED_MODEL, bundled_model(), None)
@@ -289,6 +287,8 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         sublayers=reading is not None and reading.sublayers,
         wiring=tuple(check.worst for check in model.wiring),
         device=str(model.device),
+        edits=model.edits,
+        edit_lens=model.edit_lens,
         versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from lenstui.edits.edit_list import EditList
 from lenstui.model.rows import is_sublayer
 
 
@@ -26,6 +27,7 @@ class SideFacts:
         is_own: it is of the open model, the prompt that is typed, and a lens in use.
         model_number: sides of the same model in memory have the same.
         lacks: the labels of the rows of the residual stream for which the lens has no numbers.
+        edits: edits of the forward pass.
     """
 
     model: str
@@ -41,10 +43,18 @@ class SideFacts:
     is_own: bool = True
     model_number: int = 0
     lacks: frozenset[str] = frozenset()
+    edits: EditList = field(default=EditList())
 
     def has_no_row(self, label: str) -> bool:
         """Return whether the lens has no numbers for a row; of a sublayer only the logit lens has any."""
         return label in self.lacks or (self.is_fitted and is_sublayer(label))
+
+
+def is_edited_run(side: SideFacts, clean: SideFacts) -> bool:
+    """Return whether a side shows the edited run of what a clean side shows: the same, but for its edits."""
+    if clean.edits or not side.edits:
+        return False
+    return replace(side, is_own=clean.is_own, edits=clean.edits) == clean
 
 
 def are_of_one_model(sides: Sequence[SideFacts]) -> bool:
@@ -53,5 +63,5 @@ def are_of_one_model(sides: Sequence[SideFacts]) -> bool:
 
 
 def are_of_one_prompt(sides: Sequence[SideFacts]) -> bool:
-    """Return whether all sides are lenses of one model on the typed prompt, so that one file can hold all."""
+    """Return whether all sides are lenses of one model on the typed prompt, edited or not."""
     return are_of_one_model(sides) and all(side.prompt is None for side in sides)

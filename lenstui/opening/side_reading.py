@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from lenstui.opening.sides import Sides
+from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import NO_GAP, gaps, in_prompt, on_screen
 from lenstui.readout.cells import Cells, FloatArray, Ranking
 from lenstui.readout.reading import Reading
@@ -100,7 +100,7 @@ def side_tiles(
     first: range | None = None,
     columns: range | None = None,
 ) -> Iterator[SideTile]:
-    """Read all sides, those of one model and prompt in one pass of the model.
+    """Read all sides, those of one model, prompt and list of edits in one pass of the model.
 
     Args:
         sides: the sides.
@@ -114,7 +114,8 @@ def side_tiles(
 
     def one_pass(shared: Mapping[int, Lens]) -> Iterator[SideTile]:
         place = next(iter(shared))
-        model, prompt, gap = sides.sides[place].model, prompts[place], spaces[place]
+        prompt, gap = prompts[place], spaces[place]
+        model = side_model(sides.sides[place], prompt, asked)
         return _tiles(model, asked, prompt, shared, gap, first=first, columns=columns)
 
     # Tiles of several models may be of other widths, as the vocabularies are.
@@ -123,12 +124,40 @@ def side_tiles(
 
 
 def _passes(sides: Sides, lenses: Lenses) -> list[dict[int, Lens]]:
-    """The lenses by the place of their side, together where the sides share a model and a prompt."""
-    passes: dict[tuple[int, str | None], dict[int, Lens]] = {}
+    """The lenses by the place of their side, together where the sides share model, prompt and edits."""
+    passes: dict[tuple[object, ...], dict[int, Lens]] = {}
     for place, (side, lens) in enumerate(zip(sides.sides, lenses, strict=True)):
         if lens is not None:
-            passes.setdefault((id(side.model), side.text), {})[place] = lens
+            passes.setdefault(side.run, {})[place] = lens
     return list(passes.values())
+
+
+def check_edits(sides: Sides, asked: SideReading) -> None:
+    """Refuse edits that cannot be done.
+
+    Raises:
+        LensError: if a model or prompt lacks what an edit names; the message names the edit.
+    """
+    for side, prompt in zip(sides.sides, side_prompts(sides, asked), strict=True):
+        side_model(side, prompt, asked)
+
+
+def side_model(side: Side, prompt: Prompt, asked: SideReading) -> Model:
+    """Return the model of a side, under the edits of the side.
+
+    Args:
+        side: the side.
+        prompt: the prompt that it reads.
+        asked: the options of the reading.
+
+    Raises:
+        LensError: if an edit cannot be done; the message names it.
+    """
+    if not (edits := side.edits.in_force):
+        return side.model
+    from lenstui.edits.edited import edited
+
+    return edited(side.model, edits, prompt, asked.reading, lens=side.lens)
 
 
 def _tiles(
@@ -186,7 +215,8 @@ def side_rankings(
         place, keys = next(iter(shared)), lens_keys(list(shared.values()))
         if column in spaces[place]:
             continue
-        model, prompt, here = sides.sides[place].model, prompts[place], in_prompt(column, spaces[place])
+        prompt, here = prompts[place], in_prompt(column, spaces[place])
+        model = side_model(sides.sides[place], prompt, asked)
         read, final_norm = tuple(shared.values()), asked.reading.final_norm
         ranked = rank_cell(model, prompt, row, here, read, count=count, final_norm=final_norm)
         found |= {side: ranked[key] for side, key in zip(shared, keys, strict=True) if key in ranked}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lenstui.edits.edit import have_directions
+from lenstui.edits.edit_list import EditList
 from lenstui.lens.kinds import LOGIT, first_kinds, made_lens
 from lenstui.lens.names import is_instant, kind_word
 from lenstui.model.rows import Row
@@ -31,11 +33,13 @@ class Side:
         opened: the model, with the lenses that are in use for this side.
         kind: the kind of lens that it is read through.
         text: a prompt that this side alone reads; None for the typed one.
+        edits: edits of the forward pass; without any, the side shows the clean run.
     """
 
     opened: Opened
     kind: str
     text: str | None = None
+    edits: EditList = field(default=EditList())
 
     @property
     def model(self) -> Model:
@@ -48,6 +52,12 @@ class Side:
         return self.opened.lens(self.kind)
 
     @property
+    def run(self) -> tuple[object, ...]:
+        """What is equal for sides that one pass of a model reads: model, prompt and edits."""
+        edits = self.edits.in_force
+        return id(self.model), self.text, edits, id(self.lens) if have_directions(edits) else None
+
+    @property
     def lacks(self) -> frozenset[str]:
         """The labels of the rows of the residual stream for which the lens has no numbers."""
         if (lens := self.lens) is None:
@@ -57,7 +67,8 @@ class Side:
     def is_as(self, other: Side) -> bool:
         """Return whether two sides show the same: a model and a prompt through the same lens."""
         same_lens = self.lens is other.lens or made_lens(self.kind) is not None
-        return (self.model, self.kind, self.text) == (other.model, other.kind, other.text) and same_lens
+        ours, theirs = ((side.model, side.kind, side.text, side.edits) for side in (self, other))
+        return ours == theirs and same_lens
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +107,8 @@ class Sides:
         return self.first.opened
 
     def is_own(self, side: Side) -> bool:
-        """Return whether a side shows the open model, the typed prompt, and a lens in use."""
-        return side.opened is self.opened and side.text is None
+        """Return whether a side shows the open model, unedited, the typed prompt, and a lens in use."""
+        return side.opened is self.opened and side.text is None and not side.edits
 
     @property
     def are_own(self) -> bool:
@@ -145,6 +156,7 @@ class Sides:
                 self.is_own(side),
                 numbers[id(side.model)],
                 side.lacks,
+                side.edits,
             )
             for side in self.sides
         )
@@ -174,6 +186,22 @@ class Sides:
         """
         side = replace(self._changing(place), text=text)
         return self._with(place, side if side.lens is not None else replace(side, kind=LOGIT))
+
+    def with_edits(self, place: int, edits: EditList) -> Sides:
+        """Return these with other edits on a side.
+
+        A side of the open model that had none goes to the first place, with its edited run beside it, so that
+        the difference of the two is the effect. Without any edit left, an edited side goes away again if
+        another one shows the same.
+        """
+        side = self.sides[place]
+        new = replace(side, edits=edits)
+        if not side.edits and side.opened is self.opened and side.text is None:
+            return Sides((side, new)) if edits else self
+        sides = [*self.sides[:place], new, *self.sides[place + 1 :]]
+        if not edits and any(map(new.is_as, (*sides[:place], *sides[place + 1 :]))):
+            del sides[place]
+        return Sides(tuple(sides)) if len(sides) > 1 else Sides.of(self.opened)
 
     def with_lens(self, place: int, lens: Lens, warning: str | None) -> Sides:
         """Return these with another lens of the open model on a side; from the first it goes beside it."""
@@ -211,7 +239,9 @@ class Sides:
             LensError: if there is none; the message says why.
         """
         side = self.sides[place]
-        offered = [replace(each, text=side.text) for each in _through_each_lens(side.opened)]
+        offered = [
+            replace(each, text=side.text, edits=side.edits) for each in _through_each_lens(side.opened)
+        ]
         here = next((i for i, each in enumerate(offered) if each.is_as(side)), -1)
         others = [one for i, one in enumerate(self.sides) if i != place]
         for new in (*offered[here + 1 :], *offered[: max(here, 0)]):

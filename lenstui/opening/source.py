@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word
+from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word, lens_title
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
 
@@ -91,6 +91,9 @@ class Source:
         sublayers: whether there are sublayer rows.
         lenses: the fitted lenses that were read.
         kinds: of all lenses that were read, in their order.
+        edits: the edits of the forward pass that were in force, as they are typed.
+        edit_lens: the kind and name of the lens through which words in these edits have directions; empty
+            where none has.
     """
 
     model: str
@@ -104,6 +107,8 @@ class Source:
     sublayers: bool = False
     lenses: tuple[LensSource, ...] = ()
     kinds: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+    edit_lens: str = ""
 
     @property
     def lens(self) -> str | None:
@@ -140,6 +145,8 @@ def source_facts(source: Source) -> dict[str, Any]:
         "final_norm": source.final_norm,
         "chat": source.chat,
         "sublayers": source.sublayers,
+        "edits": list(source.edits),
+        "edit_lens": source.edit_lens or None,
     }
 
 
@@ -155,6 +162,12 @@ def sublayers_text(source: Source, left_over: FloatArray | None) -> str:
     if left_over is None or not np.isfinite(left_over).any():
         return text
     return f"{text}; with emb and biases they add up to the final logits to {np.nanmax(left_over):.1e}"
+
+
+def edits_text(source: Source) -> str:
+    """Return the edits that were in force, for a line on a readout: `edited: ablate 4.7; …`; else nothing."""
+    directions = f" (directions by the {lens_title(source.edit_lens)})" if source.edit_lens else ""
+    return f"edited: {'; '.join(source.edits)}{directions}" if source.edits else ""
 
 
 def versions_text(source: Source) -> str:

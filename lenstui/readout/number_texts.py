@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from lenstui.support.fixed_text import NONE, fixed_text
 
@@ -64,3 +65,17 @@ def percent_error_text(error: float) -> str:
 def nats_error_text(error: float) -> str:
     """Return the standard error of a mean in nats: `0.12`, `<0.01`, `0`."""
     return f"{error:.2f}" if error >= 0.005 else "<0.01" if error else "0"
+
+
+def mean_nats_text(numbers: Sequence[float] | None) -> str:
+    """Return the mean of numbers in nats as text; a dash where there are none."""
+    return nats_text(sum(numbers) / len(numbers)) if numbers else NONE
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as text, in at most seven characters."""
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -14,11 +14,13 @@ from typing import Any
 
 from lenstui.support import paths
 from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
+from lenstui.support.lens_repository import KINDS, MODEL, NAME, TYPES, LensRepository
 from lenstui.support.printable import printable
 
 THEMES = ("dark", "light", "ansi-dark", "ansi-light")
 DEPTHS = ("auto", "truecolor", "256", "16", "none")
 
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _MODIFIERS = {"ctrl", "alt", "shift", "meta", "super", "hyper"}
 _NAMED_KEY = re.compile(
     r"up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|f([1-9]|1\d|2[0-4])"
@@ -42,6 +44,7 @@ class Settings:
         top_k: the number of tokens that a cell of the screen shows at first.
         instant_lens: whether a model without a fitted lens gets an instant one by itself.
         keys: the keys of each rebound binding, by the binding's id.
+        lens_repositories: repositories of lenses on the hub, beside those that lenstui knows.
         trouble: why the file is not followed, in one line; all other attributes are defaults then.
     """
 
@@ -53,6 +56,7 @@ class Settings:
     top_k: int | None = None
     instant_lens: bool = True
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lens_repositories: tuple[LensRepository, ...] = ()
     trouble: str | None = None
 
 
@@ -87,6 +91,7 @@ def read(text: str) -> Settings:
     readers: dict[str, Callable[[Any], Any]] = {
         "theme": _theme, "colour": _colour, "model": _model, "device": _device, "dtype": _dtype,
         "top_k": _top_k, "instant_lens": _instant_lens, "keys": _keys,
+        "lens_repositories": _lens_repositories,
     }  # fmt: skip
     for name in found:
         if name not in readers:
@@ -215,3 +220,68 @@ def _bound(binding: str, value: Any) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key_name(name.strip() or name) for name in names))
     except ValueError as error:
         raise ValueError(f"'keys' {binding!r}: {error}") from None
+
+
+def _lens_repositories(value: Any) -> tuple[LensRepository, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise ValueError(f"'lens_repositories' must be sections, [[lens_repositories]], not {repr(value)}")
+    found = []
+    for number, entry in enumerate(value, 1):
+        try:
+            found.append(_lens_repository(entry))
+        except ValueError as error:
+            raise ValueError(f"'lens_repositories' {number}: {error}") from None
+    return tuple(found)
+
+
+def _lens_repository(entry: Mapping[str, Any]) -> LensRepository:
+    readers: dict[str, Callable[[Any], Any]] = {
+        "repository": _repository, "kind": _one_of("kind", KINDS), "files": _pattern,
+        "type": _one_of("type", TYPES), "revisions": _revisions, "config": _file_name,
+    }  # fmt: skip
+    for name in entry:
+        if name not in readers:
+            raise ValueError(f"{name!r} is no setting of it{hint(name, readers)}")
+    if missing := [name for name in ("repository", "kind", "files") if name not in entry]:
+        raise ValueError(f"{missing[0]!r} is missing")
+    return LensRepository(**{name: readers[name](value) for name, value in entry.items()})
+
+
+def _one_of(name: str, known: tuple[str, ...]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if (word := _word(name, value)) not in known:
+            raise ValueError(f"{name!r} {word!r} is unknown{hint(word, known)}")
+        return word
+
+    return read
+
+
+def _repository(value: Any) -> str:
+    name = _word("repository", value)
+    if not _REPOSITORY.fullmatch(name):
+        raise ValueError(f"'repository' must be OWNER/NAME on the hub, not {name!r}")
+    return name
+
+
+def _pattern(value: Any) -> str:
+    pattern = _word("files", value)
+    if {"", ".", ".."} & set(pattern.split("/")):
+        raise ValueError(f"'files' must be a path within the repository, not {pattern!r}")
+    if pattern.count(MODEL) + pattern.count(NAME) != len(re.findall(r"[{}]", pattern)) / 2:
+        raise ValueError(f"'files' {pattern!r}: in braces there may be {MODEL} and {NAME} alone")
+    if pattern.count(MODEL) + pattern.count(NAME) > 1:
+        raise ValueError(f"'files' {pattern!r} names the model twice: {MODEL} or {NAME} may stand there once")
+    return pattern
+
+
+def _revisions(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"'revisions' must be a list of branches, tags or commits, not {repr(value)}")
+    return tuple(dict.fromkeys(_word("revisions", name) for name in value))
+
+
+def _file_name(value: Any) -> str:
+    name = _word("config", value)
+    if "/" in name or name in {".", ".."}:
+        raise ValueError(f"'config' must be the name of a file beside the lens, not {name!r}")
+    return name

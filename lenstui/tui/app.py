@@ -31,6 +31,7 @@ from lenstui.jobs.messages import (
     SidesTold,
 )
 from lenstui.jobs.model_messages import RevisionsListed
+from lenstui.jobs.published_messages import LensArrived, LensNotDownloaded, PublishedChanged
 from lenstui.support import paths
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
@@ -118,6 +119,7 @@ class LenstuiApp(TypeAheadApp):
             first_reading=self._keeper.first_reading,
             prompt=prompt,
             depth=depth or (start.top_k if start.top_k > 1 else None),
+            lens_repositories=settings.lens_repositories,
         )
         self.model_switch = ModelSwitch(self.program, self._keeper)
         self._use_keys(keymap.by_todays_ids(settings.keys))
@@ -216,6 +218,18 @@ class LenstuiApp(TypeAheadApp):
     def on_instant_changed(self, message: InstantChanged) -> None:
         """Let the screens know the status of the instant lens."""
         self.program.have_instant(message.status)
+
+    def on_published_changed(self, message: PublishedChanged) -> None:
+        """Let the screens know what is known of the lenses on the hub."""
+        self.program.have_published(message.status)
+
+    def on_lens_arrived(self, message: LensArrived) -> None:
+        """Notify the user that a lens was downloaded, if the screen that asked for it is closed already."""
+        self.notify(f"{message.lens.name}: o lists it.", title="Downloaded", timeout=8)
+
+    def on_lens_not_downloaded(self, message: LensNotDownloaded) -> None:
+        """Notify the user why a lens was not downloaded, if the screen that asked for it is closed."""
+        self.notify(message.text, title="Not downloaded", severity="error", timeout=15)
 
     def on_lens_refused(self, message: LensRefused) -> None:
         """Notify the user why a lens was not opened, if the screen that asked for it is closed already."""

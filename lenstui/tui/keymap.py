@@ -61,18 +61,20 @@ def places() -> tuple[Place, ...]:
     """Return every place with keys of its own. The screens are imported here, not for the first paint."""
     from lenstui.tui.explore.ask_generation import AskGeneration
     from lenstui.tui.explore.ask_reading import AskReading
-    from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
+    from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
     from lenstui.tui.export.dialog import ExportDialog
     from lenstui.tui.grid.grid import Grid
+    from lenstui.tui.lenses.hub_table import HubTable
     from lenstui.tui.lenses.screen import Lenses
     from lenstui.tui.lenses.table import LensTable
     from lenstui.tui.models.picker import ModelPicker
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.prompt_sets.table import SetTable
+    from lenstui.tui.shared.ask_word import AskWord
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.question import Question
     from lenstui.tui.training.form import TrainForm
@@ -80,6 +82,8 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.training.row_bars import RowBars
     from lenstui.tui.training.screen import Train
     from lenstui.tui.training.view import FitView
+    from lenstui.tui.why.part_map import PartMap
+    from lenstui.tui.why.screen import Why
 
     return (
         Place("", Explore),
@@ -89,6 +93,7 @@ def places() -> tuple[Place, ...]:
         Place("pins", PinList),
         Place("lenses", Lenses),
         Place("lenses", LensTable, (Lenses,)),
+        Place("lenses", HubTable, (Lenses,)),
         Place("models", ModelPicker),
         Place("prompts", PromptSets),
         Place("prompts", SetTable, (PromptSets,)),
@@ -98,6 +103,9 @@ def places() -> tuple[Place, ...]:
         Place("training", RowBars, (FitView, Train)),
         Place("training", Train),
         Place("export", ExportDialog),
+        Place("edits", EditDialog),
+        Place("why", Why),
+        Place("why", PartMap, (Why,)),
         *(Place("dialog", each) for each in (AskWord, AskReading, AskGeneration, Question, QuitTraining)),
     )
 

@@ -24,11 +24,13 @@ from lenstui.jobs.look_up import LookUpJobs
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
 from lenstui.jobs.model import ModelJobs, ModelService
 from lenstui.jobs.prompts import PromptService
+from lenstui.jobs.published_messages import PublishedStatus
 from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.sides import SideService
 from lenstui.jobs.thread import JobThread
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import named_line
+from lenstui.support.lens_repository import LensRepository
 from lenstui.support.request import Start
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.grid.room import ROOM_FOR_MOST
@@ -38,9 +40,13 @@ from lenstui.tui.session.fit_texts import FitTexts
 from lenstui.tui.session.history import History
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export_things import Thing
+    from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
+    from lenstui.jobs.why import WhyService
+    from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.services import ShownPrompt
@@ -57,6 +63,7 @@ _LATE: Mapping[str, str] = {
     "Train": "lenstui.tui.training.screen",
     "QuitTraining": "lenstui.tui.training.quit",
     "ExportDialog": "lenstui.tui.export.dialog",
+    "Why": "lenstui.tui.why.screen",
 }
 
 
@@ -95,6 +102,7 @@ class Program:
         first_reading: Callable[[str], Reading],
         prompt: str,
         depth: int | None,
+        lens_repositories: Sequence[LensRepository] = (),
     ) -> None:
         """Prepare the threads and Explore; nothing is loaded yet.
 
@@ -107,6 +115,7 @@ class Program:
             first_reading: returns the options by which a model that was just opened is read at first.
             prompt: the prompt to begin with.
             depth: how many lines each row of the grids has; None for as many as fill the room.
+            lens_repositories: the user's own repositories of lenses on the hub.
         """
         self._app = app
         self.start = start
@@ -125,9 +134,11 @@ class Program:
         look_up = LookUpJobs(self.model_jobs, read_jobs)
         self.prompts = PromptService(self.thread, read_jobs, look_up)
         self.models = ModelService(self.post, self.thread, self._file_thread, self.model_jobs)
-        self.lenses = LensService(self.thread, self._file_thread, self.model_jobs)
+        self._lens_repositories = lens_repositories
+        self.lenses = LensService(self.thread, self._file_thread, self.model_jobs, lens_repositories)
         self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
         self.exports = ExportService(read_jobs, self.thread, self._file_thread)
+        self._read_jobs = read_jobs
         self.training = FitService(
             self.post, self.thread, self.model_jobs, lambda: app.size.width >= ROOM_FOR_MOST
         )
@@ -139,11 +150,31 @@ class Program:
         self.explore = Explore(self, prompt, depth=depth)
 
     @cached_property
+    def why(self) -> WhyService:
+        """The service that explains cells."""
+        from lenstui.jobs.why import WhyService  # the first paint can do without
+
+        return WhyService(self.thread, self.model_jobs, self._read_jobs)
+
+    def open_why(
+        self, asked: CellAsked, place: str, edits: EditList, put_edits: Callable[[EditList], None]
+    ) -> None:
+        """Show the screen that explains a cell."""
+        self.ask(late("Why")(asked, self, place=place, edits=edits, put_edits=put_edits))
+
+    @cached_property
     def sets(self) -> SetService:
         """The service that reads prompt sets."""
         from lenstui.jobs.sets import SetService  # the first paint can do without
 
         return SetService(lambda: self.model_jobs.opened, self.thread, self._file_thread)
+
+    @cached_property
+    def published(self) -> PublishedService:
+        """The service that looks for lenses on the hub, and downloads them."""
+        from lenstui.jobs.published import PublishedService  # the first paint can do without
+
+        return PublishedService(self.post, self._report, self.model_jobs, self._lens_repositories)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,6 +219,10 @@ class Program:
     def have_instant(self, status: InstantStatus) -> None:
         """Let all screens know the status of the instant lens."""
         self.signals.instant_changed.publish(status)
+
+    def have_published(self, status: PublishedStatus) -> None:
+        """Let all screens know what is known of the lenses on the hub."""
+        self.signals.published_changed.publish(status)
 
     # ── what Explore and the training screen show ────────────────────────────────────────────────────────
 

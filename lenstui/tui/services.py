@@ -16,6 +16,7 @@ from textual.signal import Signal
 from lenstui.jobs.fit_messages import FitStatus
 from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
+from lenstui.jobs.published_messages import PublishedStatus
 from lenstui.readout.cells import Cells
 from lenstui.readout.reading import Reading
 from lenstui.readout.scales import Scale
@@ -23,6 +24,7 @@ from lenstui.readout.values import Value
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export import ExportService
     from lenstui.jobs.export_things import Thing
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
     from lenstui.jobs.lenses import LensService
     from lenstui.jobs.model import ModelService
     from lenstui.jobs.prompts import PromptService
+    from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.sides import SideService
+    from lenstui.jobs.why import WhyService
+    from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.session.fit_texts import FitTexts
     from lenstui.tui.session.history import History
@@ -89,6 +94,7 @@ class Signals:
         sides_changed: published when other sides are on screen, or a side is read through another lens.
         fit_changed: published when a fit has come further.
         instant_changed: published when the instant lens of the open model has come further.
+        published_changed: published when more is known of the lenses on the hub, or of a download of one.
         fitted_cells_read: published when columns of Explore's prompt were read through a fitted lens.
     """
 
@@ -99,6 +105,7 @@ class Signals:
         self.sides_changed: Signal[OpenModel] = Signal(app, "sides changed")
         self.fit_changed: Signal[FitStatus] = Signal(app, "fit changed")
         self.instant_changed: Signal[InstantStatus] = Signal(app, "instant changed")
+        self.published_changed: Signal[PublishedStatus] = Signal(app, "published changed")
         self.fitted_cells_read: Signal[FittedCells] = Signal(app, "fitted cells read")
 
 
@@ -122,6 +129,14 @@ class Services(Protocol):
     @property
     def sets(self) -> SetService:
         """The service that reads prompt sets."""
+
+    @property
+    def published(self) -> PublishedService:
+        """The service that looks for lenses on the hub, and downloads them."""
+
+    @property
+    def why(self) -> WhyService:
+        """The service that explains cells."""
 
     def post_to(self, asker: MessagePump) -> Post:
         """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
@@ -201,6 +216,18 @@ class Services(Protocol):
         closed: Callable[[Any], None],
     ) -> ExportDialog:
         """Ask the user for a form to export and a file for it, and return the dialog that asks."""
+
+    def open_why(
+        self, asked: CellAsked, place: str, edits: EditList, put_edits: Callable[[EditList], None]
+    ) -> None:
+        """Show the screen that explains a cell.
+
+        Args:
+            asked: the cell, and the logit in it.
+            place: the cell in words.
+            edits: the edits of the side.
+            put_edits: has other edits done on the side.
+        """
 
     def open_prompt_sets(self) -> None:
         """Show the screen of prompt sets."""

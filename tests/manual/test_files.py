@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lenstui.export.lens_list import got_json, hub_json, local_json
+from lenstui.lens.card import LensCard
+from lenstui.lens.origin import Origin
+from lenstui.lens.published.published_lens import PublishedLens, RemoteFile
 from lenstui.support import paths
+from lenstui.support.lens_repository import LensRepository
 from tests.manual.pages import MANUAL, codes, rows, section_text
 from tests.programs.forked import Forked
 
@@ -74,6 +80,23 @@ def test_every_key_of_pass_at_k_is_in_the_manual(programs: Forked, tiny_folder: 
     assert set(fields) == {
         code for row in rows(PAGE) if row.columns[0] == "field" for code in codes(row.cells[0])
     }
+
+
+def test_every_key_of_the_lists_of_lenses_is_in_the_manual(tiny_folder: Path) -> None:
+    card = LensCard(
+        tiny_folder, {}, {"origin": asdict(Origin("a/b", "model", "0123", "x/lens.pt"))}, 2, 8, 1, 0.0
+    )
+    lens = PublishedLens("a/b", "model", "main", "0123", "tuned", (RemoteFile("x/lens.pt", 1),))
+    local = json.loads(local_json([(card, None)], None))
+    published = json.loads(hub_json([lens], None))
+    keys = {*local, *local["lenses"][0], *local["lenses"][0]["origin"], *published["lenses"][0]}
+    assert keys <= named("JSON")
+    assert set(json.loads(got_json(lens, tiny_folder))) <= keys
+
+
+def test_every_entry_of_a_repository_of_lenses_is_in_the_manual() -> None:
+    stated = [code for row in rows(PAGE) if row.columns[0] == "entry" for code in codes(row.cells[0])]
+    assert sorted(stated) == sorted(LensRepository.__dataclass_fields__)
 
 
 def test_every_column_of_csv_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:

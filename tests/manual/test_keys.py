@@ -27,8 +27,8 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.app import LenstuiApp
     from lenstui.tui.explore.ask_generation import AskGeneration
     from lenstui.tui.explore.ask_reading import AskReading
-    from lenstui.tui.explore.ask_word import AskWord
     from lenstui.tui.explore.cell import CellScreen
+    from lenstui.tui.explore.edit_dialog import EditDialog
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
@@ -36,12 +36,14 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.grid.grid import Grid
     from lenstui.tui.help.keys import Keys
     from lenstui.tui.help.menu import Menu
+    from lenstui.tui.lenses.hub_table import HubTable
     from lenstui.tui.lenses.screen import Lenses
     from lenstui.tui.lenses.sheet import LensSheet
     from lenstui.tui.lenses.table import LensTable
     from lenstui.tui.models.picker import ModelPicker
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.prompt_sets.table import SetTable
+    from lenstui.tui.shared.ask_word import AskWord
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.file_dialogs import LensPicker
     from lenstui.tui.shared.question import Question
@@ -50,6 +52,8 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.training.row_bars import RowBars
     from lenstui.tui.training.screen import Train
     from lenstui.tui.training.view import FitView
+    from lenstui.tui.why.part_map import PartMap
+    from lenstui.tui.why.screen import Why
 
     return {
         EXPLORE: (LenstuiApp, Explore, Grid),
@@ -58,8 +62,10 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "A cell in full": (CellScreen,),
         "The menu": (Menu,),
         "Help": (Keys,),
+        "Edits": (EditDialog,),
+        "Why": (Why, PartMap),
         "Models": (ModelPicker,),
-        "Lenses": (Lenses, LensTable, LensSheet),
+        "Lenses": (Lenses, LensTable, HubTable, LensSheet),
         "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),
         "Prompt sets": (PromptSets, SetTable),
         "Export": (ExportDialog,),

@@ -12,7 +12,9 @@ import huggingface_hub  # before any test changes the environment that it reads 
 import pytest
 
 from lenstui.model import download as child
-from lenstui.model import hub
+from lenstui.model import hub, hub_process, hub_program
+from lenstui.model.hub_process import DownloadProgress, DownloadStopped
+from lenstui.model.hub_program import Repository
 from lenstui.support.errors import LensError
 from tests.programs.fake_hub import (
     COMMIT,
@@ -40,7 +42,7 @@ __all__ = ["children", "fake", "own_cache"]
 def test_a_download_is_found_in_the_cache_when_the_hub_is_gone(
     fake: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[hub.DownloadProgress] = []
+    seen: list[DownloadProgress] = []
     start = time.monotonic()
     folder = hub.resolve(NAME, on_progress=seen.append)
     assert len(seen) <= 2 + 10 * (time.monotonic() - start)
@@ -50,7 +52,7 @@ def test_a_download_is_found_in_the_cache_when_the_hub_is_gone(
     assert [p.done for p in seen] == sorted(p.done for p in seen)
     total = sum(len(FILES[file]) for file in NEEDED)
     assert {p.total for p in seen} == {total}
-    assert seen[-1] == hub.DownloadProgress(total, total, "model.safetensors")
+    assert seen[-1] == DownloadProgress(total, total, "model.safetensors")
 
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert hub.resolve(NAME) == folder
@@ -147,7 +149,7 @@ def test_a_repository_that_holds_no_model(fake: FakeHub, files: dict[str, bytes]
 
 def test_a_line_that_breaks_is_taken_up_where_it_broke(fake: FakeHub) -> None:
     fake.cuts = 1
-    seen: list[hub.DownloadProgress] = []
+    seen: list[DownloadProgress] = []
     folder = hub.resolve(NAME, on_progress=seen.append)
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     ranges = [wanted for file, wanted in fake.got if file == "model.safetensors"]
@@ -174,7 +176,7 @@ def test_the_next_try_keeps_the_files_that_are_complete(fake: FakeHub) -> None:
 def test_a_stop_ends_the_child_and_leaves_nothing_half(
     fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "_GRACE", 10)  # a busy machine is no failure
+    monkeypatch.setattr(hub_process, "_GRACE", 10)  # a busy machine is no failure
     fake.hold = True
     half: list[int] = []
 
@@ -182,7 +184,7 @@ def test_a_stop_ends_the_child_and_leaves_nothing_half(
         half.extend(file.stat().st_size for file in leftovers())
         return bool(half) and half[-1] > 0
 
-    with pytest.raises(hub.DownloadStopped, match="was stopped"):
+    with pytest.raises(DownloadStopped, match="was stopped"):
         hub.resolve(NAME, should_stop=halfway)
     assert 0 < half[-1] < len(WEIGHTS)
     assert [process.poll() is not None for process in children] == [True]
@@ -191,38 +193,33 @@ def test_a_stop_ends_the_child_and_leaves_nothing_half(
 
 
 def test_a_child_that_hears_nothing_is_killed(
-    fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deaf = tmp_path / "deaf.py"
-    deaf.write_text(
-        'import time\nprint(\'{"done": 1, "total": 2, "file": "f"}\', flush=True)\ntime.sleep(60)'
-    )
-    monkeypatch.setattr(child, "__file__", str(deaf))
-    monkeypatch.setattr(hub, "_GRACE", 0.1)
-    seen: list[hub.DownloadProgress] = []
+    deaf = 'import time\nprint(\'{"done": 1, "total": 2, "file": "f"}\', flush=True)\ntime.sleep(60)'
+    monkeypatch.setattr(hub_process, "_START", deaf)
+    monkeypatch.setattr(hub_process, "_GRACE", 0.1)
+    seen: list[DownloadProgress] = []
     start = time.monotonic()
-    with pytest.raises(hub.DownloadStopped):
+    with pytest.raises(DownloadStopped):
         hub.download(NAME, on_progress=seen.append, should_stop=lambda: bool(seen))
     assert time.monotonic() - start < 5
     assert children[0].poll() == -9
 
 
-def test_a_child_that_dies_without_a_word(
-    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit('out of luck')")
-    monkeypatch.setattr(child, "__file__", str(broken))
+def test_a_child_that_dies_without_a_word(fake: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_process, "_START", "raise SystemExit('out of luck')")
     with pytest.raises(LensError, match=r"ended without a result \(out of luck\): try again"):
         hub.resolve(NAME)
 
 
-def test_modules_beside_the_program_do_not_get_into_the_child(
+def test_modules_of_the_current_folder_or_beside_lenstui_do_not_get_into_the_child(
     fake: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    copy = shutil.copy(child.__file__, tmp_path)
-    monkeypatch.setattr(child, "__file__", copy)
-    for folder in (tmp_path, Path.cwd()):
+    installed = tmp_path / "installed"
+    shutil.copytree(Path(child.__file__).parents[1], installed / "lenstui")
+    monkeypatch.setattr(hub_process, "__file__", str(installed / "lenstui" / "model" / "hub_process.py"))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    for folder in (installed, Path.cwd()):
         (folder / "huggingface_hub.py").write_text("raise SystemExit('shadowed')")
     assert hub.resolve(NAME).is_dir()
 
@@ -230,7 +227,7 @@ def test_modules_beside_the_program_do_not_get_into_the_child(
 def test_the_child_ends_with_its_parent(fake: FakeHub) -> None:
     fake.hold = True
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, child.__file__, NAME, str(hub.hub_cache())],
+        [sys.executable, "-c", PARENT, child.__name__, NAME, str(hub.hub_cache())],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -246,8 +243,8 @@ def test_the_child_ends_with_its_parent(fake: FakeHub) -> None:
 
 PARENT = """
 import subprocess, sys, time
-script, name, cache = sys.argv[1:]
-command = [sys.executable, script, name, "main", cache]
+program, name, cache = sys.argv[1:]
+command = [sys.executable, "-m", program, name, "main", cache]
 child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 print(child.pid, flush=True)
 time.sleep(60)
@@ -261,8 +258,10 @@ def test_a_disk_without_room_is_said_before_the_download(
     fake: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
-    with pytest.raises(child._RefusedError, match=r"needs 2\.5 GB more and .* has 0\.0 GB free: make room"):
-        child._check_disk(NAME, tmp_path, 2_500_000_000)
+    with pytest.raises(
+        hub_program.RefusedError, match=r"needs 2\.5 GB more and .* has 0\.0 GB free: make room"
+    ):
+        hub_program.check_disk(NAME, tmp_path, 2_500_000_000)
 
 
 @pytest.mark.parametrize(
@@ -275,12 +274,12 @@ def test_a_disk_without_room_is_said_before_the_download(
     ],
 )
 def test_a_disk_that_fails_is_one_clear_line(tmp_path: Path, number: int, line: str) -> None:
-    said = child.explain(OSError(number, "what the system says"), NAME, "main", tmp_path)
+    said = hub_program.explain(OSError(number, "what the system says"), Repository(NAME, "main", tmp_path))
     assert line in said
     assert str(tmp_path) in said
 
 
 def test_an_unknown_failure_is_one_line(tmp_path: Path) -> None:
-    said = child.explain(RuntimeError("first\nsecond"), NAME, "main", tmp_path)
+    said = hub_program.explain(RuntimeError("first\nsecond"), Repository(NAME, "main", tmp_path))
     assert "failed (first): try again" in said
     assert "\n" not in said

@@ -3,6 +3,7 @@
 import pytest
 
 from lenstui.model import hub
+from lenstui.model.hub_process import DownloadStopped
 from lenstui.support import paths
 from tests.programs.fake_hub import NAME, FakeHub, cached, fake, own_cache
 
@@ -48,5 +49,5 @@ def test_the_bundled_model_when_the_download_fails(fake: FakeHub) -> None:
 
 def test_a_stop_is_no_reason_for_the_bundled_model(fake: FakeHub) -> None:
     fake.hold = True
-    with pytest.raises(hub.DownloadStopped):
+    with pytest.raises(DownloadStopped):
         hub.choose_default(should_stop=lambda: True)

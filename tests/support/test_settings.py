@@ -13,8 +13,20 @@ from textual.keys import Keys as TextualKeys
 from textual.keys import _character_to_key
 
 from lenstui.support import paths, settings
+from lenstui.support.lens_repository import LensRepository
 from lenstui.support.settings import Settings, key_name, load, read
 from tests.programs.forked import Forked
+
+NAMED, TUNED = 'repository = "a/b"\n', 'kind = "tuned"\n'
+OWN_LENSES = """
+[[lens_repositories]]
+repository = "me/my-lenses"
+type = "dataset"
+revisions = ["main", "v2"]
+kind = "jacobian"
+files = "{name}/*.pt"
+config = "config.yaml"
+"""
 
 
 @pytest.fixture
@@ -57,6 +69,16 @@ def test_everything_that_can_be_said(file: Path) -> None:
     )
 
 
+def test_own_repositories_of_lenses(file: Path) -> None:
+    file.write_text(
+        OWN_LENSES + '[[lens_repositories]]\nrepository = "a/b"\nkind = "tuned"\nfiles = "*/params.pt"'
+    )
+    assert load().lens_repositories == (
+        LensRepository("me/my-lenses", "jacobian", "{name}/*.pt", "dataset", ("main", "v2"), "config.yaml"),
+        LensRepository("a/b", "tuned", "*/params.pt", "model", ("main",), None),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -81,6 +103,25 @@ def test_everything_that_can_be_said(file: Path) -> None:
         ('[keys]\n"app.train" = []', "'keys' 'app.train' must be a key"),
         ("[keys]\napp.train = 3", "'keys' 'app.train' must be a key"),
         ("[keys.app.train]\nx = 1", "'keys' 'app.train' must be a key"),
+        ("lens_repositories = 3", "'lens_repositories' must be sections, [[lens_repositories]], not 3"),
+        ('[lens_repositories]\nkind = "tuned"', "'lens_repositories' must be sections"),
+        ("[[lens_repositories]]", "'lens_repositories' 1: 'repository' is missing"),
+        *[
+            (f"{OWN_LENSES}\n[[lens_repositories]]\n{text}", f"'lens_repositories' 2: {complaint}")
+            for text, complaint in (
+                ('repositry = "a/b"', "'repositry' is no setting of it: perhaps 'repository' is meant"),
+                (f'repository = "a"\n{TUNED}files = "x"', "'repository' must be OWNER/NAME on the hub"),
+                (f"{NAMED}{TUNED}", "'files' is missing"),
+                (f'{NAMED}kind = "j"\nfiles = "x"', "'kind' 'j' is unknown: there are"),
+                (f'{NAMED}{TUNED}files = "/x"', "'files' must be a path within"),
+                (f'{NAMED}{TUNED}files = "../x"', "'files' must be a path within"),
+                (f'{NAMED}{TUNED}files = "{{slug}}/x"', "'files' '{slug}/x': in braces there may be"),
+                (f'{NAMED}{TUNED}files = "{{model}}/{{name}}"', "'files' '{model}/{name}' names the"),
+                (f'type = "modle"\n{NAMED}{TUNED}files = "x"', "'type' 'modle' is unknown: perhaps"),
+                (f'revisions = "main"\n{NAMED}{TUNED}files = "x"', "'revisions' must be a list"),
+                (f'config = "a/b"\n{NAMED}{TUNED}files = "x"', "'config' must be the name of a file"),
+            )
+        ],
         ("theme =", "Invalid value"),
         ("a = " + "[" * 5000, ""),
         ("top_k = " + "9" * 5000, ""),

@@ -255,7 +255,7 @@ FAMILIES: dict[str, Family] = {
         "Glm4MoeConfig", {**EXPERTS, "n_routed_experts": 4, "first_k_dense_replace": 1}, eps=1e-5
     ),
     "DeepSeek-V2": Family("DeepseekV2Config", {**LATENT_EXPERTS, "head_dim": 4}),
-    "DeepSeek-V3": Family("DeepseekV3Config", LATENT_EXPERTS),
+    "DeepSeek-V3": Family("DeepseekV3Config", {**LATENT_EXPERTS, "num_key_value_heads": 4}),
     "dots.llm1": Family(
         "Dots1Config", {**EXPERTS, "n_routed_experts": 4, "n_shared_experts": 1, "first_k_dense_replace": 1}
     ),

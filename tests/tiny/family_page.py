@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 import transformers
 
+from tests.tiny.causal_levels import level
 from tests.tiny.families import FAMILIES
 from tests.tiny.family import Family
 from tests.tiny.family_reading import Reading, reading, refusal
@@ -28,6 +29,17 @@ head as one matrix, where it is one, at sizes that the model never reads. **resi
 between attention and MLP: there is none where they run side by side (parallel), nor where what a block
 adds is not simply the sum of the two (other: a norm behind the sum, a learned scale, three parts).
 """
+_WHY = """\
+**why** is how far [`lenstui why`](manual/command-line.md#lenstui-why) goes: *components* (embedding,
+attention and MLP of each block), attention *heads*, and the *sources*, what heads read; each checked by
+value on the prompt at hand, and heads against forwards without them. Where a model has blocks of several
+kinds, it says in how many of the three.
+"""
+_MISSING = """\
+## What `why` leaves out
+
+Where something does not hold by value it is left out, and this is what is said:
+"""
 _REFUSED = """\
 ## Refused
 
@@ -38,7 +50,8 @@ _KINDS = {"layer": "LayerNorm", "rms": "RMSNorm"}
 
 def page() -> str:
     """All of it, as Markdown."""
-    return "\n".join([_TITLE, _versions(), "", _CHECKED, *_table(), "", _REFUSED, *_refusals(), ""])
+    parts = [_TITLE, _versions(), "", _CHECKED, _WHY, *_table(), "", _MISSING, *_left_out(), ""]
+    return "\n".join([*parts, _REFUSED, *_refusals(), ""])
 
 
 def comparable(text: str) -> list[str]:
@@ -51,12 +64,12 @@ def _versions() -> str:
 
 
 def _table() -> Iterator[str]:
-    yield "| family | class | final norm | head | residual | resid_mid | checked |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| family | class | final norm | head | residual | resid_mid | checked | why |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name, family in FAMILIES.items():
         found = reading(name)
         model_class = type(found.model.module).__name__
-        cells = [_norm(family), _head(found), *_mid(found), _checked(found)]
+        cells = [_norm(family), _head(found), *_mid(found), _checked(found), level(name).words]
         yield f"| {name} | `{model_class}` | {' | '.join(cells)} |"
 
 
@@ -92,6 +105,14 @@ def _checked(found: Reading) -> str:
     parts = {"h_i": found.stream, "head": found.head, "final distribution": max(found.cells, found.formula)}
     wrong = [part for part, difference in parts.items() if not difference < 1e-4]
     return f"wrong: {', '.join(wrong)}" if wrong else ", ".join(parts)
+
+
+def _left_out() -> Iterator[str]:
+    yield "| family | why |"
+    yield "|---|---|"
+    for name in FAMILIES:
+        if reasons := level(name).reasons:
+            yield f"| {name} | {'; '.join(reason.replace('|', '/') for reason in reasons)} |"
 
 
 def _refusals() -> Iterator[str]:

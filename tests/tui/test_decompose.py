@@ -20,13 +20,13 @@ from lenstui.readout.reading import Reading
 from lenstui.readout.values import KL
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.ask_reading import AskReading
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import CellView, Detail
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.explore.pin_plot import PinPlot
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.legend import Legend
+from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.choice import Choice
 from tests.by_hand.made_up import COLUMNS, WORDS
 from tests.by_hand.made_up import cells as made_up

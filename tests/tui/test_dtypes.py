@@ -14,11 +14,11 @@ from lenstui.jobs.chosen_model import Chosen
 from lenstui.model.memory import READOUT
 from lenstui.model.tokens import encode
 from lenstui.opening.side_facts import SideFacts
+from lenstui.readout.number_texts import size_text
 from lenstui.support.device_names import DTYPES
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.lenses.table import size_text
 from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.table import ModelTable
 from lenstui.tui.shared.side_names import SideNames, side_name

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from lenstui.lens.card import TranslatorSize
+from lenstui.readout.number_texts import size_text
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.sheet import LensSheet, _number
-from lenstui.tui.lenses.table import LensTable, size_text
+from lenstui.tui.lenses.table import LensTable
 from tests.tui.pilots.lenses_pilot import TEXT, choose, folder, go, sizes
 from tests.tui.pilots.looking import until
 

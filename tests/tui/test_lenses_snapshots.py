@@ -14,7 +14,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lenstui.jobs.messages import LensesListed, ListedLens, TranslatorMeasured
+from lenstui.jobs.published_messages import Download, PublishedStatus
 from lenstui.lens.card import LensCard, Match, TranslatorSize
+from lenstui.lens.published.matching import Suits
+from lenstui.lens.published.published_lens import PublishedLens, RemoteFile
+from lenstui.model.hub_process import DownloadProgress
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.file_dialogs import SaveLens
@@ -49,6 +53,33 @@ LISTED = (
     listed("from-the-library", Match.SHAPE, made_for=None, fit={}),
     listed("before-the-fine-tuning-of-spring.pt", Match.OTHER_WEIGHTS, made_for="someone/pythia-14m-stories"),
     listed("large.pt", Match.NO, made_for="EleutherAI/pythia-70m"),
+)
+
+
+def on_hub(repository: str, path: str, size: int, **facts: Any) -> PublishedLens:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    kind = "tuned" if "tuned" in repository else "jacobian"
+    return PublishedLens(
+        repository, facts.pop("type", "model"), "main", commit, kind, (RemoteFile(path, size),), **facts
+    )
+
+
+TUNED = on_hub(
+    "AlignmentResearch/tuned-lens", f"lens/{MODEL.name}/params.pt", 402_133,
+    type="space", made_for=MODEL.name, suits=Suits.YES,
+)  # fmt: skip
+REFERENCE = on_hub(
+    "neuronpedia/jacobian-lens", "pythia-14m/jlens/pile-10k/pythia-14m_jacobian_lens_n1000.pt", 171_008,
+    made_for="pythia-14m", suits=Suits.YES,
+)  # fmt: skip
+UNNAMED = on_hub("camilablank/workspace-lenses", "p14m/j-lens/lens.pt", 171_008, suits=Suits.PERHAPS)
+ON_HUB = PublishedStatus(
+    model=MODEL.name,
+    is_asked=True,
+    lenses=(TUNED, REFERENCE, UNNAMED),
+    here=frozenset({TUNED.name}),
+    troubles=("huggingface.co has no model koayon/jpp-lenses: check the spelling (names are OWNER/NAME).",),
+    download=Download(REFERENCE, DownloadProgress(60_000, 171_008, REFERENCE.path)),
 )
 
 
@@ -97,6 +128,17 @@ def test_no_lenses(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) 
         await list_them(pilot, ())
 
     assert snap_compare(still, terminal_size=size, run_before=listing)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_on_the_hub(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def downloading(pilot: Pilot[None]) -> None:
+        still.program.published.status = ON_HUB
+        await list_them(pilot, LISTED)
+        await pilot.press("tab", "down")
+        await pilot.pause(0.2)
+
+    assert snap_compare(still, terminal_size=size, run_before=downloading)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -13,7 +13,6 @@ from textual.widgets import OptionList
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.export.dialog import ExportDialog
@@ -22,6 +21,7 @@ from lenstui.tui.help.keys import Keys
 from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses
 from lenstui.tui.prompt_sets.screen import PromptSets
+from lenstui.tui.shared.ask_word import AskWord
 from tests.tui.pilots import lenses_pilot, prompt_sets_pilot
 from tests.tui.pilots.lenses_pilot import folder
 from tests.tui.pilots.looking import footer, place, said, subtitle, until
@@ -60,9 +60,9 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         await pilot.press("escape")
         menu = await opened_menu(pilot)
         assert list(menu) == [
-            "Top tokens", "Pin", "First row", "Append", "Generate", "Settling rows", "Sublayers",
-            "Difference", "Next lens", "Compare", "Second prompt", "Add a side", "Remove side", "Export",
-            "Copy tokens", "Copy command", "Help",
+            "Top tokens", "Pin", "Why", "First row", "Append", "Generate", "Settling rows",
+            "Sublayers", "Difference", "Next lens", "Compare", "Second prompt", "What if", "Add a side",
+            "Remove side", "Export", "Copy tokens", "Copy command", "Help",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {}
@@ -142,7 +142,7 @@ async def test_before_anything_is_read(still: LenstuiApp) -> None:
         still.explore.set_focus(None)
         await opened_menu(pilot)
         reasons = dimmed(still)
-        assert len(reasons) == 16
+        assert len(reasons) == 18
         assert reasons["Export"] == "No prompt yet: i types one, Enter reads it."
         assert reasons["Next lens"] == "No model yet: m opens one."
         await pilot.press("enter")
@@ -242,9 +242,9 @@ async def test_a_lens(opened: Any, folder: Path) -> None:
         await lenses_pilot.go(app, pilot)
         await lenses_pilot.choose(app, pilot, "other")
         assert list(await opened_menu(pilot)) == [
-            "Use", "Compare", "Browse…", "Save as…", "Save folder…", "List or card",
+            "Use", "Compare", "On the hub", "Stop", "Browse…", "Save as…", "Save folder…", "Next part",
         ]  # fmt: skip
-        assert dimmed(app) == {}  # the first one is in use by itself
+        assert dimmed(app) == {"Stop": "No lens is being downloaded."}  # the first one is in use by itself
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.explore and "other" in lenses_pilot.status(app))
 
@@ -255,7 +255,9 @@ async def test_a_lens_before_a_model_is_open(tmp_path: Path, folder: Path) -> No
         await pilot.press("escape")
         await lenses_pilot.go(app, pilot)
         await opened_menu(pilot)
-        assert set(dimmed(app)) == {"Use", "Compare", "Browse…", "Save as…", "Save folder…"}
+        assert set(dimmed(app)) == {
+            "Use", "Compare", "On the hub", "Stop", "Browse…", "Save as…", "Save folder…",
+        }  # fmt: skip
         await pilot.press("escape")
         assert isinstance(app.screen, Lenses)
 

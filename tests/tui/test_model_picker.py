@@ -18,11 +18,12 @@ from textual.widgets import Input
 from lenstui.jobs import models as model_list
 from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
-from lenstui.model.hub import BUNDLED_MODEL, DownloadStopped
+from lenstui.model.hub import BUNDLED_MODEL
+from lenstui.model.hub_process import DownloadStopped
 from lenstui.model.memory import READOUT
+from lenstui.readout.number_texts import size_text
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.lenses.table import size_text
 from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.search import suiting
 from lenstui.tui.models.table import ModelTable

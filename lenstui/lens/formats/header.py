@@ -144,4 +144,5 @@ _FIT: dict[str, Check] = {
     "logit_lens_kl": _each(_is_measured),
     "versions": _is_table_of(_is_text),
     "time": _is_text,
+    "origin": _is_table_of(_is_text),
 }

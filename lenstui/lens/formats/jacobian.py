@@ -19,6 +19,7 @@ from lenstui.lens.formats.header import check_header, is_count
 from lenstui.lens.formats.plain import header, plain
 from lenstui.lens.formats.tensor_file import save_tensors
 from lenstui.lens.jacobian import LAST, PENULTIMATE, JacobianLens, least_blocks
+from lenstui.lens.names import file_lens_name
 from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
 
@@ -63,7 +64,7 @@ class JacobianFile:
                     f"{path} is damaged: its matrix of row {Row(row).label} has numbers that are infinite or "
                     "NaN, as where they were too large for its dtype."
                 )
-        return JacobianLens(self.matrices, self.config, self.fit, path.stem, self.remarks)
+        return JacobianLens(self.matrices, self.config, self.fit, file_lens_name(path), self.remarks)
 
 
 def jacobian_file(content: Any, path: Path) -> JacobianFile | None:

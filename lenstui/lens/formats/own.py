@@ -14,6 +14,7 @@ from lenstui.lens.formats.plain import header, plain
 from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
 from lenstui.lens.jacobian import JacobianLens
 from lenstui.lens.names import file_lens_name
+from lenstui.lens.origin import with_origin
 from lenstui.lens.tuned import TunedLens
 from lenstui.support.errors import LensError, unreadable
 
@@ -62,7 +63,8 @@ def open_lens(path: str | Path) -> FittedLens:
         LensError: if there is no lens, or it is damaged or of an unknown format.
     """
     path = Path(path)
-    return replace(_read(path), file=meant_folder(path) or path)
+    lens, file = _read(path), meant_folder(path) or path
+    return replace(lens, file=file, fit=with_origin(lens.fit, file))
 
 
 def _read(path: Path) -> FittedLens:

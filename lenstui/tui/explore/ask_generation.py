@@ -13,6 +13,7 @@ from textual.widgets import Input, Label
 
 from lenstui.jobs.read_request import Generation
 from lenstui.lens.names import kind_word
+from lenstui.support.printable import printable
 from lenstui.support.typed_number import finite_number, whole_number
 from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.shown import shown
@@ -40,7 +41,9 @@ class AskGeneration(BoxScreen[Generation | None]):
     }
     """
 
-    def __init__(self, *, row: int | None, label: str, kind: str, seed: int, room: int | None) -> None:
+    def __init__(
+        self, *, row: int | None, label: str, kind: str, seed: int, room: int | None, edits: str = ""
+    ) -> None:
         """Prepare the dialog.
 
         Args:
@@ -49,8 +52,10 @@ class AskGeneration(BoxScreen[Generation | None]):
             kind: the kind of lens that reads that row.
             seed: the seed of the draws, unless another one is typed.
             room: the number of tokens that the context still takes; None for no limit.
+            edits: the edits under which the model goes on, on one line.
         """
         super().__init__()
+        self._edits = edits
         self._row, self._label, self._kind, self._seed, self._room = row, label, kind, seed, room
 
     def compose(self) -> ComposeResult:
@@ -60,6 +65,7 @@ class AskGeneration(BoxScreen[Generation | None]):
         if self._row is not None:
             said = f"Row {self._label} goes on by the {kind_word(self._kind)} lens"
             what = f"{said}: what the model would say if it stopped there."
+        what += f" Edited: {printable(self._edits)}." if self._edits else ""
         room = "" if self._room is None else f", at most {self._room}"
         with Box("generate", "enter generates · up down · esc closes"):
             yield Label(Text(what), id="generation-what")

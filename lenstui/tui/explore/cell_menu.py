@@ -5,6 +5,7 @@ from __future__ import annotations
 from lenstui.tui.explore.cell import CellInFull, CellScreen
 from lenstui.tui.explore.cell_words import place_text
 from lenstui.tui.explore.comparison import Comparison
+from lenstui.tui.explore.explanation import Explanation
 from lenstui.tui.explore.export import Export
 from lenstui.tui.explore.first_row import FirstRow
 from lenstui.tui.explore.growth import Growth
@@ -32,6 +33,7 @@ class CellMenu:
         growth: Growth,
         comparison: Comparison,
         export: Export,
+        explanation: Explanation,
     ) -> None:
         self._state = state
         self._widgets = widgets
@@ -42,6 +44,7 @@ class CellMenu:
         self._growth = growth
         self._comparison = comparison
         self._export = export
+        self._explanation = explanation
 
     def open(self) -> None:
         """Show what can be done with the cell; with the highlighted pin, if the pins have the focus."""
@@ -55,6 +58,7 @@ class CellMenu:
         why_not = {
             "explore.open_cell": self._cell.why_not_open(),
             "explore.pin": self._pins.why_not_toggle(),
+            "explore.why": self._explanation.why_not(),
             "explore.first_row": self._first_row.why_not_ask(),
             "explore.append": self._growth.why_not_append(),
             "explore.generate": self._growth.why_not_generate(),
@@ -64,6 +68,7 @@ class CellMenu:
             "explore.other_kind": comparison.why_no_model(),
             "explore.beside": comparison.why_no_model(),
             "explore.second_prompt": comparison.why_no_prompt(),
+            "explore.edit": comparison.why_no_prompt(),
             "explore.add_side": comparison.why_no_more(),
             "explore.remove_side": comparison.why_no_less(),
             "explore.export": export.why_not_ask(),

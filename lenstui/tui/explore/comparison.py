@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lenstui.edits.edit_list import EditList
+from lenstui.opening.side_facts import is_edited_run
 from lenstui.opening.sides import MOST_SIDES, NO_MORE, ONE_STAYS
 from lenstui.tui.explore.ask_prompt import AskPrompt
+from lenstui.tui.explore.edit_dialog import EditDialog
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
@@ -28,6 +31,7 @@ class Comparison:
         self._state = state
         self._widgets = widgets
         self._services = services
+        self._dialog: EditDialog | None = None  # while the edits of a side are changed
 
     # ── what is on the active side ───────────────────────────────────────────────────────────────────────
 
@@ -66,6 +70,41 @@ class Comparison:
     def _put_prompt(self, text: str | None) -> None:
         if text is not None:
             self._services.put_prompt_beside(text)
+
+    def edit(self) -> None:
+        """Show the edits of the active side, to be changed."""
+        if reason := self.why_no_prompt():
+            self._services.tell(reason)
+            return
+        side = self._edited_side()
+        name = self._widgets.panes.names.spoken[side]
+        dialog = EditDialog(self._state.sides[side].edits, name, self._services, self.put_edits)
+        self._dialog = dialog
+        self._services.ask(dialog, self._end_editing)
+
+    def _end_editing(self, _: None) -> None:
+        """Go from a clean side to its edited run, so that what is pressed next is about that."""
+        self._dialog = None
+        if (place := self._edited_side()) != self._widgets.panes.active:
+            self.go_to(place)
+
+    def _edited_side(self) -> int:
+        """Return the place of the side whose edits are changed: the active one, or its edited run."""
+        sides, active = self._state.sides, self._widgets.panes.active
+        if sides[active].edits:
+            return active
+        edited = (place for place, side in enumerate(sides) if is_edited_run(side, sides[active]))
+        return next(edited, active)
+
+    def put_edits(self, edits: EditList) -> None:
+        """Have other edits done on the active side, or on its edited run."""
+        post = self._services.post_to(self._widgets.screen)
+        self._services.sides.put_edits(self._edited_side(), edits, self._state.sides, post)
+
+    def take_sides(self) -> None:
+        """Show the edits that a side has now in the dialog about them, if that is open."""
+        if self._dialog is not None:
+            self._dialog.show_edits(self._state.sides[self._edited_side()].edits)
 
     def next_lens(self) -> None:
         """Read the active side through the next lens."""

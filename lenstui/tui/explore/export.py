@@ -169,8 +169,16 @@ class Export:
 
     @property
     def _places(self) -> tuple[int, ...]:
-        """The places of the sides that are exported: the two of a difference on screen; empty for all."""
-        return self._widgets.panes.pair if self._widgets.panes.difference else ()
+        """The places of the sides that are exported: the two of a difference on screen; empty for all.
+
+        Where some sides are edited, they are those with the active one's edits.
+        """
+        panes, sides = self._widgets.panes, self._state.sides
+        if panes.difference:
+            return panes.pair
+        run = sides[panes.active].edits.in_force
+        same = tuple(place for place, side in enumerate(sides) if side.edits.in_force == run)
+        return () if len(same) == len(sides) else same
 
     @property
     def _depth_shown(self) -> int:
@@ -179,7 +187,7 @@ class Export:
     def _clip(self, part: str) -> str | None:
         """Return a part of the readout as text; None, and tell the user, if a column is not read yet."""
         state, panes, lenses = self._state, self._widgets.panes, dict[str, Cells]()
-        keys = keys_of([(side.kind, side.lens) for side in state.sides])
+        keys = keys_of([(side.kind, "edited" if side.edits else side.lens) for side in state.sides])
         for place in self._places or range(len(keys)):
             grid = panes.grids[place]
             if grid.display and grid.cells is not None:

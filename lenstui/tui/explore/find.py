@@ -6,11 +6,11 @@ import re
 
 from lenstui.model.rows import Row, is_sublayer
 from lenstui.model.tokens import visible
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services
+from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 FIND_HINT = """\

@@ -10,11 +10,11 @@ from lenstui.export.first_row import Sought, first_row_text
 from lenstui.jobs.messages import WordFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.services import Services
+from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 HINT = """\

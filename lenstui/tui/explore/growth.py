@@ -6,10 +6,12 @@ is edited, the tail becomes a part of that text.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lenstui.jobs.messages import Grown
 from lenstui.model.rows import is_sublayer
+from lenstui.opening.side_facts import SideFacts
 from lenstui.tui.explore.ask_generation import AskGeneration
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
 from lenstui.tui.explore.prompt_line import PromptLine
@@ -95,7 +97,8 @@ class Growth:
         screen = AskGeneration(
             row=None if last else row,
             label=state.rows[row],
-            kind=self._speaking_kind,
+            kind=self._speaking.kind,
+            edits=self._speaking.edits.text,
             seed=self._seed,
             room=None if state.model.context is None else state.model.context - len(state.columns),
         )
@@ -113,17 +116,22 @@ class Growth:
         return self._why_not_grow()
 
     @property
-    def _speaking_kind(self) -> str:
-        """The kind of lens through which a row generates: the active side's if in use, else the first's."""
+    def _speaking(self) -> SideFacts:
+        """The side that goes on: the active one, if of the open model and a lens in use, else the first.
+
+        An edited side goes on under its edits.
+        """
         sides = self._state.sides
         side = sides[self._widgets.panes.shown]
-        return (side if side.is_own else sides[0]).kind
+        is_edited = bool(side.edits) and side.prompt is None and side.model_number == sides[0].model_number
+        return side if side.is_own or is_edited else sides[0]
 
     def go_on(self, how: Generation | None) -> None:
         """Have tokens generated after the dialog; None generates nothing."""
         if how is None:
             return
         self._seed = how.seed + 1
+        how = replace(how, edits=self._speaking.edits.in_force)
         self.grow(self._state.tail, how)
 
     def stop(self) -> None:

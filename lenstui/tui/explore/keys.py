@@ -82,6 +82,14 @@ KEYS: list[BindingType] = [
         tooltip="Another prompt on the active side",
     ),
     Binding(
+        "w", "do('explanation', 'open')", "Why", show=False, id="explore.why",
+        tooltip="What wrote this cell's token: blocks, attention heads, and what they read",
+    ),
+    Binding(
+        "W", "do('comparison', 'edit')", "What if", show=False, id="explore.edit",
+        tooltip="Edits of the active side: ablate, patch, and the effect beside",
+    ),
+    Binding(
         "L", "do('comparison', 'next_lens')", "Next lens", show=False, id="explore.other_kind",
         tooltip="Another lens on the active side",
     ),

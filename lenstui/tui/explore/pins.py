@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lenstui.jobs.messages import OpenModel, PinsFound
 from lenstui.readout.pins import MOST_PINS
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
 from lenstui.tui.explore.reader import Reader
@@ -12,6 +11,7 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_token
 from lenstui.tui.services import Services
+from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PINS
 
 FULL = f"{MOST_PINS} tokens are pinned, and more cannot be: u lists them, to unpin one."

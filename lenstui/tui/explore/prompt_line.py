@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from lenstui.readout.reading import Reading
+from lenstui.support.printable import printable
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
@@ -76,5 +77,12 @@ class PromptLine:
     def show_reading(self, reading: Reading) -> None:
         """Write on the frame how the prompt is read, if not by default."""
         self._state.shown_reading = reading
+        self.show_edits()
+
+    def show_edits(self) -> None:
+        """Write on the frame which edits are in force on some side, behind how the prompt is read."""
+        reading = self._state.shown_reading
         mark = f" · {reading.mark}" if reading.mark else ""
-        self._box.border_title = Text.assemble("prompt", (mark, "bold"))
+        edits = " | ".join(dict.fromkeys(filter(None, (side.edits.text for side in self._state.sides))))
+        edited = f" · edited: {printable(edits)}" if edits else ""
+        self._box.border_title = Text.assemble("prompt", (mark + edited, "bold"))

@@ -38,6 +38,7 @@ from lenstui.tui.explore.cell_follower import CellFollower
 from lenstui.tui.explore.cell_menu import CellMenu
 from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.comparison import Comparison
+from lenstui.tui.explore.explanation import Explanation
 from lenstui.tui.explore.export import Export
 from lenstui.tui.explore.find import Find
 from lenstui.tui.explore.first_row import FirstRow
@@ -111,6 +112,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.growth = Growth(state, widgets, services, self.prompt_line, self.reader)
         self.pins = Pins(state, widgets, services, self.reader)
         self.comparison = Comparison(state, widgets, services)
+        self.explanation = Explanation(state, widgets, services, self.comparison)
         self.appearance = Appearance(state, widgets, services)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
@@ -119,7 +121,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.cell = CellInFull(state, widgets, services, self.show_cell_menu)
         self.menu = CellMenu(
             state, widgets, services, cell=self.cell, pins=self.pins, first_row=self.first_row,
-            growth=self.growth, comparison=self.comparison, export=self.export,
+            growth=self.growth, comparison=self.comparison, export=self.export, explanation=self.explanation,
         )  # fmt: skip
         self.model_view = ModelView(
             state, widgets, services, prompt_line=self.prompt_line, reader=self.reader, options=self.options,
@@ -328,6 +330,8 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Show other sides, and after that also on the screen of a cell, if that is open."""
         self.cell.take_sides()
         self.model_view.show_sides(model)
+        self.prompt_line.show_edits()
+        self.comparison.take_sides()
 
     def show_fit(self, status: FitStatus) -> None:
         """Show the progress of a fit; after a discarded fit, show the lens in use again."""
@@ -402,6 +406,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def on_sides_refused(self, message: SidesRefused) -> None:
         """Tell the user why the sides stay as they are."""
         self.services.tell(message.text)
+        self.comparison.take_sides()
 
     def on_pins_found(self, message: PinsFound) -> None:
         """Pin the tokens of a word."""

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.timer import Timer
 from textual.widgets import OptionList, Static
 
@@ -24,13 +25,16 @@ from lenstui.jobs.messages import (
     OpenModel,
     TranslatorMeasured,
 )
+from lenstui.jobs.published_messages import LensArrived
 from lenstui.lens.card import Match, TranslatorSize
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.support.paths import data
 from lenstui.tui.grid.room import ROOM_FOR_MOST
+from lenstui.tui.lenses.hub_list import HubList
+from lenstui.tui.lenses.hub_table import HubTable
 from lenstui.tui.lenses.saving import LensSaving, made_or_home
 from lenstui.tui.lenses.sheet import LensSheet, Sheet
-from lenstui.tui.lenses.table import LensLine, LensTable
+from lenstui.tui.lenses.table import LensLine, LensLines, LensTable
 from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import OpenLens
 from lenstui.tui.shared.fit_words import TAKEN
@@ -59,6 +63,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             "c", "compare", "Compare", id="lenses.compare",
             tooltip="Put this lens beside the one in use",
         ),
+        Binding(
+            "h", "hub", "On the hub", id="lenses.hub",
+            tooltip="Ask the hub for lenses for this model, to download one",
+        ),
         Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
         Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
         Binding(
@@ -66,14 +74,18 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             tooltip="Save the lens in use for the tuned-lens library",
         ),
         Binding(
-            "tab", "other_part", "List or card", show=False, id="lenses.other",
-            tooltip="From the list to the card, which scrolls, and back",
+            "tab", "other_part", "Next part", show=False, id="lenses.other",
+            tooltip="From the list to that of the hub, to the card, which scrolls, and back",
         ),
         Binding(
             "colon", "app.command_palette", "Commands", key_display=":", show=False,
             tooltip="Command palette: every action by name", id="lenses.commands",
         ),
-        Binding("escape,q", "dismiss", "Back", key_display="esc q", id="lenses.back"),
+        Binding(
+            "escape", "stop_or_dismiss", "Stop", show=False, id="lenses.stop",
+            tooltip="Stop the download of a lens, which can go on later; go back where there is none",
+        ),
+        Binding("q", "dismiss", "Back", key_display="esc q", id="lenses.back"),
     ]  # fmt: skip
 
     def __init__(self, services: Services) -> None:
@@ -83,6 +95,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self._sizes: dict[Path, dict[int, TranslatorSize]] = {}
         self._trouble: dict[Path, str] = {}
         self._rest: Timer | None = None
+        self._is_on_hub = False  # the list of the hub is in front, whether or not the card has the focus
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -90,11 +103,13 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         """Yield the list and the card, beside each other where there is room."""
         yield StatusBar()
         with Horizontal(id="parts"):
-            with Vertical(id="list") as part:
-                part.border_title = "lenses · KL held out, nats"
-                yield Static(LensLine(), id="headings")
-                yield LensTable()
-                yield Static(id="hint")
+            with Vertical(id="lists"):
+                with Vertical(id="list") as part:
+                    part.border_title = "lenses · KL held out, nats"
+                    yield Static(LensLine(), id="headings")
+                    yield LensTable()
+                    yield Static(id="hint")
+                yield HubList(self._services, self, self._open)
             with Vertical(id="card") as part:
                 part.border_title, part.border_subtitle = "card", "tab scrolls"
                 yield LensSheet()
@@ -143,8 +158,15 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         if message.left_out:
             hints.append(f"Not listed, for lenstui cannot read them: {', '.join(message.left_out)}.")
         self._hint("\n".join(hints))
-        if not message.lenses:
+        if not message.lenses and not self._is_on_hub:
             self.query_one(LensSheet).sheet = None
+
+    @on(DescendantFocus)
+    def go_to_list(self, event: DescendantFocus) -> None:
+        """Show the card of the lens that is highlighted in the list that has the focus now."""
+        if isinstance(event.widget, LensLines):
+            self._is_on_hub = isinstance(event.widget, HubTable)
+            self.follow()
 
     @on(OptionList.OptionHighlighted)
     def follow(self) -> None:
@@ -156,7 +178,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self._show_card()
 
     def _measure(self) -> None:
-        lens = self._chosen
+        lens = None if self._is_on_hub else self._chosen
         if lens is None or len(self._sizes.get(lens.card.path, ())) == len(lens.card.own_rows):
             return
         self._services.lenses.measure(lens.card.path, self._services.post_to(self))
@@ -176,6 +198,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         return self.query_one(LensTable).chosen
 
     def _show_card(self) -> None:
+        if self._is_on_hub and (of_hub := self._hub.sheet) is not None:
+            self.query_one(LensSheet).sheet = of_hub
+            self.query_one("#card").border_title = shown(f"card: {of_hub.lens.path.rpartition('/')[2]}")
+            return
         lens = self._chosen
         if lens is None:
             return
@@ -184,24 +210,35 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self.query_one(LensSheet).sheet = sheet
         self.query_one("#card").border_title = shown(f"card: {lens.card.name}")
 
+    @property
+    def _hub(self) -> HubList:
+        return self.query_one(HubList)
+
     def action_other_part(self) -> None:
-        """Move the focus from the list to the card, or back."""
-        table = self.query_one(LensTable)
-        (self.query_one(LensSheet) if self.focused is table else table).focus()
+        """Move the focus from the list to that of the hub, where that is shown, to the card, and back."""
+        parts = [self.query_one(LensTable), *([self._hub.table] if self._hub.display else [])]
+        everything = [*parts, self.query_one(LensSheet)]
+        here = everything.index(self.focused) if self.focused in everything else -1
+        everything[(here + 1) % len(everything)].focus()
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_menu(self) -> None:
         """Show what can be done with the highlighted lens."""
+        on_hub = self._hub.why_not_use() if self._is_on_hub else None
         why_not = {
-            "lenses.use": self._why_no_lens() or self._why_not_open(),
-            "lenses.compare": self._why_no_lens() or self._why_no_model(),
+            "lenses.use": (self._why_no_lens() if on_hub is None else on_hub) or self._why_not_open(),
+            "lenses.compare": self._why_not_compare(),
+            "lenses.hub": self._why_no_model(),
+            "lenses.stop": "" if self._hub.is_downloading else "No lens is being downloaded.",
             "lenses.browse": self._why_not_open(),
             "lenses.save": self._why_not_save(),
             "lenses.save_folder": self._why_not_save(),
             "lenses.other": self._why_no_lens(),
         }
         title = "lenses" if self._chosen is None else f"lens {self._chosen.card.name}"
+        if self._is_on_hub and (lens := self._hub.chosen) is not None:
+            title = f"lens {lens.name}"
         self._services.show_menu(title, [self], why_not)
 
     def _why_no_lens(self) -> str:
@@ -216,18 +253,51 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         """Return why no lens can be put to use; nothing where one can."""
         return self._why_no_model() or (TAKEN if self._services.training.is_busy else "")
 
+    def _why_not_compare(self) -> str:
+        """Return why the highlighted lens cannot be put beside the one in use; nothing where it can."""
+        if self._is_on_hub:
+            return "A lens on the hub has to be downloaded first: Enter does that."
+        return self._why_no_lens() or self._why_no_model()
+
+    def action_hub(self) -> None:
+        """Ask the hub for lenses for the open model."""
+        if reason := self._why_no_model():
+            self._tell(reason)
+        else:
+            self._hub.ask()
+
+    def action_stop_or_dismiss(self) -> None:
+        """Stop the download of a lens; go back where there is none."""
+        if self._hub.is_downloading:
+            self._hub.stop()
+        else:
+            self.dismiss()
+
+    def on_lens_arrived(self, message: LensArrived) -> None:
+        """Open the lens that was downloaded, if this screen is in front; list it in any case."""
+        self._list()
+        if self.is_current:
+            self._open(message.path)
+        else:
+            self._services.notify(message.lens.name, title="Downloaded")
+
     @on(OptionList.OptionSelected)
     def action_use(self) -> None:
-        """Read the open model through the highlighted lens."""
-        if self._chosen is None:
+        """Read the open model through the highlighted lens, downloaded first where it is not here."""
+        if self._is_on_hub:
+            if reason := self._hub.why_not_use():
+                self._tell(reason)
+            else:
+                self._hub.use()
+        elif self._chosen is None:
             self._tell(NO_LENSES)
         else:
             self._open(self._chosen.card.path)
 
     def action_compare(self) -> None:
         """Read the open model through the lens in use, and beside it through the highlighted one."""
-        if self._chosen is None or (reason := self._why_no_model()):
-            self._tell(NO_LENSES if self._chosen is None else reason)
+        if (reason := self._why_not_compare()) or self._chosen is None:
+            self._tell(reason or NO_LENSES)
             return
         self.query_one(StatusBar).stage = f"opening {self._chosen.card.path.name}"
         post = self._services.post_to(self)
@@ -318,3 +388,4 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         status = self.query_one(StatusBar)
         status.model, status.stage = model, None
         self._list()
+        self._hub.show(self._services.published.status)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,9 +20,11 @@ from textual.widgets import Static
 from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import LEADING, LensCard, Match, TranslatorSize
 from lenstui.lens.kinds import JACOBIAN
+from lenstui.lens.origin import Origin
 from lenstui.readout.cells import row_labels
-from lenstui.readout.number_texts import nats_text
-from lenstui.tui.lenses.table import size_text
+from lenstui.readout.number_texts import nats_text, size_text
+from lenstui.tui.lenses.facts import facts, joined
+from lenstui.tui.lenses.hub_sheet import HubSheet
 from lenstui.tui.shared.shown import shown
 
 _ROW, _KL, _SIZE, _CONVERGENCE = 5, 7, 8, 12
@@ -55,6 +56,11 @@ class Sheet:
     trouble: str | None = None
     bar: Style = field(default_factory=Style)
 
+    @property
+    def key(self) -> object:
+        """What tells it from the cards of other lenses."""
+        return self.lens.card.path
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield what the lens fits and how it was fitted, a line for each row, and where the lens came from.
 
@@ -62,10 +68,10 @@ class Sheet:
         """
         card, fit = self.lens.card, self.lens.card.fit
         made_for = card.made_for or "a model that it does not name"
-        yield _facts(
-            ("for", _joined(made_for, _shape(card), _MATCHES[self.lens.match])),
-            ("kind", _joined("Jacobian lens", _target(card)) if card.kind == JACOBIAN else ""),
-            ("fit", _joined(*_fitting(fit))),
+        yield facts(
+            ("for", joined(made_for, _shape(card), _MATCHES[self.lens.match])),
+            ("kind", joined("Jacobian lens", _target(card)) if card.kind == JACOBIAN else ""),
+            ("fit", joined(*_fitting(fit))),
         )
         yield Text()
         if card.kind == JACOBIAN:
@@ -73,9 +79,10 @@ class Sheet:
         else:
             yield from self._rows(options.max_width)
         yield shown(f"\n{self.trouble}\n" if self.trouble else "")
-        yield _facts(
-            ("made", _joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
-            ("file", _joined(str(card.path), size_text(card.size))),
+        yield facts(
+            ("from", _origin(fit)),
+            ("made", joined(_time(fit.get("time")), *_versions(fit.get("versions")))),
+            ("file", joined(str(card.path), size_text(card.size))),
         )
 
     def _rows(self, width: int) -> RenderResult:
@@ -143,29 +150,19 @@ class LensSheet(VerticalScroll):
         Static { width: 1fr; height: auto; }
     }
     """
-    sheet: reactive[Sheet | None] = reactive(None)
+    sheet: reactive[Sheet | HubSheet | None] = reactive(None)
 
     def compose(self) -> ComposeResult:
         """Yield one text, which scrolls."""
         yield Static()
 
-    def watch_sheet(self, before: Sheet | None, sheet: Sheet | None) -> None:
+    def watch_sheet(self, before: Sheet | HubSheet | None, sheet: Sheet | HubSheet | None) -> None:
         """Show the new card, that of another lens from its top on."""
         bar = self.get_component_rich_style("lens-sheet--bar", partial=True)
-        self.query_one(Static).update("" if sheet is None else replace(sheet, bar=bar))
-        if before is None or sheet is None or before.lens.card.path != sheet.lens.card.path:
+        styled = replace(sheet, bar=bar) if isinstance(sheet, Sheet) else sheet
+        self.query_one(Static).update("" if styled is None else styled)
+        if before is None or sheet is None or before.key != sheet.key:
             self.scroll_home(animate=False)
-
-
-def _facts(*facts: tuple[str, str]) -> Table:
-    """Return a table of labels and values, without the facts whose value is empty."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True, min_width=4)
-    table.add_column(overflow="fold")
-    for label, value in facts:
-        if value:
-            table.add_row(label, shown(value))
-    return table
 
 
 def _shape(card: LensCard) -> str:
@@ -209,6 +206,12 @@ def _fitting(fit: Mapping[str, Any]) -> list[str]:
     return parts
 
 
+def _origin(fit: Mapping[str, Any]) -> str:
+    """Return where on the hub a lens was downloaded from; nothing for any other lens."""
+    origin = Origin.in_fit(fit)
+    return "" if origin is None else joined(origin.repository, origin.path, f"commit {origin.commit}")
+
+
 def _versions(versions: Any) -> list[str]:
     if not isinstance(versions, Mapping):
         return []
@@ -220,10 +223,6 @@ def _time(time: Any) -> str:
         return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     except (TypeError, ValueError):
         return ""
-
-
-def _joined(*parts: str) -> str:
-    return " · ".join(part for part in parts if part)
 
 
 def _nats(numbers: Sequence[float] | None, row: int) -> str:

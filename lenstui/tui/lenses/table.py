@@ -17,7 +17,7 @@ from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import Match
 from lenstui.lens.kinds import TUNED
 from lenstui.lens.names import kind_word
-from lenstui.readout.number_texts import nats_text
+from lenstui.readout.number_texts import mean_nats_text, size_text
 from lenstui.support.printable import printable
 from lenstui.tui.shared.status_bar import short_name
 
@@ -32,8 +32,8 @@ _COLUMNS = (
 _ROOM_FOR_SIZE = 90  # terminal columns; in fewer, the names need the room of the sizes
 
 
-class LensTable(OptionList, inherit_bindings=False):  # Enter is a key of the screen
-    """The list of lenses, those for the open model first."""
+class LensLines(OptionList, inherit_bindings=False):  # Enter is a key of the screen
+    """A list of lenses, a line for each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Next lens", show=False, id="lenses.down"),
@@ -44,7 +44,7 @@ class LensTable(OptionList, inherit_bindings=False):  # Enter is a key of the sc
         Binding("pagedown", "page_down", "A page down", show=False, id="lenses.page_down"),
     ]
     DEFAULT_CSS = """
-    LensTable {
+    LensLines {
         border: none;
         padding: 0;
         background: $surface;
@@ -53,6 +53,10 @@ class LensTable(OptionList, inherit_bindings=False):  # Enter is a key of the sc
         & > .option-list--option { padding: 0; }
     }
     """
+
+
+class LensTable(LensLines):
+    """The list of the lenses on this machine, those for the open model first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,25 +113,11 @@ class LensLine:
             printable(card.name),
             made_for,
             "" if lens.match is None else lens.match.value,
-            mean_text(card.held_out_kl),
-            mean_text(card.logit_lens_kl),
+            mean_nats_text(card.held_out_kl),
+            mean_nats_text(card.logit_lens_kl),
             f"{datetime.fromtimestamp(card.modified):%Y-%m-%d}",
             size_text(card.size),
         ]
-
-
-def mean_text(numbers: Sequence[float] | None) -> str:
-    """Return the mean of a KL by row as text, in nats; a dash where there is none."""
-    return nats_text(sum(numbers) / len(numbers)) if numbers else "–"
-
-
-def size_text(size: float) -> str:
-    """Return a number of bytes as text, in at most seven characters."""
-    for unit in ("B", "kB", "MB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def fit_text(text: str, width: int, number: bool) -> str:

@@ -17,8 +17,8 @@ from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.jobs.models import BUNDLED, FOLDER, PARTLY
 from lenstui.model.hub import BUNDLED_MODEL
 from lenstui.model.name import looks_like_a_path
+from lenstui.readout.number_texts import size_text
 from lenstui.support.device_names import DTYPES
-from lenstui.tui.lenses.table import size_text
 from lenstui.tui.models.search import HUB, suiting
 from lenstui.tui.models.table import ModelLine, ModelTable
 from lenstui.tui.shared.box import Box, BoxScreen

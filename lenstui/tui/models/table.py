@@ -11,8 +11,9 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from lenstui.jobs.model_messages import ListedModel
+from lenstui.readout.number_texts import size_text
 from lenstui.support.printable import printable
-from lenstui.tui.lenses.table import fit_text, size_text
+from lenstui.tui.lenses.table import fit_text
 
 # For each column but the first: its heading, its width, and whether it holds numbers.
 _COLUMNS = (("family", 12, False), ("where", 8, False), ("size", 7, True), ("used", 10, True))

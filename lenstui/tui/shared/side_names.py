@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from lenstui.edits.edit import have_directions
 from lenstui.lens.kinds import first_kinds
 from lenstui.lens.names import INSTANT, kind_word
-from lenstui.opening.side_facts import SideFacts, are_of_one_model
+from lenstui.opening.side_facts import SideFacts, are_of_one_model, is_edited_run
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
 
 _PROMPT_WIDTHS = range(120, 8, -4)  # widths of a prompt in a title, the widest first
+EDITED = " · edited"  # behind the title of a side under edits
 _PLACES = {1: ("pane",), 2: ("left", "right"), 3: ("left", "middle", "right")}
 
 
@@ -24,20 +26,23 @@ class SideNames:
         spoken: the name of each side in a sentence, behind "the".
         titles: the titles of each side, in full, then shorter and shorter, as many for the one as for the
             other.
-        outputs: equal for sides that end in the same last row: lenses of one model, on one prompt.
+        outputs: equal for sides that end in the same last row: lenses of one model, on one prompt, under the
+            same edits.
     """
 
     brief: tuple[str, ...] = ()
     spoken: tuple[str, ...] = ()
     titles: tuple[tuple[str, ...], ...] = field(default=())
-    outputs: tuple[tuple[int, str | None], ...] = ()
+    outputs: tuple[tuple[object, ...], ...] = ()
 
     @classmethod
     def of(cls, sides: Sequence[SideFacts]) -> SideNames:
         """Return names by which the sides are told apart: those of their lenses, or else of their places."""
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
-        outputs = tuple((side.model_number, side.prompt) for side in sides)
+        outputs = tuple(map(_run, sides))
+        if len(sides) == 2 and is_edited_run(sides[1], sides[0]):
+            return _of_clean_and_edited(sides, outputs)
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
             briefs = tuple(kind_word(side.kind) for side in sides)
             lenses = tuple(f"{INSTANT if side.is_instant else kind_word(side.kind)} lens" for side in sides)
@@ -52,6 +57,10 @@ class SideNames:
             model = "" if one_model else f"{name} "
             named = len(lenses_of) > len({side.kind for side in sides})
             titles.append(_prompt_titles(side, model, named=named, one_lens=len(lenses_of) == 1))
+        titles = [
+            tuple(f"{title}{EDITED * bool(side.edits)}" for title in forms)
+            for side, forms in zip(sides, titles, strict=True)
+        ]
         places = _PLACES[len(sides)]
         panes = tuple(f"{place} pane" for place in places)
         return cls(places, panes, tuple(titles), outputs)
@@ -60,6 +69,24 @@ class SideNames:
         """Return the fullest titles for which there is room, or else the shortest."""
         forms = list(zip(*self.titles, strict=True))
         return next((form for form in forms if fits(form)), forms[-1])
+
+
+def _run(side: SideFacts) -> tuple[object, ...]:
+    """Return what is equal for sides that end in the same last row."""
+    edits = side.edits.in_force
+    lens = (side.kind, side.lens) if have_directions(edits) else None
+    return side.model_number, side.prompt, edits, lens
+
+
+def _of_clean_and_edited(sides: Sequence[SideFacts], outputs: tuple[tuple[object, ...], ...]) -> SideNames:
+    """Return the names of a clean and an edited side, whose titles say which edits are in force."""
+    lens = f"{kind_word(sides[0].kind)} lens"
+    edits = printable(sides[1].edits.text) or "no edit is on"
+    titles = (
+        (f"{lens} · clean", f"{lens} · clean", "clean"),
+        (f"{lens} · {edits}", f"{lens} · edited", "edited"),
+    )
+    return SideNames(("clean", "edited"), ("clean run", "edited run"), titles, outputs)
 
 
 def first_names() -> SideNames:
@@ -71,6 +98,8 @@ def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
     """Return a name for one of several sides: that of its prompt, of its lens or, in short, of its model."""
     if side.prompt is not None:
         return "a second prompt"
+    if side.edits:
+        return "an edited run"
     if are_of_one_model(sides):
         return printable(side.lens or f"the {kind_word(side.kind)} lens")
     return told_apart(sides)[sides.index(side)]

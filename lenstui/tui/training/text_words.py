@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenstui.fitting.options import PRESETS
 from lenstui.jobs.fit_messages import PromptsSize, TextSize
-from lenstui.tui.lenses.table import size_text
+from lenstui.readout.number_texts import size_text
 
 _CHARACTERS = 4  # of a token, in English, about
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.pilot import Pilot
 
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.shared.ask_word import AskWord
 
 
 def cursor(app: LenstuiApp) -> Cursor:

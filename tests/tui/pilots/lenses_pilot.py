@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from lenstui.lens.card import TranslatorSize
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.screen import Lenses
-from lenstui.tui.lenses.sheet import LensSheet
+from lenstui.tui.lenses.sheet import LensSheet, Sheet
 from lenstui.tui.lenses.table import LensTable
 from lenstui.tui.shared.status_bar import StatusBar
 from tests.tui.pilots.looking import until
@@ -83,7 +83,7 @@ def chosen(app: LenstuiApp) -> str:
 
 def sizes(app: LenstuiApp) -> dict[int, TranslatorSize]:
     sheet = app.screen.query_one(LensSheet).sheet
-    return {} if sheet is None else dict(sheet.sizes)
+    return dict(sheet.sizes) if isinstance(sheet, Sheet) else {}
 
 
 async def go(app: LenstuiApp, pilot: Pilot[None]) -> None:

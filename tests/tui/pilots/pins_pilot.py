@@ -7,9 +7,9 @@ from typing import Any
 from textual.widgets import Input
 
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.ask_word import AskWord
 from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.grid.grid import Grid
+from lenstui.tui.shared.ask_word import AskWord
 from tests.tui.pilots.looking import place, subtitle, until
 
 TEXT = "Hello, you"
