@@ -19,9 +19,9 @@ from lenstui.model.load import Model
 from lenstui.model.rows import Row, choose_rows
 from lenstui.model.tokens import encode
 from lenstui.readout.cells import IntArray
-from lenstui.readout.filter import word_ids
 from lenstui.readout.reduction import is_number
 from lenstui.readout.streams import Streams
+from lenstui.readout.word_filter import word_ids
 from lenstui.support.errors import LensError
 
 KS = (1, 5, 10)

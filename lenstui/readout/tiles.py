@@ -17,10 +17,10 @@ from lenstui.model.load import Model
 from lenstui.model.rows import Row, is_whole_stream, stream_places
 from lenstui.model.tokens import Prompt, encode
 from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystallization_rows
-from lenstui.readout.filter import word_ids
 from lenstui.readout.pins import Pin
 from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, stack
 from lenstui.readout.streams import Streams, rows_to_read
+from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError
 

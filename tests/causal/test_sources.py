@@ -35,14 +35,20 @@ WINDOWS: dict[str, dict[str, Any]] = {
 }
 
 
+def fresh(name: str) -> Any:
+    """A config that no other test has changed."""
+    family = FAMILIES[name]
+    return getattr(hf, family.config_class)(**copy.deepcopy(family.options))
+
+
 @pytest.mark.parametrize("name", WINDOWS)
 def test_sources_are_attention_times_values(name: str, byte_tokenizer: Any) -> None:
     """Weights from a model with eager attention of its own, values from its `v_proj`, beyond windows too."""
-    config = copy.deepcopy(FAMILIES[name].config)
+    config = fresh(name)
     for key, value in WINDOWS[name].items():
         setattr(config, key, value)
     model = wire(name, random_model(config), byte_tokenizer)
-    other = random_model(config)  # of the same seed
+    other = random_model(copy.deepcopy(config))  # of the same seed
     other.set_attn_implementation("eager")
     ids = byte_tokenizer(TEXT)["input_ids"]
     column = len(ids) - 2
@@ -100,7 +106,7 @@ def implementations(module: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["Llama", "Falcon", "SmolVLM", "Gemma-3 multimodal"])
 def test_the_attention_implementation_is_restored(name: str, byte_tokenizer: Any) -> None:
-    module = random_model(FAMILIES[name].config)
+    module = random_model(fresh(name))
     before = implementations(module)
     assert "sdpa" in before
     with eager_attention(module):
@@ -114,7 +120,7 @@ def test_the_attention_implementation_is_restored(name: str, byte_tokenizer: Any
 
 
 def test_it_is_restored_after_an_error_and_no_hook_is_left(byte_tokenizer: Any) -> None:
-    module = random_model(FAMILIES["Llama"].config)
+    module = random_model(fresh("Llama"))
     model = wire("Llama", module, byte_tokenizer)
     find_maps(model)
     before, hooks = implementations(module), count_hooks(module)
@@ -152,12 +158,14 @@ class OtherEager(hf.LlamaForCausalLM):
 
 
 def test_eager_attention_that_says_something_else_shows_no_sources(byte_tokenizer: Any) -> None:
-    module = random_model(FAMILIES["Llama"].config, model_class=OtherEager)
+    module = random_model(fresh("Llama"), model_class=OtherEager)
     model = wire("other", module, byte_tokenizer)
     found = lenstui.contributions(model, TEXT, token=TOKEN)
     assert all(reason and "says something else" in reason for reason in found.no_sources)
     readout = lenstui.read(model, TEXT, pins=[TOKEN])
-    logits = model.head(read_components(model, found.ids, found.column, sources=False).stream[-1:])
+    stream = read_components(model, found.ids, found.column, sources=False).stream
+    with torch.no_grad():
+        logits = model.head(stream[-1:])
     assert float(logits[0, TOKEN]) == pytest.approx(readout.lenses["logit"].pin_logits[-1, -1, 0], rel=1e-5)
     with pytest.raises(LensError, match="says something else with eager attention"):
         lenstui.attention(model, TEXT, "0.1")
@@ -166,7 +174,7 @@ def test_eager_attention_that_says_something_else_shows_no_sources(byte_tokenize
 def test_the_proof_of_eager_attention_is_made_once_for_a_length(
     byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = wire("Llama", random_model(FAMILIES["Llama"].config), byte_tokenizer)
+    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
     passes: list[int] = []
     forward = model.module.forward
 
@@ -188,7 +196,7 @@ def test_the_proof_of_eager_attention_is_made_once_for_a_length(
 def test_sources_that_are_not_asked_for_take_no_eager_attention(
     byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = wire("Llama", random_model(FAMILIES["Llama"].config), byte_tokenizer)
+    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
     with_sources = lenstui.contributions(model, TEXT, token=TOKEN)
 
     def refuse(module: Any) -> Any:

@@ -179,6 +179,7 @@ def test_a_cut_leaves_the_rest_of_the_attention(text: str, byte_tokenizer: Any) 
         attention.register_forward_hook(lambda m, a, o: found.update(weights=o[1][0])),
         attention.o_proj.register_forward_pre_hook(lambda m, a: found.update(z=a[0][0])),
     ]
+    before = config._attn_implementation  # models of a family share their config
     model.module.set_attn_implementation("eager")
     try:
         model.stream(torch.tensor([IDS]))
@@ -186,6 +187,7 @@ def test_a_cut_leaves_the_rest_of_the_attention(text: str, byte_tokenizer: Any) 
         stream(model, text)
         ours = found["z"]
     finally:
+        model.module.set_attn_implementation(before)
         for handle in handles:
             handle.remove()
     width = z.shape[1] // heads

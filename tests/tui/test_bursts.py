@@ -32,7 +32,7 @@ DIALOGS = {
 }
 SCREENS = {ENTER: "top ", "o": "tab scrolls", "t": "enter starts", "e": "Enter reads the examples"}
 KEYS = [
-    *"iIvVpP[]{}rRnNuUaGbBcCdeFfgGhjklLmMosStTxyY/:?<>+- 1qz@.", *[ENTER, TAB, ESC] * 3, "\x1b[Z", "\x7f",
+    *"iIvVpPwW[]{}rRnNuUaGbBcCdeFfgGhjklLmMosStTxyY/:?<>+- 1qz@.", *[ENTER, TAB, ESC] * 3, "\x1b[Z", "\x7f",
     *(f"\x1b[{end}" for end in "ABCDHF"), "\x1b[5~", PAGE_DOWN, "the", "\n", "\x01", "\x0b",
 ]  # fmt: skip
 

@@ -31,8 +31,8 @@ from lenstui.tui.explore.screen import Explore
 from tests.tui.pilots.still import MODEL
 
 PARTS = (
-    "appearance", "cell", "comparison", "export", "find", "first_row", "follower", "growth", "instant",
-    "model_view", "menu", "options", "pins", "prompt_line", "reader", "sublayers", "training",
+    "appearance", "cell", "comparison", "explanation", "export", "find", "first_row", "follower", "growth",
+    "instant", "model_view", "menu", "options", "pins", "prompt_line", "reader", "sublayers", "training",
     "words",
 )  # fmt: skip
 OF_THE_APP = {
@@ -107,7 +107,8 @@ def test_the_parts_hear_of_a_reading_in_order(
 def test_the_parts_hear_of_other_sides_in_order(heard: tuple[Explore, list[str]]) -> None:
     explore, calls = heard
     explore.show_sides(MODEL)
-    assert calls == ["cell.take_sides", "model_view.show_sides"]
+    shown = ["cell.take_sides", "model_view.show_sides", "prompt_line.show_edits", "comparison.take_sides"]
+    assert calls == shown
 
 
 def test_the_parts_hear_of_words_in_order(heard: tuple[Explore, list[str]]) -> None:

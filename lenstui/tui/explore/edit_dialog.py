@@ -74,13 +74,13 @@ class EditDialog(BoxScreen[None]):
             put: has other edits done on the side.
         """
         super().__init__()
-        self._edits, self._name, self._services, self._put = edits, name, services, put
+        self._edits, self._side, self._services, self._put = edits, name, services, put
         self._before: list[EditList] = []  # for undo, the oldest first
         self._changed: int | None = None  # the place of the edit that is typed anew; None for a new one
 
     def compose(self) -> ComposeResult:
         """Yield the list, the line to type an edit into, what is wrong with it, and the forms of edits."""
-        with Box(f"edits of the {self._name}", ""):
+        with Box(f"edits of the {self._side}", ""):
             yield OptionList()
             yield StillInput(placeholder="an edit, such as: ablate 4.attn @3", select_on_focus=False)
             yield Label(id="edits-wrong")

@@ -1,4 +1,4 @@
-"""The readout filter: the words of a vocabulary are the tokens that it leaves in the ranking of a cell."""
+"""The words of a vocabulary: the tokens that the readout filter leaves in the ranking of a cell."""
 
 from __future__ import annotations
 
