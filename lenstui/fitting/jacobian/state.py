@@ -175,8 +175,9 @@ class JacobianState:
         try:
             for name in _PLAIN:
                 setattr(self, name, _of_shape(kept[name], getattr(self, name)))
+            field = kept["field"]
             if self.field is not None:
-                self.field.load_state_dict(kept["field"])
+                self.field.load_state_dict(field)
             self.way = None if kept["way"] is None else Way(**kept["way"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
