@@ -23,11 +23,13 @@ from lenstui.tui.shared.still_input import StillInput
 FORMS = """\
 ablate COMPONENT [@COLUMNS] [zero | mean]
 patch COMPONENT [@COLUMNS] "PROMPT" [COMPONENT] [@COLUMNS]
-steer WORD [@COLUMNS] rows 3-6 by 2      steer "PROMPT" -> "PROMPT" rows 3-6 by 2
-swap WORD WORD [@COLUMNS] rows 3-6       cut 4.7 9<-2   (column 9 may not read column 2)
+steer WORD [@COLUMNS] rows 3-6 by 2
+steer "PROMPT" -> "PROMPT" [@COLUMNS] rows 3-6 by 2
+swap WORD WORD [@COLUMNS] rows 3-6
+cut 4.7 9<-2    column 9 may not read column 2 by head 7 of block 4
 
-COMPONENT   4.attn   4.mlp   4.7 (attention head)   4.mlp.812 (neuron)   row 4   emb
-COLUMNS     3   3-6   3,5   last   (none: all of them)"""
+COMPONENT  4.attn  4.mlp  4.7 (head)  4.mlp.812 (neuron)  row 4  emb
+COLUMNS    3  3-6  3,5  last; without any, all of them"""
 _ON, _OFF = "●", "○"
 
 
@@ -106,7 +108,7 @@ class EditDialog(BoxScreen[None]):
 
     def _say_keys(self) -> None:
         at_list = isinstance(self.focused, OptionList)
-        keys = "space on/off · e change · x remove · J K move · u undo · tab line · esc closes"
+        keys = "space on/off · e change · x remove · u undo · tab line · esc closes"
         line = "enter adds" if self._changed is None else "enter changes"
         other = " · tab list" if self._edits else ""
         self.query_one(Box).border_subtitle = shown(keys if at_list else f"{line}{other} · esc closes")

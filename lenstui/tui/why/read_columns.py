@@ -12,7 +12,8 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.why.part_map import contribution_text
 from lenstui.tui.why.parts import Part
 
-_TOKEN, _NUMBERS = 14, 26  # cells of a token, and of the place and the numbers of a line
+_TOKEN, _NUMBERS = 14, 26  # most cells of a token, and those of the place and the numbers of a line
+_LEAST_BAR = 4
 POSITIVE, NEGATIVE = "#e0a060", "#60a0e0"
 
 
@@ -34,14 +35,14 @@ def source_lines(of: Contributions, part: Part, texts: Mapping[int, str], width:
     order = np.argsort(-np.abs(shares), kind="stable")
     shown = order[: max(height - 1, 1)].tolist()
     largest = float(np.abs(shares[shown]).max()) if shown else 0.0
-    bar = max(width - _TOKEN - _NUMBERS, 4)
-    heads = f"{'column':>6} {'token':<{_TOKEN}} {'attention':>9} {'share':>7}\n"
+    token_width = max(6, min(_TOKEN, width - _NUMBERS - _LEAST_BAR))
+    bar = max(width - token_width - _NUMBERS, 0)
+    heads = f"{'column':>6} {'token':<{token_width}} {'attention':>9} {'share':>7}\n"
     lines = Text.assemble((heads, "dim"), no_wrap=True)
     for column in shown:
         share, weight = float(shares[column]), float(weights[column])
-        lines.append(
-            f"{column:>6} {fit(texts[of.ids[column]], _TOKEN)} {weight:>9.3f} {contribution_text(share):>7} "
-        )
+        token = fit(texts[of.ids[column]], token_width)
+        lines.append(f"{column:>6} {token} {weight:>9.3f} {contribution_text(share):>7} ")
         cells = round(abs(share) / largest * bar) if largest else 0
         lines.append("█" * cells + "\n", style=POSITIVE if share > 0 else NEGATIVE)
     return lines

@@ -138,9 +138,9 @@ class Why(LeanScreen[None], AppScreen[None]):
         lines.set_options([Option(self._line(part)) for part in self._parts])
         lines.highlighted = 0
         self.query_one("#why-growth", Static).update(growth_lines(of))
-        said = f"direct effects · they add up but for {of.error:.0e}"
+        said = f"direct effects · off by {of.error:.0e}"
         if of.rounding:
-            said += f" · rounding at most {of.rounding:.0e}"
+            said += f" · rounding {of.rounding:.0e}"
         self.query_one("#why-map").border_subtitle = said
         self.query_one("#why-list").border_subtitle = "tab: the map"
         self.query_one("#why-map").styles.height = min(3 + len(of.attention), max(self.size.height // 2, 6))
