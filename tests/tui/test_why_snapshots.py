@@ -38,9 +38,10 @@ def contributions() -> Contributions:
     mlp = generator.normal(0, 0.8, BLOCKS).astype(np.float32)
     return Contributions(
         ids=tuple(range(COLUMNS)), row="5", column=8, lens="tuned", token=9, minus=None, logit=12.542,
-        embedding=0.03, attention=attention, mlp=mlp, bias=0.22, heads=heads, attention_bias=np.zeros(BLOCKS, np.float32),
-        sources=sources, weights=weights, neurons=(), no_heads=no_heads, no_sources=no_heads,
-        no_neurons=(None,) * BLOCKS, rounding=0.0, rounding_limit=0.0, error=8.1e-7,
+        embedding=0.03, attention=attention, mlp=mlp, bias=0.22, heads=heads,
+        attention_bias=np.zeros(BLOCKS, np.float32), sources=sources, weights=weights, neurons=(),
+        no_heads=no_heads, no_sources=no_heads, no_neurons=(None,) * BLOCKS, rounding=0.0,
+        rounding_limit=0.0, error=8.1e-7,
         growth=Growth(
             ("emb", *map(str, range(BLOCKS))),
             np.linspace(1, 12.5, BLOCKS + 1, dtype=np.float32),
