@@ -20,12 +20,11 @@ from lenstui.causal.eager import WAYS, ValueCache, running
 from lenstui.causal.maps import BlockMaps, Maps, find_maps
 from lenstui.causal.projection import Projection
 from lenstui.model.calls import Call, OnCall, hook_calls
+from lenstui.model.contribution import sound_columns
 from lenstui.model.load import Model
 from lenstui.model.sublayers import Sublayers, read_sublayers
 from lenstui.model.wiring import TOLERANCES
 from lenstui.support.errors import LensError
-
-_PROOF_COLUMNS = 8
 
 # The longest prompt, in columns, on which a model's eager attention gave the logits of its own.
 _proven: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
@@ -221,7 +220,6 @@ class _Reading:
         if stream.dtype != torch.float32:
             mid = (stream[:-1] + put_out[:, 0]).float()  # rounded as the stream is
             added = torch.stack([mid - stream[:-1].float(), stream[1:].float() - mid], 1)
-        last = parts.stream[-1]
         return Components(
             model=self.model,
             ids=self.ids,
@@ -236,7 +234,7 @@ class _Reading:
             ),
             has_attention=tuple(block.attention is not None for block in parts.sums),
             has_mlp=tuple(block.mlp is not None for block in parts.sums),
-            sound=last[last.isfinite().all(-1)][:_PROOF_COLUMNS],
+            sound=sound_columns(parts.stream[-1]),
         )
 
     def _block(

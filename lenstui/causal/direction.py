@@ -90,7 +90,7 @@ class HeadRow:
         zeros = torch.zeros(1, model.d_model, dtype=model.dtype, device=model.device)
         with torch.inference_mode():
             constant = float(logit(zeros)[0])
-        return cls(_gradient(logit, zeros)[0].float(), constant)
+        return cls(gradient_of(logit, zeros)[0].float(), constant)
 
 
 def _of_matrix(model: Model, head: LinearHead, target: Target) -> HeadRow:
@@ -151,7 +151,7 @@ def find_direction(components: Components, of_head: HeadRow, lens: Lens, row: in
     if is_last:
         return Direction(normed.clone(), bias)
     fixed = normed.clone()  # no tensor of inference mode can take part in a gradient
-    return Direction(_gradient(lambda states: transport(states) @ fixed, zeros)[0], bias)
+    return Direction(gradient_of(lambda states: transport(states) @ fixed, zeros)[0], bias)
 
 
 def _past_norm(norm: FrozenNorm | None, row: HeadRow, transported: Tensor) -> tuple[Tensor, float]:
@@ -162,7 +162,7 @@ def _past_norm(norm: FrozenNorm | None, row: HeadRow, transported: Tensor) -> tu
     return norm.transposed(row.vector) * norm.inverse_scale(transported)[0], constant
 
 
-def _gradient(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+def gradient_of(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     """Return the gradient of a function of `[1, d]` to one number, `[1, d]`."""
     with torch.inference_mode(mode=False), torch.enable_grad():
         x = torch.zeros(at.shape, dtype=at.dtype, device=at.device, requires_grad=True)

@@ -7,17 +7,14 @@ Of a Jacobian lens that is the steering vector of Gurnee et al. 2026.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from lenstui.causal.direction import gradient_of
 from lenstui.lens.lens import Lens
-from lenstui.model.contribution import find_contribution
+from lenstui.model.contribution import find_contribution, sound_columns
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
-
-_PROOF_COLUMNS = 8  # columns on which final norm and head are shown to be linear
 
 
 def token_direction(model: Model, lens: Lens, row: int, token: int, h_last: Tensor) -> Tensor:
@@ -34,14 +31,15 @@ def token_direction(model: Model, lens: Lens, row: int, token: int, h_last: Tens
         LensError: if the lens does not read the row, or final norm and head are not linear.
     """
     is_last = row == model.num_blocks
-    sound = h_last[h_last.isfinite().all(-1)][:_PROOF_COLUMNS]
+    sound = sound_columns(h_last)
     contribution = find_contribution(model.head, sound, final_norm=is_last or lens.final_norm)
     vector = _unembedding_of(model, token)
     if contribution.norm is not None:
         vector = contribution.norm.transposed(vector)
     if not is_last:
-        vector = vector.clone()
-        vector = _gradient(lambda states: lens.transport(states, row) @ vector, model)
+        fixed = vector.clone()  # no tensor of inference mode can take part in a gradient
+        zeros = torch.zeros(1, model.d_model, device=model.device)
+        vector = gradient_of(lambda states: lens.transport(states, row) @ fixed, zeros)[0]
     unit: Tensor = vector / vector.norm()
     return unit
 
@@ -61,12 +59,5 @@ def _unembedding_of(model: Model, token: int) -> Tensor:
     """Return what the head makes a token's logit of, `[d]`, float32, up to a factor."""
     if model.head.linear is not None:
         return model.head.linear.weight[token].detach().float()
-    return _gradient(lambda x: model.head.logits(x)[:, token], model)
-
-
-def _gradient(function: Callable[[Tensor], Tensor], model: Model) -> Tensor:
-    """Return the gradient of a linear function of `[1, d]` to one number, `[d]`, float32."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        x = torch.zeros(1, model.d_model, device=model.device, requires_grad=True)
-        (gradient,) = torch.autograd.grad(function(x.to(model.dtype)).float().sum(), x)
-    return gradient[0]
+    zeros = torch.zeros(1, model.d_model, dtype=model.dtype, device=model.device)
+    return gradient_of(lambda x: model.head.logits(x)[:, token], zeros)[0].float()

@@ -28,6 +28,7 @@ from lenstui.model.product import product
 from lenstui.support.errors import LensError
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}  # of the largest number
+_PROOF_COLUMNS = 8
 _LOUD = 64.0  # large against any norm's epsilon, with a square within float16's range
 _MEAN = 3.0  # of the numbers that distinguish LayerNorm from RMSNorm
 _CHUNK_BYTES = 64 << 20  # of a matrix that is converted to float32 in chunks
@@ -103,6 +104,11 @@ class Contribution:
         if self.norm is not None:
             logits += self.linear(self.norm.bias[None])
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+
+def sound_columns(h_last: Tensor) -> Tensor:
+    """Return some columns of `h_L` with finite numbers, `[cols, d]`, on which norm and head can be proven."""
+    return h_last[h_last.isfinite().all(-1)][:_PROOF_COLUMNS]
 
 
 def find_contribution(head: Head, h_last: Tensor, *, final_norm: bool = True) -> Contribution:

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.lens import Lens
-from lenstui.model.contribution import Contribution, find_contribution
+from lenstui.model.contribution import Contribution, find_contribution, sound_columns
 from lenstui.model.load import Model
 from lenstui.model.rows import Row, choose_rows, with_parts
 from lenstui.model.sublayers import Sublayers, parts_of, read_sublayers
 from lenstui.support.errors import LensError
-
-_PROOF_COLUMNS = 8  # columns on which final norm and head are shown to be linear
 
 
 def rows_to_read(
@@ -70,8 +68,7 @@ class Streams:
         if not readers:
             return cls(model, model.stream(torch.tensor([list(ids)]))[:, 0], None, {})
         parts = read_sublayers(model, ids)
-        last = parts.stream[-1]
-        sound = last[last.isfinite().all(-1)][:_PROOF_COLUMNS]  # [cols, d]
+        sound = sound_columns(parts.stream[-1])
         if not len(sound):
             raise LensError("No column of this prompt has finite numbers: there is nothing to take apart.")
         contributions = {

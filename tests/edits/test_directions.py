@@ -246,3 +246,14 @@ def test_no_attention_no_heads(byte_tokenizer: Any) -> None:
     for text in ("ablate 0.0", "cut 0.0 3<-1"):
         with pytest.raises(LensError, match="no attention"):
             stream(model, text)
+
+
+def test_steering_in_bfloat16(byte_tokenizer: Any) -> None:
+    model = wire("Llama", random_model(FAMILIES["Llama"].config).bfloat16(), byte_tokenizer)
+    (token,) = model.tokenizer("z", add_special_tokens=False)["input_ids"]
+    v = direction_by_hand(model, token, torch.eye(model.d_model, dtype=torch.bfloat16)).float()
+    h = model.stream(torch.tensor([IDS]))[1, 0].float()
+    size = sorted(float(state.norm()) for state in h[1:])[5]
+    ours = edited(model, [parse_edit("steer z row 0 by 2")], Prompt("abc", tuple(IDS)))
+    found = ours.stream(torch.tensor([IDS]))[1, 0].float()
+    torch.testing.assert_close(found, h + 2 * size * v, rtol=2e-2, atol=5e-2)
