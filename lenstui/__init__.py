@@ -43,7 +43,7 @@ _HOMES = {
     "SetMeans": "lenstui.readout.sets.means",
     "Tile": "lenstui.readout.cells",
     "Trace": "lenstui.edits.trace",
-    "TraceOptions": "lenstui.edits.trace",
+    "TraceOptions": "lenstui.edits.trace_options",
     "TunedLens": "lenstui.lens.tuned",
     "WordItem": "lenstui.evaluation.word_items",
     "WordReading": "lenstui.readout.words",

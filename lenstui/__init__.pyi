@@ -13,9 +13,9 @@ from lenstui.edits.edit import Edit as Edit
 from lenstui.edits.edited import edited as edited
 from lenstui.edits.language import parse_edit as parse_edit
 from lenstui.edits.trace import Trace as Trace
-from lenstui.edits.trace import TraceOptions as TraceOptions
 from lenstui.edits.trace import trace as trace
 from lenstui.edits.trace import trace_steps as trace_steps
+from lenstui.edits.trace_options import TraceOptions as TraceOptions
 from lenstui.evaluation.evaluate import Quality as Quality
 from lenstui.evaluation.evaluate import evaluate as evaluate
 from lenstui.evaluation.pass_at_k import PassAtK as PassAtK

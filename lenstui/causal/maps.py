@@ -16,9 +16,10 @@ from torch import nn
 
 from lenstui.causal.block_watch import Found, Watch, Weights
 from lenstui.causal.eager import WAYS, Way, running
-from lenstui.causal.projection import NOT_RUN, Projection
+from lenstui.causal.projection import Projection
 from lenstui.model.load import Model, wiring_ids
 from lenstui.model.summands import BlockSum, find_summands
+from lenstui.support.errors import FOREIGN_ERRORS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,7 @@ def _found(model: Model) -> Maps:
     for way in WAYS[:-1]:
         try:
             return _watched(model, sums, way)
-        except NOT_RUN:  # a cache of another kind, or no eager attention
+        except FOREIGN_ERRORS:  # a cache of another kind, or no eager attention
             continue
     return _watched(model, sums, WAYS[-1])
 

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from lenstui.model.calls import Call
 from lenstui.model.contribution import FrozenNorm
-
-# What another program's module may raise where it is given what it does not know.
-NOT_RUN = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
+from lenstui.support.errors import FOREIGN_ERRORS
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}  # of the largest number
 
@@ -96,7 +94,7 @@ def is_linear(module: nn.Module, x: Tensor, output: Tensor) -> bool:
     zero = torch.zeros_like(x[:1])
     try:
         first, second, both, bias = (module(each[None])[0].float() for each in (x, other, x + other, zero))
-    except NOT_RUN:
+    except FOREIGN_ERRORS:
         return False
     worst = float((first + second - bias - both).abs().max())
     size = max(float(each.abs().max()) for each in (first, second, both))

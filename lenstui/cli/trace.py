@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from lenstui.cli.output import add_output, deliver, output_format, table_width
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.edits.edit import Columns
 from lenstui.edits.language import parse_columns
+from lenstui.edits.trace_options import DRAWS, METRICS, WHATS, TraceOptions
 from lenstui.support.atomic_file import check_place
 from lenstui.support.duration import duration
 from lenstui.support.errors import LensError, first_line
@@ -19,15 +21,13 @@ from lenstui.support.request import Start
 from lenstui.support.typed_number import whole_number
 
 if TYPE_CHECKING:
-    from lenstui.edits.trace import Trace, TraceOptions
+    from lenstui.edits.trace import Trace
     from lenstui.export.trace import Traced
     from lenstui.model.load import Model
     from lenstui.model.tokens import Prompt
     from lenstui.opening.opened import Opened
 
 FORMATS = ("table", "json", "csv", "md")
-_WHATS = ("resid", "attn", "mlp", "head")
-_METRICS = ("logit-diff", "logprob", "kl")
 
 
 def run(words: Sequence[str]) -> int:
@@ -82,11 +82,11 @@ def _parser() -> Parser:
     )  # fmt: skip
     trace = parser.add_argument_group("trace")
     trace.add_argument(
-        "--what", choices=_WHATS, default="resid",
+        "--what", choices=WHATS, default="resid",
         help="what is patched: the residual stream (default), what attention or MLP adds, attention heads",
     )  # fmt: skip
     trace.add_argument(
-        "--metric", choices=_METRICS, default="logit-diff",
+        "--metric", choices=METRICS, default="logit-diff",
         help="logit-diff: the logit of --pin minus that of --minus (default); logprob: the log-probability "
         "of --pin; kl: −KL from the clean run",
     )  # fmt: skip
@@ -113,7 +113,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _traced(opened: Opened, given: argparse.Namespace, on_stage: object) -> Traced:
+def _traced(opened: Opened, given: argparse.Namespace, on_stage: Callable[[str], None]) -> Traced:
     """Trace, and report after each row how far it is and how long it takes."""
     from lenstui.export.trace import Traced
     from lenstui.lens.logit import LogitLens
@@ -134,25 +134,24 @@ def _traced(opened: Opened, given: argparse.Namespace, on_stage: object) -> Trac
 
 
 def _all_rows(
-    model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions, on_stage: object
+    model: Model,
+    clean: Prompt,
+    corrupted: Prompt | None,
+    options: TraceOptions,
+    on_stage: Callable[[str], None],
 ) -> Trace:
-    import time
-
     from lenstui.edits.trace import trace_steps
 
     began, found = time.monotonic(), None
     for found in trace_steps(model, clean, corrupted, options):
         done, count = found.done, len(found.rows)
         left = (time.monotonic() - began) / done * (count - done)
-        if callable(on_stage):
-            on_stage(f"row {done} of {count} · about {duration(left)} left")
+        on_stage(f"row {done} of {count} · about {duration(left)} left")
     assert found is not None
     return found
 
 
 def _options(model: Model, clean: Prompt, given: argparse.Namespace) -> TraceOptions:
-    from lenstui.edits.trace import DRAWS, TraceOptions
-
     def token(word: str | None) -> int | None:
         if word is None:
             return None

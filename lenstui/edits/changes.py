@@ -15,7 +15,7 @@ from lenstui.edits.edit import Ablate, Component, Cut, Patch, Steer, Swap
 from lenstui.edits.hooks import Change
 from lenstui.model.rows import Row
 from lenstui.model.tokens import Prompt
-from lenstui.readout.alignment import gaps, spread
+from lenstui.readout.alignment import aligned
 from lenstui.support.errors import LensError
 
 Changes = list[tuple[Component, "Change | Exchange"]]
@@ -89,15 +89,24 @@ def patch(edit: Patch, run: CleanRun) -> list[tuple[Component, Change]]:
         check_component(run.model, component)
     other = run.reading.prompt(run.model, edit.prompt.text)
     pairs = _pairs(edit, run.prompt, other)
-    values = run.values(other, source)[list(pairs.values())]  # [pairs, d]
+    return [(edit.component, putting(run.values(other, source), pairs))]
+
+
+def putting(values: Tensor, pairs: Mapping[int, int]) -> Change:
+    """Return a change that puts in what a component is in another run.
+
+    Args:
+        values: what it is there, `[other cols, width]`.
+        pairs: the columns to put it in, each with the other run's column that it is taken from.
+    """
 
     def put(value: Tensor) -> Tensor:
+        here = [column for column in pairs if column < value.shape[1]]
         changed = value.clone()
-        here = [place for place, column in enumerate(pairs) if column < value.shape[1]]
-        changed[:, [list(pairs)[place] for place in here]] = values[here].to(value)
+        changed[:, here] = values[[pairs[column] for column in here]].to(value)
         return changed
 
-    return [(edit.component, put)]
+    return put
 
 
 def _pairs(edit: Patch, prompt: Prompt, other: Prompt) -> Mapping[int, int]:
@@ -108,23 +117,16 @@ def _pairs(edit: Patch, prompt: Prompt, other: Prompt) -> Mapping[int, int]:
         if len(taken) not in {1, len(to)}:
             raise LensError(f"{len(taken)} columns cannot be put into {len(to)}: give as many, or one")
         return dict(zip(to, taken * len(to) if len(taken) == 1 else taken, strict=True))
-    aligned = dict(_aligned(prompt, other))
+    counterparts = aligned(prompt.ids, other.ids)
     if edit.columns is None:
-        return aligned
+        return counterparts
     wanted = edit.columns.of(count)
-    if missing := [column for column in wanted if column not in aligned]:
+    if missing := [column for column in wanted if column not in counterparts]:
         raise LensError(
             f"column {missing[0]} has no counterpart in the other prompt, which has {other_count} columns to "
             f"this one's {count}: name the column to take behind the prompt, such as @{other_count - 1}"
         )
-    return {column: aligned[column] for column in wanted}
-
-
-def _aligned(prompt: Prompt, other: Prompt) -> Iterator[tuple[int, int]]:
-    """Yield the columns of two prompts that stand beside each other, where both have a token."""
-    prompts = prompt.ids, other.ids
-    columns = (spread(range(len(ids)), gap, -1) for ids, gap in zip(prompts, gaps(*prompts), strict=True))
-    return (pair for pair in zip(*columns, strict=True) if -1 not in pair)
+    return {column: counterparts[column] for column in wanted}
 
 
 def steering(edit: Steer, run: CleanRun) -> Iterator[tuple[Component, Change]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lenstui.causal.maps import find_maps
 from lenstui.edits.edit import Component
-from lenstui.model.calls import Call
+from lenstui.model.calls import Call, OnCall, OnInput, hook_calls, hook_inputs
 from lenstui.model.load import Model
 from lenstui.model.summands import find_summands
 
@@ -23,7 +23,7 @@ slice of the projection's input, of a neuron its activation, 1 wide.
 """
 
 _ALL = slice(None)
-_At = dict[tuple[int, Call], list[tuple[slice, Change]]]  # changes by block and call, each with its slice
+_At = list[dict[Call, list[tuple[slice, Change]]]]  # by block, the changes of each call, with their slices
 
 
 @contextmanager
@@ -39,19 +39,25 @@ def changing(model: Model, changes: Sequence[tuple[Component, Change]], cols: in
         cols: the number of columns of the passes.
     """
     of_stream: dict[int, list[tuple[slice, Change]]] = defaultdict(list)
-    inputs: _At = defaultdict(list)
-    outputs: _At = defaultdict(list)
+    inputs: _At = [{} for _ in model.anatomy.blocks]
+    outputs: _At = [{} for _ in model.anatomy.blocks]
     for component, change in changes:
         block = component.block
         if component.part == "stream":
             of_stream[block + 1].append((_ALL, change))
         elif component.part in {"attn", "mlp"}:
             call, factor = _summand(model, component)
-            outputs[block, call].append((_ALL, change if factor == 1 else _scaled(change, factor)))
+            outputs[block].setdefault(call, []).append(
+                (_ALL, change if factor == 1 else _scaled(change, factor))
+            )
         else:
             call, part = _slice_of_input(model, component)
-            inputs[block, call].append((part, change))
-    handles = [*_stream_hooks(model, of_stream, cols), *_call_hooks(model, inputs, outputs, cols)]
+            inputs[block].setdefault(call, []).append((part, change))
+    handles = [
+        *_stream_hooks(model, of_stream, cols),
+        *_call_hooks(model, hook_inputs, _changing_input, inputs, cols),
+        *_call_hooks(model, hook_calls, _changing_output, outputs, cols),
+    ]
     try:
         yield
     finally:
@@ -108,15 +114,24 @@ def _stream_hooks(
     """Register the changes of the residual stream, by its index, and yield their handles."""
     blocks, norm = model.anatomy.blocks, model.anatomy.final_norm
     for h, of_row in changes.items():
+        into, out_of = _changing_input(of_row, cols), _changing_output(of_row, cols)
         if h < len(blocks):
-            yield blocks[h].register_forward_pre_hook(_changing_input(of_row, cols), prepend=True)
+            yield blocks[h].register_forward_pre_hook(_before(into), prepend=True)
         elif norm is None:
-            yield blocks[-1].register_forward_hook(_changing_output(of_row, cols), prepend=True)
+            yield blocks[-1].register_forward_hook(_after(out_of), prepend=True)
         else:
-            yield from _final_hooks(blocks[-1], norm, _changing_input(of_row, cols))
+            yield from _final_hooks(blocks[-1], norm, into)
 
 
-def _final_hooks(last_block: nn.Module, norm: nn.Module, change: Any) -> Iterator[Any]:
+def _before(change: OnInput) -> Any:
+    return lambda module, args: change(args)
+
+
+def _after(change: OnCall) -> Any:
+    return lambda module, args, output: change(args, output)
+
+
+def _final_hooks(last_block: nn.Module, norm: nn.Module, change: OnInput) -> Iterator[Any]:
     """Register a change of what enters the final norm after the last block, and yield the handles.
 
     The norm may be called before that too: NanoChat norms its embedding with the same module.
@@ -127,7 +142,7 @@ def _final_hooks(last_block: nn.Module, norm: nn.Module, change: Any) -> Iterato
         if not is_last[0]:
             return None
         is_last[0] = False
-        return change(module, args)
+        return change(args)
 
     def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         is_last[0] = True
@@ -136,36 +151,13 @@ def _final_hooks(last_block: nn.Module, norm: nn.Module, change: Any) -> Iterato
     yield norm.register_forward_pre_hook(enter, prepend=True)
 
 
-def _call_hooks(model: Model, inputs: _At, outputs: _At, cols: int) -> Iterator[Any]:
-    """Register the changes of what calls of submodules take and put out, and yield their handles."""
-    if not inputs and not outputs:
-        return
-    under_way, entered, left = [0], Counter[nn.Module](), Counter[nn.Module]()
-
-    def entering(number: int) -> Any:
-        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
-            under_way[0] = number
-            entered.clear()
-            left.clear()
-
-        return enter
-
-    def take(module: nn.Module, args: tuple[Any, ...]) -> Any:
-        own = inputs.get((under_way[0], (module, entered[module])))
-        entered[module] += 1
-        return None if own is None else _changing_input(own, cols)(module, args)
-
-    def put_out(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        own = outputs.get((under_way[0], (module, left[module])))
-        left[module] += 1
-        return None if own is None else _changing_output(own, cols)(module, args, output)
-
-    for number, block in enumerate(model.anatomy.blocks):
-        yield block.register_forward_pre_hook(entering(number), prepend=True)
-    for module in dict.fromkeys(module for _, (module, _) in inputs):
-        yield module.register_forward_pre_hook(take, prepend=True)
-    for module in dict.fromkeys(module for _, (module, _) in outputs):
-        yield module.register_forward_hook(put_out, prepend=True)
+def _call_hooks(model: Model, hook: Any, changing: Any, changes: _At, cols: int) -> list[Any]:
+    """Register the changes of what calls of submodules take or put out, and return the handles."""
+    if not any(changes):
+        return []
+    wanted = [{call: changing(own, cols) for call, own in of_block.items()} for of_block in changes]
+    handles: list[Any] = hook(model.anatomy.blocks, wanted, first=True)
+    return handles
 
 
 def _scaled(change: Change, factor: float) -> Change:
@@ -173,20 +165,17 @@ def _scaled(change: Change, factor: float) -> Change:
     return lambda output: change(factor * output) / factor
 
 
-def _changing_input(changes: Sequence[tuple[slice, Change]], cols: int) -> Any:
-    def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return _changed(args[0], changes, cols), *args[1:]
-
-    return hook
+def _changing_input(changes: Sequence[tuple[slice, Change]], cols: int) -> OnInput:
+    return lambda args: (_changed(args[0], changes, cols), *args[1:])
 
 
-def _changing_output(changes: Sequence[tuple[slice, Change]], cols: int) -> Any:
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+def _changing_output(changes: Sequence[tuple[slice, Change]], cols: int) -> OnCall:
+    def change(args: tuple[Any, ...], output: Any) -> Any:
         if isinstance(output, (tuple, list)):
             return type(output)((_changed(output[0], changes, cols), *output[1:]))
         return _changed(output, changes, cols)
 
-    return hook
+    return change
 
 
 def _changed(value: Tensor, changes: Sequence[tuple[slice, Change]], cols: int) -> Tensor:

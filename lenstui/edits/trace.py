@@ -10,60 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lenstui.causal.maps import find_maps
+from lenstui.edits.changes import putting
 from lenstui.edits.clean_run import check_component
 from lenstui.edits.edit import Columns, Component
 from lenstui.edits.hooks import Change, changing, values_of
+from lenstui.edits.trace_options import TraceOptions
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.model.tokens import Prompt
-from lenstui.readout.alignment import gaps, spread
+from lenstui.readout.alignment import aligned
 from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
 
-What = Literal["resid", "attn", "mlp", "head"]
-MetricName = Literal["logit-diff", "logprob", "kl"]
-WHATS: tuple[What, ...] = ("resid", "attn", "mlp", "head")
-METRICS: tuple[MetricName, ...] = ("logit-diff", "logprob", "kl")
 NOISE = 3.0  # standard deviations of the token embeddings, as in Meng et al. 2022
-DRAWS = 10
 _BATCH_COLUMNS = 1024  # columns of all prompts of one pass
 _EMBEDDINGS = 1000  # token ids whose embeddings give the scale of the noise
 _LEAST = 1e-2  # nats, or logits: a smaller difference of clean and corrupted says nothing
-
-
-@dataclass(frozen=True, slots=True)
-class TraceOptions:
-    """What a trace patches, and how it is measured.
-
-    Attributes:
-        what: `resid` for the residual stream, `attn` or `mlp` for what these add, `head` for attention heads.
-        metric: `logit-diff` for the logit of `token` minus that of `minus`, `logprob` for the log-probability
-            of `token`, nats, `kl` for −KL(clean ‖ patched), nats.
-        token: a token id; None for the clean run's likeliest token.
-        minus: a token id; None for the corrupted run's likeliest token.
-        window: how many neighbouring blocks are patched together, of attention and MLP.
-        column: the column in which attention heads are patched; None for all columns.
-        noise: columns whose embeddings get noise; None where a second prompt is the corruption.
-        samples: the number of draws of noise.
-        seed: the seed of the draws.
-    """
-
-    what: What = "resid"
-    metric: MetricName = "logit-diff"
-    token: int | None = None
-    minus: int | None = None
-    window: int = 1
-    column: int | None = None
-    noise: Columns | None = None
-    samples: int = DRAWS
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +163,7 @@ class _Tracing:
         labels = tuple(Row(h).label for h in rows)
         raw = np.full((len(noises), len(labels), count), np.nan, np.float32)
         return cls(
-            model, known, clean, prompt, dict(_aligned(prompt, clean)), labels, noises, metric, m_clean,
+            model, known, clean, prompt, aligned(prompt.ids, clean.ids), labels, noises, metric, m_clean,
             m_corrupted, raw, sigma,
         )  # fmt: skip
 
@@ -235,11 +203,11 @@ class _Tracing:
             heads = [Component("head", row, head) for head in range(find_maps(self.model).blocks[row].heads)]
             values = values_of(self.model, clean, heads) if heads else {}
             pairs = self.pairs if self.options.column is None else _one_of(self.pairs, self.options.column)
-            return [(head.index or 0, [(head, _put(values[head], pairs))]) for head in heads]
+            return [(head.index or 0, [(head, putting(values[head], pairs))]) for head in heads]
         components = self._components(row)
         values = values_of(self.model, clean, components) if components else {}
         return [
-            (column, [(each, _put(values[each], {column: source})) for each in components])
+            (column, [(each, putting(values[each], {column: source})) for each in components])
             for column, source in self.pairs.items()
             if components
         ]
@@ -344,29 +312,10 @@ def _noise_changes(noise: Tensor | None) -> list[tuple[Component, Change]]:
     return [(Component("stream", -1), lambda value: (value.float() + noise.to(value.device)).to(value.dtype))]
 
 
-def _aligned(prompt: Prompt, clean: Prompt) -> Iterator[tuple[int, int]]:
-    """Yield the columns of two prompts that stand beside each other, where both have a token."""
-    both = prompt.ids, clean.ids
-    columns = (spread(range(len(ids)), gap, -1) for ids, gap in zip(both, gaps(*both), strict=True))
-    return (pair for pair in zip(*columns, strict=True) if -1 not in pair)
-
-
 def _one_of(pairs: dict[int, int], column: int) -> dict[int, int]:
     if column not in pairs:
         raise LensError(f"Column {column} has no counterpart in the clean prompt.")
     return {column: pairs[column]}
-
-
-def _put(values: Tensor, pairs: dict[int, int]) -> Change:
-    """Return a change that puts a clean run's values, `[clean cols, width]`, into the columns of `pairs`."""
-    to, taken = list(pairs), list(pairs.values())
-
-    def put(value: Tensor) -> Tensor:
-        changed = value.clone()
-        changed[:, to] = values[taken].to(value)
-        return changed
-
-    return put
 
 
 def _only_item(item: int, change: Change) -> Change:

@@ -20,7 +20,7 @@ from lenstui.model.pretrained import Pretrained, out_of_memory
 from lenstui.model.residual import residual_stream
 from lenstui.model.tokens import TokenTexts, has_chat_template
 from lenstui.model.wiring import Check, check_wiring
-from lenstui.support.errors import LensError, first_clause
+from lenstui.support.errors import FOREIGN_ERRORS, LensError, first_clause
 
 WIRING_TEXT = "The wiring check reads this short text, and so do I."
 _UNLIMITED = 1 << 20  # a context longer than this is a placeholder, not a limit
@@ -70,7 +70,7 @@ class Model:
 
     @property
     def clean(self) -> Model:
-        """The same model with plain passes."""
+        """This model without edits: its forward passes run as it was loaded."""
         return replace(self, surround=None, edits=(), edit_lens="")
 
     @property
@@ -223,15 +223,7 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         vocabulary = len(head(h[-1, 0, -1:])[0])
     except torch.OutOfMemoryError as error:
         raise out_of_memory(name, device) from error
-    except (
-        AttributeError,
-        IndexError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except FOREIGN_ERRORS as error:
         if (width := broken_width(module)) is not None:
             raise LensError(
                 f"{name} cannot be run in 4 bits on this {device.type}: a matrix is {width} wide, "

@@ -45,6 +45,18 @@ def spread(items: Sequence[_Item], gap: range, nothing: _Item) -> tuple[_Item, .
     return (*items[: gap.start], *(nothing for _ in gap), *items[gap.start :])
 
 
+def aligned(prompt: Sequence[int], other: Sequence[int]) -> dict[int, int]:
+    """Return the columns of a prompt that have a counterpart in another one, each with that column.
+
+    Args:
+        prompt: token ids.
+        other: those of the other prompt.
+    """
+    prompts = prompt, other
+    columns = (spread(range(len(ids)), gap, -1) for ids, gap in zip(prompts, gaps(*prompts), strict=True))
+    return dict(pair for pair in zip(*columns, strict=True) if -1 not in pair)
+
+
 def in_prompt(column: int, gap: range) -> int:
     """Return a prompt's column from one on screen; for a column in the gap, the first one behind it."""
     return column - len(range(gap.start, min(max(column, gap.start), gap.stop)))

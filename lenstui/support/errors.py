@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# What another program's module may raise where it is given what it does not know.
+FOREIGN_ERRORS = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class LensError(Exception):
     """An error that the user can act on. The message is one line: what is wrong, and what to do."""

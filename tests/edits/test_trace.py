@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lenstui.edits.edit import Columns
-from lenstui.edits.trace import NOISE, Trace, TraceOptions, trace, trace_steps
+from lenstui.edits.trace import NOISE, Trace, trace, trace_steps
+from lenstui.edits.trace_options import TraceOptions
 from lenstui.lens import LensError, Model, wire
 from lenstui.model.tokens import Prompt
 from tests.edits.test_directions import PROJECTIONS

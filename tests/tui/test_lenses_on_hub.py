@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from lenstui.lens.origin import Origin
@@ -182,17 +183,22 @@ async def test_esc_stops_a_download_and_enter_goes_on_with_it(opened: Any, lens_
         await until(pilot, lambda: app.screen is app.explore)
 
 
+async def leave_during_a_download(app: LenstuiApp, pilot: Pilot[None]) -> None:
+    """Begin to download the second lens, and go back to Explore once its bar is there."""
+    await ask(app, pilot, 1)
+    await pilot.press("enter")
+    await until(pilot, lambda: "━" in below(app))
+    await pilot.press("q")
+    await until(pilot, lambda: app.screen is app.explore)
+
+
 async def test_a_download_goes_on_behind_explore_and_says_when_it_is_done(
     opened: Any, lens_hub: LensHub
 ) -> None:
     large(lens_hub)
     lens_hub.hold = True
     async with opened(TEXT) as (app, pilot):
-        await ask(app, pilot, 1)
-        await pilot.press("enter")
-        await until(pilot, lambda: "━" in below(app))
-        await pilot.press("q")
-        await until(pilot, lambda: app.screen is app.explore)
+        await leave_during_a_download(app, pilot)
         await go(app, pilot)
         await until(pilot, lambda: "esc stops" in below(app))  # seen again
         await pilot.press("q")
@@ -205,11 +211,7 @@ async def test_quitting_waits_for_no_download(opened: Any, lens_hub: LensHub) ->
     large(lens_hub)
     lens_hub.hold = True
     async with opened(TEXT) as (app, pilot):
-        await ask(app, pilot, 1)
-        await pilot.press("enter")
-        await until(pilot, lambda: "━" in below(app))
-        await pilot.press("q")
-        await until(pilot, lambda: app.screen is app.explore)
+        await leave_during_a_download(app, pilot)
         await pilot.press("q")
         await until(pilot, lambda: not app.is_running, limit=5)
 

@@ -13,7 +13,7 @@ from lenstui.fitting.jacobian.dissection import UnknownFormError
 from lenstui.fitting.jacobian.graph import Derivative, Graph, Rules, Way, build_graph
 from lenstui.fitting.jacobian.mean_field import mean_field
 from lenstui.model.load import Model
-from lenstui.support.errors import LensError, first_clause, is_out_of_memory
+from lenstui.support.errors import FOREIGN_ERRORS, LensError, first_clause, is_out_of_memory
 
 _PARTS_MEMORY = 4 << 30  # most bytes that the copies of the weights of blocks taken apart may take
 MEMORY = 256 << 20  # most bytes that one backward pass may take on a CPU beside the graph
@@ -26,8 +26,6 @@ _TENSORS = 8  # of a block's largest activation that a backward pass holds at a 
 # The largest difference of a row's Jacobian that counts as rounding, as a share of its norm.
 _TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}
 _HALF_PRECISION = 5e-2
-
-_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, IndexError, KeyError)
 
 
 def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcontext) -> Way:
@@ -60,7 +58,7 @@ def proven_way(model: Model, ids: Tensor, of: Derivative, rules: Rules = nullcon
     for way in ways:
         try:
             found = _sample(model, ids, of, way, rules)
-        except _ERRORS as error:  # the model has no such cache, or an operation that cannot be batched
+        except FOREIGN_ERRORS as error:  # the model has no such cache, or an operation that cannot be batched
             if is_out_of_memory(error):
                 raise
             continue
@@ -107,7 +105,7 @@ def prove_parts(model: Model, ids: Tensor, of: Derivative) -> None:
     wanted = _sample(model, ids, of, Way(prefix=False, batched=False, chunk=1), nullcontext)
     try:
         found = _sample(model, ids, of, Way(prefix=False, batched=True, chunk=2, parts=True), nullcontext)
-    except _ERRORS as error:
+    except FOREIGN_ERRORS as error:
         if is_out_of_memory(error):
             raise
         raise _without_field(model, first_clause(error)) from error

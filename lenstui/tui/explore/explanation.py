@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lenstui.jobs.why_messages import CellAsked
 from lenstui.model.rows import is_sublayer
+from lenstui.readout.alignment import in_prompt
 from lenstui.tui.explore.cell_words import place_text, why_no_token
 from lenstui.tui.explore.comparison import Comparison
 from lenstui.tui.explore.state import ExploreState
@@ -32,12 +33,8 @@ class Explanation:
             return
         state, panes = self._state, self._widgets.panes
         cursor, place = panes.cursor, panes.shown
-        asked = CellAsked(
-            state.serial,
-            place,
-            cursor.row,
-            cursor.column - _gap_before(panes.grids[place].gap, cursor.column),
-        )
+        column = in_prompt(cursor.column, panes.grids[place].gap)
+        asked = CellAsked(state.serial, place, cursor.row, column)
         words = place_text(state, panes.count, cursor.row, cursor.column)
         edits = state.sides[place].edits
         self._services.open_why(asked, words, edits, self._comparison.put_edits)
@@ -50,8 +47,3 @@ class Explanation:
         if is_sublayer(state.rows[panes.cursor.row]):
             return NOT_A_PART
         return "" if panes.token is not None else why_no_token(state, panes)
-
-
-def _gap_before(gap: range, column: int) -> int:
-    """Return how many columns without a token stand before a column, of a prompt with a gap."""
-    return len(range(gap.start, max(gap.start, min(column, gap.stop))))
