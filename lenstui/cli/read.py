@@ -147,7 +147,10 @@ def _parser() -> Parser:
         default=0,
         help="let the model say up to N tokens more first, each its likeliest, and read them too",
     )
-    add_edits(output, "; with --diff the effect is shown, edited minus clean, by one lens")
+    add_edits(
+        output,
+        "; with --diff the effect is shown, edited minus clean, by one lens; with --prompts the mean effect",
+    )
     output.add_argument(
         "--diff",
         action="store_true",
@@ -229,8 +232,6 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--diff is not for --prompts, which shows every lens")
     if given.sublayers:
         parser.error("--sublayers is not for --prompts: it is of one prompt")
-    if given.edit:
-        parser.error("--edit is not for --prompts: it is of one prompt")
     if given.append:
         parser.error("--append is not for --prompts: each is read at its own end")
     if given.top_k is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -23,6 +23,7 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.export.set_tidy import SetHeading
+    from lenstui.lens.lens import Lens
     from lenstui.model.tokens import TokenTexts
     from lenstui.opening.opened import Opened
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
@@ -109,15 +110,15 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     with progress() as on_stage:
         from lenstui.export.reading import set_heading_of
         from lenstui.opening.opened import lacking_rows, lenses_to_read
-        from lenstui.readout.sets.cases import read_set
 
         with aside():
             opened = open_with_lens(asked, on_stage)
         lenses = lenses_to_read(opened, shape.lenses)
         exact = asked_set.exact_targets
-        heading = set_heading_of(opened, lenses, prompts, shape.reading, exact_targets=exact)
-        read = read_set(opened.model, prompts.cases, lenses, reading=shape.reading, exact_targets=exact)
-        reading = each_aside(read)
+        heading = set_heading_of(
+            opened, lenses, prompts, shape.reading, edits=shape.edits, exact_targets=exact
+        )
+        reading = each_aside(_reading(opened, lenses, prompts, shape, exact_targets=exact))
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
@@ -145,6 +146,19 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     else:
         show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
     return 0
+
+
+def _reading(
+    opened: Opened, lenses: Sequence[Lens], prompts: PromptSet, shape: Shape, *, exact_targets: bool
+) -> Iterator[CaseReadout | FailedCase]:
+    """Return the readouts of the cases, under edits where there are any."""
+    from lenstui.edits.edited_set import read_edited_set
+    from lenstui.readout.sets.cases import read_set
+
+    model, cases, reading = opened.model, prompts.cases, shape.reading
+    if not shape.edits:
+        return read_set(model, cases, lenses, reading=reading, exact_targets=exact_targets)
+    return read_edited_set(model, cases, shape.edits, lenses, reading=reading, exact_targets=exact_targets)
 
 
 def _watched(
@@ -208,7 +222,9 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         unit = prompts.skipped.unit
         why = [f"{unit} {failed.case.number}: {failed.reason}" for failed in tally.first_failed]
         more = [f"And {tally.failed - len(why)} more."] if tally.failed > len(why) else []
-        yield f"{tally.failed} of {tally.cases} prompts cannot be read: {' '.join([*why, *more])}"
+        are = "is" if tally.failed == 1 else "are"
+        what = f"{are} left out" if shape.edits else "cannot be read"
+        yield f"{tally.failed} of {tally.cases} prompts {what}: {' '.join([*why, *more])}"
     if tally.not_numbers:
         numbers = tally.not_numbers
         which = f"{prompts.skipped.unit} {', '.join(map(str, numbers[:_MOST_NUMBERS]))}"

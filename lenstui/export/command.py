@@ -75,6 +75,7 @@ def set_command(
         shape: the part and form of the readout to write.
     """
     words = ["lenstui", "read", *options, *_model_words(source, lens_files, asked, shape)]
+    words += _edit_words(shape)
     words += ["--value", shape.value, "--format", shape.format]
     return command_text([*words, *_output_words(shape)])
 
