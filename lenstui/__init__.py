@@ -17,6 +17,7 @@ from lenstui.support.version import __version__
 _HOMES = {
     "Case": "lenstui.readout.sets.prompts",
     "CaseReadout": "lenstui.readout.sets.cases",
+    "CaseTrace": "lenstui.edits.set_trace",
     "Cells": "lenstui.readout.cells",
     "Component": "lenstui.causal.contributions",
     "Components": "lenstui.causal.components",
@@ -44,6 +45,7 @@ _HOMES = {
     "SetMeans": "lenstui.readout.sets.means",
     "Tile": "lenstui.readout.cells",
     "Trace": "lenstui.edits.trace",
+    "TraceMeans": "lenstui.edits.set_trace",
     "TraceOptions": "lenstui.edits.trace_options",
     "TunedLens": "lenstui.lens.tuned",
     "WordItem": "lenstui.evaluation.word_items",
@@ -63,6 +65,8 @@ _HOMES = {
     "generate": "lenstui.readout.generation",
     "load": "lenstui.model.load",
     "mean_over": "lenstui.readout.sets.means",
+    "mean_trace": "lenstui.edits.set_trace",
+    "mean_trace_by_group": "lenstui.edits.set_trace",
     "means_by_group": "lenstui.readout.sets.means",
     "open_items": "lenstui.evaluation.word_items",
     "open_lens": "lenstui.lens.formats.own",
@@ -79,6 +83,7 @@ _HOMES = {
     "save_lens": "lenstui.lens.formats.own",
     "save_library_folder": "lenstui.lens.formats.library",
     "trace": "lenstui.edits.trace",
+    "trace_set": "lenstui.edits.set_trace",
     "trace_steps": "lenstui.edits.trace",
     "wire": "lenstui.model.load",
 }

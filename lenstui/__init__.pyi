@@ -13,6 +13,11 @@ from lenstui.edits.edit import Edit as Edit
 from lenstui.edits.edited import edited as edited
 from lenstui.edits.edited_set import read_edited_set as read_edited_set
 from lenstui.edits.language import parse_edit as parse_edit
+from lenstui.edits.set_trace import CaseTrace as CaseTrace
+from lenstui.edits.set_trace import TraceMeans as TraceMeans
+from lenstui.edits.set_trace import mean_trace as mean_trace
+from lenstui.edits.set_trace import mean_trace_by_group as mean_trace_by_group
+from lenstui.edits.set_trace import trace_set as trace_set
 from lenstui.edits.trace import Trace as Trace
 from lenstui.edits.trace import trace as trace
 from lenstui.edits.trace import trace_steps as trace_steps

@@ -9,9 +9,10 @@ from dataclasses import replace
 from itertools import groupby
 
 from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, model_start, parse, positive, start
+from lenstui.cli.asked_set import AskedSet
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
-from lenstui.cli.set_readout import AskedSet, show_set
+from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
@@ -29,44 +29,10 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
     from lenstui.readout.sets.prompts import PromptSet
 
-_STDIN = "standard input"
 _FOR_PROGRAMS = ("json", *STREAMED)
 _MOST_NUMBERS = 20  # prompts that a remark lists by number
 _NAMED = 3  # prompts that cannot be read, listed with their reasons
 _TICK = 0.1  # seconds between two reports of progress
-
-
-@dataclass(frozen=True, slots=True)
-class AskedSet:
-    """The requested prompt set.
-
-    Attributes:
-        prompts: its file; `-` for standard input, `examples` for the set that comes with lenstui.
-        prompt_column: the column or field of the prompt, if named.
-        target_column: the column or field of the target, if named.
-        group_column: the column or field of the group, if named.
-        exact_targets: whether to take targets as written.
-        value: the key of the means to show, if named.
-    """
-
-    prompts: str
-    prompt_column: str | None = None
-    target_column: str | None = None
-    group_column: str | None = None
-    exact_targets: bool = False
-    value: str | None = None
-
-    @property
-    def options(self) -> list[str]:
-        """The options that request the same set."""
-        named = {
-            "--prompts": self.prompts,
-            "--prompt-column": self.prompt_column,
-            "--target-column": self.target_column,
-            "--group-column": self.group_column,
-        }
-        words = [f"{option}={name}" for option, name in named.items() if name is not None]
-        return [*words, *(["--exact-targets"] if self.exact_targets else [])]
 
 
 @dataclass(slots=True)
@@ -103,7 +69,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     """Read the prompts, write the readout, and return the exit status."""
     if shape.output is not None:
         check_place(shape.output, special=True)
-    prompts = _open(asked_set, shape.output)  # before the model, since loading takes long
+    prompts = opened_prompts(asked_set, shape.output)  # before the model, since loading takes long
     # Formats without means are written while reading, unless to a terminal, which shows the line of progress.
     streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
@@ -186,29 +152,6 @@ def _some(
             return chain(failed, [readout], readouts)
         failed.append(readout)
     raise LensError(f"No prompt of {prompts.name} can be read: {failed[0].reason}")
-
-
-def _open(asked: AskedSet, output: Path | None) -> PromptSet:
-    from lenstui.readout.sets.prompts import (
-        EXAMPLES,
-        PromptFile,
-        PromptSet,
-        example_prompts,
-        open_prompts,
-        read_lines,
-        skipped_rows,
-    )
-
-    if asked.prompts == EXAMPLES:
-        return example_prompts()
-    path = Path(_STDIN if asked.prompts == "-" else asked.prompts)
-    file = PromptFile(path, asked.prompt_column, asked.target_column, asked.group_column)
-    if asked.prompts == "-":
-        skipped = skipped_rows(path)
-        return PromptSet(_STDIN, tuple(read_lines(sys.stdin.buffer, file, skipped)), skipped)
-    if output is not None and output.exists() and path.exists() and output.samefile(path):
-        raise LensError(f"{output} is the file of prompts: write to another one.")
-    return open_prompts(file)
 
 
 def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) -> Iterator[str]:

@@ -61,6 +61,23 @@ def test_every_key_of_a_trace_is_in_the_manual(programs: Forked, neox_folder: Pa
     assert set(out(programs, "trace", *asked, "--model", neox_folder)) <= named("JSON")
 
 
+def test_every_key_and_column_of_traces_of_a_set_is_in_the_manual(
+    programs: Forked, neox_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(
+        '{"prompt": "a cat ", "corrupted": "a fox ", "target": "b", "minus": "c", "group": "g"}\n'
+    )
+    asked = ("--prompts", file, "--model", neox_folder)
+    found = out(programs, "trace", *asked)
+    keys = {*found, *found["cases"][0], *found["means"], *found["means"]["recovered"]}
+    assert keys <= named("JSON")
+    for what in ("resid", "head"):
+        program = programs.start("trace", *asked, "--what", what, "--format", "csv")
+        assert program.status() == 0, program.err
+        assert set(next(csv.reader(program.out.splitlines()))) <= named("CSV and Parquet")
+
+
 def test_every_key_of_train_and_eval_is_in_the_manual(
     programs: Forked, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """A mean over the cases that have a number in a row, for each row.
+    """A mean over the cases that have a number in a place, for each place, such as a row.
 
     Attributes:
         mean: the mean, `[rows]`; NaN over no case.
@@ -173,7 +173,7 @@ def names_with_mean() -> list[str]:
 
 
 def _lens_means(numbers: Mapping[str, Numbers]) -> LensMeans:
-    means = {name: _mean(values) for name, values in numbers.items()}
+    means = {name: mean_of_cases(values) for name, values in numbers.items()}
     return LensMeans(
         values={name: means[name] for name in names_with_mean()},
         target_prob=means["target_prob"],
@@ -191,8 +191,12 @@ def _median(values: Numbers) -> Numbers:
     return np.array([np.median(column) if column.size else np.nan for column in columns])
 
 
-def _mean(values: Numbers) -> Mean:
-    """Return each row's mean over the cases of `[cases, rows]` that have a number."""
+def mean_of_cases(values: Numbers) -> Mean:
+    """Return the mean over the cases that have a number, for each place behind the first axis.
+
+    Args:
+        values: `[cases, …]`.
+    """
     known = ~np.isnan(values)
     n = known.sum(axis=0)
     # A target that the head forbids has -inf as its mean: no reason for a warning.
