@@ -161,6 +161,17 @@ def target_numbers(readout: CaseReadout) -> tuple[str, str]:
     )
 
 
+def change_text(readout: CaseReadout) -> str:
+    """Return final token and target, clean → edited, on one line; nothing for a run that is not edited."""
+    if readout.clean is None:
+        return ""
+    final = " ".join(final_texts(readout))
+    if readout.target is None:
+        return f"final {final}"
+    prob, rank = target_numbers(readout)
+    return f"final {final} · {target_text(readout)} {prob}, rank {rank}"
+
+
 def settled(readout: CaseReadout, rows: Sequence[str]) -> list[str]:
     """Return the row where the top-1 settles, by lens; under edits the one before, and the one now."""
 

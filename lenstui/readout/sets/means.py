@@ -149,21 +149,23 @@ def _by_lens(read: Sequence[CaseReadout]) -> dict[str, dict[str, Numbers]]:
 
 
 def _numbers(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> dict[str, Numbers]:
+    """Return the numbers of one lens by name, `[cases, rows]`."""
+    targets = np.array([-1 if readout.target is None else readout.target.id for readout in read])[:, None]
+
     def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
         return np.array(list(arrays), np.float64)
 
-    def is_top1(column: LastColumn, readout: CaseReadout) -> Numbers:
-        if readout.target is None:
-            return np.full(len(column.top1), np.nan)
-        return np.where(column.top1 < 0, np.nan, column.top1 == readout.target.id)
-
-    return {
-        **{name: stacked(known(column.values[name]) for column in columns) for name in names_with_mean()},
+    top1 = stacked(known(column.top1) for column in columns)
+    of_target = {
         "target_prob": stacked(column.target_prob for column in columns),
         "target_logprob": stacked(column.target_logprob for column in columns),
         "target_word_logprob": stacked(column.whole_logprob for column in columns),
         "target_rank": stacked(known(column.target_rank) for column in columns),
-        "target_top1": stacked(map(is_top1, columns, read)),
+        "target_top1": np.where(np.isnan(top1), np.nan, top1 == targets),
+    }
+    return {
+        **{name: stacked(known(column.values[name]) for column in columns) for name in names_with_mean()},
+        **{name: np.where(targets < 0, np.nan, numbers) for name, numbers in of_target.items()},
     }
 
 
