@@ -98,10 +98,53 @@ def trace_steps(
         LensError: if there is no such column, clean and corrupted run do not differ in the metric, or the
             model does not have what is patched.
     """
+    known = None
+    for progress in trace_passes(model, clean, corrupted, options):
+        if progress.trace is not known:
+            known = progress.trace
+            assert known is not None
+            yield known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """How far a causal trace is.
+
+    Attributes:
+        done: the number of passes of the model that are done.
+        passes: that of all passes, each over as many prompts as the others, but the last of a row.
+        trace: the trace after the last finished row; None before the first.
+    """
+
+    done: int
+    passes: int
+    trace: Trace | None
+
+
+def trace_passes(
+    model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions
+) -> Iterator[Progress]:
+    """Yield how far a causal trace is after each pass of the model, and after each row.
+
+    Between two of them the model is as it was, so that a caller may do other work with it, or stop.
+
+    Args:
+        model: from `load`.
+        clean: from `encode`.
+        corrupted: likewise; None where `options.noise` names columns.
+        options: what is patched, and how it is measured.
+
+    Raises:
+        LensError: as `trace_steps` does.
+    """
     tracing = _Tracing.begin(model.clean, clean, corrupted, options)
-    for done in range(1, len(tracing.rows) + 1):
-        tracing.do_row(done - 1)
-        yield tracing.result(done)
+    done, passes, known = 0, tracing.passes, None
+    for row in range(len(tracing.rows)):
+        for _ in tracing.do_row(row):
+            done += 1
+            yield Progress(done, passes, known)
+        known = tracing.result(row + 1)
+        yield Progress(done, passes, known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,10 +222,25 @@ class _Tracing:
             (mean - corrupted) / difference, stderr, done, self.sigma,
         )  # fmt: skip
 
-    def do_row(self, row: int) -> None:
-        """Patch each column, or each attention head, of a row in turn, many in one pass."""
-        patches = self._patches(row)
-        size = max(1, _BATCH_COLUMNS // len(self.prompt.ids))
+    @property
+    def passes(self) -> int:
+        """The number of passes of the model that all rows take."""
+        return sum(-(-self._count(row) // self._size) for row in range(len(self.rows))) * len(self.noises)
+
+    @property
+    def _size(self) -> int:
+        """The number of prompts of one pass."""
+        return max(1, _BATCH_COLUMNS // len(self.prompt.ids))
+
+    def _count(self, row: int) -> int:
+        """Return the number of patches of a row."""
+        if self.options.what == "head":
+            return find_maps(self.model).blocks[row].heads
+        return len(self.pairs) if self._components(row) else 0
+
+    def do_row(self, row: int) -> Iterator[None]:
+        """Patch each column, or each attention head, of a row in turn, many in one pass; yield after each."""
+        patches, size = self._patches(row), self._size
         for start in range(0, len(patches), size):
             some = patches[start : start + size]
             ids = _ids([self.prompt] * len(some))
@@ -195,6 +253,7 @@ class _Tracing:
                 measured = self.metric(_last_logits(self.model, ids, [*_noise_changes(noise), *changes]))
                 for (place, _), number in zip(some, measured.tolist(), strict=True):
                     self.raw[draw, row, place] = number
+                yield
 
     def _patches(self, row: int) -> list[tuple[int, list[tuple[Component, Change]]]]:
         """Return the patches of a row: the column or attention head of each, and what it does."""
@@ -217,10 +276,8 @@ class _Tracing:
         if self.options.what == "resid":
             return [Component("stream", row - 1)]
         assert self.options.what != "head"
-        first = row - (self.options.window - 1) // 2
-        blocks = range(max(0, first), min(self.model.num_blocks, first + self.options.window))
         found = []
-        for block in blocks:
+        for block in self.options.blocks(row, self.model.num_blocks):
             component = Component(self.options.what, block)
             try:
                 check_component(self.model, component)
@@ -279,10 +336,9 @@ def _with_tokens(options: TraceOptions, model: Model, clean: Tensor, corrupted: 
         return replace(options, token=token, minus=None)
     minus = int(corrupted.argmax()) if options.minus is None else options.minus
     if token == minus:
-        raise LensError(
-            f"Both runs say {model.texts[token]}: name the token whose logit is taken off, or measure its "
-            "log-probability."
-        )
+        text, is_chosen = model.texts[token], options.token is None and options.minus is None
+        what = f"Both runs say {text}" if is_chosen else f"The logit of {text} would be taken off itself"
+        raise LensError(f"{what}: name the token whose logit is taken off, or measure its log-probability.")
     return replace(options, token=token, minus=minus)
 
 

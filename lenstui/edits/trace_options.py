@@ -40,3 +40,8 @@ class TraceOptions:
     noise: Columns | None = None
     samples: int = DRAWS
     seed: int = 0
+
+    def blocks(self, row: int, count: int) -> range:
+        """Return the blocks whose attention or MLPs are patched together in a row, of `count` blocks."""
+        first = row - (self.window - 1) // 2
+        return range(max(0, first), min(count, first + self.window))

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lenstui.edits import trace as module
 from lenstui.edits.edit import Columns
-from lenstui.edits.trace import NOISE, Trace, trace, trace_steps
+from lenstui.edits.trace import NOISE, Trace, trace, trace_passes, trace_steps
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.lens import LensError, Model, wire
 from lenstui.model.tokens import Prompt
@@ -190,3 +191,20 @@ def test_a_model_without_attention_has_no_heads_to_trace(byte_tokenizer: Any) ->
     model = wire("Mamba", random_model(FAMILIES["Mamba"].config), byte_tokenizer)
     with pytest.raises(LensError, match="no attention heads"):
         trace(model, CLEAN, CORRUPTED, TraceOptions(what="head"))
+
+
+def test_between_passes_the_model_is_as_it_was(byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that others may be answered meanwhile, and the count of passes says how long it takes."""
+    monkeypatch.setattr(module, "_BATCH_COLUMNS", 2 * len(CORRUPTED.ids))
+    model = wire("Llama", random_model(FAMILIES["Llama"].config), byte_tokenizer)
+    clean, seen = last_logits(model, CLEAN.ids), []
+    for progress in trace_passes(model, CLEAN, CORRUPTED, TraceOptions(what="mlp", metric="kl")):
+        assert torch.equal(last_logits(model, CLEAN.ids), clean)
+        seen.append((progress.done, 0 if progress.trace is None else progress.trace.done))
+    rows, passes = model.num_blocks, 5  # nine columns, two in a pass
+    assert progress.passes == rows * passes
+    assert seen == [
+        pair
+        for row in range(rows)
+        for pair in [*((row * passes + i, row) for i in range(1, passes + 1)), ((row + 1) * passes, row + 1)]
+    ]
