@@ -98,12 +98,11 @@ def trace_steps(
         LensError: if there is no such column, clean and corrupted run do not differ in the metric, or the
             model does not have what is patched.
     """
-    known = None
+    done = 0
     for progress in trace_passes(model, clean, corrupted, options):
-        if progress.trace is not known:
-            known = progress.trace
-            assert known is not None
-            yield known
+        if progress.trace.done > done:
+            done = progress.trace.done
+            yield progress.trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,18 +112,18 @@ class Progress:
     Attributes:
         done: the number of passes of the model that are done.
         passes: that of all passes, each over as many prompts as the others, but the last of a row.
-        trace: the trace after the last finished row; None before the first.
+        trace: the trace as far as it is, also within a row.
     """
 
     done: int
     passes: int
-    trace: Trace | None
+    trace: Trace
 
 
 def trace_passes(
     model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions
 ) -> Iterator[Progress]:
-    """Yield how far a causal trace is after each pass of the model, and after each row.
+    """Yield how far a causal trace is: before the first pass, after each pass, and after each row.
 
     Between two of them the model is as it was, so that a caller may do other work with it, or stop.
 
@@ -138,13 +137,13 @@ def trace_passes(
         LensError: as `trace_steps` does.
     """
     tracing = _Tracing.begin(model.clean, clean, corrupted, options)
-    done, passes, known = 0, tracing.passes, None
+    done, passes = 0, tracing.passes
+    yield Progress(done, passes, tracing.result(0))
     for row in range(len(tracing.rows)):
         for _ in tracing.do_row(row):
             done += 1
-            yield Progress(done, passes, known)
-        known = tracing.result(row + 1)
-        yield Progress(done, passes, known)
+            yield Progress(done, passes, tracing.result(row))
+        yield Progress(done, passes, tracing.result(row + 1))
 
 
 @dataclass(frozen=True, eq=False)

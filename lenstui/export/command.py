@@ -99,13 +99,21 @@ def why_command(
     return command_text([*words, *_output_words(shape)])
 
 
-def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
-    """Return the command that makes the same causal trace as Markdown.
+def can_be_typed(prompt: str) -> bool:
+    """Return whether a command line can hold a prompt."""
+    return prompt != "-" and not any(
+        character == "\0" or "\ud800" <= character <= "\udfff" for character in prompt
+    )
+
+
+def trace_command(traced: Traced, asked: Start, output: Path | None, form: str = "md") -> str:
+    """Return the command that makes the same causal trace.
 
     Args:
         traced: the trace.
         asked: the request.
         output: the file; None for stdout.
+        form: the form.
     """
     options = traced.trace.options
     words = ["lenstui", "trace"]
@@ -123,10 +131,11 @@ def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
             "--seed",
             str(options.seed),
         ]
-    shape = Shape(format="md", output=output)
+    shape = Shape(format=form, output=output)
     shape = replace(shape, reading=replace(shape.reading, bos=asked.bos))
     source = replace(traced.source, kinds=(TUNED,))  # a trace has no lens to name
-    words += [*_model_words(source, (), asked, shape), "--format", "md", *_output_words(shape)]
+    words += [*_model_words(source, (), asked, shape), *([] if form == "table" else ["--format", form])]
+    words += _output_words(shape)
     prompts = [traced.clean.text, *([] if traced.corrupted is None else [traced.corrupted.text])]
     return command_text([*words, "--", *prompts])
 

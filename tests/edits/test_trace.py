@@ -200,11 +200,13 @@ def test_between_passes_the_model_is_as_it_was(byte_tokenizer: Any, monkeypatch:
     clean, seen = last_logits(model, CLEAN.ids), []
     for progress in trace_passes(model, CLEAN, CORRUPTED, TraceOptions(what="mlp", metric="kl")):
         assert torch.equal(last_logits(model, CLEAN.ids), clean)
-        seen.append((progress.done, 0 if progress.trace is None else progress.trace.done))
-    rows, passes = model.num_blocks, 5  # nine columns, two in a pass
+        known = int((~np.isnan(progress.trace.raw)).sum())
+        seen.append((progress.done, progress.trace.done, known))
+    rows, passes, cols = model.num_blocks, 5, len(CORRUPTED.ids)  # nine columns, two in a pass
     assert progress.passes == rows * passes
-    assert seen == [
-        pair
-        for row in range(rows)
-        for pair in [*((row * passes + i, row) for i in range(1, passes + 1)), ((row + 1) * passes, row + 1)]
-    ]
+    assert seen[0] == (0, 0, 0)
+    for row in range(rows):
+        *within, after = seen[1 + row * (passes + 1) :][: passes + 1]
+        pairs = enumerate((2, 4, 6, 8, cols), 1)
+        assert within == [(row * passes + i, row, row * cols + known) for i, known in pairs]
+        assert after == ((row + 1) * passes, row + 1, (row + 1) * cols)
