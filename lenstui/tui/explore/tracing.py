@@ -36,6 +36,7 @@ class Tracing:
         state, place = self._state, self._widgets.panes.shown
         of_side = len(state.sides) > 1 and state.has_prompts
         clean_is = "the side under the cursor" if of_side else "the prompt on screen"
+        clean_is += ", without its edits" * bool(state.sides[place].edits)
         columns = tuple(filter(None, state.columns_of(place)))
         self._services.open_trace(self._proposed(place), self, columns=columns, clean_is=clean_is)
 
