@@ -26,6 +26,7 @@ from lenstui.tui.trace.ask_trace import AskTrace
 from lenstui.tui.trace.screen import Trace
 from lenstui.tui.trace.trace_map import TraceMap
 from tests.programs.calls import status
+from tests.tiny.families import FAMILIES, random_model
 from tests.tui.pilots.beside_pilot import ONE, OTHER, put_beside
 from tests.tui.pilots.looking import said, subtitle, until
 from tests.tui.pilots.trace_pilot import (
@@ -258,6 +259,23 @@ async def test_what_the_model_refuses_goes_back_to_the_dialog(opened: Any) -> No
         await pilot.press("escape")
         assert app.screen is app.explore
         assert (await ask_for_trace(app, pilot)).query_one("#ask-column", Input).value == "50"
+
+
+async def test_a_model_without_attention_heads_says_so(
+    opened: Any, byte_tokenizer: Any, tmp_path: Path
+) -> None:
+    """On the screen, for it was a key that asked; the other parts are traced all the same."""
+    random_model(FAMILIES["Mamba"].config).save_pretrained(tmp_path)
+    byte_tokenizer.save_pretrained(tmp_path)
+    async with opened(ONE, size=SIZE, folder=tmp_path, lens=False) as (app, pilot):
+        fill(await ask_for_trace(app, pilot), "Hullo, you", metric=LOGPROB, what="MLP")
+        screen = await start(app, pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: "This model has no attention heads" in text(app, "message"))
+        assert app.screen is screen
+        await pilot.press("p")
+        await traced(app, pilot)
+        assert number(shown_map(app)[1][-1]) == 1.0
 
 
 class Gate:
