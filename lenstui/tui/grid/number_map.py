@@ -75,7 +75,14 @@ class NumberMap(StepScroll, can_focus=True):
             heads: the heads of the columns.
             scale: the scale of the colours, around zero.
         """
+        before, framed = self._numbers, (self._labels, self._heads, self._scale)
         self._numbers, self._labels, self._heads, self._scale = numbers, tuple(labels), tuple(heads), scale
+        if before.shape == numbers.shape and framed == (self._labels, self._heads, scale):
+            is_new = ~((before == numbers) | (np.isnan(before) & np.isnan(numbers)))
+            for row in np.flatnonzero(is_new.any(1)).tolist():
+                there = np.flatnonzero(is_new[row])
+                self._repaint(row, int(there[0]), int(there[-1]))
+            return
         rows, columns = numbers.shape
         self._row, self._column = min(self._row, max(rows - 1, 0)), min(self._column, max(columns - 1, 0))
         self._make_room()
@@ -83,9 +90,10 @@ class NumberMap(StepScroll, can_focus=True):
 
     def put_cursor(self, row: int, column: int) -> None:
         """Put the cursor somewhere, and say nothing of it."""
+        self._repaint(self._row, self._column, self._column)
         self._row, self._column = row, column
+        self._repaint(row, column, column)
         self._scroll_to_cursor()
-        self.refresh()
 
     def tell(self) -> None:
         """Say that the user has put the cursor elsewhere; by default nothing."""
@@ -160,7 +168,18 @@ class NumberMap(StepScroll, can_focus=True):
     @property
     def _height(self) -> int:
         """The height of a row: the tallest with which all have room, or else one line."""
-        return max(1, min(self.TALLEST, (self.size.height - 2) // max(len(self._numbers), 1)))
+        room = self.scrollable_content_region.height - 1
+        return max(1, min(self.TALLEST, room // max(len(self._numbers), 1)))
+
+    def _repaint(self, row: int, first: int, last: int) -> None:
+        """Have some columns of a row painted anew, and nothing else: over SSH a whole map is much."""
+        line, width, height = len(self._numbers) - 1 - row, self._width, self._height
+        x = self._label_width + first * width - self.scroll_offset.x
+        y = 1 + line * height - self.scroll_offset.y
+        place = Region(x, y, (last + 1 - first) * width, height)
+        seen = place.intersection(self.scrollable_content_region.size.region)
+        if seen:
+            self.refresh(seen)
 
     def render_line(self, y: int) -> Strip:
         """Return the heads of the columns, or the line of a row."""

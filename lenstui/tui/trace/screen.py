@@ -106,12 +106,13 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         self._export = TraceExport(services, services.post_to(self))
 
     def compose(self) -> ComposeResult:
-        """Yield the title, the prompts, the map, and the patch under the cursor."""
+        """Yield the title, the prompts, the map, how far it is, and the patch under the cursor."""
         yield Static(id="trace-title")
         yield Static(id="trace-prompts")
         yield Static(id="trace-message")
         with Vertical(id="trace-frame"):
             yield TraceMap()
+        yield Static(id="trace-progress")
         yield Static(id="trace-cell")
         yield KeyFooter()
 
@@ -126,8 +127,8 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         self._asked, self._is_from_dialog = asked, is_from_dialog
         self._number += 1
         self._found, self._has_told = None, False
-        self.query_one("#trace-title", Static).update(self._title)
-        self.query_one("#trace-prompts", Static).update(self._prompts)
+        self.query_one("#trace-title", Static).update(self._title, layout=False)
+        self.query_one("#trace-prompts", Static).update(self._prompts, layout=False)
         if kept := self._kept.get(asked):
             self._services.traces.stop()
             self._is_tracing = False
@@ -198,13 +199,15 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         is_first = self._found is None
         self._found, traced = found, found.traced
         self.remove_class("-empty")
-        self.query_one("#trace-title", Static).update(self._title)
-        self.query_one("#trace-prompts", Static).update(self._prompts)
+        self.query_one("#trace-title", Static).update(self._title, layout=False)
+        self.query_one("#trace-prompts", Static).update(self._prompts, layout=False)
         options, end = traced.trace.options, f"{scale_of(traced).hi:g}"
         of = f", {options.window} together" if options.window > 1 else ""
         of += "" if options.column is None else f", in column {options.column}"
         title = f"{MAP_WORDS[options.what]}{of} · recovered, −{end} … {end}"
-        self.query_one("#trace-frame").border_title = shown(title)
+        frame = self.query_one("#trace-frame")
+        if str(frame.border_title) != title:
+            frame.border_title = shown(title)
         trace_map = self.query_one(TraceMap)
         trace_map.show(traced)
         if self.focused is None:
@@ -222,15 +225,16 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         self.query_one("#trace-message", Static).update(shown(text))
 
     def _say(self, text: str) -> None:
-        """Write on the frame how far the trace is."""
-        self.query_one("#trace-frame").border_subtitle = shown(text)
+        """Write below the map how far the trace is; on its frame it would have the map painted anew."""
+        self.query_one("#trace-progress", Static).update(shown(text), layout=False)
 
     @on(TraceMap.Moved)
     def _show_cell(self) -> None:
         """Show the patch under the cursor in words."""
         if self._found is not None:
             row, column = self.query_one(TraceMap).cursor
-            self.query_one("#trace-cell", Static).update(shown(cell_text(self._found.traced, row, column)))
+            words = shown(cell_text(self._found.traced, row, column))
+            self.query_one("#trace-cell", Static).update(words, layout=False)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,7 +303,7 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         else:
             said = self._home.put_patches(self._asked, patches_of(traced, row, column))
             # In the place of the cell, until the cursor moves: other sides take notifications away.
-            self.query_one("#trace-cell", Static).update(shown(said))
+            self.query_one("#trace-cell", Static).update(shown(said), layout=False)
 
     def action_export(self) -> None:
         """Open the dialog that exports the trace, as far as it is."""

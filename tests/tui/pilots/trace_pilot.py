@@ -48,10 +48,8 @@ async def traced(app: LenstuiApp, pilot: Pilot[None]) -> Trace:
 
 
 def progress(app: LenstuiApp) -> str:
-    """What the frame of the map says, unless there is no map."""
-    if app.screen.has_class("-empty"):
-        return ""
-    return str(app.screen.query_one("#trace-frame").border_subtitle or "")
+    """What is said below the map, unless there is no map."""
+    return "" if app.screen.has_class("-empty") else text(app, "progress")
 
 
 def text(app: LenstuiApp, name: str) -> str:
