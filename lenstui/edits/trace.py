@@ -101,14 +101,57 @@ def trace_steps(
         LensError: if there is no such column, clean and corrupted run do not differ in the metric, or the
             model does not have what is patched.
     """
+    done = 0
+    for progress in trace_passes(model, clean, corrupted, options):
+        if progress.trace.done > done:
+            done = progress.trace.done
+            yield progress.trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """How far a causal trace is.
+
+    Attributes:
+        done: the number of passes of the model that are done.
+        passes: that of all passes, each over as many prompts as the others, but the last of a row.
+        trace: the trace as far as it is, also within a row.
+    """
+
+    done: int
+    passes: int
+    trace: Trace
+
+
+def trace_passes(
+    model: Model, clean: Prompt, corrupted: Prompt | None, options: TraceOptions
+) -> Iterator[Progress]:
+    """Yield how far a causal trace is: before the first pass, after each pass, and after each row.
+
+    Between two of them the model is as it was, so that a caller may do other work with it, or stop.
+
+    Args:
+        model: from `load`.
+        clean: from `encode`.
+        corrupted: likewise; None where `options.noise` names columns.
+        options: what is patched, and how it is measured.
+
+    Raises:
+        LensError: as `trace_steps` does.
+    """
     tracing = _Tracing.begin(model.clean, clean, corrupted, options)
+    done, passes = 0, tracing.passes
+    yield Progress(done, passes, tracing.result(0))
     if options.approximate:
-        tracing.approximate()
-        yield tracing.result(len(tracing.rows))
+        for done, _ in enumerate(tracing.approximate(), 1):
+            yield Progress(done, passes, tracing.result(0))
+        yield Progress(done, passes, tracing.result(len(tracing.rows)))
         return
-    for done in range(1, len(tracing.rows) + 1):
-        tracing.do_row(done - 1)
-        yield tracing.result(done)
+    for row in range(len(tracing.rows)):
+        for _ in tracing.do_row(row):
+            done += 1
+            yield Progress(done, passes, tracing.result(row))
+        yield Progress(done, passes, tracing.result(row + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +253,21 @@ class _Tracing:
             (mean - corrupted) / difference, stderr, done, self.sigma,
         )  # fmt: skip
 
-    def do_row(self, row: int) -> None:
-        """Patch each column, or each attention head, of a row in turn, many in one pass."""
-        patches = self.patches[row]
-        size = max(1, _BATCH_COLUMNS // len(self.prompt.ids))
+    @property
+    def passes(self) -> int:
+        """The number of passes of the model that all rows take."""
+        if self.options.approximate:
+            return len(self.noises)
+        return sum(-(-len(patches) // self._size) for patches in self.patches) * len(self.noises)
+
+    @property
+    def _size(self) -> int:
+        """The number of prompts of one pass."""
+        return max(1, _BATCH_COLUMNS // len(self.prompt.ids))
+
+    def do_row(self, row: int) -> Iterator[None]:
+        """Patch each column, or each attention head, of a row in turn, many in one pass; yield after each."""
+        patches, size = self.patches[row], self._size
         for start in range(0, len(patches), size):
             some = patches[start : start + size]
             ids = _ids([self.prompt] * len(some))
@@ -222,9 +276,10 @@ class _Tracing:
                 measured = self.metric(_last_logits(self.model, ids, [*_noise_changes(noise), *changes]))
                 for patch, number in zip(some, measured.tolist(), strict=True):
                     self.raw[draw, row, patch.place] = number
+                yield
 
-    def approximate(self) -> None:
-        """Put what all patches would do to first order, from one backward pass for each draw of noise."""
+    def approximate(self) -> Iterator[None]:
+        """Estimate all patches to first order, by a backward pass for each draw of noise; yield after each."""
         components = list(
             dict.fromkeys(each for patches in self.patches for patch in patches for each in patch.components)
         )
@@ -237,6 +292,7 @@ class _Tracing:
                         slopes[each].effect(self.values[each], patch.pairs) for each in patch.components
                     )
                     self.raw[draw, row, patch.place] = self.corrupted[draw] + sum(effects)
+            yield
 
     def _changes(self, patches: Sequence[_Patch]) -> list[tuple[Component, Change]]:
         """Return the changes of a batch, each item of which has one of the patches."""
@@ -263,8 +319,7 @@ def _components(model: Model, options: TraceOptions, row: int) -> Iterator[Compo
         yield Component("stream", row - 1)
         return
     assert options.what != "head"
-    first = row - (options.window - 1) // 2
-    for block in range(max(0, first), min(model.num_blocks, first + options.window)):
+    for block in options.blocks(row, model.num_blocks):
         component = Component(options.what, block)
         try:
             check_component(model, component)
@@ -326,10 +381,9 @@ def _with_tokens(options: TraceOptions, model: Model, clean: Tensor, corrupted: 
         return replace(options, token=token, minus=None)
     minus = int(corrupted.argmax()) if options.minus is None else options.minus
     if token == minus:
-        raise LensError(
-            f"Both runs say {model.texts[token]}: name the token whose logit is taken off, or measure its "
-            "log-probability."
-        )
+        text, is_chosen = model.texts[token], options.token is None and options.minus is None
+        what = f"Both runs say {text}" if is_chosen else f"The logit of {text} would be taken off itself"
+        raise LensError(f"{what}: name the token whose logit is taken off, or measure its log-probability.")
     return replace(options, token=token, minus=minus)
 
 

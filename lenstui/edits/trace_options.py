@@ -43,3 +43,8 @@ class TraceOptions:
     samples: int = DRAWS
     seed: int = 0
     approximate: bool = False
+
+    def blocks(self, row: int, count: int) -> range:
+        """Return the blocks whose attention or MLPs are patched together in a row, of `count` blocks."""
+        first = row - (self.window - 1) // 2
+        return range(max(0, first), min(count, first + self.window))

@@ -101,16 +101,24 @@ def why_command(
     return command_text([*words, *_output_words(shape)])
 
 
-def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
-    """Return the command that makes the same causal trace as Markdown.
+def can_be_typed(prompt: str) -> bool:
+    """Return whether a command line can hold a prompt."""
+    return prompt != "-" and not any(
+        character == "\0" or "\ud800" <= character <= "\udfff" for character in prompt
+    )
+
+
+def trace_command(traced: Traced, asked: Start, output: Path | None, form: str = "md") -> str:
+    """Return the command that makes the same causal trace.
 
     Args:
         traced: the trace.
         asked: the request.
         output: the file; None for stdout.
+        form: the form.
     """
     prompts = [traced.clean.text, *([] if traced.corrupted is None else [traced.corrupted.text])]
-    words = _trace_words(traced.trace.options, traced.source, asked, output)
+    words = _trace_words(traced.trace.options, traced.source, asked, output, form)
     return command_text(["lenstui", "trace", *words, "--", *prompts])
 
 
@@ -126,11 +134,13 @@ def set_trace_command(
         asked: the request.
         output: the file; None for stdout.
     """
-    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, output)])
+    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, output, "md")])
 
 
-def _trace_words(options: TraceOptions, source: Source, asked: Start, output: Path | None) -> list[str]:
-    """Return the options of `lenstui trace` for a trace as Markdown."""
+def _trace_words(
+    options: TraceOptions, source: Source, asked: Start, output: Path | None, form: str
+) -> list[str]:
+    """Return the options of `lenstui trace`."""
     words = ["--what", options.what, "--metric", options.metric]
     words += [] if options.token is None else [f"--pin=[id {options.token}]"]
     words += [] if options.minus is None else [f"--minus=[id {options.minus}]"]
@@ -140,10 +150,11 @@ def _trace_words(options: TraceOptions, source: Source, asked: Start, output: Pa
     if options.noise is not None:
         words += ["--noise", options.noise.text]
         words += ["--samples", str(options.samples), "--seed", str(options.seed)]
-    shape = Shape(format="md", output=output)
+    shape = Shape(format=form, output=output)
     shape = replace(shape, reading=replace(shape.reading, bos=asked.bos))
     source = replace(source, kinds=(TUNED,))  # a trace has no lens to name
-    return [*words, *_model_words(source, (), asked, shape), "--format", "md", *_output_words(shape)]
+    words += [*_model_words(source, (), asked, shape), *([] if form == "table" else ["--format", form])]
+    return [*words, *_output_words(shape)]
 
 
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:

@@ -322,6 +322,7 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
 
 def _no_command(shown: Shown) -> str | None:
     """Return why no command repeats the readout; None where one does."""
+    from lenstui.export.command import can_be_typed
 
     opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
     if shown.in_training is not None:
@@ -335,7 +336,7 @@ def _no_command(shown: Shown) -> str | None:
         return "No command reads the same: lenses of one kind have one of another kind between them."
     if any(lens.file is None or not lens.file.exists() for lens in fitted):
         return LENS_IN_NO_FILE
-    if text == "-" or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+    if not can_be_typed(text):
         return "No command reads the same: a command line cannot hold this prompt."
     model, reading = opened.model, shown.request.reading
     again = reading.prompt(model, text)

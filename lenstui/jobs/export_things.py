@@ -52,4 +52,13 @@ SET_FILES = (
 SET_COPIES = (
     Thing("command", "command", "the `lenstui read --prompts …` that reads the same", ".sh", copies=True),
 )
+TRACE_FILES = (
+    Thing("csv", "CSV", "a line for each patch: recovered, raw value, standard error", ".csv"),
+    Thing("json", "JSON", "everything, as `lenstui trace --format json` has it", ".json"),
+    Thing("md", "Markdown", "the map as a table, and the command", ".md"),
+)
+TRACE_COPIES = (
+    Thing("table", "table", "the map as text, as `lenstui trace` prints it", ".txt", copies=True),
+    Thing("command", "command", "the `lenstui trace …` that makes the same", ".sh", copies=True),
+)
 THINGS = {thing.key: thing for thing in (*FILES, *COPIES)}

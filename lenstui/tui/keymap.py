@@ -25,6 +25,12 @@ _EARLIER = {
     "takeaway.to_file": "export.to_file",
     "takeaway.up": "export.up",
     "train.quit": "train.back",
+    "why.down": "map.down",
+    "why.end": "map.end",
+    "why.home": "map.home",
+    "why.left": "map.left",
+    "why.right": "map.right",
+    "why.up": "map.up",
 }
 
 
@@ -77,6 +83,9 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.shared.ask_word import AskWord
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.question import Question
+    from lenstui.tui.trace.ask_trace import AskTrace
+    from lenstui.tui.trace.screen import Trace
+    from lenstui.tui.trace.trace_map import TraceMap
     from lenstui.tui.training.form import TrainForm
     from lenstui.tui.training.quit import QuitTraining
     from lenstui.tui.training.row_bars import RowBars
@@ -106,7 +115,12 @@ def places() -> tuple[Place, ...]:
         Place("edits", EditDialog),
         Place("why", Why),
         Place("why", PartMap, (Why,)),
-        *(Place("dialog", each) for each in (AskWord, AskReading, AskGeneration, Question, QuitTraining)),
+        Place("trace", Trace),
+        Place("trace", TraceMap, (Trace,)),
+        *(
+            Place("dialog", each)
+            for each in (AskWord, AskReading, AskGeneration, AskTrace, Question, QuitTraining)
+        ),
     )
 
 

@@ -45,11 +45,13 @@ if TYPE_CHECKING:
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
+    from lenstui.jobs.trace import TraceService
+    from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
-    from lenstui.tui.services import ShownPrompt, Target
+    from lenstui.tui.services import ShownPrompt, Target, TraceHome
     from lenstui.tui.training.screen import Train
 
 # The screens that the first paint can do without, and their modules.
@@ -64,6 +66,8 @@ _LATE: Mapping[str, str] = {
     "QuitTraining": "lenstui.tui.training.quit",
     "ExportDialog": "lenstui.tui.export.dialog",
     "Why": "lenstui.tui.why.screen",
+    "AskTrace": "lenstui.tui.trace.ask_trace",
+    "Trace": "lenstui.tui.trace.screen",
 }
 
 
@@ -161,6 +165,25 @@ class Program:
     ) -> None:
         """Show the screen that explains a cell."""
         self.ask(late("Why")(asked, self, place=place, edits=edits, put_edits=put_edits))
+
+    @cached_property
+    def traces(self) -> TraceService:
+        """The service that makes causal traces."""
+        from lenstui.jobs.trace import TraceService  # the first paint can do without
+
+        return TraceService(self.thread, self._file_thread, self.model_jobs)
+
+    def open_trace(
+        self, asked: TraceAsked, home: TraceHome, *, columns: Sequence[str], clean_is: str
+    ) -> None:
+        """Ask what to trace, and then show the screen of the trace."""
+
+        def answered(chosen: TraceAsked | None) -> None:
+            if chosen is not None:
+                screen = late("Trace")(chosen, self, home, columns=columns, clean_is=clean_is)
+                self.ask(screen, home.remember)
+
+        self.ask(late("AskTrace")(asked, columns, clean_is, history=self.history), answered)
 
     @cached_property
     def sets(self) -> SetService:

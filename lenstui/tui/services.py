@@ -24,6 +24,7 @@ from lenstui.readout.values import Value
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit import Patch
     from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export import ExportService
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.sides import SideService
+    from lenstui.jobs.trace import TraceService
+    from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
@@ -124,6 +127,33 @@ class Signals:
         self.fitted_cells_read: Signal[FittedCells] = Signal(app, "fitted cells read")
 
 
+class TraceHome(Protocol):
+    """The part of Explore that a causal trace is asked for from, and goes back to."""
+
+    def go_to(self, asked: TraceAsked, label: str, column: int) -> str:
+        """Put the cursor on a row and a column of the clean prompt, and return why that cannot be.
+
+        Args:
+            asked: the trace.
+            label: the label of the row, also that of a sublayer.
+            column: the column of the clean prompt.
+        """
+
+    def put_patches(self, asked: TraceAsked, patches: Sequence[Patch]) -> str:
+        """Have patches done on the side of the corrupted prompt, or take them back where they are.
+
+        Args:
+            asked: the trace.
+            patches: the patches.
+
+        Returns:
+            What came of it, a sentence.
+        """
+
+    def remember(self, asked: TraceAsked) -> None:
+        """Remember what was asked for last, so that it is proposed again."""
+
+
 class Services(Protocol):
     """The interface of the program for its screens, which know each other through this alone."""
 
@@ -152,6 +182,10 @@ class Services(Protocol):
     @property
     def why(self) -> WhyService:
         """The service that explains cells."""
+
+    @property
+    def traces(self) -> TraceService:
+        """The service that makes causal traces."""
 
     def post_to(self, asker: MessagePump) -> Post:
         """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
@@ -242,6 +276,18 @@ class Services(Protocol):
             place: the cell in words.
             edits: the edits of the side.
             put_edits: has other edits done on the side.
+        """
+
+    def open_trace(
+        self, asked: TraceAsked, home: TraceHome, *, columns: Sequence[str], clean_is: str
+    ) -> None:
+        """Ask what to trace, and then show the screen of the trace.
+
+        Args:
+            asked: the trace that is proposed.
+            home: the part of Explore that asks.
+            columns: display texts of the clean prompt's tokens.
+            clean_is: which prompt the clean one is, in a few words.
         """
 
     def open_prompt_sets(self) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lenstui.edits import trace as module
 from lenstui.edits.edit import Columns
-from lenstui.edits.trace import NOISE, Trace, trace, trace_steps
+from lenstui.edits.trace import NOISE, Trace, trace, trace_passes, trace_steps
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.lens import LensError, Model, wire
 from lenstui.model.tokens import Prompt
@@ -190,3 +191,22 @@ def test_a_model_without_attention_has_no_heads_to_trace(byte_tokenizer: Any) ->
     model = wire("Mamba", random_model(FAMILIES["Mamba"].config), byte_tokenizer)
     with pytest.raises(LensError, match="no attention heads"):
         trace(model, CLEAN, CORRUPTED, TraceOptions(what="head"))
+
+
+def test_between_passes_the_model_is_as_it_was(byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that others may be answered meanwhile, and the count of passes says how long it takes."""
+    monkeypatch.setattr(module, "_BATCH_COLUMNS", 2 * len(CORRUPTED.ids))
+    model = wire("Llama", random_model(FAMILIES["Llama"].config), byte_tokenizer)
+    clean, seen = last_logits(model, CLEAN.ids), []
+    for progress in trace_passes(model, CLEAN, CORRUPTED, TraceOptions(what="mlp", metric="kl")):
+        assert torch.equal(last_logits(model, CLEAN.ids), clean)
+        known = int((~np.isnan(progress.trace.raw)).sum())
+        seen.append((progress.done, progress.trace.done, known))
+    rows, passes, cols = model.num_blocks, 5, len(CORRUPTED.ids)  # nine columns, two in a pass
+    assert progress.passes == rows * passes
+    assert seen[0] == (0, 0, 0)
+    for row in range(rows):
+        *within, after = seen[1 + row * (passes + 1) :][: passes + 1]
+        pairs = enumerate((2, 4, 6, 8, cols), 1)
+        assert within == [(row * passes + i, row, row * cols + known) for i, known in pairs]
+        assert after == ((row + 1) * passes, row + 1, (row + 1) * cols)

@@ -47,6 +47,9 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.file_dialogs import LensPicker
     from lenstui.tui.shared.question import Question
+    from lenstui.tui.trace.ask_trace import AskTrace
+    from lenstui.tui.trace.screen import Trace
+    from lenstui.tui.trace.trace_map import TraceMap
     from lenstui.tui.training.form import TrainForm
     from lenstui.tui.training.quit import QuitTraining
     from lenstui.tui.training.row_bars import RowBars
@@ -64,12 +67,13 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "Help": (Keys,),
         "Edits": (EditDialog,),
         "Why": (Why, PartMap),
+        "Trace": (Trace, TraceMap),
         "Models": (ModelPicker,),
         "Lenses": (Lenses, LensTable, HubTable, LensSheet),
         "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),
         "Prompt sets": (PromptSets, SetTable),
         "Export": (ExportDialog,),
-        "Dialogs": (AskWord, AskReading, Choice, AskGeneration, Question, LensPicker),
+        "Dialogs": (AskWord, AskReading, Choice, AskGeneration, AskTrace, Question, LensPicker),
     }
 
 

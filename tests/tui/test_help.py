@@ -125,6 +125,8 @@ FOUND = {
     "search": "Find a token among the columns",
     "sort": "Sort by the next column",
     "ablate": "Edits of the active side",
+    "causal tracing": "Causal trace: patch a clean run into a corrupted one",
+    "rome": "Causal trace: patch a clean run into a corrupted one",
     "what if": "Edits of the active side",
     "neuron": "What wrote this cell's token",
     "circuit": "What wrote this cell's token",

@@ -12,6 +12,7 @@ from lenstui.tui.explore.growth import Growth
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.explore.pins import Pins
 from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.tracing import Tracing
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.services import Services
 
@@ -44,6 +45,7 @@ class CellMenu:
         comparison: Comparison,
         export: Export,
         explanation: Explanation,
+        tracing: Tracing,
     ) -> None:
         self._state = state
         self._widgets = widgets
@@ -55,6 +57,7 @@ class CellMenu:
         self._comparison = comparison
         self._export = export
         self._explanation = explanation
+        self._tracing = tracing
 
     def open(self) -> None:
         """Show what can be done with the cell; with the highlighted pin, if the pins have the focus."""
@@ -80,6 +83,7 @@ class CellMenu:
             "explore.beside": comparison.why_no_model(),
             "explore.second_prompt": comparison.why_no_prompt(),
             "explore.edit": comparison.why_no_prompt(),
+            "explore.trace": self._tracing.why_not(),
             "explore.add_side": comparison.why_no_more(),
             "explore.remove_side": comparison.why_no_less(),
             "explore.export": export.why_not_ask(),

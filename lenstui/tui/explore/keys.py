@@ -90,6 +90,10 @@ KEYS: list[BindingType] = [
         tooltip="Edits of the active side: ablate, patch, and the effect beside",
     ),
     Binding(
+        "T", "do('tracing', 'ask')", "Trace", show=False, id="explore.trace",
+        tooltip="Causal trace: patch a clean run into a corrupted one, part by part",
+    ),
+    Binding(
         "L", "do('comparison', 'next_lens')", "Next lens", show=False, id="explore.other_kind",
         tooltip="Another lens on the active side",
     ),

@@ -56,6 +56,7 @@ from lenstui.tui.explore.reader import TOP_K, Reader
 from lenstui.tui.explore.reading_options import ReadingOptions
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
+from lenstui.tui.explore.tracing import Tracing
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.explore.words import Words
 from lenstui.tui.grid.grid import Grid
@@ -116,6 +117,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.pins = Pins(state, widgets, services, self.reader)
         self.comparison = Comparison(state, widgets, services)
         self.explanation = Explanation(state, widgets, services, self.comparison)
+        self.tracing = Tracing(state, widgets, services)
         self.appearance = Appearance(state, widgets, services)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
@@ -125,6 +127,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.menu = CellMenu(
             state, widgets, services, cell=self.cell, pins=self.pins, first_row=self.first_row,
             growth=self.growth, comparison=self.comparison, export=self.export, explanation=self.explanation,
+            tracing=self.tracing,
         )  # fmt: skip
         self.model_view = ModelView(
             state, widgets, services, prompt_line=self.prompt_line, reader=self.reader, options=self.options,
