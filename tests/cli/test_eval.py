@@ -94,7 +94,7 @@ def assert_same(ours: dict[str, Any], wanted: dict[str, np.ndarray]) -> None:
         np.testing.assert_allclose(ours[key], wanted[key], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(ours["top1_agreement"], wanted["top1_agreement"], atol=0.002)  # near ties
     sem = wanted["blocks"].std(axis=0, ddof=1) / np.sqrt(len(wanted["blocks"]))
-    np.testing.assert_allclose(ours["kl_sem"], sem, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(ours["kl_sem"], sem, rtol=0.08, atol=1e-6)  # a bootstrap draws
 
 
 # The figures.
@@ -132,7 +132,7 @@ def test_the_figures_of_a_real_model(shared: Path, capsys: pytest.CaptureFixture
 
 
 def test_the_standard_error_of_blocks_of_other_lengths(neox_folder: Path) -> None:
-    """That of a ratio: the mean of `kl - mean`, weighted by the lengths."""
+    """A long block counts more: it is the spread of means of blocks that are drawn."""
     model = load(str(neox_folder), device="cpu")
     generator = torch.Generator().manual_seed(0)
     lengths = np.array([5, 9, 30, 12])
@@ -140,9 +140,11 @@ def test_the_standard_error_of_blocks_of_other_lengths(neox_folder: Path) -> Non
     each = np.array([evaluate(model, [block])["logit"].kl for block in blocks])  # [blocks, rows]
     quality = evaluate(model, blocks)["logit"]
     mean = (each * lengths[:, None]).sum(0) / lengths.sum()
-    off = lengths[:, None] / lengths.mean() * (each - mean)
+    choices = np.random.default_rng(1)
+    drawn = [choices.choice(4, 4) for _ in range(5000)]
+    means = [(each[some] * lengths[some, None]).sum(0) / lengths[some].sum() for some in drawn]
     np.testing.assert_allclose(quality.kl, mean, rtol=1e-5)
-    np.testing.assert_allclose(quality.kl_sem, np.sqrt((off**2).sum(0) / 4 / 3), rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(quality.kl_sem, np.std(means, axis=0) * np.sqrt(4 / 3), rtol=0.1, atol=1e-8)
     assert quality.tokens == 56
     assert evaluate(model, blocks[:1])["logit"].kl_sem == ()
 
