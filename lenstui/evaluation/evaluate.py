@@ -13,7 +13,7 @@ from torch import Tensor
 from lenstui.evaluation.bootstrap import BlockSums, bootstrap_error
 from lenstui.evaluation.calibration import Calibration
 from lenstui.evaluation.marginal_bias import MarginalSums, marginal_bias_refusal
-from lenstui.evaluation.measures import Sums, counts, means, sums_of
+from lenstui.evaluation.sums import Sums, counts, means, sums_of
 from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model

@@ -1,18 +1,8 @@
-"""The measures of an evaluation: what each is called, and how it comes from sums over positions."""
+"""The measures of an evaluation on a text: what each is called, and how it is shown."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
-from lenstui.readout.cells import NOT_READ, Cells, agreement
-
-Sums = npt.NDArray[np.float64]
-
-PARTS = 9  # of the sums of a block, `[PARTS, rows]`
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +12,7 @@ class Measure:
     Attributes:
         name: its name in code, in files and on the command line.
         head: the head of its column in a table.
-        label: what it is, in a few words, with its unit.
+        label: what it is, in a few words.
         decimals: how many decimals a table shows.
         is_share: whether it is a share, shown in percent.
         of_model: whether the last row, the model's own output, has it too: it is not 0 or 1 there by
@@ -38,15 +28,16 @@ class Measure:
 
 
 MEASURES = (
-    Measure("kl", "KL", "KL(final ‖ lens), nats", of_model=False),
-    Measure("ce", "CE", "cross-entropy of the next token, nats"),
-    Measure("perplexity", "ppl", "perplexity, the exponential of CE", 1),
+    Measure("kl", "KL", "from the final distribution to the lens's", of_model=False),
+    Measure("ce", "CE", "cross-entropy of the next token"),
+    Measure("perplexity", "ppl", "perplexity, e to the CE", 1),
     Measure("bits_per_byte", "bits/B", "bits per byte of the text"),
     Measure("top1_agreement", "top-1", "how often it is the final top-1", 1, True, of_model=False),
-    Measure("entropy", "entropy", "entropy of the lens's distribution, nats"),
-    Measure("ece", "ECE", "calibration error: top-1 probability against how often it comes next"),
-    Measure("marginal_bias", "bias", "KL(mean final ‖ mean lens), nats", of_model=False),
+    Measure("entropy", "entropy", "that of the lens's distribution"),
+    Measure("ece", "ECE", "how far the top-1's probability is from how often it comes next"),
+    Measure("marginal_bias", "bias", "KL from the mean final to the mean lens", of_model=False),
 )
+MEASURE_NAMES = tuple(measure.name for measure in MEASURES)
 
 
 def measure_named(name: str) -> Measure:
@@ -56,55 +47,3 @@ def measure_named(name: str) -> Measure:
         KeyError: if there is none.
     """
     return {measure.name: measure for measure in MEASURES}[name]
-
-
-def sums_of(cells: Cells, has_next: npt.NDArray[np.bool_], next_bytes: npt.NDArray[np.int64]) -> Sums:
-    """Return the sums over the columns of a tile from which `means` comes, `[PARTS, rows]`.
-
-    A cell counts where it and the final cell of its column are both numbers.
-
-    Args:
-        cells: the cells of a lens.
-        has_next: whether the next token is known, `[cols]`.
-        next_bytes: its bytes of UTF-8, `[cols]`; negative where it is no part of the text, or unknown.
-    """
-    agreed = agreement(cells.top1)  # NaN where either has no number
-    counted = ~np.isnan(agreed)
-    followed = counted & has_next
-    of_text = counted & (next_bytes >= 0)
-    parts = (
-        np.where(counted, cells.kl, 0),
-        np.where(counted, agreed, 0),
-        np.where(counted, cells.entropy, 0),
-        counted,
-        np.where(followed, -cells.next_logprob, 0),
-        followed,
-        np.where(of_text, -cells.next_logprob, 0),
-        np.where(of_text, next_bytes, 0),
-        cells.top1 == NOT_READ,
-    )
-    return np.stack([part.sum(axis=1, dtype=np.float64) for part in parts])
-
-
-def means(sums: Sums) -> dict[str, Sums]:
-    """Return the measures that are means, by name, `[..., rows]`; NaN where no position counts.
-
-    Args:
-        sums: from `sums_of`, added up, `[..., PARTS, rows]`.
-    """
-    kl, agreed, entropy, counted, nats, followed, text_nats, text_bytes, _ = np.moveaxis(sums, -2, 0)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # 0 / 0 is NaN, exp(800) is ∞
-        ce = nats / followed
-        return {
-            "kl": kl / counted,
-            "ce": ce,
-            "perplexity": np.exp(ce),
-            "bits_per_byte": text_nats / (math.log(2) * text_bytes),
-            "top1_agreement": agreed / counted,
-            "entropy": entropy / counted,
-        }
-
-
-def counts(sums: Sums) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return how many positions count and how many the lens does not read, of sums `[PARTS, rows]`."""
-    return sums[3].astype(np.int64), sums[8].astype(np.int64)

@@ -131,6 +131,28 @@ def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
     return command_text([*words, "--", *prompts])
 
 
+def evaluation_command(
+    source: Source,
+    options: Sequence[str],
+    lens_files: Sequence[Path],
+    asked: Start,
+    output: Path | None,
+) -> str:
+    """Return the command that makes the same evaluation as Markdown.
+
+    Args:
+        source: the source of its numbers.
+        options: the options of the text and of what is shown, `--data` first.
+        lens_files: the files of its fitted lenses, without that of one that is opened unnamed.
+        asked: the request.
+        output: the file; None for stdout.
+    """
+    shape = Shape(format="md", output=output)
+    source = replace(source, kinds=(TUNED,), lenses=())  # it reads all lenses that are opened
+    words = ["lenstui", "eval", *options, *_model_words(source, lens_files, asked, shape)]
+    return command_text([*words, "--format", "md", *_output_words(shape)])
+
+
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:
     """Return the options that open the same model and lens, and read a prompt in the same way."""
     from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command

@@ -9,7 +9,7 @@ from lenstui.evaluation import calibration
 from lenstui.evaluation.bootstrap import BlockSums, bootstrap_error
 from lenstui.evaluation.calibration import Calibration
 from lenstui.evaluation.marginal_bias import jackknife
-from lenstui.evaluation.measures import means
+from lenstui.evaluation.sums import means
 
 SIMULATIONS = 200
 
