@@ -6,7 +6,9 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from signal import SIGINT, Signals
 from typing import TYPE_CHECKING
@@ -103,6 +105,7 @@ def show_text_evaluation(asked: Start, text: AskedText, form: str, output: Path 
     if left_out := [count for quality in qualities.values() for count in quality.left_out]:
         say(tokens_left_out_remark(left_out, of.first.tokens, opened.model.dtype_name))
     _write(of, opened, asked, text, form=form, output=output)
+    _keep(of, opened)
     return 0
 
 
@@ -165,6 +168,27 @@ def _write(
         deliver(evaluation_table(of, text.shown(form), table_width(output), errors=text.errors), output)
     else:
         deliver(evaluation_markdown(of, text.shown(form), _command(of, opened, asked, text, output)), output)
+
+
+def _keep(of: Evaluated, opened: Opened) -> None:
+    """Keep the evaluation of each lens that has a file, for its card."""
+    from lenstui.lens.kinds import JACOBIAN
+    from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    found = {
+        lens.file.absolute(): LastEvaluation(
+            model=of.source.model,
+            data=of.data,
+            tokens=quality.tokens,
+            time=now,
+            kl=quality.mean_kl if lens.kind != JACOBIAN and isfinite(quality.mean_kl) else None,
+        )
+        for lens, quality in zip(opened.lenses, of.qualities.values(), strict=True)
+        if lens.file is not None
+    }
+    if found and (trouble := keep_evaluations(found)):
+        say(trouble)
 
 
 def _command(of: Evaluated, opened: Opened, asked: Start, text: AskedText, output: Path | None) -> str:
