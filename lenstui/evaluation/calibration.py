@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.evaluation.bootstrap import bootstrap_error
+from lenstui.evaluation.bootstrap import GROUPS, BlockSums, bootstrap_error, in_an_entry
 
 Array = npt.NDArray[np.float64]
 
 BINS = 15
-GROUPS = 32  # of blocks, which the standard error comes from
 _EXACT = 1 << 15  # positions of a row that are kept one by one, 5 bytes each
 _CELLS = 512  # of a row's histogram, beyond that
 
@@ -31,73 +30,46 @@ class Calibration:
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._kept: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]] = []
-        self._groups: list[int] = []  # of what is kept
+        self._kept: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]] = []  # of each block
         self._columns = 0
         self._edges: npt.NDArray[np.float32] | None = None  # [rows, cells - 1]
-        self._counts = self._gaps = np.zeros((rows, 0, 0))  # [rows, groups, cells]
+        self._cells = BlockSums(GROUPS)  # counts and gaps, [2, rows, cells]
 
-    def add(self, block: int, confidence: npt.NDArray[np.float32], hit: npt.NDArray[np.bool_]) -> None:
-        """Add the positions of a block.
+    def add(self, confidence: npt.NDArray[np.float32], hit: npt.NDArray[np.bool_]) -> None:
+        """Add the positions of the next block.
 
         Args:
-            block: its number, from 0.
             confidence: the probability of the top-1, `[rows, cols]`; NaN where a position does not count.
             hit: whether it is the next token, `[rows, cols]`.
         """
         if self._edges is not None:
-            self._count(block % GROUPS, confidence, hit)
+            self._cells.add(_in_cells(confidence, hit, self._edges))
             return
         self._kept.append((confidence, hit))
-        self._groups.append(block % GROUPS)
         self._columns += confidence.shape[1]
         if self._columns > _EXACT:
-            self._to_cells()
+            self._edges = _quantiles(np.concatenate([each for each, _ in self._kept], axis=1))
+            for kept in self._kept:
+                self._cells.add(_in_cells(*kept, self._edges))
+            self._kept.clear()
 
     def errors(self) -> tuple[Array, Array]:
         """Return the calibration error of each row and its standard error by block bootstrap, `[rows]`."""
-        both = np.array([self._error(row) for row in range(self._rows)])
+        cells = None if self._edges is None else self._cells.stacked()  # [groups, 2, rows, cells]
+        both = np.array(
+            [
+                _error(*(self._one_by_one(row) if cells is None else (cells[:, 0, row], cells[:, 1, row])))
+                for row in range(self._rows)
+            ]
+        )
         return both[:, 0], both[:, 1]
-
-    def _to_cells(self) -> None:
-        confidences = np.concatenate([confidence for confidence, _ in self._kept], axis=1)
-        shares = np.arange(1, _CELLS) / _CELLS
-        self._edges = np.zeros((self._rows, _CELLS - 1), np.float32)
-        for row, values in enumerate(confidences):
-            if (known := values[~np.isnan(values)]).size:
-                self._edges[row] = np.quantile(known, shares, method="inverted_cdf")
-        self._counts, self._gaps = np.zeros((2, self._rows, GROUPS, _CELLS))
-        for group, (confidence, hit) in zip(self._groups, self._kept, strict=True):
-            self._count(group, confidence, hit)
-        self._kept.clear()
-
-    def _count(self, group: int, confidence: npt.NDArray[np.float32], hit: npt.NDArray[np.bool_]) -> None:
-        assert self._edges is not None
-        for row, (values, hits) in enumerate(zip(confidence, hit, strict=True)):
-            known = ~np.isnan(values)
-            cells = np.searchsorted(self._edges[row], values[known])
-            gaps = values[known].astype(np.float64) - hits[known]
-            self._counts[row, group] += np.bincount(cells, minlength=_CELLS)
-            self._gaps[row, group] += np.bincount(cells, gaps, minlength=_CELLS)
-
-    def _error(self, row: int) -> tuple[float, float]:
-        """Return the calibration error of a row and its standard error."""
-        if self._edges is None:
-            counts, gaps = self._one_by_one(row)
-        else:
-            counts, gaps = self._counts[row], self._gaps[row]
-        used = counts.sum(axis=1) > 0
-        if not used.any():
-            return np.nan, np.nan
-        gaps_in_bins = gaps[used] @ _shares(counts.sum(axis=0))  # [groups, bins]
-        sums = np.concatenate([gaps_in_bins, counts[used].sum(axis=1, keepdims=True)], axis=1)
-        return float(_mean_gap(sums.sum(axis=0))), float(bootstrap_error(sums, _mean_gap))
 
     def _one_by_one(self, row: int) -> tuple[Array, Array]:
         """Return counts and gaps of a row's positions, `[groups, cells]`, a cell for each confidence."""
         values = np.concatenate([confidence[row] for confidence, _ in self._kept])
         hits = np.concatenate([hit[row] for _, hit in self._kept])
-        groups = np.repeat(self._groups, [hit.shape[1] for _, hit in self._kept])
+        blocks = np.repeat(range(len(self._kept)), [hit.shape[1] for _, hit in self._kept])
+        groups = blocks // in_an_entry(len(self._kept), GROUPS)
         known = ~np.isnan(values)
         distinct, cells = np.unique(values[known], return_inverse=True)
         shape = (GROUPS, len(distinct))
@@ -106,6 +78,39 @@ class Calibration:
         counts = np.bincount(places, minlength=GROUPS * len(distinct)).astype(np.float64)
         gaps_in_cells: Array = np.bincount(places, gaps, GROUPS * len(distinct)).astype(np.float64)
         return counts.reshape(shape), gaps_in_cells.reshape(shape)
+
+
+def _quantiles(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the inner edges of cells of equal mass, `[rows, cells - 1]`, from confidences `[rows, cols]`."""
+    shares = np.arange(1, _CELLS) / _CELLS
+    edges = np.zeros((len(confidence), _CELLS - 1), np.float32)
+    for row, values in enumerate(confidence):
+        if (known := values[~np.isnan(values)]).size:
+            edges[row] = np.quantile(known, shares, method="inverted_cdf")
+    return edges
+
+
+def _in_cells(
+    confidence: npt.NDArray[np.float32], hit: npt.NDArray[np.bool_], edges: npt.NDArray[np.float32]
+) -> Array:
+    """Return how many positions of a block are in each cell, and their gaps' sums, `[2, rows, cells]`."""
+    found = np.zeros((2, len(confidence), _CELLS))
+    for row, (values, hits) in enumerate(zip(confidence, hit, strict=True)):
+        known = ~np.isnan(values)
+        cells = np.searchsorted(edges[row], values[known])
+        gaps = values[known].astype(np.float64) - hits[known]
+        found[:, row] = np.bincount(cells, minlength=_CELLS), np.bincount(cells, gaps, _CELLS)
+    return found
+
+
+def _error(counts: Array, gaps: Array) -> tuple[float, float]:
+    """Return a row's calibration error and its standard error, from its cells `[groups, cells]`."""
+    used = counts.sum(axis=1) > 0
+    if not used.any():
+        return np.nan, np.nan
+    gaps_in_bins = gaps[used] @ _shares(counts.sum(axis=0))  # [groups, bins]
+    sums = np.concatenate([gaps_in_bins, counts[used].sum(axis=1, keepdims=True)], axis=1)
+    return float(_mean_gap(sums.sum(axis=0))), float(bootstrap_error(sums, _mean_gap))
 
 
 def _shares(counts: Array) -> Array:

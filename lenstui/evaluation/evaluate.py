@@ -42,11 +42,12 @@ class Quality:
         ece: the expected calibration error of the top-1 against the next token: the mean over 15 bins of
             equal mass of |mean probability - share of hits|; exact up to 32,768 positions.
         marginal_bias: KL(mean final ‖ mean lens) of the means over all positions, nats, less the bias of a
-            finite sample (jackknife over 32 groups of blocks), so that it may be slightly below 0; NaN in
-            rows with a cell that is not a number, and for a single block; empty where it was not measured.
-        sem: the standard error of each measure by its name, per row: by bootstrap of the blocks, since the
-            positions of one block are not independent; of the marginal bias by the jackknife. Empty for a
-            single block.
+            finite sample (jackknife over at most 32 groups of blocks), so that it may be slightly below 0;
+            NaN in rows with a cell that is not a number, and for a single block; empty where it was not
+            measured.
+        sem: the standard error of each measure by its name, per row: by bootstrap of runs of blocks, since
+            positions that are near to each other are not independent; of the marginal bias by the
+            jackknife. Empty for a single block.
         tokens: the number of positions that were read.
         blocks: the number of blocks.
         left_out: the number of positions that do not count because logits are not finite, per row; empty for
@@ -162,10 +163,10 @@ class _Tally:
         for key, calibration in zip(self._keys, self._calibrations, strict=True):
             cells = Cells.join(tile.lenses[key] for tile in tiles)
             of_lenses.append(sums_of(cells, following >= 0, next_bytes))
-            calibration.add(self._blocks, *_confidence(cells, following))
+            calibration.add(*_confidence(cells, following))
         self._sums.add(np.stack(of_lenses))
         if self._marginals is not None:
-            self._marginals.close_block(self._blocks, len(ids))
+            self._marginals.close_block(len(ids))
         self._tokens += len(ids)
         self._blocks += 1
 

@@ -7,11 +7,13 @@ common.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from lenstui.evaluation.bootstrap import GROUPS, BlockSums
 from lenstui.lens.lens import Lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
@@ -20,7 +22,6 @@ from lenstui.readout.tiles import lens_rows
 
 Array = npt.NDArray[np.float64]
 
-GROUPS = 32  # of blocks
 _MEMORY = 2 << 30  # bytes that the sums of all groups may take
 _SMALLEST = float(np.finfo(np.float32).tiny)  # what is less is 0 in float32 by rounding alone
 
@@ -37,7 +38,7 @@ def marginal_bias_refusal(model: Model, lenses: Sequence[Lens]) -> str | None:
 
 
 class MarginalSums:
-    """The sums of the distributions of all rows over a text, in 32 groups of blocks: block i in i mod 32.
+    """The sums of the distributions of all rows over a text, in at most 32 groups of neighbouring blocks.
 
     Memory: `4 · 32 · vocabulary` bytes for each row of each lens, and as much for the final distribution.
 
@@ -50,17 +51,13 @@ class MarginalSums:
         self._places = _places(model, lenses)
         shape = (1 + len(self._places), model.vocabulary)
         self.block = torch.zeros(shape, dtype=torch.float32, device=model.device)
-        self._groups: list[torch.Tensor] = []  # [distributions, vocabulary] each, on the CPU
-        self._sizes: list[int] = []  # positions in each
+        self._groups = BlockSums(GROUPS)  # [distributions, vocabulary] each
+        self._sizes = BlockSums(GROUPS)  # positions in each
 
-    def close_block(self, number: int, positions: int) -> None:
+    def close_block(self, positions: int) -> None:
         """Add the block that was read to its group, and begin the next one."""
-        if len(self._groups) < GROUPS:
-            self._groups.append(self.block.cpu().clone())
-            self._sizes.append(positions)
-        else:
-            self._groups[number % GROUPS] += self.block.cpu()
-            self._sizes[number % GROUPS] += positions
+        self._groups.add(self.block.cpu().numpy())
+        self._sizes.add(np.array(positions))
         self.block.zero_()
 
     def biases(self, lens: int) -> tuple[Array, Array]:
@@ -74,12 +71,12 @@ class MarginalSums:
         for place, (of_lens, row) in enumerate(self._places, 1):
             if of_lens == lens:
                 whole, *without = _divergences(final, self._without_each(place))
-                bias[row], error[row] = jackknife(whole, np.array(without), self._sizes)
+                bias[row], error[row] = jackknife(whole, np.array(without), self._sizes.stacked())
         return bias, error
 
     def _without_each(self, place: int) -> Array:
         """Return a sum over all groups, and over all but each, `[1 + groups, vocabulary]`."""
-        each = np.stack([group[place].numpy() for group in self._groups]).astype(np.float64)
+        each = np.stack([group[place] for group in self._groups.entries]).astype(np.float64)
         whole = each.sum(axis=0)
         return np.concatenate([whole[None], whole - each])
 
@@ -102,7 +99,7 @@ def _divergences(final: Array, lens: Array) -> Array:
     return divergence
 
 
-def jackknife(whole: float, without: Array, sizes: Sequence[int]) -> tuple[float, float]:
+def jackknife(whole: float, without: Array, sizes: npt.NDArray[np.integer[Any]]) -> tuple[float, float]:
     """Return the delete-one-group jackknife's estimate of a statistic, less its bias, and its standard error.
 
     For groups of unequal size (Busing, Meijer and van der Leeden, 1999, "Delete-m jackknife for unequal m");
@@ -111,12 +108,12 @@ def jackknife(whole: float, without: Array, sizes: Sequence[int]) -> tuple[float
     Args:
         whole: the statistic of all groups.
         without: that of all but each group, `[groups]`.
-        sizes: the sizes of the groups.
+        sizes: the sizes of the groups, `[groups]`.
     """
     groups = len(sizes)
     if groups < 2:
         return np.nan, np.nan
-    share = np.array(sizes) / sum(sizes)  # 1 / h in the paper
+    share = sizes / sizes.sum()  # 1 / h in the paper
     estimate = groups * whole - ((1 - share) * without).sum()
     pseudo = whole / share - (1 / share - 1) * without
     variance = ((pseudo - estimate) ** 2 / (1 / share - 1)).mean()

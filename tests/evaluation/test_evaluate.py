@@ -17,12 +17,12 @@ from tests.tiny.families import FAMILIES
 
 FAMILY = FAMILIES["GPT-NeoX"]
 VOCABULARY, BYTES = 272, 258  # ids of the model; of them, those of the tokenizer: <bos>, <eos>, then bytes
-BINS, GROUPS = 15, 32
+BINS = 15
 
 
 @pytest.fixture(scope="module")
 def blocks() -> list[Tensor]:
-    """More blocks than groups, of other lengths; the model's own likeliest tokens in every third place."""
+    """More blocks than there may be groups, of other lengths."""
     generator = torch.Generator().manual_seed(0)
     lengths = [*range(10, 30), *[16] * 20]
     return [torch.randint(VOCABULARY, (length,), generator=generator) for length in lengths]
@@ -65,7 +65,7 @@ def wanted(model: Model, blocks: Sequence[Tensor], lens: TunedLens | None) -> di
                 for row, ids in zip(probs, top1, strict=True)
             ]
         ),
-        "marginal_bias": np.array([jackknifed(probs[-1], row, number % GROUPS) for row in probs]),
+        "marginal_bias": np.array([jackknifed(probs[-1], row, number // 2) for row in probs]),
     }
 
 
@@ -176,9 +176,9 @@ def test_marginal_bias_can_be_left_out(
 ) -> None:
     """By request, or where its sums would take too much memory."""
     asked = evaluate(tiny, blocks[:3], marginal_bias=False)["logit"]
-    monkeypatch.setattr("lenstui.evaluation.marginal_bias._MEMORY", 4 * GROUPS * 4 * VOCABULARY - 1)
+    monkeypatch.setattr("lenstui.evaluation.marginal_bias._MEMORY", 4 * 32 * 4 * VOCABULARY - 1)
     too_large = evaluate(tiny, blocks[:3])["logit"]
-    monkeypatch.setattr("lenstui.evaluation.marginal_bias._MEMORY", 4 * GROUPS * 4 * VOCABULARY)
+    monkeypatch.setattr("lenstui.evaluation.marginal_bias._MEMORY", 4 * 32 * 4 * VOCABULARY)
     just_fits = evaluate(tiny, blocks[:3])["logit"]
     assert asked.marginal_bias == too_large.marginal_bias == ()
     assert "marginal_bias" not in asked.sem

@@ -24,7 +24,28 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 def test_of_equal_blocks_it_is_that_of_their_mean() -> None:
     values = np.random.default_rng(0).normal(3, 1, (50, 4))
     error = bootstrap_error(values, lambda sums: sums / 50)
-    np.testing.assert_allclose(error, values.std(axis=0, ddof=1) / np.sqrt(50), rtol=0.06)
+    np.testing.assert_allclose(error, of_runs(values, 3), rtol=0.06)
+
+
+def of_runs(values: np.ndarray, run: int) -> np.ndarray:
+    """The error of a mean over blocks, by the variance of all runs of neighbours, in a circle."""
+    off = values - values.mean(axis=0)
+    runs = np.mean([np.roll(off, -place, axis=0) for place in range(run)], axis=0)
+    blocks = len(values)
+    return np.sqrt((runs**2).mean(axis=0) * run / blocks / (1 - run / blocks))
+
+
+def test_neighbours_that_depend_on_each_other_make_it_larger() -> None:
+    """Of a process whose mean is known to be that uncertain; blocks drawn one by one would say half of it."""
+    generator = np.random.default_rng(7)
+    steps = generator.normal(0, 1, (1003, 400))
+    values = np.sum(
+        [steps[place : place + 1000] for place in range(4)], axis=0
+    )  # each block shares three steps of four
+    error = bootstrap_error(values, lambda sums: sums / 1000)
+    truth = 4 / np.sqrt(1000)
+    assert np.sqrt((error**2).mean()) == pytest.approx(truth, rel=0.1)
+    assert (values.std(axis=0) / np.sqrt(1000)).mean() == pytest.approx(truth / 2, rel=0.1)
 
 
 def test_of_two_blocks_it_is_as_large_as_of_many() -> None:
@@ -73,7 +94,8 @@ def test_sums_of_many_blocks_stay_few() -> None:
     np.testing.assert_allclose(stacked.sum(axis=0), [values.sum(), 5000])
     assert set(stacked[:-1, 1]) == {8.0}
     np.testing.assert_allclose(stacked[3, 0], values[24:32].sum())
-    np.testing.assert_allclose(bootstrap_error(stacked, ratio), values.std() / np.sqrt(5000), rtol=0.1)
+    of_entries = stacked[:, 0] / stacked[:, 1]
+    np.testing.assert_allclose(bootstrap_error(stacked, ratio), of_runs(of_entries, 8), rtol=0.06)
 
 
 # The jackknife.
@@ -82,7 +104,7 @@ def test_sums_of_many_blocks_stay_few() -> None:
 def test_the_jackknife_of_a_mean_is_the_standard_error_of_a_mean() -> None:
     values = np.array([1.0, 4.0, 2.0, 8.0, 5.0])
     without = np.array([np.delete(values, i).mean() for i in range(5)])
-    estimate, error = jackknife(values.mean(), without, [7] * 5)
+    estimate, error = jackknife(values.mean(), without, np.full(5, 7))
     assert estimate == pytest.approx(values.mean())
     assert error == pytest.approx(values.std(ddof=1) / np.sqrt(5))
 
@@ -90,7 +112,7 @@ def test_the_jackknife_of_a_mean_is_the_standard_error_of_a_mean() -> None:
 def test_the_jackknife_takes_the_bias_of_a_variance_away() -> None:
     values = np.array([1.0, 4.0, 2.0, 8.0, 5.0])
     without = np.array([np.delete(values, i).var() for i in range(5)])
-    assert jackknife(values.var(), without, [1] * 5)[0] == pytest.approx(values.var(ddof=1))
+    assert jackknife(values.var(), without, np.ones(5, int))[0] == pytest.approx(values.var(ddof=1))
 
 
 def test_of_groups_of_unequal_size_a_mean_has_no_bias() -> None:
@@ -98,10 +120,10 @@ def test_of_groups_of_unequal_size_a_mean_has_no_bias() -> None:
     means_of_groups = np.array([2.0, 3.0, 1.0, 7.0])
     total = (sizes * means_of_groups).sum()
     without = (total - sizes * means_of_groups) / (sizes.sum() - sizes)
-    estimate, error = jackknife(total / sizes.sum(), without, sizes.tolist())
+    estimate, error = jackknife(total / sizes.sum(), without, sizes)
     assert estimate == pytest.approx(total / sizes.sum())
     assert error > 0
-    assert np.isnan(jackknife(1.0, np.array([np.nan]), [4])).all()
+    assert np.isnan(jackknife(1.0, np.array([np.nan]), np.array([4]))).all()
 
 
 def test_nominal_95_percent_intervals_of_the_marginal_bias_cover() -> None:
@@ -127,7 +149,7 @@ def test_nominal_95_percent_intervals_of_the_marginal_bias_cover() -> None:
         )
         whole = divergence(final.sum(0), lens.sum(0))
         without = divergence(final.sum(0) - final, lens.sum(0) - lens)
-        estimate, error = jackknife(float(whole), without, [positions // groups] * groups)
+        estimate, error = jackknife(float(whole), without, np.full(groups, positions // groups))
         inside += bool(abs(estimate - known) <= 1.96 * error)
         plain.append(float(whole))
         corrected.append(estimate)
@@ -146,7 +168,7 @@ def test_a_text_of_any_length_has_its_calibration_in_little_memory() -> None:
     right = generator.random((2, 200, 500)) < confidence**1.3 * 0.6 + 0.2  # too sure above, too unsure below
     found = Calibration(2)
     for block in range(200):
-        found.add(block, confidence[:, block], right[:, block])
+        found.add(confidence[:, block], right[:, block])
     errors, _ = found.errors()
     for row in range(2):
         values, hits = confidence[row].ravel(), right[row].ravel().astype(float)
@@ -156,7 +178,7 @@ def test_a_text_of_any_length_has_its_calibration_in_little_memory() -> None:
         gaps = np.repeat((values - hits)[order].astype(np.float64), 15).reshape(15, -1).mean(axis=1)
         assert errors[row] == pytest.approx(np.abs(gaps).mean(), abs=1e-3)
     assert len(found._kept) == 0
-    assert found._counts.shape == (2, 32, 512)
+    assert found._cells.stacked().shape == (25, 2, 2, 512)  # 8 blocks in a group
 
 
 def test_of_few_and_of_many_positions_calibration_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,10 +188,10 @@ def test_of_few_and_of_many_positions_calibration_is_the_same(monkeypatch: pytes
     confidence[0, 7, :50] = np.nan  # does not count
     exact, folded = Calibration(1), Calibration(1)
     for block in range(60):
-        exact.add(block, confidence[:, block], right[:, block])
+        exact.add(confidence[:, block], right[:, block])
     monkeypatch.setattr(calibration, "_EXACT", 1000)
     for block in range(60):
-        folded.add(block, confidence[:, block], right[:, block])
+        folded.add(confidence[:, block], right[:, block])
     np.testing.assert_allclose(exact.errors(), folded.errors(), rtol=0.01)
 
 
@@ -179,9 +201,9 @@ def test_nominal_95_percent_intervals_of_calibration_cover() -> None:
     inside = 0
     for _ in range(SIMULATIONS):
         found = Calibration(1)
-        for block in range(40):
+        for _ in range(40):
             confidence = generator.uniform(0.3, 0.9, (1, 50)).astype(np.float32)
-            found.add(block, confidence, generator.random((1, 50)) < confidence - 0.2)
+            found.add(confidence, generator.random((1, 50)) < confidence - 0.2)
         (error,), (sem,) = found.errors()
         inside += bool(abs(error - 0.2) <= 1.96 * sem)
     assert 0.90 <= inside / SIMULATIONS <= 0.99
