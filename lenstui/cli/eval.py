@@ -91,7 +91,8 @@ def _parser() -> Parser:
         "--measures",
         metavar="NAMES",
         type=_measures,
-        help=f"what a table or Markdown shows of a text, such as kl,ece: {', '.join(MEASURE_NAMES)}, or all",
+        help="what a table, figure or Markdown shows of a text, such as kl,ece: "
+        f"{', '.join(MEASURE_NAMES)}, or all",
     )
     output.add_argument(
         "--errors", action="store_true", help="show the standard errors of all measures in a table"

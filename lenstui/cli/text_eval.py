@@ -30,11 +30,15 @@ if TYPE_CHECKING:
     from lenstui.opening.opened import Opened
     from lenstui.texts.documents import Documents
 
-FORMATS = ("table", "json", "csv", "parquet", "md")
+FORMATS = ("table", "json", "csv", "parquet", "svg", "md")
 ALL_MEASURES = ("json", "csv", "parquet")  # formats that hold every measure
 SEQ_LEN = 512
 MAX_TOKENS = 16384
-_SHOWN = ("kl", "ce", "top1_agreement", "ece", "marginal_bias")  # in a table
+# What a table and a figure show where nothing else is asked for.
+_SHOWN = {
+    "table": ("kl", "ce", "top1_agreement", "ece", "marginal_bias"),
+    "svg": ("kl", "ce", "top1_agreement", "entropy", "ece", "marginal_bias"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,8 @@ class AskedText:
         """Return the measures to show in a form."""
         from lenstui.evaluation.measures import MEASURES, measure_named
 
-        if form in ALL_MEASURES or (self.measures is None and form != "table"):
-            return MEASURES
-        return [measure_named(name) for name in self.measures or _SHOWN]
+        names = None if form in ALL_MEASURES else self.measures or _SHOWN.get(form)
+        return MEASURES if names is None else [measure_named(name) for name in names]
 
 
 def show_text_evaluation(asked: Start, text: AskedText, form: str, output: Path | None) -> int:
@@ -155,6 +158,7 @@ def _write(
     of: Evaluated, opened: Opened, asked: Start, text: AskedText, *, form: str, output: Path | None
 ) -> None:
     from lenstui.export.evaluation import evaluation_csv, evaluation_json, write_evaluation_parquet
+    from lenstui.export.evaluation_svg import evaluation_svg
     from lenstui.export.evaluation_table import evaluation_markdown, evaluation_table
 
     if form == "parquet":
@@ -167,7 +171,9 @@ def _write(
     elif form == "table":
         deliver(evaluation_table(of, text.shown(form), table_width(output), errors=text.errors), output)
     else:
-        deliver(evaluation_markdown(of, text.shown(form), _command(of, opened, asked, text, output)), output)
+        figure = evaluation_svg if form == "svg" else evaluation_markdown
+        command = _command(of, opened, asked, text, form=form, output=output)
+        deliver(figure(of, text.shown(form), command), output)
 
 
 def _keep(of: Evaluated, opened: Opened) -> None:
@@ -191,8 +197,11 @@ def _keep(of: Evaluated, opened: Opened) -> None:
         say(trouble)
 
 
-def _command(of: Evaluated, opened: Opened, asked: Start, text: AskedText, output: Path | None) -> str:
+def _command(
+    of: Evaluated, opened: Opened, asked: Start, text: AskedText, *, form: str, output: Path | None
+) -> str:
     from lenstui.export.command import evaluation_command
+    from lenstui.export.shape import Shape
     from lenstui.opening.opened import files_to_name
 
     documents = text.documents
@@ -204,4 +213,4 @@ def _command(of: Evaluated, opened: Opened, asked: Start, text: AskedText, outpu
     options += ["--seq-len", str(_block_length(text, opened.model.context))]
     options += [] if text.measures is None else ["--measures", ",".join(text.measures)]
     files = files_to_name(opened, opened.lenses)
-    return evaluation_command(of.source, options, files, asked, output)
+    return evaluation_command(of.source, options, files, asked, Shape(format=form, output=output))

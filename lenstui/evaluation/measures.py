@@ -34,7 +34,7 @@ MEASURES = (
     Measure("bits_per_byte", "bits/B", "bits per byte of the text"),
     Measure("top1_agreement", "top-1", "how often it is the final top-1", 1, True, of_model=False),
     Measure("entropy", "entropy", "that of the lens's distribution"),
-    Measure("ece", "ECE", "how far the top-1's probability is from how often it comes next"),
+    Measure("ece", "ECE", "gap between the top-1's probability and its hits"),
     Measure("marginal_bias", "bias", "KL from the mean final to the mean lens", of_model=False),
 )
 MEASURE_NAMES = tuple(measure.name for measure in MEASURES)

@@ -136,21 +136,20 @@ def evaluation_command(
     options: Sequence[str],
     lens_files: Sequence[Path],
     asked: Start,
-    output: Path | None,
+    shape: Shape,
 ) -> str:
-    """Return the command that makes the same evaluation as Markdown.
+    """Return the command that makes the same evaluation.
 
     Args:
         source: the source of its numbers.
         options: the options of the text and of what is shown, `--data` first.
         lens_files: the files of its fitted lenses, without that of one that is opened unnamed.
         asked: the request.
-        output: the file; None for stdout.
+        shape: the form and the file.
     """
-    shape = Shape(format="md", output=output)
     source = replace(source, kinds=(TUNED,), lenses=())  # it reads all lenses that are opened
     words = ["lenstui", "eval", *options, *_model_words(source, lens_files, asked, shape)]
-    return command_text([*words, "--format", "md", *_output_words(shape)])
+    return command_text([*words, "--format", shape.format, *_output_words(shape)])
 
 
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:

@@ -39,8 +39,8 @@ def evaluation_table(
     """
     shown = [measure for measure in measures if of.first.of(measure.name)]
     with_error = [each.name for each in shown] if errors else _WITH_ERROR
-    captions = _captions(of, shown)
-    lines = [*_lines(of, shown, with_error, width), *(wrapped(caption, width) for caption in captions)]
+    below = captions(of, shown)
+    lines = [*_lines(of, shown, with_error, width), *(wrapped(caption, width) for caption in below)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -62,14 +62,19 @@ def evaluation_markdown(of: Evaluated, measures: Sequence[Measure], command: str
             columns.append(list(map(str, quality.left_out))[::-1])
         table = markdown_table(heads, of.rows[::-1], zip(*columns, strict=True))
         lines += [f"**{lens_title(name)}**", "", *table, ""]
-    for caption in _captions(of, shown)[:-1]:  # the last one is the source, which `said` has
+    for caption in captions(of, shown)[:-1]:  # the last one is the source, which `said` has
         lines += [number_text(caption), ""]
     texts = ", ".join(map(code_span, of.data))
     return "\n".join([*lines, said(of.source, f"text {texts}"), "", "```sh", command, "```", ""])
 
 
-def _captions(of: Evaluated, shown: Sequence[Measure]) -> list[str]:
-    """Return the sentences below a table, the source of the numbers last."""
+def captions(of: Evaluated, shown: Sequence[Measure] = ()) -> list[str]:
+    """Return the sentences below a table or figure, the source of the numbers last.
+
+    Args:
+        of: the evaluation.
+        shown: the measures that need to be explained.
+    """
     judged = {name: quality for name, quality in of.qualities.items() if not _is_jacobian(name)}
     means = ", ".join(f"{name} {fixed_text(quality.mean_kl, 3)}" for name, quality in judged.items())
     own = ", ".join(
@@ -82,7 +87,7 @@ def _captions(of: Evaluated, shown: Sequence[Measure]) -> list[str]:
         *([_NOT_JUDGED] if len(judged) < len(of.qualities) else []),
         f"the model itself: {own}",
         f"{of.first.tokens} tokens in {blocks}{', stopped' * of.stopped} · in nats{error}",
-        " · ".join(f"{measure.head}: {measure.label}" for measure in shown),
+        *([" · ".join(f"{measure.head}: {measure.label}" for measure in shown)] if shown else []),
         *([LEFT_OUT] if any(quality.left_out for quality in of.qualities.values()) else []),
         summary(of.source),
     ]
@@ -145,10 +150,11 @@ def _with_error(measure: Measure, value: float, error: float | None) -> str:
     """Return a value with its standard error, if there is one; – where there is no value."""
     if math.isnan(value):
         return NONE
-    return _text(measure, value) + ("" if error is None else f" ± {_text(measure, error)}")
+    return measure_text(measure, value) + ("" if error is None else f" ± {measure_text(measure, error)}")
 
 
-def _text(measure: Measure, value: float) -> str:
+def measure_text(measure: Measure, value: float) -> str:
+    """Return a value of a measure as text."""
     if measure.is_share and not math.isnan(value):
         return f"{value:.{measure.decimals}%}"
     return fixed_text(value, measure.decimals)

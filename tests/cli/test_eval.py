@@ -302,7 +302,7 @@ def test_progress_on_a_terminal(
         (["--data", "x", "--min-chars", "-1"], "argument --min-chars: "),
         (["--data", "x", "--max-samples", "all"], "argument --max-samples: "),
         (["--data", "x", "-o", "x.html"], "the ending .html does not tell the format"),
-        (["--data", "x", "--format", "svg"], "argument --format: invalid choice"),
+        (["--data", "x", "--format", "html"], "argument --format: invalid choice"),
         (
             ["--words", "x", "-o", "x.csv"],
             "the ending .csv does not tell the format: add --format",

@@ -10,15 +10,21 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from lenstui.lens import JacobianLens, save_lens
 from lenstui.readout import tiles
 from tests.programs.calls import status
 from tests.programs.eval_calls import judged, text
 
 __all__ = ["judged", "text"]
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize(("width", "tables"), [(120, 1), (80, 2), (40, 6)])
@@ -99,6 +105,33 @@ def test_every_form_has_the_same_numbers(neox_folder: Path, text: str, tmp_path:
     markdown = (tmp_path / "out.md").read_text(encoding="utf-8")
     assert f"| 0 | {content['tuned']['kl'][1]:.3f} ± {content['tuned']['kl_sem'][1]:.3f} |" in markdown
     assert "**tuned lens**" in markdown
+
+
+def test_a_figure_plots_each_measure_by_row(neox_folder: Path, text: str, tmp_path: Path) -> None:
+    """Lines go through the values, but not through the rows that a lens lacks."""
+    matrices = {1: torch.eye(32)}
+    save_lens(JacobianLens(matrices, {"d_model": 32, "num_hidden_layers": 2}), tmp_path / "row-0.pt")
+    lenses = ("--lens", str(neox_folder.parent / "mine.pt"), "--lens", str(tmp_path / "row-0.pt"))
+    words = ("eval", "--data", text, "--model", str(neox_folder), "--device", "cpu", "--max-tokens", "300")
+    assert status(*words, *lenses, "--measures", "top1_agreement,kl", "-o", str(tmp_path / "a.svg")) == 0
+    assert status(*words, *lenses, "-o", str(tmp_path / "a.json")) == 0
+    content = json.loads((tmp_path / "a.json").read_text())
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    texts = [each.text or "" for each in root.iter(f"{SVG}text")]
+    assert {"logit lens", "tuned lens", "Jacobian lens"} <= set(texts)
+    assert "top-1: how often it is the final top-1" in texts
+    assert "--measures top1_agreement,kl" in (root.findtext(f"{SVG}desc") or "")
+    lines = [
+        [tuple(map(float, point.split(","))) for point in each.attrib["points"].split()]
+        for each in root.iter(f"{SVG}polyline")
+        if each.attrib["stroke-width"] == "2"
+    ]
+    plots = lines[3:]  # behind the samples of the legend
+    assert [len(points) for points in plots] == [3, 3, 2] * 2
+    for name, points in zip(("logit", "tuned", "jacobian"), plots, strict=False):
+        shares = [share for share in content[name]["top1_agreement"] if share is not None]
+        heights = [points[-1][1] + 150 * (1 - share) for share in shares]  # the last row's share is 1
+        np.testing.assert_allclose([y for _, y in points], heights, atol=0.06)
 
 
 def test_the_command_in_markdown_makes_it_again(
