@@ -66,8 +66,9 @@ class MarginalSums:
         NaN in rows that the lens lacks, in those with a cell that is not a number, and for a single block.
         """
         bias, error = np.full((2, self._rows), np.nan)
-        bias[-1] = error[-1] = 0.0
         final = self._without_each(0)
+        if np.isfinite(final[0]).all():
+            bias[-1] = error[-1] = 0.0
         for place, (of_lens, row) in enumerate(self._places, 1):
             if of_lens == lens:
                 whole, *without = _divergences(final, self._without_each(place))
