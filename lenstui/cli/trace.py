@@ -108,6 +108,11 @@ def _parser() -> Parser:
     )  # fmt: skip
     trace.add_argument("--samples", metavar="N", type=positive, help="how many draws of noise (default: 10)")
     trace.add_argument("--seed", metavar="N", type=_column, help="the seed of the draws (default: 0)")
+    trace.add_argument(
+        "--approximate", action="store_true",
+        help="estimate all patches to first order from one backward pass (attribution patching), which is "
+        "fast and says where to look",
+    )  # fmt: skip
     add_model(parser, lens=False)
     add_output(parser, FORMATS)
     return parser
@@ -175,6 +180,7 @@ def _options(model: Model, clean: Prompt, given: argparse.Namespace) -> TraceOpt
         noise=given.noise,
         samples=given.samples or DRAWS,
         seed=given.seed or 0,
+        approximate=given.approximate,
     )
 
 

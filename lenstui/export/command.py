@@ -113,6 +113,7 @@ def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
     words += [] if options.token is None else [f"--pin=[id {options.token}]"]
     words += [] if options.minus is None else [f"--minus=[id {options.minus}]"]
     words += ["--window", str(options.window)] if options.window > 1 else []
+    words += ["--approximate"] if options.approximate else []
     words += [] if options.column is None else ["--column", str(options.column)]
     if options.noise is not None:
         words += [

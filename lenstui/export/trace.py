@@ -56,7 +56,8 @@ class Traced:
         options = self.trace.options
         at = "" if options.column is None else f" in column {options.column}"
         window = "" if options.window == 1 else f", {options.window} blocks together"
-        return f"recovered by patching {_WHAT[options.what]}{at}{window} · {self.metric}"
+        how = "recovered to first order" if options.approximate else "recovered"
+        return f"{how} by patching {_WHAT[options.what]}{at}{window} · {self.metric}"
 
     @property
     def metric(self) -> str:
@@ -163,6 +164,7 @@ def trace_json(traced: Traced) -> str:
         "sigma": of.sigma,
         "samples": options.samples if options.noise is not None else None,
         "seed": options.seed if options.noise is not None else None,
+        "approximate": options.approximate,
         "clean": of.clean,
         "corrupted": of.corrupted,
         "rows": list(of.rows),
@@ -194,6 +196,7 @@ def trace_csv(traced: Traced) -> Iterator[str]:
     places = np.tile(np.arange(columns, dtype=np.int32), rows)
     group: dict[str, Column] = {
         "what": np.full(rows * columns, of.options.what, object),
+        "approximate": np.full(rows * columns, str(of.options.approximate).lower(), object),
         "row": np.repeat(np.array(of.rows, object), columns),
         "head" if is_heads else "column": places,
     }
