@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
-from lenstui.cli.output import add_output, deliver, output_format, table_width
-from lenstui.cli.stderr import aside, bar, progress, say
+from lenstui.cli.output import add_output, output_format
+from lenstui.cli.text_eval import FORMATS, MAX_TOKENS, SEQ_LEN, AskedText, show_text_evaluation
 from lenstui.cli.word_eval import AskedWords, show_words
-from lenstui.model.not_finite import tokens_left_out_remark
+from lenstui.evaluation.measures import MEASURE_NAMES
 from lenstui.model.rows import RowChoice, parse_runs
-from lenstui.support.atomic_file import check_place
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from lenstui.evaluation.evaluate import Quality
-    from lenstui.opening.opened import Opened
-    from lenstui.texts.documents import Documents
-
-_SEQ_LEN = 512
-_MAX_TOKENS = 16384
+_OF_ITEMS = ("table", "json")  # the forms of pass@k
 
 # Options, by their names in the code, that are for one of the two alone.
-_OF_TEXT = ("data", "text_column", "max_samples", "min_chars", "max_tokens", "seq_len")
+_OF_TEXT = ("data", "text_column", "max_samples", "min_chars", "max_tokens", "seq_len", "measures", "errors")
 _OF_WORDS = ("band", "correct_only", "words_only")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The text to evaluate on.
-
-    Attributes:
-        documents: the documents.
-        max_tokens: the most tokens to read.
-        seq_len: the number of columns of a block; None for one that suits the model.
-    """
-
-    documents: Documents
-    max_tokens: int
-    seq_len: int | None
 
 
 def run(words: Sequence[str]) -> int:
@@ -53,69 +27,43 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     given = parser.parse_args(words)
     _check_together(parser, given)
-    form = output_format(parser, given)
+    form = output_format(parser, given, FORMATS if given.words is None else _OF_ITEMS)
     asked = model_start(parser, given)
     if given.words is not None:
         asked_words = AskedWords(given.words, given.band, given.correct_only, given.words_only)
         return show_words(asked, asked_words, form, given.output)
-    most = given.max_tokens or _MAX_TOKENS
+    most = given.max_tokens or MAX_TOKENS
     if given.seq_len is not None and given.seq_len > most:
         parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {most}")
-    from lenstui.texts.documents import find_files
-
-    documents = text_documents(given)
-    files = find_files(documents)  # before the model, since loading takes long
-    if given.output is not None:
-        check_place(given.output, special=True)
-        if given.output.exists() and any(given.output.samefile(file) for file in files):
-            raise LensError(f"{given.output} is one of the texts: write to another file.")
-
-    with progress() as on_stage, aside():
-        from lenstui.opening.opened import open_model
-
-        opened = open_model(asked, on_stage)
-    for remark in opened.remarks:
-        say(remark)
-    with aside():
-        qualities = _judge(opened, Text(documents, most, given.seq_len))
-
-    from lenstui.export.evaluation import evaluation_json, evaluation_table
-    from lenstui.opening.opened import source_of
-
-    if left_out := [count for quality in qualities.values() for count in quality.left_out]:
-        say(tokens_left_out_remark(left_out, next(iter(qualities.values())).tokens, opened.model.dtype_name))
-    source = source_of(opened, opened.lenses)
-    shown = (
-        evaluation_json(qualities, source, documents.paths)
-        if form == "json"
-        else evaluation_table(qualities, source, table_width(given.output))
-    )
-    deliver(shown, given.output)
-    return 0
+    if form == "parquet" and given.output is None and sys.stdout.isatty():
+        parser.error("parquet is nothing for a terminal: name a file with -o")
+    text = AskedText(text_documents(given), most, given.seq_len, given.measures, given.errors)
+    return show_text_evaluation(asked, text, form, given.output)
 
 
 def _parser() -> Parser:
     parser = Parser(
         "lenstui eval",
         "Judge the logit lens and others. On a text, row by row: KL to the final\n"
-        "distribution, cross-entropy of the next token, agreement with the final top-1.\n"
+        "distribution, cross-entropy of the next token, agreement with the final top-1,\n"
+        "calibration, marginal bias and more, with standard errors.\n"
         "On items with words that the model should think of: pass@k, how many of them\n"
         "are among a lens's k likeliest tokens.",
         usage="lenstui eval --data FILE… [options]\n       lenstui eval --words FILE [options]",
-        epilog="Give a text that the lens was not fitted on.",
+        epilog="Give a text that the lens was not fitted on. Ctrl+C stops with what was measured.",
     )
     text = add_text(parser)
     text.add_argument(
         "--max-tokens",
         metavar="N",
         type=_at_least_2,
-        help=f"read at most N tokens, in whole blocks (default: {_MAX_TOKENS})",
+        help=f"read at most N tokens, in whole blocks (default: {MAX_TOKENS})",
     )
     text.add_argument(
         "--seq-len",
         metavar="N",
         type=_at_least_2,
-        help=f"tokens of a block (default: {_SEQ_LEN}, or the model's context if that is shorter)",
+        help=f"tokens of a block (default: {SEQ_LEN}, or the model's context if that is shorter)",
     )
     words = parser.add_argument_group("words")
     words.add_argument(
@@ -138,7 +86,17 @@ def _parser() -> Parser:
         help="count no token without a letter or digit in a rank, but for forms of the intermediates",
     )
     add_model(parser)
-    add_output(parser)
+    output = add_output(parser, FORMATS)
+    output.add_argument(
+        "--measures",
+        metavar="NAMES",
+        type=_measures,
+        help="what a table, figure or Markdown shows of a text, such as kl,ece: "
+        f"{', '.join(MEASURE_NAMES)}, or all",
+    )
+    output.add_argument(
+        "--errors", action="store_true", help="show the standard errors of all measures in a table"
+    )
     return parser
 
 
@@ -159,43 +117,18 @@ def _rows(text: str) -> RowChoice:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _measures(text: str) -> tuple[str, ...]:
+    if text == "all":
+        return MEASURE_NAMES
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in MEASURE_NAMES:
+            raise argparse.ArgumentTypeError(f"there is no measure {name!r}: {', '.join(MEASURE_NAMES)}, all")
+    return names
+
+
 def _at_least_2(text: str) -> int:
     number = positive(text)
     if number < 2:
         raise argparse.ArgumentTypeError("must be at least 2: a token, and the one it predicts")
     return number
-
-
-def _judge(opened: Opened, text: Text) -> Mapping[str, Quality]:
-    """Cut the text into blocks and evaluate the lenses on them."""
-    from lenstui.evaluation.evaluate import evaluate
-    from lenstui.texts.blocks import token_blocks
-    from lenstui.texts.documents import SkippedLines, read_documents
-
-    model, skipped = opened.model, SkippedLines()
-    length = _block_length(text, model.context)
-    most = text.max_tokens // length
-    blocks = token_blocks(model.tokenizer, read_documents(text.documents, skipped), length)
-    try:
-        with bar("evaluating", most * length, "tokens") as on_tokens:
-            qualities = evaluate(model, _watched(islice(blocks, most), on_tokens), opened.lenses)
-    except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Evaluating failed: {first_line(error)} Try a smaller --seq-len.") from error
-    if skipped.count:
-        say(str(skipped))
-    return qualities
-
-
-def _block_length(text: Text, context: int | None) -> int:
-    if text.seq_len is None:
-        return min(_SEQ_LEN, text.max_tokens, context or _SEQ_LEN)
-    if context is not None and text.seq_len > context:
-        raise LensError(f"The model reads at most {context} tokens: --seq-len {text.seq_len} is too long.")
-    return text.seq_len
-
-
-def _watched(blocks: Iterator[Tensor], on_tokens: Callable[[int], None]) -> Iterator[Tensor]:
-    """Yield the blocks, and report each once the next one is asked for."""
-    for block in blocks:
-        yield block
-        on_tokens(len(block))

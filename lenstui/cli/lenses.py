@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lenstui.support.lens_repository import LensRepository
 
 TEXT, JSON = "text", "json"
+DATE, KL = "date", "kl"
 _MOST_NAMED = 3  # lenses that a message names
 
 _EPILOG = """\
@@ -44,9 +45,17 @@ def run(words: Sequence[str]) -> int:
     )
     parser.add_argument("--revision", help=REVISION)
     parser.add_argument("--format", choices=(TEXT, JSON), default=TEXT, help="text is the default")
+    parser.add_argument(
+        "--sort",
+        choices=(DATE, KL),
+        help="order of the lenses here: the newest first (the default), or the least KL of their last "
+        "evaluation by lenstui eval",
+    )
     given = parser.parse_args(words)
     if given.get is not None and not given.hub:
         parser.error("--get needs --hub")
+    if given.sort is not None and given.hub:
+        parser.error("--sort is for the lenses here: leave --hub or --sort out")
     model, revision = named_model(parser, given)
     settings = heeded()
     if given.hub:
@@ -71,7 +80,10 @@ def _here(
         opened = None if model is None else load(model, revision=revision, on_stage=on_stage)
         on_stage("reading the lens files")
         cards, left_out = lenses_at_hand(lens_repositories(own))
-        lenses = by_match([(card, None if opened is None else match(card, opened)) for card in cards])
+        lenses = by_match(
+            [(card, None if opened is None else match(card, opened)) for card in cards],
+            by_kl=given.sort == KL,
+        )
     if left_out:
         say(f"Not listed, for lenstui cannot read them: {', '.join(left_out)}.")
     form = local_json if given.format == JSON else local_text

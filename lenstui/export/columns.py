@@ -23,11 +23,17 @@ def column_runs(
     return list(column_groups([max(map(len, column)) for column in columns], room, len(_GAP)))
 
 
+def side_by_side(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of columns beside each other, the heads first."""
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        _GAP.join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
+        for cells in zip(*columns, strict=True)
+    ]
+
+
 def column_lines(labels: Sequence[str], columns: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
     """Yield the lines of one table for each of the `column_runs`, an empty one behind each."""
     for start, stop in column_runs(labels, columns, width):
-        shown = [labels, *columns[start:stop]]
-        widths = [max(map(len, column)) for column in shown]
-        for cells in zip(*shown, strict=True):
-            yield _GAP.join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
+        yield from side_by_side([labels, *columns[start:stop]])
         yield ""

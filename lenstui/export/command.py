@@ -157,6 +157,27 @@ def _trace_words(
     return [*words, *_output_words(shape)]
 
 
+def evaluation_command(
+    source: Source,
+    options: Sequence[str],
+    lens_files: Sequence[Path],
+    asked: Start,
+    shape: Shape,
+) -> str:
+    """Return the command that makes the same evaluation.
+
+    Args:
+        source: the source of its numbers.
+        options: the options of the text and of what is shown, `--data` first.
+        lens_files: the files of its fitted lenses, without that of one that is opened unnamed.
+        asked: the request.
+        shape: the form and the file.
+    """
+    source = replace(source, kinds=(TUNED,), lenses=())  # it reads all lenses that are opened
+    words = ["lenstui", "eval", *options, *_model_words(source, lens_files, asked, shape)]
+    return command_text([*words, "--format", shape.format, *_output_words(shape)])
+
+
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:
     """Return the options that open the same model and lens, and read a prompt in the same way."""
     from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -25,13 +26,26 @@ Matched = tuple[LensCard, Match | None]
 """A lens, and how closely it matches the model that was named; None where none was."""
 
 _SHORT = 12  # characters of a commit
-_LOCAL = ("lens", "kind", "made for", "fits", "KL", "logit", "date", "size")
+_EVALUATED = "last evaluation"
+_LOCAL = ("lens", "kind", "made for", "fits", "KL", "logit", "date", "size", _EVALUATED)
 _HUB = ("fits", "kind", "size", "commit", "here", "lens")
 
 
-def by_match(lenses: Iterable[Matched]) -> list[Matched]:
-    """Return lenses with those first that match the model most closely; others keep their order."""
-    return sorted(lenses, key=lambda lens: 0 if lens[1] is None else list(Match).index(lens[1]))
+def by_match(lenses: Iterable[Matched], *, by_kl: bool = False) -> list[Matched]:
+    """Return lenses with those first that match the model most closely; others keep their order.
+
+    Args:
+        lenses: the lenses.
+        by_kl: whether those that match alike are ordered by the mean KL of their last evaluation, the least
+            first and those without one last.
+    """
+
+    def place(lens: Matched) -> tuple[int, float]:
+        card, match = lens
+        kl = card.evaluation.kl if card.evaluation is not None and by_kl else None
+        return 0 if match is None else list(Match).index(match), math.inf if kl is None else kl
+
+    return sorted(lenses, key=place)
 
 
 def local_text(lenses: Sequence[Matched], model: str | None) -> str:
@@ -53,10 +67,13 @@ def local_text(lenses: Sequence[Matched], model: str | None) -> str:
             mean_nats_text(card.logit_lens_kl) if card.kind == TUNED else mean_nats_text(None),
             f"{datetime.fromtimestamp(card.modified):%Y-%m-%d}",
             size_text(card.size),
+            "" if card.evaluation is None else card.evaluation.in_words,
         )
         for card, match in lenses
     ]
-    return _table(_LOCAL, lines, without=() if model is not None else ("fits",))
+    is_evaluated = any(card.evaluation is not None for card, _ in lenses)
+    without = [*([] if model is not None else ["fits"]), *([] if is_evaluated else [_EVALUATED])]
+    return _table(_LOCAL, lines, without)
 
 
 def hub_text(lenses: Sequence[PublishedLens], model: str | None) -> str:
@@ -111,6 +128,7 @@ def _local(card: LensCard, match: Match | None) -> dict[str, Any]:
         "convergence": card.convergence,
         "modified": datetime.fromtimestamp(card.modified).astimezone().isoformat(timespec="seconds"),
         "size": card.size,
+        "evaluation": None if card.evaluation is None else asdict(card.evaluation),
         "origin": None if origin is None else asdict(origin),
     }
 

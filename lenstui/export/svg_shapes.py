@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
 FONT = 11
@@ -27,6 +28,29 @@ def opening(width: int, height: int) -> str:
 def rectangle(x: int, y: int, width: int, height: int, fill: str) -> str:
     """Return a filled rectangle."""
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>'
+
+
+Point = tuple[float, float]
+
+
+def line(start: Point, end: Point, colour: str, *, width: int = 1, dashes: str = "") -> str:
+    """Return a straight line.
+
+    Args:
+        start: where it begins, pixels.
+        end: where it ends, pixels.
+        colour: its colour.
+        width: its width, pixels.
+        dashes: the lengths of its dashes and gaps; empty for none.
+    """
+    return polyline([start, end], colour, width=width, dashes=dashes)
+
+
+def polyline(points: Iterable[Point], colour: str, *, width: int = 1, dashes: str = "") -> str:
+    """Return straight lines from point to point, as `line` does."""
+    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    pattern = f' stroke-dasharray="{dashes}"' if dashes else ""
+    return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="{width}"{pattern}/>'
 
 
 def text_at(

@@ -110,7 +110,7 @@ class LensFileJobs:
 
         They are those of the lenses folder, those that were downloaded, the bundled ones and those in use.
         """
-        from lenstui.lens.catalog import lenses_at_hand, match
+        from lenstui.lens.catalog import lenses_at_hand, match, with_evaluations
         from lenstui.lens.mapped import map_lens
         from lenstui.lens.published.repositories import lens_repositories
         from lenstui.model.hub import BUNDLED_MODEL
@@ -133,7 +133,7 @@ class LensFileJobs:
                 None if opened is None else match(card, opened.model),
                 any(_is_in(lens, card.path) for lens in in_use),
             )
-            for card in cards
+            for card in with_evaluations(cards)
         ]
         listed.sort(key=lambda lens: 0 if lens.match is None else list(Match).index(lens.match))
         if not stop():

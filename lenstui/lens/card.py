@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.lens.kinds import JACOBIAN, TUNED
+from lenstui.lens.last_evaluation import LastEvaluation
 from lenstui.lens.names import file_lens_name
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class LensCard:
         modified: when the file was written, seconds since 1970.
         kind: the kind of lens.
         rows: the indices of the rows that it has a matrix for, 0 for `emb`; None for all but the last.
+        evaluation: its last evaluation, if that is known.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class LensCard:
     modified: float
     kind: str = TUNED
     rows: tuple[int, ...] | None = None
+    evaluation: LastEvaluation | None = None
 
     @property
     def name(self) -> str:

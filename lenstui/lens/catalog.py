@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import isclose
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +12,7 @@ from lenstui.lens.card import LensCard, Match
 from lenstui.lens.compatibility import compare_weights, match_weights
 from lenstui.lens.formats.library import PARAMS
 from lenstui.lens.kinds import JACOBIAN, TUNED
+from lenstui.lens.last_evaluation import last_evaluations
 from lenstui.lens.mapped import map_lens
 from lenstui.lens.published.hub import lenses_here
 from lenstui.model.load import Model
@@ -47,7 +48,14 @@ def lenses_at_hand(repositories: Sequence[LensRepository]) -> tuple[list[LensCar
     cards = list_lenses(lenses())
     left_out = sorted({path.name for path in lens_paths(lenses())} - {card.path.name for card in cards})
     downloaded = map(map_lens, lenses_here(repositories))
-    return [*cards, *(mapped.card for mapped in downloaded if mapped is not None)], left_out
+    cards += [mapped.card for mapped in downloaded if mapped is not None]
+    return with_evaluations(cards), left_out
+
+
+def with_evaluations(cards: Iterable[LensCard]) -> list[LensCard]:
+    """Return cards with the last evaluation of each lens."""
+    found = last_evaluations()
+    return [replace(card, evaluation=found.get(card.path.absolute())) for card in cards]
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ class TokenTexts:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
+        self._byte_counts: dict[int, int | None] = {}
         self._by_surface: dict[str, list[int]] | None = None  # made on first use
         self._words: npt.NDArray[np.bool_] | None = None  # likewise
         # By name, since some tokenizers would decode special tokens with a space in front.
@@ -174,6 +175,25 @@ class TokenTexts:
     def join(self, tokens: Sequence[int]) -> str:
         """Return the characters that `tokens` add to a text; undecodable bytes as U+FFFD."""
         return self._decode([*self._anchor, *tokens])[len(self._anchor_text) :]
+
+    def byte_count(self, token: int) -> int | None:
+        """Return how many bytes of UTF-8 `token` adds to a text.
+
+        None where it is no part of a text: for BOS, EOS, any other special token, and an id without a token.
+        """
+        if token not in self._byte_counts:
+            self._byte_counts[token] = self._count_bytes(token)
+        return self._byte_counts[token]
+
+    def _count_bytes(self, token: int) -> int | None:
+        ends = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id)
+        piece = self._tokenizer.convert_ids_to_tokens(token) if 0 <= token < self._size else None
+        if piece is None or token in self._special or token in ends:
+            return None
+        surface = self.surface(token)
+        # A part of a character decodes to U+FFFD, whose own bytes are others.
+        raw = _token_bytes(piece) if "\ufffd" in surface else None
+        return len(surface.encode() if raw is None else raw)
 
     def tokens_of(self, surface: str) -> Sequence[int]:
         """Return every token that adds exactly these characters to a text, in order of id.

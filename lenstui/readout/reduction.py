@@ -78,7 +78,13 @@ def _slices(logits: Tensor) -> Iterator[slice]:
 
 
 def reduce_row(
-    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...], words: Tensor | None = None
+    logits: Tensor,
+    final: Final,
+    top_k: int,
+    pins: tuple[int, ...],
+    words: Tensor | None = None,
+    *,
+    sums: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the numbers of one row of a tile, by name. Overwrites `logits`.
 
@@ -88,8 +94,12 @@ def reduce_row(
         top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose numbers each cell keeps.
         words: the ids of the tokens to keep the likeliest of, ascending; None for all.
+        sums: what the distributions are added to, `[vocabulary]`, if anything; NaN for a cell that is not a
+            number.
     """
-    parts = [_reduce_slice(logits[part], final[part], top_k, pins, words) for part in _slices(logits)]
+    parts = [
+        _reduce_slice(logits[part], final[part], top_k, pins, words, sums=sums) for part in _slices(logits)
+    ]
     numbers = {name: torch.cat([part[name] for part, _ in parts]) for name in parts[0][0]}
     is_number = torch.cat([each for _, each in parts])
     return _without_what_is_none(numbers, is_number, final.is_number)
@@ -125,7 +135,13 @@ def _without_what_is_none(
 
 
 def _reduce_slice(
-    logits: Tensor, final: Final, top_k: int, pins: tuple[int, ...], words: Tensor | None
+    logits: Tensor,
+    final: Final,
+    top_k: int,
+    pins: tuple[int, ...],
+    words: Tensor | None,
+    *,
+    sums: Tensor | None,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Return the numbers of some columns of a row, and whether each of these cells is a number."""
     if words is None:
@@ -152,15 +168,17 @@ def _reduce_slice(
     shifted = logits.sub_(peak).clamp_(min=_LOWEST)
     weights = shifted.exp()
     total = weights.sum(-1)
+    if sums is not None:
+        sums.addmv_(weights.T, total.reciprocal())
     log_total = total.log()
     log_normalizer = log_total + peak[:, 0]
     entropy = log_total - _dot(weights, shifted) / total
     kl = final.neg_entropy - _dot(final.probs, shifted) + log_total
     # JS = H(m) - (H(p) + H(q)) / 2, from p + q = 2m; the clamp is for tokens that are forbidden in both.
     # Both buffers are used again: to fill new ones of this size takes longer than the arithmetic.
-    sums = torch.addcmul(final.probs, weights, total.reciprocal()[:, None], out=weights)
-    logs = torch.log(sums.clamp_(min=_SMALLEST), out=shifted)
-    js = (final.neg_entropy - entropy - _dot(sums, logs)) / 2 + math.log(2)
+    both = torch.addcmul(final.probs, weights, total.reciprocal()[:, None], out=weights)
+    logs = torch.log(both.clamp_(min=_SMALLEST), out=shifted)
+    js = (final.neg_entropy - entropy - _dot(both, logs)) / 2 + math.log(2)
     numbers |= {
         "top_probs": (top_logits - log_normalizer[:, None]).exp(),
         "entropy": entropy.clamp_(min=0),

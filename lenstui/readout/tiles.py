@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 
 import numpy as np
 import torch
@@ -151,6 +151,7 @@ def read_tiles(
     final_norm: bool = True,
     sublayers: bool = False,
     words_only: bool = False,
+    sums: Tensor | None = None,
 ) -> Iterator[Tile]:
     """Read a prompt tile by tile, the columns `first` before the others.
 
@@ -178,6 +179,9 @@ def read_tiles(
         final_norm: False leaves out the logit lens's final norm, except in the last row.
         sublayers: whether to read the additions of each block's attention and MLP, too.
         words_only: whether cells keep the likeliest tokens with a letter or digit, in any script, alone.
+        sums: what the distributions of each tile's columns are added to, `[distributions, vocabulary]`,
+            float32 on the model's device: first the final one, then those of the `lens_rows`. NaN in one of
+            which a cell is not a number.
 
     Yields:
         Tiles that together cover those columns once; in column order if `first` is None.
@@ -208,6 +212,7 @@ def read_tiles(
                 top_k=top_k,
                 pins=tuple(pins),
                 words=words,
+                sums=sums,
             )
         yield tile  # outside the block, so that the caller's code does not run in inference mode
 
@@ -239,19 +244,19 @@ def _read_tile(
     top_k: int,
     pins: tuple[int, ...],
     words: Tensor | None,
+    sums: Tensor | None,
 ) -> Tile:
     """Read all chosen rows of one run of columns, through one lens after the other."""
     head, last = streams.model.head, Row(streams.model.num_blocks)
-    plain = [row for row in rows if row.part is None and row != last]
-    lens_rows = ((lens, row) for lens in lenses for row in plain if lens.reads(row))
-    normed = (streams.normed(lens, row, columns) for lens, row in lens_rows)
+    normed = (streams.normed(lens, row, columns) for lens, row in lens_rows(lenses, rows, last))
     own = streams.normed(lenses[0], last, columns)  # the same for every lens
     logits = _logits_of_each(head, chain([own], normed), _tile_width(streams.model))
 
     final_logits = next(logits)  # [cols, vocabulary]
     left_over = streams.left_over(columns, final_logits)  # before `reduce_row` overwrites the logits
     final = Final.of(final_logits, next_ids)
-    last_cells = reduce_row(final_logits, final, top_k, pins, words)
+    each_sum = repeat(None) if sums is None else iter(sums)
+    last_cells = reduce_row(final_logits, final, top_k, pins, words, sums=next(each_sum))
     # The divergence of a distribution from itself is exactly 0; the computed one is rounding.
     for name in DIVERGENCES:
         last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
@@ -261,15 +266,22 @@ def _read_tile(
             return last_cells
         if not lens.reads(row):
             return nothing(last_cells)
-        # Logits of stream rows come in the order of `lens_rows` above.
-        own = next(logits) if row.part is None else streams.logits(lens, row, columns)
-        return reduce_row(own, final, top_k, pins, words)
+        if row.part is not None:
+            return reduce_row(streams.logits(lens, row, columns), final, top_k, pins, words)
+        # The logits of stream rows, and their sums, come in the order of `lens_rows`.
+        return reduce_row(next(logits), final, top_k, pins, words, sums=next(each_sum))
 
     read = {
         key: stack([read_row(lens, row) for row in rows])
         for key, lens in zip(lens_keys(lenses), lenses, strict=True)
     }
     return Tile(columns.start, columns.stop, read, None if left_over is None else left_over.cpu().numpy())
+
+
+def lens_rows(lenses: Sequence[Lens], rows: Iterable[Row], last: Row) -> Iterator[tuple[Lens, Row]]:
+    """Yield each lens with each row of the residual stream below the last one that it reads."""
+    plain = [row for row in rows if row.part is None and row != last]
+    return ((lens, row) for lens in lenses for row in plain if lens.reads(row))
 
 
 def _logits_of_each(head: Head, rows: Iterable[Tensor], width: int) -> Iterator[Tensor]:

@@ -47,7 +47,7 @@ def settings() -> Path:
 
 
 def state() -> Path:
-    """Return the folder of files that may be lost without harm: session, prompt history, log."""
+    """Return the folder of files that may be lost without harm: session, prompt history, evaluations, log."""
     return Path(user_state_dir(_APP, appauthor=False))
 
 
@@ -59,6 +59,11 @@ def session() -> Path:
 def history() -> Path:
     """Return the path of the file of earlier prompts."""
     return state() / "history.json"
+
+
+def evaluations() -> Path:
+    """Return the path of the file of each lens's last evaluation."""
+    return state() / "evaluations.json"
 
 
 def log() -> Path:
@@ -104,6 +109,7 @@ def listing() -> dict[str, Path]:
         "state": state(),
         "session": session(),
         "history": history(),
+        "evaluations": evaluations(),
         "log": log(),
         "bundled model": bundled_model(),
     }

@@ -56,7 +56,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             ["read", "x", "-o", "x.pdf"],
             "the ending .pdf does not tell the format: add --format table",
         ),
-        (["eval", "--data", "x", "-o", "x.csv"], "the ending .csv does not tell the format"),
+        (["eval", "--data", "x", "-o", "x.html"], "the ending .html does not tell the format"),
         (["read", "x", "--lenses", "logit,sharp"], "unknown lens 'sharp'"),
         (["read", "x", "--lenses", ""], "unknown lens ''"),
         (["read", "x", "--lenses", "logit", "--lens", "mine.pt"], "--lens is of no use"),

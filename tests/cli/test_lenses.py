@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from lenstui.lens import TunedLens, load, open_lens, save_lens
 from lenstui.lens.compatibility import lens_config
@@ -56,6 +58,42 @@ def named(neox_folder: Path, tmp_path: Path) -> Path:
     place = tmp_path / "Tiny-1.5-Instruct"
     place.symlink_to(neox_folder)
     return place
+
+
+def test_they_are_sorted_by_their_last_evaluation(
+    call: Any, programs: Forked, neox_folder: Path, tmp_path: Path
+) -> None:
+    """As `lenstui eval` left it: a lens that changes little is better here than one that changes much."""
+    generator = torch.Generator().manual_seed(0)
+    for number, (name, size) in enumerate([("far", 2.0), ("near", 0.01), ("unknown", 0.0)]):
+        matrices = size * torch.randn(BLOCKS, D, D, generator=generator)
+        lens = TunedLens(matrices, torch.zeros(BLOCKS, D), lens_config(load(str(neox_folder))))
+        save_lens(lens, lenses() / f"{name}.pt")
+        os.utime(lenses() / f"{name}.pt", (1.7e9, 1.7e9 + number))
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat " * 20)
+    environment = {"XDG_DATA_HOME": os.environ["XDG_DATA_HOME"]}
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    words = ("--model", neox_folder, "--data", text)
+    files = (word for name in ("far", "near") for word in ("--lens", lenses() / f"{name}.pt"))
+    judged = programs.start("eval", *words, *files, "--format", "json", environment=environment | state)
+    assert judged.status() == 0, judged.err
+    reached = json.loads(judged.out)
+
+    _, out, _ = call(**state)
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["unknown", "near", "far"]
+    _, out, _ = call("--sort", "kl", **state)
+    heading, *lines = out.splitlines()
+    assert heading.endswith("last evaluation")
+    assert [line.split()[0] for line in lines] == ["near", "far", "unknown"]
+    kl = np.mean(reached["tuned:near"]["kl"][:-1])
+    assert f"KL {kl:.2f} · {neox_folder} on text.txt · {reached['tokens']} tokens" in lines[0]
+    _, out, _ = call("--sort", "kl", "--model", neox_folder, "--format", "json", **state)
+    content = json.loads(out)["lenses"]
+    assert [lens["name"] for lens in content] == ["near", "far", "unknown"]
+    assert content[0]["evaluation"]["kl"] == pytest.approx(kl)
+    assert content[2]["evaluation"] is None
+    assert call("--sort", "kl", "--hub")[0] == 2
 
 
 def test_those_here_are_listed_and_those_that_fit_a_model_come_first(call: Any, neox_folder: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from lenstui.evaluation.measures import MEASURE_NAMES
 from tests.programs.calls import status
 from tests.tiny.overflowing import EARLY, LATE, LOUD, finite, overflowing
 
@@ -241,11 +242,12 @@ def test_eval_of_nothing_but_what_overflows_is_dashes(run: Run, tmp_path: Path) 
     assert "32 of 32 tokens" in err
     rows = [line.split() for line in out.splitlines()[1:4]]
     assert [row[0] for row in rows] == ["1", "0", "emb"]
-    assert all(row[1:] == ["–", "±", "–", "–", "–", "32"] for row in rows)
+    assert all(row[1:] == ["–"] * 5 + ["32"] for row in rows)
     assert "logit –" in out
     content = json.loads(run(*words, "--format", "json", lens=False)[0])
-    for key in ("kl", "ce", "top1_agreement", "kl_sem"):
-        assert content["logit"][key] == [None] * 3
+    for name in MEASURE_NAMES:
+        assert content["logit"][name] == content["logit"][f"{name}_sem"] == [None] * 3
+    assert set(content["final"].values()) == {None}
 
 
 # prompt sets

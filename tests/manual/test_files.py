@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lenstui.export.lens_list import got_json, hub_json, local_json
 from lenstui.lens.card import LensCard
+from lenstui.lens.last_evaluation import LastEvaluation
 from lenstui.lens.origin import Origin
 from lenstui.lens.published.published_lens import PublishedLens, RemoteFile
 from lenstui.support import paths
@@ -110,10 +111,17 @@ def test_every_key_of_the_lists_of_lenses_is_in_the_manual(tiny_folder: Path) ->
     card = LensCard(
         tiny_folder, {}, {"origin": asdict(Origin("a/b", "model", "0123", "x/lens.pt"))}, 2, 8, 1, 0.0
     )
+    card = replace(card, evaluation=LastEvaluation("a", ("b",), 3, "2026-11-30T00:00:00+00:00", 0.5))
     lens = PublishedLens("a/b", "model", "main", "0123", "tuned", (RemoteFile("x/lens.pt", 1),))
     local = json.loads(local_json([(card, None)], None))
     published = json.loads(hub_json([lens], None))
-    keys = {*local, *local["lenses"][0], *local["lenses"][0]["origin"], *published["lenses"][0]}
+    keys = {
+        *local,
+        *local["lenses"][0],
+        *local["lenses"][0]["origin"],
+        *local["lenses"][0]["evaluation"],
+        *published["lenses"][0],
+    }
     assert keys <= named("JSON")
     assert set(json.loads(got_json(lens, tiny_folder))) <= keys
 

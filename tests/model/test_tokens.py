@@ -127,6 +127,23 @@ def test_display_texts_say_the_whole_prompt(byte_tokenizer: Any, text: str) -> N
     assert bytes(back[texts[token]] for token in encode(byte_tokenizer, raw.decode()).ids) == raw
 
 
+@pytest.mark.parametrize("text", ["Once upon a time\n", "é日本😀\u202e naïve", "tab\there, ½\ufffd"])
+def test_the_bytes_of_tokens_are_those_of_the_text(tokenizer: Any, byte_tokenizer: Any, text: str) -> None:
+    for each in (tokenizer, byte_tokenizer):
+        texts = TokenTexts(each)
+        ids = each(text, add_special_tokens=False)["input_ids"]
+        # SentencePiece puts a space in front of a text.
+        space = "▁" in each.get_vocab()
+        assert sum(texts.byte_count(token) or 0 for token in ids) == len(text.encode()) + space
+
+
+def test_special_tokens_have_no_bytes(tokenizer: Any, byte_tokenizer: Any) -> None:
+    for each in (tokenizer, byte_tokenizer):
+        texts = TokenTexts(each)
+        for token in (each.bos_token_id, each.eos_token_id, texts.size):
+            assert texts.byte_count(token) is None
+
+
 def test_ids_past_the_tokenizers_end_have_a_label(tokenizer: Any, byte_tokenizer: Any) -> None:
     texts = TokenTexts(tokenizer)
     assert texts[len(tokenizer)] == f"[id {len(tokenizer)}]"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from lenstui.lens.card import TranslatorSize
+from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations
 from lenstui.readout.number_texts import size_text
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.sheet import LensSheet, _number
@@ -26,6 +27,8 @@ __all__ = ["folder"]
 async def test_the_card_has_the_fit_and_the_translators(opened: Any, folder: Path) -> None:
     from lenstui.lens import open_lens
 
+    reached = LastEvaluation("tiny", ("texts/held-out.txt",), 4096, "2026-11-30T12:00:00+00:00", 0.5)
+    keep_evaluations({(folder / "ours.pt").absolute(): reached})
     async with opened(TEXT, size=(200, 50)) as (app, pilot):
         await go(app, pilot)
         await choose(app, pilot, "ours")
@@ -39,6 +42,7 @@ async def test_the_card_has_the_fit_and_the_translators(opened: Any, folder: Pat
             np.testing.assert_allclose(sizes(app)[row].singular_values, wanted, rtol=1e-4)
         text = shown(app)
         assert "preset quick · seed 0" in text
+        assert "KL 0.50 · tiny on held-out.txt · 4,096 tokens · 2026-11-30" in text
         assert f"{sizes(app)[0].weight:#.3g}" in text
         assert text.index("\n1 ") < text.index("\n0 ") < text.index("\nemb ")  # the last row on top
         assert "6.00" in text

@@ -72,6 +72,7 @@ class Sheet:
             ("for", joined(made_for, _shape(card), _MATCHES[self.lens.match])),
             ("kind", joined("Jacobian lens", _target(card)) if card.kind == JACOBIAN else ""),
             ("fit", joined(*_fitting(fit))),
+            ("eval", "" if card.evaluation is None else card.evaluation.in_words),
         )
         yield Text()
         if card.kind == JACOBIAN:

@@ -1,0 +1,103 @@
+"""What an evaluation costs, whether its memory is flat, and whether its errors are right. Run by hand.
+
+    python tests/bench/bench_evaluation.py --data TEXT.parquet [--model FOLDER] [--lens FILE]
+        [--texts 20] [--blocks 64] [--seq-len 128]
+
+First, the processor time of an evaluation with marginal bias, over that without it and over the bare forward
+passes, each the fastest of some runs in turn. Then disjoint texts of some blocks each, one behind the other
+in the file: for each measure, the logarithm of its standard error (root mean square over the texts) over the
+spread of its values between the texts, averaged over the rows but the last; and the memory after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lenstui.evaluation.measures import MEASURES
+from lenstui.lens import Lens, LogitLens, Model, Quality, evaluate, load, open_lens
+from lenstui.texts.blocks import token_blocks
+from lenstui.texts.documents import Documents, read_documents
+
+REPEAT = 3
+COST_BLOCKS = 8
+
+
+def resident() -> float:
+    """Memory of this process, MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def show_costs(model: Model, blocks: list[Tensor], lenses: list[Lens]) -> None:
+    def forward() -> None:
+        with torch.inference_mode():
+            for block in blocks:
+                model.module(input_ids=block[None], use_cache=False)
+
+    works = {
+        "forward passes alone": forward,
+        "without marginal bias": lambda: evaluate(model, blocks, lenses, marginal_bias=False),
+        "with marginal bias": lambda: evaluate(model, blocks, lenses),
+    }
+    fastest = {name: min(seconds(work) for _ in range(REPEAT)) for name, work in works.items()}
+    bare, without, with_bias = fastest.values()
+    for name, took in fastest.items():
+        print(f"{name}: {took:.2f} s, {took / bare:.1f} × the forward passes")
+    print(f"marginal bias: {with_bias / without:.2f} × without it")
+
+
+def show_errors(texts: Iterator[Mapping[str, Quality]]) -> None:
+    qualities = list(texts)
+    for lens in qualities[0]:
+        for measure in MEASURES:
+            values = np.array([each[lens].of(measure.name) for each in qualities])[:, :-1]
+            errors = np.array([each[lens].sem[measure.name] for each in qualities])[:, :-1]
+            ratios = np.log(np.sqrt((errors**2).mean(axis=0)) / values.std(axis=0, ddof=1))
+            by_row = " ".join(f"{ratio:+.2f}" for ratio in ratios)
+            print(f"{lens} {measure.name}: {ratios.mean():+.3f} ({by_row})")
+
+
+def evaluated(
+    model: Model, blocks: Iterator[Tensor], lenses: list[Lens], texts: int, count: int
+) -> Iterator[Mapping[str, Quality]]:
+    for number in range(texts):
+        some = list(islice(blocks, count))
+        if len(some) < count:
+            raise SystemExit(f"The file holds {number} such texts only.")
+        yield evaluate(model, some, lenses)
+        print(f"text {number + 1}: {resident():.0f} MB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--model", default="assets/demo")
+    parser.add_argument("--lens", type=Path)
+    parser.add_argument("--texts", type=int, default=20)
+    parser.add_argument("--blocks", type=int, default=64)
+    parser.add_argument("--seq-len", type=int, default=128)
+    given = parser.parse_args()
+    model = load(given.model, device="cpu")
+    lenses = [LogitLens(), *([] if given.lens is None else [open_lens(given.lens)])]
+    documents = read_documents(Documents((given.data,)))
+    blocks = token_blocks(model.tokenizer, documents, given.seq_len)
+    show_costs(model, list(islice(blocks, COST_BLOCKS)), lenses)
+    show_errors(evaluated(model, blocks, lenses, given.texts, given.blocks))
+
+
+if __name__ == "__main__":
+    main()
