@@ -77,6 +77,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "why.ablate": "knock out zero remove restore edit causal",
         "why.token": "target answer another word",
         "why.minus": "logit difference contrast subtract",
+        "why.export": "save write csv json svg html markdown table figure",
         "why.copy_command": "clipboard yank reproduce script command line cli",
         "explore.edit": "what if intervention intervene edit ablate ablation knock out zero patch patching"
         " activation causal counterfactual effect",

@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from lenstui.causal.contributions import Contributions
 from lenstui.edits.edit_list import EditList
 from lenstui.edits.language import parse_edit
+from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
 from lenstui.jobs.why_messages import CellAsked, WhyNotRead, WhyRead
 from lenstui.lens.names import kind_word
 from lenstui.support.fixed_text import fixed_text
@@ -27,6 +28,7 @@ from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
+from lenstui.tui.why.export import WhyExport
 from lenstui.tui.why.part_map import PartMap, contribution_text
 from lenstui.tui.why.parts import Part, strongest_parts
 from lenstui.tui.why.read_columns import NEGATIVE, POSITIVE, growth_lines, source_lines
@@ -57,6 +59,9 @@ class Why(LeanScreen[None], AppScreen[None]):
         Binding(
             "minus", "ask_minus", "Minus", key_display="-", id="why.minus",
             tooltip="Take off another token's logit",
+        ),
+        Binding(
+            "x", "export", "Export", id="why.export", tooltip="Write what is shown to a file, or copy it"
         ),
         Binding(
             "Y", "copy_command", "Copy command", id="why.copy_command",
@@ -92,6 +97,7 @@ class Why(LeanScreen[None], AppScreen[None]):
         super().__init__()
         self._asked, self._services, self._place = asked, services, place
         self._edits, self._put_edits = edits, put_edits
+        self._export = WhyExport(services, services.post_to(self))
         self._found: WhyRead | None = None
         self._parts: tuple[Part, ...] = ()
         self._chosen: Part | None = None
@@ -253,3 +259,26 @@ class Why(LeanScreen[None], AppScreen[None]):
             return
         self._services.copy(self._found.command)
         self._tell(f"Copied: {self._found.command}", seconds=6)
+
+    def action_export(self) -> None:
+        """Open the dialog that exports the cell, with what the chosen attention head read."""
+        if self._found is None or self.has_class("-failed"):
+            self._tell("There is nothing to export yet.")
+            return
+        of, part = self._found.contributions, self._chosen
+        head = None
+        if part is not None and part.head is not None and part.block is not None:
+            head = part.name if of.no_sources[part.block] is None else None
+        self._export.ask(self._found.source, head)
+
+    def on_file_taken(self, message: FileTaken) -> None:
+        """Tell which file was written."""
+        self._export.say_written(message)
+
+    def on_text_taken(self, message: TextTaken) -> None:
+        """Put a text into the clipboard."""
+        self._export.copy_text(message)
+
+    def on_not_taken(self, message: NotTaken) -> None:
+        """Show why an export failed."""
+        self._export.say_failed(message)
