@@ -135,7 +135,7 @@ def read_components(model: Model, ids: Sequence[int], column: int, *, sources: b
         model: from `load`.
         ids: token ids, one per column.
         column: the index of the column.
-        sources: whether to see what attention heads read, which takes eager attention.
+        sources: whether to see what attention heads read, which takes a further pass.
 
     Raises:
         LensError: if there is no such column, the blocks cannot be taken apart, or memory is short.

@@ -1,4 +1,4 @@
-"""A forward pass with eager attention, which shows attention weights and keeps the values that they weigh."""
+"""The ways to run a model in which its attention weights, and the values that they weigh, can be seen."""
 
 from __future__ import annotations
 
