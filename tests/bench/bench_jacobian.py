@@ -83,7 +83,7 @@ def ours(model: Model) -> Fit:
             print(f"ours: {ways[0]}")
         way = ways[0]
         graph = graph_of(model, ids, of, way)
-        pieces = [graph.jacobian(range(at, min(at + way.chunk, d))) for at in range(0, d, way.chunk)]
+        pieces = [graph.jacobian(range(at, min(at + graph.chunk, d))) for at in range(0, d, graph.chunk)]
         return torch.cat(pieces, 1)
 
     return fit

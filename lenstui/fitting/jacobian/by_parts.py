@@ -1,21 +1,25 @@
 """Rows of a prompt's Jacobians through blocks that are taken apart, without autograd.
 
-The products are those of any backward pass, on as many output dimensions as there are at once. What is saved
-is everything else: derivatives of norms, activations and rotations are multiplications by what is computed
-once for a prompt; the highest block's cotangents are one-hot, and of the lowest only sums over the columns
-are wanted, so that either has a product less.
+Derivatives of norms, activations and rotations are multiplications by what is computed once for a prompt. An
+MLP acts on each column alone, so that its derivative there is one matrix `[d, d]`. Making it from the wide
+maps costs one product of these, and applying it to all output dimensions one of `[d, d]`, where a backward
+pass goes through two or three wide maps. It pays from about half of the dimensions at once on. The highest
+block's cotangents are one-hot, and of the lowest only sums over the columns are wanted, so that either has a
+product less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from lenstui.fitting.jacobian.dissection import AttentionPart, BlockParts, MlpPart, Normed, Turn, dissected
-from lenstui.fitting.jacobian.graph import Derivative
+from lenstui.fitting.jacobian.graph import Derivative, scaled
 from lenstui.model.load import Model
 
 
@@ -63,6 +67,39 @@ class _Mlp:
         self.reading = _Reading(part.normed, part.reading.reshape(parts * inner, d))
         self._writing = part.writing
         self._slopes = part.slopes * part.normed.scale[:, None]
+        self._shape = parts, inner, d
+
+    def through(self, g: Tensor, one_hot: range | None, step: int) -> Generator[float, None, None]:
+        """Add what goes through the MLP to cotangents of the stream, in place, and yield the share done.
+
+        Args:
+            g: `[dims, cols, d]`.
+            one_hot: the output dimensions, where `g` is one-hot there; else None.
+            step: how many dimensions at once, where the columns have no matrix of their own.
+        """
+        parts, inner, d = self._shape
+        if len(g) * (parts + 1) * inner < (inner + len(g)) * d:
+            for dims in pieces(len(g), step):
+                of = g[dims] if one_hot is None else one_hot[dims]
+                self.reading.add(g[dims], self.back(of))
+                yield dims.stop / len(g)
+            return
+        for column in range(g.shape[1]):
+            if one_hot is None:
+                g[:, column] += g[:, column] @ self.at(column, slice(None))
+            else:
+                g[:, column] += self.at(column, slice(one_hot.start, one_hot.stop))
+            yield (column + 1) / g.shape[1]
+
+    def at(self, column: int, dims: slice) -> Tensor:
+        """Return the derivative of what the MLP adds at a column, of some output dimensions, `[dims, d]`."""
+        unit, reading = self.reading.normed.unit[column], self.reading.weight.view(self._shape)
+        slopes = self._slopes[:, column, :, None]  # [parts, inner, 1]
+        linear = slopes[0] * reading[0]
+        for of_part, weight in zip(slopes[1:], reading[1:], strict=True):
+            linear.addcmul_(of_part, weight)
+        found = self._writing[dims] @ linear
+        return found.addr_(found @ unit, unit, alpha=-1 / len(unit))
 
     def back(self, g: Tensor | range) -> Tensor:
         """Return the cotangents of what is read, for those of the stream.
@@ -165,46 +202,81 @@ class _Block:
         self.mlp = _Mlp(parts.mlp)
         self._is_parallel = parts.is_parallel
 
-    def back(self, g: Tensor, one_hot: range | None, is_lowest: bool) -> Tensor:
-        """Turn cotangents of a block's output into those of its input, and return their sum over the columns.
+    def through(
+        self, g: Tensor, one_hot: range | None, is_lowest: bool, step: int
+    ) -> Generator[float, None, Tensor]:
+        """Turn cotangents of a block's output into those of its input, and yield the share done.
 
         Args:
             g: `[dims, cols, d]`, changed in place; of the lowest block to an unfinished state.
             one_hot: the output dimensions, where `g` is one-hot there; else None.
             is_lowest: whether the sum alone is wanted.
+            step: how many dimensions at once.
 
         Returns:
-            `[dims, d]`.
+            The sum of those of its input over the columns, `[dims, d]`.
         """
-        read = [(self.mlp.reading, self.mlp.back(g if one_hot is None else one_hot))]
-        if not self._is_parallel:
-            self.mlp.reading.add(g, read.pop()[1])
-        read.append((self.attention.reading, self.attention.back(g)))
-        if is_lowest:
-            return sum((reading.summed(dz) for reading, dz in read), start=g.sum(1))
-        for reading, dz in read:
-            reading.add(g, dz)
-        return g.sum(1)
+        of_output = g.clone() if self._is_parallel else g  # which the attention of a parallel block takes
+        yield from scaled(self.mlp.through(g, one_hot, step), 0, 0.5)
+        total = g.new_empty(g.shape[0], g.shape[2])
+        reading = self.attention.reading
+        for dims in pieces(len(g), step):
+            dz = self.attention.back(of_output[dims])
+            if is_lowest:
+                total[dims] = g[dims].sum(1) + reading.summed(dz)
+            else:
+                reading.add(g[dims], dz)
+                total[dims] = g[dims].sum(1)
+            yield (1 + dims.stop / len(g)) / 2
+        return total
+
+
+def pieces(count: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` that make up `count`."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 class PartsGraph:
     """A prompt's blocks, taken apart, from which rows of its Jacobians are computed.
 
+    Attributes:
+        chunk: how many output dimensions are best computed in one call, within the memory for them.
+
     Raises:
         UnknownFormError: if a block has another form.
     """
 
-    def __init__(self, model: Model, ids: Tensor, of: Derivative) -> None:
+    def __init__(self, model: Model, ids: Tensor, of: Derivative, chunk: int, step: int) -> None:
+        """Run a prompt, and take the blocks apart.
+
+        Args:
+            model: from `load`.
+            ids: the token ids, `[cols]`, on the CPU. The last one is left out.
+            of: the derivative.
+            chunk: how many output dimensions there is memory for, in a call.
+            step: how many of them go through attention at once.
+        """
+        self.chunk, self._step = chunk, step
         self._blocks = dissected(model, ids, of, _Block)
 
     def jacobian(self, dims: range) -> Tensor:
         """Return some output dimensions of every row's Jacobian, `[rows, dims, d]`, float32, on the CPU."""
-        weight, unit = self._blocks[0].mlp.reading.weight, self._blocks[0].mlp.reading.normed.unit
-        g = weight.new_zeros(len(dims), *unit.shape)
+        steps = self.jacobian_steps(dims)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast(Tensor, end.value)
+
+    def jacobian_steps(self, dims: range) -> Generator[float, None, Tensor]:
+        """Compute what `jacobian` returns, and yield the share that is done from time to time."""
+        unit = self._blocks[0].mlp.reading.normed.unit  # [cols, d]
+        g = unit.new_zeros(len(dims), *unit.shape)
         g[torch.arange(len(dims)), :, torch.tensor(dims)] = 1
-        rows = []
-        one_hot: range | None = dims
+        rows: list[Tensor] = []
         for number in reversed(range(len(self._blocks))):
-            rows.append(self._blocks[number].back(g, one_hot, number == 0))
-            one_hot = None
+            one_hot = dims if not rows else None
+            steps = self._blocks[number].through(g, one_hot, number == 0, self._step)
+            rows.append((yield from scaled(steps, len(rows) / len(self._blocks), 1 / len(self._blocks))))
         return torch.stack(rows[::-1]).float().cpu() / len(unit)

@@ -7,10 +7,10 @@ hidden states is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lenstui.model.load import Model
 from lenstui.model.residual import logits_options
 from lenstui.support.errors import LensError
+
+_T = TypeVar("_T")
 
 Rules = Callable[[], AbstractContextManager[None]]
 """A function that returns the context of a forward pass."""
@@ -48,7 +50,8 @@ class Way:
             their keys and values. Otherwise all columns run in one pass.
         batched: whether several output dimensions are batched in one backward pass through one graph.
             Otherwise the prompt is run in as many copies as there are dimensions at once.
-        chunk: the number of output dimensions at once.
+        chunk: the number of output dimensions at once; of those that go through attention at once, where the
+            blocks are taken apart.
         parts: whether the blocks are taken apart, and autograd is left out (`by_parts`).
     """
 
@@ -56,6 +59,22 @@ class Way:
     batched: bool
     chunk: int
     parts: bool = False
+
+
+def scaled(steps: Generator[float, None, _T], start: float, size: float) -> Generator[float, None, _T]:
+    """Yield the shares of a piece of work as those of the whole, and return what the piece returns.
+
+    Args:
+        steps: the piece, which yields the share of it that is done.
+        start: the share of the whole that was done before it.
+        size: the share of the whole that it is.
+    """
+    while True:
+        try:
+            share = next(steps)
+        except StopIteration as end:
+            return cast(_T, end.value)
+        yield start + size * share
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +92,16 @@ class Graph:
     target: Tensor
     first: int
     way: Way
+
+    @property
+    def chunk(self) -> int:
+        """The most output dimensions of a call."""
+        return self.way.chunk
+
+    def jacobian_steps(self, dims: range) -> Generator[float, None, Tensor]:
+        """Return what `jacobian` returns; a single step, so that nothing is yielded."""
+        yield from ()
+        return self.jacobian(dims)
 
     def jacobian(self, dims: range) -> Tensor:
         """Return some output dimensions of every row's Jacobian, `[rows, dims, d]`, float32, on the CPU.

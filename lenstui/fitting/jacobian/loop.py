@@ -14,11 +14,13 @@ from functools import partial
 import torch
 
 from lenstui.fitting.jacobian.convergence import shared_top
+from lenstui.fitting.jacobian.graph import scaled
 from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian.ways import field_of, graph_of, not_finite, prove_parts, proven_way
 from lenstui.fitting.progress import FitProgress, timed
 from lenstui.support.errors import LensError
 
+_PIECE = 0.2  # seconds after which it is said how far a piece of work is
 _MEASURE_SHARE = 0.1  # of the prompts' time: above it no further measurement begins
 
 _Work = Generator[float, None, None]  # yields the finished share of its stage
@@ -67,7 +69,7 @@ def _stage(fit: JacobianFit, name: str, work: _Work) -> Iterator[FitProgress]:
 
 def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
     state, count = fit.state, len(fit.prompts.train)
-    done = state.prompts + state.dims / fit.model.d_model
+    done = share * count if stage == "prompts" else state.prompts + state.dims / fit.model.d_model
     return FitProgress(
         stage=stage,
         share=share,
@@ -92,25 +94,36 @@ def _check(fit: JacobianFit) -> _Work:
 
 
 def _prompt(fit: JacobianFit) -> _Work:
-    """Do the rest of the current prompt, some output dimensions at a time."""
-    model, state = fit.model, fit.state
+    """Do the rest of the current prompt, and yield whenever the state is further or some time has passed."""
+    state, clock = fit.state, time.monotonic()
+    done = state.prompts, state.dims
+    for share in _pieces_of_prompt(fit):
+        if (taken := time.monotonic() - clock) < _PIECE and done == (state.prompts, state.dims):
+            continue
+        state.prompt_seconds += taken
+        yield share
+        clock, done = time.monotonic(), (state.prompts, state.dims)
+
+
+def _pieces_of_prompt(fit: JacobianFit) -> _Work:
+    """Do the rest of the current prompt, and yield what is done of all prompts."""
+    model, state, count = fit.model, fit.state, len(fit.prompts.train)
     assert state.way is not None
-    clock = time.monotonic()
-    number, ids = state.prompts, fit.prompts.train[state.prompts]
+    number, ids, d = state.prompts, fit.prompts.train[state.prompts], model.d_model
     field = None if state.field is None else field_of(model, ids, fit.derivative)
     graph = graph_of(model, ids, fit.derivative, state.way, fit.rules) if state.is_exact else None
     while state.prompts == number:
         if graph is None:
             state.finish_prompt(fit.held_out, field)
         else:
-            dims = range(state.dims, min(state.dims + state.way.chunk, model.d_model))
-            jacobian = graph.jacobian(dims)
+            dims = range(state.dims, min(state.dims + graph.chunk, d))
+            jacobian = yield from scaled(
+                graph.jacobian_steps(dims), (number + dims.start / d) / count, len(dims) / d / count
+            )
             if not bool(torch.isfinite(jacobian).all()):
                 raise LensError(not_finite(model))
             state.add(jacobian, fit.held_out, field)
-        state.prompt_seconds += time.monotonic() - clock
-        yield (state.prompts + state.dims / model.d_model) / len(fit.prompts.train)
-        clock = time.monotonic()
+        yield (state.prompts + state.dims / d) / count
 
 
 def _is_due(fit: JacobianFit) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from lenstui.support.errors import FOREIGN_ERRORS, LensError, first_clause, is_o
 
 _PARTS_MEMORY = 4 << 30  # most bytes that the copies of the weights of blocks taken apart may take
 MEMORY = 256 << 20  # most bytes that one backward pass may take on a CPU beside the graph
+COTANGENTS = 1 << 30  # most bytes of cotangents of the stream, where blocks are taken apart
 _MEMORY_ON_ACCELERATOR = 2 << 30
 _AT_ONCE = 8  # output dimensions on a CPU, where more are no faster
 _WORK = 13e9  # multiplications and additions of one backward pass on a CPU: about 0.2 s
@@ -85,7 +87,7 @@ def graph_of(
     """
     if way.parts:
         try:
-            return PartsGraph(model, ids, of)
+            return PartsGraph(model, ids, of, _dims_in_memory(model, len(ids)), way.chunk)
         except UnknownFormError:  # on this prompt alone: rounding, or numbers that are not finite
             way = replace(way, parts=False)
     return build_graph(model, ids, of, way, rules)
@@ -178,12 +180,19 @@ def dims_at_once(model: Model, cols: int) -> int:
     return max(1, min(most, model.d_model))
 
 
+def _dims_in_memory(model: Model, cols: int) -> int:
+    """Return into how many output dimensions all of them are divided, evenly, to fit into memory."""
+    of_one = 2 * cols * model.d_model * 4  # twice, since parallel blocks take a copy
+    passes = math.ceil(model.d_model / max(1, COTANGENTS // of_one))
+    return math.ceil(model.d_model / passes)
+
+
 def _sample(model: Model, ids: Tensor, of: Derivative, way: Way, rules: Rules) -> Tensor:
     """Return two output dimensions of every row's Jacobian, `[rows, 2, d]`."""
     middle = model.d_model // 2
     dims = range(middle - 1, middle + 1)
     try:
-        graph = PartsGraph(model, ids, of) if way.parts else build_graph(model, ids, of, way, rules)
+        graph = PartsGraph(model, ids, of, 2, 2) if way.parts else build_graph(model, ids, of, way, rules)
         if way.chunk > 1:
             return graph.jacobian(dims)
         return torch.cat([graph.jacobian(range(dim, dim + 1)) for dim in dims], 1)

@@ -36,7 +36,7 @@ def some_ids(model: Model, cols: int = COLS) -> Tensor:
 def jacobians(model: Model, ids: Tensor, of: Derivative, way: Way) -> Tensor:
     """All of them, `[rows, d, d]`."""
     graph, d = graph_of(model, ids, of, way), model.d_model
-    chunks = [range(start, min(start + way.chunk, d)) for start in range(0, d, way.chunk)]
+    chunks = [range(start, min(start + graph.chunk, d)) for start in range(0, d, graph.chunk)]
     return torch.cat([graph.jacobian(dims) for dims in chunks], 1)
 
 
@@ -58,6 +58,8 @@ def test_it_is_the_sum_over_later_targets_and_the_mean_over_sources(
     assert way.parts == (name in BY_PARTS)
     assert_close(jacobians(model, ids, of, way), wanted)
     if way.parts:
+        few = graph_of(model, ids, of, way).jacobian(range(3, 6))  # too few for a matrix a column
+        assert_close(few, wanted[:, 3:6])
         monkeypatch.setattr(ways, "_can_take_apart", lambda model: False)
         way = proven_way(model, ids, of)
         assert_close(jacobians(model, ids, of, way), wanted)
@@ -177,6 +179,17 @@ def test_fewer_dimensions_at_once_where_memory_is_short(tiny: Model, monkeypatch
     assert dims_at_once(tiny, 128) == 3
     monkeypatch.setattr("lenstui.fitting.jacobian.ways.MEMORY", 1)
     assert dims_at_once(tiny, 128) == 1
+
+
+def test_the_dimensions_are_divided_evenly_where_memory_is_short(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, of, way = some_ids(tiny), Derivative(range(3), 3, FIRST), Way(False, True, 8, parts=True)
+    assert graph_of(tiny, ids, of, way).chunk == 32
+    monkeypatch.setattr("lenstui.fitting.jacobian.ways.COTANGENTS", 31 * 2 * COLS * 32 * 4)
+    assert graph_of(tiny, ids, of, way).chunk == 16
+    monkeypatch.setattr("lenstui.fitting.jacobian.ways.COTANGENTS", 1)
+    assert graph_of(tiny, ids, of, way).chunk == 1
 
 
 def test_fewer_dimensions_at_once_where_a_backward_pass_takes_long(
