@@ -11,7 +11,13 @@ from lenstui.causal.contributions import Contributions as Contributions
 from lenstui.causal.contributions import Growth as Growth
 from lenstui.edits.edit import Edit as Edit
 from lenstui.edits.edited import edited as edited
+from lenstui.edits.edited_set import read_edited_set as read_edited_set
 from lenstui.edits.language import parse_edit as parse_edit
+from lenstui.edits.set_trace import CaseTrace as CaseTrace
+from lenstui.edits.set_trace import TraceMeans as TraceMeans
+from lenstui.edits.set_trace import mean_trace as mean_trace
+from lenstui.edits.set_trace import mean_trace_by_group as mean_trace_by_group
+from lenstui.edits.set_trace import trace_set as trace_set
 from lenstui.edits.trace import Trace as Trace
 from lenstui.edits.trace import trace as trace
 from lenstui.edits.trace import trace_steps as trace_steps
@@ -48,7 +54,10 @@ from lenstui.readout.pins import find_pins as find_pins
 from lenstui.readout.sets.cases import CaseReadout as CaseReadout
 from lenstui.readout.sets.cases import FailedCase as FailedCase
 from lenstui.readout.sets.cases import read_set as read_set
+from lenstui.readout.sets.means import SetEffects as SetEffects
 from lenstui.readout.sets.means import SetMeans as SetMeans
+from lenstui.readout.sets.means import effects_by_group as effects_by_group
+from lenstui.readout.sets.means import effects_over as effects_over
 from lenstui.readout.sets.means import mean_over as mean_over
 from lenstui.readout.sets.means import means_by_group as means_by_group
 from lenstui.readout.sets.prompts import Case as Case

@@ -9,9 +9,10 @@ from dataclasses import replace
 from itertools import groupby
 
 from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, model_start, parse, positive, start
+from lenstui.cli.asked_set import AskedSet
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
-from lenstui.cli.set_readout import AskedSet, show_set
+from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
@@ -147,7 +148,10 @@ def _parser() -> Parser:
         default=0,
         help="let the model say up to N tokens more first, each its likeliest, and read them too",
     )
-    add_edits(output, "; with --diff the effect is shown, edited minus clean, by one lens")
+    add_edits(
+        output,
+        "; with --diff the effect is shown, edited minus clean, by one lens; with --prompts the mean effect",
+    )
     output.add_argument(
         "--diff",
         action="store_true",
@@ -229,8 +233,6 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         parser.error("--diff is not for --prompts, which shows every lens")
     if given.sublayers:
         parser.error("--sublayers is not for --prompts: it is of one prompt")
-    if given.edit:
-        parser.error("--edit is not for --prompts: it is of one prompt")
     if given.append:
         parser.error("--append is not for --prompts: each is read at its own end")
     if given.top_k is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
@@ -23,49 +23,16 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.export.set_tidy import SetHeading
+    from lenstui.lens.lens import Lens
     from lenstui.model.tokens import TokenTexts
     from lenstui.opening.opened import Opened
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
     from lenstui.readout.sets.prompts import PromptSet
 
-_STDIN = "standard input"
 _FOR_PROGRAMS = ("json", *STREAMED)
 _MOST_NUMBERS = 20  # prompts that a remark lists by number
 _NAMED = 3  # prompts that cannot be read, listed with their reasons
 _TICK = 0.1  # seconds between two reports of progress
-
-
-@dataclass(frozen=True, slots=True)
-class AskedSet:
-    """The requested prompt set.
-
-    Attributes:
-        prompts: its file; `-` for standard input, `examples` for the set that comes with lenstui.
-        prompt_column: the column or field of the prompt, if named.
-        target_column: the column or field of the target, if named.
-        group_column: the column or field of the group, if named.
-        exact_targets: whether to take targets as written.
-        value: the key of the means to show, if named.
-    """
-
-    prompts: str
-    prompt_column: str | None = None
-    target_column: str | None = None
-    group_column: str | None = None
-    exact_targets: bool = False
-    value: str | None = None
-
-    @property
-    def options(self) -> list[str]:
-        """The options that request the same set."""
-        named = {
-            "--prompts": self.prompts,
-            "--prompt-column": self.prompt_column,
-            "--target-column": self.target_column,
-            "--group-column": self.group_column,
-        }
-        words = [f"{option}={name}" for option, name in named.items() if name is not None]
-        return [*words, *(["--exact-targets"] if self.exact_targets else [])]
 
 
 @dataclass(slots=True)
@@ -102,22 +69,22 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     """Read the prompts, write the readout, and return the exit status."""
     if shape.output is not None:
         check_place(shape.output, special=True)
-    prompts = _open(asked_set, shape.output)  # before the model, since loading takes long
+    prompts = opened_prompts(asked_set, shape.output)  # before the model, since loading takes long
     # Formats without means are written while reading, unless to a terminal, which shows the line of progress.
     streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
     with progress() as on_stage:
         from lenstui.export.reading import set_heading_of
         from lenstui.opening.opened import lacking_rows, lenses_to_read
-        from lenstui.readout.sets.cases import read_set
 
         with aside():
             opened = open_with_lens(asked, on_stage)
         lenses = lenses_to_read(opened, shape.lenses)
         exact = asked_set.exact_targets
-        heading = set_heading_of(opened, lenses, prompts, shape.reading, exact_targets=exact)
-        read = read_set(opened.model, prompts.cases, lenses, reading=shape.reading, exact_targets=exact)
-        reading = each_aside(read)
+        heading = set_heading_of(
+            opened, lenses, prompts, shape.reading, edits=shape.edits, exact_targets=exact
+        )
+        reading = each_aside(_reading(opened, lenses, prompts, shape, exact_targets=exact))
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
@@ -147,6 +114,19 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     return 0
 
 
+def _reading(
+    opened: Opened, lenses: Sequence[Lens], prompts: PromptSet, shape: Shape, *, exact_targets: bool
+) -> Iterator[CaseReadout | FailedCase]:
+    """Return the readouts of the cases, under edits where there are any."""
+    from lenstui.edits.edited_set import read_edited_set
+    from lenstui.readout.sets.cases import read_set
+
+    model, cases, reading = opened.model, prompts.cases, shape.reading
+    if not shape.edits:
+        return read_set(model, cases, lenses, reading=reading, exact_targets=exact_targets)
+    return read_edited_set(model, cases, shape.edits, lenses, reading=reading, exact_targets=exact_targets)
+
+
 def _watched(
     readouts: Iterator[CaseReadout | FailedCase], tally: _Tally, on_stage: Callable[[str], None], total: int
 ) -> Iterator[CaseReadout | FailedCase]:
@@ -174,29 +154,6 @@ def _some(
     raise LensError(f"No prompt of {prompts.name} can be read: {failed[0].reason}")
 
 
-def _open(asked: AskedSet, output: Path | None) -> PromptSet:
-    from lenstui.readout.sets.prompts import (
-        EXAMPLES,
-        PromptFile,
-        PromptSet,
-        example_prompts,
-        open_prompts,
-        read_lines,
-        skipped_rows,
-    )
-
-    if asked.prompts == EXAMPLES:
-        return example_prompts()
-    path = Path(_STDIN if asked.prompts == "-" else asked.prompts)
-    file = PromptFile(path, asked.prompt_column, asked.target_column, asked.group_column)
-    if asked.prompts == "-":
-        skipped = skipped_rows(path)
-        return PromptSet(_STDIN, tuple(read_lines(sys.stdin.buffer, file, skipped)), skipped)
-    if output is not None and output.exists() and path.exists() and output.samefile(path):
-        raise LensError(f"{output} is the file of prompts: write to another one.")
-    return open_prompts(file)
-
-
 def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) -> Iterator[str]:
     from lenstui.opening.opened import missing_lenses
 
@@ -208,7 +165,9 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
         unit = prompts.skipped.unit
         why = [f"{unit} {failed.case.number}: {failed.reason}" for failed in tally.first_failed]
         more = [f"And {tally.failed - len(why)} more."] if tally.failed > len(why) else []
-        yield f"{tally.failed} of {tally.cases} prompts cannot be read: {' '.join([*why, *more])}"
+        are = "is" if tally.failed == 1 else "are"
+        what = f"{are} left out" if shape.edits else "cannot be read"
+        yield f"{tally.failed} of {tally.cases} prompts {what}: {' '.join([*why, *more])}"
     if tally.not_numbers:
         numbers = tally.not_numbers
         which = f"{prompts.skipped.unit} {', '.join(map(str, numbers[:_MOST_NUMBERS]))}"

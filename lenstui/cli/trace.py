@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, model_start, parse, positive
+from lenstui.cli.asked_set import AskedSet
 from lenstui.cli.output import add_output, deliver, output_format, table_width
+from lenstui.cli.set_trace import show_set_trace
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.edits.edit import Columns
 from lenstui.edits.language import parse_columns
 from lenstui.edits.trace_options import DRAWS, METRICS, WHATS, TraceOptions
+from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.atomic_file import check_place
 from lenstui.support.duration import duration
 from lenstui.support.errors import LensError, first_line
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from lenstui.opening.opened import Opened
 
 FORMATS = ("table", "json", "csv", "md")
+_OF_SETS = ("prompt_column", "corrupted_column", "target_column", "minus_column", "group_column")
 
 
 def run(words: Sequence[str]) -> int:
@@ -35,19 +39,10 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     given = parse(parser, words)
     form = output_format(parser, given, FORMATS)
-    if given.corrupted is not None and given.noise is not None:
-        parser.error("the corruption is a second prompt or --noise: leave one out")
-    if given.corrupted is None and given.noise is None:
-        parser.error("give a second prompt, into which the first is patched, or --noise COLUMNS")
-    if given.noise is None and (given.samples is not None or given.seed is not None):
-        parser.error("--samples and --seed are of --noise")
-    if given.metric == "kl" and (given.pin is not None or given.minus is not None):
-        parser.error("--pin and --minus are of no use with --metric kl, which is of all tokens")
-    if given.metric == "logprob" and given.minus is not None:
-        parser.error("--minus is of no use with --metric logprob: leave it out")
-    if "" in (given.clean, given.corrupted, given.pin, given.minus):
-        parser.error("a prompt or word is empty")
+    _check(parser, given)
     asked = replace(model_start(parser, given), bos=given.bos)
+    if given.prompts is not None:
+        return show_set_trace(asked, _set(given), _options(given), form, given.output)
     if given.output is not None:
         check_place(given.output, special=True)
     with progress() as on_stage, aside():
@@ -62,17 +57,58 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
+def _check(parser: Parser, given: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together."""
+    if given.prompts is not None:
+        _check_set(parser, given)
+    elif option := next((name for name in _OF_SETS if getattr(given, name) is not None), None):
+        parser.error(f"--{option.replace('_', '-')} needs --prompts")
+    elif given.clean is None:
+        parser.error("give a prompt, and a second one into which it is patched; or --prompts FILE")
+    elif given.corrupted is not None and given.noise is not None:
+        parser.error("the corruption is a second prompt or --noise: leave one out")
+    elif given.corrupted is None and given.noise is None:
+        parser.error("give a second prompt, into which the first is patched, or --noise COLUMNS")
+    if given.noise is None and (given.samples is not None or given.seed is not None):
+        parser.error("--samples and --seed are of --noise")
+    if given.metric == "kl" and (given.pin is not None or given.minus is not None):
+        parser.error("--pin and --minus are of no use with --metric kl, which is of all tokens")
+    if given.metric == "logprob" and given.minus is not None:
+        parser.error("--minus is of no use with --metric logprob: leave it out")
+    if "" in (given.clean, given.corrupted, given.pin, given.minus):
+        parser.error("a prompt or word is empty")
+
+
+def _check_set(parser: Parser, given: argparse.Namespace) -> None:
+    if given.clean is not None:
+        parser.error("a prompt and --prompts are given: leave one out")
+    if not given.prompts:
+        parser.error("--prompts names no file")
+    if given.pin is not None or given.minus is not None:
+        parser.error("--pin and --minus are not for --prompts: each prompt has its own target and minus")
+    if given.noise is not None and given.corrupted_column is not None:
+        parser.error("the corruption is a second prompt or --noise: leave one out")
+    if given.prompts == EXAMPLES and any(getattr(given, name) is not None for name in _OF_SETS):
+        parser.error("the examples have their columns: leave the names out, or name a file ./examples")
+
+
+def _set(given: argparse.Namespace) -> AskedSet:
+    names = {name: getattr(given, name) for name in _OF_SETS}
+    return AskedSet(given.prompts, **names, of_pairs=True)
+
+
 def _parser() -> Parser:
     parser = Parser(
         "lenstui trace",
         "Patch parts of a clean run, one by one, into a corrupted one, and say how much each\n"
         "restores of what the corruption changed.",
         usage='lenstui trace "CLEAN PROMPT" "CORRUPTED PROMPT" [options]\n'
-        '       lenstui trace "CLEAN PROMPT" --noise COLUMNS [options]',
+        '       lenstui trace "CLEAN PROMPT" --noise COLUMNS [options]\n'
+        "       lenstui trace --prompts FILE [options]",
         epilog="recovered = (patched − corrupted) / (clean − corrupted) of the metric: 1 is all of it,\n"
         "0 nothing.",
     )
-    parser.add_argument("clean", metavar="CLEAN", help="the prompt whose parts are patched in")
+    parser.add_argument("clean", metavar="CLEAN", nargs="?", help="the prompt whose parts are patched in")
     parser.add_argument(
         "corrupted", metavar="CORRUPTED", nargs="?", help="the prompt that they are patched into"
     )
@@ -108,9 +144,33 @@ def _parser() -> Parser:
     )  # fmt: skip
     trace.add_argument("--samples", metavar="N", type=positive, help="how many draws of noise (default: 10)")
     trace.add_argument("--seed", metavar="N", type=_column, help="the seed of the draws (default: 0)")
+    trace.add_argument(
+        "--approximate", action="store_true",
+        help="estimate all patches to first order from one backward pass (attribution patching), which is "
+        "fast and says where to look",
+    )  # fmt: skip
+    _add_prompts(parser)
     add_model(parser, lens=False)
     add_output(parser, FORMATS)
     return parser
+
+
+def _add_prompts(parser: Parser) -> None:
+    prompts = parser.add_argument_group("many prompts, and the mean over them")
+    prompts.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="JSON lines or Parquet, with a prompt and a corrupted one on each line; - is standard input",
+    )
+    columns = {
+        "prompt": "column or field of the clean prompt (default: prompt, or text)",
+        "corrupted": "that of the corrupted prompt (default: corrupted)",
+        "target": "that of the token of the metric (default: target)",
+        "minus": "that of the token that is taken off (default: minus)",
+        "group": "that of the group, over which means are taken (default: group)",
+    }
+    for name, said in columns.items():
+        prompts.add_argument(f"--{name}-column", metavar="NAME", help=said)
 
 
 def _traced(opened: Opened, given: argparse.Namespace, on_stage: Callable[[str], None]) -> Traced:
@@ -125,7 +185,7 @@ def _traced(opened: Opened, given: argparse.Namespace, on_stage: Callable[[str],
         raise LensError(reason)
     clean = reading.prompt(model, given.clean)
     corrupted = None if given.corrupted is None else reading.prompt(model, given.corrupted)
-    options = _options(model, clean, given)
+    options = _with_words(_options(given), model, clean, given)
     try:
         found = _all_rows(model, clean, corrupted, options, on_stage)
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
@@ -151,7 +211,25 @@ def _all_rows(
     return found
 
 
-def _options(model: Model, clean: Prompt, given: argparse.Namespace) -> TraceOptions:
+def _options(given: argparse.Namespace) -> TraceOptions:
+    """Return what is patched and how it is measured, but for the tokens."""
+    return TraceOptions(
+        what=given.what,
+        metric=given.metric,
+        window=given.window,
+        column=given.column,
+        noise=given.noise,
+        samples=given.samples or DRAWS,
+        seed=given.seed or 0,
+        approximate=given.approximate,
+    )
+
+
+def _with_words(
+    options: TraceOptions, model: Model, clean: Prompt, given: argparse.Namespace
+) -> TraceOptions:
+    """Return the options with the tokens that were named."""
+
     def token(word: str | None) -> int | None:
         if word is None:
             return None
@@ -165,17 +243,7 @@ def _options(model: Model, clean: Prompt, given: argparse.Namespace) -> TraceOpt
             say(f"No token is the word {word!r}: the first of those it is cut into, {first}, is meant.")
         return pin.id
 
-    return TraceOptions(
-        what=given.what,
-        metric=given.metric,
-        token=token(given.pin),
-        minus=token(given.minus),
-        window=given.window,
-        column=given.column,
-        noise=given.noise,
-        samples=given.samples or DRAWS,
-        seed=given.seed or 0,
-    )
+    return replace(options, token=token(given.pin), minus=token(given.minus))
 
 
 def _text(traced: Traced, asked: Start, given: argparse.Namespace, form: str) -> str | Iterable[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lenstui.edits.clean_run import CleanRun, check_component
 from lenstui.edits.cuts import HeadCut, check_cut
 from lenstui.edits.directions import median_norm
-from lenstui.edits.edit import Ablate, Component, Cut, Patch, Steer, Swap
+from lenstui.edits.edit import Ablate, Component, Cut, Patch, PromptError, Steer, Swap
 from lenstui.edits.hooks import Change
 from lenstui.model.rows import Row
 from lenstui.model.tokens import Prompt
@@ -63,7 +63,7 @@ def ablation(edit: Ablate, run: CleanRun) -> list[tuple[Component, Change]]:
         return [(edit.component, _filled(columns, None))]
     others = sorted({*range(1, run.count)} - {*(columns or ())})
     if not others:
-        raise LensError("the prompt has no other column to take the mean over (column 0 is never in it)")
+        raise PromptError("the prompt has no other column to take the mean over (column 0 is never in it)")
     mean = run.values(run.prompt, edit.component)[others].float().mean(0)  # [d]
     return [(edit.component, _filled(columns, mean))]
 
@@ -115,14 +115,14 @@ def _pairs(edit: Patch, prompt: Prompt, other: Prompt) -> Mapping[int, int]:
     if edit.source_columns is not None and edit.columns is not None:
         to, taken = edit.columns.of(count), edit.source_columns.of(other_count)
         if len(taken) not in {1, len(to)}:
-            raise LensError(f"{len(taken)} columns cannot be put into {len(to)}: give as many, or one")
+            raise PromptError(f"{len(taken)} columns cannot be put into {len(to)}: give as many, or one")
         return dict(zip(to, taken * len(to) if len(taken) == 1 else taken, strict=True))
     counterparts = aligned(prompt.ids, other.ids)
     if edit.columns is None:
         return counterparts
     wanted = edit.columns.of(count)
     if missing := [column for column in wanted if column not in counterparts]:
-        raise LensError(
+        raise PromptError(
             f"column {missing[0]} has no counterpart in the other prompt, which has {other_count} columns to "
             f"this one's {count}: name the column to take behind the prompt, such as @{other_count - 1}"
         )
@@ -180,7 +180,7 @@ def cut(edit: Cut, run: CleanRun) -> HeadCut:
     check_component(run.model, edit.component)
     readers, sources = (columns.of(run.count) for columns in (edit.readers, edit.sources))
     if later := [source for source in sources if source > max(readers)]:
-        raise LensError(f"no column reads column {later[0]}, which comes after it")
+        raise PromptError(f"no column reads column {later[0]}, which comes after it")
     cut = HeadCut(edit.component.block, edit.component.index, tuple(readers), tuple(sources))
     check_cut(run.model, cut, run.count)
     return cut

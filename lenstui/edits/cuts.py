@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lenstui.causal.maps import find_maps
+from lenstui.edits.edit import PromptError
 from lenstui.model.load import Model
 from lenstui.model.transformers_hacks import eager_attention
 from lenstui.support.errors import LensError
@@ -70,7 +71,7 @@ def check_cut(model: Model, cut: HeadCut, cols: int) -> None:
     """
     for reader in cut.readers:
         if set(range(reader + 1)) <= set(cut.sources):
-            raise LensError(f"column {reader} would have nothing left to read")
+            raise PromptError(f"column {reader} would have nothing left to read")
     maps = find_maps(model).blocks[cut.block]
     if maps.weights is None:
         raise LensError(

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from lenstui.causal.direction import gradient_of
+from lenstui.edits.edit import PromptError
 from lenstui.lens.lens import Lens
 from lenstui.model.contribution import find_contribution, sound_columns
 from lenstui.model.load import Model
-from lenstui.support.errors import LensError
 
 
 def token_direction(model: Model, lens: Lens, row: int, token: int, h_last: Tensor) -> Tensor:
@@ -48,10 +48,10 @@ def median_norm(states: Tensor) -> float:
     """Return the median length of states, `[cols, d]`, without column 0, which is often far longer.
 
     Raises:
-        LensError: if there is no other column.
+        PromptError: if there is no other column.
     """
     if len(states) < 2:
-        raise LensError("the prompt has no column besides the first, whose norm would be the measure")
+        raise PromptError("the prompt has no column besides the first, whose norm would be the measure")
     return float(states[1:].float().norm(dim=-1).median())
 
 

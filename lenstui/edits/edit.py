@@ -16,6 +16,10 @@ ATTENTION, MLP, HEAD, NEURON, STREAM = "attn", "mlp", "head", "neuron", "stream"
 Part = Literal["attn", "mlp", "head", "neuron", "stream"]
 
 
+class PromptError(LensError):
+    """An edit that a prompt has no place for, though another prompt may have one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """A part of the forward pass that can be edited: what adds to the residual stream, or the stream itself.
@@ -63,12 +67,12 @@ class Columns:
         """Return the columns, in order, in a prompt of `count` tokens.
 
         Raises:
-            LensError: if the prompt does not have one of them.
+            PromptError: if the prompt does not have one of them.
         """
         ends = [[count - 1 if end is None else end for end in run] for run in self.runs]
         largest = max(end for run in ends for end in run)
         if largest >= count:
-            raise LensError(f"there is no column {largest}: the prompt has columns 0 … {count - 1}")
+            raise PromptError(f"there is no column {largest}: the prompt has columns 0 … {count - 1}")
         return sorted({column for first, last in ends for column in range(first, last + 1)})
 
 

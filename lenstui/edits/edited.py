@@ -11,7 +11,7 @@ from torch import Tensor
 from lenstui.edits.changes import Changes, Exchange, ablation, cut, patch, steering, swap
 from lenstui.edits.clean_run import CleanRun
 from lenstui.edits.cuts import HeadCut, cutting
-from lenstui.edits.edit import Ablate, Component, Cut, Edit, Patch, Steer, Swap, have_directions
+from lenstui.edits.edit import Ablate, Component, Cut, Edit, Patch, PromptError, Steer, Swap, have_directions
 from lenstui.edits.hooks import Change, changing
 from lenstui.edits.language import parse_edit
 from lenstui.lens.lens import Lens, lenses_for
@@ -46,7 +46,8 @@ def edited(
 
     Raises:
         EditError: if a typed edit is not understood.
-        LensError: if the model or the prompt lacks what an edit names; the message names the edit.
+        LensError: if the model or the prompt lacks what an edit names; the message names the edit. A
+            `PromptError` if only this prompt does.
     """
     clean = model.clean
     if not edits:
@@ -67,8 +68,12 @@ def edited(
             yield
 
     texts = tuple(edit.text for edit in known)
-    edit_lens = f"{reader.kind}:{reader.name}".rstrip(":") if have_directions(known) else ""
-    return replace(clean, surround=surround, edits=texts, edit_lens=edit_lens)
+    return replace(clean, surround=surround, edits=texts, edit_lens=lens_of_directions(known, reader))
+
+
+def lens_of_directions(edits: Sequence[Edit], lens: Lens) -> str:
+    """Return kind and name of the lens through which words in edits have directions; empty if none has."""
+    return f"{lens.kind}:{lens.name}".rstrip(":") if have_directions(edits) else ""
 
 
 def _made(edits: Sequence[Edit], run: CleanRun) -> tuple[Changes, list[HeadCut]]:
@@ -89,7 +94,8 @@ def _made(edits: Sequence[Edit], run: CleanRun) -> tuple[Changes, list[HeadCut]]
                 case Cut():
                     cuts.append(cut(edit, run))
         except LensError as error:
-            raise LensError(f"Edit {edit.text!r}: {str(error).rstrip('.')}.") from error
+            kind = PromptError if isinstance(error, PromptError) else LensError
+            raise kind(f"Edit {edit.text!r}: {str(error).rstrip('.')}.") from error
     return changes, cuts
 
 

@@ -8,7 +8,8 @@ corruption is a second prompt, or Gaussian noise on the embeddings of some colum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lenstui.causal.maps import find_maps
-from lenstui.edits.changes import putting
+from lenstui.edits.attribution_patching import find_slopes
 from lenstui.edits.clean_run import check_component
 from lenstui.edits.edit import Columns, Component
 from lenstui.edits.hooks import Change, changing, values_of
@@ -88,6 +89,8 @@ def trace_steps(
 ) -> Iterator[Trace]:
     """Yield a causal trace after each row; a caller stops it by not asking for more.
 
+    An approximate one comes at once (`lenstui.edits.attribution_patching`).
+
     Args:
         model: from `load`.
         clean: from `encode`.
@@ -99,9 +102,28 @@ def trace_steps(
             model does not have what is patched.
     """
     tracing = _Tracing.begin(model.clean, clean, corrupted, options)
+    if options.approximate:
+        tracing.approximate()
+        yield tracing.result(len(tracing.rows))
+        return
     for done in range(1, len(tracing.rows) + 1):
         tracing.do_row(done - 1)
         yield tracing.result(done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """Components that are patched together.
+
+    Attributes:
+        place: the column or attention head on the map of the trace.
+        components: what is patched.
+        pairs: the columns that are patched, each with the clean column that comes in.
+    """
+
+    place: int
+    components: tuple[Component, ...]
+    pairs: Mapping[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +135,9 @@ class _Tracing:
         options: with the tokens of the metric.
         clean_prompt: the clean prompt.
         prompt: the corrupted one.
-        pairs: the columns of the corrupted prompt that have a counterpart, each with that column.
-        rows: what each row patches.
+        rows: the labels of the rows.
+        patches: those of each row.
+        values: the components that are patched, in the clean run, `[cols, width]`.
         noises: what each draw adds to `h_0`, `[cols, d]`; a single None without noise.
         metric: of logits `[batch, vocabulary]`, `[batch]`.
         clean: the metric of the clean run.
@@ -127,8 +150,9 @@ class _Tracing:
     options: TraceOptions
     clean_prompt: Prompt
     prompt: Prompt
-    pairs: dict[int, int]
     rows: tuple[str, ...]
+    patches: tuple[list[_Patch], ...]
+    values: Mapping[Component, Tensor]
     noises: tuple[Tensor | None, ...]
     metric: Callable[[Tensor], Tensor]
     clean: float
@@ -145,9 +169,17 @@ class _Tracing:
             )
         prompt = clean if corrupted is None else corrupted
         _check(model, options, len(prompt.ids))
+        pairs = aligned(prompt.ids, clean.ids)
+        rows = range(model.num_blocks + 1) if options.what == "resid" else range(1, model.num_blocks + 1)
+        patches = tuple(_patches(model, options, pairs, number) for number in range(len(rows)))
+        components = dict.fromkeys(
+            each for of_row in patches for patch in of_row for each in patch.components
+        )
+        last = Component("stream", model.num_blocks - 1)
+        values = values_of(model, _ids([clean]), [*components, last])
+        logits = _logits(model, values[last][-1:])[0]  # [vocabulary]
         sigma = None if options.noise is None else NOISE * _embedding_scale(model)
         noises = _noises(model, options, len(prompt.ids), sigma)
-        logits = _last_logits(model, _ids([clean]), [])[0]  # [vocabulary]
         corrupted_logits = torch.stack(
             [_last_logits(model, _ids([prompt]), _noise_changes(noise))[0] for noise in noises]
         )
@@ -159,12 +191,11 @@ class _Tracing:
                 f"Clean and corrupted run differ by {apart:.2g} in this metric: there is nothing to restore."
             )
         count = _heads(model) if options.what == "head" else len(prompt.ids)
-        rows = range(model.num_blocks + 1) if options.what == "resid" else range(1, model.num_blocks + 1)
         labels = tuple(Row(h).label for h in rows)
         raw = np.full((len(noises), len(labels), count), np.nan, np.float32)
         return cls(
-            model, known, clean, prompt, aligned(prompt.ids, clean.ids), labels, noises, metric, m_clean,
-            m_corrupted, raw, sigma,
+            model, known, clean, prompt, labels, patches, values, noises, metric, m_clean, m_corrupted, raw,
+            sigma,
         )  # fmt: skip
 
     def result(self, done: int) -> Trace:
@@ -181,53 +212,65 @@ class _Tracing:
 
     def do_row(self, row: int) -> None:
         """Patch each column, or each attention head, of a row in turn, many in one pass."""
-        patches = self._patches(row)
+        patches = self.patches[row]
         size = max(1, _BATCH_COLUMNS // len(self.prompt.ids))
         for start in range(0, len(patches), size):
             some = patches[start : start + size]
             ids = _ids([self.prompt] * len(some))
-            changes = [
-                (component, _only_item(item, change))
-                for item, (_, of_item) in enumerate(some)
-                for component, change in of_item
-            ]
+            changes = self._changes(some)
             for draw, noise in enumerate(self.noises):
                 measured = self.metric(_last_logits(self.model, ids, [*_noise_changes(noise), *changes]))
-                for (place, _), number in zip(some, measured.tolist(), strict=True):
-                    self.raw[draw, row, place] = number
+                for patch, number in zip(some, measured.tolist(), strict=True):
+                    self.raw[draw, row, patch.place] = number
 
-    def _patches(self, row: int) -> list[tuple[int, list[tuple[Component, Change]]]]:
-        """Return the patches of a row: the column or attention head of each, and what it does."""
-        what, clean = self.options.what, _ids([self.clean_prompt])
-        if what == "head":
-            heads = [Component("head", row, head) for head in range(find_maps(self.model).blocks[row].heads)]
-            values = values_of(self.model, clean, heads) if heads else {}
-            pairs = self.pairs if self.options.column is None else _one_of(self.pairs, self.options.column)
-            return [(head.index or 0, [(head, putting(values[head], pairs))]) for head in heads]
-        components = self._components(row)
-        values = values_of(self.model, clean, components) if components else {}
-        return [
-            (column, [(each, putting(values[each], {column: source})) for each in components])
-            for column, source in self.pairs.items()
-            if components
-        ]
+    def approximate(self) -> None:
+        """Put what all patches would do to first order, from one backward pass for each draw of noise."""
+        components = list(
+            dict.fromkeys(each for patches in self.patches for patch in patches for each in patch.components)
+        )
+        ids = _ids([self.prompt])
+        for draw, noise in enumerate(self.noises):
+            slopes = find_slopes(self.model, ids, _noise_changes(noise), components, self.metric)
+            for row, patches in enumerate(self.patches):
+                for patch in patches:
+                    effects = (
+                        slopes[each].effect(self.values[each], patch.pairs) for each in patch.components
+                    )
+                    self.raw[draw, row, patch.place] = self.corrupted[draw] + sum(effects)
 
-    def _components(self, row: int) -> list[Component]:
-        """Return what is patched together in a row: the stream, or what neighbouring blocks add."""
-        if self.options.what == "resid":
-            return [Component("stream", row - 1)]
-        assert self.options.what != "head"
-        first = row - (self.options.window - 1) // 2
-        blocks = range(max(0, first), min(self.model.num_blocks, first + self.options.window))
-        found = []
-        for block in blocks:
-            component = Component(self.options.what, block)
-            try:
-                check_component(self.model, component)
-            except LensError:  # a block without that part
-                continue
-            found.append(component)
-        return found
+    def _changes(self, patches: Sequence[_Patch]) -> list[tuple[Component, Change]]:
+        """Return the changes of a batch, each item of which has one of the patches."""
+        places: dict[Component, list[tuple[int, int, int]]] = defaultdict(list)
+        for item, patch in enumerate(patches):
+            for component in patch.components:
+                places[component] += ((item, *pair) for pair in patch.pairs.items())
+        return [(component, _putting(self.values[component], at)) for component, at in places.items()]
+
+
+def _patches(model: Model, options: TraceOptions, pairs: Mapping[int, int], row: int) -> list[_Patch]:
+    """Return the patches of a row, one for each column or attention head."""
+    if options.what == "head":
+        at = pairs if options.column is None else _one_of(pairs, options.column)
+        heads = range(find_maps(model).blocks[row].heads)
+        return [_Patch(head, (Component("head", row, head),), at) for head in heads]
+    components = tuple(_components(model, options, row))
+    return [_Patch(column, components, {column: source}) for column, source in pairs.items() if components]
+
+
+def _components(model: Model, options: TraceOptions, row: int) -> Iterator[Component]:
+    """Yield what is patched together in a row: the stream, or what neighbouring blocks add."""
+    if options.what == "resid":
+        yield Component("stream", row - 1)
+        return
+    assert options.what != "head"
+    first = row - (options.window - 1) // 2
+    for block in range(max(0, first), min(model.num_blocks, first + options.window)):
+        component = Component(options.what, block)
+        try:
+            check_component(model, component)
+        except LensError:  # a block without that part
+            continue
+        yield component
 
 
 def _check(model: Model, options: TraceOptions, cols: int) -> None:
@@ -255,6 +298,10 @@ def _last_logits(model: Model, ids: Tensor, changes: Sequence[tuple[Component, C
     """Return the model's logits in the last column under changes, `[batch, vocabulary]`, float32."""
     with changing(model, changes, ids.shape[1]):
         h = model.stream(ids)[-1, :, -1]  # [batch, d]
+    return _logits(model, h)
+
+
+def _logits(model: Model, h: Tensor) -> Tensor:
     with torch.inference_mode():
         return model.head.logits(model.head.norm(h)).clone()
 
@@ -266,7 +313,7 @@ def _metric(options: TraceOptions, clean: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda logits: logits[:, token] - logits[:, minus]
     if options.metric == "logprob":
         return lambda logits: logits.log_softmax(-1)[:, token]
-    final = clean.log_softmax(-1)
+    final = clean.log_softmax(-1).clone()  # no tensor of inference mode can take part in a gradient
     return lambda logits: -(final.exp() * (final - logits.log_softmax(-1))).nan_to_num().sum(-1)
 
 
@@ -312,18 +359,24 @@ def _noise_changes(noise: Tensor | None) -> list[tuple[Component, Change]]:
     return [(Component("stream", -1), lambda value: (value.float() + noise.to(value.device)).to(value.dtype))]
 
 
-def _one_of(pairs: dict[int, int], column: int) -> dict[int, int]:
+def _one_of(pairs: Mapping[int, int], column: int) -> dict[int, int]:
     if column not in pairs:
         raise LensError(f"Column {column} has no counterpart in the clean prompt.")
     return {column: pairs[column]}
 
 
-def _only_item(item: int, change: Change) -> Change:
-    """Return a change of one prompt of a batch."""
+def _putting(values: Tensor, places: Sequence[tuple[int, int, int]]) -> Change:
+    """Return a change of a batch that puts in what a component is in another run.
 
-    def of_item(value: Tensor) -> Tensor:
+    Args:
+        values: what it is there, `[other cols, width]`.
+        places: item and column to put it in, and the other run's column that it is taken from.
+    """
+    items, columns, sources = (list(each) for each in zip(*places, strict=True))
+
+    def put(value: Tensor) -> Tensor:
         changed = value.clone()
-        changed[item : item + 1] = change(value[item : item + 1])
+        changed[items, columns] = values[sources].to(value)
         return changed
 
-    return of_item
+    return put

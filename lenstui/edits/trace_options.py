@@ -29,6 +29,8 @@ class TraceOptions:
         noise: columns whose embeddings get noise; None where a second prompt is the corruption.
         samples: the number of draws of noise.
         seed: the seed of the draws.
+        approximate: whether all patches are estimated to first order, from one backward pass (attribution
+            patching), instead of made one by one.
     """
 
     what: What = "resid"
@@ -40,3 +42,4 @@ class TraceOptions:
     noise: Columns | None = None
     samples: int = DRAWS
     seed: int = 0
+    approximate: bool = False

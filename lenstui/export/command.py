@@ -13,6 +13,7 @@ from lenstui.lens.kinds import JACOBIAN, LOGIT, TUNED
 from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
+    from lenstui.edits.trace_options import TraceOptions
     from lenstui.export.tidy import Heading
     from lenstui.export.trace import Traced
     from lenstui.export.why import Why
@@ -75,6 +76,7 @@ def set_command(
         shape: the part and form of the readout to write.
     """
     words = ["lenstui", "read", *options, *_model_words(source, lens_files, asked, shape)]
+    words += _edit_words(shape)
     words += ["--value", shape.value, "--format", shape.format]
     return command_text([*words, *_output_words(shape)])
 
@@ -107,28 +109,41 @@ def trace_command(traced: Traced, asked: Start, output: Path | None) -> str:
         asked: the request.
         output: the file; None for stdout.
     """
-    options = traced.trace.options
-    words = ["lenstui", "trace"]
-    words += ["--what", options.what, "--metric", options.metric]
+    prompts = [traced.clean.text, *([] if traced.corrupted is None else [traced.corrupted.text])]
+    words = _trace_words(traced.trace.options, traced.source, asked, output)
+    return command_text(["lenstui", "trace", *words, "--", *prompts])
+
+
+def set_trace_command(
+    options: TraceOptions, source: Source, prompts: Sequence[str], asked: Start, output: Path | None
+) -> str:
+    """Return the command that makes the same causal traces over a prompt set as Markdown.
+
+    Args:
+        options: what was patched, and how it was measured.
+        source: the source of the numbers.
+        prompts: the options of the set, `--prompts` first.
+        asked: the request.
+        output: the file; None for stdout.
+    """
+    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, output)])
+
+
+def _trace_words(options: TraceOptions, source: Source, asked: Start, output: Path | None) -> list[str]:
+    """Return the options of `lenstui trace` for a trace as Markdown."""
+    words = ["--what", options.what, "--metric", options.metric]
     words += [] if options.token is None else [f"--pin=[id {options.token}]"]
     words += [] if options.minus is None else [f"--minus=[id {options.minus}]"]
     words += ["--window", str(options.window)] if options.window > 1 else []
+    words += ["--approximate"] if options.approximate else []
     words += [] if options.column is None else ["--column", str(options.column)]
     if options.noise is not None:
-        words += [
-            "--noise",
-            options.noise.text,
-            "--samples",
-            str(options.samples),
-            "--seed",
-            str(options.seed),
-        ]
+        words += ["--noise", options.noise.text]
+        words += ["--samples", str(options.samples), "--seed", str(options.seed)]
     shape = Shape(format="md", output=output)
     shape = replace(shape, reading=replace(shape.reading, bos=asked.bos))
-    source = replace(traced.source, kinds=(TUNED,))  # a trace has no lens to name
-    words += [*_model_words(source, (), asked, shape), "--format", "md", *_output_words(shape)]
-    prompts = [traced.clean.text, *([] if traced.corrupted is None else [traced.corrupted.text])]
-    return command_text([*words, "--", *prompts])
+    source = replace(source, kinds=(TUNED,))  # a trace has no lens to name
+    return [*words, *_model_words(source, (), asked, shape), "--format", "md", *_output_words(shape)]
 
 
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:

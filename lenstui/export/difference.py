@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,10 +12,9 @@ import numpy.typing as npt
 from lenstui.export.legend import scale_note
 from lenstui.lens.names import lens_title
 from lenstui.readout.cells import Cells, FloatArray
-from lenstui.readout.number_texts import points_text
+from lenstui.readout.number_texts import points_text, signed_text
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import PROBABILITY, Value
-from lenstui.support.fixed_text import MINUS
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 
@@ -67,13 +65,9 @@ class Difference:
 
     def format(self, number: float) -> str:
         """Return a difference with its sign, in at most five characters: `+31`, `−0.42`, `+3.4k`, `0`."""
-        size_text = points_text if self.value.is_share else self.value.format
-        text = f"{abs(number):.0f}" if self.value.is_yes_or_no else size_text(abs(number))
-        if text.startswith("<"):  # so small that only the sign is shown
-            text = "0." + "0" * len(text.partition(".")[2])
-        if math.isnan(number):
-            return self.value.format(number)
-        return f"{'+' if number > 0 else MINUS if number < 0 else ''}{text}"
+        if self.value.is_yes_or_no:
+            return signed_text(number, lambda size: f"{size:.0f}")
+        return signed_text(number, points_text if self.value.is_share else self.value.format)
 
     @property
     def label(self) -> str:

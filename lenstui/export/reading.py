@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lenstui.support.errors import LensError, first_line
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit import Edit
     from lenstui.export.first_row import Sought
     from lenstui.export.set_tidy import SetHeading
     from lenstui.export.tidy import Heading
@@ -161,6 +162,7 @@ def set_heading_of(
     prompts: PromptSet,
     reading: Reading,
     *,
+    edits: Sequence[Edit] = (),
     exact_targets: bool = False,
 ) -> SetHeading:
     """Return the heading of a prompt set.
@@ -170,11 +172,13 @@ def set_heading_of(
         lenses: the lenses of the readout.
         prompts: the set.
         reading: the options for reading its prompts.
+        edits: the edits that they are read under.
         exact_targets: whether targets are taken as written.
 
     Raises:
         LensError: if the model does not allow these options.
     """
+    from lenstui.edits.edited import lens_of_directions
     from lenstui.export.set_tidy import SetHeading
     from lenstui.opening.opened import source_of
     from lenstui.readout.cells import row_labels
@@ -183,10 +187,16 @@ def set_heading_of(
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     labels = row_labels(model.num_blocks)
+    source = replace(
+        source_of(opened, lenses, reading),
+        sublayers=False,
+        edits=tuple(edit.text for edit in edits),
+        edit_lens=lens_of_directions(edits, lenses[0]),
+    )
     return SetHeading(
         prompts=prompts.name,
         rows=tuple(labels[row] for row in reading.rows.of(model.num_blocks)),
-        source=replace(source_of(opened, lenses, reading), sublayers=False),
+        source=source,
         exact_targets=exact_targets,
         skipped=prompts.skipped.count,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,15 @@ from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
 from lenstui.readout.sets.mean_values import all_means
-from lenstui.readout.sets.means import LensMeans, SetMeans, mean_over, means_by_group
+from lenstui.readout.sets.means import (
+    LensMeans,
+    SetEffects,
+    SetMeans,
+    effects_by_group,
+    effects_over,
+    mean_over,
+    means_by_group,
+)
 
 VERSION = 1
 
@@ -25,6 +33,10 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
     of a row whose logits are not finite, which counts in no mean. With the readout filter, `words_only`, the
     tokens of `top1_ids` and `final_id` are the likeliest words; all else is of the whole vocabulary.
 
+    Under edits all that is of the edited runs, as in a readout of one prompt; a case has the final token and
+    the lenses of its clean run in `clean`. The means of the clean runs are in `clean` beside `means`, and in
+    `effect` those of the paired differences, edited minus clean.
+
     Args:
         readouts: the readouts of all cases, in order.
         heading: the heading of the set.
@@ -35,10 +47,30 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
         **heading.facts(),
         "rows": list(heading.rows),
         "cases": [_case(readout, heading, texts) for readout in readouts],
-        "means": _means(mean_over(readouts)),
-        "groups": {name: _means(means) for name, means in means_by_group(readouts).items()},
+        **(_effects(readouts) if heading.source.edits else _means_by_group(readouts)),
     }
     return json.dumps(content, allow_nan=False) + "\n"
+
+
+def _means_by_group(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
+    groups = {name: _means(means) for name, means in means_by_group(readouts).items()}
+    return {"means": _means(mean_over(readouts)), "groups": groups}
+
+
+def _effects(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
+    effects, groups = effects_over(readouts), effects_by_group(readouts)
+
+    def of(run: Callable[[SetEffects], SetMeans]) -> dict[str, Any]:
+        return {
+            "means": _means(run(effects)),
+            "groups": {name: _means(run(of_group)) for name, of_group in groups.items()},
+        }
+
+    return {
+        **of(lambda each: each.edited),
+        "clean": of(lambda each: each.clean),
+        "effect": of(lambda each: each.effect),
+    }
 
 
 def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenText) -> dict[str, Any]:
@@ -46,23 +78,32 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
     about = {"number": case.number, "prompt": case.text, "target": case.target, "group": case.group}
     if isinstance(readout, FailedCase):
         return {**about, "error": readout.reason}
-    target = readout.target
+    target, clean = readout.target, readout.clean
     return {
         **about,
         "error": None,
         "tokens": readout.tokens,
         "dropped": readout.dropped,
-        "final_id": readout.final_id,
-        "final_token": readout.final_text,
-        "final_prob": numbers(np.array([readout.final_prob], np.float32))[0],
+        **_final(readout),
         "target_id": None if target is None else target.id,
         "target_token": readout.target_text,
         "target_whole": None if target is None else target.whole,
         "target_ids": None if target is None else list(target.ids),
-        "lenses": {
-            name: _column(readout.lenses.get(name), heading, texts) for name in keys_with(readout.lenses)
-        },
+        "lenses": _lenses(readout, heading, texts),
+        **({} if clean is None else {"clean": {**_final(clean), "lenses": _lenses(clean, heading, texts)}}),
     }
+
+
+def _final(readout: CaseReadout) -> dict[str, Any]:
+    return {
+        "final_id": readout.final_id,
+        "final_token": readout.final_text,
+        "final_prob": numbers(np.array([readout.final_prob], np.float32))[0],
+    }
+
+
+def _lenses(readout: CaseReadout, heading: SetHeading, texts: TokenText) -> dict[str, Any]:
+    return {name: _column(readout.lenses.get(name), heading, texts) for name in keys_with(readout.lenses)}
 
 
 def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) -> dict[str, Any] | None:

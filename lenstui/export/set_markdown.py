@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lenstui.export.crystallization import settled_text
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
+    CHANGED,
+    EFFECT,
     by_group,
     columns_of,
-    mean_texts,
+    final_texts,
+    is_edited,
+    settled,
     target_numbers,
     target_text,
     whole_text,
 )
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import filter_text
-from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue
-from lenstui.support.fixed_text import NONE
 
 
 def set_markdown(
@@ -45,13 +46,15 @@ def set_markdown(
         lines += [*title, *markdown_table(heads, labels, rows), ""]
     columns = columns_of(readouts, value)
     for name in lenses:
-        texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
+        texts = [column.texts(value, name) for column in columns]
         rows = [
             [number_text(" ".join(filter(None, column[row]))) for column in texts]
             for row in reversed(range(len(heading.rows)))
         ]
         lines += [f"**{lens_title(name)}** · {value.label}", ""]
-        lines += [*markdown_table(list(map(code_span, columns)), heading.rows[::-1], rows), ""]
+        lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
+    if is_edited(readouts):
+        lines += [f"{CHANGED}; {EFFECT}", ""]
     lines += [filter_text(heading.source), ""] if heading.source.words_only else []
     lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
     return "\n".join(lines)
@@ -61,17 +64,12 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
     prompt = code_span(readout.case.text) if readout.case.text else ""
     if isinstance(readout, FailedCase):
         return [prompt, code_span(readout.reason)]
-    token = NONE if readout.final_text is None else code_span(readout.final_text)
-    final = f"{token} {number_text(probability_text(readout.final_prob))}"
+    token, probability = final_texts(readout, code_span)
+    final = f"{token} {number_text(probability)}"
     target = ""
     if readout.target is not None:
         prob, rank = target_numbers(readout)
         target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
         if readout.has_long_target:
             target += f"; whole: log p {whole_text(readout)} nats"
-    return [
-        prompt,
-        final,
-        target,
-        *(settled_text(heading.rows, each.crystallization) for each in readout.lenses.values()),
-    ]
+    return [prompt, final, target, *settled(readout, heading.rows)]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, groupby
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from lenstui.export.crystallization import settled_text
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
+    CHANGED,
+    EFFECT,
+    MeanColumn,
     by_group,
     columns_of,
-    mean_texts,
+    final_texts,
+    is_edited,
+    settled,
     target_numbers,
     target_text,
     whole_text,
@@ -23,7 +27,6 @@ from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.source import Source, filter_text
-from lenstui.readout.number_texts import probability_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
 from lenstui.readout.sets.mean_values import MeanValue
 from lenstui.support.fixed_text import NONE
@@ -61,7 +64,7 @@ def set_table(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
-    caption = caption.format(", ".join(lenses))
+    caption = caption.format(", ".join(lenses)) + f" · {CHANGED}" * is_edited(readouts)
     said = Text(wrapped(caption, width), "dim") if lenses else Text()
     parts = [*_cases(readouts, heading, lenses, width), said]
     if any(isinstance(each, CaseReadout) and each.has_long_target for each in readouts):
@@ -70,13 +73,28 @@ def set_table(
     columns = columns_of(readouts, value)
     for name in lenses:
         parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
-        texts = [mean_texts(value, means.lenses[name]) for means in columns.values()]
-        entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
-        parts += grid(heading.rows[::-1], list(map(printable, columns)), entries, width, words=False)
+        parts += _means(columns, value, name, heading, width)
+    if is_edited(readouts):
+        parts.append(Text(wrapped(EFFECT, width), style="dim"))
     if heading.source.words_only:
         parts.append(Text(wrapped(filter_text(heading.source), width), style="dim"))
     parts.append(Text(wrapped(set_summary(heading.source, heading.prompts), width), style="dim"))
     return Text("\n").join(parts).append("\n")
+
+
+def _means(
+    columns: Sequence[MeanColumn], value: MeanValue, lens: str, heading: SetHeading, width: int | None
+) -> Iterator[Text]:
+    """Yield the means by a lens in one table; under edits one for each group, with its three runs."""
+    by_group = [list(members) for _, members in groupby(columns, lambda column: column.group)]
+    is_edited = any(column.run for column in columns)
+    for some in by_group if is_edited else [columns]:
+        if is_edited and len(by_group) > 1:
+            yield Text(wrapped(printable(some[0].group), width), style="bold")
+        heads = [(column.run if len(by_group) > 1 else column.head) or column.head for column in some]
+        texts = [column.texts(value, lens) for column in some]
+        entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
+        yield from grid(heading.rows[::-1], list(map(printable, heads)), entries, width, words=False)
 
 
 def set_summary(source: Source, prompts: str) -> str:
@@ -135,16 +153,17 @@ def _width(sizes: Sequence[int], columns: Sequence[int]) -> int:
 def _line(readout: CaseReadout, heading: SetHeading, width: int | None) -> _Line:
     prob, rank = target_numbers(readout)
     widest = None if width is None else _WIDEST_TOKEN
+    final, final_prob = final_texts(readout, lambda token: clip(token, widest))
     return [
         str(readout.case.number),
         printable(readout.case.text),
-        clip(readout.final_text or NONE, widest),
-        probability_text(readout.final_prob),
+        final,
+        final_prob,
         clip(target_text(readout), widest),
         prob,
         rank,
         whole_text(readout),
-        *(settled_text(heading.rows, column.crystallization) for column in readout.lenses.values()),
+        *settled(readout, heading.rows),
     ]
 
 

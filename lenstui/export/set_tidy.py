@@ -13,6 +13,8 @@ from lenstui.export.csv_text import csv_pieces
 from lenstui.export.tidy import Column, TokenText, row_index
 from lenstui.opening.source import Source, source_facts
 from lenstui.readout.sets.cases import CaseReadout, LastColumn
+from lenstui.readout.sets.means import names_with_mean
+from lenstui.readout.values import known
 from lenstui.support.printable import printable
 
 _CASES = 256  # cases that are written at a time
@@ -86,18 +88,8 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
     def of_case(value: Callable[[CaseReadout], Any], dtype: type = object) -> Column:
         return along(map(value, group), 0, dtype)
 
-    def of(value: Callable[[LastColumn], Any]) -> Column:
-        """Return the numbers of each case and lens, `[rows]` each, flat."""
-        return np.stack([value(each.lenses[lens]) for each in group for lens in lenses]).ravel()
-
-    def of_value(name: str) -> Column:
-        return of(lambda column: column.values[name])
-
-    def settled(column: LastColumn) -> Column:
-        row = column.crystallization  # None where not all rows are read
-        return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
-
-    top = of(lambda column: column.top_id)
+    clean = [each.clean for each in group if each.clean is not None]
+    numbers = _numbers(group, heading, texts)
     return {
         "case": of_case(lambda each: each.case.number, np.int32),
         "group": of_case(lambda each: each.case.group),
@@ -116,6 +108,28 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "lens": along(lenses, 1),
         "row": along(heading.rows, 2),
         "row_index": along(map(row_index, heading.rows), 2, np.int32),
+        **numbers,
+        **(_before(numbers, _numbers(clean, heading, texts)) if clean else {}),
+    }
+
+
+def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -> dict[str, Column]:
+    """Return what differs by case, lens and row, flat."""
+    lenses = tuple(group[0].lenses)
+
+    def of(value: Callable[[LastColumn], Any]) -> Column:
+        """Return the numbers of each case and lens, `[rows]` each, flat."""
+        return np.stack([value(each.lenses[lens]) for each in group for lens in lenses]).ravel()
+
+    def of_value(name: str) -> Column:
+        return of(lambda column: column.values[name])
+
+    def settled(column: LastColumn) -> Column:
+        row = column.crystallization  # None where not all rows are read
+        return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
+
+    top = of(lambda column: column.top_id)
+    return {
         "target_logprob": of(lambda column: column.target_logprob),
         "target_prob": of(lambda column: column.target_prob),
         "target_rank": of(lambda column: column.target_rank),
@@ -125,4 +139,18 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top.tolist()], object),
         "top_1_prob": of(lambda column: column.top_prob),
         "crystallization": of(settled),
+    }
+
+
+def _before(edited: dict[str, Column], clean: dict[str, Column]) -> dict[str, Column]:
+    """Return the numbers of the clean runs beside those of edited ones, and what the edits change."""
+    changed = [name for name in edited if name.startswith("target_") or name in names_with_mean()]
+
+    def effect(name: str) -> Column:
+        with np.errstate(invalid="ignore"):  # a token that the head forbids: −∞ − −∞
+            return known(edited[name]) - known(clean[name])
+
+    return {
+        **{f"clean_{name}": column for name, column in clean.items()},
+        **{f"effect_{name}": effect(name) for name in changed},
     }

@@ -3,22 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from lenstui.export.crystallization import settled_text
 from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
-from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
-from lenstui.readout.sets.means import LensMeans, SetMeans, mean_over, means_by_group
+from lenstui.readout.sets.means import (
+    SetMeans,
+    effects_by_group,
+    effects_over,
+    mean_over,
+    means_by_group,
+)
+from lenstui.support.fixed_text import NONE
+
+CHANGED = "clean → edited"
+"""What two texts with an arrow between them are."""
+EFFECT = (
+    "effect: the mean of what the edits change in each prompt, edited − clean, with its standard error; of "
+    "probabilities in points"
+)
+
+_Cases = Sequence[CaseReadout | FailedCase]
+_Means = TypeVar("_Means")
 
 
-def mean_texts(value: MeanValue, means: LensMeans) -> list[tuple[str, str]]:
-    """Return means and their standard errors as text by row, `emb` first; an error may be empty."""
-    numbers, errors = value.of(means)
-    texts = [value.format(number) for number in numbers.tolist()]
-    if errors is None or value.error_format is None:
-        return [(text, "") for text in texts]
-    shown = ("" if math.isnan(error) else f"±{value.error_format(error)}" for error in errors.tolist())
-    return list(zip(texts, shown, strict=True))
+@dataclass(frozen=True, slots=True)
+class MeanColumn:
+    """A column of a table of means.
+
+    Attributes:
+        group: the name of the group with its number of cases.
+        means: the means.
+        run: under edits `clean` or `edited`, or `effect` for the means of differences; else empty.
+    """
+
+    group: str
+    means: SetMeans
+    run: str = ""
+
+    @property
+    def head(self) -> str:
+        """The head of the column where groups stand side by side."""
+        return f"{self.group} {self.run}".rstrip()
+
+    def texts(self, value: MeanValue, lens: str) -> list[tuple[str, str]]:
+        """Return the means by a lens and their standard errors as text by row, `emb` first.
+
+        An error may be empty.
+        """
+        numbers, errors = value.of(self.means.lenses[lens])
+        text_of = value.difference_text if self.run == "effect" else value.format
+        texts = [text_of(number) for number in numbers.tolist()]
+        if errors is None or value.error_format is None:
+            return [(text, "") for text in texts]
+        shown = ("" if math.isnan(error) else f"±{value.error_format(error)}" for error in errors.tolist())
+        return list(zip(texts, shown, strict=True))
 
 
 def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) -> MeanValue:
@@ -29,15 +72,39 @@ def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) ->
     return next(value for value in shown_means() if value.key == key)
 
 
-def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -> Mapping[str, SetMeans]:
-    """Return the means over each group and over all, under the group's name with its number of cases."""
-    groups = dict(means_by_group(readouts))
-    found = {**groups, "all": mean_over(readouts)} if len(groups) != 1 or _some_without(readouts) else groups
-    return {
-        f"{name} ({means.n_target if value.of_target else means.n})": means
-        for name, means in found.items()
-        if means.lenses
-    }
+def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -> list[MeanColumn]:
+    """Return the means over each group and over all; under edits three of each: clean, edited, effect."""
+    if not is_edited(readouts):
+        groups = _with_all(means_by_group(readouts), readouts, mean_over)
+        return [MeanColumn(_head(name, means, value), means) for name, means in groups if means.lenses]
+    columns = []
+    for name, effects in _with_all(effects_by_group(readouts), readouts, effects_over):
+        if effects.effect.lenses:
+            head = _head(name, effects.effect, value)
+            columns += [
+                MeanColumn(head, effects.clean, "clean"),
+                MeanColumn(head, effects.edited, "edited"),
+                MeanColumn(head, effects.effect, "effect"),
+            ]
+    return columns
+
+
+def is_edited(readouts: Iterable[CaseReadout | FailedCase]) -> bool:
+    """Return whether a set was read under edits, and clean as well."""
+    return any(isinstance(each, CaseReadout) and each.clean is not None for each in readouts)
+
+
+def _with_all(
+    groups: Mapping[str, _Means], readouts: _Cases, over: Callable[[_Cases], _Means]
+) -> Iterator[tuple[str, _Means]]:
+    """Yield the means of each group by its name, then those of all cases, unless one group is all of them."""
+    yield from groups.items()
+    if len(groups) != 1 or _some_without(readouts):
+        yield "all", over(readouts)
+
+
+def _head(name: str, means: SetMeans, value: MeanValue) -> str:
+    return f"{name} ({means.n_target if value.of_target else means.n})"
 
 
 def _some_without(readouts: Sequence[CaseReadout | FailedCase]) -> bool:
@@ -54,6 +121,19 @@ def by_group(
     yield from groups.items()
 
 
+def final_texts(readout: CaseReadout, token_text: Callable[[str], str] = str) -> tuple[str, str]:
+    """Return the final token and its probability; under edits what each was before, and is now.
+
+    Args:
+        readout: the readout.
+        token_text: returns the display text of a token as it is to be written.
+    """
+    token = _changed(
+        readout, lambda each: token_text(each.final_text) if each.final_text else NONE, once=True
+    )
+    return token, _changed(readout, lambda each: probability_text(each.final_prob))
+
+
 def target_text(readout: CaseReadout) -> str:
     """Return the display text of the target's token, with an ellipsis unless it is the whole target."""
     if readout.target is None:
@@ -63,15 +143,60 @@ def target_text(readout: CaseReadout) -> str:
 
 def whole_text(readout: CaseReadout) -> str:
     """Return the final log-probability of the whole target as text; empty unless it is several tokens."""
-    if not readout.has_long_target:
-        return ""
+    return _changed(readout, _whole_text) if readout.has_long_target else ""
+
+
+def _whole_text(readout: CaseReadout) -> str:
     finals = (float(column.whole_logprob[-1]) for column in readout.lenses.values())
     return logprob_text(next((number for number in finals if not math.isnan(number)), math.nan))
 
 
 def target_numbers(readout: CaseReadout) -> tuple[str, str]:
-    """Return final probability and rank of the target, as text."""
+    """Return final probability and rank of the target as text; under edits what they were and are."""
     if readout.target is None:
         return "", ""
-    column = next(iter(readout.lenses.values()))
-    return probability_text(float(column.target_prob[-1])), rank_text(float(column.target_rank[-1]))
+    return (
+        _changed(readout, lambda each: probability_text(float(_any_lens(each).target_prob[-1]))),
+        _changed(readout, lambda each: rank_text(float(_any_lens(each).target_rank[-1]))),
+    )
+
+
+def change_text(readout: CaseReadout) -> str:
+    """Return final token and target, clean → edited, on one line; nothing for a run that is not edited."""
+    if readout.clean is None:
+        return ""
+    final = " ".join(final_texts(readout))
+    if readout.target is None:
+        return f"final {final}"
+    prob, rank = target_numbers(readout)
+    return f"final {final} · {target_text(readout)} {prob}, rank {rank}"
+
+
+def settled(readout: CaseReadout, rows: Sequence[str]) -> list[str]:
+    """Return the row where the top-1 settles, by lens; under edits the one before, and the one now."""
+
+    def settles(lens: str) -> str:
+        return _changed(
+            readout, lambda each: settled_text(rows, each.lenses[lens].crystallization), once=True
+        )
+
+    return list(map(settles, readout.lenses))
+
+
+def _any_lens(readout: CaseReadout) -> LastColumn:
+    return next(iter(readout.lenses.values()))  # in the last row all lenses agree
+
+
+def _changed(readout: CaseReadout, text_of: Callable[[CaseReadout], str], *, once: bool = False) -> str:
+    """Return a text of a readout; under edits that of the clean run before it.
+
+    Args:
+        readout: the readout.
+        text_of: returns the text.
+        once: whether the same text twice is written once.
+    """
+    text = text_of(readout)
+    if readout.clean is None:
+        return text
+    before = text_of(readout.clean)
+    return text if once and before == text else f"{before} → {text}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from lenstui.edits.trace import Trace
+from lenstui.edits.trace_options import TraceOptions
 from lenstui.export.csv_text import csv_pieces
 from lenstui.export.json_contract import numbers
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
@@ -53,10 +54,7 @@ class Traced:
     @property
     def title(self) -> str:
         """What was patched, and how it is measured, on one line."""
-        options = self.trace.options
-        at = "" if options.column is None else f" in column {options.column}"
-        window = "" if options.window == 1 else f", {options.window} blocks together"
-        return f"recovered by patching {_WHAT[options.what]}{at}{window} · {self.metric}"
+        return f"recovered {patched_text(self.trace.options)} · {self.metric}"
 
     @property
     def metric(self) -> str:
@@ -77,10 +75,7 @@ class Traced:
         options = self.trace.options
         if options.noise is None:
             return "corrupted: the second prompt"
-        return (
-            f"corrupted: noise on columns {options.noise.text}, σ {self.trace.sigma:.3g}, "
-            f"{options.samples} draws, seed {options.seed}"
-        )
+        return f"corrupted: {noise_text(options, self.trace.sigma or 0)}"
 
     @property
     def heads(self) -> list[str]:
@@ -98,7 +93,7 @@ def trace_table(traced: Traced, width: int | None = None) -> str:
         width: the width of a line in terminal cells, beyond which columns go below; None for no limit.
     """
     heads = [clip(head, _WIDEST) for head in traced.heads]
-    texts = [[_share(number) for number in row] for row in traced.trace.recovered[::-1].tolist()]
+    texts = [[share_text(number) for number in row] for row in traced.trace.recovered[::-1].tolist()]
     labels = traced.trace.rows[::-1]
     sizes = [max(cell_len(head), *(len(row[column]) for row in texts)) for column, head in enumerate(heads)]
     label_width = max(map(len, labels))
@@ -121,14 +116,31 @@ def _line(label: str, cells: Sequence[str], sizes: Sequence[int]) -> str:
     return (" " * _GAP).join([label, *padded])
 
 
-def _share(number: float) -> str:
+def patched_text(options: TraceOptions) -> str:
+    """Return what a trace patches, and whether it really does, in words: `by patching …`."""
+    how = "to first order by patching" if options.approximate else "by patching"
+    at = "" if options.column is None else f" in column {options.column}"
+    window = "" if options.window == 1 else f", {options.window} blocks together"
+    return f"{how} {_WHAT[options.what]}{at}{window}"
+
+
+def noise_text(options: TraceOptions, sigma: float) -> str:
+    """Return how noise corrupts prompts, in words."""
+    columns = "" if options.noise is None else options.noise.text
+    return f"noise on columns {columns}, σ {sigma:.3g}, {options.samples} draws, seed {options.seed}"
+
+
+def share_text(number: float) -> str:
+    """Return a recovered share as text."""
     return NONE if math.isnan(number) else fixed_text(number, 2)
 
 
 def trace_markdown(traced: Traced, command: str) -> str:
     """Return the recovered shares as a Markdown table, the source, and the command that repeats them."""
     heads = [code_span(head) for head in traced.heads]
-    rows = [[number_text(_share(number)) for number in row] for row in traced.trace.recovered[::-1].tolist()]
+    rows = [
+        [number_text(share_text(number)) for number in row] for row in traced.trace.recovered[::-1].tolist()
+    ]
     lines = [f"**{number_text(traced.title)}**", ""]
     lines += [
         *markdown_table(heads, traced.trace.rows[::-1], rows),
@@ -153,16 +165,9 @@ def trace_json(traced: Traced) -> str:
         **source_facts(traced.source),
         "prompt": traced.clean.text,
         "corrupted_prompt": None if traced.corrupted is None else traced.corrupted.text,
-        "what": options.what,
-        "metric": options.metric,
-        "token": _token(traced, options.token),
-        "minus": _token(traced, options.minus),
-        "window": options.window,
-        "column": options.column,
-        "noise": None if options.noise is None else options.noise.text,
-        "sigma": of.sigma,
-        "samples": options.samples if options.noise is not None else None,
-        "seed": options.seed if options.noise is not None else None,
+        **option_facts(options, of.sigma),
+        "token": token_facts(options.token, traced.texts),
+        "minus": token_facts(options.minus, traced.texts),
         "clean": of.clean,
         "corrupted": of.corrupted,
         "rows": list(of.rows),
@@ -175,8 +180,25 @@ def trace_json(traced: Traced) -> str:
     return json.dumps(content, allow_nan=False) + "\n"
 
 
-def _token(traced: Traced, token: int | None) -> dict[str, object] | None:
-    return None if token is None else {"id": token, "text": traced.texts[token]}
+def option_facts(options: TraceOptions, sigma: float | None) -> dict[str, object]:
+    """Return what a trace patches and how it is measured, as plain values by name, but for the tokens."""
+    noisy = options.noise is not None
+    return {
+        "what": options.what,
+        "metric": options.metric,
+        "window": options.window,
+        "column": options.column,
+        "noise": None if options.noise is None else options.noise.text,
+        "sigma": sigma,
+        "samples": options.samples if noisy else None,
+        "seed": options.seed if noisy else None,
+        "approximate": options.approximate,
+    }
+
+
+def token_facts(token: int | None, texts: TokenText) -> dict[str, object] | None:
+    """Return a token of a metric as plain values by name."""
+    return None if token is None else {"id": token, "text": texts[token]}
 
 
 def trace_csv(traced: Traced) -> Iterator[str]:
@@ -194,6 +216,7 @@ def trace_csv(traced: Traced) -> Iterator[str]:
     places = np.tile(np.arange(columns, dtype=np.int32), rows)
     group: dict[str, Column] = {
         "what": np.full(rows * columns, of.options.what, object),
+        "approximate": np.full(rows * columns, str(of.options.approximate).lower(), object),
         "row": np.repeat(np.array(of.rows, object), columns),
         "head" if is_heads else "column": places,
     }

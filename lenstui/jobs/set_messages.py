@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from lenstui.edits.edit import Edit
 from lenstui.export.shape import Shape
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
@@ -39,6 +40,9 @@ class CaseLine:
         settles: for each lens, the index of the row where its top-1 settles; None where not all rows were
             read, or the last row is not a number.
         reason: why the case cannot be read; None where it was read.
+        effect: under edits, the target's final probability minus that of the clean run; None where there is
+            none.
+        change: under edits, the final token, and the target's probability and rank, clean → edited, as text.
     """
 
     number: int
@@ -53,6 +57,8 @@ class CaseLine:
     whole_logprobs: tuple[str, str] = ("", "")
     settles: tuple[int | None, ...] = ()
     reason: str | None = None
+    effect: float | None = None
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +81,8 @@ class SetSource:
         options: the options of `lenstui read` that name the prompt set.
         lens_files: the lens files to name in a command, without that of a lens that is opened unnamed.
         no_command: why no command repeats the reading; None where one does.
+        edits: the edits that each prompt is read under, besides being read clean.
+        kind: the only kind of lens that is read; None for all.
     """
 
     heading: SetHeading
@@ -84,6 +92,8 @@ class SetSource:
     options: tuple[str, ...]
     lens_files: tuple[Path, ...]
     no_command: str | None = None
+    edits: tuple[Edit, ...] = ()
+    kind: str | None = None
 
     def command(self, value: str, form: str = "table", output: Path | None = None) -> str:
         """Return the `lenstui read` command that repeats the reading, and writes the results in a form.
@@ -100,7 +110,8 @@ class SetSource:
 
         if self.no_command is not None:
             raise LensError(self.no_command)
-        shape = Shape(form, output, reading=self.reading, value=value)
+        kinds = None if self.kind is None else (self.kind,)
+        shape = Shape(form, output, kinds, self.reading, value, edits=self.edits)
         return set_command(self.heading.source, self.options, self.lens_files, self.start, shape)
 
 

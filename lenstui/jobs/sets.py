@@ -42,6 +42,8 @@ from lenstui.support.printable import printable
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit import Edit
+    from lenstui.lens.lens import Lens
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
 
 _KIND = "prompt set"
@@ -59,6 +61,9 @@ class SetRequest:
         typed: the file as it was typed, or `examples`.
         start: the request that the program was started with.
         reading: the options for reading each prompt; without sublayers.
+        edits: the edits that each prompt is read under, besides being read clean.
+        kind: the only kind of lens to read through, as words in the edits have their directions through it;
+            None for all.
         given_up: set once nobody wants more cases.
     """
 
@@ -66,6 +71,8 @@ class SetRequest:
     typed: str
     start: Start
     reading: Reading = field(default=Reading())
+    edits: tuple[Edit, ...] = ()
+    kind: str | None = None
     given_up: threading.Event = field(default_factory=threading.Event)
 
 
@@ -154,8 +161,6 @@ class SetService:
         post: Post,
         stop: Stop,
     ) -> Iterator[None]:
-        from lenstui.readout.sets.cases import read_set
-
         opened, number = self._opened(), request.number
         if opened is None:
             raise LensError(NO_MODEL)
@@ -174,7 +179,7 @@ class SetService:
                 batch.clear()
                 texts.clear()
 
-        for readout in read_set(opened.model, prompts.cases, opened.lenses, reading=request.reading):
+        for readout in _readouts(opened, request, prompts):
             batch.append(ReadCase(case_line(readout, source), readout))
             texts |= _tokens(readout)
             if time.monotonic() - posted >= POST_EVERY:
@@ -193,9 +198,24 @@ class SetService:
         post(SetEnded(number, SetEnd.DONE))
 
 
+def _readouts(opened: Opened, request: SetRequest, prompts: PromptSet) -> Iterator[CaseReadout | FailedCase]:
+    from lenstui.edits.edited_set import read_edited_set
+    from lenstui.readout.sets.cases import read_set
+
+    model, lenses, reading = opened.model, _lenses(opened, request), request.reading
+    if not request.edits:
+        return read_set(model, prompts.cases, lenses, reading=reading)
+    return read_edited_set(model, prompts.cases, request.edits, lenses, reading=reading)
+
+
+def _lenses(opened: Opened, request: SetRequest) -> tuple[Lens, ...]:
+    """Return the lenses that a set is read through."""
+    return opened.lenses if request.kind is None else opened.lenses_of(request.kind)
+
+
 def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     """Return the line of the table for a case."""
-    from lenstui.export.set_values import target_text, whole_text
+    from lenstui.export.set_values import change_text, target_text, whole_text
     from lenstui.readout.sets.cases import FailedCase
 
     case = readout.case
@@ -204,7 +224,10 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     if isinstance(readout, FailedCase):
         return CaseLine(case.number, prompt, group, reason=printable(readout.reason))
     column = next(iter(readout.lenses.values()))  # any lens will do: in the last row all lenses agree
-    has_target = readout.target is not None
+    has_target, effect = readout.target is not None, None
+    if has_target and readout.clean is not None:
+        clean = next(iter(readout.clean.lenses.values()))
+        effect = _number(float(column.target_prob[-1] - clean.target_prob[-1]))
     return CaseLine(
         case.number,
         prompt,
@@ -217,6 +240,8 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         whole=visible(case.target or "") if readout.has_long_target else "",
         whole_logprobs=(whole_text(readout), logprob_text(float(column.target_logprob[-1]))),
         settles=tuple(readout.lenses[name].crystallization for name in source.lenses),
+        effect=effect,
+        change=change_text(readout),
     )
 
 
@@ -233,7 +258,7 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
     tokens = set() if readout.target is None else {readout.target.id}
     for column in readout.lenses.values():
         tokens.update(token for token in column.top_id.tolist() if token >= 0)
-    return tokens
+    return tokens if readout.clean is None else tokens | _tokens(readout.clean)
 
 
 def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
@@ -249,18 +274,27 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
     from lenstui.lens.lens import lens_keys
     from lenstui.opening.opened import files_to_name
 
-    reading = request.reading
-    heading = set_heading_of(opened, opened.lenses, prompts, reading)
+    reading, lenses = request.reading, _lenses(opened, request)
+    heading = set_heading_of(opened, lenses, prompts, reading, edits=request.edits)
     if Path(heading.source.model).is_dir():  # so that it is found from everywhere
         model = str(Path(heading.source.model).absolute())
         heading = replace(heading, source=replace(heading.source, model=model))
     no_command = None
     if any(lens.file is None or not lens.file.exists() for lens in opened.fitted):
         no_command = LENS_IN_NO_FILE
-    named = () if no_command else files_to_name(opened, opened.lenses)
+    named = () if no_command else files_to_name(opened, lenses)
     files = tuple(file.absolute() for file in named)
-    keys = lens_keys(opened.lenses)
-    return SetSource(heading, keys, reading, request.start, options, files, no_command)
+    return SetSource(
+        heading,
+        lens_keys(lenses),
+        reading,
+        request.start,
+        options,
+        files,
+        no_command,
+        request.edits,
+        request.kind,
+    )
 
 
 def _write(order: SetOrder, post: Post) -> None:

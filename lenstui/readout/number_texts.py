@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from lenstui.support.fixed_text import NONE, fixed_text
+from lenstui.support.fixed_text import MINUS, NONE, fixed_text
 
 
 def probability_text(number: float) -> str:
@@ -21,6 +21,21 @@ def probability_text(number: float) -> str:
 def points_text(number: float) -> str:
     """Return the size of a difference of probabilities in percentage points: `31`, `0.4`, `<0.1`, `0`."""
     return probability_text(number).removesuffix("%")
+
+
+def signed_text(number: float, size_text: Callable[[float], str]) -> str:
+    """Return a difference with its sign: `+31`, `−0.42`, `+3.4k`, `0`; `–` for NaN.
+
+    Args:
+        number: the difference.
+        size_text: returns its size as text.
+    """
+    if math.isnan(number):
+        return NONE
+    text = size_text(abs(number))
+    if text.startswith("<"):  # so small that only the sign is shown
+        text = "0." + "0" * len(text.partition(".")[2])
+    return f"{'+' if number > 0 else MINUS if number < 0 else ''}{text}"
 
 
 def nats_text(number: float) -> str:

@@ -73,8 +73,3 @@ def test_what_cannot_be_edited_is_one_line(
     line = capsys.readouterr().err.strip().splitlines()
     assert len(line) == 1
     assert said in line[0]
-
-
-def test_prompt_sets_refuse_edits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status("read", "--demo", "--prompts", "examples", "--edit", ABLATION) == 2
-    assert "--edit is not for --prompts" in capsys.readouterr().err

@@ -48,15 +48,34 @@ def test_every_key_of_a_readout_is_in_the_manual(programs: Forked, neox_folder: 
 
 
 def test_every_key_of_a_prompt_set_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
-    found = out(programs, "read", "--prompts", "examples", "--model", tiny_folder)
+    found = out(programs, "read", "--prompts", "examples", "--model", tiny_folder, "--edit", "ablate 0.mlp")
     lens = found["means"]["lenses"]["logit"]
     medians = {name for name, value in lens.items() if isinstance(value, list)}
-    assert {*found, *found["cases"][0], *found["means"], *lens["kl"], *medians} <= named("JSON")
+    case = next(case for case in found["cases"] if case["error"] is None)
+    assert {*found, *case, *found["means"], *lens["kl"], *medians} <= named("JSON")
+    assert {*case["clean"], *found["effect"]} <= named("JSON")
 
 
 def test_every_key_of_a_trace_is_in_the_manual(programs: Forked, neox_folder: Path) -> None:
     asked = ("Hello you", "--noise", "1", "--samples", "2", "--metric", "kl")
     assert set(out(programs, "trace", *asked, "--model", neox_folder)) <= named("JSON")
+
+
+def test_every_key_and_column_of_traces_of_a_set_is_in_the_manual(
+    programs: Forked, neox_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(
+        '{"prompt": "a cat ", "corrupted": "a fox ", "target": "b", "minus": "c", "group": "g"}\n'
+    )
+    asked = ("--prompts", file, "--model", neox_folder)
+    found = out(programs, "trace", *asked)
+    keys = {*found, *found["cases"][0], *found["means"], *found["means"]["recovered"]}
+    assert keys <= named("JSON")
+    for what in ("resid", "head"):
+        program = programs.start("trace", *asked, "--what", what, "--format", "csv")
+        assert program.status() == 0, program.err
+        assert set(next(csv.reader(program.out.splitlines()))) <= named("CSV and Parquet")
 
 
 def test_every_key_of_train_and_eval_is_in_the_manual(
@@ -105,11 +124,12 @@ def test_every_entry_of_a_repository_of_lenses_is_in_the_manual() -> None:
 
 
 def test_every_column_of_csv_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:
-    for words in (["Hello", "--pin", "o"], ["--prompts", "examples"]):
+    for words in (["Hello", "--pin", "o"], ["--prompts", "examples", "--edit", "ablate 0.mlp"]):
         program = programs.start("read", *words, "--model", tiny_folder, "--format", "csv")
         assert program.status() == 0, program.err
         header = next(csv.reader(program.out.splitlines()))
         columns = {re.sub(r"_[2-9]_", "_1_", column) for column in header}
+        columns = {re.sub("^(clean|effect)_", "", column) for column in columns}
         of_values = {"top_1_id", "top_1_token", "top_1_logit", "top_1_prob"}
         assert columns <= named("CSV and Parquet")
         assert columns >= of_values - {"top_1_logit"}

@@ -127,6 +127,28 @@ def test_parquet_columns(write: Write) -> None:
     assert open_prompts(PromptFile(both)).cases == (Case(1, "a"),)
 
 
+def test_pairs_are_read_only_where_they_are_asked_for(write: Write) -> None:
+    """A file of readings may have anything in fields of these names."""
+    pair = {"prompt": "a", "corrupted": "b", "target": "c", "minus": 4}
+    odd = {"prompt": "a", "corrupted": [1], "minus": 1.5}
+    file = write("a.jsonl", [pair, odd])
+    assert open_prompts(PromptFile(file)).cases == (Case(1, "a", "c"), Case(2, "a"))
+    found = open_prompts(PromptFile(file, of_pairs=True))
+    assert found.cases == (Case(1, "a", "c", None, "b", "4"),)
+    assert found.skipped.count == 1
+    table = pa.table({"prompt": ["a", "b"], "corrupted": ["c", None], "other": ["d", ""], "minus": [1.5, 2]})
+    parquet = write("a.parquet", table)
+    assert open_prompts(PromptFile(parquet)).cases == (Case(1, "a"), Case(2, "b"))
+    with pytest.raises(LensError, match="holds double, not text"):
+        open_prompts(PromptFile(parquet, of_pairs=True))
+    found = open_prompts(PromptFile(parquet, minus="other", of_pairs=True))
+    assert found.cases == (Case(1, "a", None, None, "c", "d"), Case(2, "b"))
+    plain = write("a.txt", "a\tb\n")
+    assert open_prompts(PromptFile(plain, of_pairs=True)).cases == (Case(1, "a", "b"),)
+    with pytest.raises(LensError, match="Plain text has no columns"):
+        open_prompts(PromptFile(plain, corrupted="x", of_pairs=True))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

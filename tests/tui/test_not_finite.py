@@ -19,6 +19,7 @@ from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.room import CellLine
+from lenstui.tui.prompt_sets.view import sort_columns
 from tests.tiny.overflowing import EARLY, LATE, LOUD, overflowing
 from tests.tui.pilots.generate_pilot import generate
 from tests.tui.pilots.looking import place, subtitle, until
@@ -217,11 +218,11 @@ async def test_a_set_shows_dashes_and_sorts_them_last(opened: Any, loud: Path, t
         line = next(line for line in shown(app) if f"three{LOUD}" in line)
         assert line.split(LOUD)[1].split()[0] == "–"
         assert "nan" not in " ".join(shown(app))
-        cases = table(app)
+        cases, columns = table(app), sort_columns(["logit", "tuned"])
         for column in range(2, 9):
             for descending in (False, True):
                 view = type(cases._view)(column=column, descending=descending)
-                ordered = [case.line.number for case in view.of(cases.shown)]
+                ordered = [case.line.number for case in view.of(cases.shown, columns)]
                 if column != 4:  # by the target, which it has
                     assert ordered[-1] == 2, (column, descending)
         lost = next(case.line for case in cases.shown if case.line.number == 2)

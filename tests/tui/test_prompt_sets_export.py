@@ -18,7 +18,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.prompt_sets.table import end
-from lenstui.tui.prompt_sets.view import SetView
+from lenstui.tui.prompt_sets.view import SetView, sort_columns
 from tests.tui.pilots.looking import subtitle, until
 from tests.tui.pilots.prompt_sets_pilot import CASES, file, go, table
 from tests.tui.pilots.still import show, still
@@ -133,7 +133,7 @@ def test_a_view_shows_all_that_it_should_in_order(
         ReadCase(CaseLine(number, prompt, of, target_rank=rank), None)  # type: ignore[arg-type]
         for number, (prompt, of, rank) in enumerate(lines)
     ]
-    shown = SetView(6, descending, words, group).of(cases)
+    shown = SetView(6, descending, words, group).of(cases, sort_columns(["logit"]))
     wanted = [
         number
         for number, (prompt, of, _) in enumerate(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from lenstui.edits.language import parse_edit
 from lenstui.export.set_tidy import SetHeading
 from lenstui.jobs.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
 from lenstui.jobs.sets import SetRequest, case_line
@@ -86,7 +88,26 @@ def readouts() -> list[CaseReadout | FailedCase]:
     return cases
 
 
-async def read(pilot: Pilot[None], *, count: int | None = None) -> None:
+def edited(case: CaseReadout | FailedCase) -> CaseReadout | FailedCase:
+    """The same as an edited run, whose clean one was surer."""
+    if isinstance(case, FailedCase):
+        return case
+    lenses = {"logit": column(case.case.number, 1.5), "tuned": column(case.case.number, 3.0)}
+    lenses = {
+        name: replace(each, target_logprob=each.target_logprob + 0.3, target_rank=each.target_rank // 2)
+        for name, each in lenses.items()
+    }
+    clean = replace(case, lenses=lenses, final_text=WORDS[0], final_prob=0.9)
+    return replace(case, clean=clean)
+
+
+def edited_source() -> SetSource:
+    edits = (parse_edit("ablate 1.mlp @last"), parse_edit("ablate 0.1"))
+    source = replace(SOURCE.heading.source, edits=tuple(edit.text for edit in edits))
+    return replace(SOURCE, heading=replace(SOURCE.heading, source=source), edits=edits)
+
+
+async def read(pilot: Pilot[None], *, count: int | None = None, is_edited: bool = False) -> None:
     """Open the screen and post what the model thread would, of so many cases."""
     await show(pilot)
     await pilot.press("escape", "e")
@@ -94,10 +115,12 @@ async def read(pilot: Pilot[None], *, count: int | None = None) -> None:
     screen = pilot.app.screen
     assert isinstance(screen, PromptSets)
     screen.state.asked = SetRequest(1, "facts.jsonl", Start())
-    cases = readouts()
+    cases, source = readouts(), SOURCE
+    if is_edited:
+        cases, source = list(map(edited, cases)), edited_source()
     screen.post_message(SetOpened(1, "/home/me/facts.jsonl", len(cases), tuple(TEXTS), 2, "Skipped 2 lines."))
-    screen.post_message(SetStarted(1, SOURCE))
-    lines = tuple(ReadCase(case_line(case, SOURCE), case) for case in cases[:count])
+    screen.post_message(SetStarted(1, source))
+    lines = tuple(ReadCase(case_line(case, source), case) for case in cases[:count])
     screen.post_message(CasesRead(1, lines, dict(enumerate(WORDS)), 4.2))
     if count is None:
         screen.post_message(SetEnded(1, SetEnd.DONE))
@@ -109,6 +132,16 @@ def test_a_set(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> N
     async def sort(pilot: Pilot[None]) -> None:
         await read(pilot)
         await pilot.press("C", "C", "C", "down", "down")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=size, run_before=sort)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+def test_a_set_under_edits(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def sort(pilot: Pilot[None]) -> None:
+        await read(pilot, is_edited=True)
+        await pilot.press(*"ccccccc", "down")
         await pilot.pause()
 
     assert snap_compare(still, terminal_size=size, run_before=sort)

@@ -87,6 +87,7 @@ class CaseReadout:
         target_text: the display text of that token.
         not_whole: why a target of several tokens is not read whole, a sentence; empty where it is.
         lenses: the last column by lens, under the keys of `lens_keys`.
+        clean: the readout of the clean run, where this one is under edits; else None.
     """
 
     case: Case
@@ -99,6 +100,7 @@ class CaseReadout:
     target_text: str | None
     lenses: Mapping[str, LastColumn]
     not_whole: str = ""
+    clean: CaseReadout | None = None
 
     @property
     def has_long_target(self) -> bool:
@@ -149,23 +151,42 @@ def read_set(
         LensError: if a lens or the reading does not fit the model.
     """
     reading = Reading() if reading is None else reading
+    lenses = lenses_of_set(model, lens, reading)  # once, not for each case
+    for case in cases:
+        yield read_case(model, case, lenses, reading, exact_targets=exact_targets)
+
+
+def lenses_of_set(model: Model, lens: Lens | Sequence[Lens] | None, reading: Reading) -> tuple[Lens, ...]:
+    """Return the lenses that a set is read through, as `read_set` takes them, on the model's device.
+
+    Raises:
+        LensError: if a lens or the reading does not fit the model.
+    """
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
     if reading.sublayers:
         raise LensError("Prompt sets are read without sublayers.")
-    # Once, not for each case.
-    lenses = lenses_for(model, with_logit_lens(lens, final_norm=reading.final_norm))
-    for case in cases:
-        try:
-            yield _read_case(model, case, lenses, reading, exact_targets=exact_targets)
-        except LensError as error:
-            yield FailedCase(case, str(error))
-        except (
-            IndexError,
-            MemoryError,
-            RuntimeError,
-        ) as error:  # torch's out-of-memory errors are RuntimeErrors
-            yield FailedCase(case, f"Reading failed: {first_line(error)}")
+    return lenses_for(model, with_logit_lens(lens, final_norm=reading.final_norm))
+
+
+def read_case(
+    model: Model, case: Case, lenses: Sequence[Lens], reading: Reading, *, exact_targets: bool
+) -> CaseReadout | FailedCase:
+    """Return the readout of a case, or why it cannot be read.
+
+    Args:
+        model: from `load`, or an edited one.
+        case: the case.
+        lenses: from `lenses_of_set`.
+        reading: how the prompt is read.
+        exact_targets: whether to take its target as written.
+    """
+    try:
+        return _read_case(model, case, lenses, reading, exact_targets=exact_targets)
+    except LensError as error:
+        return FailedCase(case, str(error))
+    except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
+        return FailedCase(case, f"Reading failed: {first_line(error)}")
 
 
 def _read_case(

@@ -10,8 +10,10 @@ from lenstui.readout.number_texts import (
     nats_error_text,
     nats_text,
     percent_error_text,
+    points_text,
     probability_text,
     rank_text,
+    signed_text,
 )
 from lenstui.readout.values import Value, all_values
 
@@ -33,6 +35,7 @@ class MeanValue:
         of_target: whether the mean is over the cases that have a target.
         is_rank: whether its axis in a plot is one of ranks.
         is_logprob: whether its axis in a plot goes down from 0.
+        is_share: whether it is a share of 1 and shown in percent, so that differences are in points.
         format: returns one mean as text.
         error_format: returns one standard error as text.
     """
@@ -45,8 +48,13 @@ class MeanValue:
     of_target: bool = False
     is_rank: bool = False
     is_logprob: bool = False
+    is_share: bool = False
     format: Callable[[float], str] = nats_text
     error_format: Callable[[float], str] | None = None
+
+    def difference_text(self, number: float) -> str:
+        """Return a difference of two means as text, with its sign; of shares in points."""
+        return signed_text(number, points_text if self.is_share else self.format)
 
 
 def _with_error(mean: Mean) -> tuple[Numbers, Numbers]:
@@ -61,6 +69,7 @@ _OF_TARGET = (
         label="probability of the target, mean ± standard error in percent",
         plotted="mean probability of the target",
         of_target=True,
+        is_share=True,
         format=probability_text,
         error_format=percent_error_text,
     ),
@@ -99,6 +108,7 @@ def _mean_of(value: Value, stored: str) -> MeanValue:
         of=lambda means: _with_error(means.values[stored]),
         label=f"{value.label}, mean ± standard error{f' in {unit}' if unit else ''}",
         plotted=f"mean {value.label}{f', {unit}' if unit else ''}",
+        is_share=value.is_share,
         format=value.format,
         error_format=value.error_format,
     )

@@ -16,7 +16,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """A mean over the cases that have a number in a row, for each row.
+    """A mean over the cases that have a number in a place, for each place, such as a row.
 
     Attributes:
         mean: the mean, `[rows]`; NaN over no case.
@@ -68,56 +68,123 @@ class SetMeans:
     left_out: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SetEffects:
+    """Means of clean and edited runs over the same cases, and of what the edits change in each.
+
+    A row in which either run of a case is not a number counts in none of the three.
+
+    Attributes:
+        clean: of the clean runs.
+        edited: of the edited runs.
+        effect: of the paired differences, edited minus clean, with their standard errors. The median rank is
+            the median of the differences.
+    """
+
+    clean: SetMeans
+    edited: SetMeans
+    effect: SetMeans
+
+
 def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
     """Return the means over all cases that were read; failed ones do not count."""
     read = [readout for readout in readouts if isinstance(readout, CaseReadout)]
-    names = tuple(read[0].lenses) if read else ()
-    return SetMeans(
-        n=len(read),
-        n_target=sum(readout.target is not None for readout in read),
-        lenses={name: _lens_means([readout.lenses[name] for readout in read], read) for name in names},
-        left_out=sum(readout.not_numbers for readout in read),
-    )
+    return _set_means(read, _by_lens(read), left_out=sum(readout.not_numbers for readout in read))
 
 
 def means_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str, SetMeans]:
     """Return the means over the cases of each group, in order of appearance; cases of none are left out."""
+    return {group: mean_over(members) for group, members in _groups(readouts).items()}
+
+
+def effects_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetEffects:
+    """Return the means of clean and edited runs and their differences, over all cases read in both.
+
+    Args:
+        readouts: from `read_edited_set`.
+    """
+    edited = [each for each in readouts if isinstance(each, CaseReadout) and each.clean is not None]
+    clean = [each.clean for each in edited if each.clean is not None]
+    left_out = sum(a.not_numbers or b.not_numbers for a, b in zip(clean, edited, strict=True))
+    before, after = _by_lens(clean), _by_lens(edited)
+    effect: dict[str, dict[str, Numbers]] = {lens: {} for lens in after}
+    for lens, of_lens in after.items():
+        for name, values in of_lens.items():
+            missing = np.isnan(before[lens][name]) | np.isnan(values)
+            before[lens][name][missing] = values[missing] = np.nan
+            with np.errstate(invalid="ignore"):  # a token that the head forbids: −∞ − −∞
+                effect[lens][name] = values - before[lens][name]
+    return SetEffects(*(_set_means(edited, each, left_out=left_out) for each in (before, after, effect)))
+
+
+def effects_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str, SetEffects]:
+    """Return the effects over the cases of each group, in order of appearance; cases of none are left out."""
+    return {group: effects_over(members) for group, members in _groups(readouts).items()}
+
+
+def _groups(readouts: Iterable[CaseReadout | FailedCase]) -> dict[str, list[CaseReadout | FailedCase]]:
     groups: dict[str, list[CaseReadout | FailedCase]] = {}
     for readout in readouts:
         if readout.case.group is not None:
             groups.setdefault(readout.case.group, []).append(readout)
-    return {group: mean_over(members) for group, members in groups.items()}
+    return groups
 
 
-def _lens_means(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> LensMeans:
-    pairs = [(column, r.target.id) for column, r in zip(columns, read, strict=True) if r.target is not None]
-    rows = len(columns[0].top1)
-
-    def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
-        """Return the arrays as `[cases, rows]`, which may have no case."""
-        return np.array(list(arrays), np.float64).reshape(-1, rows)
-
-    ranks = _known(stacked(column.target_rank for column, _ in pairs))
-    return LensMeans(
-        values={
-            value.stored: _mean(stacked(known(column.values[value.stored]) for column in columns))
-            for value in all_values()
-            if value.has_mean and value.stored
-        },
-        target_prob=_mean(stacked(column.target_prob for column, _ in pairs)),
-        target_logprob=_mean(stacked(column.target_logprob for column, _ in pairs)),
-        whole_logprob=_mean(stacked(column.whole_logprob for column, _ in pairs)),
-        target_rank=_mean(ranks),
-        target_median_rank=_median(ranks),
-        target_top1=_mean(
-            stacked(np.where(column.top1 < 0, np.nan, column.top1 == target) for column, target in pairs)
-        ),
+def _set_means(
+    read: Sequence[CaseReadout], lenses: Mapping[str, Mapping[str, Numbers]], *, left_out: int
+) -> SetMeans:
+    """Return the means of numbers of each lens by name, `[cases, rows]`, as from `_by_lens`."""
+    return SetMeans(
+        n=len(read),
+        n_target=sum(readout.target is not None for readout in read),
+        lenses={name: _lens_means(of_lens) for name, of_lens in lenses.items()},
+        left_out=left_out,
     )
 
 
-def _known(ranks: Numbers) -> Numbers:
-    """Return ranks as numbers, NaN where there is none."""
-    return np.where(ranks < 0, np.nan, ranks)
+def _by_lens(read: Sequence[CaseReadout]) -> dict[str, dict[str, Numbers]]:
+    """Return the numbers of each lens by name, `[cases, rows]`, NaN where a case has none."""
+    names = tuple(read[0].lenses) if read else ()
+    return {name: _numbers([readout.lenses[name] for readout in read], read) for name in names}
+
+
+def _numbers(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> dict[str, Numbers]:
+    """Return the numbers of one lens by name, `[cases, rows]`."""
+    targets = np.array([-1 if readout.target is None else readout.target.id for readout in read])[:, None]
+
+    def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
+        return np.array(list(arrays), np.float64)
+
+    top1 = stacked(known(column.top1) for column in columns)
+    of_target = {
+        "target_prob": stacked(column.target_prob for column in columns),
+        "target_logprob": stacked(column.target_logprob for column in columns),
+        "target_word_logprob": stacked(column.whole_logprob for column in columns),
+        "target_rank": stacked(known(column.target_rank) for column in columns),
+        "target_top1": np.where(np.isnan(top1), np.nan, top1 == targets),
+    }
+    return {
+        **{name: stacked(known(column.values[name]) for column in columns) for name in names_with_mean()},
+        **{name: np.where(targets < 0, np.nan, numbers) for name, numbers in of_target.items()},
+    }
+
+
+def names_with_mean() -> list[str]:
+    """Return the values that have a mean, by their names in files."""
+    return [value.stored for value in all_values() if value.has_mean and value.stored]
+
+
+def _lens_means(numbers: Mapping[str, Numbers]) -> LensMeans:
+    means = {name: mean_of_cases(values) for name, values in numbers.items()}
+    return LensMeans(
+        values={name: means[name] for name in names_with_mean()},
+        target_prob=means["target_prob"],
+        target_logprob=means["target_logprob"],
+        whole_logprob=means["target_word_logprob"],
+        target_rank=means["target_rank"],
+        target_median_rank=_median(numbers["target_rank"]),
+        target_top1=means["target_top1"],
+    )
 
 
 def _median(values: Numbers) -> Numbers:
@@ -126,8 +193,12 @@ def _median(values: Numbers) -> Numbers:
     return np.array([np.median(column) if column.size else np.nan for column in columns])
 
 
-def _mean(values: Numbers) -> Mean:
-    """Return each row's mean over the cases of `[cases, rows]` that have a number."""
+def mean_of_cases(values: Numbers) -> Mean:
+    """Return the mean over the cases that have a number, for each place behind the first axis.
+
+    Args:
+        values: `[cases, …]`.
+    """
     known = ~np.isnan(values)
     n = known.sum(axis=0)
     # A target that the head forbids has -inf as its mean: no reason for a warning.

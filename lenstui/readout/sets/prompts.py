@@ -26,7 +26,8 @@ EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of 
 
 TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
 _PROMPT_NAMES = ("prompt", "text")
-_TARGET_NAME, _GROUP_NAME = "target", "group"
+_OF_ALL = ("target", "group")  # optional fields, by their usual names
+_OF_PAIRS = ("corrupted", "minus")  # those of causal traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,16 @@ class Case:
         text: the prompt; an empty one fails only when it is read.
         target: the word that should come next, if known.
         group: the name of its group, if any.
+        corrupted: the prompt that a causal trace patches parts of this one into, if any.
+        minus: the word whose logit a trace takes off that of the target, if any.
     """
 
     number: int
     text: str
     target: str | None = None
     group: str | None = None
+    corrupted: str | None = None
+    minus: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,24 @@ class PromptFile:
         prompt: the column or field of the prompt; None for `prompt`, or `text` where there is no such column.
         target: the column or field of the target; None for `target`, which may be missing.
         group: the column or field of the group; None for `group`, which may be missing.
+        corrupted: that of the corrupted prompt of a causal trace; None for `corrupted`, which may be missing.
+        minus: that of the word that a trace takes off; None for `minus`, which may be missing.
+        of_pairs: whether the last two are taken at all.
     """
 
     path: Path
     prompt: str | None = None
     target: str | None = None
     group: str | None = None
+    corrupted: str | None = None
+    minus: str | None = None
+    of_pairs: bool = False
+
+    @property
+    def optional(self) -> dict[str, str | None]:
+        """The optional fields of a `Case`, each with the name that the user gave its column, or None."""
+        named = {"target": self.target, "group": self.group, "corrupted": self.corrupted, "minus": self.minus}
+        return {what: named[what] for what in (*_OF_ALL, *(_OF_PAIRS if self.of_pairs else ()))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +184,7 @@ def read_lines(
             blank.append(first)
         json = first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
         stream = chain(blank, [first], lines) if first.strip() else blank
-    if not json and (named := file.prompt or file.target or file.group):
+    if not json and (named := next(filter(None, (file.prompt, *file.optional.values())), None)):
         raise LensError(f"Plain text has no columns: leave the column {named!r} out.")
     cases = _json_cases(stream, file, skipped) if json else _plain_cases(stream, file.path)
     return _some(cases, file.path)
@@ -191,7 +208,7 @@ def _plain_cases(lines: Iterable[bytes], path: Path) -> Iterator[Case]:
 
 def _json_cases(lines: Iterable[bytes], file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
     good, first_wrong = False, ""
-    lacking = {name for name in (file.target, file.group) if name is not None}
+    lacking = {name for name in file.optional.values() if name is not None}
     seen: dict[str, None] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -228,8 +245,8 @@ def _json_case(content: Mapping[str, Any], number: int, file: PromptFile) -> Cas
     prompt = next((name for name in names if name in content), None)
     if prompt is None:
         raise ValueError(f"it has {listed(content) or 'no fields'}")
-    target = _json_word(content, file.target or _TARGET_NAME)
-    return Case(number, json_string(content, prompt), target, _json_word(content, file.group or _GROUP_NAME))
+    words = {what: _json_word(content, named or what) for what, named in file.optional.items()}
+    return Case(number, json_string(content, prompt), **words)
 
 
 def _json_word(content: Mapping[str, Any], name: str) -> str | None:
@@ -248,12 +265,7 @@ def _parquet_cases(file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
         prompt = file.prompt or next((name for name in _PROMPT_NAMES if name in there), _PROMPT_NAMES[0])
         check_text_column(path, schema, prompt, "prompt")
         optional = {
-            what: named or name
-            for what, named, name in (
-                ("target", file.target, _TARGET_NAME),
-                ("group", file.group, _GROUP_NAME),
-            )
-            if named is not None or name in there
+            what: named or what for what, named in file.optional.items() if named is not None or what in there
         }
         for what, name in optional.items():
             check_text_column(path, schema, name, what, numbers=True)
@@ -269,8 +281,9 @@ def _parquet_cases(file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
                 if text is None:
                     skipped.add(path, number, f"its {prompt!r} is null")
                     continue
-                words = {what: values[name][row] for what, name in optional.items()}
-                yield Case(number, text, _word(words.get("target")), _word(words.get("group")))
+                yield Case(
+                    number, text, **{what: _word(values[name][row]) for what, name in optional.items()}
+                )
 
 
 def _word(value: object) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.containers import Vertical
@@ -18,11 +20,14 @@ from lenstui.support.printable import printable
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.prompt_sets.table import SetTable
-from lenstui.tui.prompt_sets.view import sort_columns
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar, short_name
 from lenstui.tui.shared.still_input import StillInput
 from lenstui.tui.shared.themes import rich_colour
+
+if TYPE_CHECKING:
+    from lenstui.readout.sets.cases import CaseReadout, FailedCase
+    from lenstui.readout.sets.means import SetMeans
 
 _BAR = 20  # cells
 _SHARE = 0.1  # of the time that drawing may take while cases come
@@ -87,14 +92,11 @@ class SetPainter:
         state, run = self._state, self._state.run
         source = None if run is None else run.source
         rows = () if source is None else source.heading.rows
-        chosen = [] if run is None else state.view.of(run.cases)
-        self._widgets.table.show(chosen, state.view, rows, state.lenses)
-        means = None
-        if chosen:
-            from lenstui.readout.sets.means import mean_over  # the model thread has imported torch by now
-
-            means = mean_over([case.readout for case in chosen])
-        self._widgets.plot.show(means, state.mean, rows, self._about)
+        chosen = [] if run is None else state.view.of(run.cases, state.columns)
+        is_edited = run is not None and run.is_edited
+        self._widgets.table.show(chosen, state.view, rows, state.lenses, is_edited=is_edited)
+        runs = _runs([case.readout for case in chosen], is_edited=is_edited) if chosen else {}
+        self._widgets.plot.show(runs, state.mean, rows, self._about)
         self._title()
 
     @property
@@ -116,9 +118,11 @@ class SetPainter:
         if run is not None and run.source is not None:
             mark = run.source.reading.mark
             parts += [short_name(run.source.heading.source.model)] if run.is_stale else []
+            edits = "; ".join(run.source.heading.source.edits)
+            parts += [f"edited: {printable(edits)}"] if edits else []
         part = self._widgets.part
         part.border_title = Text.assemble(" · ".join(parts), (f" · {mark}" if mark else "", "bold"))
-        columns = sort_columns(self._state.lenses)
+        columns = self._state.columns
         by = columns[min(view.column, len(columns) - 1)].name  # of fewer lenses than before
         part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
 
@@ -133,6 +137,8 @@ class SetPainter:
             if line.whole:
                 whole, first = line.whole_logprobs
                 text.append(f"{line.whole}: log p of the whole {whole}, of its first token {first}  ", "dim")
+            if line.change:
+                text.append(f"{line.change}  ", "dim")
             text.append(line.prompt)
             if line.reason is not None:
                 text = Text(f"{line.number}{group}  ", "bold").append(line.reason, "not bold")
@@ -185,3 +191,13 @@ class SetPainter:
         shown_cases = len(self._widgets.table.shown)
         parts += [f"{shown_cases} shown"] * (shown_cases != done)
         return " · ".join(parts)
+
+
+def _runs(readouts: Sequence[CaseReadout | FailedCase], *, is_edited: bool) -> Mapping[str, SetMeans]:
+    """Return the means over some cases, under edits those of either run and of the effect, by their names."""
+    from lenstui.readout.sets.means import effects_over, mean_over  # the model thread has imported torch
+
+    if not is_edited:
+        return {"": mean_over(readouts)}
+    effects = effects_over(readouts)
+    return {"clean": effects.clean, "edited": effects.edited, "effect": effects.effect}

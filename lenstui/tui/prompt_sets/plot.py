@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.means import SetMeans
 
 _Array = npt.NDArray[np.float64]
-# The looks of the lenses, in their order: a colour of the theme, and a mark.
-_LOOKS = (("accent", "○"), ("primary", "●"), ("secondary", "◆"), ("warning", "△"), ("success", "▲"))
+# The looks of the curves, in their order: a colour of the theme, and a mark. Edited, three lenses have six.
+_LOOKS = (
+    *(("accent", "○"), ("primary", "●"), ("secondary", "◆")),
+    *(("warning", "△"), ("success", "▲"), ("error", "◇")),
+)
 _APART = 0.08  # rows between the error bars of two lenses, so that none hides another
 
 
@@ -42,20 +45,31 @@ class SetPlot(Plot):
         self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # means and their errors, as drawn
 
     def show(
-        self, means: SetMeans | None, value: MeanValue, rows: Sequence[str], about: Sequence[str]
+        self, runs: Mapping[str, SetMeans], value: MeanValue, rows: Sequence[str], about: Sequence[str]
     ) -> None:
         """Draw the means of a value.
 
         Args:
-            means: the means over the cases that are shown; None where none was read.
+            runs: the means over the cases that are shown, nothing where none was read: under an empty name,
+                or those of the `clean` and the `edited` runs, and their `effect`, which is said.
             value: the value whose means are drawn.
             rows: the labels of the rows that were read.
             about: the group and the words of the filter, if not all cases are shown.
         """
-        n = 0 if means is None else means.n_target if value.of_target else means.n
-        self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *about]))
-        self.curves = {name: value.of(lens) for name, lens in means.lenses.items()} if means and n else {}
-        keys = [f"{mark} {name}" for name, (_, mark) in zip(self.curves, cycle(_LOOKS), strict=False)]
+        n = max((means.n_target if value.of_target else means.n for means in runs.values()), default=0)
+        effect = [_effect_text(runs["effect"], value)] if n and "effect" in runs else []
+        self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *effect, *about]))
+        drawn = {run: means for run, means in runs.items() if n and run != "effect"}
+        self.curves = {
+            f"{lens} {run}".rstrip(): value.of(of_lens)
+            for run, means in drawn.items()
+            for lens, of_lens in means.lenses.items()
+        }
+        lenses = list(next(iter(drawn.values())).lenses) if drawn else []
+        marks = [mark for _, (_, mark) in zip(self.curves, cycle(_LOOKS), strict=False)]
+        keys = [f"{' '.join(marks[at :: len(lenses)])} {lens}" for at, lens in enumerate(lenses)]
+        if "edited" in drawn:
+            keys[0] = f"clean, edited: {keys[0]}"
         if any(error is not None and np.isfinite(error).any() for _, error in self.curves.values()):
             keys.append("bars: ± standard error")
         self.border_subtitle = " · ".join(keys)
@@ -91,3 +105,12 @@ class SetPlot(Plot):
         if value.is_rank:
             return rank_axis(highest_of(tops, 1))
         return even_axis(highest_of(tops, 0.01), value.format)
+
+
+def _effect_text(effect: SetMeans, value: MeanValue) -> str:
+    """Return the mean effect in the last row, in which all lenses agree, with its standard error."""
+    mean, error = value.of(next(iter(effect.lenses.values())))
+    text = f"effect in the last row {value.difference_text(float(mean[-1]))}"
+    if error is None or value.error_format is None or np.isnan(error[-1]):
+        return text
+    return f"{text} ±{value.error_format(float(error[-1]))}"

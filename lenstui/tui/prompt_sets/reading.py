@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lenstui.edits.edit import Edit, have_directions
 from lenstui.export.names import shown_path
 from lenstui.jobs.messages import Post
 from lenstui.jobs.set_messages import CasesRead, SetEnd, SetEnded, SetOpened, SetStarted
@@ -13,10 +14,10 @@ from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.printable import printable
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.state import SetRun, SetState
-from lenstui.tui.prompt_sets.view import sort_columns
 from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import OpenPrompts
 
+OTHERS_EDITS = "The active side's edits are of another model: the open model reads the prompts clean."
 NOT_READING = "Nothing is being read."
 IN_USE = "A lens is in training: the prompts are read through the one in use, beside it."
 
@@ -75,12 +76,28 @@ class SetReader:
         state.is_naming = False
         number = 1 if state.asked is None else state.asked.number + 1
         reading = replace(self._services.shown_reading, sublayers=False)  # sublayers are of one prompt
-        state.asked = SetRequest(number, typed, self._services.start, reading)
+        edits, kind = self._edits()
+        state.asked = SetRequest(number, typed, self._services.start, reading, edits, kind)
         state.is_opening = True
         self._painter.say("opening the file …")
         if self._services.training.is_busy:
             self._services.tell(IN_USE)
         self._services.sets.read(state.asked, self._post)
+
+    def _edits(self) -> tuple[tuple[Edit, ...], str | None]:
+        """Return the edits of Explore's active side, and the only kind of lens that they are for, if any.
+
+        Words in edits have their directions through the lens of the side.
+        """
+        model, active = self._services.model, self._services.active_side
+        if model is None or active >= len(model.sides):
+            return (), None
+        side = model.sides[active]
+        edits = side.edits.in_force
+        if edits and side.model_number != model.sides[0].model_number:
+            self._services.tell(OTHERS_EDITS)
+            return (), None
+        return edits, side.kind if have_directions(edits) else None
 
     def stop(self) -> None:
         """Stop reading; the cases that were read stay."""
@@ -105,7 +122,7 @@ class SetReader:
         state.is_opening = False
         groups = tuple(map(printable, message.groups))
         state.run = SetRun(asked, message.name, message.cases, groups, message.skipped, message.remark)
-        if state.view.column >= len(sort_columns(state.lenses)):
+        if state.view.column >= len(state.columns):
             state.view = replace(state.view, column=0)
         if state.view.group not in groups:  # a group of the former prompt set
             state.view = replace(state.view, group=None)

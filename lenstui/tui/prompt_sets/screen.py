@@ -31,7 +31,7 @@ from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.reading import SetReader
 from lenstui.tui.prompt_sets.state import SetState
 from lenstui.tui.prompt_sets.table import SetTable
-from lenstui.tui.prompt_sets.view import SetView, sort_columns
+from lenstui.tui.prompt_sets.view import SetView
 from lenstui.tui.services import Services, Target
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
@@ -190,7 +190,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         if reason := why_no_cases(self.state):
             self._tell(reason)
         else:
-            view, columns = self.state.view, len(sort_columns(self.state.lenses))
+            view, columns = self.state.view, len(self.state.columns)
             self._look(replace(view, column=(view.column + step) % columns))
 
     def action_reverse(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lenstui.jobs.set_messages import ReadCase, SetEnd, SetSource
 from lenstui.jobs.sets import SetRequest
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
-from lenstui.tui.prompt_sets.view import SetView
+from lenstui.tui.prompt_sets.view import SetView, SortColumn, sort_columns
 
 
 @dataclass(eq=False)
@@ -50,6 +50,11 @@ class SetRun:
         """The keys of the lenses that the set is read through; none while that is not known."""
         return () if self.source is None else self.source.lenses
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether each prompt is read under edits, besides being read clean."""
+        return self.source is not None and bool(self.source.edits)
+
 
 @dataclass(eq=False)
 class SetState:
@@ -85,6 +90,11 @@ class SetState:
     def lenses(self) -> Sequence[str]:
         """The keys of the lenses that the set is read through; none while that is not known."""
         return () if self.run is None else self.run.lenses
+
+    @property
+    def columns(self) -> tuple[SortColumn, ...]:
+        """The columns of the table, by which it may be sorted."""
+        return sort_columns(self.lenses, is_edited=self.run is not None and self.run.is_edited)
 
     def run_of(self, number: int) -> SetRun | None:
         """Return the shown prompt set, or None if its reading has another number."""

@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from lenstui.export.crystallization import settled_text
 from lenstui.jobs.set_messages import CaseLine, ReadCase
-from lenstui.readout.number_texts import probability_text, rank_text
+from lenstui.readout.number_texts import points_text, probability_text, rank_text, signed_text
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
 from lenstui.tui.prompt_sets.view import SetView
@@ -27,6 +27,7 @@ from lenstui.tui.shared.step_scroll import StepScroll
 _PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
 _NARROW = 100  # cells; in fewer, the tokens leave room to the prompts
 _LEAST_PROMPT = 8
+_EFFECT = 7  # cells of the effect of edits, with the mark of the sorting
 
 
 class SetTable(StepScroll, can_focus=True):
@@ -74,6 +75,7 @@ class SetTable(StepScroll, can_focus=True):
         self._view = SetView()
         self._rows: Sequence[str] = ()
         self._lenses: Sequence[str] = ()
+        self._is_edited = False
         self._digits = 1
 
     @property
@@ -87,7 +89,13 @@ class SetTable(StepScroll, can_focus=True):
         return self._cases[self.cursor] if self._cases else None
 
     def show(
-        self, cases: Sequence[ReadCase], view: SetView, rows: Sequence[str], lenses: Sequence[str]
+        self,
+        cases: Sequence[ReadCase],
+        view: SetView,
+        rows: Sequence[str],
+        lenses: Sequence[str],
+        *,
+        is_edited: bool = False,
     ) -> None:
         """Show cases; the highlighted case stays highlighted, if it is still among them.
 
@@ -96,8 +104,10 @@ class SetTable(StepScroll, can_focus=True):
             view: the sorting of the cases.
             rows: the labels of the rows that were read.
             lenses: the keys of the lenses.
+            is_edited: whether the cases are read under edits, whose effect gets a column.
         """
         before = self.chosen
+        self._is_edited = is_edited
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
         self._digits = max((len(str(case.line.number)) for case in cases), default=1)
         place = next((at for at, case in enumerate(cases) if case is before), None)
@@ -168,7 +178,8 @@ class SetTable(StepScroll, can_focus=True):
         """Return the width of each column in cells; the prompt gets the rest."""
         token = 9 if width < _NARROW else 14
         settles = [max(len(name), 6) for name in self._settling(width)]
-        widths = [self._digits, 0, token, 5, token, 5, 5, *settles]
+        effect = [_EFFECT] if self._is_edited else []
+        widths = [self._digits, 0, token, 5, token, 5, 5, *effect, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
         return widths
 
@@ -180,7 +191,8 @@ class SetTable(StepScroll, can_focus=True):
         return names
 
     def _headings(self, width: int) -> Strip:
-        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *self._settling(width)]
+        effect = ["effect"] if self._is_edited else []
+        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *effect, *self._settling(width)]
         quiet = self.get_component_rich_style("set-table--heading")
         bold = self.get_component_rich_style("set-table--sorted")
         mark = "▾" if self._view.descending else "▴"
@@ -211,6 +223,7 @@ class SetTable(StepScroll, can_focus=True):
             fit(line.target, widths[_TARGET]),
             probability_text(target_prob) if line.target else "",
             rank_text(target_rank) if line.target else "",
+            *([points_of(line.effect)] if self._is_edited else []),
             *(settled_text(self._rows, row) for row in line.settles),
         ]
         segments = [number, prompt]
@@ -219,6 +232,11 @@ class SetTable(StepScroll, can_focus=True):
             segments.append(Segment(f"{text:>{size}}" if style is quiet else text, style))
             segments.append(Segment(" ", self.rich_style))
         return Strip(segments[:-1])
+
+
+def points_of(effect: float | None) -> str:
+    """Return the difference of two probabilities in points, with its sign; nothing where there is none."""
+    return "" if effect is None else signed_text(effect, points_text)
 
 
 def end(text: str, width: int) -> str:

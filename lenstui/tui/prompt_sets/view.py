@@ -37,22 +37,25 @@ _SAME_FOR_ALL_LENSES = (
 )
 
 
-def sort_columns(lenses: Sequence[str]) -> tuple[SortColumn, ...]:
-    """Return the columns of the table, the last of them one for each of the lenses, given by their keys."""
+_EFFECT = SortColumn("effect on the target's probability", lambda line: line.effect)
+
+
+def sort_columns(lenses: Sequence[str], *, is_edited: bool = False) -> tuple[SortColumn, ...]:
+    """Return the columns of the table, the last of them one for each of the lenses, given by their keys.
+
+    Args:
+        lenses: the keys of the lenses.
+        is_edited: whether the prompts are read clean and under edits.
+    """
     settled = (
         SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
         for place, key in enumerate(lenses)
     )
-    return (*_SAME_FOR_ALL_LENSES, *settled)
+    return (*_SAME_FOR_ALL_LENSES, *([_EFFECT] if is_edited else []), *settled)
 
 
 def _settles(place: int) -> Callable[[CaseLine], Key]:
     return lambda line: line.settles[place] if place < len(line.settles) else None
-
-
-def _key_of(column: int) -> Callable[[CaseLine], Key]:
-    of_lens = column - len(_SAME_FOR_ALL_LENSES)
-    return _SAME_FOR_ALL_LENSES[column].key if of_lens < 0 else _settles(of_lens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,16 @@ class SetView:
     words: str = ""
     group: str | None = None
 
-    def of(self, cases: Iterable[ReadCase]) -> list[ReadCase]:
-        """Return the shown cases in order, with those last that have nothing in the column of the sorting."""
+    def of(self, cases: Iterable[ReadCase], columns: Sequence[SortColumn]) -> list[ReadCase]:
+        """Return the shown cases in order, with those last that have nothing in the column of the sorting.
+
+        Args:
+            cases: all cases.
+            columns: the columns of the table; of fewer than before, the last is that of the sorting.
+        """
         words = self.words.casefold().split()
         shown = [case for case in cases if self._has(case.line, words)]
-        key = _key_of(self.column)
+        key = columns[min(self.column, len(columns) - 1)].key
         with_key = [(found, case) for case in shown if (found := key(case.line)) is not None]
         without = [case for case in shown if key(case.line) is None]
         with_key.sort(key=lambda pair: pair[0], reverse=self.descending)  # stable both ways

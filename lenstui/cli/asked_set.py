@@ -1,0 +1,96 @@
+"""A prompt set that was asked for on the command line, and its file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenstui.support.errors import LensError
+
+if TYPE_CHECKING:
+    from lenstui.readout.sets.prompts import PromptSet
+
+_STDIN = "standard input"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSet:
+    """The requested prompt set.
+
+    Attributes:
+        prompts: its file; `-` for standard input, `examples` for the set that comes with lenstui.
+        prompt_column: the column or field of the prompt, if named.
+        target_column: the column or field of the target, if named.
+        group_column: the column or field of the group, if named.
+        corrupted_column: that of the corrupted prompt of a causal trace, if named.
+        minus_column: that of the word that a trace takes off, if named.
+        of_pairs: whether it is for causal traces.
+        exact_targets: whether to take targets as written.
+        value: the key of the means to show, if named.
+    """
+
+    prompts: str
+    prompt_column: str | None = None
+    target_column: str | None = None
+    group_column: str | None = None
+    corrupted_column: str | None = None
+    minus_column: str | None = None
+    of_pairs: bool = False
+    exact_targets: bool = False
+    value: str | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """The options that request the same set."""
+        named = {
+            "--prompts": self.prompts,
+            "--prompt-column": self.prompt_column,
+            "--corrupted-column": self.corrupted_column,
+            "--target-column": self.target_column,
+            "--minus-column": self.minus_column,
+            "--group-column": self.group_column,
+        }
+        words = [f"{option}={name}" for option, name in named.items() if name is not None]
+        return [*words, *(["--exact-targets"] if self.exact_targets else [])]
+
+
+def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
+    """Read the cases of a requested set.
+
+    Args:
+        asked: the set.
+        output: the file that results are written to, which must be another one; None for stdout.
+
+    Raises:
+        LensError: as `open_prompts` does.
+    """
+    from lenstui.readout.sets.prompts import (
+        EXAMPLES,
+        PromptFile,
+        PromptSet,
+        example_prompts,
+        open_prompts,
+        read_lines,
+        skipped_rows,
+    )
+
+    if asked.prompts == EXAMPLES:
+        return example_prompts()
+    path = Path(_STDIN if asked.prompts == "-" else asked.prompts)
+    file = PromptFile(
+        path,
+        prompt=asked.prompt_column,
+        target=asked.target_column,
+        group=asked.group_column,
+        corrupted=asked.corrupted_column,
+        minus=asked.minus_column,
+        of_pairs=asked.of_pairs,
+    )
+    if asked.prompts == "-":
+        skipped = skipped_rows(path)
+        return PromptSet(_STDIN, tuple(read_lines(sys.stdin.buffer, file, skipped)), skipped)
+    if output is not None and output.exists() and path.exists() and output.samefile(path):
+        raise LensError(f"{output} is the file of prompts: write to another one.")
+    return open_prompts(file)
