@@ -77,7 +77,6 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "why.ablate": "knock out zero remove restore edit causal",
         "why.token": "target answer another word",
         "why.minus": "logit difference contrast subtract",
-        "why.export": "save write csv json svg html markdown table figure",
         "why.copy_command": "clipboard yank reproduce script command line cli",
         "explore.edit": "what if intervention intervene edit ablate ablation knock out zero patch patching"
         " activation causal counterfactual effect",
@@ -132,6 +131,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " table copy clipboard file report pandas paper",
         "explore.copy_cell": "clipboard yank tokens",
         "explore.copy_command": "clipboard yank reproduce script command line cli",
+        "why.export": "save write csv json svg html markdown table figure copy clipboard attribution",
         "prompts.export": "save write csv json markdown parquet table file pandas copy clipboard report",
         "prompts.copy_command": "clipboard yank reproduce script command line cli",
         "export.to_file": "save write disk",
