@@ -54,7 +54,7 @@ def contributions(
         token: a token id, or a word: of the tokens that it means, the likeliest in the cell. None for the
             cell's likeliest token.
         minus: a token id or a word whose logit is taken off; None for the mean over the vocabulary.
-        sources: whether to see what attention heads read, which takes eager attention.
+        sources: whether to see what attention heads read, which takes a further pass.
         neurons: whether to give the contributions of the MLPs' neurons, too.
         all_rows: whether to give the growth of the logit, too.
         bos: whether to begin with the BOS token; None leaves it to the tokenizer.

@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
 
 from lenstui.causal.attention_memory import check_memory, no_memory
-from lenstui.causal.eager import WAYS, ValueCache, running
+from lenstui.causal.eager import WAYS, WHOLE_CACHE, ValueCache, running
 from lenstui.causal.maps import BlockMaps, Maps, find_maps
 from lenstui.causal.projection import Projection
+from lenstui.causal.query import query_weights
 from lenstui.model.calls import Call, OnCall, hook_calls
 from lenstui.model.contribution import sound_columns
 from lenstui.model.load import Model
 from lenstui.model.sublayers import Sublayers, read_sublayers
 from lenstui.model.wiring import TOLERANCES
-from lenstui.support.errors import LensError
+from lenstui.support.errors import FOREIGN_ERRORS, LensError
 
 # The longest prompt, in columns, on which a model's eager attention gave the logits of its own.
 _proven: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+# Models whose attention was not what a pass of the column alone showed.
+_no_query: WeakSet[nn.Module] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,14 +127,15 @@ class Components:
 def read_components(model: Model, ids: Sequence[int], column: int, *, sources: bool = True) -> Components:
     """Run a prompt once, and take one column apart.
 
-    The first time that a prompt of this length is read, the model is run with its own attention too, and the
-    logits of both are compared.
+    What attention heads read is seen in a further pass of this column alone. Where that does not show it, the
+    whole prompt is run with eager attention; and the first time that a prompt of this length is, with the
+    model's own too, to compare the logits of both.
 
     Args:
         model: from `load`.
         ids: token ids, one per column.
         column: the index of the column.
-        sources: whether to see what attention heads read, which takes eager attention.
+        sources: whether to see what attention heads read, which takes a further pass.
 
     Raises:
         LensError: if there is no such column, the blocks cannot be taken apart, or memory is short.
@@ -141,15 +145,43 @@ def read_components(model: Model, ids: Sequence[int], column: int, *, sources: b
     maps = find_maps(model)
     if not sources:
         maps = _without_sources(maps, "they were not asked for")
+    is_cut = any(edit.startswith("cut") for edit in model.edits)  # which the column alone does not show
+    if maps.way == WAYS[0] and not is_cut and model.module not in _no_query:
+        if (found := _by_query(model, ids, column, maps)) is not None:
+            return found
+        _no_query.add(model.module)
     check_memory(model, maps, len(ids))
     reading = _Reading(model, tuple(ids), column, maps)
     parts, cache = reading.run()
-    if maps.way.eager and not is_faithful(model, ids, parts.stream[-1]):
+    if maps.way.eager and not is_faithful(model, ids, parts.final):
         reason = "with eager attention, which alone shows it, the model says something else"
         reading = _Reading(model, tuple(ids), column, _without_sources(maps, reason))
         parts, cache = reading.run()
     with torch.inference_mode():
         return reading.components(parts, cache)
+
+
+def _by_query(model: Model, ids: Sequence[int], column: int, maps: Maps) -> Components | None:
+    """Run a prompt with the model's own attention, and the column alone with eager attention.
+
+    Returns:
+        None where what that shows is not what attention heads read in the prompt.
+    """
+    reading = _Reading(model, tuple(ids), column, replace(maps, way=WHOLE_CACHE))
+    parts, cache = reading.run()
+    assert cache is not None
+    try:
+        cache.cut_off(len(ids) - column)
+        weights = query_weights(model, ids[column], parts.stream[:, 0], maps, cache)
+    except FOREIGN_ERRORS:  # a cache that cannot be cut off
+        return None
+    reading.weights.update(weights)
+    with torch.inference_mode():
+        found = reading.components(parts, cache)
+    has_sources = [known.no_sources is None for known in maps.blocks]
+    shown = [block.no_sources is None for block in found.blocks]
+    # A block whose attention is edited behind its weights shows no sources in any pass.
+    return found if shown == has_sources or (model.edits and any(shown)) else None
 
 
 def _without_sources(maps: Maps, reason: str) -> Maps:
@@ -179,7 +211,7 @@ class _Reading:
         handles = hook_calls(self.model.anatomy.blocks, hooks)
         try:
             with no_memory(len(self.ids)), running(self.model.module, self.maps.way) as (options, cache):
-                return read_sublayers(self.model, self.ids, options), cache
+                return read_sublayers(self.model, self.ids, options, column=self.column), cache
         finally:
             for handle in handles:
                 handle.remove()
@@ -190,7 +222,7 @@ class _Reading:
             hooks[maps.attention.key] = self._keeping_input(self.heads, number)
         if maps.mlp is not None:
             hooks[maps.mlp.key] = self._keeping_input(self.neurons, number)
-        if maps.weights is not None:
+        if maps.weights is not None and self.maps.way.eager:
             hooks[maps.weights.call] = self._keeping_weights(number, maps.weights.place)
         return hooks
 
@@ -209,8 +241,8 @@ class _Reading:
 
     def components(self, parts: Sublayers, cache: ValueCache | None) -> Components:
         """Take the column apart."""
-        stream = parts.stream[:, self.column].clone()
-        put_out = torch.stack([parts.attention[:, self.column], parts.mlp[:, self.column]], 1)  # [L, 2, d]
+        stream = parts.stream[:, 0].clone()
+        put_out = torch.stack([parts.attention[:, 0], parts.mlp[:, 0]], 1)  # [L, 2, d]
         if not bool(stream.isfinite().all()):
             raise LensError(
                 f"Column {self.column} has numbers that are not finite in {self.model.dtype_name}: nothing "
@@ -234,7 +266,7 @@ class _Reading:
             ),
             has_attention=tuple(block.attention is not None for block in parts.sums),
             has_mlp=tuple(block.mlp is not None for block in parts.sums),
-            sound=sound_columns(parts.stream[-1]),
+            sound=sound_columns(parts.final),
         )
 
     def _block(
@@ -254,7 +286,7 @@ class _Reading:
         slices = x.new_zeros(known.heads, *x.shape[1:])
         for head, part in enumerate(torch.arange(x.shape[1], device=x.device).chunk(known.heads)):
             slices[head, part] = x[0, part]
-        vectors, bias = known.attention.added(slices, x), known.attention.bias(x)
+        vectors, bias = known.attention.added(slices, x)
         heads = Heads(known.attention, x, vectors.to(self.model.device), bias.to(self.model.device))
         if not _near(heads.vectors.sum(0) + heads.bias, attention, x.dtype):
             reason = "its attention heads do not add up to what attention adds"
@@ -263,9 +295,11 @@ class _Reading:
         if known.no_sources is not None or weights is None or values is None:
             reason = known.no_sources or "the values that its attention reads cannot be had from a cache"
             return replace(without, heads=heads, no_sources=reason)
-        # Later columns, which this one cannot read, may hold anything.
-        values = torch.cat([values[:, : self.column + 1], torch.zeros_like(values[:, self.column + 1 :])], 1)
-        sources = Sources(weights, values.float())
+        # Later columns, which this one cannot read, may hold anything, or are not there.
+        sources = Sources(
+            _up_to(weights[..., None], self.column, len(self.ids))[..., 0],
+            _up_to(values, self.column, len(self.ids)),
+        )
         if (read := _read(sources)) is None or not _near(read, x[0].float(), x.dtype):
             reason = "what its attention heads read is not the values in the cache, weighted by attention"
             return replace(without, heads=heads, no_sources=reason)
@@ -296,6 +330,13 @@ def _is_same(ours: Tensor, theirs: Tensor, dtype: torch.dtype) -> bool:
     off = torch.where(known, (ours - theirs).float(), 0.0).abs().max()
     size = torch.where(known, theirs.float(), 0.0).abs().max().clamp(min=1.0)
     return float(off) <= TOLERANCES.get(dtype, TOLERANCES[torch.bfloat16]) * float(size)
+
+
+def _up_to(x: Tensor, column: int, cols: int) -> Tensor:
+    """Return numbers `[n, …, width]` by column as `[n, cols, width]`, float32, with zeros behind a column."""
+    padded = x.new_zeros(len(x), cols, x.shape[-1], dtype=torch.float32)
+    padded[:, : column + 1] = x[:, : column + 1]
+    return padded
 
 
 def _read(sources: Sources) -> Tensor | None:

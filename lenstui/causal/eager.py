@@ -1,4 +1,4 @@
-"""A forward pass with eager attention, which shows attention weights and keeps the values that they weigh."""
+"""The ways to run a model in which its attention weights, and the values that they weigh, can be seen."""
 
 from __future__ import annotations
 
@@ -44,13 +44,24 @@ WAYS = (
     Way(eager=False, cache=Cache.PLAIN),
     Way(eager=False, cache=None),
 )
+WHOLE_CACHE = WAYS[3]  # the model's own attention, and a cache of all columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueCache:
-    """A cache of keys and values of transformers."""
+    """A cache of keys and values of transformers.
+
+    Attributes:
+        cache: the cache.
+        options: the arguments with which a forward pass takes it.
+    """
 
     cache: Any
+    options: Mapping[str, Any]
+
+    def cut_off(self, cols: int) -> None:
+        """Drop the last columns."""
+        self.cache.crop(-cols)
 
     def values(self, block: int) -> Tensor | None:
         """Return the values that a block's attention read, `[heads or groups, cols, width]`, or None."""
@@ -78,7 +89,7 @@ def running(module: Any, way: Way) -> Iterator[tuple[Mapping[str, Any], ValueCac
         cache = DynamicCache() if way.cache is Cache.PLAIN else DynamicCache(config=config)
         options = {"use_cache": True, _cache_argument(module): cache}
     with eager_attention(module) if way.eager else nullcontext():
-        yield options, None if cache is None else ValueCache(cache)
+        yield options, None if cache is None else ValueCache(cache, options)
 
 
 def _cache_argument(module: Any) -> str:

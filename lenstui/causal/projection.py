@@ -46,22 +46,24 @@ class Projection:
         output: Tensor = self.module(x[None])
         return output[0].float()
 
-    def added(self, x: Tensor, whole: Tensor) -> Tensor:
-        """Return what each input adds to the stream, without any bias, `[n, d]`, float32.
+    def added(self, x: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what each input adds to the stream, without any bias, and what biases of map and norm add.
 
         Args:
             x: inputs, `[n, width]`, in the dtype of the map.
             whole: the whole input in the column at hand, `[1, width]`, which has the norm's scale.
-        """
-        y = self.applied(x) - self.applied(torch.zeros_like(whole))
-        return self.factor * (y if self.norm is None else self.norm.unscaled(y) * self._inverse_scale(whole))
 
-    def bias(self, whole: Tensor) -> Tensor:
-        """Return what the biases of map and norm add to the stream, `[d]`, float32."""
-        y = self.applied(torch.zeros_like(whole))
-        if self.norm is not None:
-            y = self.norm.unscaled(y) * self._inverse_scale(whole) + self.norm.bias
-        return self.factor * y[0]
+        Returns:
+            `[n, d]` and `[d]`, float32.
+        """
+        y = self.applied(torch.cat([x, torch.zeros_like(whole)]))
+        bias = y[-1:]
+        y = y[:-1] - bias
+        if self.norm is None:
+            return self.factor * y, self.factor * bias[0]
+        scale = self._inverse_scale(whole)
+        bias = self.norm.unscaled(bias) * scale + self.norm.bias
+        return self.factor * (self.norm.unscaled(y) * scale), self.factor * bias[0]
 
     def pulled_back(self, direction: Tensor, whole: Tensor) -> Tensor:
         """Return `g` with `g · x = direction · added(x)` for every input `x`, `[width]`, float32.

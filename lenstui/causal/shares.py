@@ -69,7 +69,7 @@ def neurons_of(block: BlockComponents, u: Tensor) -> tuple[FloatArray | None, st
         return None, block.no_neurons
     projection, x = block.mlp
     with torch.inference_mode():
-        added = projection.added(x, x)
+        added, _ = projection.added(x, x)
         room = _rounding(added, u, x.dtype)
     shares: FloatArray = (projection.pulled_back(u, x) * x[0].float()).cpu().numpy()
     if not abs(float(shares.sum(dtype=np.float64)) - float(dot(added, u)[0])) <= room:

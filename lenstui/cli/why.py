@@ -103,8 +103,8 @@ def _parser() -> Parser:
         "--no-sources",
         dest="sources",
         action="store_false",
-        help="leave out what attention heads read, which takes eager attention, and memory that grows with "
-        "the square of the prompt",
+        help="leave out what attention heads read, which takes a further pass of the column, or for some "
+        "models eager attention, whose memory grows with the square of the prompt",
     )
     output.add_argument(
         "--top",

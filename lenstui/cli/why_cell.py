@@ -170,20 +170,11 @@ def _remarks(opened: Opened, why: Why, cell: AskedCell) -> Iterator[str]:
 def _text(
     why: Why, opened: Opened, lens: Lens, *, asked: Start, cell: AskedCell, shape: Shape
 ) -> str | Iterable[str]:
-    from lenstui.export.why_html import why_html
-    from lenstui.export.why_json import why_csv, why_json
-    from lenstui.export.why_svg import why_svg
-    from lenstui.export.why_text import why_markdown, why_table
-
-    if shape.format == "json":
-        return why_json(why)
-    if shape.format == "csv":
-        return why_csv(why)
-    if shape.format == "table":
-        return why_table(why, table_width(shape.output))
     from lenstui.export.command import why_command
+    from lenstui.export.why_forms import why_text
     from lenstui.opening.opened import files_to_name
 
-    write = {"md": why_markdown, "html": why_html, "svg": why_svg}[shape.format]
-    files = files_to_name(opened, [lens])
-    return write(why, why_command(why, list(cell.options()), files, asked, shape))
+    def command() -> str:
+        return why_command(why, list(cell.options()), files_to_name(opened, [lens]), asked, shape)
+
+    return why_text(shape.format, why, command, table_width(shape.output))

@@ -279,7 +279,7 @@ class _Tracing:
                 yield
 
     def approximate(self) -> Iterator[None]:
-        """Estimate all patches to first order, by a backward pass for each draw of noise; yield after each."""
+        """Estimate all patches to first order, by a backward pass for each draw of noise, and yield then."""
         components = list(
             dict.fromkeys(each for patches in self.patches for patch in patches for each in patch.components)
         )

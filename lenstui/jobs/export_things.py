@@ -61,4 +61,15 @@ TRACE_COPIES = (
     Thing("table", "table", "the map as text, as `lenstui trace` prints it", ".txt", copies=True),
     Thing("command", "command", "the `lenstui trace …` that makes the same", ".sh", copies=True),
 )
+WHY_FILES = (
+    Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
+    Thing("svg", "SVG figure", "the map of blocks by attention heads", ".svg"),
+    Thing("md", "Markdown", "the tables, and the command", ".md"),
+    Thing("csv", "CSV", "a line for each contribution, sources too", ".csv"),
+    Thing("json", "JSON", "everything, as `lenstui why --format json` has it", ".json"),
+)
+WHY_COPIES = (
+    Thing("table", "table", "the strongest parts, heads, and how the logit grew", ".txt", copies=True),
+    Thing("command", "command", "the `lenstui why …` that says the same", ".sh", copies=True),
+)
 THINGS = {thing.key: thing for thing in (*FILES, *COPIES)}

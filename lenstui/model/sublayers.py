@@ -32,17 +32,19 @@ class Sublayers:
     """The residual stream and the additions of each block's parts, on the device of the head.
 
     Attributes:
-        stream: `h_0 … h_L`, `[L + 1, cols, d]`.
+        stream: `h_0 … h_L`, `[L + 1, cols, d]`. This and the additions may be of a single column.
         attention: the addition of attention, or of the mixer in its place, `[L, cols, d]`; zeros in blocks
             that have none.
         mlp: the addition of the MLP, `[L, cols, d]`; zeros in blocks that have none.
         sums: the submodules that add to the stream, for each block.
+        final: `h_L` in every column of the prompt, `[prompt's cols, d]`.
     """
 
     stream: Tensor
     attention: Tensor
     mlp: Tensor
     sums: tuple[BlockSum, ...]
+    final: Tensor
 
     @property
     def mid(self) -> Tensor | None:
@@ -90,42 +92,48 @@ def _is_sequential(sums: Sequence[BlockSum]) -> bool:
     return all(block.is_sequential for block in sums)
 
 
-def read_sublayers(model: Model, ids: Sequence[int], options: Mapping[str, Any] | None = None) -> Sublayers:
+def read_sublayers(
+    model: Model, ids: Sequence[int], options: Mapping[str, Any] | None = None, *, column: int | None = None
+) -> Sublayers:
     """Run a prompt and take every block apart.
 
     Args:
         model: from `load`.
         ids: token ids, one per column.
         options: further arguments of the model's forward pass.
+        column: the only column that is kept, and checked; None for all.
 
     Raises:
         LensError: if a block cannot be taken apart, or its parts do not add up to what it adds.
     """
     sums = find_summands(model)
     outputs: dict[Summand, Tensor] = {}
-    handles = _keep_outputs(model, sums, outputs)
+    columns = slice(None) if column is None else slice(column, column + 1)
+    handles = _keep_outputs(model, sums, outputs, columns)
     try:
-        h = model.stream(torch.tensor([list(ids)]), options)[:, 0]  # [L + 1, cols, d]
+        whole = model.stream(torch.tensor([list(ids)]), options)[:, 0]  # [L + 1, prompt's cols, d]
     finally:
         for handle in handles:
             handle.remove()
+    h = whole[:, columns]
     nothing = torch.zeros_like(h[0])
     attention, mlp = (
-        torch.stack(
-            [nothing if part is None else outputs[part].reshape(h.shape[1:]).to(h.device) for part in parts]
-        )
+        torch.stack([nothing if part is None else outputs[part].to(h.device) for part in parts])
         for parts in ([block.attention for block in sums], [block.mlp for block in sums])
     )
     _check(model, h, attention, mlp)
-    return Sublayers(h, attention, mlp, sums)
+    return Sublayers(h, attention, mlp, sums, whole[-1])
 
 
-def _keep_outputs(model: Model, sums: Sequence[BlockSum], outputs: dict[Summand, Tensor]) -> list[Any]:
-    """Register hooks that keep each summand's output, times its factor, and return their handles."""
+def _keep_outputs(
+    model: Model, sums: Sequence[BlockSum], outputs: dict[Summand, Tensor], columns: slice
+) -> list[Any]:
+    """Register hooks that keep each summand's output `[cols, d]`, times its factor; return their handles."""
 
     def keeping(part: Summand) -> OnCall:
         def keep(args: tuple[Any, ...], output: Any) -> None:
             left: Tensor = (output[0] if isinstance(output, (tuple, list)) else output).detach()
+            left = left.reshape(-1, model.d_model)[columns]
             # A copy, since some families add in place.
             outputs[part] = left.clone() if part.factor == 1 else part.factor * left
 

@@ -158,7 +158,7 @@ class Program:
         """The service that explains cells."""
         from lenstui.jobs.why import WhyService  # the first paint can do without
 
-        return WhyService(self.thread, self.model_jobs, self._read_jobs)
+        return WhyService(self.thread, self._file_thread, self.model_jobs, self._read_jobs)
 
     def open_why(
         self, asked: CellAsked, place: str, edits: EditList, put_edits: Callable[[EditList], None]

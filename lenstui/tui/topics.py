@@ -140,6 +140,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " table copy clipboard file report pandas paper",
         "explore.copy_cell": "clipboard yank tokens",
         "explore.copy_command": "clipboard yank reproduce script command line cli",
+        "why.export": "save write csv json svg html markdown table figure copy clipboard attribution",
         "prompts.export": "save write csv json markdown parquet table file pandas copy clipboard report",
         "prompts.copy_command": "clipboard yank reproduce script command line cli",
         "export.to_file": "save write disk",

@@ -16,6 +16,7 @@ from lenstui.causal import components as components_module
 from lenstui.causal.components import read_components
 from lenstui.causal.eager import WAYS, running
 from lenstui.causal.maps import find_maps
+from lenstui.edits.edited import edited
 from lenstui.lens import LensError, LogitLens, wire
 from lenstui.model import transformers_hacks
 from lenstui.model.transformers_hacks import eager_attention
@@ -148,13 +149,13 @@ class OtherEager(hf.LlamaForCausalLM):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        mlp = self.model.layers[1].mlp
-        forward = mlp.forward
+        attention = self.model.layers[1].self_attn
+        forward = attention.q_proj.forward
 
         def other(x: torch.Tensor) -> torch.Tensor:
-            return forward(x) * (1.1 if mlp.config._attn_implementation == "eager" else 1)
+            return forward(x) * (1.5 if attention.config._attn_implementation == "eager" else 1)
 
-        mlp.forward = other
+        attention.q_proj.forward = other
 
 
 def test_eager_attention_that_says_something_else_shows_no_sources(byte_tokenizer: Any) -> None:
@@ -171,10 +172,9 @@ def test_eager_attention_that_says_something_else_shows_no_sources(byte_tokenize
         lenstui.attention(model, TEXT, "0.1")
 
 
-def test_the_proof_of_eager_attention_is_made_once_for_a_length(
-    byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
+def passes_of(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that will have the columns of each pass of a model, whose maps are known already."""
+    find_maps(model)
     passes: list[int] = []
     forward = model.module.forward
 
@@ -183,14 +183,76 @@ def test_the_proof_of_eager_attention_is_made_once_for_a_length(
         passes.append(kwargs["input_ids"].shape[1])
         return forward(*args, **kwargs)
 
-    find_maps(model)
     monkeypatch.setattr(model.module, "forward", counted)
+    return passes
+
+
+def test_what_heads_read_takes_one_pass_and_the_column_alone(
+    byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
+    passes = passes_of(model, monkeypatch)
+    for length, column in ((8, 7), (12, 3), (12, 0)):
+        passes.clear()
+        found = read_components(model, range(3, 3 + length), column)
+        assert passes == [length, 1]
+        assert all(block.sources is not None for block in found.blocks)
+
+
+def test_the_proof_of_eager_attention_is_made_once_for_a_length(
+    byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the cache cannot be cut off, as it has more than keys and values, the whole prompt is run so."""
+    model = wire("LFM2", random_model(fresh("LFM2")), byte_tokenizer)
+    passes = passes_of(model, monkeypatch)
     counts = []
     for length in (8, 8, 5, 12, 12):
         passes.clear()
         read_components(model, range(3, 3 + length), length - 1)
+        assert set(passes) == {length}
         counts.append(len(passes))
     assert counts == [2, 1, 1, 2, 1]
+
+
+def test_a_model_that_the_column_alone_does_not_show_is_tried_once(
+    byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = wire("DeepSeek-V2", random_model(fresh("DeepSeek-V2")), byte_tokenizer)
+    passes = passes_of(model, monkeypatch)
+    for expected in ([8, 1, 8, 8], [8]):
+        passes.clear()
+        found = read_components(model, range(3, 11), 7)
+        assert passes == expected
+        assert all("not the values in the cache" in str(block.no_sources) for block in found.blocks)
+
+
+@pytest.mark.parametrize("edits", [
+    ["ablate 0.1"],
+    ["ablate 0.mlp", 'patch 1.mlp @3 "It was the worst of days."'],
+    ["cut 1.2 9<-4"],
+    ["cut 1.2 9<-4", "ablate 0.mlp @2-9"],
+])  # fmt: skip
+def test_under_edits_heads_read_what_a_whole_pass_with_eager_attention_shows(
+    edits: list[str], byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = wire("Llama", random_model(fresh("Llama")), byte_tokenizer)
+    changed = edited(model, edits, TEXT)
+    ids = byte_tokenizer(TEXT)["input_ids"]
+    for column in (9, len(ids) - 1):
+        ours = read_components(changed, ids, column)
+        with monkeypatch.context() as patch:
+            patch.setattr(components_module, "_by_query", lambda *_: None)
+            whole = read_components(changed, ids, column)
+        for a, b in zip(ours.blocks, whole.blocks, strict=True):
+            assert a.no_sources == b.no_sources
+            if a.sources is None or b.sources is None:  # a head is taken away, behind its weights
+                assert a is ours.blocks[0] and edits[0] == "ablate 0.1"
+                continue
+            torch.testing.assert_close(a.sources.weights, b.sources.weights, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(a.sources.values, b.sources.values, rtol=1e-4, atol=1e-5)
+    if any(edit.startswith("cut") for edit in edits):
+        sources = read_components(changed, ids, 9).blocks[1].sources
+        assert sources is not None and float(sources.weights[2, 4]) == 0 < float(sources.weights[1, 4])
 
 
 def test_sources_that_are_not_asked_for_take_no_eager_attention(
@@ -203,6 +265,7 @@ def test_sources_that_are_not_asked_for_take_no_eager_attention(
         raise AssertionError("eager")
 
     monkeypatch.setattr("lenstui.causal.eager.eager_attention", refuse)
+    monkeypatch.setattr("lenstui.causal.query.eager_attention", refuse)
     found = lenstui.contributions(model, TEXT, token=TOKEN, sources=False)
     assert set(found.no_sources) == {"they were not asked for"}
     assert np.isnan(found.sources).all() and found.no_heads == (None, None, None)
@@ -235,13 +298,17 @@ def test_a_prompt_too_long_for_eager_attention_is_refused_before_it_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("lenstui.causal.attention_memory.free_memory", lambda device: 10_000)
-    with pytest.raises(LensError, match=r"Eager attention over 25 tokens takes about .* shorten the prompt"):
-        lenstui.contributions(wired("Llama"), TEXT)
+    refused = r"Eager attention over 25 tokens takes about .* shorten the prompt"
+    with pytest.raises(LensError, match=refused):
+        lenstui.attention(wired("Llama"), TEXT, "0.1")
+    with pytest.raises(LensError, match=refused):
+        lenstui.contributions(wired("LFM2"), TEXT)
+    assert lenstui.contributions(wired("Llama"), TEXT).no_sources == (None, None, None)
     assert lenstui.contributions(wired("Llama"), TEXT, sources=False).no_heads == (None, None, None)
 
 
 def test_memory_that_runs_out_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def runs_out(*args: Any) -> Any:
+    def runs_out(*args: Any, **options: Any) -> Any:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …")
 
     find_maps(wired("Llama"))

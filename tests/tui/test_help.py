@@ -173,7 +173,7 @@ async def test_a_search_has_no_headings_without_keys(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("escape")
-        lines = await listed(pilot, "svg")
+        lines = await listed(pilot, "screenshot")
         assert len(lines) == 2
         assert lines[0] == "export: files and the clipboard (here)"
 

@@ -13,7 +13,10 @@ import torch
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from lenstui.export.names import typed_path
+from lenstui.jobs.export_things import WHY_FILES
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.why.part_map import PartMap, contribution_text
 from lenstui.tui.why.screen import TAKEN_AWAY, Why
@@ -165,6 +168,66 @@ async def test_the_command_says_the_same(opened: Any, capsys: pytest.CaptureFixt
     assert content["lens"] == "tuned"
     again = {each["name"]: each["contribution"] for each in content["heads"]}
     assert {name: contribution_text(size) for name, size in again.items()}.items() <= parts.items()
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+async def test_a_file_is_what_the_command_line_writes(
+    opened: Any, is_edited: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(ONE, size=(160, 40)) as (app, pilot):
+        if is_edited:
+            screen = await open_why(app, pilot)
+            screen.query_one(OptionList).highlighted = [name for name, _ in lines(app)].index("0.mlp")
+            await pilot.press("a")
+            await until(pilot, lambda: any(side.edits for side in app.explore.sides))
+            await pilot.press("escape")
+            await until(pilot, lambda: subtitle(app).endswith(" s"))
+            await pilot.press("tab")
+        await pilot.press("down")
+        screen = await open_why(app, pilot)
+        screen.query_one(OptionList).highlighted = [name for name, _ in lines(app)].index("1.2")
+        await pilot.pause()
+        files = [await exported(app, pilot, thing.key) for thing in WHY_FILES]
+        files.append(await exported(app, pilot, "table", to_file=True))
+        script = await exported(app, pilot, "command", to_file=True)
+    assert [file.suffix for file in files] == [".html", ".svg", ".md", ".csv", ".json", ".txt"]
+    assert files[0].name.startswith("tiny-Hello-you-why")
+    command = shlex.split(script.read_text(encoding="utf-8"))
+    assert command[:2] == ["lenstui", "why"] and "--head=1.2" in command
+    assert ("--edit" in command) == is_edited
+    forms = ["html", "svg", "md", "csv", "json", "table"]
+    monkeypatch.chdir(tmp_path)
+    for form, file in zip(forms, files, strict=True):
+        assert status(*command[1:], "--format", form, "-o", file.name) == 0
+        assert (tmp_path / file.name).read_text(encoding="utf-8") == file.read_text(encoding="utf-8"), form
+
+
+async def exported(app: LenstuiApp, pilot: Pilot[None], key: str, *, to_file: bool = False) -> Path:
+    """Export a thing from Why to the file that is proposed."""
+    await pilot.press("x")
+    await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+    things = app.screen.query_one(OptionList)
+    things.highlighted = things.get_option_index(key)
+    await pilot.press(*(["f"] if to_file else []))
+    await pilot.pause()
+    path = typed_path(app.screen.query_one(Input).value)
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Why))
+    assert path.is_file()
+    return path
+
+
+async def test_the_table_and_the_command_are_copied(opened: Any) -> None:
+    async with opened(ONE, size=(80, 24)) as (app, pilot):
+        await open_why(app, pilot)
+        for key, begins in (("table", "row 2 · column 9"), ("command", "lenstui why -p ")):
+            await pilot.press("x")
+            await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+            things = app.screen.query_one(OptionList)
+            things.highlighted = things.get_option_index(key)
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, Why))
+            assert app.clipboard.startswith(begins), app.clipboard[:80]
 
 
 async def test_a_row_of_a_part_is_refused(opened: Any) -> None:

@@ -12,10 +12,14 @@ from textual.widgets import OptionList
 from lenstui.causal.contributions import Contributions, Growth
 from lenstui.edits.edit_list import EditList
 from lenstui.edits.language import parse_edit
-from lenstui.jobs.why_messages import CellAsked, WhyRead
+from lenstui.export.shape import Shape
+from lenstui.export.why import Why
+from lenstui.jobs.why_messages import CellAsked, WhyRead, WhySource
+from lenstui.model.tokens import Prompt
+from lenstui.opening.source import Source
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.edit_dialog import EditDialog
-from lenstui.tui.why.screen import Why
+from lenstui.tui.why.screen import Why as WhyScreen
 from tests.tui.pilots.still import SIZES, show, still
 
 __all__ = ["still"]  # a fixture
@@ -56,11 +60,14 @@ def test_why(snap_compare: Any, still: LenstuiApp, size: tuple[int, int]) -> Non
         await show(pilot)
         asked, edits = CellAsked(1, 1, 6, 8), EditList.of(parse_edit("ablate 3.2"))
         place = 'row 5 · layer 6 of 6 · column 8 "·so"'
-        screen = Why(asked, still.program, place=place, edits=edits, put_edits=lambda edits: None)
+        screen = WhyScreen(asked, still.program, place=place, edits=edits, put_edits=lambda edits: None)
         still.push_screen(screen)
         await pilot.pause()
         texts = {**dict(enumerate(WORDS)), 9: "·blue"}
-        screen.post_message(WhyRead(asked, contributions(), texts, "lenstui why"))
+        of = contributions()
+        why = Why(of, Prompt("The trees", of.ids), Source("a model", None, "float32", (0.0,)), texts)
+        source = WhySource(why, (), still.program.start, Shape(), "")
+        screen.post_message(WhyRead(asked, of, texts, "lenstui why", source))
         await pilot.pause()
         assert screen.query_one(OptionList).highlighted == 0
         await pilot.pause()

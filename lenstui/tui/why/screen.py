@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from lenstui.causal.contributions import Contributions
 from lenstui.edits.edit_list import EditList
 from lenstui.edits.language import parse_edit
+from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
 from lenstui.jobs.why_messages import CellAsked, WhyNotRead, WhyRead
 from lenstui.lens.names import kind_word
 from lenstui.support.fixed_text import fixed_text
@@ -27,6 +28,7 @@ from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
+from lenstui.tui.why.export import WhyExport
 from lenstui.tui.why.part_map import PartMap, contribution_text
 from lenstui.tui.why.parts import Part, strongest_parts
 from lenstui.tui.why.read_columns import NEGATIVE, POSITIVE, growth_lines, source_lines
@@ -34,6 +36,7 @@ from lenstui.tui.why.read_columns import NEGATIVE, POSITIVE, growth_lines, sourc
 DIRECT = "direct effects: what each wrote, read through this lens with the final norm's scale held"
 HINT = "With or without a space before it, whichever is likelier in the cell. Empty: as it was at first."
 TAKEN_AWAY = "✗"  # before a part that an edit takes away
+_WIDE = 110  # the width from which on everything is shown, in cells
 _BAR = 12  # cells of the longest bar in the list
 
 
@@ -41,7 +44,7 @@ class Why(LeanScreen[None], AppScreen[None]):
     """The parts of a logit as a map and as a ranked list, and what the chosen attention head read."""
 
     CSS_PATH = Path(__file__).with_suffix(".tcss")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual declares them
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012  as Textual declares them
     AUTO_FOCUS = "OptionList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.show_keys", "Help", key_display="?", id="why.help"),
@@ -57,6 +60,9 @@ class Why(LeanScreen[None], AppScreen[None]):
         Binding(
             "minus", "ask_minus", "Minus", key_display="-", id="why.minus",
             tooltip="Take off another token's logit",
+        ),
+        Binding(
+            "x", "export", "Export", id="why.export", tooltip="Write what is shown to a file, or copy it"
         ),
         Binding(
             "Y", "copy_command", "Copy command", id="why.copy_command",
@@ -92,6 +98,7 @@ class Why(LeanScreen[None], AppScreen[None]):
         super().__init__()
         self._asked, self._services, self._place = asked, services, place
         self._edits, self._put_edits = edits, put_edits
+        self._export = WhyExport(services, services.post_to(self))
         self._found: WhyRead | None = None
         self._parts: tuple[Part, ...] = ()
         self._chosen: Part | None = None
@@ -113,7 +120,6 @@ class Why(LeanScreen[None], AppScreen[None]):
 
     def on_mount(self) -> None:
         """Ask for the contributions."""
-        self.query_one("#why-map").border_title = "blocks × attention heads, MLP · contribution"
         self.query_one("#why-list").border_title = "the strongest"
         self.query_one("#why-growth").border_title = "how the logit grew"
         self._explain()
@@ -132,18 +138,34 @@ class Why(LeanScreen[None], AppScreen[None]):
         self._found, of = message, message.contributions
         self.remove_class("-failed")
         self._parts = strongest_parts(of)
-        self.query_one("#why-title", Static).update(self._title(of))
         self.query_one(PartMap).show(of)
         lines = self.query_one(OptionList)
         lines.set_options([Option(self._line(part)) for part in self._parts])
         lines.highlighted = 0
         self.query_one("#why-growth", Static).update(growth_lines(of))
-        said = f"direct effects · off by {of.error:.0e}"
-        if of.rounding:
-            said += f" · rounding {of.rounding:.0e}"
-        self.query_one("#why-map").border_subtitle = said
+        self._caption()
         self.query_one("#why-list").border_subtitle = "tab: the map"
         self.query_one("#why-map").styles.height = min(3 + len(of.attention), max(self.size.height // 2, 6))
+
+    def on_resize(self) -> None:
+        """Say what fits."""
+        self._caption()
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self.size.width < _WIDE
+
+    def _caption(self) -> None:
+        """Say what the screen and its map show; on a narrow screen in fewer words."""
+        frame = self.query_one("#why-map")
+        frame.border_title = "blocks × attention heads, MLP" + ("" if self._is_narrow else " · contribution")
+        if self._found is None:
+            return
+        of = self._found.contributions
+        self.query_one("#why-title", Static).update(self._title(of))
+        said = [] if self._is_narrow and of.rounding else ["direct effects"]
+        said += [f"off by {of.error:.0e}", *([f"rounding {of.rounding:.0e}"] if of.rounding else [])]
+        frame.border_subtitle = " · ".join(said)
 
     def on_why_not_read(self, message: WhyNotRead) -> None:
         """Show why the cell cannot be explained."""
@@ -153,7 +175,8 @@ class Why(LeanScreen[None], AppScreen[None]):
     def _title(self, of: Contributions) -> Text:
         assert self._found is not None
         texts = self._found.texts
-        minus = "the mean over the vocabulary" if of.minus is None else f'"{texts[of.minus]}"'
+        mean = "the mean" if self._is_narrow else "the mean over the vocabulary"
+        minus = mean if of.minus is None else f'"{texts[of.minus]}"'
         token = f'logit of "{texts[of.token]}" minus {minus}: {fixed_text(of.logit, 3)}'
         return Text.assemble(("why ", "bold"), shown(f"{token} · {kind_word(of.lens)} lens · {self._place}"))
 
@@ -253,3 +276,26 @@ class Why(LeanScreen[None], AppScreen[None]):
             return
         self._services.copy(self._found.command)
         self._tell(f"Copied: {self._found.command}", seconds=6)
+
+    def action_export(self) -> None:
+        """Open the dialog that exports the cell, with what the chosen attention head read."""
+        if self._found is None or self.has_class("-failed"):
+            self._tell("There is nothing to export yet.")
+            return
+        of, part = self._found.contributions, self._chosen
+        head = None
+        if part is not None and part.head is not None and part.block is not None:
+            head = part.name if of.no_sources[part.block] is None else None
+        self._export.ask(self._found.source, head)
+
+    def on_file_taken(self, message: FileTaken) -> None:
+        """Tell which file was written."""
+        self._export.say_written(message)
+
+    def on_text_taken(self, message: TextTaken) -> None:
+        """Put a text into the clipboard."""
+        self._export.copy_text(message)
+
+    def on_not_taken(self, message: NotTaken) -> None:
+        """Show why an export failed."""
+        self._export.say_failed(message)
