@@ -73,6 +73,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
             tooltip="Command palette: every action by name", id="trace.commands",
         ),
         Binding("escape,q,T", "leave", "Back", key_display="esc q", id="trace.back"),
+        Binding(
+            "f", "estimate", "First order", id="trace.estimate",
+            tooltip="Estimate all patches at once, to first order, or make them again",
+        ),
     ]  # fmt: skip
 
     def __init__(
@@ -150,7 +154,7 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         of, left = message.found.traced.trace, message.left
         if left is not None and left > _LONG and not self._has_told:
             self._has_told = True
-            said = f"The trace takes about {duration(left)}: s stops it, and what came stays."
+            said = f"The trace takes about {duration(left)}: s stops it, f estimates it at once."
             self._services.notify(said, seconds=8)
         said = f"{of.done} of {len(of.rows)} rows · "
         said += "" if left is None else f"about {duration(left)} left · "
@@ -169,6 +173,8 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         of = self._found.traced.trace
         if message.end is TraceEnd.DONE:
             said = f"{len(of.rows)} rows in {message.seconds:.1f} s"
+            if of.options.approximate:
+                said += " · estimated, not patched: f patches them"
             self._kept[self._asked] = self._found, said
         else:
             said = f"{of.done} of {len(of.rows)} rows · {message.text or 'stopped'}"
@@ -204,7 +210,8 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         options, end = traced.trace.options, f"{scale_of(traced).hi:g}"
         of = f", {options.window} together" if options.window > 1 else ""
         of += "" if options.column is None else f", in column {options.column}"
-        title = f"{MAP_WORDS[options.what]}{of} · recovered, −{end} … {end}"
+        how = "recovered to first order" if options.approximate else "recovered"
+        title = f"{MAP_WORDS[options.what]}{of} · {how}, −{end} … {end}"
         frame = self.query_one("#trace-frame")
         if str(frame.border_title) != title:
             frame.border_title = shown(title)
@@ -245,6 +252,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
     def action_next_metric(self) -> None:
         """Measure by the next metric."""
         self._trace(replace(self._asked, metric=_next(METRICS, self._asked.metric)), is_from_dialog=False)
+
+    def action_estimate(self) -> None:
+        """Estimate all patches at once, to first order (attribution patching), or make them again."""
+        self._trace(replace(self._asked, approximate=not self._asked.approximate), is_from_dialog=False)
 
     def action_change(self) -> None:
         """Ask what to trace."""
