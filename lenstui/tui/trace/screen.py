@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -16,18 +17,21 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from lenstui.edits.trace_options import METRICS, WHATS
+from lenstui.export.names import proposed_path
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_things import TRACE_COPIES, TRACE_FILES, Thing
+from lenstui.jobs.trace import TraceOrder
 from lenstui.jobs.trace_messages import FoundTrace, TraceAsked, TraceEnd, TraceEnded, TraceGrown
 from lenstui.readout.alignment import aligned
 from lenstui.support.duration import duration
 from lenstui.support.printable import printable
+from lenstui.tui.screen_export import ScreenExport
 from lenstui.tui.services import Services, TraceHome
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.trace.ask_trace import AskTrace
-from lenstui.tui.trace.export import TraceExport
 from lenstui.tui.trace.trace_map import TraceMap, scale_of
 from lenstui.tui.trace.words import MAP_WORDS, METRIC_WORDS, cell_text, patches_of
 
@@ -107,7 +111,7 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         self._has_cursor = False  # whether the cursor was put anywhere on the map yet
         self._has_told = False  # how long the trace takes
         self._kept: dict[TraceAsked, tuple[FoundTrace, str]] = {}  # finished, and what was said
-        self._export = TraceExport(services, services.post_to(self))
+        self._export = ScreenExport(services, TRACE_FILES, TRACE_COPIES)
 
     def compose(self) -> ComposeResult:
         """Yield the title, the prompts, the map, how far it is, and the patch under the cursor."""
@@ -321,7 +325,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         if self._found is None:
             self._services.tell(NOTHING)
         else:
-            self._export.ask(self._found)
+            self._export.ask(partial(_file_of, self._found), partial(self._write, self._found))
+
+    def _write(self, found: FoundTrace, number: int, thing: Thing, path: Path | None) -> None:
+        self._services.traces.write(TraceOrder(number, found, thing, path), self._services.post_to(self))
 
     def action_copy_command(self) -> None:
         """Copy the command that makes the same trace."""
@@ -356,6 +363,11 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
 
 
 _ANEW = "e asks anew, esc goes back."
+
+
+def _file_of(found: FoundTrace, thing: Thing) -> Path:
+    traced = found.traced
+    return proposed_path(traced.source.model, f"trace {traced.clean.text}", thing.ending)
 
 
 def _next(items: Sequence[_Item], item: _Item) -> _Item:
