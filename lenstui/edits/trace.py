@@ -48,7 +48,8 @@ class Trace:
         corrupted: that of the corrupted run, the mean over the draws of noise.
         raw: the metric of each patched run, `[rows, cols]` or `[rows, heads]`; NaN where nothing is patched.
         recovered: the share of the difference that each patch restores, likewise.
-        stderr: the standard error of `recovered` over the draws, likewise; None without noise.
+        stderr: the standard error of `recovered` over the draws, as that of a ratio of means, likewise; None
+            without noise.
         done: the number of rows that are finished, from the lowest on.
         sigma: the standard deviation of the noise; None without noise.
     """
@@ -247,7 +248,11 @@ class _Tracing:
         difference, mean = self.clean - corrupted, self.raw.mean(0)
         stderr = None
         if self.sigma is not None and len(self.raw) > 1:
-            stderr = self.raw.std(0, ddof=1) / np.sqrt(len(self.raw)) / abs(difference)
+            # Of a ratio of means, each draw's patched run paired with its own corrupted one.
+            shares = (mean - corrupted) / difference
+            own = self.corrupted[:, None, None]
+            off = self.raw - own - shares * (self.clean - own)  # [draws, rows, cols]
+            stderr = off.std(0, ddof=1) / np.sqrt(len(self.raw)) / abs(difference)
         return Trace(
             self.options, self.clean_prompt.ids, self.prompt.ids, self.rows, self.clean, corrupted, mean,
             (mean - corrupted) / difference, stderr, done, self.sigma,

@@ -21,7 +21,7 @@ from lenstui.export.set_table import set_summary
 from lenstui.export.table import grid
 from lenstui.export.text_width import wrapped
 from lenstui.export.tidy import Column, TokenText
-from lenstui.export.trace import noise_text, option_facts, patched_text, share_text, token_facts
+from lenstui.export.trace import everywhere, noise_text, option_facts, patched_text, share_text, token_facts
 from lenstui.opening.source import Source, source_facts
 from lenstui.readout.sets.cases import FailedCase
 from lenstui.readout.sets.means import Mean
@@ -240,20 +240,16 @@ def _tidy(traced: TracedSet, group: str | None, means: TraceMeans) -> dict[str, 
     places = np.tile(np.arange(columns, dtype=np.int32), rows)
     is_heads = traced.tokens is None
 
-    def everywhere(value: object) -> Column:
-        return np.full(rows * columns, value, object)
-
-    return {
-        "group": everywhere(group),
-        "what": everywhere(traced.options.what),
-        "approximate": everywhere(str(traced.options.approximate).lower()),
+    table: dict[str, Column] = {
+        "group": np.full(rows * columns, group, object),
         "row": np.repeat(np.array(traced.rows, object), columns),
         "head" if is_heads else "column": places,
-        **({} if traced.tokens is None else {"token": np.tile(np.array(traced.tokens, object), rows)}),
+        **({} if traced.tokens is None else {"input_token": np.tile(np.array(traced.tokens, object), rows)}),
         "n": means.counts.ravel().astype(np.int32),
         "recovered": means.recovered.mean.ravel(),
         "stderr": means.recovered.sem.ravel(),
         "raw": means.raw.mean.ravel(),
         "raw_stderr": means.raw.sem.ravel(),
-        "prompts": everywhere(printable(traced.prompts)),
     }
+    facts = {**option_facts(traced.options, traced.sigma), "prompts": printable(traced.prompts)}
+    return table | everywhere(facts, rows * columns, beside=table)

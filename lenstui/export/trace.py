@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -201,6 +201,26 @@ def token_facts(token: int | None, texts: TokenText) -> dict[str, object] | None
     return None if token is None else {"id": token, "text": texts[token]}
 
 
+def everywhere(facts: Mapping[str, object], lines: int, *, beside: Mapping[str, Column]) -> dict[str, Column]:
+    """Return columns of a table that hold the same on every line.
+
+    Args:
+        facts: what they hold, by name.
+        lines: the number of lines.
+        beside: the table's other columns, whose names are theirs.
+    """
+    import numpy as np
+
+    def text(value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
+
+    return {name: np.full(lines, text(value), object) for name, value in facts.items() if name not in beside}
+
+
+def _text_of(token: int | None, texts: TokenText) -> str | None:
+    return None if token is None else texts[token]
+
+
 def trace_csv(traced: Traced) -> Iterator[str]:
     """Yield a trace as CSV, a line for each patch."""
     import numpy as np
@@ -214,13 +234,21 @@ def trace_csv(traced: Traced) -> Iterator[str]:
         return filled.astype(np.float32).ravel()
 
     places = np.tile(np.arange(columns, dtype=np.int32), rows)
+    facts = {
+        **option_facts(of.options, of.sigma),
+        "token": _text_of(of.options.token, traced.texts),
+        "minus": _text_of(of.options.minus, traced.texts),
+        "clean": of.clean,
+        "corrupted": of.corrupted,
+        "corrupted_prompt": None if traced.corrupted is None else traced.corrupted.text,
+    }
     group: dict[str, Column] = {
-        "what": np.full(rows * columns, of.options.what, object),
-        "approximate": np.full(rows * columns, str(of.options.approximate).lower(), object),
         "row": np.repeat(np.array(of.rows, object), columns),
         "head" if is_heads else "column": places,
     }
     if not is_heads:
-        group["token"] = np.array([traced.texts[of.ids[place]] for place in places.tolist()], object)
-    group |= {"recovered": flat(of.recovered), "raw": flat(of.raw), "stderr": flat(of.stderr)}
+        inputs = [traced.texts[of.ids[place]] for place in places.tolist()]
+        group["input_token"] = np.array(inputs, object)
+    group |= {"recovered": flat(of.recovered), "stderr": flat(of.stderr), "raw": flat(of.raw)}
+    group |= everywhere(facts, rows * columns, beside=group)
     yield from csv_pieces([group], traced.source, traced.clean.text)

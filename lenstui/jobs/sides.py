@@ -76,6 +76,10 @@ class SideService:
         """Read another prompt on a side."""
         self._change(lambda sides: sides.with_prompt(place, text), post)
 
+    def put_prompt_beside(self, place: int, text: str, post: Post) -> None:
+        """Read another prompt beside a side, through the same lens."""
+        self._change(lambda sides: sides.with_prompt_beside(place, text), post)
+
     def put_edits(self, place: int, edits: EditList, seen: Seen, post: Post) -> None:
         """Edit the forward passes of a side; edits that cannot be done on its prompt are refused."""
 

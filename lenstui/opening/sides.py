@@ -197,17 +197,32 @@ class Sides:
         """Return these with other edits on a side.
 
         A side of the open model that had none goes to the first place, with its edited run beside it, so that
-        the difference of the two is the effect. Without any edit left, an edited side goes away again if
-        another one shows the same.
+        the difference of the two is the effect; of the others those stay that are more than another lens.
+        Without any edit left, an edited side goes away again if another one shows the same.
         """
         side = self.sides[place]
         new = replace(side, edits=edits)
         if not side.edits and side.opened is self.opened and side.text is None:
-            return Sides((side, new)) if edits else self
+            return self._beside(side, new) if edits else self
         sides = [*self.sides[:place], new, *self.sides[place + 1 :]]
         if not edits and any(map(new.is_as, (*sides[:place], *sides[place + 1 :]))):
             del sides[place]
         return Sides(tuple(sides)) if len(sides) > 1 else Sides.of(self.opened)
+
+    def with_prompt_beside(self, place: int, text: str) -> Sides:
+        """Return these with another prompt beside a side, read through the same lens.
+
+        The side goes to the first place if it reads the typed prompt of the open model.
+        """
+        side = self.sides[place]
+        if side.opened is not self.opened or side.text is not None or side.edits:
+            return self.with_prompt(1 if place == 0 else place, text)
+        return self._beside(side, replace(side, text=text))
+
+    def _beside(self, side: Side, new: Side) -> Sides:
+        """Return a side and a new one beside it, and those others that are more than another lens."""
+        others = (each for each in self.sides if each is not side and (each.text is not None or each.edits))
+        return Sides((side, new, *others)[:MOST_SIDES])
 
     def with_lens(self, place: int, lens: Lens, warning: str | None) -> Sides:
         """Return these with another lens of the open model on a side; from the first it goes beside it."""

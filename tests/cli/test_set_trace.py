@@ -102,7 +102,7 @@ def test_table_and_csv_have_the_same_numbers(printed: Callable[..., str]) -> Non
         assert line["stderr"] == ("" if error is None else line["stderr"])
         assert error is None or float(line["stderr"]) == pytest.approx(error)
         assert int(line["n"]) == found["n"]
-        assert line["token"] == (content["tokens"][column] or "")
+        assert line["input_token"] == (content["tokens"][column] or "")
     table = printed()
     title, *groups = table.split("\n\n")[:4]
     assert title == (

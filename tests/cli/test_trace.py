@@ -44,6 +44,10 @@ def test_a_table_and_csv_have_the_same_numbers(capsys: pytest.CaptureFixture[str
     for line in lines:
         shown = by_row[line["row"]][int(line["column"])].replace("−", "-")
         assert float(shown) == pytest.approx(float(line["recovered"]), abs=0.0051)
+        clean, corrupted, raw = (float(line[name]) for name in ("clean", "corrupted", "raw"))
+        share = (raw - corrupted) / (clean - corrupted)  # a line says all that it is made of
+        assert share == pytest.approx(float(line["recovered"]), abs=1e-4)
+        assert (line["metric"], line["minus"], line["noise"]) == ("logprob", "", "")
     assert table[0].startswith(
         'recovered by patching the residual stream, by row and column · log-probability of "'
     )

@@ -131,7 +131,14 @@ def test_noise_is_the_same_in_every_cell(model: Model, family: str) -> None:
     assert found.corrupted == pytest.approx(np.mean(corrupted), abs=1e-4)
     assert found.raw[1, 2] == pytest.approx(np.mean(patched), abs=1e-4)
     assert found.stderr is not None
-    se = np.std(patched, ddof=1) / np.sqrt(3) / abs(found.clean - np.mean(corrupted))
+    # The delta method for a ratio of means, draw by draw.
+    gains = [after - before for after, before in zip(patched, corrupted, strict=True)]
+    losses = [found.clean - before for before in corrupted]
+    share = np.mean(gains) / np.mean(losses)
+    off = [gain - share * loss for gain, loss in zip(gains, losses, strict=True)]
+    se = np.std(off, ddof=1) / np.sqrt(3) / abs(np.mean(losses))
+    np.testing.assert_allclose(found.stderr[:, 0], 0, atol=1e-5)  # where no draw changes anything
+    assert found.stderr[-1, -1] == pytest.approx(0, abs=1e-5)  # where each draw is restored
     assert found.stderr[1, 2] == pytest.approx(se, rel=1e-2, abs=1e-5)
 
 

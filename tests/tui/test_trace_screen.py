@@ -19,6 +19,7 @@ from lenstui.edits.edit import Columns
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.readout.alignment import aligned
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.edit_dialog import EditDialog
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.grid.cells import Cursor
@@ -431,6 +432,19 @@ async def test_a_patch_becomes_an_edit_of_the_corrupted_side(opened: Any) -> Non
         # the last row of the last column is the clean run's now
         tokens = [grid.cells.top_ids[-1, -1, 0] for grid in grids[:2] if grid.cells is not None]
         assert tokens[0] == tokens[1]
+        assert {side.kind for side in app.explore.sides} == {"logit"}  # one lens, so that runs are compared
+
+        # An edit of the clean side, and its undoing, leaves the second prompt and its edits where they are.
+        while app.explore.widgets.panes.active:
+            await pilot.press("tab")
+        await pilot.press("W")
+        await until(pilot, lambda: isinstance(app.screen, EditDialog))
+        app.screen.query_one(Input).value = "ablate 0.mlp"
+        await pilot.press("enter", "escape")
+        await until(
+            pilot, lambda: [side.edits.text for side in app.explore.sides] == ["", "ablate 0.mlp", edit]
+        )
+        assert [side.prompt for side in app.explore.sides] == [None, None, OTHER]
 
 
 async def choose(app: LenstuiApp, pilot: Pilot[None], thing: str) -> None:

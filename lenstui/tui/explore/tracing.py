@@ -118,8 +118,9 @@ class Tracing:
         post = services.post_to(self._widgets.screen)
         places = self._places_of(asked, asked.corrupted)
         if not places:
-            clean = self._places_of(asked, asked.clean)
-            services.sides.put_prompt(2 if clean == [1] else 1, asked.corrupted.text, post)
+            clean, active = self._places_of(asked, asked.clean), self._widgets.panes.active
+            place = active if active in clean else (clean or [0])[-1]
+            services.sides.put_prompt_beside(place, asked.corrupted.text, post)
             return BESIDE
         edits = sides[places[0]].edits
         known = [entry.edit for entry in edits.entries]

@@ -101,6 +101,7 @@ class Why(LeanScreen[None], AppScreen[None]):
         super().__init__()
         self._asked, self._services, self._place = asked, services, place
         self._edits, self._put_edits = edits, put_edits
+        self._run = " · edited run" if edits.in_force else ""
         self._export = ScreenExport(services, WHY_FILES, WHY_COPIES)
         self._found: WhyRead | None = None
         self._parts: tuple[Part, ...] = ()
@@ -108,7 +109,7 @@ class Why(LeanScreen[None], AppScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Yield the title, map and list, and below them what the chosen head read and the growth."""
-        yield Static(shown(f"why · {self._place}"), id="why-title")
+        yield Static(shown(f"why{self._run} · {self._place}"), id="why-title")
         yield Static("taking the cell apart …", id="why-message")
         with Horizontal(id="why-parts"):
             with Vertical():
@@ -181,7 +182,8 @@ class Why(LeanScreen[None], AppScreen[None]):
         mean = "the mean" if self._is_narrow else "the mean over the vocabulary"
         minus = mean if of.minus is None else f'"{texts[of.minus]}"'
         token = f'logit of "{texts[of.token]}" minus {minus}: {fixed_text(of.logit, 3)}'
-        return Text.assemble(("why ", "bold"), shown(f"{token} · {kind_word(of.lens)} lens · {self._place}"))
+        where = f"{kind_word(of.lens)} lens{self._run} · {self._place}"
+        return Text.assemble(("why ", "bold"), shown(f"{token} · {where}"))
 
     def _line(self, part: Part) -> Text:
         """Return the line of a part in the list, marked where it is taken away."""
@@ -192,7 +194,7 @@ class Why(LeanScreen[None], AppScreen[None]):
         is_away = any(entry.edit.text == part.edit for entry in self._edits.entries)
         mark = TAKEN_AWAY if is_away else " "
         number = contribution_text(part.contribution)
-        return Text.assemble(f"{mark}{part.name:<8}", f"{number:>6} ", (bar, style), no_wrap=True)
+        return Text.assemble(f"{mark}{part.name:<9}", f"{number:>6} ", (bar, style), no_wrap=True)
 
     # ── which part is chosen ─────────────────────────────────────────────────────────────────────────────
 
@@ -247,8 +249,11 @@ class Why(LeanScreen[None], AppScreen[None]):
         lines = self.query_one(OptionList)
         for place, part in enumerate(self._parts):
             lines.replace_option_prompt_at_index(place, self._line(part))
-        is_edited = "esc: its run beside the clean one" if self._edits else "tab: the map"
-        self.query_one("#why-list").border_subtitle = is_edited
+        self.query_one("#why-list").border_subtitle = "esc: the edited run" if self._edits else "tab: the map"
+        done = "Restored" if edit in known else "Taken away"
+        self._tell(
+            f"{done}: {self._chosen.name}. This stays the run without the change; esc shows the other."
+        )
 
     def action_ask_token(self) -> None:
         """Ask for another token to explain."""
