@@ -177,23 +177,29 @@ def _write(
 
 
 def _keep(of: Evaluated, opened: Opened) -> None:
-    """Keep the evaluation of each lens that has a file, for its card."""
-    from lenstui.lens.kinds import JACOBIAN
+    """Keep the evaluation of each lens that has a file for its card, and that of the logit lens."""
+    from lenstui.lens.fingerprint import fingerprint_digest
+    from lenstui.lens.kinds import JACOBIAN, LOGIT
     from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    found = {
-        lens.file.absolute(): LastEvaluation(
+    found, logit = {}, {}
+    for lens, quality in zip(opened.lenses, of.qualities.values(), strict=True):
+        by_row = quality.kl[:-1]
+        kl = quality.mean_kl if lens.kind != JACOBIAN and isfinite(quality.mean_kl) else None
+        evaluation = LastEvaluation(
             model=of.source.model,
             data=of.data,
             tokens=quality.tokens,
             time=now,
-            kl=quality.mean_kl if lens.kind != JACOBIAN and isfinite(quality.mean_kl) else None,
+            kl=kl,
+            kl_by_row=by_row if kl is not None and all(map(isfinite, by_row)) else (),
         )
-        for lens, quality in zip(opened.lenses, of.qualities.values(), strict=True)
-        if lens.file is not None
-    }
-    if found and (trouble := keep_evaluations(found)):
+        if lens.file is not None:
+            found[lens.file.absolute()] = evaluation
+        elif lens.kind == LOGIT:
+            logit[fingerprint_digest(opened.model)] = evaluation
+    if (found or logit) and (trouble := keep_evaluations(found, logit)):
         say(trouble)
 
 

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import LensesListed, LensNotMeasured, ListedLens, Post, TranslatorMeasured
+from lenstui.jobs.messages import (
+    LensesListed,
+    LensNotMeasured,
+    ListedLens,
+    Post,
+    TranslatorMeasured,
+    TrustFound,
+)
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.card import LensCard, Match, TranslatorSize
@@ -23,6 +30,7 @@ from lenstui.support.paths import bundled_model
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
     from lenstui.lens.mapped import Sized
+    from lenstui.opening.sides import Sides
 
 
 class LensService:
@@ -78,6 +86,10 @@ class LensService:
     def list(self, post: Post) -> None:
         """List the lens files; an earlier request is dropped."""
         self._file_thread.submit("list", lambda stop: self._files.list_lenses(post, stop))
+
+    def find_trust(self, post: Post) -> None:
+        """Look up how far the lens of each side can be trusted; an earlier request is dropped."""
+        self._file_thread.submit("trust", lambda stop: find_trust(self._model_jobs.sides, post))
 
     def measure(self, path: Path, post: Post) -> None:
         """Measure the translators of a lens; an earlier measurement is given up."""
@@ -150,6 +162,14 @@ class LensFileJobs:
             post(LensNotMeasured(path, str(error)))
         except Exception as error:  # whatever torch raises on a file that changes meanwhile
             post(LensNotMeasured(path, f"The translators cannot be read: {type(error).__name__}"))
+
+
+def find_trust(sides: Sides | None, post: Post) -> None:
+    """Post what is known of how far the lens of each side can be trusted, if a model is open."""
+    from lenstui.opening.trust import trust_of
+
+    if sides is not None:
+        post(TrustFound(sides.facts, tuple(map(trust_of, sides.sides))))
 
 
 def _translators(path: Path) -> Iterable[Sized]:

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from lenstui.lens.card import LensCard, Match, TranslatorSize
 from lenstui.lens.kinds import TUNED
+from lenstui.lens.trust import Trust
 from lenstui.model.capabilities import Allowed
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import SideTile, SideWord
@@ -368,6 +369,19 @@ class LensesListed(Message):
 
     lenses: tuple[ListedLens, ...]
     left_out: tuple[str, ...]
+
+
+@dataclass
+class TrustFound(Message):
+    """How far the rows of each side's lens can be trusted.
+
+    Attributes:
+        sides: descriptions of the sides that were looked at.
+        trusts: what is known of the lens of each, in their order; None where nothing is.
+    """
+
+    sides: tuple[SideFacts, ...]
+    trusts: tuple[Trust | None, ...]
 
 
 @dataclass

@@ -70,6 +70,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " contribution decompose layers blocks logits",
         "explore.words_only": "readout filter punctuation hide stop tokens letters digits words",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
+        "explore.trust": "dim doubt reliable reliability quality held-out kl convergence evaluation overlay",
         "explore.why": "attribution dla direct logit attribution heads neurons mlp circuit components"
         " contributions cause reason attention",
         "why.help": "keys",

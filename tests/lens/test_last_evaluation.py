@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations, last_evaluations
+from lenstui.lens.last_evaluation import (
+    LastEvaluation,
+    keep_evaluations,
+    last_evaluations,
+    logit_evaluations,
+)
 from lenstui.support import paths
 
 
@@ -87,3 +94,17 @@ def test_where_nothing_can_be_written_that_is_said(lens: Path) -> None:
     trouble = keep_evaluations({lens: reached(1.0)})
     assert trouble is not None
     assert "\n" not in trouble
+
+
+def test_the_logit_lens_has_one_for_each_model(lens: Path) -> None:
+    by_row = replace(reached(0.5), kl_by_row=(0.75, 0.25))
+    assert keep_evaluations({lens: by_row}, {"one": reached(1.0), "two": reached(2.0)}) is None
+    assert keep_evaluations({}, {"one": by_row}) is None
+    assert logit_evaluations() == {"two": reached(2.0), "one": by_row}
+    assert list(logit_evaluations()) == ["two", "one"]
+    assert last_evaluations() == {lens: by_row}
+    content = json.loads(paths.evaluations().read_text())
+    content["models"]["one"]["kl_by_row"] = ["much"]
+    content["models"]["two"]["kl_by_row"] = [float("nan"), 1.0]
+    paths.evaluations().write_text(json.dumps(content))
+    assert logit_evaluations() == {"two": reached(2.0)}

@@ -22,7 +22,7 @@ from lenstui.tui.grid.cells import GridCells
 from lenstui.tui.grid.frame import Frame
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.palette import Mode
-from lenstui.tui.grid.room import ColumnLayout, Contents
+from lenstui.tui.grid.room import NO_FIGURES, ColumnLayout, Contents, RowFigures
 from tests.tui.pilots.grid_app import cut, random_cells, some_columns
 
 displayable = st.text(
@@ -52,6 +52,9 @@ def look(mode: Mode) -> Look:
     first=st.integers(0, 5),
     cursor=st.integers(0, 5),
     marks=st.booleans(),
+    figures=st.sampled_from(
+        [NO_FIGURES, RowFigures({"emb": "0.42"}), RowFigures({"0": "100%"}, frozenset({"0"}))]
+    ),
 )
 def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     texts: Sequence[str],
@@ -62,8 +65,9 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     first: int,
     cursor: int,
     marks: bool,
+    figures: RowFigures,
 ) -> None:
-    columns, gutter = len(texts), 5
+    columns, gutter = len(texts), 5 + figures.width
     cells = GridCells(2, columns)
     names: Mapping[int, str] = dict(enumerate(texts))
     ids = np.stack([np.roll(np.arange(columns), i) for i in range(2 * 3)]).reshape(2, 3, columns)
@@ -85,6 +89,8 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         layout=layout,
         marks=marks,
         framed=True,
+        figures=figures,
+        dim_look=look(mode).dimmed(),
         gutter=gutter,
         width=width,
     )

@@ -7,6 +7,7 @@ import time
 from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
 from lenstui.tui.explore.state import ExploreState
+from lenstui.tui.explore.trust_overlay import TrustOverlay
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.pins import PLOTTED
@@ -21,10 +22,13 @@ NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then
 class Appearance:
     """The part of Explore whose keys change how cells are shown, but not what is read."""
 
-    def __init__(self, state: ExploreState, widgets: Widgets, services: Services) -> None:
+    def __init__(
+        self, state: ExploreState, widgets: Widgets, services: Services, trust: TrustOverlay
+    ) -> None:
         self._state = state
         self._widgets = widgets
         self._services = services
+        self._trust = trust
 
     def next_value(self, step: int) -> None:
         """Colour the cells by the next value (1), or by the previous value (-1)."""
@@ -72,6 +76,7 @@ class Appearance:
             depth=panes.depth or 0,
             bottom_up=grid.bottom_up,
             crystallization=panes.crystallization,
+            trust=self._trust.is_on,
             lens=self._kinds[panes.active],
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
@@ -89,6 +94,7 @@ class Appearance:
         if panes.grids[0].bottom_up != look.bottom_up:
             panes.flip()
         panes.crystallization = look.crystallization
+        self._trust.is_on = look.trust
         if look.lens in self._kinds:
             panes.active = self._kinds.index(look.lens)
         if look.plotted in PLOTTED:

@@ -76,6 +76,7 @@ class CellMenu:
             "explore.append": self._growth.why_not_append(),
             "explore.generate": self._growth.why_not_generate(),
             "explore.crystallization": "" if self._state.rows else NO_CELL,
+            "explore.trust": "" if self._state.rows else NO_CELL,
             "explore.sublayers": "" if self._state.rows else NO_CELL,
             "explore.words_only": "" if self._state.rows else NO_CELL,
             "explore.difference": comparison.why_no_difference(),

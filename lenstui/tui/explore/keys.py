@@ -162,6 +162,10 @@ KEYS: list[BindingType] = [
         id="explore.crystallization", tooltip="Mark the row where each column settles",
     ),
     Binding(
+        "D", "do('trust', 'toggle')", "Trust", show=False, id="explore.trust",
+        tooltip="Dim the rows that are not to be trusted: their held-out KL, and back",
+    ),
+    Binding(
         "e", "do('services', 'open_prompt_sets')", "Prompt set", show=False, id="explore.prompts",
         tooltip="Read a file of prompts, each at its end",
     ),

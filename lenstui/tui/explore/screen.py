@@ -27,6 +27,7 @@ from lenstui.jobs.messages import (
     SidesTold,
     SublayersRefused,
     TileRead,
+    TrustFound,
     WordFound,
     WordNotFound,
     WordsRead,
@@ -57,6 +58,7 @@ from lenstui.tui.explore.reading_options import ReadingOptions
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
 from lenstui.tui.explore.tracing import Tracing
+from lenstui.tui.explore.trust_overlay import TrustOverlay
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.explore.words import Words
 from lenstui.tui.grid.grid import Grid
@@ -118,7 +120,8 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.comparison = Comparison(state, widgets, services)
         self.explanation = Explanation(state, widgets, services, self.comparison)
         self.tracing = Tracing(state, widgets, services)
-        self.appearance = Appearance(state, widgets, services)
+        self.trust = TrustOverlay(state, widgets, services)
+        self.appearance = Appearance(state, widgets, services, self.trust)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
         self.instant = InstantLens(state, widgets, services)
@@ -353,11 +356,15 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.sublayers.refuse(message)
 
     def on_read_started(self, message: ReadStarted) -> None:
-        """Lay out the columns of a reading, and then show the options by which the prompt is read."""
+        """Lay out the columns of a reading, and then show the options by which the prompt is read.
+
+        Last it is looked up how far the lenses can be trusted.
+        """
         if message.serial == self.state.serial:
             self.reader.lay_out(message)
             self.sublayers.begin(message)
             self.options.take_effect()
+            self.trust.follow()
 
     def on_tile_read(self, message: TileRead) -> None:
         """Show the cells of some columns."""
@@ -409,6 +416,10 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Tell the user why the sides stay as they are."""
         self.services.tell(message.text)
         self.comparison.take_sides()
+
+    def on_trust_found(self, message: TrustFound) -> None:
+        """Show how far the lenses on the sides can be trusted."""
+        self.trust.take(message)
 
     def on_pins_found(self, message: PinsFound) -> None:
         """Pin the tokens of a word."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from rich.style import Style
@@ -100,6 +100,14 @@ class Look:
             pending=grid.get_component_rich_style("grid--pending"),
             settled=grid.get_component_rich_style("grid--settled", partial=True),
             levels={**styles, NO_LEVEL: blank},
+        )
+
+    def dimmed(self) -> Look:
+        """Return the styles of rows that are not to be trusted."""
+        plain = self.mode is Mode.PLAIN
+        ground = Style() if plain else self.blank
+        return replace(
+            self, levels={level: palette.dimmed(style, ground) for level, style in self.levels.items()}
         )
 
     @property

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
 from lenstui.tui.grid.cells import Cursor, GridCells
-from lenstui.tui.grid.room import CellLine, ColumnLayout
+from lenstui.tui.grid.room import CellLine, ColumnLayout, RowFigures
 
 HEADER = 1  # lines
 _NOWHERE = -9  # no column on screen, nor the one before the first
@@ -36,7 +36,9 @@ class Frame:
         layout: how wide a column is, and what its cells show.
         marks: whether the cell where a column settles is marked.
         framed: whether the cursor has a right edge too.
-        gutter: the width of the row labels.
+        figures: what stands behind the row labels, and which rows are dim.
+        dim_look: the styles of the rows that are dim.
+        gutter: the width of the row labels with what stands behind them.
         width: the width of the grid on screen.
     """
 
@@ -52,6 +54,8 @@ class Frame:
     layout: ColumnLayout
     marks: bool
     framed: bool
+    figures: RowFigures
+    dim_look: Look
     gutter: int
     width: int
 
@@ -63,7 +67,9 @@ class Frame:
         if place >= len(self.rows):
             return Strip.blank(self.width, self.look.blank)
         row = len(self.rows) - 1 - place if self.flipped else place
-        label = f"{self.rows[place] if line == 0 else '':>{self.gutter - 1}} "
+        text = self.rows[place] if line == 0 else ""
+        behind = self.figures.behind(text)
+        label = f"{text:>{self.gutter - 1 - len(behind)}}{behind} "
         style = self.look.part if is_sublayer(self.rows[place]) else self.look.gutter
         style = self.look.here if row == self.cursor.row else style
         room = self.width - self.gutter - len(self.columns) * self.layout.width
@@ -77,8 +83,12 @@ class Frame:
             text = look.label(self.tokens[column], self.layout.width)
             yield text, look.here if column == here else look.header
 
+    def _label(self, row: int) -> str:
+        return self.rows[len(self.rows) - 1 - row if self.flipped else row]
+
     def _row(self, row: int, line: int) -> Iterable[tuple[str, Style]]:
-        look, seen = self.look, slice(self.columns.start, self.columns.stop)
+        seen = slice(self.columns.start, self.columns.stop)
+        look = self.dim_look if self._label(row) in self.figures.dim else self.look
         here = self.cursor.column - seen.start if row == self.cursor.row else _NOWHERE
         text_width = look.text_width(self.layout.width)
         of_cell = CellLine(line, self.depth, text_width, self.layout.contents)

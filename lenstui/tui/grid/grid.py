@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from rich.cells import cell_len
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -24,6 +23,7 @@ from lenstui.tui.grid.cells import Cursor, GridCells
 from lenstui.tui.grid.frame import HEADER, Frame
 from lenstui.tui.grid.moves import GridMoves
 from lenstui.tui.grid.places import MAX_DEPTH
+from lenstui.tui.grid.room import NO_FIGURES, RowFigures, widest_of
 
 __all__ = ["HEADER", "MAX_DEPTH", "Cursor", "Grid"]
 
@@ -55,12 +55,14 @@ class Grid(GridMoves):
 
     value: reactive[Value] = reactive(PROBABILITY, init=False)
     scale: reactive[Scale] = reactive(Scale(0, 1), init=False)
+    figures: reactive[RowFigures] = reactive(NO_FIGURES, init=False)  # behind the labels of rows
     marks: reactive[bool] = reactive(False, init=False)  # whether the cell where a column settles is marked
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._cells = self._blank(0, 0)
         self._look_cache: Look | None = None
+        self._dim_look_cache: Look | None = None
         self._frame: Frame | None = None
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
@@ -80,10 +82,21 @@ class Grid(GridMoves):
         self._cells = self._blank(len(rows), len(columns))
         self._cells.gap = gap
         self._cells.labels = self._rows
-        self._gutter = max(map(cell_len, rows), default=0) + 2
+        self._gutter = self.gutter_width
         self.scale = self.value.scale((), vocabulary)
         self._resize()
         self.move_to(self.cursor)
+        self.refresh()
+
+    @property
+    def gutter_width(self) -> int:
+        """The terminal cells that the labels of the rows take, with what stands behind them."""
+        return widest_of(self._rows) + 2 + self.figures.width
+
+    def watch_figures(self) -> None:
+        """Show other figures behind the labels, and other rows dim."""
+        self._gutter = self.gutter_width
+        self._resize()
         self.refresh()
 
     def clear(self) -> None:
@@ -222,10 +235,16 @@ class Grid(GridMoves):
             self._look_cache = Look.of(self, palette.mode_of(self.app))
         return self._look_cache
 
+    @property
+    def _dim_look(self) -> Look:
+        if self._dim_look_cache is None:
+            self._dim_look_cache = self._look.dimmed()
+        return self._dim_look_cache
+
     def notify_style_update(self) -> None:
         """Forget the styles, so that the next painting looks them up again."""
         super().notify_style_update()
-        self._look_cache = None
+        self._look_cache = self._dim_look_cache = None
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines on screen, painted from one snapshot.
@@ -245,6 +264,8 @@ class Grid(GridMoves):
             layout=self.column_layout,
             marks=self.marks,
             framed=self.framed,
+            figures=self.figures,
+            dim_look=self._dim_look if self.figures.dim else self._look,
             gutter=self._gutter,
             width=self.size.width,
         )

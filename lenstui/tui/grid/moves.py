@@ -130,9 +130,9 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
             self._refresh_within(
                 gutter, *(cell._replace(x=0, width=self._gutter, height=1) for cell in cells)
             )
-        self._show_cursor()
+        self.show_cursor()
 
-    def _show_cursor(self) -> None:
+    def show_cursor(self) -> None:
         """Scroll no further than needed to see the whole of the cursor's cell."""
         if not self.size:
             return
@@ -150,18 +150,18 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         x, y = self.scroll_offset
         self._resize()
         self.scroll_now(x, y // old * new)
-        self._show_cursor()
+        self.show_cursor()
 
     def watch_column_layout(self, old: ColumnLayout, new: ColumnLayout) -> None:
         """Make columns wider or narrower; the column at the left stays there."""
         x, y = self.scroll_offset
         self._resize()
         self.scroll_now(x // old.width * new.width, y)
-        self._show_cursor()
+        self.show_cursor()
 
     def watch_bottom_up(self) -> None:
         """Keep the cursor in sight when the rows are turned upside down."""
-        self._show_cursor()
+        self.show_cursor()
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
         """Post `Scrolled` and scroll the paired grids too, unless one of these caused the change."""
@@ -182,7 +182,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self._show_cursor()
+        self.show_cursor()
 
     # ── keys and mouse ───────────────────────────────────────────────────────────────────────────────────
 

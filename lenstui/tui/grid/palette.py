@@ -7,7 +7,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import Any
 
-from rich.color import Color
+from rich.color import Color, blend_rgb
 from rich.style import Style
 from textual.app import App
 
@@ -40,6 +40,8 @@ _LIGHT_INDEXED = (231, 224, 217, 210, 204, 161, 125, 89, 53)
 _INDEXED_DIVERGING = (123, 81, 39, 68, 60, 238, 95, 131, 173, 215, 221)
 _LIGHT_INDEXED_DIVERGING = (19, 27, 33, 75, 153, 231, 223, 215, 166, 124, 52)
 _FEW_STEPS = len(_INDEXED)
+
+_KEPT, _KEPT_OF_TEXT = 0.3, 0.55  # of the colours of a cell that is dim
 
 _GLYPHS = " ▁▂▃▄▅▆▇█"
 _DIVERGING_GLYPHS = "⇊⇓↓↘ ↗↑⇑⇈"  # below 0, about 0, above it
@@ -135,6 +137,21 @@ def styles(mode: Mode) -> Mapping[int, Style]:
         level: Style(color=readable(colour.get_truecolor().hex), bgcolor=colour)
         for level, colour in grounds.items()
     }
+
+
+def dimmed(style: Style, ground: Style) -> Style:
+    """Return a style that recedes into the ground of a grid, though its text can still be read.
+
+    Its background keeps a part of its colour, and its text most of its contrast. Where there are too few
+    colours, the terminal makes it dim.
+    """
+    if ground.bgcolor is None or ground.bgcolor.is_default:
+        return style + Style(dim=True)
+    beneath = ground.bgcolor.get_truecolor()
+    own = beneath if style.bgcolor is None else style.bgcolor.get_truecolor()
+    back = blend_rgb(beneath, own, _KEPT)
+    text = blend_rgb(back, Color.parse(readable(back.hex)).get_truecolor(), _KEPT_OF_TEXT)
+    return style + Style(color=Color.from_triplet(text), bgcolor=Color.from_triplet(back))
 
 
 @cache

@@ -16,6 +16,7 @@ from textual.reactive import reactive
 
 from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
+from lenstui.lens.trust import Trust, with_trust
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.sides import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
@@ -30,7 +31,7 @@ from lenstui.tui.grid.grid import HEADER, MAX_DEPTH, Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.pane_titles import PaneTitles
-from lenstui.tui.grid.room import Contents, column_layout, lines_of_row, widest_of
+from lenstui.tui.grid.room import NO_FIGURES, Contents, RowFigures, column_layout, lines_of_row, widest_of
 from lenstui.tui.grid.settling import summary
 from lenstui.tui.shared.side_names import SideNames, first_names
 
@@ -58,6 +59,8 @@ class Panes(Vertical):
     training: reactive[frozenset[int]] = reactive(frozenset, init=False)
     crystallization: reactive[bool] = reactive(False, init=False)
     words_only: reactive[bool] = reactive(False, init=False)  # the readout filter
+    # How far the lens of each side can be trusted, in the order of the sides; None: that is not shown.
+    trusts: reactive[tuple[Trust | None, ...] | None] = reactive(None, init=False)
     tabs: reactive[bool] = reactive(False, init=False)
     difference: reactive[bool] = reactive(False, init=False)
 
@@ -293,6 +296,8 @@ class Panes(Vertical):
         """Frame the cursor on the new active side, show that of tabs, and lay out the difference for it."""
         self._frame_cursor()
         self._arrange()
+        if self.trusts is not None:
+            self.watch_trusts()
         if self._pair != self.pair and self.pair[1] < self.count and self.grids[self.pair[1]].display:
             self._lay_out_difference()
             if self.difference:
@@ -317,18 +322,41 @@ class Panes(Vertical):
         self.rescale()
 
     def watch_training(self) -> None:
-        """Write the titles anew, which say where the lens in training shows."""
+        """Write the titles anew, which say where the lens in training shows; nothing is known of that."""
         self._title()
+        self.watch_trusts()
+
+    def trust(self, place: int) -> Trust | None:
+        """Return how far the lens of a side can be trusted; None where that is not shown, or not known."""
+        if self.trusts is None or place in self.training or place >= len(self.trusts):
+            return None
+        return self.trusts[place]
+
+    def watch_trusts(self) -> None:
+        """Dim the rows that are not to be trusted, and show their figures behind their labels.
+
+        In a difference a row is dim where one of the two sides has it dim.
+        """
+        known = {place: trust for place in range(self.count) if (trust := self.trust(place)) is not None}
+        nothing = RowFigures({}) if known else NO_FIGURES
+        for place, grid in enumerate(self.grids_of_all_sides):
+            trust = known.get(place)
+            grid.figures = nothing if trust is None else RowFigures(trust.texts, trust.doubtful)
+        dim = [known[place].doubtful for place in self.pair if place in known]
+        self._compared.figures = RowFigures(None, frozenset().union(*dim))
+        self.fit()
+        self.shown_grid.show_cursor()  # by now all grids have the same room
+        self._say_below()
 
     def watch_words_only(self) -> None:
         """Write the titles anew, which say that the tokens are filtered."""
         self._title()
-        self._say_where_settled()
+        self._say_below()
 
     def watch_tabs(self) -> None:
         """Show the panes as tabs or beside each other, with their titles and summaries."""
         self._arrange()
-        self._say_where_settled()
+        self._say_below()
 
     def watch_difference(self) -> None:
         """Show the difference in place of the sides, or the other way round.
@@ -394,7 +422,7 @@ class Panes(Vertical):
         else:
             shown, note = [grid.values for _, grid in read], shares_text(self.value, scaled)
             legend.show(self.value, scale, shown, note)
-        self._say_where_settled()
+        self._say_below()
 
     @property
     def _difference(self) -> Difference:
@@ -418,17 +446,17 @@ class Panes(Vertical):
         for grid in self._all_grids:
             grid.marks = self.crystallization
         self._compare()
-        self._say_where_settled()
+        self._say_below()
 
     def on_resize(self) -> None:
         """Share the new width among the panes, and write titles and summaries that fit."""
         self._share_width()
         self._title()
-        self._say_where_settled()
+        self._say_below()
         self.fit()
 
-    def _say_where_settled(self) -> None:
-        """Write below the sides where they settle, and below a side that is alone how to get another."""
+    def _say_below(self) -> None:
+        """Write below the sides where they settle and which rows are dim, or how to get another side."""
         hint = next(iter(self.missing.values()), "") if len(self.seen) < self.count and not self.tabs else ""
         for place, grid in enumerate(self.grids):
             text = hint
@@ -436,6 +464,8 @@ class Panes(Vertical):
                 text = summary(
                     grid.settled, grid.rows, self._room(), gap=grid.gap, words_only=self.words_only
                 )
+            if self.trusts is not None and grid.display:
+                text = with_trust(text, self.trust(place), self._room())
             self.pane(place).border_subtitle = text
 
     def next_value(self, step: int) -> None:
@@ -466,7 +496,7 @@ class Panes(Vertical):
         """Give a side with nothing to show no room, and say in one line how to get it."""
         if before.keys() != after.keys():
             self._arrange()
-        self._say_where_settled()
+        self._say_below()
 
     # ── the room ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -485,9 +515,8 @@ class Panes(Vertical):
         if not self.size.width or not grid.columns:
             return
         width = self.size.width // (1 if self.difference else len(self.seen))
-        gutter = widest_of(grid.rows) + 2
         layout = column_layout(
-            width - _FRAME - gutter - _SCROLLBAR,
+            width - _FRAME - grid.gutter_width - _SCROLLBAR,
             len(grid.columns),
             self._widest,
             extra=grid.extra_width,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from rich.cells import cell_len
 
+FIGURE = 4  # terminal cells of a figure behind the label of a row
 NUMBER = 6  # terminal cells that a number takes, with the space before it
 LEAST, MOST = 6, 14  # terminal cells of a column of tokens, with the space before each
 USUAL = 10  # the widest column where not all columns are seen anyway
@@ -33,6 +34,31 @@ class ColumnLayout:
 
     width: int = USUAL
     contents: Contents = Contents.TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class RowFigures:
+    """What stands behind the labels of rows, and which of these rows are dim.
+
+    Attributes:
+        texts: by the label of a row, its figure; None where no grid has figures, and they take no room.
+        dim: the labels of the rows that are dim.
+    """
+
+    texts: Mapping[str, str] | None = None
+    dim: frozenset[str] = frozenset()
+
+    @property
+    def width(self) -> int:
+        """The terminal cells that the figures take behind the labels, with the space before them."""
+        return 0 if self.texts is None else FIGURE + 1
+
+    def behind(self, label: str) -> str:
+        """Return what stands behind a label, as wide as `width`."""
+        return "" if self.texts is None else f"{self.texts.get(label, ''):>{FIGURE + 1}}"
+
+
+NO_FIGURES = RowFigures()
 
 
 @dataclass(frozen=True, slots=True)

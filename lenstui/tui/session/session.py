@@ -33,6 +33,7 @@ class Look:
         depth: how many lines a row had; 0 for as many as filled the room.
         bottom_up: whether the last row was on top.
         crystallization: whether the rows where columns settle were marked.
+        trust: whether the rows that are not to be trusted were dim.
         lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
@@ -50,6 +51,7 @@ class Look:
     depth: int = 0
     bottom_up: bool = True
     crystallization: bool = False
+    trust: bool = False
     lens: str = LOGIT
     plotted: str = PLOTTED[0]
     difference: bool = False
