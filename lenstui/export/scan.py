@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.cells import cell_len
 
 from lenstui.export.columns import column_lines
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-_TEXT = 40  # characters of the text before a position, in a table
+_TEXT, _LEAST_TEXT = 40, 12  # characters of the text before a position, at most and where there is no room
 _TOKENS = 10  # of the commonest tokens that a table names
-_GAP = "   "
+_GAP = "  "  # between two columns
 _HEADS = ("at", "text", "next", "prob", "rank", "final", "prob", "settles", "best", "rank", "prob", "swing")
-_WORDS = {1, 2, 5}  # of the heads: columns that are aligned to the left
+_BEFORE = 1  # of the heads: the text, whose end is beside the token that follows
+_TOKEN_HEADS = (2, 5)
 _MEANS = {"next_logprob": "log-prob", "kl": "KL", "entropy": "entropy"}
 
 
@@ -84,7 +86,7 @@ def scan_table(found: Found, width: int | None = None) -> str:
     """
     lines = [wrapped(found.heading, width), ""]
     if found.matches.top:
-        lines += [*(clip(line, width) for line in _aligned(_match_rows(found))), ""]
+        lines += [*(clip(line, width) for line in _match_lines(found, width)), ""]
     for name, commonest in _commonest(found).items():
         texts = ", ".join(f"{token} {count}" for token, count in commonest)
         lines += [wrapped(f"by {name} token: {texts}", width), ""]
@@ -99,8 +101,11 @@ def scan_markdown(found: Found, command: str) -> str:
     lines = [f"**{number_text(found.heading)}**", ""]
     if found.matches.top:
         rows = [
-            [code_span(text) if place in _WORDS else number_text(text) for place, text in enumerate(row)]
-            for row in _match_rows(found)
+            [
+                code_span(text) if place in {_BEFORE, *_TOKEN_HEADS} else number_text(text)
+                for place, text in enumerate(row)
+            ]
+            for row in _match_rows(found, _TEXT)
         ]
         lines += [*markdown_table(_HEADS[1:], [row[0] for row in rows], [row[1:] for row in rows]), ""]
     for name, commonest in _commonest(found).items():
@@ -115,8 +120,13 @@ def scan_markdown(found: Found, command: str) -> str:
     return "\n".join([*lines, "```sh", command, "```", ""])
 
 
-def _match_rows(found: Found) -> list[list[str]]:
-    """Return the texts of the matches that are shown, a list for each."""
+def _match_rows(found: Found, room: int) -> list[list[str]]:
+    """Return the texts of the matches that are shown, a list for each.
+
+    Args:
+        found: what was found.
+        room: the characters that the text before a position may have.
+    """
     lens = found.matches.lens
 
     def number(record: Mapping[str, Any], name: str, digits: int) -> str:
@@ -129,7 +139,7 @@ def _match_rows(found: Found) -> list[list[str]]:
     return [
         [
             f"{record['block']}.{record['column']}",
-            _shown(record["before"]),
+            _end(record["before"], room),
             text(record, "next"),
             number(record, "next_prob", 3),
             text(record, "next_rank"),
@@ -145,26 +155,34 @@ def _match_rows(found: Found) -> list[list[str]]:
     ]
 
 
-def _shown(text: str) -> str:
-    """Return the end of a text on one line."""
-    cut = text if len(text) <= _TEXT else f"…{text[-_TEXT:]}"
-    return printable(cut.replace("\n", "⏎"))
+def _end(text: str, room: int) -> str:
+    """Return the end of a text on one line, in `room` characters."""
+    shown = printable(text.replace("\n", "⏎"))
+    return shown if len(shown) <= room else f"…{shown[1 - room :]}"
 
 
 def _row_label(number: int | None) -> str:
     return NONE if number is None else "emb" if number < 0 else str(number)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of the matches, their heads first."""
-    shown = [_HEADS, *rows]
-    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
+def _match_lines(found: Found, width: int | None) -> Iterator[str]:
+    """Yield the lines of the matches, their heads first; where there is little room the text is shorter."""
+    rows = _match_rows(found, _TEXT)
+    widths = _widths(rows)
+    if width is not None and (over := sum(widths) + len(_GAP) * (len(widths) - 1) - width) > 0:
+        rows = _match_rows(found, max(_LEAST_TEXT, min(_TEXT, widths[_BEFORE]) - over))
+        widths = _widths(rows)
+    for row in (_HEADS, *rows):
         cells = []
         for place, (text, size) in enumerate(zip(row, widths, strict=True)):
             space = " " * (size - cell_len(text))
-            cells.append(text + space if place in _WORDS else space + text)
+            cells.append(text + space if place in _TOKEN_HEADS else space + text)
         yield _GAP.join(cells).rstrip()
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the widths of the columns of the matches in terminal cells."""
+    return [max(map(cell_len, column)) for column in zip(_HEADS, *rows, strict=True)]
 
 
 def _commonest(found: Found) -> dict[str, Sequence[tuple[str, int]]]:
@@ -221,7 +239,10 @@ def scan_json(found: Found) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Return a value of a record: of a number the fewest digits that give it back, None if not finite."""
+    if not isinstance(value, float):
+        return value
+    return float(str(np.float32(value))) if math.isfinite(value) else None
 
 
 def scan_csv(found: Found) -> str:
@@ -231,5 +252,6 @@ def scan_csv(found: Found) -> str:
     lines = csv.writer(written, lineterminator="\n")
     lines.writerow(names)
     for record in found.matches.top:
-        lines.writerow(["" if record[name] is None else record[name] for name in names])
+        values = (_plain(record[name]) for name in names)
+        lines.writerow(["" if value is None else value for value in values])
     return written.getvalue()

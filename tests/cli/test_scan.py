@@ -121,6 +121,27 @@ def test_markdown_has_the_command_that_repeats_it(said: Said, folder: Path) -> N
     assert "--by tuned --top 2 --format md" in out
 
 
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_table_fits_its_line(said: Said, folder: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = said(folder, "--query", "never-settled")[1]
+    lines = out.splitlines()
+    (head,) = (line for line in lines if line.lstrip().startswith("at "))
+    assert head.endswith(" swing" if width >= 100 else "…")
+    assert max(map(len, lines)) <= width
+
+
+def test_numbers_are_those_of_the_records(said: Said, folder: Path) -> None:
+    """In the fewest digits that give the float32 back."""
+    found = json.loads(said(folder, "--sort", "tuned_swing desc", "--top", 5, "--format", "json")[1])["top"]
+    of_position = {each["position"]: each for each in records(folder)}
+    for row in found:
+        for name, value in row.items():
+            wanted = of_position[row["position"]][name]
+            assert value == (wanted if not isinstance(wanted, float) else pytest.approx(wanted, rel=1e-7))
+    assert all(len(str(row["final_prob"])) < 15 for row in found)
+
+
 def test_a_text_can_be_scanned_and_searched_at_once(
     said: Said, text: str, model: tuple[object, ...], tmp_path: Path, folder: Path
 ) -> None:
