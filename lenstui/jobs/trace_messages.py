@@ -56,6 +56,7 @@ class TraceAsked:
         column: the column in which attention heads are patched; None for all columns.
         samples: the number of draws of noise.
         seed: the seed of the draws.
+        approximate: whether the patches are estimated to first order, and not made.
     """
 
     model: str
@@ -73,6 +74,7 @@ class TraceAsked:
     column: int | None = None
     samples: int = DRAWS
     seed: int = 0
+    approximate: bool = False
 
     @property
     def options(self) -> TraceOptions:
@@ -89,6 +91,7 @@ class TraceAsked:
             noise=parse_columns(self.noise) if self.by_noise else None,
             samples=self.samples,
             seed=self.seed,
+            approximate=self.approximate,
         )
 
     @property

@@ -68,7 +68,12 @@ class WhyService:
 
     def _explain(self, asked: CellAsked, start: Start, post: Post, stop: Stop) -> None:
         request, sides = self._read_jobs.request, self._model_jobs.sides
-        if sides is None or request is None or request.serial != asked.serial:
+        # A later reading is of the same prompt, since no other is read behind the screen: edits began it.
+        if sides is None or request is None or request.serial < asked.serial:
+            post(WhyNotRead(asked, "The prompt is being read: go back, and ask again."))
+            return
+        if asked.place >= len(sides.sides):
+            post(WhyNotRead(asked, "The side was taken away: go back, and ask on another."))
             return
         from lenstui.export.why import Why
         from lenstui.opening.opened import source_of

@@ -84,6 +84,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " recover indirect effect localize localise",
         "trace.what": "residual stream attention mlp heads component",
         "trace.metric": "measure logit difference log-probability kl",
+        "trace.estimate": "attribution patching approximate gradient fast first order",
         "trace.change": "corruption noise window token options again",
         "trace.stop": "cancel interrupt abort",
         "trace.go_to": "cell jump explore",

@@ -345,6 +345,37 @@ async def test_prompts_are_read_while_it_traces(opened: Any, monkeypatch: pytest
         assert gate.left >= -1
 
 
+async def test_an_estimate_to_first_order(opened: Any, tiny_model: Path) -> None:
+    """At once, said to be one, and kept beside the patches; the command makes the same."""
+    from lenstui.edits.trace import trace
+    from lenstui.edits.trace_options import TraceOptions
+    from lenstui.model.load import load
+    from lenstui.model.tokens import encode
+
+    async with opened(ONE, size=SIZE) as (app, pilot):
+        fill(await ask_for_trace(app, pilot), "Hullo, you", metric=LOGPROB)
+        screen = await start(app, pilot)
+        patched = shown_map(app)
+        await pilot.press("f")
+        await until(pilot, lambda: "estimated, not patched: f patches them" in progress(app))
+        assert "recovered to first order" in str(screen.query_one("#trace-frame").border_title)
+        model = load(str(tiny_model), device="cpu")
+        clean, corrupted = (encode(model.tokenizer, prompt) for prompt in (ONE, "Hullo, you"))
+        options = TraceOptions(metric="logprob", approximate=True)
+        wanted = trace(model, clean, corrupted, options).recovered
+        _, *lines = shown_map(app)
+        assert lines != patched[1:]
+        for line, numbers in zip(lines, wanted[::-1].tolist(), strict=True):
+            assert [number(each) for each in line[1:]] == pytest.approx(numbers, abs=0.006)
+        screen.query_one(TraceMap).put_cursor(1, 2)
+        await pilot.press("right")
+        assert "recovered about " in text(app, "cell")
+        await pilot.press("Y")
+        assert " --approximate " in app.clipboard
+        await pilot.press("f")
+        assert shown_map(app) == patched
+
+
 async def test_long_traces_say_so_first(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from lenstui.jobs import trace as jobs
 
@@ -352,7 +383,7 @@ async def test_long_traces_say_so_first(opened: Any, monkeypatch: pytest.MonkeyP
     async with opened(ONE, size=SIZE) as (app, pilot):
         fill(await ask_for_trace(app, pilot), OTHER, metric=LOGPROB)
         await start(app, pilot)
-        assert said(app).count("The trace takes about 10:00: s stops it, and what came stays.") == 1
+        assert said(app).count("The trace takes about 10:00: s stops it, f estimates it at once.") == 1
 
 
 async def test_a_cell_of_the_trace_in_explore(opened: Any) -> None:

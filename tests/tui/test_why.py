@@ -154,6 +154,24 @@ async def test_a_part_is_taken_away_and_restored(opened: Any) -> None:
         await until(pilot, lambda: not any(side.edits for side in app.explore.sides))
 
 
+async def test_another_token_after_a_part_was_taken_away(opened: Any) -> None:
+    """The edits have the prompt read anew behind the screen, which goes on explaining its cell."""
+    async with opened(ONE, size=(160, 40)) as (app, pilot):
+        await open_why(app, pilot)
+        before = text(app, "title")
+        await pilot.press("down", "a")
+        await until(pilot, lambda: subtitle(app).endswith(" s") and len(app.explore.sides) == 2)
+        for word in ("z", ""):
+            await pilot.press("t")
+            await until(pilot, lambda: isinstance(app.screen, AskWord))
+            app.screen.query_one(Input).value = word
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, Why))
+            if word:
+                await until(pilot, lambda: '"z" minus' in text(app, "title"))
+        await until(pilot, lambda: text(app, "title") == before)  # the clean run, as at first
+
+
 async def test_the_command_says_the_same(opened: Any, capsys: pytest.CaptureFixture[str]) -> None:
     async with opened(ONE, size=(160, 40)) as (app, pilot):
         await pilot.press("tab", "down")

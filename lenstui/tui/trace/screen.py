@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -16,18 +17,21 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from lenstui.edits.trace_options import METRICS, WHATS
+from lenstui.export.names import proposed_path
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_things import TRACE_COPIES, TRACE_FILES, Thing
+from lenstui.jobs.trace import TraceOrder
 from lenstui.jobs.trace_messages import FoundTrace, TraceAsked, TraceEnd, TraceEnded, TraceGrown
 from lenstui.readout.alignment import aligned
 from lenstui.support.duration import duration
 from lenstui.support.printable import printable
+from lenstui.tui.screen_export import ScreenExport
 from lenstui.tui.services import Services, TraceHome
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.trace.ask_trace import AskTrace
-from lenstui.tui.trace.export import TraceExport
 from lenstui.tui.trace.trace_map import TraceMap, scale_of
 from lenstui.tui.trace.words import MAP_WORDS, METRIC_WORDS, cell_text, patches_of
 
@@ -73,6 +77,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
             tooltip="Command palette: every action by name", id="trace.commands",
         ),
         Binding("escape,q,T", "leave", "Back", key_display="esc q", id="trace.back"),
+        Binding(
+            "f", "estimate", "First order", id="trace.estimate",
+            tooltip="Estimate all patches at once, to first order, or make them again",
+        ),
     ]  # fmt: skip
 
     def __init__(
@@ -103,7 +111,7 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         self._has_cursor = False  # whether the cursor was put anywhere on the map yet
         self._has_told = False  # how long the trace takes
         self._kept: dict[TraceAsked, tuple[FoundTrace, str]] = {}  # finished, and what was said
-        self._export = TraceExport(services, services.post_to(self))
+        self._export = ScreenExport(services, TRACE_FILES, TRACE_COPIES)
 
     def compose(self) -> ComposeResult:
         """Yield the title, the prompts, the map, how far it is, and the patch under the cursor."""
@@ -150,7 +158,7 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         of, left = message.found.traced.trace, message.left
         if left is not None and left > _LONG and not self._has_told:
             self._has_told = True
-            said = f"The trace takes about {duration(left)}: s stops it, and what came stays."
+            said = f"The trace takes about {duration(left)}: s stops it, f estimates it at once."
             self._services.notify(said, seconds=8)
         said = f"{of.done} of {len(of.rows)} rows · "
         said += "" if left is None else f"about {duration(left)} left · "
@@ -169,6 +177,8 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         of = self._found.traced.trace
         if message.end is TraceEnd.DONE:
             said = f"{len(of.rows)} rows in {message.seconds:.1f} s"
+            if of.options.approximate:
+                said += " · estimated, not patched: f patches them"
             self._kept[self._asked] = self._found, said
         else:
             said = f"{of.done} of {len(of.rows)} rows · {message.text or 'stopped'}"
@@ -204,7 +214,8 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         options, end = traced.trace.options, f"{scale_of(traced).hi:g}"
         of = f", {options.window} together" if options.window > 1 else ""
         of += "" if options.column is None else f", in column {options.column}"
-        title = f"{MAP_WORDS[options.what]}{of} · recovered, −{end} … {end}"
+        how = "recovered to first order" if options.approximate else "recovered"
+        title = f"{MAP_WORDS[options.what]}{of} · {how}, −{end} … {end}"
         frame = self.query_one("#trace-frame")
         if str(frame.border_title) != title:
             frame.border_title = shown(title)
@@ -245,6 +256,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
     def action_next_metric(self) -> None:
         """Measure by the next metric."""
         self._trace(replace(self._asked, metric=_next(METRICS, self._asked.metric)), is_from_dialog=False)
+
+    def action_estimate(self) -> None:
+        """Estimate all patches at once, to first order (attribution patching), or make them again."""
+        self._trace(replace(self._asked, approximate=not self._asked.approximate), is_from_dialog=False)
 
     def action_change(self) -> None:
         """Ask what to trace."""
@@ -310,7 +325,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         if self._found is None:
             self._services.tell(NOTHING)
         else:
-            self._export.ask(self._found)
+            self._export.ask(partial(_file_of, self._found), partial(self._write, self._found))
+
+    def _write(self, found: FoundTrace, number: int, thing: Thing, path: Path | None) -> None:
+        self._services.traces.write(TraceOrder(number, found, thing, path), self._services.post_to(self))
 
     def action_copy_command(self) -> None:
         """Copy the command that makes the same trace."""
@@ -345,6 +363,11 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
 
 
 _ANEW = "e asks anew, esc goes back."
+
+
+def _file_of(found: FoundTrace, thing: Thing) -> Path:
+    traced = found.traced
+    return proposed_path(traced.source.model, f"trace {traced.clean.text}", thing.ending)
 
 
 def _next(items: Sequence[_Item], item: _Item) -> _Item:

@@ -50,7 +50,8 @@ def cell_text(traced: Traced, row: int, column: int) -> str:
     if of.stderr is not None:
         recovered += f" ± {fixed_text(float(of.stderr[row, column]), 3)}"
     raw = fixed_text(float(of.raw[row, column]), 3)
-    return f"{place} · recovered {recovered} · {METRIC_WORDS[of.options.metric]} {raw}"
+    about = "about " if of.options.approximate else ""
+    return f"{place} · recovered {about}{recovered} · {METRIC_WORDS[of.options.metric]} {about}{raw}"
 
 
 _NO_COUNTERPART = "nothing to patch in: the clean prompt has no such column, or the block no such part"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,17 +19,19 @@ from textual.widgets.option_list import Option
 from lenstui.causal.contributions import Contributions
 from lenstui.edits.edit_list import EditList
 from lenstui.edits.language import parse_edit
+from lenstui.export.names import proposed_path
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
-from lenstui.jobs.why_messages import CellAsked, WhyNotRead, WhyRead
+from lenstui.jobs.export_things import WHY_COPIES, WHY_FILES, Thing
+from lenstui.jobs.why_messages import CellAsked, WhyNotRead, WhyOrder, WhyRead, WhySource
 from lenstui.lens.names import kind_word
 from lenstui.support.fixed_text import fixed_text
+from lenstui.tui.screen_export import ScreenExport
 from lenstui.tui.services import Services
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
-from lenstui.tui.why.export import WhyExport
 from lenstui.tui.why.part_map import PartMap, contribution_text
 from lenstui.tui.why.parts import Part, strongest_parts
 from lenstui.tui.why.read_columns import NEGATIVE, POSITIVE, growth_lines, source_lines
@@ -98,7 +101,7 @@ class Why(LeanScreen[None], AppScreen[None]):
         super().__init__()
         self._asked, self._services, self._place = asked, services, place
         self._edits, self._put_edits = edits, put_edits
-        self._export = WhyExport(services, services.post_to(self))
+        self._export = ScreenExport(services, WHY_FILES, WHY_COPIES)
         self._found: WhyRead | None = None
         self._parts: tuple[Part, ...] = ()
         self._chosen: Part | None = None
@@ -286,7 +289,11 @@ class Why(LeanScreen[None], AppScreen[None]):
         head = None
         if part is not None and part.head is not None and part.block is not None:
             head = part.name if of.no_sources[part.block] is None else None
-        self._export.ask(self._found.source, head)
+        source = replace(self._found.source, why=replace(self._found.source.why, head=head))
+        self._export.ask(partial(_file_of, source), partial(self._write, source))
+
+    def _write(self, source: WhySource, number: int, thing: Thing, path: Path | None) -> None:
+        self._services.why.write(WhyOrder(number, source, thing, path), self._services.post_to(self))
 
     def on_file_taken(self, message: FileTaken) -> None:
         """Tell which file was written."""
@@ -294,8 +301,13 @@ class Why(LeanScreen[None], AppScreen[None]):
 
     def on_text_taken(self, message: TextTaken) -> None:
         """Put a text into the clipboard."""
-        self._export.copy_text(message)
+        self._export.copy(message)
 
     def on_not_taken(self, message: NotTaken) -> None:
         """Show why an export failed."""
         self._export.say_failed(message)
+
+
+def _file_of(source: WhySource, thing: Thing) -> Path:
+    why = source.why
+    return proposed_path(why.source.model, why.prompt.text, thing.ending, "why")

@@ -1,16 +1,14 @@
-"""The export of a causal trace: the files of the command line, and the command that makes it again."""
+"""The export of what one screen shows: the dialog's `Giver`, and what is said of the outcome."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.export.names import proposed_path, shown_path
+from lenstui.export.names import shown_path
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import TRACE_COPIES, TRACE_FILES, Thing
-from lenstui.jobs.messages import Post
-from lenstui.jobs.trace import TraceOrder
-from lenstui.jobs.trace_messages import FoundTrace
+from lenstui.jobs.export_things import Thing
 from lenstui.support.printable import printable
 from lenstui.tui.explore.export import CLIPBOARD_LIMIT
 from lenstui.tui.services import Services
@@ -18,45 +16,57 @@ from lenstui.tui.services import Services
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
+NameOf = Callable[[Thing], Path]
+"""A function that returns the file that a form is written to, unless the user names another one."""
 
-class TraceExport:
-    """The part of the screen that exports a trace; the dialog's `Giver`."""
+Write = Callable[[int, Thing, Path | None], None]
+"""A function that has a job write a form, or post its text where the path is None, under a number."""
 
-    def __init__(self, services: Services, post: Post) -> None:
+
+class ScreenExport:
+    """The part of a screen that exports what is shown, by a job that answers with the number of the order."""
+
+    def __init__(self, services: Services, files: Sequence[Thing], copies: Sequence[Thing]) -> None:
         """Prepare the part; nothing is exported yet.
 
         Args:
             services: the services of the program.
-            post: takes the messages of the jobs to the screen.
+            files: the forms for files.
+            copies: those for the clipboard.
         """
         self._services = services
-        self._post = post
-        self._found: FoundTrace | None = None
+        self._files, self._copies = files, copies
+        self._name_of: NameOf | None = None  # of what the dialog exports
+        self._write: Write | None = None
         self._dialog: ExportDialog | None = None  # while the dialog is open
         self._orders = 0
 
-    def ask(self, found: FoundTrace) -> None:
-        """Open the dialog that asks which form of a trace to export, and to which file."""
+    def ask(self, name_of: NameOf, write: Write) -> None:
+        """Open the dialog that asks which form to export, and to which file.
+
+        Args:
+            name_of: proposes a file.
+            write: writes a form of what is shown now.
+        """
 
         def closed(_: None) -> None:
             self._dialog = None
 
-        self._found = found
-        self._dialog = self._services.choose_export(self, TRACE_FILES, TRACE_COPIES, closed)
+        self._name_of, self._write = name_of, write
+        self._dialog = self._services.choose_export(self, self._files, self._copies, closed)
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
         """Return the file that a form is written to, unless the user names another one."""
-        assert self._found is not None
-        traced = self._found.traced
-        return proposed_path(traced.source.model, f"trace {traced.clean.text}", thing.ending)
+        assert self._name_of is not None
+        return self._name_of(thing)
 
     def take(self, thing: Thing, path: Path | None) -> None:
         """Write a form to a file, or copy it if `path` is None; the outcome is shown to the user."""
-        assert self._found is not None
+        assert self._write is not None
         self._orders += 1
-        self._services.traces.write(TraceOrder(self._orders, self._found, thing, path), self._post)
+        self._write(self._orders, thing, path)
 
     def give_up(self) -> None:
         """Take nothing more of the export under way; a file that is begun is written to its end."""
