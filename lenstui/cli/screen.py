@@ -24,6 +24,7 @@ lens side by side.
   lenstui read PROMPT        one readout as a table or a file
   lenstui train              fit a tuned lens to a model
   lenstui eval --data FILE…  how well a lens predicts on a text
+  lenstui scan FOLDER        where in a text a model knew and lost the answer
   lenstui lenses [--hub]     the lenses here, and those on the hub
   lenstui convert IN OUT     a lens from or for another program
   lenstui paths              where lenstui keeps its files

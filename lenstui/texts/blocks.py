@@ -31,6 +31,19 @@ def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Itera
     Raises:
         LensError: if the tokenizer has no token to join documents by, or the blocks are too short.
     """
+    for ids, _ in numbered_blocks(tokenizer, documents, length):
+        yield ids
+
+
+def numbered_blocks(
+    tokenizer: Any, documents: Iterable[str], length: int
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """Cut documents into blocks as `token_blocks` does, and say which document each token is of.
+
+    Yields:
+        Token ids `[length]`, and the number of the document of each column, from 0, `[length]`. The EOS
+        behind a document is of that document; what begins a block is of the document that goes on there.
+    """
     if length < 2:
         raise LensError(f"A block needs at least 2 columns to predict anything, not {length}.")
     begin = front_of(tokenizer)
@@ -38,13 +51,17 @@ def token_blocks(tokenizer: Any, documents: Iterable[str], length: int) -> Itera
     if end is None:
         raise LensError("This tokenizer has neither an EOS nor a BOS token to join documents by.")
     pending: list[int] = []
+    of_documents: list[int] = []  # of each pending token
     size = length - len(begin)
-    for document in documents:
+    for number, document in enumerate(documents):
         pending += [*tokenizer(document, add_special_tokens=False, verbose=False)["input_ids"], end]
+        of_documents += [number] * (len(pending) - len(of_documents))
         whole = len(pending) - len(pending) % size
         for start in range(0, whole, size):
-            yield torch.tensor([*begin, *pending[start : start + size]])
-        del pending[:whole]
+            of_block = of_documents[start : start + size]
+            ids = torch.tensor([*begin, *pending[start : start + size]])
+            yield ids, [of_block[0]] * len(begin) + of_block
+        del pending[:whole], of_documents[:whole]
 
 
 @dataclass(frozen=True, slots=True)

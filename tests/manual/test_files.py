@@ -14,6 +14,7 @@ from lenstui.lens.card import LensCard
 from lenstui.lens.last_evaluation import LastEvaluation
 from lenstui.lens.origin import Origin
 from lenstui.lens.published.published_lens import PublishedLens, RemoteFile
+from lenstui.scan.columns import OF_LENS, OF_POSITION
 from lenstui.support import paths
 from lenstui.support.lens_repository import LensRepository
 from tests.manual.pages import MANUAL, codes, rows, section_text
@@ -146,3 +147,19 @@ def test_every_column_of_csv_is_in_the_manual(programs: Forked, tiny_folder: Pat
 def test_every_folder_is_in_the_manual() -> None:
     stated = [code for row in rows(PAGE) if row.section == "Folders" for code in codes(row.cells[0])]
     assert sorted(stated) == sorted([*paths.listing(), "model cache"])
+
+
+def test_every_column_and_key_of_a_scan_is_in_the_manual(
+    programs: Forked, tiny_folder: Path, tmp_path: Path
+) -> None:
+    of_records = [row for row in rows(PAGE) if row.section == "Records of a scan"]
+    stated = [code for row in of_records for code in codes(row.cells[0])]
+    assert stated == [column.name for column in (*OF_POSITION, *OF_LENS)]
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat. " * 10)
+    made = ("--model", tiny_folder, "--data", text, "--seq-len", 16, "--query", "never-settled")
+    found = out(programs, "scan", tmp_path / "records", *made)
+    means = found["means"]["logit"]
+    assert {*found, *found["tokens"], *found["by_row"], *means, *means["kl"]} <= named("JSON")
+    manifest = json.loads((tmp_path / "records" / "_scan.json").read_text())
+    assert set(manifest) - {"version", "lenstui"} <= named("Records of a scan")

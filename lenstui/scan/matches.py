@@ -1,0 +1,205 @@
+"""What a condition finds among the records of a scan: matches, counts, and means by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute, dataset
+
+from lenstui.scan.columns import BY_ROW, Column, all_columns, of_lens
+from lenstui.scan.condition import nearest_names, parse_condition
+from lenstui.scan.folder import Manifest, parts_of, read_manifest
+from lenstui.support.errors import LensError, first_line
+
+Array = npt.NDArray[np.float64]
+
+_COUNTED = ("next", "final")  # columns of tokens that are counted
+_COUNTED_ROWS = ("crystallization", "best_row")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRecords:
+    """The records in a folder, of which no more than a few are in memory.
+
+    Attributes:
+        folder: the folder.
+        manifest: what they were made of.
+        files: the parts, in the order of the text.
+        count: the number of records.
+    """
+
+    folder: Path
+    manifest: Manifest
+    files: tuple[Path, ...]
+    count: int
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of the records."""
+        return all_columns(self.manifest.lenses)
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What a condition finds.
+
+    Attributes:
+        condition: the condition; empty for all records.
+        lens: the key of the lens by which matches are counted.
+        sort: the column that they are sorted by, with ` desc` behind it; empty for the order of the text.
+        count: the number of matches.
+        of: the number of all records.
+        top: the first of them in that order, as plain values by column.
+        tokens: how often each token is the next and the final one of a match, the commonest first, by column.
+        rows: how many matches have each row, from `emb` on, by column of the lens.
+        means: the means by row of the matches and of the rest, `[rows]` each, by lens and column; NaN for
+            none. What is missing or not finite counts in neither.
+    """
+
+    condition: str
+    lens: str
+    sort: str
+    count: int
+    of: int
+    top: Sequence[Mapping[str, Any]]
+    tokens: Mapping[str, Sequence[tuple[str, int]]]
+    rows: Mapping[str, Sequence[int]]
+    means: Mapping[str, Mapping[str, tuple[Array, Array]]]
+
+
+def open_records(folder: Path) -> ScanRecords:
+    """Return the records in a folder, of a scan that is finished or not.
+
+    Raises:
+        LensError: if it holds none, or a part is damaged or missing.
+    """
+    if not folder.is_dir():
+        raise LensError(f"There is no folder {folder}: make one with --data FILE.")
+    if (manifest := read_manifest(folder)) is None:
+        raise LensError(f"{folder} holds no scan: make one with --data FILE.")
+    parts = parts_of(folder)
+    if not parts:
+        raise LensError(f"The scan in {folder} has no records yet: go on with --resume.")
+    return ScanRecords(
+        folder, manifest, tuple(part.path for part in parts), sum(part.records for part in parts)
+    )
+
+
+def find_matches(
+    records: ScanRecords, condition: str, *, lens: str, sort: str = "", top: int = 20
+) -> Matches:
+    """Return what a condition finds, in one pass over the records, with few of them in memory.
+
+    Args:
+        records: the records.
+        condition: the condition, in the language of `condition`; empty for all records.
+        lens: the key of the lens by which matches are counted.
+        sort: the column to sort by, with ` desc` behind it for the greatest first; what is missing comes
+            last, and equal ones are in the order of the text, in which all are where none is named.
+        top: the number of matches to keep.
+
+    Raises:
+        LensError: if the condition or the column is wrong, or a part is damaged.
+    """
+    expression = parse_condition(condition, records.columns) if condition else None
+    order = sort_order(sort, records.columns)
+    tally = _Tally(records.manifest, lens)
+    plain = [column.name for column in records.columns if column.type != "rows"]
+    best: pa.Table | None = None
+    try:
+        for batch in dataset.dataset(list(records.files), format="parquet").to_batches(use_threads=False):
+            every = pa.Table.from_batches([batch])
+            found = every if expression is None else every.filter(expression)
+            tally.add(found, every)
+            if len(found):
+                best = _best(best, found.select(plain), order, top)
+    except (pa.ArrowException, OSError) as error:
+        raise LensError(f"The records in {records.folder} cannot be read: {first_line(error)}.") from error
+    return Matches(
+        condition=condition,
+        lens=lens,
+        sort=sort,
+        count=tally.count,
+        of=records.count,
+        top=[] if best is None else best.to_pylist(),
+        tokens={name: counter.most_common() for name, counter in tally.tokens.items()},
+        rows={name: counts.tolist() for name, counts in tally.rows.items()},
+        means=tally.means(),
+    )
+
+
+def sort_order(sort: str, columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """Return the columns to sort by, each with its direction, in words of pyarrow.
+
+    Args:
+        sort: the name of a column, perhaps with ` desc` or ` asc` behind it; empty for the order of the text.
+        columns: the columns of the records.
+
+    Raises:
+        LensError: if there is no such column.
+    """
+    if not sort:
+        return [("position", "ascending")]
+    name, _, direction = sort.strip().rpartition(" ")
+    if direction not in {"asc", "desc"} or not name:
+        name, direction = sort.strip(), "asc"
+    name = name.strip().strip("`")
+    known = [column.name for column in columns if column.type != "rows"]
+    if name not in known:
+        raise LensError(f"There is no column {name} to sort by: {nearest_names(name, known)}.")
+    return [(name, "descending" if direction == "desc" else "ascending"), ("position", "ascending")]
+
+
+def _best(before: pa.Table | None, more: pa.Table, order: list[tuple[str, str]], top: int) -> pa.Table:
+    """Return the first `top` of two tables of records."""
+    both = more if before is None else pa.concat_tables([before, more])
+    return both.take(compute.sort_indices(both, order)[:top])
+
+
+class _Tally:
+    """Counts of matches, and sums by row of them and of all records."""
+
+    def __init__(self, manifest: Manifest, lens: str) -> None:
+        self._lens = lens
+        self._size = len(manifest.rows)
+        self.count = 0
+        self.tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+        self.rows = {name: np.zeros(self._size, np.int64) for name in _COUNTED_ROWS}
+        # Of the matches and of all records: the sum and the number of each row, [2, 2, rows].
+        self._sums = {(key, name): np.zeros((2, 2, self._size)) for key in manifest.lenses for name in BY_ROW}
+
+    def add(self, found: pa.Table, every: pa.Table) -> None:
+        """Add records, and those of them that match."""
+        self.count += len(found)
+        for name, counter in self.tokens.items():
+            counter.update(found[name].drop_null().to_pylist())
+        for name in self.rows:
+            places = found[of_lens(self._lens, name)].drop_null().to_numpy() + 1  # `emb` is -1
+            self.rows[name] += np.bincount(places, minlength=self._size)
+        for lens, name in self._sums:
+            column = of_lens(lens, name)
+            self._sums[lens, name] += np.stack([self._by_row(found[column]), self._by_row(every[column])])
+
+    def _by_row(self, column: pa.ChunkedArray) -> Array:
+        """Return sum and number of the finite values of each row, `[2, rows]`."""
+        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        values = flat.astype(np.float64).reshape(-1, self._size)
+        finite = np.isfinite(values)
+        return np.stack([np.where(finite, values, 0).sum(axis=0), finite.sum(axis=0)])
+
+    def means(self) -> dict[str, dict[str, tuple[Array, Array]]]:
+        """Return the means by row of the matches and of the rest, by lens and column."""
+        means: dict[str, dict[str, tuple[Array, Array]]] = {}
+        for (lens, name), (found, every) in self._sums.items():
+            rest = every - found
+            with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
+                of_both = (found[0] / found[1], np.where(rest[1] > 0, rest[0], 0) / rest[1])
+            means.setdefault(lens, {})[name] = of_both
+        return means

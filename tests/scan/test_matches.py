@@ -1,0 +1,170 @@
+"""Queries over the records in a folder, against lists of plain records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lenstui.scan.columns import Column, all_columns, arrow_type
+from lenstui.scan.folder import Manifest, write_manifest, write_part
+from lenstui.scan.matches import ScanRecords, find_matches, open_records
+from lenstui.scan.queries import QUERY_NAMES, condition_of, query_named
+from lenstui.support.errors import LensError
+
+LABELS = ("emb", "0", "1", "2", "3", "4", "5", "6", "7")
+LAST = 7
+LENSES = ("logit", "tuned")
+
+
+def made(column: Column, position: int, pick: np.random.Generator) -> Any:
+    """A value of a column, sometimes missing."""
+    if column.name == "position":
+        return position
+    if column.type == "rows":
+        values = pick.normal(size=len(LABELS)).astype(np.float32).tolist()
+        return [None if value < -2 else -np.inf if value > 2.5 else value for value in values]
+    if pick.random() < 0.1 and column.name not in {"block", "column", "before"}:
+        return None
+    if column.type == "float":
+        return float(np.float32(pick.random()))
+    if column.type == "row":
+        return int(pick.integers(-1, LAST + 1))
+    return int(pick.integers(0, 4)) if column.type == "int" else f"·{'abc'[pick.integers(3)]}"
+
+
+@pytest.fixture(scope="module")
+def plain() -> list[dict[str, Any]]:
+    pick = np.random.default_rng(0)
+    return [
+        {column.name: made(column, position, pick) for column in all_columns(LENSES)}
+        for position in range(600)
+    ]
+
+
+@pytest.fixture(scope="module")
+def records(plain: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> ScanRecords:
+    folder = tmp_path_factory.mktemp("records")
+    write_manifest(folder, Manifest({}, {"model": "m", "dtype": "float32"}, ("t.txt",), LABELS, LENSES, True))
+    schema = pa.schema([(each.name, arrow_type(each)) for each in all_columns(LENSES)])
+    for block in range(0, 6, 2):
+        tables = [
+            pa.Table.from_pylist(plain[each * 100 : each * 100 + 100], schema) for each in (block, block + 1)
+        ]
+        write_part(folder, block, tables)
+    return open_records(folder)
+
+
+def naively(name: str, row: dict[str, Any], lens: str) -> bool:
+    """The definitions of the named queries, for rows emb to 7: the last quarter of 8 blocks is 5, 6 and 7."""
+    rank, best = row["next_rank"], row[f"{lens}_best_rank"]
+    settles, prob = row[f"{lens}_crystallization"], row["final_prob"]
+    wrong = rank is not None and rank > 0
+    return {
+        "known-and-lost": wrong and best == 0,
+        "late": settles in {5, 6},
+        "never-settled": settles == LAST,
+        "sure-and-wrong": wrong and prob is not None and prob >= 0.9,
+    }[name]
+
+
+@pytest.mark.parametrize("lens", LENSES)
+@pytest.mark.parametrize("name", QUERY_NAMES)
+def test_the_named_queries(records: ScanRecords, plain: list[dict[str, Any]], name: str, lens: str) -> None:
+    condition, sort = condition_of(query_named(name), lens, LABELS)
+    matches = find_matches(records, condition, lens=lens, sort=sort, top=10_000)
+    wanted = [row for row in plain if naively(name, row, lens)]
+    assert (matches.count, matches.of) == (len(wanted), 600)
+    assert matches.count > 5
+    by, _, desc = sort.partition(" ")
+    missing = [row for row in wanted if row[by] is None]
+    known = sorted(
+        (row for row in wanted if row[by] is not None), key=lambda row: row[by], reverse=bool(desc)
+    )
+    assert [row[by] for row in matches.top] == [row[by] for row in [*known, *missing]]
+    assert {row["position"] for row in matches.top} == {row["position"] for row in wanted}
+    for column in ("next", "final"):
+        counted = Counter(row[column] for row in wanted if row[column] is not None)
+        assert dict(matches.tokens[column]) == counted
+        counts = [count for _, count in matches.tokens[column]]
+        assert counts == sorted(counts, reverse=True)
+    for column in ("crystallization", "best_row"):
+        places = [row[f"{lens}_{column}"] for row in wanted]
+        assert list(matches.rows[column]) == [places.count(row) for row in range(-1, LAST + 1)]
+
+
+def test_means_by_row_of_the_matches_and_the_rest(records: ScanRecords, plain: list[dict[str, Any]]) -> None:
+    matches = find_matches(records, "next_rank > 1", lens="logit", top=1)
+    for lens in LENSES:
+        for name in ("next_logprob", "kl", "entropy"):
+            for means, match in zip(matches.means[lens][name], (True, False), strict=True):
+                chosen = [r for r in plain if (r["next_rank"] is not None and r["next_rank"] > 1) == match]
+                values = np.array([row[f"{lens}_{name}"] for row in chosen], float)
+                values[~np.isfinite(values)] = np.nan
+                np.testing.assert_allclose(means, np.nanmean(values, axis=0), rtol=1e-6)
+
+
+def test_all_positions_leave_no_rest(records: ScanRecords) -> None:
+    matches = find_matches(records, "", lens="tuned", top=3)
+    assert matches.count == 600
+    assert [row["position"] for row in matches.top] == [0, 1, 2]
+    _, rest = matches.means["tuned"]["kl"]
+    assert np.isnan(rest).all()
+
+
+def test_no_match_is_no_error(records: ScanRecords) -> None:
+    matches = find_matches(records, "next_rank > 1000", lens="tuned")
+    assert (matches.count, list(matches.top)) == (0, [])
+    assert np.isnan(matches.means["tuned"]["kl"][0]).all()
+
+
+def test_sorted_by_equal_values_they_are_in_the_order_of_the_text(
+    records: ScanRecords, plain: list[dict[str, Any]]
+) -> None:
+    for sort, sign in (("next_rank", 1), ("next_rank desc", -1), ("`next_rank` asc", 1)):
+        matches = find_matches(records, "next_rank is not missing", lens="tuned", sort=sort, top=450)
+        known = [row for row in plain if row["next_rank"] is not None]
+        known.sort(key=lambda row: (sign * row["next_rank"], row["position"]))
+        assert [row["position"] for row in matches.top] == [row["position"] for row in known[:450]]
+
+
+def test_a_column_to_sort_by_that_is_none(records: ScanRecords) -> None:
+    with pytest.raises(LensError, match="no column next_porb to sort by: the nearest are next_prob"):
+        find_matches(records, "", lens="tuned", sort="next_porb desc")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "late", "last"),
+    [(1, -1, 0), (2, 0, 1), (3, 1, 2), (4, 2, 3), (6, 4, 5), (12, 8, 11), (32, 23, 31)],
+)
+def test_where_late_begins(blocks: int, late: int, last: int) -> None:
+    """Row k has k + 1 blocks done: late is from three quarters on, and the row before the last always."""
+    rows = ("emb", *map(str, range(blocks)))
+    condition, _ = condition_of(query_named("late"), "tuned", rows)
+    assert condition == f"tuned_crystallization >= {late} and tuned_crystallization < {last}"
+
+
+def test_a_lens_whose_name_has_a_space_is_in_backticks() -> None:
+    condition, sort = condition_of(query_named("known-and-lost"), "tuned:my own", LABELS)
+    assert condition == "`tuned:my own_best_rank` = 0 and next_rank > 0"
+    assert sort == "`tuned:my own_best_prob` desc"
+
+
+def test_folders_without_records(tmp_path: Path) -> None:
+    with pytest.raises(LensError, match="There is no folder"):
+        open_records(tmp_path / "none")
+    with pytest.raises(LensError, match="holds no scan"):
+        open_records(tmp_path)
+    write_manifest(tmp_path, Manifest({}, {}, (), LABELS, LENSES))
+    with pytest.raises(LensError, match="no records yet"):
+        open_records(tmp_path)
+    (tmp_path / "_scan.json").write_text('{"version": 1}')
+    with pytest.raises(LensError, match=r"_scan\.json is damaged"):
+        open_records(tmp_path)
+    (tmp_path / "_scan.json").write_text('{"version": 2}')
+    with pytest.raises(LensError, match="another version"):
+        open_records(tmp_path)
