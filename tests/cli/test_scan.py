@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.cells import cell_len
 
 from lenstui.scan.folder import parts_of
 from lenstui.scan.queries import QUERY_NAMES
@@ -128,7 +129,7 @@ def test_a_table_fits_its_line(said: Said, folder: Path, monkeypatch: pytest.Mon
     lines = out.splitlines()
     (head,) = (line for line in lines if line.lstrip().startswith("at "))
     assert head.endswith(" swing" if width >= 100 else "…")
-    assert max(map(len, lines)) <= width
+    assert max(map(cell_len, lines)) <= width
 
 
 def test_numbers_are_those_of_the_records(said: Said, folder: Path) -> None:
