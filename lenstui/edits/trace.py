@@ -9,7 +9,7 @@ corruption is a second prompt, or Gaussian noise on the embeddings of some colum
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -216,11 +216,8 @@ class _Tracing:
         pairs = aligned(prompt.ids, clean.ids)
         rows = range(model.num_blocks + 1) if options.what == "resid" else range(1, model.num_blocks + 1)
         patches = tuple(_patches(model, options, pairs, number) for number in range(len(rows)))
-        components = dict.fromkeys(
-            each for of_row in patches for patch in of_row for each in patch.components
-        )
         last = Component("stream", model.num_blocks - 1)
-        values = values_of(model, _ids([clean]), [*components, last])
+        values = values_of(model, _ids([clean]), [*_patched(patches), last])
         logits = _logits(model, values[last][-1:])[0]  # [vocabulary]
         sigma = None if options.noise is None else NOISE * _embedding_scale(model)
         noises = _noises(model, options, len(prompt.ids), sigma)
@@ -246,16 +243,15 @@ class _Tracing:
         """Return what is known after some rows."""
         corrupted = float(self.corrupted.mean())
         difference, mean = self.clean - corrupted, self.raw.mean(0)
-        stderr = None
+        shares, stderr = (mean - corrupted) / difference, None
         if self.sigma is not None and len(self.raw) > 1:
             # Of a ratio of means, each draw's patched run paired with its own corrupted one.
-            shares = (mean - corrupted) / difference
             own = self.corrupted[:, None, None]
             off = self.raw - own - shares * (self.clean - own)  # [draws, rows, cols]
             stderr = off.std(0, ddof=1) / np.sqrt(len(self.raw)) / abs(difference)
         return Trace(
             self.options, self.clean_prompt.ids, self.prompt.ids, self.rows, self.clean, corrupted, mean,
-            (mean - corrupted) / difference, stderr, done, self.sigma,
+            shares, stderr, done, self.sigma,
         )  # fmt: skip
 
     @property
@@ -285,10 +281,7 @@ class _Tracing:
 
     def approximate(self) -> Iterator[None]:
         """Estimate all patches to first order, by a backward pass for each draw of noise, and yield then."""
-        components = list(
-            dict.fromkeys(each for patches in self.patches for patch in patches for each in patch.components)
-        )
-        ids = _ids([self.prompt])
+        components, ids = _patched(self.patches), _ids([self.prompt])
         for draw, noise in enumerate(self.noises):
             slopes = find_slopes(self.model, ids, _noise_changes(noise), components, self.metric)
             for row, patches in enumerate(self.patches):
@@ -316,6 +309,11 @@ def _patches(model: Model, options: TraceOptions, pairs: Mapping[int, int], row:
         return [_Patch(head, (Component("head", row, head),), at) for head in heads]
     components = tuple(_components(model, options, row))
     return [_Patch(column, components, {column: source}) for column, source in pairs.items() if components]
+
+
+def _patched(patches: Iterable[Sequence[_Patch]]) -> list[Component]:
+    """Return all components of the patches of all rows, each once, in order."""
+    return list(dict.fromkeys(each for of_row in patches for patch in of_row for each in patch.components))
 
 
 def _components(model: Model, options: TraceOptions, row: int) -> Iterator[Component]:
