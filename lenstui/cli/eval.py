@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
+from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
-from lenstui.cli.text_eval import FORMATS, MAX_TOKENS, SEQ_LEN, AskedText, show_text_evaluation
+from lenstui.cli.text_eval import FORMATS, AskedText, show_text_evaluation
 from lenstui.cli.word_eval import AskedWords, show_words
 from lenstui.evaluation.measures import MEASURE_NAMES
 from lenstui.model.rows import RowChoice, parse_runs
@@ -32,12 +33,10 @@ def run(words: Sequence[str]) -> int:
     if given.words is not None:
         asked_words = AskedWords(given.words, given.band, given.correct_only, given.words_only)
         return show_words(asked, asked_words, form, given.output)
-    most = given.max_tokens or MAX_TOKENS
-    if given.seq_len is not None and given.seq_len > most:
-        parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {most}")
+    size = block_size(parser, given)
     if form == "parquet" and given.output is None and sys.stdout.isatty():
         parser.error("parquet is nothing for a terminal: name a file with -o")
-    text = AskedText(text_documents(given), most, given.seq_len, given.measures, given.errors)
+    text = AskedText(text_documents(given), size, given.measures, given.errors)
     return show_text_evaluation(asked, text, form, given.output)
 
 
@@ -53,18 +52,7 @@ def _parser() -> Parser:
         epilog="Give a text that the lens was not fitted on. Ctrl+C stops with what was measured.",
     )
     text = add_text(parser)
-    text.add_argument(
-        "--max-tokens",
-        metavar="N",
-        type=_at_least_2,
-        help=f"read at most N tokens, in whole blocks (default: {MAX_TOKENS})",
-    )
-    text.add_argument(
-        "--seq-len",
-        metavar="N",
-        type=_at_least_2,
-        help=f"tokens of a block (default: {SEQ_LEN}, or the model's context if that is shorter)",
-    )
+    add_block_size(text, _at_least_2)
     words = parser.add_argument_group("words")
     words.add_argument(
         "--words", metavar="FILE", type=Path, help="JSON items with a prompt and its intermediates"

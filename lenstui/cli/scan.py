@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
+from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
 from lenstui.cli.scan_query import FORMATS, TOP, AskedQuery, check_query, show_matches
 from lenstui.cli.scan_text import AskedScan, scan_text
-from lenstui.cli.text_eval import MAX_TOKENS, SEQ_LEN
 from lenstui.scan.queries import NAMED_QUERIES, QUERY_NAMES
 
 _PART_SECONDS = 60.0
@@ -34,11 +34,9 @@ def run(words: Sequence[str]) -> int:
                 parser.error(f"--{name.replace('_', '-')} is for reading a text: name one with --data FILE")
         return show_matches(given.folder, query, form, given.output)
     asked = model_start(parser, given)
-    most = given.max_tokens or MAX_TOKENS
-    if given.seq_len is not None and given.seq_len > most:
-        parser.error(f"--seq-len {given.seq_len} is more than --max-tokens {most}")
+    size = block_size(parser, given)
     every = _PART_SECONDS if given.part_every is None else given.part_every
-    text = AskedScan(given.folder, text_documents(given), most, given.seq_len, given.resume, every)
+    text = AskedScan(given.folder, text_documents(given), size, given.resume, every)
     is_asked = any(each is not None for each in (given.query, given.where, given.sort, given.output))
     status = scan_text(asked, text, lambda lenses: check_query(query, lenses))
     return show_matches(given.folder, query, form, given.output) if is_asked and status == 0 else status
@@ -58,18 +56,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the records")
     text = add_text(parser)
-    text.add_argument(
-        "--max-tokens",
-        metavar="N",
-        type=positive,
-        help=f"read at most N tokens, in whole blocks (default: {MAX_TOKENS})",
-    )
-    text.add_argument(
-        "--seq-len",
-        metavar="N",
-        type=positive,
-        help=f"tokens of a block (default: {SEQ_LEN}, or the model's context if that is shorter)",
-    )
+    add_block_size(text, positive)
     text.add_argument(
         "--resume", action="store_true", help="go on with the scan in FOLDER, or begin one if there is none"
     )

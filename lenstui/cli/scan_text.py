@@ -9,9 +9,9 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
+from lenstui.cli.block_size import BlockSize
 from lenstui.cli.ending import heard
 from lenstui.cli.stderr import aside, bar, progress, say
-from lenstui.cli.text_eval import SEQ_LEN
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
 
@@ -31,28 +31,16 @@ class AskedScan:
     Attributes:
         folder: the folder of the records.
         documents: the documents.
-        max_tokens: the most tokens to read.
-        seq_len: the number of columns of a block; None for one that suits the model.
+        size: the size of the blocks, and the most tokens to read.
         resume: whether to go on with what is in the folder.
         part_seconds: the seconds after which a part is written.
     """
 
     folder: Path
     documents: Documents
-    max_tokens: int
-    seq_len: int | None
+    size: BlockSize
     resume: bool
     part_seconds: float
-
-    def block_length(self, context: int | None) -> int:
-        """Return the number of columns of a block for a model with a context."""
-        if self.seq_len is None:
-            return min(SEQ_LEN, self.max_tokens, context or SEQ_LEN)
-        if context is not None and self.seq_len > context:
-            raise LensError(
-                f"The model reads at most {context} tokens: --seq-len {self.seq_len} is too long."
-            )
-        return self.seq_len
 
 
 def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], None]) -> int:
@@ -96,7 +84,8 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
         return 128 + ended
     say(f"{text.folder} has {scanned.records} records, of {scanned.blocks} blocks.")
     if more:
-        say(f"The text goes on: a greater --max-tokens than {text.max_tokens} reads more, into a new folder.")
+        most = text.size.max_tokens
+        say(f"The text goes on: a greater --max-tokens than {most} reads more, into a new folder.")
     return 0
 
 
@@ -109,10 +98,10 @@ def _manifest(opened: Opened, text: AskedScan, files: Sequence[Path]) -> Manifes
     from lenstui.scan.settings import scan_settings
 
     model, lenses = opened.model, opened.lenses
-    length = text.block_length(model.context)
+    length = text.size.columns(model.context)
     return Manifest(
         settings=scan_settings(
-            model, lenses, text.documents, files, max_tokens=text.max_tokens, seq_len=length
+            model, lenses, text.documents, files, max_tokens=text.size.max_tokens, seq_len=length
         ),
         source=source_facts(source_of(opened, lenses)),
         data=text.documents.paths,
@@ -128,7 +117,7 @@ def _blocks(opened: Opened, text: AskedScan) -> Iterator[tuple[Tensor, list[int]
 
     skipped = SkippedLines()
     documents = read_documents(text.documents, skipped)
-    length = text.block_length(opened.model.context)
+    length = text.size.columns(opened.model.context)
     blocks = numbered_blocks(opened.model.tokenizer, documents, length)
     if (first := next(blocks, None)) is None:
         raise LensError(TOO_LITTLE)
@@ -151,8 +140,8 @@ def _scan(
     """
     from lenstui.scan.scan import scan
 
-    length = text.block_length(opened.model.context)
-    most = text.max_tokens // length
+    length = text.size.columns(opened.model.context)
+    most = text.size.max_tokens // length
     try:
         with heard() as ending, bar("scanning", most * length, "tokens") as on_tokens:
 

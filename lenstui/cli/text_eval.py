@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import SIGINT, Signals
 from typing import TYPE_CHECKING
 
+from lenstui.cli.block_size import BlockSize
 from lenstui.cli.ending import heard
 from lenstui.cli.output import deliver, table_width
 from lenstui.cli.stderr import aside, bar, progress, say
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "csv", "parquet", "svg", "md")
 ALL_MEASURES = ("json", "csv", "parquet")  # formats that hold every measure
-SEQ_LEN = 512
-MAX_TOKENS = 16384
 # What a table and a figure show where nothing else is asked for.
 _SHOWN = {
     "table": ("kl", "ce", "top1_agreement", "ece", "marginal_bias"),
@@ -47,15 +46,13 @@ class AskedText:
 
     Attributes:
         documents: the documents.
-        max_tokens: the most tokens to read.
-        seq_len: the number of columns of a block; None for one that suits the model.
+        size: the size of the blocks, and the most tokens to read.
         measures: the names of the measures to show; None for those that suit the form.
         errors: whether a table shows the standard errors of all measures.
     """
 
     documents: Documents
-    max_tokens: int = MAX_TOKENS
-    seq_len: int | None = None
+    size: BlockSize
     measures: tuple[str, ...] | None = None
     errors: bool = False
 
@@ -125,8 +122,8 @@ def _judge(
     from lenstui.texts.documents import SkippedLines, read_documents
 
     model, skipped = opened.model, SkippedLines()
-    length = _block_length(text, model.context)
-    most = text.max_tokens // length
+    length = text.size.columns(model.context)
+    most = text.size.max_tokens // length
     blocks = token_blocks(model.tokenizer, read_documents(text.documents, skipped), length)
     try:
         with heard() as ending, bar("evaluating", most * length, "tokens") as on_tokens:
@@ -144,14 +141,6 @@ def _judge(
     if skipped.count:
         say(str(skipped))
     return qualities, ended
-
-
-def _block_length(text: AskedText, context: int | None) -> int:
-    if text.seq_len is None:
-        return min(SEQ_LEN, text.max_tokens, context or SEQ_LEN)
-    if context is not None and text.seq_len > context:
-        raise LensError(f"The model reads at most {context} tokens: --seq-len {text.seq_len} is too long.")
-    return text.seq_len
 
 
 def _write(
@@ -215,8 +204,8 @@ def _command(
     options += [] if documents.column is None else ["--text-column", documents.column]
     options += [] if documents.max_samples is None else ["--max-samples", str(documents.max_samples)]
     options += ["--min-chars", str(documents.min_chars)] if documents.min_chars > 1 else []
-    options += ["--max-tokens", str(of.first.tokens if of.stopped else text.max_tokens)]
-    options += ["--seq-len", str(_block_length(text, opened.model.context))]
+    options += ["--max-tokens", str(of.first.tokens if of.stopped else text.size.max_tokens)]
+    options += ["--seq-len", str(text.size.columns(opened.model.context))]
     options += [] if text.measures is None else ["--measures", ",".join(text.measures)]
     files = files_to_name(opened, opened.lenses)
     return evaluation_command(of.source, options, files, asked, Shape(format=form, output=output))
