@@ -250,10 +250,6 @@ class Why(LeanScreen[None], AppScreen[None]):
         for place, part in enumerate(self._parts):
             lines.replace_option_prompt_at_index(place, self._line(part))
         self.query_one("#why-list").border_subtitle = "esc: the edited run" if self._edits else "tab: the map"
-        done = "Restored" if edit in known else "Taken away"
-        self._tell(
-            f"{done}: {self._chosen.name}. This stays the run without the change; esc shows the other."
-        )
 
     def action_ask_token(self) -> None:
         """Ask for another token to explain."""
