@@ -25,7 +25,7 @@ from tests.programs.forked import Forked
 __all__ = ["text"]
 
 LENGTH = 32
-KILLS = 3
+KILLS = 10
 Said = Callable[..., tuple[int, str, str]]
 
 
@@ -200,31 +200,28 @@ def test_a_scan_goes_on_with_nothing_else(
 def test_killed_at_any_moment_it_ends_with_the_same_records(
     programs: Forked, text: str, model: tuple[object, ...], tmp_path: Path
 ) -> None:
-    Path(text).write_text("\n\n".join(WORDS * 2))
-    words = ("--data", text, *model, "--resume", "--part-every", "0.05")
+    Path(text).write_text("\n\n".join(WORDS * 4))
+    words = ("--data", text, *model, "--resume", "--part-every", "0")
     program = programs.start("scan", tmp_path / "whole", *words)
     assert program.status() == 0, program.err
-    whole = time.monotonic() - program.started
-    print(f"{whole:.2f} s undisturbed")
     wanted = records(tmp_path / "whole")
-    assert len(parts_of(tmp_path / "whole")) > 4
+    assert len(parts_of(tmp_path / "whole")) > 10 * KILLS
 
-    folder, pick, killed, within = tmp_path / "killed", random.Random(0), 0, 0
-    while killed < KILLS:
+    folder, pick, begun = tmp_path / "killed", random.Random(0), 0
+    for kill in range(KILLS):
         program = programs.start("scan", folder, *words)
-        time.sleep(pick.uniform(0.3, 0.8) * whole)
-        program.send(signal.SIGKILL)  # without effect where it has just ended
-        code = program.status()
-        if folder.exists() and (parts := parts_of(folder)):
+        if kill:  # the first comes before anything is written
+            more = begun + pick.randrange(1, 4)
+            program.until(lambda more=more: len(list(folder.glob("part-*.parquet"))) >= more, f"part {more}")
+        time.sleep(pick.uniform(0, 0.02))
+        program.send(signal.SIGKILL)
+        assert program.status() == -signal.SIGKILL, program.err
+        parts = parts_of(folder) if folder.exists() else []
+        begun = len(parts)
+        if parts:
             assert records(folder) == wanted[: parts[-1].first * LENGTH + parts[-1].records]
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL, program.err
-        killed += 1
-        within += folder.exists() and len(parts_of(folder)) > 0
     program = programs.start("scan", folder, *words)
     assert program.status() == 0, program.err
-    assert within > 0
     assert records(folder) == wanted
     assert {path.suffix for path in folder.iterdir()} == {".json", ".parquet"}
     assert not list(folder.glob(".*"))
