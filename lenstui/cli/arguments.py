@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from lenstui.cli.stderr import say
 from lenstui.edits.edit import Edit
+from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.model.name import split_revision
 from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.support.errors import LensError
@@ -130,6 +131,30 @@ def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
         "--min-chars", metavar="N", type=positive, help="pass over documents of fewer characters"
     )
     return text
+
+
+def add_lenses(group: argparse._ArgumentGroup) -> None:
+    """Add the argument for the kinds of lens that are read."""
+    group.add_argument(
+        "--lenses",
+        type=_lenses,
+        metavar="LENS,…",
+        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are, but "
+        "not the Jacobian lens of --demo)",
+    )
+
+
+def _lenses(text: str) -> tuple[str, ...]:
+    names, kinds = text.split(","), [kind.key for kind in lens_kinds()]
+    if unknown := [name for name in names if name not in kinds]:
+        raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
+    return tuple(dict.fromkeys(names))
+
+
+def check_lens_is_of_use(parser: Parser, given: argparse.Namespace) -> None:
+    """Refuse a lens file where all chosen lenses need none."""
+    if given.lens and given.lenses and all(made_lens(kind) is not None for kind in given.lenses):
+        parser.error(f"--lens is of no use with --lenses {','.join(given.lenses)}: leave one out")
 
 
 def add_edits(group: argparse._ArgumentGroup, more: str = "") -> None:

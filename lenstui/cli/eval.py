@@ -5,21 +5,35 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
+from lenstui.cli.arguments import (
+    Parser,
+    add_lenses,
+    add_model,
+    add_text,
+    check_lens_is_of_use,
+    model_start,
+    positive,
+    text_documents,
+)
 from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
 from lenstui.cli.text_eval import FORMATS, AskedText, show_text_evaluation
 from lenstui.cli.word_eval import AskedWords, show_words
 from lenstui.evaluation.measures import MEASURE_NAMES
+from lenstui.lens.kinds import JACOBIAN
 from lenstui.model.rows import RowChoice, parse_runs
 from lenstui.support.errors import LensError
 
 _OF_ITEMS = ("table", "json")  # the forms of pass@k
 
 # Options, by their names in the code, that are for one of the two alone.
-_OF_TEXT = ("data", "text_column", "max_samples", "min_chars", "max_tokens", "seq_len", "measures", "errors")
+_OF_TEXT = (
+    *("data", "text_column", "max_samples", "min_chars", "max_tokens", "seq_len"),
+    *("lenses", "measures", "errors"),
+)
 _OF_WORDS = ("band", "correct_only", "words_only")
 
 
@@ -36,7 +50,9 @@ def run(words: Sequence[str]) -> int:
     size = block_size(parser, given)
     if form == "parquet" and given.output is None and sys.stdout.isatty():
         parser.error("parquet is nothing for a terminal: name a file with -o")
-    text = AskedText(text_documents(given), size, given.measures, given.errors)
+    check_lens_is_of_use(parser, given)
+    text = AskedText(text_documents(given), size, given.measures, given.errors, given.lenses)
+    asked = replace(asked, jacobian=JACOBIAN in (given.lenses or ()))
     return show_text_evaluation(asked, text, form, given.output)
 
 
@@ -75,6 +91,7 @@ def _parser() -> Parser:
     )
     add_model(parser)
     output = add_output(parser, FORMATS)
+    add_lenses(output)
     output.add_argument(
         "--measures",
         metavar="NAMES",

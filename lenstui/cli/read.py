@@ -8,14 +8,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, model_start, parse, positive, start
+from lenstui.cli.arguments import (
+    Parser,
+    add_edits,
+    add_lenses,
+    add_prompt_and_model,
+    check_lens_is_of_use,
+    model_start,
+    parse,
+    positive,
+    start,
+)
 from lenstui.cli.asked_set import AskedSet
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
-from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
+from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
@@ -35,7 +45,7 @@ def run(words: Sequence[str]) -> int:
     shape = _shape(parser, given)
     if given.prompts is not None:
         asked_set = _set(parser, given, shape)
-        _check_lens_is_of_use(parser, given, shape)
+        _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
         return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
@@ -44,7 +54,7 @@ def run(words: Sequence[str]) -> int:
     if asked.prompt is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
         parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
-    _check_lens_is_of_use(parser, given, shape)
+    _check_lenses_are_of_use(parser, given, shape)
     _note_value(given, shape)
     return show(_with_lenses(asked, given), shape)
 
@@ -62,10 +72,9 @@ def _with_lenses(asked: Start, given: argparse.Namespace) -> Start:
     return replace(asked, instant=given.instant, jacobian=JACOBIAN in (given.lenses or ()))
 
 
-def _check_lens_is_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
-    """Refuse a lens file where all chosen lenses need none."""
-    if given.lens and shape.lenses and all(made_lens(kind) is not None for kind in shape.lenses):
-        parser.error(f"--lens is of no use with --lenses {','.join(shape.lenses)}: leave one out")
+def _check_lenses_are_of_use(parser: Parser, given: argparse.Namespace, shape: Shape) -> None:
+    """Refuse a lens file, or an instant lens, where all chosen lenses are others."""
+    check_lens_is_of_use(parser, given)
     if given.instant and shape.lenses and TUNED not in shape.lenses:
         parser.error(f"--instant is of no use with --lenses {','.join(shape.lenses)}: leave one out")
 
@@ -95,13 +104,7 @@ def _parser() -> Parser:
     )
     _add_prompts(parser)
     output = add_output(parser, FORMATS)
-    output.add_argument(
-        "--lenses",
-        type=_lenses,
-        metavar="LENS,…",
-        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are, but "
-        "not the Jacobian lens of --demo)",
-    )
+    add_lenses(output)
     rows = output.add_mutually_exclusive_group()
     rows.add_argument(
         "--rows",
@@ -304,13 +307,6 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         append=given.append,
         edits=tuple(given.edit),
     )
-
-
-def _lenses(text: str) -> tuple[str, ...]:
-    names, kinds = text.split(","), [kind.key for kind in lens_kinds()]
-    if unknown := [name for name in names if name not in kinds]:
-        raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
-    return tuple(dict.fromkeys(names))
 
 
 def _rows(text: str) -> Runs:

@@ -9,11 +9,11 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from lenstui.cli.block_size import BlockSize
 from lenstui.cli.ending import heard
 from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
+from lenstui.texts.block_size import BlockSize
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,44 +114,62 @@ def evaluate(
     Raises:
         LensError: if there is no block.
     """
-    lenses = lenses_for(model, with_logit_lens(lens))  # once, not for each block
-    marginal_bias = marginal_bias and marginal_bias_refusal(model, lenses) is None
-    tally = _Tally(model, lenses, MarginalSums(model, lenses) if marginal_bias else None)
+    tally = Tally(model, with_logit_lens(lens), marginal_bias=marginal_bias)
     some = False
     for block in blocks:
         some = True
-        if not tally.read(block, go_on):
+        if not all(map(go_on, tally.read(block))):
             break
     if not some:
         raise LensError(TOO_LITTLE)
     return tally.qualities()
 
 
-class _Tally:
-    """What is kept of the blocks that were read."""
+class Tally:
+    """What an evaluation keeps of the blocks that were read, for whoever drives it block by block.
 
-    def __init__(self, model: Model, lenses: Sequence[Lens], marginals: MarginalSums | None) -> None:
+    Attributes:
+        keys: the keys of the lenses, in their order.
+        tokens: the number of positions of the blocks that were read whole.
+    """
+
+    def __init__(self, model: Model, lenses: Sequence[Lens], *, marginal_bias: bool = True) -> None:
+        """Begin without blocks.
+
+        Args:
+            model: from `load`.
+            lenses: exactly the lenses to evaluate.
+            marginal_bias: whether to measure that, too, where its sums have room.
+
+        Raises:
+            LensError: if a lens does not fit the model.
+        """
         self._model = model
-        self._lenses = lenses
-        self._keys = lens_keys(lenses)
+        self._lenses = lenses_for(model, lenses)  # once, not for each block
+        has_room = marginal_bias_refusal(model, self._lenses) is None
+        self._marginals = MarginalSums(model, self._lenses) if marginal_bias and has_room else None
+        self.keys = lens_keys(self._lenses)
         self._sums = BlockSums()  # of each block, [lenses, PARTS, rows]
-        self._calibrations = [Calibration(model.num_blocks + 1) for _ in lenses]
-        self._marginals = marginals
-        self._tokens = self._blocks = 0
+        self._calibrations = [Calibration(model.num_blocks + 1) for _ in self._lenses]
+        self.tokens = self._blocks = 0
 
-    def read(self, block: Tensor, go_on: Callable[[int], bool]) -> bool:
-        """Read a block, and return whether to go on; if not before its end, it counts nowhere."""
+    def read(self, block: Tensor) -> Iterator[int]:
+        """Read a block, and yield after each piece of it how many columns that had.
+
+        The block counts from its last piece on; if the iterator is given up before, it counts nowhere, and
+        no other block can be read.
+
+        Args:
+            block: token ids `[cols]`, on the CPU.
+        """
         ids = block.tolist()
         sums = None if self._marginals is None else self._marginals.block
         tiles: list[Tile] = []
-        going_on = True
         for tile in read_tiles(self._model, Prompt("", tuple(ids)), self._lenses, top_k=1, sums=sums):
-            if not going_on:
-                return False
             tiles.append(tile)
-            going_on = go_on(tile.stop - tile.start)
-        self._add(ids, tiles)
-        return going_on
+            if tile.stop == len(ids):
+                self._add(ids, tiles)
+            yield tile.stop - tile.start
 
     def _add(self, ids: Sequence[int], tiles: Sequence[Tile]) -> None:
         """Add a block that was read."""
@@ -160,14 +178,14 @@ class _Tally:
         sizes = [texts.byte_count(token) if token >= 0 else None for token in following.tolist()]
         next_bytes = np.array([-1 if size is None else size for size in sizes])
         of_lenses = []
-        for key, calibration in zip(self._keys, self._calibrations, strict=True):
+        for key, calibration in zip(self.keys, self._calibrations, strict=True):
             cells = Cells.join(tile.lenses[key] for tile in tiles)
             of_lenses.append(sums_of(cells, following >= 0, next_bytes))
             calibration.add(*_confidence(cells, following))
         self._sums.add(np.stack(of_lenses))
         if self._marginals is not None:
             self._marginals.close_block(len(ids))
-        self._tokens += len(ids)
+        self.tokens += len(ids)
         self._blocks += 1
 
     def qualities(self) -> dict[str, Quality]:
@@ -175,7 +193,7 @@ class _Tally:
         if not self._blocks:
             return {}
         sums = self._sums.stacked()
-        return {key: self._quality(place, sums[:, place]) for place, key in enumerate(self._keys)}
+        return {key: self._quality(place, sums[:, place]) for place, key in enumerate(self.keys)}
 
     def _quality(self, place: int, sums: Sums) -> Quality:
         """Return the quality of a lens from the sums of its blocks, `[blocks, PARTS, rows]`."""
@@ -187,11 +205,11 @@ class _Tally:
         if self._marginals is not None:
             values["marginal_bias"], errors["marginal_bias"] = self._marginals.biases(place)
         counted, unread = counts(total)
-        left_out = tuple((self._tokens - counted - unread).tolist())
+        left_out = tuple((self.tokens - counted - unread).tolist())
         return Quality(
             **{name: tuple(of_rows.tolist()) for name, of_rows in values.items()},
             sem={name: tuple(of_rows.tolist()) for name, of_rows in errors.items()} if len(sums) > 1 else {},
-            tokens=self._tokens,
+            tokens=self.tokens,
             blocks=self._blocks,
             left_out=left_out if any(left_out) else (),
             lacks=tuple(np.flatnonzero(unread).tolist()),

@@ -173,7 +173,9 @@ def evaluation_command(
         asked: the request.
         shape: the form and the file.
     """
-    source = replace(source, kinds=(TUNED,), lenses=())  # it reads all lenses that are opened
+    source = replace(source, lenses=())  # an instant lens is named as any other
+    if LOGIT not in source.kinds:  # which would be read, too
+        shape = replace(shape, lenses=tuple(dict.fromkeys(source.kinds)))
     words = ["lenstui", "eval", *options, *_model_words(source, lens_files, asked, shape)]
     return command_text([*words, "--format", shape.format, *_output_words(shape)])
 

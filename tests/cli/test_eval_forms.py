@@ -150,6 +150,24 @@ def test_the_command_in_markdown_makes_it_again(
     assert file.read_text(encoding="utf-8") == first
 
 
+def test_some_kinds_of_lens_alone(neox_folder: Path, text: str, judged: Callable[..., Any]) -> None:
+    lens = ("--lens", str(neox_folder.parent / "mine.pt"))
+    of_text = ("--data", text, "--max-tokens", "200")
+    both, one = judged(*of_text, *lens), judged(*of_text, *lens, "--lenses", "tuned")
+    assert one["tuned"] == both["tuned"]
+    assert one["logit"] is None is not both["logit"]
+
+
+def test_a_lens_of_no_use_is_refused(
+    neox_folder: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("eval", "--model", str(neox_folder), "--lens", "mine.pt", "--lenses", "logit")
+    assert status(*words, "--data", text) == 2
+    assert "--lens is of no use with --lenses logit" in capsys.readouterr().err
+    assert status("eval", "--words", text, "--lenses", "logit") == 2
+    assert "--lenses does not go with --words" in capsys.readouterr().err
+
+
 def test_what_changes_nothing_is_said(
     neox_folder: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
