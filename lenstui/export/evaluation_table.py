@@ -55,7 +55,7 @@ def evaluation_markdown(of: Evaluated, measures: Sequence[Measure], command: str
     shown = [measure for measure in measures if of.first.of(measure.name)]
     lines: list[str] = []
     for name, quality in of.qualities.items():
-        columns = [_column(quality, measure, with_error=True)[::-1] for measure in shown]
+        columns = [measure_column(quality, measure, with_error=True)[::-1] for measure in shown]
         heads = [measure.head for measure in shown]
         if quality.left_out:
             heads.append("left out")
@@ -128,7 +128,8 @@ def _columns(
         named: whether all heads name the lens, not the first alone.
     """
     columns = [
-        (measure.head, _column(quality, measure, with_error=measure.name in with_error)) for measure in shown
+        (measure.head, measure_column(quality, measure, with_error=measure.name in with_error))
+        for measure in shown
     ]
     if quality.left_out:
         columns.append(("left out", list(map(str, quality.left_out))))
@@ -136,7 +137,7 @@ def _columns(
         yield [f"{name} {head}" if named or place == 0 else head, *texts[::-1]]
 
 
-def _column(quality: Quality, measure: Measure, *, with_error: bool) -> list[str]:
+def measure_column(quality: Quality, measure: Measure, *, with_error: bool) -> list[str]:
     """Return the texts of a measure by row, `emb` first."""
     values = quality.of(measure.name)
     errors: Sequence[float | None] = quality.sem.get(measure.name, ()) if with_error else ()

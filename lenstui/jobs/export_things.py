@@ -61,6 +61,17 @@ TRACE_COPIES = (
     Thing("table", "table", "the map as text, as `lenstui trace` prints it", ".txt", copies=True),
     Thing("command", "command", "the `lenstui trace …` that makes the same", ".sh", copies=True),
 )
+EVALUATION_FILES = (
+    Thing("csv", "CSV", "a line for each lens and row, every measure and error", ".csv"),
+    Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
+    Thing("json", "JSON", "everything, as `lenstui eval --format json` has it", ".json"),
+    Thing("svg", "SVG figure", "measures by row, a line for each lens", ".svg"),
+    Thing("md", "Markdown", "a table for each lens, and the command", ".md"),
+)
+EVALUATION_COPIES = (
+    Thing("table", "table", "all measures and errors, as `lenstui eval` prints them", ".txt", copies=True),
+    Thing("command", "command", "the `lenstui eval …` that measures the same", ".sh", copies=True),
+)
 WHY_FILES = (
     Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
     Thing("svg", "SVG figure", "the map of blocks by attention heads", ".svg"),

@@ -20,7 +20,7 @@ LEAST_CONVERGENCE = 0.5
 """Convergence below which a row is doubtful: two halves of the prompts share fewer than 5 of 10 tokens."""
 
 
-UNKNOWN = "no held-out KL known: lenstui eval measures it"
+UNKNOWN = "no held-out KL known: E measures it"
 
 
 @dataclass(frozen=True, slots=True)

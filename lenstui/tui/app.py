@@ -16,6 +16,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
+from lenstui.jobs.evaluation_messages import LensesEvaluated
 from lenstui.jobs.fit_messages import FitChanged
 from lenstui.jobs.fit_service import FitService
 from lenstui.jobs.instant_messages import InstantChanged
@@ -114,6 +115,7 @@ class LenstuiApp(TypeAheadApp):
             start,
             history,
             session.fit_texts,
+            session.eval_texts,
             recent=self._keeper.recent,
             first_reading=self._keeper.first_reading,
             prompt=prompt,
@@ -214,6 +216,10 @@ class LenstuiApp(TypeAheadApp):
         """Let the screens know the status of the fit."""
         self.program.have_fit(message.status)
 
+    def on_lenses_evaluated(self, message: LensesEvaluated) -> None:
+        """Let the screens know that lenses have another last evaluation."""
+        self.program.have_evaluations(message)
+
     def on_instant_changed(self, message: InstantChanged) -> None:
         """Let the screens know the status of the instant lens."""
         self.program.have_instant(message.status)
@@ -263,6 +269,10 @@ class LenstuiApp(TypeAheadApp):
     def action_train(self) -> None:
         """Show the training screen, to fit a lens or to watch the fit."""
         self.program.open_training()
+
+    def action_evaluate(self) -> None:
+        """Evaluate lenses on a text, or show the last evaluation."""
+        self.program.open_evaluation()
 
     def action_show_keys(self) -> None:
         """Show the list of all keys, and the meanings of the words and signs on screen."""

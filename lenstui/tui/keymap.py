@@ -65,6 +65,9 @@ def bindings_of(owner: type[DOMNode]) -> Iterator[Binding]:
 
 def places() -> tuple[Place, ...]:
     """Return every place with keys of its own. The screens are imported here, not for the first paint."""
+    from lenstui.tui.evaluation.ask_evaluation import AskEvaluation
+    from lenstui.tui.evaluation.screen import Evaluation
+    from lenstui.tui.evaluation.table import EvaluationTable
     from lenstui.tui.explore.ask_generation import AskGeneration
     from lenstui.tui.explore.ask_reading import AskReading
     from lenstui.tui.explore.cell import CellScreen
@@ -117,9 +120,11 @@ def places() -> tuple[Place, ...]:
         Place("why", PartMap, (Why,)),
         Place("trace", Trace),
         Place("trace", TraceMap, (Trace,)),
+        Place("evaluation", Evaluation),
+        Place("evaluation", EvaluationTable, (Evaluation,)),
         *(
             Place("dialog", each)
-            for each in (AskWord, AskReading, AskGeneration, AskTrace, Question, QuitTraining)
+            for each in (AskWord, AskReading, AskGeneration, AskTrace, AskEvaluation, Question, QuitTraining)
         ),
     )
 

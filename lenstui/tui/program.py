@@ -38,10 +38,13 @@ from lenstui.tui.keymap import Keys
 from lenstui.tui.services import Signals
 from lenstui.tui.session.fit_texts import FitTexts
 from lenstui.tui.session.history import History
+from lenstui.tui.shared.nothing_yet import NO_MODEL
 
 if TYPE_CHECKING:
     from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
+    from lenstui.jobs.evaluation import EvaluationService
+    from lenstui.jobs.evaluation_messages import EvaluationAsked, LensesEvaluated
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.published import PublishedService
     from lenstui.jobs.sets import SetService
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
+    from lenstui.tui.evaluation.screen import Evaluation
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.services import ShownPrompt, Target, TraceHome
@@ -68,6 +72,8 @@ _LATE: Mapping[str, str] = {
     "Why": "lenstui.tui.why.screen",
     "AskTrace": "lenstui.tui.trace.ask_trace",
     "Trace": "lenstui.tui.trace.screen",
+    "AskEvaluation": "lenstui.tui.evaluation.ask_evaluation",
+    "Evaluation": "lenstui.tui.evaluation.screen",
 }
 
 
@@ -101,6 +107,7 @@ class Program:
         start: Start,
         history: History,
         fit_texts: FitTexts,
+        eval_texts: FitTexts,
         *,
         recent: Callable[[], Sequence[str]],
         first_reading: Callable[[str], Reading],
@@ -115,6 +122,7 @@ class Program:
             start: the request that the program was started with.
             history: the prompts that were read before.
             fit_texts: the text that a lens of each model was last fitted on.
+            eval_texts: the text that lenses were last evaluated on, by model.
             recent: returns the names of models that were open before, the last one first.
             first_reading: returns the options by which a model that was just opened is read at first.
             prompt: the prompt to begin with.
@@ -125,6 +133,7 @@ class Program:
         self.start = start
         self.history = history
         self.fit_texts = fit_texts
+        self._eval_texts = eval_texts
         self.recent = recent
         self.first_reading = first_reading
         self.model: OpenModel | None = None
@@ -151,6 +160,7 @@ class Program:
         )
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
+        self.evaluation: Evaluation | None = None  # None before the first evaluation
         self.explore = Explore(self, prompt, depth=depth)
 
     @cached_property
@@ -184,6 +194,48 @@ class Program:
                 self.ask(screen, home.remember)
 
         self.ask(late("AskTrace")(asked, columns, clean_is, history=self.history), answered)
+
+    @cached_property
+    def evaluations(self) -> EvaluationService:
+        """The service that evaluates lenses on a text."""
+        from lenstui.jobs.evaluation import EvaluationService  # the first paint can do without
+
+        return EvaluationService(self.post, self.thread, self._file_thread, self.model_jobs)
+
+    def open_evaluation(self) -> None:
+        """Show the evaluation of a model on screen, or ask for one where there is none."""
+        screen = self.evaluation
+        if screen is not None and screen.is_about(self.evaluations.offered):
+            self._show_evaluation()
+        else:
+            self.ask_evaluation()
+
+    def ask_evaluation(self, wrong: str = "") -> None:
+        """Ask for an evaluation, and then show it."""
+        from lenstui.tui.evaluation.ask_evaluation import last_text  # the first paint can do without
+
+        if not (offered := self.evaluations.offered):
+            self.tell(NO_MODEL)
+            return
+
+        def answered(asked: EvaluationAsked | None) -> None:
+            if asked is not None:
+                self._eval_texts.keep(asked.model.name, last_text(asked))
+                self._show_evaluation().begin(asked)
+
+        before = None if self.evaluation is None else self.evaluation.asked
+        before = before if before is not None and before.model in offered else None
+        text = self._eval_texts.of(offered[0].name) if before is None else last_text(before)
+        self.ask(late("AskEvaluation")(offered, text, before, wrong=wrong), answered)
+
+    def _show_evaluation(self) -> Evaluation:
+        """Show the screen of the evaluation, which keeps it, and return that screen."""
+        if self.evaluation is None:
+            self.evaluation = late("Evaluation")(self)
+            self._app.install_screen(self.evaluation, "evaluation")
+        if self.evaluation not in self._app.screen_stack:
+            self._app.push_screen("evaluation")
+        return self.evaluation
 
     @cached_property
     def sets(self) -> SetService:
@@ -242,6 +294,10 @@ class Program:
         """Store the status of the fit, and let all screens know."""
         self.training.status = status
         self.signals.fit_changed.publish(status)
+
+    def have_evaluations(self, message: LensesEvaluated) -> None:
+        """Let all screens know that lenses have another last evaluation."""
+        self.signals.lenses_evaluated.publish(message)
 
     def have_instant(self, status: InstantStatus) -> None:
         """Let all screens know the status of the instant lens."""

@@ -13,6 +13,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 
+from lenstui.jobs.evaluation_messages import LensesEvaluated
 from lenstui.jobs.fit_messages import FitStatus
 from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lenstui.edits.edit import Patch
     from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
+    from lenstui.jobs.evaluation import EvaluationService
     from lenstui.jobs.export import ExportService
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.fit_service import FitService
@@ -111,6 +113,7 @@ class Signals:
         lens_opened: published when the open model has another lens in use.
         sides_changed: published when other sides are on screen, or a side is read through another lens.
         fit_changed: published when a fit has come further.
+        lenses_evaluated: published when lenses have another last evaluation.
         instant_changed: published when the instant lens of the open model has come further.
         published_changed: published when more is known of the lenses on the hub, or of a download of one.
         fitted_cells_read: published when columns of Explore's prompt were read through a fitted lens.
@@ -122,6 +125,7 @@ class Signals:
         self.lens_opened: Signal[OpenModel] = Signal(app, "lens opened")
         self.sides_changed: Signal[OpenModel] = Signal(app, "sides changed")
         self.fit_changed: Signal[FitStatus] = Signal(app, "fit changed")
+        self.lenses_evaluated: Signal[LensesEvaluated] = Signal(app, "lenses evaluated")
         self.instant_changed: Signal[InstantStatus] = Signal(app, "instant changed")
         self.published_changed: Signal[PublishedStatus] = Signal(app, "published changed")
         self.fitted_cells_read: Signal[FittedCells] = Signal(app, "fitted cells read")
@@ -186,6 +190,10 @@ class Services(Protocol):
     @property
     def traces(self) -> TraceService:
         """The service that makes causal traces."""
+
+    @property
+    def evaluations(self) -> EvaluationService:
+        """The service that evaluates lenses on a text."""
 
     def post_to(self, asker: MessagePump) -> Post:
         """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
@@ -288,6 +296,13 @@ class Services(Protocol):
             home: the part of Explore that asks.
             columns: display texts of the clean prompt's tokens.
             clean_is: which prompt the clean one is, in a few words.
+        """
+
+    def ask_evaluation(self, wrong: str = "") -> None:
+        """Ask for an evaluation, and then show it.
+
+        Args:
+            wrong: what was wrong with the last request, a sentence; empty for nothing.
         """
 
     def open_prompt_sets(self) -> None:

@@ -23,7 +23,8 @@ from lenstui.support.paths import bundled_text, general_sample
 from lenstui.tui.explore.lens_in_training import Repaint
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.fit_words import glances, outcome
-from lenstui.tui.training.fields import FIELDS, FieldError, file_names, first_text, make_request
+from lenstui.tui.shared.typed_files import file_names
+from lenstui.tui.training.fields import FIELDS, FieldError, first_text, make_request
 from lenstui.tui.training.loss_curve import LossCurve
 from lenstui.tui.training.row_bars import kl_bars
 

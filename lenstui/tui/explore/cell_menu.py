@@ -24,7 +24,15 @@ _ALSO = (
     *("explore.go_to", "explore.other", "explore.step_back", "explore.stop"),
     *("explore.value", "explore.value_back", "explore.contents", "explore.taller", "explore.flatter"),
     *("explore.flip", "explore.prompt", "explore.reading"),
-    *("app.train", "app.lenses", "explore.instant", "app.model", "app.revision_back", "app.revision_next"),
+    *(
+        "app.train",
+        "app.evaluate",
+        "app.lenses",
+        "explore.instant",
+        "app.model",
+        "app.revision_back",
+        "app.revision_next",
+    ),
     *("app.commands", "app.help", "app.quit"),
 )
 

@@ -50,6 +50,10 @@ KEYS: list[BindingType] = [
         id="explore.other",
     ),
     Binding("t", "app.train", "Train", tooltip="Train a lens for the open model", id="app.train"),
+    Binding(
+        "E", "app.evaluate", "Evaluate", show=False, id="app.evaluate",
+        tooltip="Evaluate lenses on a text: KL, calibration and more by row",
+    ),
     Binding("o", "app.show_lenses", "Lenses", tooltip="Choose, open and save lenses", id="app.lenses"),
     Binding(
         "O", "do('instant', 'make')", "Instant lens", show=False, id="explore.instant",

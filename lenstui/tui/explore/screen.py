@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
+from lenstui.jobs.evaluation_messages import LensesEvaluated
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
 from lenstui.jobs.instant_messages import InstantStatus
@@ -157,6 +158,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         signals.lens_opened.subscribe(self, self.show_lens)
         signals.sides_changed.subscribe(self, self.show_sides)
         signals.fit_changed.subscribe(self, self.show_fit)
+        signals.lenses_evaluated.subscribe(self, self.show_evaluated)
         signals.instant_changed.subscribe(self, self.show_instant)
         self.watch(self.panes, "value_index", self.pins.follow_value, init=False)
         self.watch(self.panes, "lent", self._take_lines, init=False)
@@ -343,6 +345,10 @@ class Explore(LeanScreen[None], AppScreen[None]):
         if status.phase is Phase.DISCARDED:
             self.reader.show_lens_in_use()
         self.instant.take_fit(status)
+
+    def show_evaluated(self, message: LensesEvaluated) -> None:
+        """Show how far the lenses can be trusted now, if that is shown."""
+        self.trust.follow()
 
     def show_instant(self, status: InstantStatus) -> None:
         """Show how far the instant lens is."""

@@ -75,4 +75,4 @@ def _why_unknown(side: SideFacts, sides: Sequence[SideFacts], *, has_norm: bool)
         return f"No convergence of {name} is known: a fit by lenstui measures it (t)."
     if side.kind == LOGIT and not has_norm:
         return f"No KL of {name} without the final norm is known: b reads it with the norm."
-    return f"No held-out KL of {name} is known: lenstui eval --data FILE measures it."
+    return f"No held-out KL of {name} is known: E measures it on a text."

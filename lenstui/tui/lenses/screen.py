@@ -13,6 +13,7 @@ from textual.events import DescendantFocus
 from textual.timer import Timer
 from textual.widgets import OptionList, Static
 
+from lenstui.jobs.evaluation_messages import LensesEvaluated
 from lenstui.jobs.messages import (
     LensesListed,
     LensNotMeasured,
@@ -66,6 +67,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         Binding(
             "h", "hub", "On the hub", id="lenses.hub",
             tooltip="Ask the hub for lenses for this model, to download one",
+        ),
+        Binding(
+            "E", "app.evaluate", "Evaluate", show=False, id="lenses.evaluate",
+            tooltip="Evaluate the open lenses on a text",
         ),
         Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
         Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
@@ -122,6 +127,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         signals.model_opened.subscribe(self, self.show_model)
         signals.lens_opened.subscribe(self, self.return_to_explore)
         signals.sides_changed.subscribe(self, self.return_to_explore)
+        signals.lenses_evaluated.subscribe(self, self.list_anew)
         status = self.query_one(StatusBar)
         status.model, status.stage = self._model, self._services.loading
         self._list()
@@ -138,6 +144,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self._services.lenses.stop_measuring()
         self._hint("reading …")
         self._services.lenses.list(self._services.post_to(self))
+
+    def list_anew(self, message: LensesEvaluated) -> None:
+        """List the lenses anew, since some have another last evaluation."""
+        self._list()
 
     def _hint(self, text: str) -> None:
         self.query_one("#hint", Static).update(shown(text))
@@ -231,6 +241,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             "lenses.compare": self._why_not_compare(),
             "lenses.hub": self._why_no_model(),
             "lenses.stop": "" if self._hub.is_downloading else "No lens is being downloaded.",
+            "lenses.evaluate": self._why_no_model(),
             "lenses.browse": self._why_not_open(),
             "lenses.save": self._why_not_save(),
             "lenses.save_folder": self._why_not_save_folder(),

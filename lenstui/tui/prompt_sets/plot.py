@@ -7,28 +7,17 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from rich.text import Text
-from textual_hires_canvas import HiResMode
 
 from lenstui.readout.sets.mean_values import MeanValue
 from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
-from lenstui.tui.shared.plot import Plot
-from lenstui.tui.shared.themes import rich_colour
+from lenstui.tui.shared.curves import LOOKS, Array, CurvePlot
 
 if TYPE_CHECKING:
     from lenstui.readout.sets.means import SetMeans
 
-_Array = npt.NDArray[np.float64]
-# The looks of the curves, in their order: a colour of the theme, and a mark. Edited, three lenses have six.
-_LOOKS = (
-    *(("accent", "○"), ("primary", "●"), ("secondary", "◆")),
-    *(("warning", "△"), ("success", "▲"), ("error", "◇")),
-)
-_APART = 0.08  # rows between the error bars of two lenses, so that none hides another
 
-
-class SetPlot(Plot):
+class SetPlot(CurvePlot):
     """A plot of the means of one value by row, for every lens."""
 
     DEFAULT_CSS = """
@@ -42,7 +31,7 @@ class SetPlot(Plot):
 
     def __init__(self) -> None:
         super().__init__()
-        self.curves: Mapping[str, tuple[_Array, _Array | None]] = {}  # means and their errors, as drawn
+        self.curves: Mapping[str, tuple[Array, Array | None]] = {}  # means and their errors, as drawn
 
     def show(
         self, runs: Mapping[str, SetMeans], value: MeanValue, rows: Sequence[str], about: Sequence[str]
@@ -66,34 +55,14 @@ class SetPlot(Plot):
             for lens, of_lens in means.lenses.items()
         }
         lenses = list(next(iter(drawn.values())).lenses) if drawn else []
-        marks = [mark for _, (_, mark) in zip(self.curves, cycle(_LOOKS), strict=False)]
+        marks = [mark for _, (_, mark) in zip(self.curves, cycle(LOOKS), strict=False)]
         keys = [f"{' '.join(marks[at :: len(lenses)])} {lens}" for at, lens in enumerate(lenses)]
         if "edited" in drawn:
             keys[0] = f"clean, edited: {keys[0]}"
         if any(error is not None and np.isfinite(error).any() for _, error in self.curves.values()):
             keys.append("bars: ± standard error")
         self.border_subtitle = " · ".join(keys)
-        self._draw(value, rows)
-
-    def _draw(self, value: MeanValue, rows: Sequence[str]) -> None:
-        self.clear()
-        axis = self._axis_of(value)
-        self.scale(rows, axis if self.curves else None)
-        middle = (len(self.curves) - 1) / 2
-        for lens, ((mean, error), (colour_name, mark)) in enumerate(
-            zip(self.curves.values(), cycle(_LOOKS), strict=False)
-        ):
-            colour, height = rich_colour(self.app, colour_name), axis.height(mean)
-            places = np.flatnonzero(np.isfinite(height))
-            if error is not None:
-                for place in places[np.isfinite(error[places])].tolist():
-                    ends = [mean[place] - error[place], mean[place] + error[place]]
-                    beside = place + _APART * (lens - middle)
-                    self.plot([beside, beside], ends, line_style=colour, hires_mode=HiResMode.BRAILLE)
-            self.plot(places, height[places], line_style=colour, hires_mode=HiResMode.BRAILLE)
-            self.scatter(places, height[places], marker=mark, marker_style=colour)
-        if self.size:
-            self.render()  # now, since rendering during painting would paint the plot twice
+        self.draw(rows, self.curves, self._axis_of(value) if self.curves else None)
 
     def _axis_of(self, value: MeanValue) -> Axis:
         """Return an axis that fits all the means and the outer ends of their error bars."""

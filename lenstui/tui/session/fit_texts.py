@@ -1,4 +1,4 @@
-"""The text that a lens of each model was last fitted on, to be proposed again."""
+"""The text that a lens of each model was last fitted on, or evaluated on, to be proposed again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 100  # models whose texts are kept
 
 @dataclass(frozen=True, slots=True)
 class LastText:
-    """The text of a fit, as it stands in the form.
+    """The text of a fit or an evaluation, as it stands in the form.
 
     Attributes:
         data: files and globs, separated by spaces; empty for the text that comes with lenstui.
@@ -54,7 +54,7 @@ class FitTexts:
         return self._now[key] if key in self._now else LastText.read(self._before.get(key))
 
     def keep(self, model: str, text: LastText) -> None:
-        """Note the text of a fit that begins."""
+        """Note the text of a fit or an evaluation that begins."""
         self._now.pop(model_key(model), None)
         self._now[model_key(model)] = text
 

@@ -90,6 +90,7 @@ class Session:
         is_first: whether the file is still to be written, since no session has ended before.
         trouble: why the file could not be used; None where it could.
         fit_texts: the text that a lens of each model was last fitted on.
+        eval_texts: the text that lenses were last evaluated on, by model.
     """
 
     def __init__(self, path: Path | None = None, *, restores: bool = True) -> None:
@@ -102,6 +103,7 @@ class Session:
         self._theme_over = _text(found, "theme_over")  # the settings file's theme at that time
         self._restores = restores
         self.fit_texts = FitTexts(found.get("fit_texts") if restores else None)
+        self.eval_texts = FitTexts(found.get("eval_texts") if restores else None)
         self.trouble = trouble if restores else None
 
     def theme(self, settings: Settings) -> str | None:
@@ -181,6 +183,7 @@ class Session:
             "theme_over": self._theme_over,
             "models": self._models,
             "fit_texts": self.fit_texts.plain(before.get("fit_texts")),
+            "eval_texts": self.eval_texts.plain(before.get("eval_texts")),
         }
         return write_state(self._path, VERSION, content)
 

@@ -74,6 +74,24 @@ def rank_axis(highest: float) -> Axis:
     )
 
 
+def log_axis(lowest: float, highest: float, label: Callable[[float], str]) -> Axis:
+    """Return an axis from one power of ten to another, around numbers of more than 0, even in the logarithm.
+
+    What is lower than its bottom, such as the end of an error bar, is drawn at the bottom.
+    """
+    low = math.floor(math.log10(lowest))
+    high = max(math.ceil(math.log10(highest)), low + 1)
+    ticks = (float(low), float(high), *map(float, range(high - 1, low, -1)))
+    bottom = 10.0**low
+    return Axis(
+        float(low),
+        float(high),
+        ticks,
+        lambda tick: label(10**tick),
+        lambda numbers: np.log10(np.maximum(numbers, bottom)),
+    )
+
+
 def highest_of(arrays: Iterable[_Heights], least: float) -> float:
     """Return the highest finite number of some arrays, or `least` where that is higher."""
     finite = [float(np.max(array[np.isfinite(array)], initial=least)) for array in arrays]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from lenstui.fitting.jacobian_options import ESTIMATORS, RULES, TARGETS, JacobianOptions
 from lenstui.fitting.options import (
@@ -23,7 +21,8 @@ from lenstui.lens.kinds import JACOBIAN, TUNED
 from lenstui.support.errors import LensError
 from lenstui.support.typed_number import finite_number, whole_number
 from lenstui.texts.bundled import text_for
-from lenstui.texts.documents import COLUMN, Documents, matches
+from lenstui.texts.documents import COLUMN, Documents
+from lenstui.tui.shared.typed_files import file_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +156,16 @@ def make_request(
     held_out = number["held_out"]
     if held_out is None or not 0 < held_out < 1:
         raise FieldError("held_out", "A share between 0 and 1.")
+    try:
+        names = file_names(data)
+    except LensError as error:
+        raise FieldError("data", str(error)) from error
     is_jacobian = kind == JACOBIAN
     epochs = None if is_jacobian else number["epochs"]
     return FitRequest(
         options=_jacobian(typed, number) if is_jacobian else _tuned(preset_name, typed, number, starts_from),
         documents=Documents(
-            paths=file_names(data) or (str(text_for(model).path),),
+            paths=names or (str(text_for(model).path),),
             column=typed["column"] or None,
             min_chars=int(number["min_chars"] or 1),
             max_samples=None if number["max_samples"] is None else int(number["max_samples"]),
@@ -212,37 +215,6 @@ def _tuned(preset_name: str, typed: Mapping[str, str], number: _Numbers, starts_
     except LensError as error:
         named = [name for name in (*_OPTIONS, "bias_only") if name in str(error)]
         raise FieldError(named[0] if named else "", str(error)) from error
-
-
-def file_names(data: str) -> tuple[str, ...]:
-    """Return the files and globs that were typed.
-
-    The name of a single file may have spaces without quotes.
-
-    Raises:
-        FieldError: if a quote is not closed.
-    """
-    data = data.strip()
-    if not data:
-        return ()
-    try:
-        if Path(data).expanduser().exists():
-            return (data,)
-    except (OSError, RuntimeError, ValueError):
-        pass  # it is not the name of a single file, in any case
-    try:
-        names = shlex.split(data)
-    except ValueError as error:
-        raise FieldError("data", "A quote is not closed.") from error
-    return tuple(name.strip(",") for name in names if name.strip(","))
-
-
-def are_there(data: str) -> bool:
-    """Return whether files and globs, as typed, name files that exist."""
-    try:
-        return all(map(matches, file_names(data)))
-    except (FieldError, LensError):
-        return False
 
 
 def _is_number(name: str) -> bool:

@@ -33,13 +33,13 @@ from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import short_name
 from lenstui.tui.shared.still_input import StillInput
+from lenstui.tui.shared.typed_files import are_there
 from lenstui.tui.training.field_line import FieldLine
 from lenstui.tui.training.fields import (
     FIELDS,
     JACOBIAN_FIELDS,
     TUNED_FIELDS,
     FieldError,
-    are_there,
     fields_of,
     first_text,
     make_request,
