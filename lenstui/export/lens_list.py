@@ -40,12 +40,13 @@ def by_match(lenses: Iterable[Matched], *, by_kl: bool = False) -> list[Matched]
             first and those without one last.
     """
 
-    def place(lens: Matched) -> tuple[int, float]:
-        card, match = lens
-        kl = card.evaluation.kl if card.evaluation is not None and by_kl else None
-        return 0 if match is None else list(Match).index(match), math.inf if kl is None else kl
+    return sorted(lenses, key=lambda lens: place_of(*lens, by_kl=by_kl))
 
-    return sorted(lenses, key=place)
+
+def place_of(card: LensCard, match: Match | None, *, by_kl: bool) -> tuple[int, float]:
+    """Return what lenses are ordered by, as `by_match` does."""
+    kl = card.evaluation.kl if card.evaluation is not None and by_kl else None
+    return 0 if match is None else list(Match).index(match), math.inf if kl is None else kl
 
 
 def local_text(lenses: Sequence[Matched], model: str | None) -> str:

@@ -47,12 +47,21 @@ class LastEvaluation:
         return f"{', '.join(Path(name).name for name in self.data)}, {self.tokens:,} tokens"
 
     @property
+    def day(self) -> str:
+        """The day of the evaluation here, as `2026-11-30`."""
+        return f"{datetime.fromisoformat(self.time).astimezone():%Y-%m-%d}"
+
+    @property
+    def in_brief(self) -> str:
+        """When it was, and on what: `2026-11-30 · 4,096 of a.txt`."""
+        return f"{self.day} · {self.tokens:,} of {', '.join(Path(name).name for name in self.data)}"
+
+    @property
     def in_words(self) -> str:
         """What was reached on what, on one line: `KL 0.87 · gpt2 on a.txt · 4,096 tokens · 2026-11-30`."""
         texts = ", ".join(Path(name).name for name in self.data)
-        day = f"{datetime.fromisoformat(self.time).astimezone():%Y-%m-%d}"
         kl = [] if self.kl is None else [f"KL {fixed_text(self.kl, 2)}"]
-        return " · ".join([*kl, f"{self.model} on {texts}", f"{self.tokens:,} tokens", day])
+        return " · ".join([*kl, f"{self.model} on {texts}", f"{self.tokens:,} tokens", self.day])
 
 
 def keep_evaluations(

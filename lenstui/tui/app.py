@@ -121,6 +121,7 @@ class LenstuiApp(TypeAheadApp):
             prompt=prompt,
             depth=depth or (start.top_k if start.top_k > 1 else None),
             lens_repositories=settings.lens_repositories,
+            lenses_by_kl=session.lenses_by_kl,
         )
         self.model_switch = ModelSwitch(self.program, self._keeper)
         self._use_keys(keymap.by_todays_ids(settings.keys))
@@ -354,6 +355,7 @@ class LenstuiApp(TypeAheadApp):
 
     def _keep_session(self) -> None:
         self._keeper.keep_look(self.explore, self.program.start)
+        self._keeper.keep_order(by_kl=self.program.lenses_by_kl)
         chosen = self.theme if self.theme != self._first_theme else None
         if reason := self._keeper.save(chosen, self.settings):
             self.last_words = self.last_words or f"lenstui: {reason}"

@@ -83,6 +83,10 @@ class Keeper:
             knows_lens = start.again is not None or bool(start.lenses)
             self._session.keep(explore.model.name, explore.look(), named=named, knows_lens=knows_lens)
 
+    def keep_order(self, *, by_kl: bool) -> None:
+        """Remember whether the list of lenses is ordered by their last evaluation."""
+        self._session.lenses_by_kl = by_kl
+
     def save(self, theme: str | None, settings: Settings) -> str | None:
         """Write the session to its file; return why that failed, or None.
 

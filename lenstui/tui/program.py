@@ -99,6 +99,7 @@ class Program:
 
     Attributes:
         keys: the user's keys in place of the default ones, by binding id.
+        lenses_by_kl: whether the list of lenses is ordered by their last evaluation, not by date.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Program:
         prompt: str,
         depth: int | None,
         lens_repositories: Sequence[LensRepository] = (),
+        lenses_by_kl: bool = False,
     ) -> None:
         """Prepare the threads and Explore; nothing is loaded yet.
 
@@ -128,12 +130,14 @@ class Program:
             prompt: the prompt to begin with.
             depth: how many lines each row of the grids has; None for as many as fill the room.
             lens_repositories: the user's own repositories of lenses on the hub.
+            lenses_by_kl: whether the list of lenses is ordered by their last evaluation at first.
         """
         self._app = app
         self.start = start
         self.history = history
         self.fit_texts = fit_texts
         self._eval_texts = eval_texts
+        self.lenses_by_kl = lenses_by_kl
         self.recent = recent
         self.first_reading = first_reading
         self.model: OpenModel | None = None

@@ -164,6 +164,7 @@ class Services(Protocol):
     signals: Signals
     history: History
     fit_texts: FitTexts
+    lenses_by_kl: bool  # whether the list of lenses is ordered by their last evaluation, not by date
 
     # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -109,6 +109,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "evaluation.measure_back": "plot metric previous",
         "evaluation.ask": "again text tokens blocks lenses options",
         "evaluation.stop": "cancel interrupt abort",
+        "lenses.sort": "order rank kl last evaluation date newest best",
         "lenses.evaluate": "evaluation eval measure judge quality kl",
         "ask_evaluation.start": "evaluate begin run",
         "ask_evaluation.browse": "data dataset corpus load file",

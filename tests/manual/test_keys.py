@@ -25,6 +25,9 @@ Owner = type[DOMNode]
 def screens() -> dict[str, tuple[Owner, ...]]:
     """The sections of the manual that have tables of keys, with the screens and widgets they are about."""
     from lenstui.tui.app import LenstuiApp
+    from lenstui.tui.evaluation.ask_evaluation import AskEvaluation
+    from lenstui.tui.evaluation.screen import Evaluation
+    from lenstui.tui.evaluation.table import EvaluationTable
     from lenstui.tui.explore.ask_generation import AskGeneration
     from lenstui.tui.explore.ask_reading import AskReading
     from lenstui.tui.explore.cell import CellScreen
@@ -71,9 +74,19 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "Models": (ModelPicker,),
         "Lenses": (Lenses, LensTable, HubTable, LensSheet),
         "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),
+        "Evaluation": (Evaluation, EvaluationTable),
         "Prompt sets": (PromptSets, SetTable),
         "Export": (ExportDialog,),
-        "Dialogs": (AskWord, AskReading, Choice, AskGeneration, AskTrace, Question, LensPicker),
+        "Dialogs": (
+            AskWord,
+            AskReading,
+            Choice,
+            AskGeneration,
+            AskTrace,
+            AskEvaluation,
+            Question,
+            LensPicker,
+        ),
     }
 
 

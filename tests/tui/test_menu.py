@@ -68,8 +68,8 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
             "Trace", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command", "Pin a word",
             "Plot", "Pins", "Prompt set", "Find", "Find next", "Find previous", "Go to", "Next side",
             "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip", "Prompt",
-            "Reading", "Train", "Lenses", "Instant lens", "Model", "Revision back", "Next revision",
-            "Commands", "Help", "Quit",
+            "Reading", "Train", "Evaluate", "Lenses", "Instant lens", "Model", "Revision back",
+            "Next revision", "Commands", "Help", "Quit",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {"Plot": NO_PINS}
@@ -262,7 +262,8 @@ async def test_a_lens(opened: Any, folder: Path) -> None:
         await lenses_pilot.go(app, pilot)
         await lenses_pilot.choose(app, pilot, "other")
         assert list(await opened_menu(pilot)) == [
-            "Use", "Compare", "On the hub", "Stop", "Browse…", "Save as…", "Save folder…", "Next part",
+            "Use", "Compare", "On the hub", "Stop", "Evaluate", "Sort", "Browse…", "Save as…", "Save folder…",
+            "Next part",
         ]  # fmt: skip
         assert dimmed(app) == {"Stop": "No lens is being downloaded."}  # the first one is in use by itself
         await pilot.press("enter")
@@ -276,7 +277,7 @@ async def test_a_lens_before_a_model_is_open(tmp_path: Path, folder: Path) -> No
         await lenses_pilot.go(app, pilot)
         await opened_menu(pilot)
         assert set(dimmed(app)) == {
-            "Use", "Compare", "On the hub", "Stop", "Browse…", "Save as…", "Save folder…",
+            "Use", "Compare", "On the hub", "Stop", "Evaluate", "Browse…", "Save as…", "Save folder…",
         }  # fmt: skip
         await pilot.press("escape")
         assert isinstance(app.screen, Lenses)

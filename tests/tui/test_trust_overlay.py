@@ -82,8 +82,8 @@ async def test_rows_with_a_high_kl_are_dim_and_the_key_takes_that_back(opened: A
         assert frame(app, 1) == "dim: KL > 1 nat · held out in its fit"
         assert dim(untouched, drawn(logit)) == set()
         assert set(figures(logit).values()) == {""}
-        assert "no held-out KL known: lenstui eval" in frame(app, 0)
-        assert said(app) == "No held-out KL of the logit lens is known: lenstui eval --data FILE measures it."
+        assert "no held-out KL known: E measures it" in frame(app, 0)
+        assert said(app) == "No held-out KL of the logit lens is known: E measures it on a text."
         assert app.explore.panes.cursor == cursor
         assert logit.visible_columns() == tuned.visible_columns()
         await pilot.press("D")
@@ -96,7 +96,7 @@ async def test_where_nothing_is_known_the_key_says_why(opened: Any) -> None:
     async with opened(lens=False) as (app, pilot):
         before = drawn(app.explore.grids[0])
         await pilot.press("D")
-        await until(pilot, lambda: "No held-out KL of the logit lens is known: lenstui eval" in said(app))
+        await until(pilot, lambda: "No held-out KL of the logit lens is known: E measures it" in said(app))
         assert drawn(app.explore.grids[0]) == before
         assert not app.explore.look().trust
 

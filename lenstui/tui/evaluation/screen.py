@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -181,6 +182,7 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
         if message.end is not EvaluationEnd.DONE:
             said = f"stopped at {of.tokens:,} tokens: what was measured is kept"
         self._say(" · ".join(filter(None, (said, message.text, *self._found.remarks))))
+        self._show_said()
         if not self.is_current:
             self._services.notify(f"{said}: E shows it.", title="Evaluated")
 
@@ -197,6 +199,14 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
         of = found.evaluated
         self.query_one(EvaluationTable).show(of, self._measure)
         self.query_one(EvaluationPlot).show(of, self._measure)
+        self._show_said()
+
+    def _show_said(self) -> None:
+        """Show what is said of the numbers, the model's own first: there may be room for little else."""
+        if (found := self._found) is None:
+            return
+        of = found.evaluated
+        of = replace(of, stopped=of.stopped and not self._is_running)
         said = captions(of)[:-1]  # the last one is the source, which the title has
         own = next(place for place, line in enumerate(said) if line.startswith("the model itself"))
         lines = [said[own], *said[:own], *said[own + 1 :], *found.remarks]

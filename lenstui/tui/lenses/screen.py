@@ -69,6 +69,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             tooltip="Ask the hub for lenses for this model, to download one",
         ),
         Binding(
+            "K", "sort", "Sort", show=False, id="lenses.sort",
+            tooltip="The least KL of the last evaluation first, or the newest",
+        ),
+        Binding(
             "E", "app.evaluate", "Evaluate", show=False, id="lenses.evaluate",
             tooltip="Evaluate the open lenses on a text",
         ),
@@ -99,6 +103,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         self._saving = LensSaving(services, self, self._say_saving)
         self._sizes: dict[Path, dict[int, TranslatorSize]] = {}
         self._trouble: dict[Path, str] = {}
+        self._listed: tuple[ListedLens, ...] = ()  # the newest first
         self._rest: Timer | None = None
         self._is_on_hub = False  # the list of the hub is in front, whether or not the card has the focus
 
@@ -111,7 +116,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             with Vertical(id="lists"):
                 with Vertical(id="list") as part:
                     part.border_title = "lenses · KL held out, nats"
-                    yield Static(LensLine(), id="headings")
+                    yield Static(LensLine(by_kl=self._services.lenses_by_kl), id="headings")
                     yield LensTable()
                     yield Static(id="hint")
                 yield HubList(self._services, self, self._open)
@@ -159,7 +164,8 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         """Show the lenses, and a hint that concerns all of them."""
         self._sizes.clear()
         self._trouble.clear()
-        self.query_one(LensTable).show(message.lenses)
+        self._listed = message.lenses
+        self.query_one(LensTable).show(message.lenses, by_kl=self._services.lenses_by_kl)
         hints = []
         if not message.lenses:
             hints.append(NO_LENSES)
@@ -231,6 +237,15 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         here = everything.index(self.focused) if self.focused in everything else -1
         everything[(here + 1) % len(everything)].focus()
 
+    def action_sort(self) -> None:
+        """Order the lenses by the KL of their last evaluation, or by date; that is remembered."""
+        by_kl = self._services.lenses_by_kl = not self._services.lenses_by_kl
+        table = self.query_one(LensTable)
+        table.show(self._listed, by_kl=by_kl)
+        self.query_one("#headings", Static).update(LensLine(by_kl=by_kl))
+        how = "the least KL of the last evaluation first" if by_kl else "the newest first"
+        self._tell(f"Of the lenses that fit alike, {how}.")
+
     # ── opening ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_menu(self) -> None:
@@ -242,6 +257,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             "lenses.hub": self._why_no_model(),
             "lenses.stop": "" if self._hub.is_downloading else "No lens is being downloaded.",
             "lenses.evaluate": self._why_no_model(),
+            "lenses.sort": self._why_no_lens(),
             "lenses.browse": self._why_not_open(),
             "lenses.save": self._why_not_save(),
             "lenses.save_folder": self._why_not_save_folder(),

@@ -13,11 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from lenstui.export.lens_list import place_of
 from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import Match
 from lenstui.lens.kinds import TUNED
 from lenstui.lens.names import kind_word
-from lenstui.readout.number_texts import mean_nats_text, size_text
+from lenstui.readout.number_texts import mean_nats_text, nats_text, size_text
+from lenstui.support.fixed_text import NONE
 from lenstui.support.printable import printable
 from lenstui.tui.shared.status_bar import short_name
 
@@ -26,10 +28,14 @@ _COLUMNS = (
     ("fits", 8, False),
     ("KL", 6, True),
     ("logit", 6, True),
+    ("eval", 6, True),
     ("date", 10, True),
     ("size", 7, True),
+    ("last evaluation", 36, False),
 )
+_EVAL, _DATE = 5, 6  # places of the columns that lenses are ordered by
 _ROOM_FOR_SIZE = 90  # terminal columns; in fewer, the names need the room of the sizes
+_ROOM_FOR_EVALUATION = 112  # and in fewer than these, that of the last evaluation, which the card has
 
 
 class LensLines(OptionList, inherit_bindings=False):  # Enter is a key of the screen
@@ -62,9 +68,15 @@ class LensTable(LensLines):
         super().__init__()
         self._lenses: tuple[ListedLens, ...] = ()
 
-    def show(self, lenses: Sequence[ListedLens]) -> None:
-        """Show some lenses; the highlight stays on its lens, or else goes to the one in use or the first."""
+    def show(self, lenses: Sequence[ListedLens], *, by_kl: bool) -> None:
+        """Show some lenses; the highlight stays on its lens, or else goes to the one in use or the first.
+
+        Args:
+            lenses: the lenses, the newest first.
+            by_kl: whether those that fit the model alike are ordered by the KL of their last evaluation.
+        """
         before = self.chosen
+        lenses = sorted(lenses, key=lambda lens: place_of(lens.card, lens.match, by_kl=by_kl))
         self._lenses = tuple(lenses)
         self.clear_options()
         self.add_options([Option(LensLine(lens)) for lens in lenses])
@@ -82,12 +94,20 @@ class LensTable(LensLines):
 class LensLine:
     """A lens on one line, or the headings where there is no lens."""
 
-    def __init__(self, lens: ListedLens | None = None) -> None:
+    def __init__(self, lens: ListedLens | None = None, *, by_kl: bool = False) -> None:
+        """Prepare the line.
+
+        Args:
+            lens: the lens.
+            by_kl: whether the lenses are ordered by the KL of their last evaluation, not by date.
+        """
         self._lens = lens
+        self._by_kl = by_kl
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield a line as wide as there is room; name and model share what the other columns leave."""
-        columns = _COLUMNS if options.max_width >= _ROOM_FOR_SIZE else _COLUMNS[:-1]
+        rooms = (_ROOM_FOR_SIZE, _ROOM_FOR_EVALUATION)
+        columns = _COLUMNS[: len(_COLUMNS) - sum(options.max_width < room for room in rooms)]
         room = max(options.max_width - 2 - sum(width + 1 for _, width, _ in columns) - 2, 2)
         name = round(room * 0.55)
         widths = [name, room - name, *(width for _, width, _ in columns)]
@@ -106,8 +126,12 @@ class LensLine:
     def _texts(self) -> list[str]:
         lens = self._lens
         if lens is None:
-            return ["lens", "made for", *(heading for heading, _, _ in _COLUMNS)]
+            headings = ["lens", "made for", *(heading for heading, _, _ in _COLUMNS)]
+            place, mark = (_EVAL, "▴") if self._by_kl else (_DATE, "▾")
+            headings[place] = f"{mark}{headings[place]}"
+            return headings
         card = lens.card
+        evaluation = card.evaluation
         made_for = "" if card.made_for is None else short_name(card.made_for)
         return [
             printable(card.name),
@@ -115,8 +139,10 @@ class LensLine:
             "" if lens.match is None else lens.match.value,
             mean_nats_text(card.held_out_kl),
             mean_nats_text(card.logit_lens_kl),
+            NONE if evaluation is None or evaluation.kl is None else nats_text(evaluation.kl),
             f"{datetime.fromtimestamp(card.modified):%Y-%m-%d}",
             size_text(card.size),
+            "" if evaluation is None else printable(evaluation.in_brief),
         ]
 
 

@@ -91,6 +91,7 @@ class Session:
         trouble: why the file could not be used; None where it could.
         fit_texts: the text that a lens of each model was last fitted on.
         eval_texts: the text that lenses were last evaluated on, by model.
+        lenses_by_kl: whether the list of lenses is ordered by their last evaluation, not by date.
     """
 
     def __init__(self, path: Path | None = None, *, restores: bool = True) -> None:
@@ -104,6 +105,7 @@ class Session:
         self._restores = restores
         self.fit_texts = FitTexts(found.get("fit_texts") if restores else None)
         self.eval_texts = FitTexts(found.get("eval_texts") if restores else None)
+        self.lenses_by_kl = restores and found.get("lenses_by_kl") is True
         self.trouble = trouble if restores else None
 
     def theme(self, settings: Settings) -> str | None:
@@ -183,6 +185,7 @@ class Session:
             "theme_over": self._theme_over,
             "models": self._models,
             "fit_texts": self.fit_texts.plain(before.get("fit_texts")),
+            "lenses_by_kl": self.lenses_by_kl,
             "eval_texts": self.eval_texts.plain(before.get("eval_texts")),
         }
         return write_state(self._path, VERSION, content)
