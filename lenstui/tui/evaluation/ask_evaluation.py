@@ -39,6 +39,7 @@ _HINTS: Mapping[str, str] = {
     "start": "For each row and lens: KL, cross-entropy, agreement, calibration, bias, with standard errors.",
     "browse": "Choose a file from any folder.",
 }
+_HINT_OF_LENS = "Whether this lens is evaluated; all of them are in one pass of the model."
 _FITTED_ON = "The {} was fitted on this text, or on a part of it: here it looks better than it is."
 
 
@@ -204,8 +205,8 @@ class AskEvaluation(BoxScreen[EvaluationAsked | None]):
         focused = self.focused
         name = (getattr(focused, "id", "") or "").removeprefix("ask-")
         lens = next((lens for choice, lens in self._lens_choices() if choice is focused), None)
-        if lens is not None and lens.remark:
-            self._say(lens.remark, "doubt")
+        if lens is not None:
+            self._say(lens.remark or _HINT_OF_LENS, "doubt" if lens.remark else "")
         elif name in {"start", "data"} and (doubt := self._doubt()):
             self._say(doubt, "doubt")
         else:
