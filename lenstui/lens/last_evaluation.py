@@ -1,4 +1,4 @@
-"""The last evaluation of each lens by `lenstui eval`: on which model and text, when, and what it reached.
+"""The last evaluation of each lens, by `lenstui eval` or on screen: on which model and text, when, its KL.
 
 It is kept beside the lens files, which may be those of others and are never changed. The logit lens has no
 file: its last evaluation is kept for each model. Plain values only.

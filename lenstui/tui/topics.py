@@ -197,6 +197,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "map.page_right": "scroll",
         "map.home": "start attention",
         "map.end": "mlp",
+        "evaluation.other": "switch plot table chart",
         "evaluation.down": "scroll",
         "evaluation.up": "scroll",
         "evaluation.right": "scroll sideways lens",

@@ -121,7 +121,9 @@ def test_a_lens_that_is_gone_and_one_without_a_file(two_models: Sides, text: str
     from dataclasses import replace
 
     first, other = two_models.sides
-    loose = replace(first.opened.fitted[0], file=None)
+    own = first.opened.fitted[0]
+    assert isinstance(own, TunedLens)
+    loose = replace(own, file=None)
     service, _ = service_of(Sides((Side(replace(first.opened, fitted=(loose,)), "tuned"), other)))
     model = service.offered[0]
     asked = EvaluationAsked(model, model.own, Documents((text,)), BlockSize(64, BLOCK))

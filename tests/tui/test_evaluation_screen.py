@@ -172,6 +172,10 @@ async def test_it_grows_and_what_was_measured_stays_when_it_is_stopped(
         assert shown_table(app) != before
         assert "← 1 more" in str(app.screen.query_one("#evaluation-frame").border_subtitle)
 
+        await pilot.press("tab")
+        assert not app.screen.query_one("#evaluation-frame").display
+        await pilot.press("tab")
+        assert app.screen.query_one("#evaluation-frame").display
         await pilot.press("q")  # meanwhile it goes on
         assert app.screen is app.explore
         await pilot.press("E")

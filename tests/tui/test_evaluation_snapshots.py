@@ -97,6 +97,17 @@ def test_evaluation(snap_compare: Any, still: LenstuiApp, size: tuple[int, int])
     assert snap_compare(still, terminal_size=size, run_before=look)
 
 
+def test_the_plot_alone(snap_compare: Any, still: LenstuiApp) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        screen = await open_evaluation(pilot, still)
+        screen.post_message(EvaluationGrown(1, found(16384)))
+        await pilot.pause()
+        await pilot.press("tab")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=SIZES[2], run_before=look)
+
+
 def test_another_measure_at_the_end(snap_compare: Any, still: LenstuiApp) -> None:
     async def look(pilot: Pilot[None]) -> None:
         screen = await open_evaluation(pilot, still)

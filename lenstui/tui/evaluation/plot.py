@@ -66,7 +66,7 @@ def axis_of(measure: Measure, numbers: Sequence[Array]) -> Axis:
 
 
 def _text(tick: float) -> str:
-    return f"{tick:.0e}".replace("e+0", "e") if tick >= _AS_POWERS else f"{tick:.4g}"
+    return f"{tick:.0e}".replace("e+0", "e") if tick >= _AS_POWERS else f"{tick:.5g}"
 
 
 def _share_text(tick: float) -> str:

@@ -72,6 +72,10 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
             tooltip="Copy the command that measures the same",
         ),
         Binding(
+            "tab", "other_part", "Table or plot", show=False, id="evaluation.other",
+            tooltip="The plot in place of the table, or back",
+        ),
+        Binding(
             "s", "stop", "Stop", show=False, id="evaluation.stop",
             tooltip="Stop evaluating; what was measured stays, and is kept",
         ),
@@ -246,6 +250,15 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
         place = taken.index(self._measure) if self._measure in taken else 0
         self._measure = taken[(place + step) % len(taken)]
         self._show()
+
+    def action_other_part(self) -> None:
+        """Switch from the table to the plot, or back, where the screen is too low for both."""
+        if self.has_class("-tall"):
+            self._services.tell("Both are shown: the table and the plot.")
+            return
+        self.toggle_class("-plot")
+        if not self.has_class("-plot"):
+            self.query_one(EvaluationTable).focus()
 
     def action_ask(self) -> None:
         """Ask for another evaluation."""

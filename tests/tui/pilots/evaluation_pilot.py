@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label, Static
 
 from lenstui.evaluation import evaluate
+from lenstui.readout import tiles
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.evaluation.ask_evaluation import AskEvaluation
 from lenstui.tui.evaluation.screen import Evaluation
@@ -25,7 +26,7 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, through: int) -> None:
         self._left, self.is_open = through, threading.Event()
         self.is_waiting = threading.Event()
-        read_tiles = evaluate.read_tiles
+        read_tiles = tiles.read_tiles
 
         def gated(*arguments: Any, **options: Any) -> Iterator[Any]:
             for tile in read_tiles(*arguments, **options):
@@ -57,7 +58,7 @@ def lens_choices(dialog: AskEvaluation) -> dict[str, Choice]:
     return {
         str(line.query_one(Label).render()): line.query_one(Choice)
         for line in lines
-        if line is not None and line.display  # type: ignore[attr-defined]
+        if line is not None and line.display
     }
 
 
