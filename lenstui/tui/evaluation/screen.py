@@ -229,7 +229,8 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
         self._progress = text
         name = "message" if self._found is None else "progress"
         said = text if self._found is not None or self._is_running else f"{text or NOTHING} {ANEW}"
-        self.query_one(f"#evaluation-{name}", Static).update(shown(said), layout=self._found is None)
+        is_new = self._found is None or not self._is_running  # else it is a line like the one before
+        self.query_one(f"#evaluation-{name}", Static).update(shown(said), layout=is_new)
 
     @on(EvaluationTable.Scrolled)
     def _show_more(self) -> None:
