@@ -55,17 +55,23 @@ def run(words: Sequence[str]) -> int:
 
 
 def _parser() -> Parser:
-    named = "\n".join(f"  {query.name:<18} {query.title}" for query in NAMED_QUERIES)
+    named = {
+        compares: "\n".join(
+            f"  {query.name:<18} {query.title}" for query in NAMED_QUERIES if bool(query.needs) is compares
+        )
+        for compares in (False, True)
+    }
     parser = Parser(
         "lenstui scan",
         "Find the places of a text where a model knew the answer and lost it, settled\n"
         "late, or was sure and wrong. With --data every position of a text gets a record,\n"
         "in a folder of Parquet files; a scan that was ended goes on with --resume.\n"
-        "With --against-model or --against-lens two models or lenses are compared.\n"
-        "Without it the records of a folder are searched.",
+        "Without --data the records of a folder are searched.\n\n"
+        "With --against-model, --against-revision or --against-lens the records compare two\n"
+        "models, revisions or lenses: how far apart they are by row, and where they part.",
         usage="lenstui scan FOLDER --data FILE… [options]\n       lenstui scan FOLDER [--query NAME] "
         "[--where CONDITION] [options]",
-        epilog=f"queries:\n{named}\n\nCtrl+C keeps the blocks that were read.",
+        epilog=f"queries:\n{named[False]}\n\nqueries of a comparison:\n{named[True]}\n\nCtrl+C keeps the blocks that were read.",
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the records")
     text = add_text(parser)
