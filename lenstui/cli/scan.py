@@ -71,7 +71,8 @@ def _parser() -> Parser:
         "models, revisions or lenses: how far apart they are by row, and where they part.",
         usage="lenstui scan FOLDER --data FILE… [options]\n       lenstui scan FOLDER [--query NAME] "
         "[--where CONDITION] [options]",
-        epilog=f"queries:\n{named[False]}\n\nqueries of a comparison:\n{named[True]}\n\nCtrl+C keeps the blocks that were read.",
+        epilog=f"queries:\n{named[False]}\n\nqueries of a comparison:\n{named[True]}\n\n"
+        "Ctrl+C keeps the blocks that were read.",
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the records")
     text = add_text(parser)
