@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lenstui.readout.number_texts import score_text
@@ -62,11 +63,16 @@ class OutlierFacts:
     @property
     def text(self) -> str:
         """What the scores are, and on what they are fitted, on one line."""
+        return f"outlier scores · {self._fitted(self.reference)} · {HIGHER}"
+
+    @property
+    def short(self) -> str:
+        """The features, and on what the scores are fitted, without the folder of its file."""
+        return self._fitted(Path(self.reference).name)
+
+    def _fitted(self, reference: str) -> str:
         features = f"{len(self.features)} feature{'s' * (len(self.features) != 1)}"
-        return (
-            f"outlier scores · {features}: {self.label} · fitted on {self.prompts} prompts of "
-            f"{self.reference} · {HIGHER}"
-        )
+        return f"{features}: {self.label} · fitted on {self.prompts} prompts of {reference}"
 
     def scores(self, readout: CaseReadout) -> list[str]:
         """Return a prompt's scores as text, by method."""
@@ -134,6 +140,18 @@ def separation_text(separation: Separation) -> str:
             by_method.append(f"{method.label} {value} ({interval})")
     against = f"{separation.normal} ({separation.n_normal})"
     return f"AUROC of {separation_head(separation)} against {against}: {', '.join(by_method)}"
+
+
+def separation_line(separation: Separation) -> str:
+    """Return the areas of one group on a short line: `AUROC injected/plain: LOF 0.97 (0.91–0.99)`."""
+    by_method = []
+    for method in outlier_methods():
+        if method.key in separation.methods:
+            value, interval = auroc_texts(separation.methods[method.key])
+            by_method.append(f"{method.short} {value} ({interval.replace(' to ', '–')})")
+    return f"AUROC of {separation.group or 'all but ' + separation.normal} against {separation.normal}: " + (
+        " · ".join(by_method)
+    )
 
 
 def separation_facts(separation: Separation) -> dict[str, Any]:
