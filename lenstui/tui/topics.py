@@ -135,7 +135,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "prompts.group_back": "category subset select",
         "prompts.outliers": "anomaly detection reference unusual injection isolation forest lof mahalanobis"
         " trajectory",
-        "prompts.browse_reference": "anomaly detection load dataset open file folder",
+        "prompts.browse_reference": "anomaly detection load open file folder",
         "prompts.normal": "auroc roc auc labels classes",
         "prompts.value": "average mean plot metric entropy kl rank probability js",
         "prompts.value_back": "average mean plot metric",

@@ -68,10 +68,10 @@ def menu_of(
         "prompts.reverse": no_cases,
         "prompts.group": why_no_groups(state),
         "prompts.value": "",
-        "prompts.export": not_exported,
-        "prompts.copy_command": not_exported,
         "prompts.outliers": "",
         "prompts.normal": why_not_normal(state, case),
+        "prompts.export": not_exported,
+        "prompts.copy_command": not_exported,
         "prompts.stop": reader.why_not_stop(),
         "prompts.file": "",
     }

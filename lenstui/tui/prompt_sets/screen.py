@@ -83,7 +83,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "o", "outliers", "Outliers", show=False, id="prompts.outliers",
-            tooltip="Scores against a reference set: name its file, then Enter reads both",
+            tooltip="Outlier scores against a reference set, a file",
         ),
         Binding(
             "O", "browse_reference", "Reference…", show=False, id="prompts.browse_reference",
