@@ -15,6 +15,7 @@ from lenstui.support.version import __version__
 
 # What the library gives, and the module that it is in. `__init__.pyi` has the types.
 _HOMES = {
+    "Auroc": "lenstui.readout.sets.auroc",
     "Case": "lenstui.readout.sets.prompts",
     "CaseReadout": "lenstui.readout.sets.cases",
     "CaseTrace": "lenstui.edits.set_trace",
@@ -33,6 +34,7 @@ _HOMES = {
     "LensError": "lenstui.support.errors",
     "LogitLens": "lenstui.lens.logit",
     "Model": "lenstui.model.load",
+    "OutlierReference": "lenstui.readout.sets.outliers",
     "PassAtK": "lenstui.evaluation.pass_at_k",
     "Passes": "lenstui.evaluation.pass_at_k",
     "Pin": "lenstui.readout.pins",
@@ -41,6 +43,7 @@ _HOMES = {
     "PromptSet": "lenstui.readout.sets.prompts",
     "Quality": "lenstui.evaluation.evaluate",
     "Readout": "lenstui.readout.tiles",
+    "Separation": "lenstui.readout.sets.auroc",
     "SetEffects": "lenstui.readout.sets.means",
     "SetMeans": "lenstui.readout.sets.means",
     "Tile": "lenstui.readout.cells",
@@ -62,6 +65,7 @@ _HOMES = {
     "find_pins": "lenstui.readout.pins",
     "fit": "lenstui.fitting.fit",
     "fit_jacobian": "lenstui.fitting.jacobian.fitted",
+    "fit_outliers": "lenstui.readout.sets.outliers",
     "generate": "lenstui.readout.generation",
     "load": "lenstui.model.load",
     "mean_over": "lenstui.readout.sets.means",
@@ -82,6 +86,7 @@ _HOMES = {
     "read_words": "lenstui.readout.words",
     "save_lens": "lenstui.lens.formats.own",
     "save_library_folder": "lenstui.lens.formats.library",
+    "separations": "lenstui.readout.sets.auroc",
     "trace": "lenstui.edits.trace",
     "trace_set": "lenstui.edits.set_trace",
     "trace_steps": "lenstui.edits.trace",

@@ -51,6 +51,9 @@ from lenstui.readout.cells import Tile as Tile
 from lenstui.readout.generation import generate as generate
 from lenstui.readout.pins import Pin as Pin
 from lenstui.readout.pins import find_pins as find_pins
+from lenstui.readout.sets.auroc import Auroc as Auroc
+from lenstui.readout.sets.auroc import Separation as Separation
+from lenstui.readout.sets.auroc import separations as separations
 from lenstui.readout.sets.cases import CaseReadout as CaseReadout
 from lenstui.readout.sets.cases import FailedCase as FailedCase
 from lenstui.readout.sets.cases import read_set as read_set
@@ -60,6 +63,8 @@ from lenstui.readout.sets.means import effects_by_group as effects_by_group
 from lenstui.readout.sets.means import effects_over as effects_over
 from lenstui.readout.sets.means import mean_over as mean_over
 from lenstui.readout.sets.means import means_by_group as means_by_group
+from lenstui.readout.sets.outliers import OutlierReference as OutlierReference
+from lenstui.readout.sets.outliers import fit_outliers as fit_outliers
 from lenstui.readout.sets.prompts import Case as Case
 from lenstui.readout.sets.prompts import PromptFile as PromptFile
 from lenstui.readout.sets.prompts import PromptSet as PromptSet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,34 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.prompts import PromptSet
 
 _STDIN = "standard input"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOutliers:
+    """The requested outlier scores of a prompt set.
+
+    Attributes:
+        reference: the file of the reference set, or `examples`.
+        trajectory: the key of the kind of trajectory, if named.
+        methods: the keys of the methods; None for all that can be used.
+        normal: the group of normal prompts, if named.
+    """
+
+    reference: str
+    trajectory: str | None = None
+    methods: tuple[str, ...] | None = None
+    normal: str | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """The options that request the same scores."""
+        named = {
+            "--outliers": self.reference,
+            "--trajectory": self.trajectory,
+            "--outlier-methods": None if self.methods is None else ",".join(self.methods),
+            "--normal": self.normal,
+        }
+        return [f"{option}={name}" for option, name in named.items() if name is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +57,7 @@ class AskedSet:
         of_pairs: whether it is for causal traces.
         exact_targets: whether to take targets as written.
         value: the key of the means to show, if named.
+        outliers: the outlier scores, if any.
     """
 
     prompts: str
@@ -40,6 +69,7 @@ class AskedSet:
     of_pairs: bool = False
     exact_targets: bool = False
     value: str | None = None
+    outliers: AskedOutliers | None = None
 
     @property
     def options(self) -> list[str]:
@@ -53,7 +83,12 @@ class AskedSet:
             "--group-column": self.group_column,
         }
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
+        words += [] if self.outliers is None else self.outliers.options
         return [*words, *(["--exact-targets"] if self.exact_targets else [])]
+
+    def of_reference(self, outliers: AskedOutliers) -> AskedSet:
+        """Return the reference set of outlier scores, with the same fields but groups."""
+        return replace(self, prompts=outliers.reference, group_column=None, outliers=None)
 
 
 def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:

@@ -19,7 +19,7 @@ from lenstui.cli.arguments import (
     positive,
     start,
 )
-from lenstui.cli.asked_set import AskedSet
+from lenstui.cli.asked_set import AskedOutliers, AskedSet
 from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
@@ -34,7 +34,8 @@ from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
 # Options for prompt sets only, and the formats of prompt sets.
-_OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets")
+_OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets", "outliers")
+_OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", "md")
 
 
@@ -44,12 +45,14 @@ def run(words: Sequence[str]) -> int:
     given = parse(parser, words)
     shape = _shape(parser, given)
     if given.prompts is not None:
+        _check_outliers(parser, given)
         asked_set = _set(parser, given, shape)
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
         return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
+    _check_outliers(parser, given)
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
     if asked.prompt is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
@@ -103,6 +106,7 @@ def _parser() -> Parser:
         "kinds that comes with lenstui",
     )
     _add_prompts(parser)
+    _add_outliers(parser)
     output = add_output(parser, FORMATS)
     add_lenses(output)
     rows = output.add_mutually_exclusive_group()
@@ -222,6 +226,59 @@ def _add_prompts(parser: Parser) -> None:
     )
 
 
+def _add_outliers(parser: Parser) -> None:
+    from lenstui.readout.sets.outlier_methods import outlier_methods
+
+    outliers = parser.add_argument_group("outlier scores of many prompts")
+    outliers.add_argument(
+        "--outliers",
+        metavar="FILE",
+        help="score how unlike a reference set each prompt is, by its log-probabilities through the rows; "
+        "FILE is that set, on which alone the scores are fitted",
+    )
+    outliers.add_argument(
+        "--trajectory",
+        choices=("next", "target"),
+        help="the log-probabilities: the mean over the prompt's next tokens (next, the default), or that of "
+        "the whole target behind the prompt (target)",
+    )
+    outliers.add_argument(
+        "--outlier-methods",
+        type=_methods,
+        metavar="METHOD,…",
+        help=f"one or several of {', '.join(method.key for method in outlier_methods())} (default: all; "
+        "without scikit-learn, an extra, the first)",
+    )
+    outliers.add_argument(
+        "--normal",
+        metavar="GROUP",
+        help="the group of normal prompts, from which AUROC tells the others (default: the first)",
+    )
+
+
+def _check_outliers(parser: Parser, given: argparse.Namespace) -> None:
+    """Refuse options of outlier scores without these, and what they do not go with."""
+    if given.outliers is None:
+        if option := next((name for name in _OF_OUTLIERS if getattr(given, name) is not None), None):
+            parser.error(f"--{option.replace('_', '-')} needs --outliers")
+        return
+    if not given.outliers:
+        parser.error("--outliers names no file")
+    if given.outliers == "-":
+        parser.error("--outliers is a file: standard input is for --prompts")
+    if given.edit:
+        parser.error("--edit is not for --outliers, whose scores are of clean runs")
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    from lenstui.readout.sets.outlier_methods import outlier_methods
+
+    names, known = text.split(","), [method.key for method in outlier_methods()]
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"unknown method {unknown[0]!r}: {', '.join(known)}")
+    return tuple(dict.fromkeys(names))
+
+
 def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     """Return the requested prompt set, and refuse options that do not go with one."""
     from lenstui.readout.sets.mean_values import shown_means
@@ -251,7 +308,12 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if given.prompts == EXAMPLES and any(columns):
         parser.error("the examples have their columns: leave the names out, or name a file ./examples")
     value = None if shape.format in ALL_VALUES else given.value
-    return AskedSet(given.prompts, *columns, exact_targets=given.exact_targets, value=value)
+    outliers = None
+    if given.outliers is not None:
+        outliers = AskedOutliers(given.outliers, given.trajectory, given.outlier_methods, given.normal)
+    return AskedSet(
+        given.prompts, *columns, exact_targets=given.exact_targets, value=value, outliers=outliers
+    )
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:

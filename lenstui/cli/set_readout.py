@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, show_text, table_width
+from lenstui.cli.reference_set import ScoreTally, opened_reference
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.shape import Shape
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lenstui.model.tokens import TokenTexts
     from lenstui.opening.opened import Opened
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
+    from lenstui.readout.sets.outliers import OutlierReference
     from lenstui.readout.sets.prompts import PromptSet
 
 _FOR_PROGRAMS = ("json", *STREAMED)
@@ -46,6 +48,7 @@ class _Tally:
     parts: int = 0
     not_whole: list[str] = field(default_factory=list)  # reasons
     not_numbers: list[int] = field(default_factory=list)  # numbers of the cases
+    scores: ScoreTally = field(default_factory=ScoreTally)
 
     def add(self, readout: CaseReadout | FailedCase) -> None:
         """Count one case."""
@@ -58,6 +61,7 @@ class _Tally:
                 self.first_failed.append(readout)
         else:
             self.cut += readout.dropped > 0
+            self.scores.add(readout)
             if readout.not_numbers:
                 self.not_numbers.append(readout.case.number)
             self.parts += readout.target is not None and not readout.target.whole
@@ -70,6 +74,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     if shape.output is not None:
         check_place(shape.output, special=True)
     prompts = opened_prompts(asked_set, shape.output)  # before the model, since loading takes long
+    reference = opened_reference(asked_set, prompts, shape.output)
     # Formats without means are written while reading, unless to a terminal, which shows the line of progress.
     streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()
@@ -84,13 +89,22 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         heading = set_heading_of(
             opened, lenses, prompts, shape.reading, edits=shape.edits, exact_targets=exact
         )
-        reading = each_aside(_reading(opened, lenses, prompts, shape, exact_targets=exact))
+        fitted = None
+        if reference is not None:
+            fitted = reference.fit(opened, lenses, shape.reading, on_stage)
+            heading = replace(heading, outliers=reference.facts(fitted, heading.rows))
+        reading = each_aside(_reading(opened, lenses, prompts, shape, fitted, exact_targets=exact))
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
         else:
             readouts = iter(list(readouts))
-    for remark in chain(_remarks(opened, shape, prompts, tally), lacking_rows(lenses, heading.rows)):
+    remarks = chain(_remarks(opened, shape, prompts, tally), lacking_rows(lenses, heading.rows))
+    if reference is not None and fitted is not None:
+        remarks = chain(remarks, reference.remarks(fitted, heading.rows, tally.scores))
+        if shape.format in STREAMED:  # which have no room for it
+            remarks = chain(remarks, reference.areas(tally.scores))
+    for remark in remarks:
         say(remark)
     if shape.format in _FOR_PROGRAMS:
         if not streamed:
@@ -115,15 +129,29 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
 
 
 def _reading(
-    opened: Opened, lenses: Sequence[Lens], prompts: PromptSet, shape: Shape, *, exact_targets: bool
+    opened: Opened,
+    lenses: Sequence[Lens],
+    prompts: PromptSet,
+    shape: Shape,
+    fitted: OutlierReference | None,
+    *,
+    exact_targets: bool,
 ) -> Iterator[CaseReadout | FailedCase]:
-    """Return the readouts of the cases, under edits where there are any."""
+    """Return the readouts of the cases, under edits where there are any, with scores against a reference."""
     from lenstui.edits.edited_set import read_edited_set
     from lenstui.readout.sets.cases import read_set
 
     model, cases, reading = opened.model, prompts.cases, shape.reading
     if not shape.edits:
-        return read_set(model, cases, lenses, reading=reading, exact_targets=exact_targets)
+        readouts = read_set(
+            model,
+            cases,
+            lenses,
+            reading=reading,
+            exact_targets=exact_targets,
+            trajectories=fitted is not None,
+        )
+        return readouts if fitted is None else map(fitted.scored, readouts)
     return read_edited_set(model, cases, shape.edits, lenses, reading=reading, exact_targets=exact_targets)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lenstui.export.json_contract import counts, keys_with, numbers, plain
+from lenstui.export.set_outliers import score_facts, separation_facts
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
@@ -37,6 +38,9 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
     the lenses of its clean run in `clean`. The means of the clean runs are in `clean` beside `means`, and in
     `effect` those of the paired differences, edited minus clean.
 
+    With outlier scores each case has its `scores`, or null with the reason in `not_scored`, and each of its
+    lenses `mean_next_logprob`; `outliers` says what they are of, and `auroc` how well they tell groups apart.
+
     Args:
         readouts: the readouts of all cases, in order.
         heading: the heading of the set.
@@ -48,8 +52,15 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
         "rows": list(heading.rows),
         "cases": [_case(readout, heading, texts) for readout in readouts],
         **(_effects(readouts) if heading.source.edits else _means_by_group(readouts)),
+        **_areas(readouts, heading),
     }
     return json.dumps(content, allow_nan=False) + "\n"
+
+
+def _areas(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) -> dict[str, Any]:
+    if heading.outliers is None:
+        return {}
+    return {"auroc": [separation_facts(each) for each in heading.outliers.separations(readouts)]}
 
 
 def _means_by_group(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
@@ -90,8 +101,16 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "target_whole": None if target is None else target.whole,
         "target_ids": None if target is None else list(target.ids),
         "lenses": _lenses(readout, heading, texts),
+        **_scores(readout, heading),
         **({} if clean is None else {"clean": {**_final(clean), "lenses": _lenses(clean, heading, texts)}}),
     }
+
+
+def _scores(readout: CaseReadout, heading: SetHeading) -> dict[str, Any]:
+    if heading.outliers is None:
+        return {}
+    scores = score_facts(readout, heading.outliers.methods) if readout.scores else None
+    return {"scores": scores, "not_scored": readout.not_scored or None}
 
 
 def _final(readout: CaseReadout) -> dict[str, Any]:
@@ -103,7 +122,10 @@ def _final(readout: CaseReadout) -> dict[str, Any]:
 
 
 def _lenses(readout: CaseReadout, heading: SetHeading, texts: TokenText) -> dict[str, Any]:
-    return {name: _column(readout.lenses.get(name), heading, texts) for name in keys_with(readout.lenses)}
+    found = {name: _column(readout.lenses.get(name), heading, texts) for name in keys_with(readout.lenses)}
+    for name, of_next in readout.next_logprob.items():
+        found[name] = {**(found[name] or {}), "mean_next_logprob": numbers(of_next)}
+    return found
 
 
 def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) -> dict[str, Any] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
+from lenstui.export.set_outliers import auroc_texts, separation_head, separation_title
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
     CHANGED,
@@ -37,6 +38,7 @@ def set_markdown(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     heads = ["prompt", "final top-1", "target, final", *(f"settles, {lens_title(name)}" for name in lenses)]
+    heads += [] if heading.outliers is None else [method.label for method in heading.outliers.methods]
     lines: list[str] = []
     for group, members in by_group(readouts):
         rows = [_row(each, heading) for each in members]
@@ -53,6 +55,7 @@ def set_markdown(
         ]
         lines += [f"**{lens_title(name)}** · {value.label}", ""]
         lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
+    lines += _outliers(readouts, heading)
     if is_edited(readouts):
         lines += [f"{CHANGED}; {EFFECT}", ""]
     lines += [filter_text(heading.source), ""] if heading.source.words_only else []
@@ -72,4 +75,20 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
         target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
         if readout.has_long_target:
             target += f"; whole: log p {whole_text(readout)} nats"
-    return [prompt, final, target, *settled(readout, heading.rows)]
+    scores = [] if heading.outliers is None else heading.outliers.scores(readout)
+    return [prompt, final, target, *settled(readout, heading.rows), *scores]
+
+
+def _outliers(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) -> Iterator[str]:
+    """Yield the areas under the ROC curve, and what the scores are; nothing where there are none."""
+    if heading.outliers is None:
+        return
+    if found := heading.outliers.separations(readouts):
+        yield from (f"**{separation_title(found[0], code_span)}**", "")
+        heads = [code_span(separation_head(each)) for each in found]
+        methods = heading.outliers.methods
+        areas = [[auroc_texts(each.methods[method.key]) for each in found] for method in methods]
+        rows = [[f"{value} ({interval})" for value, interval in of_method] for of_method in areas]
+        yield from markdown_table(heads, [method.label for method in methods], rows)
+        yield ""
+    yield from (code_span(heading.outliers.text), "")

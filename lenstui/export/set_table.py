@@ -8,6 +8,7 @@ from itertools import chain, groupby
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from lenstui.export.set_outliers import auroc_texts, separation_head, separation_title
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
     CHANGED,
@@ -74,6 +75,7 @@ def set_table(
     for name in lenses:
         parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
         parts += _means(columns, value, name, heading, width)
+    parts += _outliers(readouts, heading, width)
     if is_edited(readouts):
         parts.append(Text(wrapped(EFFECT, width), style="dim"))
     if heading.source.words_only:
@@ -97,6 +99,21 @@ def _means(
         yield from grid(heading.rows[::-1], list(map(printable, heads)), entries, width, words=False)
 
 
+def _outliers(
+    readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, width: int | None
+) -> Iterator[Text]:
+    """Yield the areas under the ROC curve, and what the scores are; nothing where there are none."""
+    if heading.outliers is None:
+        return
+    if found := heading.outliers.separations(readouts):
+        yield Text(wrapped(printable(separation_title(found[0])), width), style="bold")
+        heads = [printable(separation_head(each)) for each in found]
+        methods = heading.outliers.methods
+        entries = [[[auroc_texts(each.methods[method.key])] for each in found] for method in methods]
+        yield from grid([method.label for method in methods], heads, entries, width, words=False)
+    yield Text(wrapped(printable(heading.outliers.text), width), style="dim")
+
+
 def set_summary(source: Source, prompts: str) -> str:
     """Return the source of a prompt set's numbers, on one line."""
     return f"{summary(source)} · prompts {printable(prompts)}"
@@ -109,7 +126,9 @@ def _cases(
     width: int | None,
 ) -> Iterator[Text]:
     """Yield a line for each case, under a line for each group; tables one below the other where need be."""
+    methods = () if heading.outliers is None else heading.outliers.methods
     heads = ["", "prompt", "final", "", "target", "", "rank", "whole", *lenses]
+    heads += [method.short for method in methods]
     lines = {id(each): _line(each, heading, width) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
         heads[4] = heads[6] = ""
@@ -164,6 +183,7 @@ def _line(readout: CaseReadout, heading: SetHeading, width: int | None) -> _Line
         rank,
         whole_text(readout),
         *settled(readout, heading.rows),
+        *([] if heading.outliers is None else heading.outliers.scores(readout)),
     ]
 
 

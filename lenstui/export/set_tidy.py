@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from lenstui.export.csv_text import csv_pieces
+from lenstui.export.set_outliers import OutlierFacts
 from lenstui.export.tidy import Column, TokenText, row_index
 from lenstui.opening.source import Source, source_facts
 from lenstui.readout.sets.cases import CaseReadout, LastColumn
 from lenstui.readout.sets.means import names_with_mean
+from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.readout.values import known
 from lenstui.support.printable import printable
 
@@ -30,6 +33,7 @@ class SetHeading:
         source: the source of the numbers.
         exact_targets: whether targets were taken as written.
         skipped: the number of lines or rows of the file that held no prompt.
+        outliers: the facts about outlier scores, where the prompts have any.
     """
 
     prompts: str
@@ -37,6 +41,7 @@ class SetHeading:
     source: Source
     exact_targets: bool = False
     skipped: int = 0
+    outliers: OutlierFacts | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return the source of the numbers, as plain values by name."""
@@ -44,6 +49,7 @@ class SetHeading:
             "prompts": self.prompts,
             "exact_targets": self.exact_targets,
             "skipped": self.skipped,
+            **({} if self.outliers is None else {"outliers": self.outliers.facts()}),
         }
 
 
@@ -64,15 +70,16 @@ def tidy_groups(
 
 def set_csv(readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenText) -> Iterator[str]:
     """Yield a set as CSV in pieces, in the format of `csv_text`."""
-    named = (
-        {**group, "prompts": _all(group, printable(heading.prompts))}
-        for group in tidy_groups(readouts, heading, texts)
-    )
+    named = ({**group, **_sets(group, heading)} for group in tidy_groups(readouts, heading, texts))
     return csv_pieces(named, heading.source)
 
 
-def _all(columns: dict[str, Column], text: str) -> Column:
-    return np.full(len(columns["case"]), text, object)
+def _sets(columns: dict[str, Column], heading: SetHeading) -> dict[str, Column]:
+    """Return the name of the set, and of the reference of its scores, on every line."""
+    names = {"prompts": heading.prompts}
+    if heading.outliers is not None:
+        names["reference"] = heading.outliers.reference
+    return {key: np.full(len(columns["case"]), printable(name), object) for key, name in names.items()}
 
 
 def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -> dict[str, Column]:
@@ -108,9 +115,27 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "lens": along(lenses, 1),
         "row": along(heading.rows, 2),
         "row_index": along(map(row_index, heading.rows), 2, np.int32),
+        **_outliers(group, heading, of_case),
         **numbers,
         **(_before(numbers, _numbers(clean, heading, texts)) if clean else {}),
     }
+
+
+def _outliers(
+    group: Sequence[CaseReadout],
+    heading: SetHeading,
+    of_case: Callable[[Callable[[CaseReadout], Any], type], Column],
+) -> dict[str, Column]:
+    """Return the scores of each case, and the numbers that they are of; nothing where there are none."""
+    if heading.outliers is None:
+        return {}
+
+    def score(method: OutlierMethod) -> Column:
+        return of_case(lambda each: each.scores.get(method.key, math.nan), float)
+
+    scores = {f"score_{method.stored}": score(method) for method in heading.outliers.methods}
+    of_next = [of_lens for each in group for of_lens in each.next_logprob.values()]
+    return {**scores, "mean_next_logprob": np.stack(of_next).ravel()}
 
 
 def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -> dict[str, Column]:

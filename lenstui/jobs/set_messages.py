@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,8 @@ class CaseLine:
         effect: under edits, the target's final probability minus that of the clean run; None where there is
             none.
         change: under edits, the final token, and the target's probability and rank, clean → edited, as text.
+        scores: the outlier scores by method; empty where the case has none.
+        not_scored: why it has none, where others have; else empty.
     """
 
     number: int
@@ -59,6 +61,8 @@ class CaseLine:
     reason: str | None = None
     effect: float | None = None
     change: str = ""
+    scores: tuple[float, ...] = ()
+    not_scored: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +118,14 @@ class SetSource:
         shape = Shape(form, output, kinds, self.reading, value, edits=self.edits)
         return set_command(self.heading.source, self.options, self.lens_files, self.start, shape)
 
+    def with_normal(self, group: str) -> SetSource:
+        """Return the same source, whose outlier scores tell groups from another normal one."""
+        outliers = self.heading.outliers
+        if outliers is None:
+            return self
+        heading = replace(self.heading, outliers=replace(outliers, normal=group))
+        return replace(self, heading=heading, options=(*self.options, f"--normal={group}"))
+
 
 class SetEnd(Enum):
     """The way in which the reading of a prompt set ended."""
@@ -145,11 +157,27 @@ class SetOpened(Message):
 
 
 @dataclass
+class ReferenceRead(Message):
+    """The message that so many cases of the reference of a prompt set's outlier scores were read."""
+
+    number: int
+    done: int
+    total: int
+
+
+@dataclass
 class SetStarted(Message):
-    """The message that the model begins to read the cases of a prompt set."""
+    """The message that the model begins to read the cases of a prompt set.
+
+    Attributes:
+        number: the number of the reading.
+        source: the source of the cases.
+        remarks: remarks on the reference of their outlier scores, or why there are no scores.
+    """
 
     number: int
     source: SetSource
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -171,11 +199,19 @@ class CasesRead(Message):
 
 @dataclass
 class SetEnded(Message):
-    """The message that no more cases of a prompt set come, and why, if not all have come."""
+    """The message that no more cases of a prompt set come, and why, if not all have come.
+
+    Attributes:
+        number: the number of the reading.
+        end: how it ended.
+        text: why it ended so.
+        of_reference: whether it failed for the file of the reference.
+    """
 
     number: int
     end: SetEnd
     text: str = ""
+    of_reference: bool = False
 
 
 @dataclass

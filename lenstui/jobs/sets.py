@@ -22,6 +22,7 @@ from lenstui.jobs.set_messages import (
     CaseLine,
     CasesRead,
     ReadCase,
+    ReferenceRead,
     SetEnd,
     SetEnded,
     SetNotWritten,
@@ -30,6 +31,7 @@ from lenstui.jobs.set_messages import (
     SetStarted,
     SetWritten,
 )
+from lenstui.jobs.set_reference import ReferenceReader
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
 from lenstui.model.tokens import visible
 from lenstui.opening.opened import Opened
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from lenstui.edits.edit import Edit
     from lenstui.lens.lens import Lens
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
+    from lenstui.readout.sets.outliers import OutlierReference
 
 _KIND = "prompt set"
 
@@ -65,6 +68,7 @@ class SetRequest:
         kind: the only kind of lens to read through, as words in the edits have their directions through it;
             None for all.
         given_up: set once nobody wants more cases.
+        reference: the file of the reference of outlier scores as it was typed, or `examples`; empty for none.
     """
 
     number: int
@@ -74,6 +78,22 @@ class SetRequest:
     edits: tuple[Edit, ...] = ()
     kind: str | None = None
     given_up: threading.Event = field(default_factory=threading.Event)
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Files:
+    """The opened files of a prompt set.
+
+    Attributes:
+        prompts: the set.
+        reference: the reference of its outlier scores, if any.
+        options: the options of `lenstui read` that name both.
+    """
+
+    prompts: PromptSet
+    reference: PromptSet | None
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,14 +145,18 @@ class SetService:
     # ── on the file thread ───────────────────────────────────────────────────────────────────────────────
 
     def _open(self, request: SetRequest, post: Post, stop: Stop) -> None:
-        number = request.number
+        number, of_reference = request.number, False
         try:
-            prompts, options = _opened_file(request.typed)
+            prompts, path = _opened_file(request.typed)
+            files = _Files(prompts, None, (f"--prompts={path}",))
+            if of_reference := bool(request.reference):
+                reference, path = _opened_file(request.reference)
+                files = _Files(prompts, reference, (*files.options, f"--outliers={path}"))
         except LensError as error:
-            post(SetEnded(number, SetEnd.FAILED, str(error)))
+            post(SetEnded(number, SetEnd.FAILED, str(error), of_reference))
             return
         except Exception as error:  # whatever pyarrow and the disk come up with
-            post(SetEnded(number, SetEnd.FAILED, named_line(error)))
+            post(SetEnded(number, SetEnd.FAILED, named_line(error), of_reference))
             return
         if stop() or request.given_up.is_set():
             post(SetEnded(number, SetEnd.STOPPED))
@@ -142,7 +166,7 @@ class SetService:
         post(SetOpened(number, prompts.name, len(prompts.cases), prompts.groups, skipped.count, remark))
         self._thread.submit(
             _KIND,
-            lambda stop: self._guarded(self._read(request, prompts, options, post, stop), number, post),
+            lambda stop: self._guarded(self._read(request, files, post, stop), number, post),
             priority=1,
         )  # fmt: skip
 
@@ -153,19 +177,28 @@ class SetService:
         with reporting(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
             yield from steps
 
-    def _read(
-        self,
-        request: SetRequest,
-        prompts: PromptSet,
-        options: tuple[str, ...],
-        post: Post,
-        stop: Stop,
-    ) -> Iterator[None]:
+    def _read(self, request: SetRequest, files: _Files, post: Post, stop: Stop) -> Iterator[None]:
         opened, number = self._opened(), request.number
         if opened is None:
             raise LensError(NO_MODEL)
-        source = _source(opened, request, prompts, options)
-        post(SetStarted(number, source))
+
+        prompts, reference = files.prompts, files.reference
+        source = _source(opened, request, prompts, files.options)
+        fitted: OutlierReference | None = None
+        remarks: tuple[str, ...] = ()
+        if reference is not None:
+            of_reference = ReferenceReader(opened.model, _lenses(opened, request), reference, request.reading)
+            posted = 0.0
+            for done in of_reference.steps():
+                if time.monotonic() - posted >= POST_EVERY:
+                    posted = time.monotonic()
+                    post(ReferenceRead(number, done, len(reference.cases)))
+                yield
+                if (ended := self._ended(request, opened, stop)) is not None:
+                    post(ended)
+                    return
+            fitted, source, remarks = of_reference.fit(source, prompts)
+        post(SetStarted(number, source, remarks))
         began = posted = time.monotonic()
         batch: list[ReadCase] = []
         texts: set[int] = set()
@@ -179,30 +212,40 @@ class SetService:
                 batch.clear()
                 texts.clear()
 
-        for readout in _readouts(opened, request, prompts):
+        for readout in _readouts(opened, request, prompts, fitted):
             batch.append(ReadCase(case_line(readout, source), readout))
             texts |= _tokens(readout)
             if time.monotonic() - posted >= POST_EVERY:
                 post_cases()
             yield
-            now = self._opened()
-            if now is None or now.model is not opened.model:
+            if (ended := self._ended(request, opened, stop)) is not None:
                 post_cases()
-                post(SetEnded(number, SetEnd.STOPPED, OTHER_MODEL))
-                return
-            if stop() or request.given_up.is_set():
-                post_cases()
-                post(SetEnded(number, SetEnd.STOPPED))
+                post(ended)
                 return
         post_cases()
         post(SetEnded(number, SetEnd.DONE))
 
+    def _ended(self, request: SetRequest, opened: Opened, stop: Stop) -> SetEnded | None:
+        """Return that no more cases come, if nobody wants them or another model is open now."""
+        now = self._opened()
+        if now is None or now.model is not opened.model:
+            return SetEnded(request.number, SetEnd.STOPPED, OTHER_MODEL)
+        if stop() or request.given_up.is_set():
+            return SetEnded(request.number, SetEnd.STOPPED)
+        return None
 
-def _readouts(opened: Opened, request: SetRequest, prompts: PromptSet) -> Iterator[CaseReadout | FailedCase]:
+
+def _readouts(
+    opened: Opened, request: SetRequest, prompts: PromptSet, fitted: OutlierReference | None
+) -> Iterator[CaseReadout | FailedCase]:
+    """Return the readouts of the cases, with scores where a reference is fitted."""
     from lenstui.edits.edited_set import read_edited_set
     from lenstui.readout.sets.cases import read_set
 
     model, lenses, reading = opened.model, _lenses(opened, request), request.reading
+    if fitted is not None:
+        readouts = read_set(model, prompts.cases, lenses, reading=reading, trajectories=True)
+        return map(fitted.scored, readouts)
     if not request.edits:
         return read_set(model, prompts.cases, lenses, reading=reading)
     return read_edited_set(model, prompts.cases, request.edits, lenses, reading=reading)
@@ -242,6 +285,8 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         settles=tuple(readout.lenses[name].crystallization for name in source.lenses),
         effect=effect,
         change=change_text(readout),
+        scores=tuple(readout.scores.values()),
+        not_scored=readout.not_scored,
     )
 
 
@@ -261,12 +306,12 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
     return tokens if readout.clean is None else tokens | _tokens(readout.clean)
 
 
-def _opened_file(typed: str) -> tuple[PromptSet, tuple[str, ...]]:
-    """Return the typed prompt set, and the options of `lenstui read` that name it."""
+def _opened_file(typed: str) -> tuple[PromptSet, str]:
+    """Return the typed prompt set, and its name on the command line."""
     if typed.strip() == EXAMPLES:
-        return example_prompts(), (f"--prompts={EXAMPLES}",)
+        return example_prompts(), EXAMPLES
     path = typed_path(typed)
-    return open_prompts(PromptFile(path)), (f"--prompts={path}",)
+    return open_prompts(PromptFile(path)), str(path)
 
 
 def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tuple[str, ...]) -> SetSource:

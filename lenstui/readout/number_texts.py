@@ -72,6 +72,14 @@ def logprob_text(number: float) -> str:
     return fixed_text(number, 2)
 
 
+def score_text(number: float) -> str:
+    """Return an outlier score in at most five characters: `0.512`, `1.25`, `34.1`, `3.4k`; `–` for NaN."""
+    for limit, digits in ((0.9995, 3), (9.995, 2), (99.95, 1)):
+        if number < limit:
+            return fixed_text(number, digits)
+    return f"{number:.0e}" if number >= 999.5e6 else rank_text(number)
+
+
 def percent_error_text(error: float) -> str:
     """Return the standard error of a mean probability, in percent without the sign: `1.3`, `<0.1`, `0`."""
     return f"{100 * error:.1f}" if error >= 0.0005 else "<0.1" if error else "0"

@@ -143,6 +143,10 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "prompts.reverse": "order descending ascending",
         "prompts.group": "category subset select",
         "prompts.group_back": "category subset select",
+        "prompts.outliers": "anomaly detection reference unusual injection isolation forest lof mahalanobis"
+        " trajectory",
+        "prompts.browse_reference": "anomaly detection load open file folder",
+        "prompts.normal": "auroc roc auc labels classes",
         "prompts.value": "average mean plot metric entropy kl rank probability js",
         "prompts.value_back": "average mean plot metric",
         "prompts.stop": "cancel interrupt abort",

@@ -22,6 +22,7 @@ from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.prompt_sets.menu import NO_SCORES
 from lenstui.tui.prompt_sets.screen import PromptSets
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PINS
@@ -288,10 +289,10 @@ async def test_a_prompt_of_a_set(opened: Any, file: Path) -> None:
         await prompt_sets_pilot.go(app, pilot, file)
         await pilot.press("down", "down", "down")
         assert list(await opened_menu(pilot)) == [
-            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Export", "Copy command", "Stop",
-            "File",
+            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Outliers", "Normal group",
+            "Export", "Copy command", "Stop", "File",
         ]  # fmt: skip
-        assert dimmed(app) == {"Stop": "Nothing is being read."}
+        assert dimmed(app) == {"Stop": "Nothing is being read.", "Normal group": NO_SCORES}
         await pilot.press("r")
         await until(pilot, lambda: prompt_sets_pilot.numbers(app) == [5, 4, 3, 2, 1])
         await opened_menu(pilot)

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lenstui.edits.language import parse_edit
+from lenstui.export.set_outliers import OutlierFacts
 from lenstui.export.set_tidy import SetHeading
 from lenstui.jobs.set_messages import CasesRead, ReadCase, SetEnd, SetEnded, SetOpened, SetSource, SetStarted
 from lenstui.jobs.sets import SetRequest, case_line
@@ -17,7 +18,9 @@ from lenstui.opening.source import LensSource, Source
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.outlier_methods import outlier_methods
 from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.trajectories import trajectory_kinds
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.prompt_sets.screen import PromptSets
@@ -107,7 +110,37 @@ def edited_source() -> SetSource:
     return replace(SOURCE, heading=replace(SOURCE.heading, source=source), edits=edits)
 
 
-async def read(pilot: Pilot[None], *, count: int | None = None, is_edited: bool = False) -> None:
+def scored_source() -> SetSource:
+    names = [(lens, row) for lens in ("logit", "tuned") for row in MODEL.rows[:-1]]
+    kind = trajectory_kinds()[0]
+    facts = OutlierFacts(
+        "/data/plain.jsonl",
+        120,
+        0,
+        kind.key,
+        kind.label,
+        (*names, (None, MODEL.rows[-1])),
+        (),
+        outlier_methods(),
+    )
+    return replace(SOURCE, heading=replace(SOURCE.heading, outliers=facts))
+
+
+def scored(case: CaseReadout | FailedCase) -> CaseReadout | FailedCase:
+    """The same with made-up scores; one has none."""
+    if isinstance(case, FailedCase):
+        return case
+    number = case.case.number
+    if number == 2:
+        return replace(case, not_scored="It is one token, behind which none comes.")
+    of_case = (0.8 + number * number / 5, 0.35 + number / 30, 0.95 + 0.2 * number % 3)
+    scores = {method.key: score for method, score in zip(outlier_methods(), of_case, strict=True)}
+    return replace(case, scores=scores)
+
+
+async def read(
+    pilot: Pilot[None], *, count: int | None = None, is_edited: bool = False, is_scored: bool = False
+) -> None:
     """Open the screen and post what the model thread would, of so many cases."""
     await show(pilot)
     await pilot.press("escape", "e")
@@ -118,6 +151,10 @@ async def read(pilot: Pilot[None], *, count: int | None = None, is_edited: bool 
     cases, source = readouts(), SOURCE
     if is_edited:
         cases, source = list(map(edited, cases)), edited_source()
+    if is_scored:
+        cases, source = list(map(scored, cases)), scored_source()
+        screen.state.reference = "/data/plain.jsonl"
+        screen.outliers.leave()
     screen.post_message(SetOpened(1, "/home/me/facts.jsonl", len(cases), tuple(TEXTS), 2, "Skipped 2 lines."))
     screen.post_message(SetStarted(1, source))
     lines = tuple(ReadCase(case_line(case, source), case) for case in cases[:count])
@@ -145,6 +182,25 @@ def test_a_set_under_edits(still: LenstuiApp, snap_compare: Any, size: tuple[int
         await pilot.pause()
 
     assert snap_compare(still, terminal_size=size, run_before=sort)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_set_with_outlier_scores(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def sort(pilot: Pilot[None]) -> None:
+        await read(pilot, is_scored=True)
+        await pilot.press(*"ccccccccc", "r", "down")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=size, run_before=sort)
+
+
+def test_the_reference_is_named(still: LenstuiApp, snap_compare: Any) -> None:
+    async def name(pilot: Pilot[None]) -> None:
+        await read(pilot)
+        await pilot.press("o")
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=(80, 24), run_before=name)
 
 
 def test_nothing_is_read_yet(still: LenstuiApp, snap_compare: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lenstui.readout.cells import (
     Cells,
     FloatArray,
     IntArray,
+    Tile,
     crystallization_rows,
 )
 from lenstui.readout.continuation import ANSWER_BEGINS
@@ -88,6 +89,11 @@ class CaseReadout:
         not_whole: why a target of several tokens is not read whole, a sentence; empty where it is.
         lenses: the last column by lens, under the keys of `lens_keys`.
         clean: the readout of the clean run, where this one is under edits; else None.
+        next_logprob: the mean over the prompt's columns of the log-probability of the next token, by lens,
+            nats, `[rows]`, NaN for a prompt of one token; empty unless trajectories were asked for.
+        scores: the outlier scores by method, under the keys of `outlier_methods`; empty where there are none.
+        not_scored: why there are no scores against a reference set, a sentence; empty where there are, or
+            none were asked for.
     """
 
     case: Case
@@ -101,6 +107,9 @@ class CaseReadout:
     lenses: Mapping[str, LastColumn]
     not_whole: str = ""
     clean: CaseReadout | None = None
+    next_logprob: Mapping[str, FloatArray] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    not_scored: str = ""
 
     @property
     def has_long_target(self) -> bool:
@@ -133,6 +142,7 @@ def read_set(
     *,
     reading: Reading | None = None,
     exact_targets: bool = False,
+    trajectories: bool = False,
 ) -> Iterator[CaseReadout | FailedCase]:
     """Read the last column of every case, one by one. Closing the generator stops the work.
 
@@ -143,6 +153,7 @@ def read_set(
             lens alone.
         reading: rows, final norm, BOS, chat template and readout filter; None for the defaults.
         exact_targets: whether to take targets as written, without putting a space before them.
+        trajectories: whether to read all columns of each prompt, for the `next_logprob` of its readout.
 
     Yields:
         The readout of each case, in order, or the reason why it cannot be read.
@@ -153,7 +164,7 @@ def read_set(
     reading = Reading() if reading is None else reading
     lenses = lenses_of_set(model, lens, reading)  # once, not for each case
     for case in cases:
-        yield read_case(model, case, lenses, reading, exact_targets=exact_targets)
+        yield read_case(model, case, lenses, reading, exact_targets=exact_targets, trajectory=trajectories)
 
 
 def lenses_of_set(model: Model, lens: Lens | Sequence[Lens] | None, reading: Reading) -> tuple[Lens, ...]:
@@ -170,7 +181,13 @@ def lenses_of_set(model: Model, lens: Lens | Sequence[Lens] | None, reading: Rea
 
 
 def read_case(
-    model: Model, case: Case, lenses: Sequence[Lens], reading: Reading, *, exact_targets: bool
+    model: Model,
+    case: Case,
+    lenses: Sequence[Lens],
+    reading: Reading,
+    *,
+    exact_targets: bool,
+    trajectory: bool = False,
 ) -> CaseReadout | FailedCase:
     """Return the readout of a case, or why it cannot be read.
 
@@ -180,9 +197,10 @@ def read_case(
         lenses: from `lenses_of_set`.
         reading: how the prompt is read.
         exact_targets: whether to take its target as written.
+        trajectory: whether to read all columns, for its `next_logprob`.
     """
     try:
-        return _read_case(model, case, lenses, reading, exact_targets=exact_targets)
+        return _read_case(model, case, lenses, reading, exact_targets=exact_targets, trajectory=trajectory)
     except LensError as error:
         return FailedCase(case, str(error))
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
@@ -196,6 +214,7 @@ def _read_case(
     reading: Reading,
     *,
     exact_targets: bool,
+    trajectory: bool,
 ) -> CaseReadout:
     if not case.text:
         raise LensError("The prompt is empty.")
@@ -213,14 +232,16 @@ def _read_case(
         )
     columns = len(prompt.ids)
     rows = reading.rows.of(model.num_blocks)
-    (tile,) = read_tiles(
+    last_column = range(columns - 1, columns)
+    tile, *before = read_tiles(
         model,
         prompt,
         lenses,
         top_k=1,
         pins=[] if target is None else [target.id],
         rows=rows,
-        columns=range(columns - 1, columns),
+        first=last_column,  # in a tile of its own, so that its numbers are those without the other columns
+        columns=None if trajectory else last_column,
         words_only=reading.words_only,
     )
     word = None
@@ -244,7 +265,20 @@ def _read_case(
         target_text=None if target is None else texts[target.id],
         lenses=read,
         not_whole="" if word is None else word.missing,
+        next_logprob=_mean_next(before, tuple(read), len(rows)) if trajectory else {},
     )
+
+
+def _mean_next(tiles: Sequence[Tile], lenses: Sequence[str], rows: int) -> dict[str, FloatArray]:
+    """Return the mean log-probability of the next token over the columns of tiles, by lens, `[rows]`."""
+    if not tiles:
+        return {lens: np.full(rows, np.nan, np.float32) for lens in lenses}
+    of_all = {
+        lens: np.concatenate([tile.lenses[lens].next_logprob for tile in tiles], axis=1) for lens in lenses
+    }
+    return {
+        lens: of_lens.mean(axis=1, dtype=np.float64).astype(np.float32) for lens, of_lens in of_all.items()
+    }
 
 
 def _whole(lens: str, cells: Cells, word: WordReading | None) -> FloatArray:

@@ -68,7 +68,7 @@ class SetExport:
         run = self._state.run
         assert run is not None
         assert run.source is not None
-        return run, run.source
+        return run, run.source if run.normal is None else run.source.with_normal(run.normal)
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 

@@ -12,6 +12,7 @@ from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_PROMPT, NO_PROMPTS
 
 NO_GROUPS = "These prompts are in no groups."
+NO_SCORES = "These prompts have no outlier scores: o names the file of a reference set."
 
 
 def why_no_cases(state: SetState) -> str:
@@ -38,6 +39,22 @@ def why_not_beside(state: SetState, case: ReadCase | None, services: Services) -
     return why_not_open(state, case) or ("" if services.shown_prompt is not None else NO_PROMPT)
 
 
+def why_not_normal(state: SetState, case: ReadCase | None) -> str:
+    """Return why the group of a case cannot be the normal one; nothing where it can."""
+    run = state.run
+    if run is None or not run.cases:
+        return NO_PROMPTS
+    if run.outliers is None:
+        return NO_SCORES
+    if not run.groups:
+        return NO_GROUPS
+    if case is None or case.line.group is None:
+        return "This prompt is in no group."
+    if not any(each.line.scores for each in run.cases if each.line.group == case.line.group):
+        return "No prompt of this group has scores."
+    return ""
+
+
 def menu_of(
     state: SetState, case: ReadCase | None, services: Services, export: SetExport, reader: SetReader
 ) -> Mapping[str, str]:
@@ -51,6 +68,8 @@ def menu_of(
         "prompts.reverse": no_cases,
         "prompts.group": why_no_groups(state),
         "prompts.value": "",
+        "prompts.outliers": "",
+        "prompts.normal": why_not_normal(state, case),
         "prompts.export": not_exported,
         "prompts.copy_command": not_exported,
         "prompts.stop": reader.why_not_stop(),

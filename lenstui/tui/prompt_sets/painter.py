@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -46,6 +46,9 @@ class SetWidgets:
         table: the table of cases.
         words: the input of the filter.
         case: the line of the highlighted prompt.
+        areas: the lines on outlier scores.
+        reference_line: the line that names the file of their reference.
+        reference: its input.
         plot: the plot of means.
     """
 
@@ -56,6 +59,9 @@ class SetWidgets:
     table: SetTable
     words: StillInput
     case: Static
+    areas: Static
+    reference_line: Horizontal
+    reference: StillInput
     plot: SetPlot
 
 
@@ -94,7 +100,9 @@ class SetPainter:
         rows = () if source is None else source.heading.rows
         chosen = [] if run is None else state.view.of(run.cases, state.columns)
         is_edited = run is not None and run.is_edited
-        self._widgets.table.show(chosen, state.view, rows, state.lenses, is_edited=is_edited)
+        methods = () if run is None else run.methods
+        self._widgets.table.show(chosen, state.view, rows, state.lenses, is_edited=is_edited, methods=methods)
+        self._draw_areas()
         runs = _runs([case.readout for case in chosen], is_edited=is_edited) if chosen else {}
         self._widgets.plot.show(runs, state.mean, rows, self._about)
         self._title()
@@ -126,6 +134,21 @@ class SetPainter:
         by = columns[min(view.column, len(columns) - 1)].name  # of fewer lenses than before
         part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
 
+    def _draw_areas(self) -> None:
+        """Write how well outlier scores tell the shown group from the normal one, and what they are of."""
+        run, areas = self._state.run, self._widgets.areas
+        areas.display = run is not None and run.outliers is not None
+        if run is None or run.outliers is None:
+            return
+        from lenstui.export.set_outliers import separation_line  # the model thread has imported torch
+
+        text = Text(overflow="ellipsis")
+        if run.areas:
+            shown_group = self._state.view.group
+            of_group = [each for each in run.areas if each.group and printable(each.group) == shown_group]
+            text.append(printable(separation_line((of_group or run.areas)[-1])), "bold").append("\n")
+        areas.update(text.append(printable(run.outliers.short)))
+
     def draw_case(self) -> None:
         """Write the highlighted prompt as far as there is room, or why the prompt could not be read."""
         case = self._widgets.table.chosen
@@ -137,6 +160,8 @@ class SetPainter:
             if line.whole:
                 whole, first = line.whole_logprobs
                 text.append(f"{line.whole}: log p of the whole {whole}, of its first token {first}  ", "dim")
+            if line.not_scored:
+                text.append(f"no scores: {line.not_scored}  ", "dim")
             if line.change:
                 text.append(f"{line.change}  ", "dim")
             text.append(line.prompt)
@@ -183,7 +208,8 @@ class SetPainter:
             case _:
                 parts = [f"{done} of {run.total}"]
         if run.end is None and run.source is None:
-            parts.append("waiting for the model")
+            read = run.reference_read
+            parts.append("waiting for the model" if read is None else f"reference: {read[0]} of {read[1]}")
         elif run.end is None and done:
             parts.append(f"{duration((run.total - done) * run.seconds / done)} left")
         parts += [f"{failed} failed"] * bool(failed)

@@ -19,6 +19,7 @@ from lenstui.tui.shared.file_dialogs import OpenPrompts
 
 OTHERS_EDITS = "The active side's edits are of another model: the open model reads the prompts clean."
 NOT_READING = "Nothing is being read."
+CLEAN_ALONE = "Outlier scores are of clean runs: in Explore W takes the edits away; o names no reference."
 IN_USE = "A lens is in training: the prompts are read through the one in use, beside it."
 
 
@@ -77,7 +78,12 @@ class SetReader:
         number = 1 if state.asked is None else state.asked.number + 1
         reading = replace(self._services.shown_reading, sublayers=False)  # sublayers are of one prompt
         edits, kind = self._edits()
-        state.asked = SetRequest(number, typed, self._services.start, reading, edits, kind)
+        if edits and state.reference:
+            self._painter.say(CLEAN_ALONE, wrong=True)
+            return
+        state.asked = SetRequest(
+            number, typed, self._services.start, reading, edits, kind, reference=state.reference
+        )
         state.is_opening = True
         self._painter.say("opening the file …")
         if self._services.training.is_busy:
@@ -133,6 +139,8 @@ class SetReader:
         if (run := self._state.run_of(message.number)) is not None:
             run.source = message.source
             self._painter.draw()
+            for remark in message.remarks:
+                self._services.tell(printable(remark), seconds=8)
 
     def add(self, message: CasesRead) -> None:
         """Add cases that were read to the prompt set, and draw them soon."""
@@ -158,5 +166,7 @@ class SetReader:
         elif state.asked is not None and message.number == state.asked.number:
             state.is_opening = False
             self._painter.say(message.text or "stopped", wrong=message.end is SetEnd.FAILED)
-            if is_seen:
+            if is_seen and message.of_reference:
+                self._widgets.reference.focus()
+            elif is_seen:
                 self.name_file()

@@ -16,6 +16,7 @@ from lenstui.jobs.fit_messages import BUSY, FitStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
 from lenstui.jobs.set_messages import (
     CasesRead,
+    ReferenceRead,
     SetEnded,
     SetNotWritten,
     SetOpened,
@@ -26,6 +27,7 @@ from lenstui.readout.sets.mean_values import shown_means
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.tui.prompt_sets.export import SetExport
 from lenstui.tui.prompt_sets.menu import menu_of, why_no_cases, why_no_groups, why_not_beside, why_not_open
+from lenstui.tui.prompt_sets.outliers import NO_REFERENCE, SetOutliers
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.reading import SetReader
@@ -78,6 +80,18 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         Binding(
             "G", "group(-1)", "Group back", show=False, tooltip="Only the group before, or all",
             id="prompts.group_back",
+        ),
+        Binding(
+            "o", "outliers", "Outliers", show=False, id="prompts.outliers",
+            tooltip="Outlier scores against a reference set, a file",
+        ),
+        Binding(
+            "O", "browse_reference", "Reference…", show=False, id="prompts.browse_reference",
+            tooltip="Choose the file of the reference set from any folder",
+        ),
+        Binding(
+            "n", "normal", "Normal group", show=False, id="prompts.normal",
+            tooltip="This prompt's group is the normal one, from which AUROC tells the others",
         ),
         Binding("v", "value(1)", "Means", tooltip="Plot the means of the next value", id="prompts.value"),
         Binding(
@@ -133,11 +147,15 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             SetTable(),
             StillInput(restrict=ONE_LINE, placeholder="words to find", id="set-filter"),
             Static(id="set-case"),
+            Static(id="set-areas"),
+            Horizontal(id="set-reference-line"),
+            StillInput(restrict=ONE_LINE, placeholder=NO_REFERENCE, id="set-reference"),
             SetPlot(),
         )
         post = services.post_to(self)
         self.painter = SetPainter(state, widgets)
         self.reader = SetReader(state, widgets, services, self.painter, post)
+        self.outliers = SetOutliers(state, widgets, services, self.painter, self.reader)
         self.export = SetExport(state, services, post)
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -149,6 +167,9 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         with Horizontal(id="set-line"):
             yield Label("file", id="set-label")
             yield widgets.file
+        with widgets.reference_line:
+            yield Label("reference", id="set-reference-label")
+            yield widgets.reference
         yield widgets.said
         with Container(id="set-parts"):
             with widgets.part:
@@ -156,6 +177,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
                 yield widgets.table
                 yield widgets.words
                 yield widgets.case
+                yield widgets.areas
             yield widgets.plot
         yield KeyFooter()
 
@@ -258,6 +280,29 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.widgets.table.focus()
         self.widgets.words.display = bool(self.widgets.words.value.strip())
 
+    # ── outlier scores ───────────────────────────────────────────────────────────────────────────────────
+
+    def action_outliers(self) -> None:
+        """Show the line that names the file of the reference set, and put the focus there."""
+        self.outliers.name_reference()
+
+    def action_browse_reference(self) -> None:
+        """Open a dialog to choose the file of the reference set, and read the prompts with scores."""
+        self.outliers.browse()
+
+    def action_normal(self) -> None:
+        """Make the group of the highlighted prompt the normal one."""
+        self.outliers.make_normal(self.widgets.table.chosen)
+
+    @on(Input.Submitted, "#set-reference")
+    def take_reference(self) -> None:
+        """Read the prompts anew, with scores against the reference that the line names, if any."""
+        self.outliers.take()
+
+    def on_reference_read(self, message: ReferenceRead) -> None:
+        """Show how much of the reference set was read."""
+        self.outliers.count(message)
+
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_back(self) -> None:
@@ -266,6 +311,8 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         if self.focused is words:
             words.value = ""
             self.found()
+        elif self.focused is self.widgets.reference:
+            self.outliers.leave()
         elif self.focused is not table and self.state.run is not None:
             table.focus()
         elif self.state.is_reading:
@@ -362,6 +409,8 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
 
     def on_set_ended(self, message: SetEnded) -> None:
         """Note that no more cases come, and tell the user."""
+        if (run := self.state.run_of(message.number)) is not None:
+            self.outliers.measure(run)
         self.reader.end(message, is_seen=self.is_current)
 
     def on_set_written(self, message: SetWritten) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lenstui.jobs.set_messages import ReadCase, SetEnd, SetSource
 from lenstui.jobs.sets import SetRequest
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
+from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.tui.prompt_sets.view import SetView, SortColumn, sort_columns
+
+if TYPE_CHECKING:  # these need torch
+    from lenstui.export.set_outliers import OutlierFacts
+    from lenstui.readout.sets.auroc import Separation
 
 
 @dataclass(eq=False)
@@ -29,6 +35,10 @@ class SetRun:
         end: how the reading ended; None while more cases come.
         why: why the reading ended so.
         is_stale: whether another model was opened since.
+        reference_read: how many cases of the reference of its outlier scores were read, and how many there
+            are; None where it has none.
+        normal: the group of normal prompts, if the user chose one; else it is the first.
+        areas: how well the scores tell groups apart; none before all cases are read.
     """
 
     request: SetRequest
@@ -44,6 +54,9 @@ class SetRun:
     end: SetEnd | None = None
     why: str = ""
     is_stale: bool = False
+    reference_read: tuple[int, int] | None = None
+    normal: str | None = None
+    areas: Sequence[Separation] = ()
 
     @property
     def lenses(self) -> Sequence[str]:
@@ -54,6 +67,16 @@ class SetRun:
     def is_edited(self) -> bool:
         """Whether each prompt is read under edits, besides being read clean."""
         return self.source is not None and bool(self.source.edits)
+
+    @property
+    def outliers(self) -> OutlierFacts | None:
+        """The facts about the outlier scores of its cases; None where there are none."""
+        return None if self.source is None else self.source.heading.outliers
+
+    @property
+    def methods(self) -> Sequence[OutlierMethod]:
+        """The methods of the outlier scores."""
+        return () if self.outliers is None else self.outliers.methods
 
 
 @dataclass(eq=False)
@@ -67,6 +90,7 @@ class SetState:
         is_naming: whether the user has gone to the line of the file, or edited it, since the last request.
         view: the sorting and the filter of the cases.
         plotted: the index of the value whose means are plotted.
+        reference: the file of the reference of outlier scores as it was typed; empty for none.
     """
 
     run: SetRun | None = None
@@ -75,6 +99,7 @@ class SetState:
     is_naming: bool = False
     view: SetView = field(default_factory=SetView)
     plotted: int = 0
+    reference: str = ""
 
     @property
     def is_reading(self) -> bool:
@@ -94,7 +119,9 @@ class SetState:
     @property
     def columns(self) -> tuple[SortColumn, ...]:
         """The columns of the table, by which it may be sorted."""
-        return sort_columns(self.lenses, is_edited=self.run is not None and self.run.is_edited)
+        if self.run is None:
+            return sort_columns(())
+        return sort_columns(self.lenses, is_edited=self.run.is_edited, methods=self.run.methods)
 
     def run_of(self, number: int) -> SetRun | None:
         """Return the shown prompt set, or None if its reading has another number."""

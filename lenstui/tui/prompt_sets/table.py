@@ -18,7 +18,8 @@ from textual.strip import Strip
 
 from lenstui.export.crystallization import settled_text
 from lenstui.jobs.set_messages import CaseLine, ReadCase
-from lenstui.readout.number_texts import points_text, probability_text, rank_text, signed_text
+from lenstui.readout.number_texts import points_text, probability_text, rank_text, score_text, signed_text
+from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
 from lenstui.tui.prompt_sets.view import SetView
@@ -76,6 +77,7 @@ class SetTable(StepScroll, can_focus=True):
         self._rows: Sequence[str] = ()
         self._lenses: Sequence[str] = ()
         self._is_edited = False
+        self._methods: Sequence[OutlierMethod] = ()
         self._digits = 1
 
     @property
@@ -96,6 +98,7 @@ class SetTable(StepScroll, can_focus=True):
         lenses: Sequence[str],
         *,
         is_edited: bool = False,
+        methods: Sequence[OutlierMethod] = (),
     ) -> None:
         """Show cases; the highlighted case stays highlighted, if it is still among them.
 
@@ -105,9 +108,10 @@ class SetTable(StepScroll, can_focus=True):
             rows: the labels of the rows that were read.
             lenses: the keys of the lenses.
             is_edited: whether the cases are read under edits, whose effect gets a column.
+            methods: the methods of their outlier scores, each of which gets one.
         """
         before = self.chosen
-        self._is_edited = is_edited
+        self._is_edited, self._methods = is_edited, methods
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
         self._digits = max((len(str(case.line.number)) for case in cases), default=1)
         place = next((at for at, case in enumerate(cases) if case is before), None)
@@ -179,12 +183,18 @@ class SetTable(StepScroll, can_focus=True):
         token = 9 if width < _NARROW else 14
         settles = [max(len(name), 6) for name in self._settling(width)]
         effect = [_EFFECT] if self._is_edited else []
-        widths = [self._digits, 0, token, 5, token, 5, 5, *effect, *settles]
+        scores = [max(len(method.short) + 1, 5) for method in self._methods]  # the mark of the sorting
+        widths = [self._digits, 0, token, 5, token, 5, 5, *effect, *scores, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
         return widths
 
     def _settling(self, width: int) -> list[str]:
-        """Return the headings of the columns that say at which row a prompt settles, one for each lens."""
+        """Return the headings of the columns that say at which row a prompt settles, one for each lens.
+
+        Where there is no room for them beside scores, they are left out: they are the last columns.
+        """
+        if self._methods and width < _NARROW:
+            return []
         names = [lens[:8] for lens in self._lenses]  # the longest kind is "jacobian"
         if names and width >= _NARROW:
             names[0] = f"settles: {names[0]}"
@@ -192,7 +202,9 @@ class SetTable(StepScroll, can_focus=True):
 
     def _headings(self, width: int) -> Strip:
         effect = ["effect"] if self._is_edited else []
-        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *effect, *self._settling(width)]
+        scores = [method.short for method in self._methods]
+        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *effect, *scores]
+        names += self._settling(width)
         quiet = self.get_component_rich_style("set-table--heading")
         bold = self.get_component_rich_style("set-table--sorted")
         mark = "▾" if self._view.descending else "▴"
@@ -224,10 +236,11 @@ class SetTable(StepScroll, can_focus=True):
             probability_text(target_prob) if line.target else "",
             rank_text(target_rank) if line.target else "",
             *([points_of(line.effect)] if self._is_edited else []),
+            *(score_text(score) for score in line.scores or [math.nan] * len(self._methods)),
             *(settled_text(self._rows, row) for row in line.settles),
         ]
         segments = [number, prompt]
-        for column, (text, size) in enumerate(zip(texts, widths[2:], strict=True), 2):
+        for column, (text, size) in enumerate(zip(texts, widths[2:], strict=False), 2):
             style = self.rich_style if column in {_FINAL, _TARGET} else quiet
             segments.append(Segment(f"{text:>{size}}" if style is quiet else text, style))
             segments.append(Segment(" ", self.rich_style))

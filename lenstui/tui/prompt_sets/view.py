@@ -8,6 +8,7 @@ from typing import Any
 
 from lenstui.jobs.set_messages import CaseLine, ReadCase
 from lenstui.lens.names import lens_title
+from lenstui.readout.sets.outlier_methods import OutlierMethod
 
 Key = Any  # all of one column are words, or all numbers; None goes last in either direction
 
@@ -40,18 +41,26 @@ _SAME_FOR_ALL_LENSES = (
 _EFFECT = SortColumn("effect on the target's probability", lambda line: line.effect)
 
 
-def sort_columns(lenses: Sequence[str], *, is_edited: bool = False) -> tuple[SortColumn, ...]:
+def sort_columns(
+    lenses: Sequence[str], *, is_edited: bool = False, methods: Sequence[OutlierMethod] = ()
+) -> tuple[SortColumn, ...]:
     """Return the columns of the table, the last of them one for each of the lenses, given by their keys.
 
     Args:
         lenses: the keys of the lenses.
         is_edited: whether the prompts are read clean and under edits.
+        methods: the methods of their outlier scores.
     """
+    scores = (SortColumn(method.label, _score(place)) for place, method in enumerate(methods))
     settled = (
         SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
         for place, key in enumerate(lenses)
     )
-    return (*_SAME_FOR_ALL_LENSES, *([_EFFECT] if is_edited else []), *settled)
+    return (*_SAME_FOR_ALL_LENSES, *([_EFFECT] if is_edited else []), *scores, *settled)
+
+
+def _score(place: int) -> Callable[[CaseLine], Key]:
+    return lambda line: line.scores[place] if place < len(line.scores) else None
 
 
 def _settles(place: int) -> Callable[[CaseLine], Key]:
