@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ class AskedSet:
         of_pairs: whether it is for causal traces.
         exact_targets: whether to take targets as written.
         value: the key of the means to show, if named.
+        thinking: the thinking switch of prompts that are of turns; None leaves it to the chat template.
     """
 
     prompts: str
@@ -40,6 +41,7 @@ class AskedSet:
     of_pairs: bool = False
     exact_targets: bool = False
     value: str | None = None
+    thinking: bool | None = None
 
     @property
     def options(self) -> list[str]:
@@ -53,7 +55,8 @@ class AskedSet:
             "--group-column": self.group_column,
         }
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
-        return [*words, *(["--exact-targets"] if self.exact_targets else [])]
+        words += ["--exact-targets"] if self.exact_targets else []
+        return words if self.thinking is None else [*words, f"--{'' if self.thinking else 'no-'}thinking"]
 
 
 def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
@@ -66,6 +69,13 @@ def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
     Raises:
         LensError: as `open_prompts` does.
     """
+    prompts = _opened(asked, output)
+    if asked.thinking is None:
+        return prompts
+    return replace(prompts, cases=tuple(case.with_thinking(asked.thinking) for case in prompts.cases))
+
+
+def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
     from lenstui.readout.sets.prompts import (
         EXAMPLES,
         PromptFile,

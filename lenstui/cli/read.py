@@ -14,6 +14,7 @@ from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
+from lenstui.cli.turns import check_alone
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import JACOBIAN, TUNED, lens_kinds, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
@@ -34,6 +35,7 @@ def run(words: Sequence[str]) -> int:
     given = parse(parser, words)
     shape = _shape(parser, given)
     if given.prompts is not None:
+        check_alone(parser, given, prompt=None)
         asked_set = _set(parser, given, shape)
         _check_lens_is_of_use(parser, given, shape)
         _note_value(given, shape)
@@ -41,9 +43,9 @@ def run(words: Sequence[str]) -> int:
     if option := next((name for name in _OF_SETS if getattr(given, name)), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
-    if asked.prompt is None:
+    if asked.typed is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
-        parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
+        parser.error(f"give a PROMPT{behind}, or --turns, or - to read a prompt from standard input")
     _check_lens_is_of_use(parser, given, shape)
     _note_value(given, shape)
     return show(_with_lenses(asked, given), shape)
@@ -82,7 +84,8 @@ def _parser() -> Parser:
     parser = Parser(
         "lenstui read",
         "Read a prompt layer by layer and write the readout.",
-        usage="lenstui read PROMPT [options]\n       lenstui read --prompts FILE [options]",
+        usage="lenstui read PROMPT [options]\n       lenstui read --turns FILE [options]\n"
+        "       lenstui read --prompts FILE [options]",
         epilog="A table is as wide as the terminal, or as COLUMNS says, and what is wider goes on below;\n"
         "in a pipe or a file it is as wide as it takes.",
     )
@@ -248,7 +251,13 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if given.prompts == EXAMPLES and any(columns):
         parser.error("the examples have their columns: leave the names out, or name a file ./examples")
     value = None if shape.format in ALL_VALUES else given.value
-    return AskedSet(given.prompts, *columns, exact_targets=given.exact_targets, value=value)
+    return AskedSet(
+        given.prompts,
+        *columns,
+        exact_targets=given.exact_targets,
+        value=value,
+        thinking=given.thinking,
+    )
 
 
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
@@ -293,7 +302,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
             RowChoice(given.rows, given.stride),
             final_norm=given.final_norm,
             bos=given.bos,
-            chat=given.chat,
+            chat=given.chat or given.turns is not None,
             sublayers=given.sublayers,
             words_only=given.words_only,
         ),

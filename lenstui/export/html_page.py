@@ -32,7 +32,7 @@ from lenstui.lens.kinds import reads_next
 from lenstui.lens.names import lens_title, no_row, no_sum
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.tokens import visible
-from lenstui.opening.source import Source, filter_text, sublayers_text, versions_text
+from lenstui.opening.source import Source, filter_text, sublayers_text, turns_text, versions_text
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -102,6 +102,8 @@ def html_page(
 
 def _remarks(readout: Readout, source: Source) -> Iterator[str]:
     """Yield what has to be said of the numbers."""
+    if turns := turns_text(readout.prompt):
+        yield turns
     if source.sublayers:
         yield sublayers_text(source, readout.left_over)
     if source.words_only:

@@ -51,6 +51,11 @@ class TurnColumns:
         return "" if turn == NO_TURN else self.conversation.role(turn)
 
 
+def turns_named(turns: Sequence[int]) -> str:
+    """Return consecutive turns in words, with a verb: `turn 1 was`, `turns 1–3 were`."""
+    return f"turn {turns[0]} was" if len(turns) == 1 else f"turns {turns[0]}–{turns[-1]} were"
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """Turns as a chat template has them.

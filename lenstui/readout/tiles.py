@@ -23,6 +23,7 @@ from lenstui.readout.streams import Streams, rows_to_read
 from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError
+from lenstui.support.turns import Turns
 
 # Bytes of one row of a tile's logits, float32: enough columns for an efficient product, and little memory.
 _TILE_BYTES = {"cpu": 32 << 20}
@@ -83,7 +84,7 @@ class Readout:
 
 def read(
     model: Model,
-    text: str,
+    text: str | Turns,
     lens: Lens | Sequence[Lens] | None = None,
     *,
     top_k: int = 3,
@@ -100,7 +101,7 @@ def read(
 
     Args:
         model: from `load`.
-        text: the prompt.
+        text: the prompt, which may be the turns of a chat, as `encode` takes them.
         lens: a lens for this model, beside the logit lens; a list for exactly its lenses; None for the logit
             lens alone.
         top_k: the number of likeliest tokens that each cell keeps.

@@ -48,7 +48,7 @@ class Conversation:
     def __post_init__(self) -> None:
         if not self.turns:
             raise LensError("There is no turn: give at least one.")
-        for number, turn in enumerate(self.turns, 1):
+        for number, turn in enumerate(self.turns):
             if turn.role not in ROLES:
                 raise LensError(f"Turn {number} has the role {turn.role!r}: it can be {_one_of(ROLES)}.")
             if not turn.content.strip():
@@ -74,6 +74,11 @@ class Conversation:
     def messages(self) -> list[dict[str, str]]:
         """The turns as chat templates take them."""
         return [{"role": turn.role, "content": turn.content} for turn in self.turns]
+
+    @property
+    def text(self) -> str:
+        """The turns as text for people, a line for each: `user: Hi`."""
+        return "\n".join(f"{turn.role}: {turn.content}" for turn in self.turns)
 
     def role(self, turn: int) -> str:
         """Return the role of a turn, of which the assistant's next one may be behind the last."""
@@ -101,7 +106,7 @@ def conversation_of(turns: Turns) -> Conversation:
     """
     if isinstance(turns, Conversation):
         return turns
-    return Conversation(tuple(_turn(given, number) for number, given in enumerate(turns, 1)))
+    return Conversation(tuple(_turn(given, number) for number, given in enumerate(turns)))
 
 
 def conversation_of_json(text: str, name: str) -> Conversation:
