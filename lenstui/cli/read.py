@@ -203,7 +203,9 @@ def _add_prompts(parser: Parser) -> None:
         "- is standard input, examples are those that come with lenstui",
     )
     prompts.add_argument(
-        "--prompt-column", metavar="NAME", help="column or field of the prompt (default: prompt, or text)"
+        "--prompt-column",
+        metavar="NAME",
+        help="column or field of the prompt (default: prompt, text or messages)",
     )
     prompts.add_argument(
         "--target-column",

@@ -183,7 +183,7 @@ def _add_prompts(parser: Parser) -> None:
         help="JSON lines or Parquet, with a prompt and a corrupted one on each line; - is standard input",
     )
     columns = {
-        "prompt": "column or field of the clean prompt (default: prompt, or text)",
+        "prompt": "column or field of the clean prompt (default: prompt, text or messages)",
         "corrupted": "that of the corrupted prompt (default: corrupted)",
         "target": "that of the token of the metric (default: target)",
         "minus": "that of the token that is taken off (default: minus)",

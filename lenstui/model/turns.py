@@ -270,16 +270,28 @@ class _Marked:
             for ours, theirs, owner in zip(self.text, text, owners, strict=True)
         ):
             raise _UnknownError("the chat template changes the turns, or looks into them")
-        for turn, _ in enumerate(turns):
-            self._fill(owners, turn)
+        places: list[list[int]] = [[] for _ in turns]
+        for place, owner in enumerate(owners):
+            if owner != NO_TURN:
+                places[owner].append(place)
+        trimmed = self._trimmed()
+        for turn, of_turn in enumerate(places):
+            if of_turn:  # else the template leaves it out
+                content = turns[turn].content
+                content = content.strip() if turns[turn].role in trimmed else content
+                self._fill(owners, turn, of_turn, content)
         return owners
 
-    def _fill(self, owners: list[int], turn: int) -> None:
-        """Give to a turn what it says but has no mark: spaces and tags, within and at its ends."""
-        places = [place for place, owner in enumerate(owners) if owner == turn]
-        if not places:  # the template leaves it out
-            return
-        content, text = self._said(turn), self.text
+    def _fill(self, owners: list[int], turn: int, places: Sequence[int], content: str) -> None:
+        """Give to a turn what it says but has no mark: spaces and tags, within and at its ends.
+
+        Args:
+            owners: by character of the text, to be changed.
+            turn: the index of the turn.
+            places: where it has marks.
+            content: what it says, as far as the template takes it.
+        """
+        text = self.text
         first, last = places[0], places[-1] + 1
         for is_marked, group in groupby(range(first, last), key=lambda place: owners[place] == turn):
             run = list(group)
@@ -294,15 +306,17 @@ class _Marked:
         if said == [content[place] for place in letters[-len(said) :]] and text[last:].startswith(after):
             owners[last : last + len(after)] = [turn] * len(after)
 
-    def _said(self, turn: int) -> str:
-        """Return what is said in a turn, without spaces at its ends if the template takes them off."""
+    def _trimmed(self) -> set[str]:
+        """Return the roles in whose turns the template takes spaces off the ends."""
         turns = self.conversation.turns
-        content = turns[turn].content
-        if content == content.strip():
-            return content
-        stripped = replace(turns[turn], content=content.strip())
-        without = replace(self.conversation, turns=(*turns[:turn], stripped, *turns[turn + 1 :]))
-        return content.strip() if _text(self.tokenizer, without) == self.text else content
+        found = set()
+        for role in {turn.role for turn in turns if turn.content != turn.content.strip()}:
+            stripped = tuple(
+                replace(turn, content=turn.content.strip()) if turn.role == role else turn for turn in turns
+            )
+            if _text(self.tokenizer, replace(self.conversation, turns=stripped)) == self.text:
+                found.add(role)
+        return found
 
     def footer(self, turn: int) -> str | None:
         """Return what the template writes behind a turn if it is the last; None if it cannot be."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +173,22 @@ def test_turns_from_standard_input_and_from_the_argument(
     assert out("read", "--turns", "-", *words) == out("read", "--turns", given, *words)
 
 
+def test_a_page_marks_where_turns_begin(chatml: Path, chat: Path, out: Callable[..., str]) -> None:
+    page = out("read", "--turns", chat, "--model", chatml, "--rows", "last", "--format", "html")
+    (data,) = re.findall(r'<script type="application/json" id="readout">(.*?)</script>', page)
+    turns = json.loads(data)["turns"]
+    ids = json.loads(out("read", "--turns", chat, "--model", chatml, "--format", "json"))["token_ids"]
+    begins = [column for column, each in enumerate(turns) if each["begins"]]
+    start = ids_of(chatml, TURNS)[0]  # the token that each turn begins with
+    assert begins == [column for column, token in enumerate(ids) if token == start]
+    assert [turns[column]["name"] for column in begins] == [
+        "turn 0 system, template",
+        "turn 1 user, template",
+        "turn 2 assistant, template",
+    ]
+    assert (turns[-1]["name"], turns[-1]["template"]) == ("turn 2 assistant", False)
+
+
 def test_oldest_turns_are_left_out_and_that_is_said(chatml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     longer = [TURNS[0], {"role": "user", "content": "x" * 120}, *TURNS[1:2], TURNS[2]]
     assert status("read", "--turns", json.dumps(longer), "--model", chatml, "--format", "json") == 0
@@ -223,6 +240,15 @@ def test_trace_between_two_chats(chatml: Path, model: Model, out: Callable[..., 
     assert "turns: 0 system" in noisy
 
 
+def test_edits_are_of_the_turns(chatml: Path, model: Model, chat: Path, out: Callable[..., str]) -> None:
+    words = ("read", "--turns", chat, "--model", chatml, "--edit", "ablate 0.mlp @20-29")
+    found = json.loads(out(*words, "--format", "json"))
+    wanted = lenstui.read(lenstui.edited(model, ["ablate 0.mlp @20-29"], TURNS), TURNS)
+    entropy = np.array(found["lenses"]["logit"]["entropy"], np.float32)
+    assert np.array_equal(entropy, wanted.lenses["logit"].entropy)
+    assert not np.array_equal(entropy, lenstui.read(model, TURNS).lenses["logit"].entropy)
+
+
 def set_of(folder: Path, cases: list[dict[str, Any]]) -> Path:
     file = folder / "cases.jsonl"
     file.write_text("".join(json.dumps(case) + "\n" for case in cases), encoding="utf-8")
@@ -257,6 +283,10 @@ def test_prompt_sets_take_messages(
         None,
         cases[3]["messages"],
     ]
+    edited = json.loads(out("read", "--prompts", file, *words, "--edit", "ablate 0.mlp", "--format", "json"))
+    changed = lenstui.read(lenstui.edited(model, ["ablate 0.mlp"], TURNS), TURNS)
+    prob = float(changed.lenses["logit"].top_probs[-1, -1, 0])
+    assert edited["cases"][0]["final_prob"] == pytest.approx(prob)
     columns = {name: [case.get(name) for case in cases] for name in ("messages", "target")}
     pq.write_table(pa.table(columns), tmp_path / "cases.parquet")
     found = out("read", "--prompts", tmp_path / "cases.parquet", *words, "--format", "json")
