@@ -46,6 +46,7 @@ from lenstui.model.load import load as load
 from lenstui.model.load import wire as wire
 from lenstui.model.tokens import Prompt as Prompt
 from lenstui.model.tokens import encode as encode
+from lenstui.model.turns import TurnColumns as TurnColumns
 from lenstui.readout.cells import Cells as Cells
 from lenstui.readout.cells import Tile as Tile
 from lenstui.readout.generation import generate as generate
@@ -76,4 +77,6 @@ from lenstui.readout.tiles import read_tiles as read_tiles
 from lenstui.readout.words import WordReading as WordReading
 from lenstui.readout.words import read_words as read_words
 from lenstui.support.errors import LensError as LensError
+from lenstui.support.turns import Conversation as Conversation
+from lenstui.support.turns import Turn as Turn
 from lenstui.support.version import __version__ as __version__

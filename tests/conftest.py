@@ -73,6 +73,17 @@ def stories260k(shared: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
+def smollm2(shared: Path) -> Path:
+    """SmolLM2-135M-Instruct as GGUF, where it is in the shared models or the hub's cache."""
+    gguf = "SmolLM2-135M*.gguf"
+    cache = Path("~/.cache/huggingface/hub").expanduser()
+    found = [*(shared / "models").rglob(gguf), *cache.glob(f"models--*/snapshots/*/{gguf}")]
+    if not found:
+        pytest.skip(f"no {gguf} is in the shared models or the hub's cache")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
 def byte_tokenizer() -> Any:
     """`<bos>` 0, `<eos>` 1, then one id per byte, 258 in all."""
     return byte_level_tokenizer()

@@ -19,6 +19,7 @@ from lenstui.model.load import Model
 from lenstui.model.tokens import encode
 from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
+from lenstui.support.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,13 +46,13 @@ class HeadAttention:
 
 
 def attention(
-    model: Model, text: str, head: str, *, bos: bool | None = None, chat: bool = False
+    model: Model, text: str | Turns, head: str, *, bos: bool | None = None, chat: bool = False
 ) -> HeadAttention:
     """Run a prompt with eager attention, and return the attention of one head over it.
 
     Args:
         model: from `load`.
-        text: the prompt.
+        text: the prompt, which may be the turns of a chat, as `encode` takes them.
         head: the head's name: block and head with a dot between, such as `4.7`.
         bos: whether to begin with the BOS token; None leaves it to the tokenizer.
         chat: whether to put the prompt into the tokenizer's chat template, as the user's message.

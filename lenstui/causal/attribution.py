@@ -26,11 +26,12 @@ from lenstui.model.tokens import encode
 from lenstui.readout.cells import FloatArray
 from lenstui.readout.pins import find_pins
 from lenstui.support.errors import LensError
+from lenstui.support.turns import Turns
 
 
 def contributions(
     model: Model,
-    text: str,
+    text: str | Turns,
     lens: Lens | None = None,
     *,
     row: int | None = None,
@@ -47,7 +48,7 @@ def contributions(
 
     Args:
         model: from `load`.
-        text: the prompt.
+        text: the prompt, which may be the turns of a chat, as `encode` takes them.
         lens: the lens of the cell; None for the logit lens.
         row: the index of the row, 0 for `emb`; None for the last.
         column: the index of the column; None for the last.
@@ -73,7 +74,7 @@ def contributions(
         row=model.num_blocks if row is None else row,
         token=token,
         minus=minus,
-        text=text,
+        text=prompt.text,
         neurons=neurons,
         all_rows=all_rows,
     )

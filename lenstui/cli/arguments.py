@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from lenstui.cli.stderr import say
+from lenstui.cli.stdin import standard_input
+from lenstui.cli.turns import add_turns, check_alone, conversation
 from lenstui.edits.edit import Edit
 from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.model.name import split_revision
@@ -42,8 +43,8 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def add_prompt_and_model(parser: Parser) -> None:
-    """Add the arguments of every command that reads a prompt."""
+def add_prompt_and_model(parser: Parser, *, turns: bool = True) -> None:
+    """Add the arguments of every command that reads a prompt, which may be turns, unless told otherwise."""
     prompt = parser.add_argument_group("prompt")
     prompt.add_argument("word", nargs="?", metavar="PROMPT", help="the text to read; - reads standard input")
     prompt.add_argument(
@@ -60,6 +61,10 @@ def add_prompt_and_model(parser: Parser) -> None:
         action="store_true",
         help="put the prompt into the tokenizer's chat template, as what the user says",
     )
+    if turns:
+        add_turns(parser)
+    else:
+        parser.set_defaults(turns=None, thinking=None, closed=False)
     add_model(parser)
 
 
@@ -215,7 +220,10 @@ def heeded() -> Settings:
 def start(parser: Parser, given: argparse.Namespace, top_k: int, settings: Settings | None = None) -> Start:
     """Return the request of the shared arguments, with a prompt of `-` read from standard input."""
     model = model_start(parser, given, settings)
-    return replace(model, prompt=_prompt(parser, given), top_k=top_k, bos=given.bos, chat=given.chat)
+    prompt = _prompt(parser, given)
+    check_alone(parser, given, prompt=prompt)
+    turns = None if given.turns is None else conversation(parser, given, given.turns)
+    return replace(model, prompt=prompt, turns=turns, top_k=top_k, bos=given.bos, chat=given.chat)
 
 
 def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | None = None) -> Start:
@@ -275,20 +283,12 @@ def _prompt(parser: Parser, given: argparse.Namespace) -> str | None:
         parser.error("two prompts are given: leave one out")
     text: str | None = given.word if given.prompt is None else given.prompt
     if text == "-":
-        text = _standard_input()
+        text = standard_input()
     if text == "":
         parser.error("the prompt is empty")
     if text is not None and not _is_text(text):
         parser.error(f"the prompt is not valid UTF-8: {printable(text)}")
     return text
-
-
-def _standard_input() -> str:
-    """Return all of standard input, without the newline that ends its last line."""
-    try:
-        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise LensError(f"Standard input is not UTF-8 text (byte {error.start}).") from error
 
 
 def _is_text(text: str) -> bool:

@@ -58,6 +58,7 @@ class AskedSet:
         exact_targets: whether to take targets as written.
         value: the key of the means to show, if named.
         outliers: the outlier scores, if any.
+        thinking: the thinking switch of prompts that are of turns; None leaves it to the chat template.
     """
 
     prompts: str
@@ -70,6 +71,7 @@ class AskedSet:
     exact_targets: bool = False
     value: str | None = None
     outliers: AskedOutliers | None = None
+    thinking: bool | None = None
 
     @property
     def options(self) -> list[str]:
@@ -84,7 +86,8 @@ class AskedSet:
         }
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
         words += [] if self.outliers is None else self.outliers.options
-        return [*words, *(["--exact-targets"] if self.exact_targets else [])]
+        words += ["--exact-targets"] if self.exact_targets else []
+        return words if self.thinking is None else [*words, f"--{'' if self.thinking else 'no-'}thinking"]
 
     def of_reference(self, outliers: AskedOutliers) -> AskedSet:
         """Return the reference set of outlier scores, with the same fields but groups."""
@@ -101,6 +104,13 @@ def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
     Raises:
         LensError: as `open_prompts` does.
     """
+    prompts = _opened(asked, output)
+    if asked.thinking is None:
+        return prompts
+    return replace(prompts, cases=tuple(case.with_thinking(asked.thinking) for case in prompts.cases))
+
+
+def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
     from lenstui.readout.sets.prompts import (
         EXAMPLES,
         PromptFile,

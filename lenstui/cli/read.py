@@ -24,6 +24,7 @@ from lenstui.cli.output import FORMATS, add_output, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
+from lenstui.cli.turns import check_alone
 from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
 from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
@@ -46,6 +47,7 @@ def run(words: Sequence[str]) -> int:
     shape = _shape(parser, given)
     if given.prompts is not None:
         _check_outliers(parser, given)
+        check_alone(parser, given, prompt=None)
         asked_set = _set(parser, given, shape)
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
@@ -54,9 +56,9 @@ def run(words: Sequence[str]) -> int:
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     _check_outliers(parser, given)
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
-    if asked.prompt is None:
+    if asked.typed is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
-        parser.error(f"give a PROMPT{behind}, or - to read it from standard input")
+        parser.error(f"give a PROMPT{behind}, or --turns, or - to read a prompt from standard input")
     _check_lenses_are_of_use(parser, given, shape)
     _note_value(given, shape)
     return show(_with_lenses(asked, given), shape)
@@ -94,7 +96,8 @@ def _parser() -> Parser:
     parser = Parser(
         "lenstui read",
         "Read a prompt layer by layer and write the readout.",
-        usage="lenstui read PROMPT [options]\n       lenstui read --prompts FILE [options]",
+        usage="lenstui read PROMPT [options]\n       lenstui read --turns FILE [options]\n"
+        "       lenstui read --prompts FILE [options]",
         epilog="A table is as wide as the terminal, or as COLUMNS says, and what is wider goes on below;\n"
         "in a pipe or a file it is as wide as it takes.",
     )
@@ -207,7 +210,9 @@ def _add_prompts(parser: Parser) -> None:
         "- is standard input, examples are those that come with lenstui",
     )
     prompts.add_argument(
-        "--prompt-column", metavar="NAME", help="column or field of the prompt (default: prompt, or text)"
+        "--prompt-column",
+        metavar="NAME",
+        help="column or field of the prompt (default: prompt, text or messages)",
     )
     prompts.add_argument(
         "--target-column",
@@ -312,7 +317,12 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if given.outliers is not None:
         outliers = AskedOutliers(given.outliers, given.trajectory, given.outlier_methods, given.normal)
     return AskedSet(
-        given.prompts, *columns, exact_targets=given.exact_targets, value=value, outliers=outliers
+        given.prompts,
+        *columns,
+        exact_targets=given.exact_targets,
+        value=value,
+        thinking=given.thinking,
+        outliers=outliers,
     )
 
 
@@ -358,7 +368,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
             RowChoice(given.rows, given.stride),
             final_norm=given.final_norm,
             bos=given.bos,
-            chat=given.chat,
+            chat=given.chat or given.turns is not None,
             sublayers=given.sublayers,
             words_only=given.words_only,
         ),

@@ -14,6 +14,7 @@ from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.shape import Shape
 from lenstui.model.not_finite import not_numbers_remark
+from lenstui.model.turns import turns_named
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
@@ -117,32 +118,32 @@ def _edited(opened: Opened, lens: Lens, asked: Start, shape: Shape) -> Opened:
     """Return the open model with edits in force, made for the typed prompt, with a lens for directions."""
     from lenstui.edits.edited import edited
 
-    assert asked.prompt is not None
-    prompt = shape.reading.prompt(opened.model, asked.prompt)
+    assert asked.typed is not None
+    prompt = shape.reading.prompt(opened.model, asked.typed)
     return replace(opened, model=edited(opened.model, shape.edits, prompt, shape.reading, lens=lens))
 
 
 def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape) -> Heading:
     from lenstui.export.reading import heading_of
-    from lenstui.readout.continuation import ANSWER_BEGINS
+    from lenstui.readout.continuation import text_behind
     from lenstui.readout.generation import generate
     from lenstui.readout.pins import find_pins, words_first
     from lenstui.readout.values import value_named
 
     model, reading = opened.model, shape.reading
-    assert asked.prompt is not None
+    assert asked.typed is not None
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
-    prompt = reading.prompt(model, asked.prompt)
+    prompt = typed = reading.prompt(model, asked.typed)
     if shape.append:
         said = tuple(generate(model, prompt.ids, count=shape.append))
-        text = asked.prompt + model.texts.join(said)
-        prompt = replace(reading.prompt(model, asked.prompt, tail=said), text=text)
-    behind = ANSWER_BEGINS if reading.chat and not shape.append else prompt.text
+        text = typed.text + model.texts.join(said)
+        prompt = replace(reading.prompt(model, asked.typed, tail=said), text=text)
+    behind = text_behind(prompt, chat=reading.chat)
     pins = find_pins(model.tokenizer, model.texts, shape.pins, prompt=behind, vocabulary=model.vocabulary)
     if value_named(shape.value).pins > 1:
         pins = words_first(pins)
-    first = _first(model, asked.prompt, shape.first)
+    first = _first(model, typed.text, shape.first)
     return heading_of(opened, lenses, prompt, reading, pins=pins, first=first)
 
 
@@ -163,9 +164,7 @@ def _remarks(opened: Opened, lenses: Sequence[Lens], heading: Heading, shape: Sh
     from lenstui.opening.opened import lacking_rows, missing_lenses
 
     yield from opened.remarks
-    if heading.prompt.dropped:
-        read, cut = len(heading.prompt.ids), heading.prompt.dropped
-        yield f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut."
+    yield from prompt_remarks(heading.prompt)
     if heading.prompt.appended < shape.append:
         yield _fewer(opened.model, heading.prompt, shape.append)
     yield from missing_lenses(opened, shape.lenses)
@@ -180,6 +179,20 @@ def _remarks(opened: Opened, lenses: Sequence[Lens], heading: Heading, shape: Sh
             (_, text), *_ = sought.tokens
             said = f"No token is the word {sought.word!r}: the first of those it is cut into"
             yield f"{said}, {text}, is looked for."
+
+
+def prompt_remarks(prompt: Prompt) -> Iterator[str]:
+    """Yield what is to be said of a prompt: what the context has no room for, and what is not known of it."""
+    read, cut = len(prompt.ids), prompt.dropped
+    if prompt.turns is None:
+        if cut:
+            yield f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut."
+        return
+    if left_out := prompt.turns.left_out:
+        which = turns_named(left_out)
+        yield f"The turns have {read + cut} tokens, more than the model reads: {which} left out, the oldest."
+    if prompt.turns.unknown:
+        yield f"Which columns are of which turn is unknown: {prompt.turns.unknown}."
 
 
 def _of_whole(word: WordReading, lenses: Sequence[Lens]) -> str:

@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     """Open the screen; without a terminal, print the readout."""
     parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
     parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
-    add_prompt_and_model(parser)
+    add_prompt_and_model(parser, turns=False)
     parser.add_argument(
         "--top-k",
         metavar="K",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, model_start, parse, positive
 from lenstui.cli.asked_set import AskedSet
 from lenstui.cli.output import add_output, deliver, output_format, table_width
+from lenstui.cli.readout import prompt_remarks
 from lenstui.cli.set_trace import show_set_trace
 from lenstui.cli.stderr import aside, progress, say
+from lenstui.cli.turns import add_turns, check_alone, conversation
 from lenstui.edits.edit import Columns
 from lenstui.edits.language import parse_columns
 from lenstui.edits.trace_options import DRAWS, METRICS, WHATS, TraceOptions
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from lenstui.model.load import Model
     from lenstui.model.tokens import Prompt
     from lenstui.opening.opened import Opened
+    from lenstui.support.turns import Conversation
 
 FORMATS = ("table", "json", "csv", "md")
 _OF_SETS = ("prompt_column", "corrupted_column", "target_column", "minus_column", "group_column")
@@ -41,6 +44,7 @@ def run(words: Sequence[str]) -> int:
     form = output_format(parser, given, FORMATS)
     _check(parser, given)
     asked = replace(model_start(parser, given), bos=given.bos)
+    prompts = _prompts(parser, given)
     if given.prompts is not None:
         return show_set_trace(asked, _set(given), _options(given), form, given.output)
     if given.output is not None:
@@ -50,24 +54,38 @@ def run(words: Sequence[str]) -> int:
 
         opened = open_model(asked, on_stage)
         on_stage("reading the prompts")
-        traced = _traced(opened, given, on_stage)
-    for remark in opened.remarks:
+        traced = _traced(opened, prompts, given, on_stage)
+    for remark in (*opened.remarks, *_remarks(traced)):
         say(remark)
     deliver(_text(traced, asked, given, form), given.output)
     return 0
 
 
+def _prompts(parser: Parser, given: argparse.Namespace) -> list[str | Conversation]:
+    """Return the clean prompt, and the corrupted one if there is one."""
+    if given.turns is None:
+        return [prompt for prompt in (given.clean, given.corrupted) if prompt is not None]
+    if given.turns.count("-") > 1:
+        parser.error("both chats cannot be read from standard input: name a file of one")
+    return [conversation(parser, given, turns) for turns in given.turns]
+
+
 def _check(parser: Parser, given: argparse.Namespace) -> None:
     """Refuse arguments that do not go together."""
+    check_alone(parser, given, prompt=given.clean)
+    turns = given.turns or []
+    if len(turns) > 2:
+        parser.error(f"--turns are of a clean and a corrupted chat, and these are {len(turns)}")
+    is_pair = given.corrupted is not None or len(turns) > 1
     if given.prompts is not None:
         _check_set(parser, given)
     elif option := next((name for name in _OF_SETS if getattr(given, name) is not None), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
-    elif given.clean is None:
+    elif given.clean is None and not turns:
         parser.error("give a prompt, and a second one into which it is patched; or --prompts FILE")
-    elif given.corrupted is not None and given.noise is not None:
+    elif is_pair and given.noise is not None:
         parser.error("the corruption is a second prompt or --noise: leave one out")
-    elif given.corrupted is None and given.noise is None:
+    elif not is_pair and given.noise is None:
         parser.error("give a second prompt, into which the first is patched, or --noise COLUMNS")
     if given.noise is None and (given.samples is not None or given.seed is not None):
         parser.error("--samples and --seed are of --noise")
@@ -94,7 +112,7 @@ def _check_set(parser: Parser, given: argparse.Namespace) -> None:
 
 def _set(given: argparse.Namespace) -> AskedSet:
     names = {name: getattr(given, name) for name in _OF_SETS}
-    return AskedSet(given.prompts, **names, of_pairs=True)
+    return AskedSet(given.prompts, **names, of_pairs=True, thinking=given.thinking)
 
 
 def _parser() -> Parser:
@@ -104,6 +122,7 @@ def _parser() -> Parser:
         "restores of what the corruption changed.",
         usage='lenstui trace "CLEAN PROMPT" "CORRUPTED PROMPT" [options]\n'
         '       lenstui trace "CLEAN PROMPT" --noise COLUMNS [options]\n'
+        "       lenstui trace --turns CLEAN [CORRUPTED] [options]\n"
         "       lenstui trace --prompts FILE [options]",
         epilog="recovered = (patched − corrupted) / (clean − corrupted) of the metric: 1 is all of it,\n"
         "0 nothing.",
@@ -149,6 +168,7 @@ def _parser() -> Parser:
         help="estimate all patches to first order from one backward pass (attribution patching), which is "
         "fast and says where to look",
     )  # fmt: skip
+    add_turns(parser, pairs=True)
     _add_prompts(parser)
     add_model(parser, lens=False)
     add_output(parser, FORMATS)
@@ -163,7 +183,7 @@ def _add_prompts(parser: Parser) -> None:
         help="JSON lines or Parquet, with a prompt and a corrupted one on each line; - is standard input",
     )
     columns = {
-        "prompt": "column or field of the clean prompt (default: prompt, or text)",
+        "prompt": "column or field of the clean prompt (default: prompt, text or messages)",
         "corrupted": "that of the corrupted prompt (default: corrupted)",
         "target": "that of the token of the metric (default: target)",
         "minus": "that of the token that is taken off (default: minus)",
@@ -173,24 +193,35 @@ def _add_prompts(parser: Parser) -> None:
         prompts.add_argument(f"--{name}-column", metavar="NAME", help=said)
 
 
-def _traced(opened: Opened, given: argparse.Namespace, on_stage: Callable[[str], None]) -> Traced:
+def _traced(
+    opened: Opened,
+    prompts: Sequence[str | Conversation],
+    given: argparse.Namespace,
+    on_stage: Callable[[str], None],
+) -> Traced:
     """Trace, and report after each row how far it is and how long it takes."""
     from lenstui.export.trace import Traced
     from lenstui.lens.logit import LogitLens
     from lenstui.opening.opened import source_of
     from lenstui.readout.reading import Reading
 
-    model, reading = opened.model, Reading(bos=given.bos)
+    model, reading = opened.model, Reading(bos=given.bos, chat=given.turns is not None)
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
-    clean = reading.prompt(model, given.clean)
-    corrupted = None if given.corrupted is None else reading.prompt(model, given.corrupted)
+    clean, corrupted, *_ = (*(reading.prompt(model, prompt) for prompt in prompts), None)
+    assert clean is not None  # there is one at least
     options = _with_words(_options(given), model, clean, given)
     try:
         found = _all_rows(model, clean, corrupted, options, on_stage)
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Tracing failed: {first_line(error)} Try a shorter prompt.") from error
     return Traced(found, clean, corrupted, source_of(opened, [LogitLens()], reading), model.texts)
+
+
+def _remarks(traced: Traced) -> Iterator[str]:
+    for prompt in (traced.clean, traced.corrupted):
+        if prompt is not None and prompt.turns is not None:
+            yield from prompt_remarks(prompt)
 
 
 def _all_rows(
@@ -230,14 +261,16 @@ def _with_words(
 ) -> TraceOptions:
     """Return the options with the tokens that were named."""
 
+    from lenstui.readout.continuation import text_behind
+    from lenstui.readout.pins import find_pins
+
+    behind = text_behind(clean, chat=clean.turns is not None)
+
     def token(word: str | None) -> int | None:
         if word is None:
             return None
-        from lenstui.readout.pins import find_pins
 
-        pin, *_ = find_pins(
-            model.tokenizer, model.texts, [word], prompt=clean.text, vocabulary=model.vocabulary
-        )
+        pin, *_ = find_pins(model.tokenizer, model.texts, [word], prompt=behind, vocabulary=model.vocabulary)
         if not pin.whole:
             first = model.texts[pin.id]
             say(f"No token is the word {word!r}: the first of those it is cut into, {first}, is meant.")

@@ -33,9 +33,9 @@ def run(words: Sequence[str]) -> int:
     if not given.sources and given.head is not None:
         parser.error("--head shows what an attention head read: leave --no-sources out")
     asked = start(parser, given, top_k=1)
-    if asked.prompt is None:
-        parser.error("give a PROMPT, or - to read it from standard input")
-    reading = Reading(bos=given.bos, chat=given.chat)
+    if asked.typed is None:
+        parser.error("give a PROMPT, or --turns, or - to read a prompt from standard input")
+    reading = Reading(bos=given.bos, chat=given.chat or given.turns is not None)
     lenses = None if given.lenses is None else (given.lenses,)
     shape = Shape(format=form, output=given.output, lenses=lenses, reading=reading, edits=tuple(given.edit))
     cell = AskedCell(
@@ -57,7 +57,7 @@ def _parser() -> Parser:
         "lenstui why",
         "Say what wrote a token's logit in one cell: what the embedding, attention and MLP of\n"
         "each block and each attention head contribute, and what the heads read.",
-        usage="lenstui why PROMPT [options]",
+        usage="lenstui why PROMPT [options]\n       lenstui why --turns FILE [options]",
         epilog="Contributions are direct effects. They add up to the lens's logit, before any softcap, less\n"
         "that of --minus or the mean over the vocabulary.",
     )

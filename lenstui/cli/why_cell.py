@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lenstui.cli.output import deliver, table_width
+from lenstui.cli.readout import prompt_remarks
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.shape import Shape
 from lenstui.lens.kinds import LOGIT
@@ -102,10 +103,10 @@ def _why(opened: Opened, lens: Lens, asked: Start, cell: AskedCell, shape: Shape
     from lenstui.opening.opened import source_of
 
     model, reading = opened.model, shape.reading
-    assert asked.prompt is not None
+    assert asked.typed is not None
     for reason in reading.refused(model.allowed, model.num_blocks).values():
         raise LensError(reason)
-    prompt = reading.prompt(model, asked.prompt)
+    prompt = reading.prompt(model, asked.typed)
     if shape.edits:
         from lenstui.edits.edited import edited
 
@@ -154,9 +155,7 @@ def _remarks(opened: Opened, why: Why, cell: AskedCell) -> Iterator[str]:
     from lenstui.readout.pins import find_pins
 
     yield from opened.remarks
-    if why.prompt.dropped:
-        read, cut = len(why.prompt.ids), why.prompt.dropped
-        yield f"The prompt has {read + cut} tokens and the model reads {read}: the first {cut} were cut."
+    yield from prompt_remarks(why.prompt)
     model = opened.model
     for word in filter(None, (cell.token, cell.minus)):
         (pin, *_) = find_pins(

@@ -20,12 +20,13 @@ from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
+from lenstui.support.turns import Turns
 
 
 def edited(
     model: Model,
     edits: Sequence[Edit | str],
-    prompt: Prompt | str,
+    prompt: Prompt | str | Turns,
     reading: Reading | None = None,
     *,
     lens: Lens | None = None,
@@ -40,7 +41,7 @@ def edited(
         model: from `load`; an edited one is edited anew, from its clean passes.
         edits: the edits, also as they are typed, done in the order of the forward pass, and those of one
             component in this order.
-        prompt: the prompt that will be read, or its text.
+        prompt: the prompt that will be read, or its text, or its turns.
         reading: how prompts within edits are tokenized; None for the defaults.
         lens: the lens through which words have directions; None for the logit lens.
 
@@ -55,7 +56,7 @@ def edited(
     known = [parse_edit(edit) if isinstance(edit, str) else edit for edit in edits]
     (reader,) = lenses_for(clean, [lens or LogitLens()])
     reading = reading or Reading()
-    prompt = reading.prompt(clean, prompt) if isinstance(prompt, str) else prompt
+    prompt = prompt if isinstance(prompt, Prompt) else reading.prompt(clean, prompt)
     typed = replace(prompt, ids=prompt.ids[: len(prompt.ids) - prompt.appended], appended=0)
     changes, cuts = _made(known, CleanRun(clean, typed, reading, reader))
 

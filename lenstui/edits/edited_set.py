@@ -55,7 +55,7 @@ def read_edited_set(
             yield clean
             continue
         try:
-            changed = edited(model, known, case.text, reading, lens=lenses[0])
+            changed = edited(model, known, case.typed, reading, lens=lenses[0])
         except PromptError as error:
             yield FailedCase(case, str(error))
             continue

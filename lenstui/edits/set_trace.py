@@ -14,6 +14,7 @@ from lenstui.edits.trace import Trace, trace_steps
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
+from lenstui.readout.continuation import text_behind
 from lenstui.readout.pins import find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import FailedCase
@@ -151,25 +152,28 @@ def _prepared(model: Model, case: Case, options: TraceOptions, reading: Reading)
 def _tokenized(model: Model, case: Case, options: TraceOptions, reading: Reading) -> _Prepared:
     if not case.text:
         raise LensError("The prompt is empty.")
-    clean, corrupted = reading.prompt(model, case.text), None
+    clean, corrupted = reading.prompt(model, case.typed), None
     if options.noise is None:
-        if case.corrupted is None:
+        if case.typed_corrupted is None:
             raise LensError("It has no corrupted prompt, into which the clean one could be patched.")
-        corrupted = reading.prompt(model, case.corrupted)
-    return _Prepared(case, clean, corrupted, _with_words(model, case, options))
+        if (case.turns is None) != (case.corrupted_turns is None):
+            raise LensError("One of its prompts is of turns, and the other is one text.")
+        corrupted = reading.prompt(model, case.typed_corrupted)
+    return _Prepared(case, clean, corrupted, _with_words(model, case, clean, options))
 
 
-def _with_words(model: Model, case: Case, options: TraceOptions) -> TraceOptions:
+def _with_words(model: Model, case: Case, clean: Prompt, options: TraceOptions) -> TraceOptions:
     """Return the options with the tokens of a case's words, as far as the metric is of them.
 
     Raises:
         LensError: if a word is not a single token, or both are the same one.
     """
+    behind = text_behind(clean, chat=case.turns is not None)
 
     def token(word: str | None) -> int | None:
         if word is None:
             return None
-        pin = find_target(model.tokenizer, model.texts, word, prompt=case.text, vocabulary=model.vocabulary)
+        pin = find_target(model.tokenizer, model.texts, word, prompt=behind, vocabulary=model.vocabulary)
         if not pin.whole:
             raise LensError(f"No single token is {word!r}: it begins with {model.texts[pin.id]}.")
         return pin.id

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
     from lenstui.support.request import Start
+    from lenstui.support.turns import Conversation
 
 
 def command_text(words: Iterable[str]) -> str:
@@ -47,9 +48,9 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
         asked: the request, which alone has the device and `top_k`.
         shape: the part and form of the readout to write.
     """
-    typed = asked.prompt if shape.append and asked.prompt is not None else heading.prompt.text
+    typed = asked.typed if shape.append and asked.typed is not None else heading.prompt.typed
     words = [
-        *("lenstui", "read", "-p", typed),
+        *("lenstui", "read", *_prompt_words(typed)),
         *(["--append", str(shape.append)] if shape.append else []),
         *_model_words(heading.source, lens_files, asked, shape),
     ]
@@ -94,11 +95,24 @@ def why_command(
         shape: the kind of lens, the form and the file.
     """
     of = why.contributions
-    words = ["lenstui", "why", "-p", why.prompt.text, "--row", of.row, "--column", str(of.column)]
+    words = ["lenstui", "why", *_prompt_words(why.prompt.typed), "--row", of.row, "--column", str(of.column)]
     words += [f"--token=[id {of.token}]", *([f"--minus=[id {of.minus}]"] if of.minus is not None else [])]
     words += [*options, *_edit_words(shape), *_model_words(why.source, lens_files, asked, shape)]
     words += [] if shape.format == "table" else ["--format", shape.format]
     return command_text([*words, *_output_words(shape)])
+
+
+def _prompt_words(typed: str | Conversation) -> list[str]:
+    """Return the options that name a prompt: its text, or its turns as JSON."""
+    if isinstance(typed, str):
+        return ["-p", typed]
+    return ["--turns", typed.json, *_ending_words(typed)]
+
+
+def _ending_words(turns: Conversation) -> list[str]:
+    """Return the options that say how turns end."""
+    thinking = [] if turns.thinking is None else ["--thinking" if turns.thinking else "--no-thinking"]
+    return [*thinking, *(["--closed"] if turns.closed else [])]
 
 
 def can_be_typed(prompt: str) -> bool:
@@ -117,9 +131,13 @@ def trace_command(traced: Traced, asked: Start, output: Path | None, form: str =
         output: the file; None for stdout.
         form: the form.
     """
-    prompts = [traced.clean.text, *([] if traced.corrupted is None else [traced.corrupted.text])]
+    prompts = [prompt.typed for prompt in (traced.clean, traced.corrupted) if prompt is not None]
     words = _trace_words(traced.trace.options, traced.source, asked, output, form)
-    return command_text(["lenstui", "trace", *words, "--", *prompts])
+    turns = [typed for typed in prompts if not isinstance(typed, str)]
+    if turns:
+        named = ["--turns", *(each.json for each in turns), *_ending_words(turns[0])]
+        return command_text(["lenstui", "trace", *named, *words])
+    return command_text(["lenstui", "trace", *words, "--", *map(str, prompts)])
 
 
 def set_trace_command(
@@ -204,6 +222,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []
     reading = shape.reading
+    if asked.turns is not None:  # they are in the chat template anyway
+        reading = replace(reading, chat=False)
     if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]

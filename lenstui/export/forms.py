@@ -120,10 +120,11 @@ def described(svg: str, heading: Heading, command: str) -> str:
 
 def _source_lines(heading: Heading, command: str) -> tuple[str, ...]:
     from lenstui.export.table import summary
-    from lenstui.opening.source import versions_text
+    from lenstui.opening.source import turns_text, versions_text
 
     return (
         printable(f"prompt: {heading.prompt.text}"),
+        *filter(None, [turns_text(heading.prompt)]),
         printable(f"{summary(heading.source)} · {versions_text(heading.source)}"),
         command.removeprefix("# "),
     )

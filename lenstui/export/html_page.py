@@ -31,8 +31,9 @@ from lenstui.export.tidy import TokenText, pin_text, top_text
 from lenstui.lens.kinds import reads_next
 from lenstui.lens.names import lens_title, no_row, no_sum
 from lenstui.model.not_finite import IN_CELL
-from lenstui.model.tokens import visible
-from lenstui.opening.source import Source, filter_text, sublayers_text, versions_text
+from lenstui.model.tokens import Prompt, visible
+from lenstui.model.turns import NO_TURN
+from lenstui.opening.source import Source, filter_text, sublayers_text, turns_text, versions_text
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -102,6 +103,8 @@ def html_page(
 
 def _remarks(readout: Readout, source: Source) -> Iterator[str]:
     """Yield what has to be said of the numbers."""
+    if turns := turns_text(readout.prompt):
+        yield turns
     if source.sublayers:
         yield sublayers_text(source, readout.left_over)
     if source.words_only:
@@ -164,6 +167,7 @@ def _data(
             for one in values
         ],
         "difference": _sides(Difference.of_two(value, readout.lenses)) if diff else None,
+        "turns": _turns(readout.prompt),
         "not_a_number": IN_CELL,
         "pins": [
             {
@@ -189,6 +193,21 @@ def _data(
             for name, cells in readout.lenses.items()
         },
     }
+
+
+def _turns(prompt: Prompt) -> list[dict[str, Any]] | None:
+    """Return by column the turn it is of, whether one begins there, and whether it is the template's."""
+    if (of := prompt.turns) is None or not of.turns:
+        return None
+    columns = zip(of.turns, (NO_TURN, *of.turns), of.template, strict=False)
+    return [
+        {
+            "name": "" if turn == NO_TURN else f"turn {turn} {of.role(column)}" + ", template" * template,
+            "begins": turn not in (NO_TURN, before),
+            "template": template,
+        }
+        for column, (turn, before, template) in enumerate(columns)
+    ]
 
 
 def _of_word(lens: str, word: WordReading | None) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_title
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text, versions_text
+from lenstui.model.tokens import Prompt
+from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text, turns_text, versions_text
 from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -130,7 +131,13 @@ def _pinned(readout: Readout, name: str, words: Words) -> Iterator[list[str]]:
 
 
 def _said(readout: Readout, source: Source) -> str:
-    return said(source, f"prompt {code_span(readout.prompt.text)}")
+    return said(source, prompt_said(readout.prompt))
+
+
+def prompt_said(prompt: Prompt, name: str = "prompt") -> str:
+    """Return a prompt in a code span, with what is known of its turns."""
+    turns = turns_text(prompt)
+    return f"{name} {code_span(prompt.text)}" + (f" ({number_text(turns)})" if turns else "")
 
 
 def said(source: Source, what: str) -> str:

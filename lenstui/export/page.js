@@ -109,6 +109,11 @@ function differs(row, column) {
   return left.top[place] !== right.top[place];
 }
 
+// Of turns also which one it is.
+function whereColumn(column) {
+  return `column ${column}` + (data.turns?.[column].name ? `, ${data.turns[column].name}` : "");
+}
+
 function drawGrid(pane) {
   const table = element("table", { className: "grid" });
   table.setAttribute("role", "grid");
@@ -117,7 +122,9 @@ function drawGrid(pane) {
   data.tokens.forEach((text, column) => {
     const head = element("th", { scope: "col" }, data.texts[text]);
     const settled = settledRow(pane, column);
-    head.title = `column ${column}` + (settled === null ? "" : `, settles in row ${data.rows[settled]}`);
+    head.title = whereColumn(column) + (settled === null ? "" : `, settles in row ${data.rows[settled]}`);
+    head.classList.toggle("template", data.turns?.[column].template ?? false);
+    head.classList.toggle("turn", data.turns?.[column].begins ?? false);
     head.style.minWidth = `calc(${widths[column]}ch + 12px)`;
     heads.append(head);
   });
@@ -311,7 +318,7 @@ function tell([row, column]) {
   const where = element(
     "h2",
     {},
-    `row ${data.rows[row]} · column ${column} `,
+    `row ${data.rows[row]} · ${whereColumn(column)} `,
     element("span", { className: "token" }, data.texts[data.tokens[column]]),
     ...differenceAt(row * columns + column),
   );

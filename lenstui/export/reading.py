@@ -199,4 +199,5 @@ def set_heading_of(
         source=source,
         exact_targets=exact_targets,
         skipped=prompts.skipped.count,
+        of_turns=any(case.turns is not None for case in prompts.cases),
     )

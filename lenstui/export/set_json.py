@@ -23,6 +23,7 @@ from lenstui.readout.sets.means import (
     mean_over,
     means_by_group,
 )
+from lenstui.readout.sets.prompts import Case
 
 VERSION = 1
 
@@ -86,7 +87,13 @@ def _effects(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
 
 def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenText) -> dict[str, Any]:
     case = readout.case
-    about = {"number": case.number, "prompt": case.text, "target": case.target, "group": case.group}
+    about = {
+        "number": case.number,
+        "prompt": case.text,
+        **messages_of(case),
+        "target": case.target,
+        "group": case.group,
+    }
     if isinstance(readout, FailedCase):
         return {**about, "error": readout.reason}
     target, clean = readout.target, readout.clean
@@ -111,6 +118,12 @@ def _scores(readout: CaseReadout, heading: SetHeading) -> dict[str, Any]:
         return {}
     scores = score_facts(readout, heading.outliers.methods) if readout.scores else None
     return {"scores": scores, "not_scored": readout.not_scored or None}
+
+
+def messages_of(case: Case) -> dict[str, Any]:
+    """Return the turns of a prompt, and of a corrupted one, by name; nothing where it is one text."""
+    pairs = (("messages", case.turns), ("corrupted_messages", case.corrupted_turns))
+    return {name: turns.messages for name, turns in pairs if turns is not None}
 
 
 def _final(readout: CaseReadout) -> dict[str, Any]:

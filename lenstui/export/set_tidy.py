@@ -34,6 +34,7 @@ class SetHeading:
         exact_targets: whether targets were taken as written.
         skipped: the number of lines or rows of the file that held no prompt.
         outliers: the facts about outlier scores, where the prompts have any.
+        of_turns: whether any prompt is of turns.
     """
 
     prompts: str
@@ -42,6 +43,7 @@ class SetHeading:
     exact_targets: bool = False
     skipped: int = 0
     outliers: OutlierFacts | None = None
+    of_turns: bool = False
 
     def facts(self) -> dict[str, Any]:
         """Return the source of the numbers, as plain values by name."""
@@ -101,6 +103,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "case": of_case(lambda each: each.case.number, np.int32),
         "group": of_case(lambda each: each.case.group),
         "prompt": of_case(lambda each: each.case.text),
+        **({"messages": of_case(_messages)} if heading.of_turns else {}),
         "tokens": of_case(lambda each: each.tokens, np.int32),
         "dropped": of_case(lambda each: each.dropped, np.int32),
         "final_id": of_case(lambda each: -1 if each.final_id is None else each.final_id, np.int32),
@@ -136,6 +139,12 @@ def _outliers(
     scores = {f"score_{method.stored}": score(method) for method in heading.outliers.methods}
     of_next = [of_lens for each in group for of_lens in each.next_logprob.values()]
     return {**scores, "mean_next_logprob": np.stack(of_next).ravel()}
+
+
+def _messages(readout: CaseReadout) -> str | None:
+    """Return the turns of a prompt as JSON; None where it is one text."""
+    turns = readout.case.turns
+    return None if turns is None else turns.json
 
 
 def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -> dict[str, Column]:

@@ -17,6 +17,7 @@ from lenstui.edits.trace_options import TraceOptions
 from lenstui.export.csv_text import csv_pieces
 from lenstui.export.json_contract import numbers
 from lenstui.export.markdown import code_span, markdown_table, number_text, said
+from lenstui.export.set_json import messages_of
 from lenstui.export.set_table import set_summary
 from lenstui.export.table import grid
 from lenstui.export.text_width import wrapped
@@ -196,6 +197,7 @@ def _case(each: CaseTrace | FailedCase, texts: TokenText) -> dict[str, Any]:
         "number": case.number,
         "prompt": case.text,
         "corrupted_prompt": case.corrupted,
+        **messages_of(case),
         "target": case.target,
         "group": case.group,
     }

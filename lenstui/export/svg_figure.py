@@ -32,7 +32,7 @@ from lenstui.export.text_width import clip
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_sublayer, is_whole_stream
-from lenstui.opening.source import Source, filter_text, sublayers_text, versions_text
+from lenstui.opening.source import Source, filter_text, sublayers_text, turns_text, versions_text
 from lenstui.readout.cells import Cells, IntArray
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.scales import NO_LEVEL, Scale
@@ -243,6 +243,7 @@ def _said(lenses: str, readout: Readout, source: Source, value: Value, command: 
     yield f"<title>{escape(printable(f'{lenses} of {source.model}, coloured by {value.label}'))}</title>"
     said = (
         f"Prompt: {printable(readout.prompt.text)}",
+        *filter(None, [turns_text(readout.prompt)]),
         f"Model: {summary(source)} · {versions_text(source)}",
         f"Made by: {command}",
     )

@@ -17,7 +17,7 @@ from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_titl
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text
+from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text, turns_text
 from lenstui.readout.cells import Cells
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -114,6 +114,8 @@ def table(
             parts += grid(of_lens[::-1], heads_of_pins, entries, width, words=False)
     for sought in first:
         parts += _first(readout, heads, sought, width)
+    if turns := turns_text(readout.prompt):
+        parts.append(Text(wrapped(turns, width), style="dim"))
     if source.sublayers:
         parts.append(Text(wrapped(sublayers_text(source, readout.left_over), width), style="dim"))
     if source.words_only:

@@ -130,6 +130,10 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
         "column": everywhere(list(range(tile.start, tile.stop)), 0, np.int32),
         "token": display(ids),
         "token_id": ids,
+        **{
+            name: everywhere(column[tile.start : tile.stop].tolist(), 0, column.dtype.type)
+            for name, column in turn_columns(heading.prompt).items()
+        },
         **{value.stored: of(value.numbers) for value in all_values() if value.stored},
         "crystallization": of(lambda cells: _settled(cells, rows)),
     }
@@ -165,6 +169,21 @@ def _at_the_end(tile: Tile, heading: Heading, place: int) -> Iterator[FloatArray
             of_word = word_logprobs(cells, lens, place, heading.pins[place], heading.words)
             numbers[:, -1] = np.nan if of_word is None else of_word
         yield numbers
+
+
+def turn_columns(prompt: Prompt) -> dict[str, Column]:
+    """Return the turn of each column, its role, and 1 for a token of the template, 0 for one that is said.
+
+    -1 stands for no turn, and for what is unknown. Nothing for a prompt that is one text.
+    """
+    if (of := prompt.turns) is None:
+        return {}
+    unknown = [-1] * len(prompt.ids)
+    return {
+        "turn": np.array(of.turns or unknown, np.int32),
+        "role": np.array([of.role(column) for column, _ in enumerate(prompt.ids)], object),
+        "template": np.array(list(map(int, of.template)) or unknown, np.int32),
+    }
 
 
 def missing(column: Column) -> npt.NDArray[np.bool_]:

@@ -13,12 +13,12 @@ from lenstui.edits.trace import Trace
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.export.csv_text import csv_pieces
 from lenstui.export.json_contract import numbers
-from lenstui.export.markdown import code_span, markdown_table, number_text, said
+from lenstui.export.markdown import code_span, markdown_table, number_text, prompt_said, said
 from lenstui.export.table import summary
 from lenstui.export.text_width import clip, column_groups, wrapped
-from lenstui.export.tidy import Column, TokenText
+from lenstui.export.tidy import Column, TokenText, turn_columns
 from lenstui.model.tokens import Prompt
-from lenstui.opening.source import Source, source_facts
+from lenstui.opening.source import Source, source_facts, turn_facts, turns_text
 from lenstui.readout.cells import FloatArray
 from lenstui.support.fixed_text import NONE, fixed_text
 
@@ -107,7 +107,9 @@ def trace_table(traced: Traced, width: int | None = None) -> str:
             for label, row in zip(labels, texts, strict=True)
         ]
         lines.append("")
-    lines += [wrapped(caption, width) for caption in (traced.corruption, summary(traced.source))]
+    turns = turns_text(traced.corrupted or traced.clean)
+    captions = (traced.corruption, *filter(None, [turns]), summary(traced.source))
+    lines += [wrapped(caption, width) for caption in captions]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -148,8 +150,8 @@ def trace_markdown(traced: Traced, command: str) -> str:
         f"{number_text(traced.corruption)}.",
         "",
     ]
-    prompts = f"clean {code_span(traced.clean.text)}"
-    prompts += "" if traced.corrupted is None else f", corrupted {code_span(traced.corrupted.text)}"
+    prompts = prompt_said(traced.clean, "clean")
+    prompts += "" if traced.corrupted is None else f", {prompt_said(traced.corrupted, 'corrupted')}"
     return "\n".join([*lines, said(traced.source, prompts), "", "```sh", command, "```", ""])
 
 
@@ -165,6 +167,8 @@ def trace_json(traced: Traced) -> str:
         **source_facts(traced.source),
         "prompt": traced.clean.text,
         "corrupted_prompt": None if traced.corrupted is None else traced.corrupted.text,
+        **turn_facts(traced.clean),
+        **_corrupted_turns(traced),
         **option_facts(options, of.sigma),
         "token": token_facts(options.token, traced.texts),
         "minus": token_facts(options.minus, traced.texts),
@@ -178,6 +182,15 @@ def trace_json(traced: Traced) -> str:
         "stderr": None if of.stderr is None else numbers(of.stderr),
     }
     return json.dumps(content, allow_nan=False) + "\n"
+
+
+def _corrupted_turns(traced: Traced) -> dict[str, object]:
+    """Return the turns of the corrupted prompt as plain values by name, if it is of turns."""
+    if traced.corrupted is None:
+        return {}
+    facts = turn_facts(traced.corrupted)
+    names = ("turns", "left_out_turns", "column_turns", "column_templates")
+    return {f"corrupted_{name}": facts[name] for name in names if name in facts}
 
 
 def option_facts(options: TraceOptions, sigma: float | None) -> dict[str, object]:
@@ -249,6 +262,8 @@ def trace_csv(traced: Traced) -> Iterator[str]:
     if not is_heads:
         inputs = [traced.texts[of.ids[place]] for place in places.tolist()]
         group["input_token"] = np.array(inputs, object)
+        turns = turn_columns(traced.corrupted or traced.clean)
+        group |= {name: np.tile(column, rows) for name, column in turns.items()}
     group |= {"recovered": flat(of.recovered), "stderr": flat(of.stderr), "raw": flat(of.raw)}
     group |= everywhere(facts, rows * columns, beside=group)
     yield from csv_pieces([group], traced.source, traced.clean.text)

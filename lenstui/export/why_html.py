@@ -10,7 +10,7 @@ from html import escape
 from lenstui.export.table import summary
 from lenstui.export.why import DIRECT, Table, Why, reasons_of, tables_of
 from lenstui.export.why_svg import why_svg
-from lenstui.opening.source import versions_text
+from lenstui.opening.source import turns_text, versions_text
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
@@ -54,7 +54,7 @@ def why_html(why: Why, command: str) -> str:
         '<div class="tables">',
         *(line for table in tables_of(why) for line in _table(table)),
         "</div><footer>",
-        *(f"<p>{_safe(text)}</p>" for text in (*reasons_of(why), DIRECT)),
+        *(f"<p>{_safe(text)}</p>" for text in (*reasons_of(why), DIRECT, turns_text(why.prompt)) if text),
         f"<p>{_safe(summary(why.source))} · {_safe(versions_text(why.source))}</p>",
         f"<p><code>{_safe(command)}</code></p></footer></body></html>",
         "",

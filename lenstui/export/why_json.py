@@ -12,7 +12,7 @@ import numpy as np
 from lenstui.causal.contributions import Component, Contributions
 from lenstui.export.csv_text import csv_pieces
 from lenstui.export.json_contract import numbers
-from lenstui.export.tidy import Column
+from lenstui.export.tidy import Column, turn_columns
 from lenstui.export.why import Why
 from lenstui.opening.source import facts
 from lenstui.readout.cells import FloatArray
@@ -109,6 +109,10 @@ def why_csv(why: Why) -> Iterator[str]:
         "contribution": np.array([line[2] for line in lines], np.float32),
         "source_column": sources,
         "source_token": np.array([why.texts[of.ids[at]] if at >= 0 else "" for at in sources], object),
+        **{
+            f"source_{name}": np.where(sources < 0, "" if name == "role" else -1, column[sources])
+            for name, column in turn_columns(why.prompt).items()
+        },
         "attention": np.array([line[4] for line in lines], np.float32),
         "row_logit": np.array([line[5] for line in lines], np.float32),
         "lens": all_of(of.lens),

@@ -28,7 +28,7 @@ from lenstui.export.svg_shapes import (
 from lenstui.export.table import summary
 from lenstui.export.text_width import clip
 from lenstui.export.why import DIRECT, Why, reasons_of, strongest, strongest_sources
-from lenstui.opening.source import versions_text
+from lenstui.opening.source import turns_text, versions_text
 from lenstui.readout.cells import FloatArray
 from lenstui.readout.scales import NO_LEVEL, Scale, round_top
 from lenstui.support.fixed_text import fixed_text
@@ -174,6 +174,7 @@ def _said(why: Why, command: str) -> Iterator[str]:
     yield f"<title>{escape(printable(f'{why.cell}, {why.source.model}'))}</title>"
     said = (
         f"Prompt: {printable(why.prompt.text)}",
+        *filter(None, [turns_text(why.prompt)]),
         f"{why.sum}",
         f"Model: {summary(why.source)} · {versions_text(why.source)}",
         f"Made by: {command}",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
-from lenstui.export.markdown import code_span, number_text, said
+from lenstui.export.markdown import code_span, number_text, prompt_said, said
 from lenstui.export.table import summary
 from lenstui.export.text_width import clip, wrapped
 from lenstui.export.why import DIRECT, Table, Why, reasons_of, tables_of
+from lenstui.opening.source import turns_text
 
 _GAP = "   "  # between two columns
 
@@ -24,7 +25,7 @@ def why_table(why: Why, width: int | None = None) -> str:
     lines = [wrapped(why.cell, width), wrapped(why.sum, width), ""]
     for table in tables_of(why):
         lines += [wrapped(table.title, width), *(clip(line, width) for line in _lines(table)), ""]
-    captions = (*reasons_of(why), DIRECT, summary(why.source))
+    captions = (*reasons_of(why), DIRECT, *filter(None, [turns_text(why.prompt)]), summary(why.source))
     lines += [wrapped(caption, width) for caption in captions]
     return "".join(f"{line}\n" for line in lines)
 
@@ -67,7 +68,7 @@ def why_markdown(why: Why, command: str) -> str:
         lines.append("")
     for reason in reasons_of(why):
         lines += [f"{number_text(reason)}", ""]
-    lines += [f"{DIRECT}.", "", said(why.source, f"prompt {code_span(why.prompt.text)}")]
+    lines += [f"{DIRECT}.", "", said(why.source, prompt_said(why.prompt))]
     return "\n".join([*lines, "", "```sh", command, "```", ""])
 
 

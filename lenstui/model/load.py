@@ -13,12 +13,13 @@ from torch import Tensor
 
 from lenstui.model.anatomy import Anatomy, find_anatomy
 from lenstui.model.capabilities import Allowed
+from lenstui.model.chat_template import has_chat_template
 from lenstui.model.head import Head, prove_linear
 from lenstui.model.hub import resolve
 from lenstui.model.placement import DeviceMap, Placement, broken_width
 from lenstui.model.pretrained import Pretrained, out_of_memory
 from lenstui.model.residual import residual_stream
-from lenstui.model.tokens import TokenTexts, has_chat_template
+from lenstui.model.tokens import TokenTexts
 from lenstui.model.wiring import Check, check_wiring
 from lenstui.support.errors import FOREIGN_ERRORS, LensError, first_clause
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lenstui.support.errors import LensError, first_clause
+from lenstui.model.chat_template import templated
+from lenstui.model.turns import TurnColumns, render
+from lenstui.support.errors import LensError
+from lenstui.support.turns import Conversation, conversation_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from lenstui.support.turns import Turns
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _WORD_END = "</w>"
@@ -25,49 +30,60 @@ class Prompt:
     """A tokenized prompt.
 
     Attributes:
-        text: the text as typed.
+        text: the text as typed; of turns, the text that the chat template makes of them.
         ids: the token ids, one per column.
-        dropped: the number of tokens cut from the front because the model's context is shorter.
+        dropped: the number of tokens left out because the model's context is shorter: those at the front, or
+            those of the oldest turns.
         appended: the number of tokens at the end that were appended by id; tokenizing `text` may not give
             them.
+        turns: which columns are of which turn; None for a prompt that is one text.
     """
 
     text: str
     ids: tuple[int, ...]
     dropped: int = 0
     appended: int = 0
+    turns: TurnColumns | None = None
+
+    @property
+    def typed(self) -> str | Conversation:
+        """The text or the turns that the prompt is made of."""
+        return self.text if self.turns is None else self.turns.conversation
 
 
 def encode(
     tokenizer: Any,
-    text: str,
+    text: str | Turns,
     *,
     bos: bool | None = None,
     chat: bool = False,
     context: int | None = None,
     tail: Sequence[int] = (),
 ) -> Prompt:
-    """Tokenize a text into a prompt.
+    """Tokenize a text, or the turns of a chat, into a prompt.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        text: the prompt.
+        text: the prompt; or a `Conversation`, or its turns as `Turn`s or objects with `role` and `content`.
         bos: whether to begin with the BOS token; None leaves it to the tokenizer, or to the chat template.
             Special tokens that the tokenizer puts behind a text are left out, so that the text can go on.
         chat: whether to put the text into the tokenizer's chat template, as the user's message, with the
             assistant's turn next.
         context: the most columns that the model can read. A longer prompt keeps its last tokens, behind the
-            BOS token, or whatever the tokenizer puts in front of a text.
+            BOS token, or whatever the tokenizer puts in front of a text; turns lose the oldest of them whole,
+            though not a system turn.
         tail: token ids to append to those of the text.
 
     Raises:
-        LensError: if the prompt is empty, if the tokenizer lacks the BOS token or chat template that is asked
-            for, or if both `chat` and `bos` are given.
+        LensError: if the prompt is empty or cannot be put into the chat template, if the tokenizer lacks the
+            BOS token or chat template that is asked for, or if both a chat and `bos` are given.
     """
     begin = tokenizer.bos_token_id
-    if chat and bos is not None:
+    if (chat or not isinstance(text, str)) and bos is not None:
         raise LensError("With the chat template, BOS is as the template has it: leave one out.")
-    read = _templated(tokenizer, text) if chat and text else text
+    if not isinstance(text, str):
+        return _of_turns(tokenizer, conversation_of(text), context, tail)
+    read = templated(tokenizer, [{"role": "user", "content": text}]) if chat and text else text
     # A template writes the special tokens itself, BOS with them.
     ids = list(tokenizer(read, add_special_tokens=False, verbose=False)["input_ids"])
     if bos and begin is None:
@@ -102,22 +118,18 @@ def _with_front(tokenizer: Any, text: str, plain: list[int]) -> tuple[list[int],
     return [], whole
 
 
-def has_chat_template(tokenizer: Any) -> bool:
-    """Return whether a tokenizer has a chat template."""
-    return bool(getattr(tokenizer, "chat_template", None))
-
-
-def _templated(tokenizer: Any, text: str) -> str:
-    """Return `text` as the user's message in the chat template, up to where the assistant's turn begins."""
-    if not has_chat_template(tokenizer):
-        raise LensError("This tokenizer has no chat template: leave --chat out.")
-    said = [{"role": "user", "content": text}]
-    try:
-        templated: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-    except Exception as error:  # a template is a program, and may raise anything
-        reason = "".join(c if c.isprintable() else "?" for c in first_clause(error))
-        raise LensError(f"The tokenizer's chat template cannot be applied: {reason}.") from error
-    return templated
+def _of_turns(tokenizer: Any, turns: Conversation, context: int | None, tail: Sequence[int]) -> Prompt:
+    """Return a prompt of turns, of which the appended tokens go on with the last or are the next."""
+    rendered = render(tokenizer, turns, None if context is None else context - len(tail))
+    columns = rendered.columns
+    if columns.turns:
+        special = {*tokenizer.all_special_ids}
+        columns = replace(
+            columns,
+            turns=(*columns.turns, *[turns.next_turn] * len(tail)),
+            template=(*columns.template, *(token in special for token in tail)),
+        )
+    return Prompt(rendered.text, (*rendered.ids, *tail), rendered.dropped, len(tail), columns)
 
 
 class TokenTexts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from lenstui.lens.kinds import TUNED
 from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word, lens_title
+from lenstui.model.turns import turns_named
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
@@ -131,7 +133,45 @@ def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
         "prompt": prompt.text,
         "dropped": prompt.dropped,
         "appended": prompt.appended,
+        **turn_facts(prompt),
     }
+
+
+def turn_facts(prompt: Prompt) -> dict[str, Any]:
+    """Return the turns of a prompt as plain values by name; nothing for a prompt that is one text.
+
+    `column_turns` and `column_templates` are by column: the index of its turn, or None, and whether it is a
+    token of the chat template. Both are None where that is unknown.
+    """
+    if (of := prompt.turns) is None:
+        return {}
+    return {
+        "turns": of.conversation.messages,
+        "thinking": of.conversation.thinking,
+        "closed": of.conversation.closed,
+        "left_out_turns": list(of.left_out),
+        "column_turns": [None if turn < 0 else turn for turn in of.turns] or None,
+        "column_templates": list(of.template) or None,
+    }
+
+
+def turns_text(prompt: Prompt) -> str:
+    """Return a sentence on the turns of a prompt and their columns; nothing for a prompt that is one text."""
+    if (of := prompt.turns) is None:
+        return ""
+    parts = [
+        f"{turn} {of.conversation.role(turn)}, columns {places[0]}–{places[-1]}"
+        for turn, group in groupby(range(len(of.turns)), key=of.turns.__getitem__)
+        for places in [list(group)]
+        if turn >= 0
+    ]
+    said = f"turns: {'; '.join(parts) or f'unknown in which columns, {of.unknown}'}"
+    switch = "" if of.conversation.thinking is None else f"; thinking {_on_or_off(of.conversation.thinking)}"
+    return f"{said}{switch}" + (f"; {turns_named(of.left_out)} left out" if of.left_out else "")
+
+
+def _on_or_off(switch: bool) -> str:
+    return "on" if switch else "off"
 
 
 def source_facts(source: Source) -> dict[str, Any]:

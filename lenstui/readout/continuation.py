@@ -7,13 +7,24 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from lenstui.model.tokens import TokenTexts
+from lenstui.model.tokens import Prompt, TokenTexts
 
 _CLOSING = frozenset(".,;:!?…)]}%")  # punctuation directly after a word
 _UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones
 _NEAR = 16  # tokens of a text that may decide how the word behind it is cut
 _BARE = "\n"  # a text behind which every tokenizer cuts a word as it is, without a space
 ANSWER_BEGINS = _BARE  # what stands before the first word of an answer, in any chat template
+
+
+def text_behind(prompt: Prompt, *, chat: bool) -> str:
+    """Return the text that the word behind a prompt follows, as far as that decides how it is cut.
+
+    Args:
+        prompt: the prompt.
+        chat: whether it was put into a chat template.
+    """
+    goes_on = prompt.turns is not None and prompt.turns.conversation.goes_on
+    return ANSWER_BEGINS if chat and not prompt.appended and not goes_on else prompt.text
 
 
 def space_between(text: str, word: str) -> str:

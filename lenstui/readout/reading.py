@@ -14,6 +14,7 @@ from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
     from lenstui.model.load import Model
+    from lenstui.support.turns import Turns
 
 WORDS_ONLY = "words only"
 """The name of the readout filter on screen and in files for people."""
@@ -60,9 +61,9 @@ class Reading:
             yield WORDS_ONLY
 
     def prompt(
-        self, model: Model, text: str, *, tail: Sequence[int] = (), context: int | None = None
+        self, model: Model, text: str | Turns, *, tail: Sequence[int] = (), context: int | None = None
     ) -> Prompt:
-        """Tokenize a text for a model with these options.
+        """Tokenize a text, or the turns of a chat, for a model with these options.
 
         Args:
             model: from `load`.

@@ -23,6 +23,7 @@ from lenstui.readout.streams import Streams, rows_to_read
 from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError
+from lenstui.support.turns import Turns
 
 Watch = Callable[[Streams, str, Row, slice, Tensor], None]
 """What is shown the logits of each row of the residual stream, `[cols, vocabulary]`, of one tile after the
@@ -88,7 +89,7 @@ class Readout:
 
 def read(
     model: Model,
-    text: str,
+    text: str | Turns,
     lens: Lens | Sequence[Lens] | None = None,
     *,
     top_k: int = 3,
@@ -105,7 +106,7 @@ def read(
 
     Args:
         model: from `load`.
-        text: the prompt.
+        text: the prompt, which may be the turns of a chat, as `encode` takes them.
         lens: a lens for this model, beside the logit lens; a list for exactly its lenses; None for the logit
             lens alone.
         top_k: the number of likeliest tokens that each cell keeps.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lenstui.support.turns import Conversation
+
 
 @dataclass(frozen=True, slots=True)
 class Again:
@@ -45,6 +47,7 @@ class Start:
         instant: whether a model without a fitted lens gets an instant one.
         jacobian: whether the bundled model's Jacobian lens is opened too, unless `lenses` has another one.
         again: what is known of the model from before, for whatever the user did not specify.
+        turns: the turns of a chat to read in place of a text, if any.
     """
 
     prompt: str | None = None
@@ -63,3 +66,9 @@ class Start:
     instant: bool = False
     jacobian: bool = False
     again: Again | None = None
+    turns: Conversation | None = None
+
+    @property
+    def typed(self) -> str | Conversation | None:
+        """What is to be read: the turns, or the text, if any."""
+        return self.prompt if self.turns is None else self.turns

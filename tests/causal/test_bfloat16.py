@@ -15,7 +15,6 @@ from lenstui.lens import Model, load
 from tests.manual.pages import MANUAL
 
 TEXT = "Once upon a time there was a little"
-GGUF = "SmolLM2-135M*.gguf"
 
 
 def limit() -> float:
@@ -90,16 +89,8 @@ def test_it_says_what_float32_says(stories: Model, shared: Path) -> None:
     assert float(abs(of.weights - exact.weights).max()) <= 0.05
 
 
-def smollm2(shared: Path) -> Path:
-    cache = Path("~/.cache/huggingface/hub").expanduser()
-    found = [*(shared / "models").rglob(GGUF), *cache.glob(f"models--*/snapshots/*/{GGUF}")]
-    if not found:
-        pytest.skip(f"no {GGUF} is in the shared models or the hub's cache")
-    return found[0]
-
-
-def test_smollm2_in_bfloat16_reads_its_answer_from_the_name(shared: Path) -> None:
-    model = load(str(smollm2(shared)), device="cpu", dtype="bfloat16")
+def test_smollm2_in_bfloat16_reads_its_answer_from_the_name(smollm2: Path) -> None:
+    model = load(str(smollm2), device="cpu", dtype="bfloat16")
     of = lenstui.contributions(model, "The capital of France is", token=" Paris")
     assert of.error <= limit() * largest(of)
     assert 0 < of.rounding <= limit() * largest(of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,23 @@ def test_every_key_of_a_readout_is_in_the_manual(programs: Forked, neox_folder: 
     assert set(found) | set(found["lenses"]["logit"]) == in_tables - of_sets
     inner = {*found["pins"][0], *found["first"][0], *found["lens_files"]["tuned"]}
     assert inner <= named("JSON") | {"tuned", "jacobian"}
+
+
+def test_every_key_of_turns_is_in_the_manual(
+    programs: Forked, tmp_path: Path, chat_tokenizer: Any, neox_folder: Path
+) -> None:
+    folder = tmp_path / "chatty"
+    shutil.copytree(neox_folder, folder)
+    chat_tokenizer.save_pretrained(folder)
+    turns = ("--turns", '[{"role": "user", "content": "Hi"}]')
+    other = '[{"role": "user", "content": "Ho"}]'
+    plain = out(programs, "read", "Hi", "--model", folder)
+    found = out(programs, "read", *turns, "--model", folder)
+    pair = out(programs, "trace", *turns, other, "--model", folder, "--metric", "kl")
+    alone = out(programs, "trace", "Hi", "Ho", "--model", folder, "--metric", "kl")
+    assert ({*found} - {*plain}) | ({*pair} - {*alone}) <= {
+        code for row in rows(PAGE) if row.part == "Turns" for code in codes(row.cells[0])
+    }
 
 
 def test_every_key_of_a_prompt_set_is_in_the_manual(programs: Forked, tiny_folder: Path) -> None:

@@ -20,7 +20,7 @@ from lenstui.readout.cells import (
     Tile,
     crystallization_rows,
 )
-from lenstui.readout.continuation import ANSWER_BEGINS
+from lenstui.readout.continuation import text_behind
 from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import Case
@@ -219,14 +219,14 @@ def _read_case(
     if not case.text:
         raise LensError("The prompt is empty.")
     texts = model.texts
-    prompt = reading.prompt(model, case.text)
+    prompt = reading.prompt(model, case.typed)
     target = None
     if case.target is not None:
         target = find_target(
             model.tokenizer,
             texts,
             case.target,
-            prompt=ANSWER_BEGINS if reading.chat else case.text,
+            prompt=text_behind(prompt, chat=reading.chat or case.turns is not None),
             vocabulary=model.vocabulary,
             exact=exact_targets,
         )

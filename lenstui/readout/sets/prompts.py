@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, unreadable
+from lenstui.support.turns import Conversation, conversation_of
 from lenstui.texts.documents import SkippedLines
 from lenstui.texts.files import (
     JSON_LINES,
@@ -22,10 +23,13 @@ from lenstui.texts.files import (
     utf8_lines,
 )
 
+if TYPE_CHECKING:
+    import pyarrow
+
 EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of that name is `./examples`
 
 TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
-_PROMPT_NAMES = ("prompt", "text")
+_PROMPT_NAMES = ("prompt", "text", "messages")
 _OF_ALL = ("target", "group")  # optional fields, by their usual names
 _OF_PAIRS = ("corrupted", "minus")  # those of causal traces
 
@@ -36,11 +40,13 @@ class Case:
 
     Attributes:
         number: the number of its line or row in the file, from 1.
-        text: the prompt; an empty one fails only when it is read.
+        text: the prompt; an empty one fails only when it is read. Of turns, a line for each.
         target: the word that should come next, if known.
         group: the name of its group, if any.
         corrupted: the prompt that a causal trace patches parts of this one into, if any.
         minus: the word whose logit a trace takes off that of the target, if any.
+        turns: the prompt as the turns of a chat; None where it is one text.
+        corrupted_turns: the corrupted prompt likewise.
     """
 
     number: int
@@ -49,6 +55,26 @@ class Case:
     group: str | None = None
     corrupted: str | None = None
     minus: str | None = None
+    turns: Conversation | None = None
+    corrupted_turns: Conversation | None = None
+
+    @property
+    def typed(self) -> str | Conversation:
+        """The prompt: its text, or its turns."""
+        return self.text if self.turns is None else self.turns
+
+    @property
+    def typed_corrupted(self) -> str | Conversation | None:
+        """The corrupted prompt, if any: its text, or its turns."""
+        return self.corrupted if self.corrupted_turns is None else self.corrupted_turns
+
+    def with_thinking(self, thinking: bool) -> Case:
+        """Return the case with the thinking switch of its turns set."""
+        clean, corrupted = (
+            None if turns is None else replace(turns, thinking=thinking)
+            for turns in (self.turns, self.corrupted_turns)
+        )
+        return replace(self, turns=clean, corrupted_turns=corrupted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +83,13 @@ class PromptFile:
 
     The ending determines the kind of file: `.parquet` and `.pq`; `.jsonl`, `.ndjson` and `.json` (one object
     a line); any other file is plain text: one prompt a line, blank lines skipped, a target behind the last
-    tab. Tables (`.csv`, `.xlsx`, …) are refused.
+    tab. Tables (`.csv`, `.xlsx`, …) are refused. A field or column of prompts may hold the turns of chats:
+    lists of objects with `role` and `content`.
 
     Attributes:
         path: the file.
-        prompt: the column or field of the prompt; None for `prompt`, or `text` where there is no such column.
+        prompt: the column or field of the prompt; None for `prompt`, or `text` or `messages` where there is
+            no such column.
         target: the column or field of the target; None for `target`, which may be missing.
         group: the column or field of the group; None for `group`, which may be missing.
         corrupted: that of the corrupted prompt of a causal trace; None for `corrupted`, which may be missing.
@@ -245,8 +273,43 @@ def _json_case(content: Mapping[str, Any], number: int, file: PromptFile) -> Cas
     prompt = next((name for name in names if name in content), None)
     if prompt is None:
         raise ValueError(f"it has {listed(content) or 'no fields'}")
-    words = {what: _json_word(content, named or what) for what, named in file.optional.items()}
-    return Case(number, json_string(content, prompt), **words)
+    optional = dict(file.optional)
+    corrupted = None
+    if "corrupted" in optional:
+        name = optional.pop("corrupted") or "corrupted"
+        corrupted = None if content.get(name) is None else _json_prompt(content, name)
+    words = {what: _json_word(content, named or what) for what, named in optional.items()}
+    return _case(number, _json_prompt(content, prompt), corrupted, words)
+
+
+def _json_prompt(content: Mapping[str, Any], name: str) -> str | Conversation:
+    """Return the text or the turns in a field."""
+    return _turns(content[name]) if isinstance(content[name], list) else json_string(content, name)
+
+
+def _turns(messages: list[Any]) -> Conversation:
+    """Return turns, and raise a `ValueError` with the reason where these are none."""
+    try:
+        return conversation_of(messages)
+    except LensError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+
+
+def _case(
+    number: int,
+    clean: str | Conversation,
+    corrupted: str | Conversation | None,
+    words: Mapping[str, str | None],
+) -> Case:
+    """Return a case of prompts that are texts or turns, and of its words."""
+    return Case(
+        number,
+        clean if isinstance(clean, str) else clean.text,
+        corrupted=(corrupted.text if isinstance(corrupted, Conversation) else corrupted) or None,
+        turns=None if isinstance(clean, str) else clean,
+        corrupted_turns=corrupted if isinstance(corrupted, Conversation) else None,
+        **words,
+    )
 
 
 def _json_word(content: Mapping[str, Any], name: str) -> str | None:
@@ -263,12 +326,14 @@ def _parquet_cases(file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
         schema = opened.schema_arrow
         there = set(schema.names)
         prompt = file.prompt or next((name for name in _PROMPT_NAMES if name in there), _PROMPT_NAMES[0])
-        check_text_column(path, schema, prompt, "prompt")
+        if not _holds_turns(schema, prompt):
+            check_text_column(path, schema, prompt, "prompt")
         optional = {
             what: named or what for what, named in file.optional.items() if named is not None or what in there
         }
         for what, name in optional.items():
-            check_text_column(path, schema, name, what, numbers=True)
+            if what != "corrupted" or not _holds_turns(schema, name):
+                check_text_column(path, schema, name, what, numbers=True)
         columns = [prompt, *optional.values()]
         number = 0
         for batch in parquet_batches(opened, path, tuple(dict.fromkeys(columns))):
@@ -281,9 +346,27 @@ def _parquet_cases(file: PromptFile, skipped: SkippedLines) -> Iterator[Case]:
                 if text is None:
                     skipped.add(path, number, f"its {prompt!r} is null")
                     continue
-                yield Case(
-                    number, text, **{what: _word(values[name][row]) for what, name in optional.items()}
-                )
+                found = {what: values[name][row] for what, name in optional.items()}
+                try:
+                    clean, corrupted = (
+                        _turns(prompt) if isinstance(prompt, list) else prompt
+                        for prompt in (text, found.pop("corrupted", None))
+                    )
+                except ValueError as error:
+                    skipped.add(path, number, str(error))
+                    continue
+                yield _case(number, clean, corrupted, {what: _word(word) for what, word in found.items()})
+
+
+def _holds_turns(schema: pyarrow.Schema, name: str) -> bool:
+    """Return whether a column holds lists of objects."""
+    import pyarrow as pa
+
+    if name not in schema.names:
+        return False
+    kind = schema.types[schema.names.index(name)]
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(is_list and pa.types.is_struct(kind.value_type))
 
 
 def _word(value: object) -> str | None:

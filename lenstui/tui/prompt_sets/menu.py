@@ -31,6 +31,8 @@ def why_not_open(state: SetState, case: ReadCase | None) -> str:
         return reason
     if case is None:
         return "No prompt is shown: esc ends the filter."
+    if case.readout.case.turns is not None:
+        return "It is of turns, which Explore does not read: lenstui read --turns does."
     return "" if case.readout.case.text else "The prompt is empty."
 
 
