@@ -9,8 +9,9 @@ from pathlib import Path
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
 from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
-from lenstui.cli.scan_query import FORMATS, TOP, AskedQuery, check_query, show_matches
+from lenstui.cli.scan_query import FORMATS, show_matches
 from lenstui.cli.scan_text import AskedScan, scan_text
+from lenstui.scan.asked_query import TOP, AskedQuery
 from lenstui.scan.queries import NAMED_QUERIES, QUERY_NAMES
 
 _PART_SECONDS = 60.0
@@ -38,7 +39,7 @@ def run(words: Sequence[str]) -> int:
     every = _PART_SECONDS if given.part_every is None else given.part_every
     text = AskedScan(given.folder, text_documents(given), size, given.resume, every)
     is_asked = any(each is not None for each in (given.query, given.where, given.sort, given.output))
-    status = scan_text(asked, text, lambda lenses: check_query(query, lenses))
+    status = scan_text(asked, text, query.check)
     return show_matches(given.folder, query, form, given.output) if is_asked and status == 0 else status
 
 

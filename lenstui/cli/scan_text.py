@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from lenstui.cli.block_size import BlockSize
 from lenstui.cli.ending import heard
 from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
+from lenstui.texts.block_size import BlockSize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lenstui.opening.opened import Opened
-    from lenstui.scan.folder import Manifest
+    from lenstui.scan.asked_text import AskedText
     from lenstui.scan.scan import Scanned
     from lenstui.texts.documents import Documents
 
@@ -42,6 +42,13 @@ class AskedScan:
     resume: bool
     part_seconds: float
 
+    @property
+    def of_model(self) -> AskedText:
+        """The text to scan, for an open model."""
+        from lenstui.scan.asked_text import AskedText
+
+        return AskedText(self.folder, self.documents, self.size)
+
 
 def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], None]) -> int:
     """Scan a text, say what is in the folder, and return the exit status.
@@ -52,7 +59,7 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
         check: refuses what is to be done with the records, given the keys of the lenses.
     """
     from lenstui.scan.folder import MANIFEST, check_same, held, read_manifest, write_manifest
-    from lenstui.texts.documents import find_files
+    from lenstui.texts.documents import SkippedLines, find_files
 
     files = find_files(text.documents)  # before the model, since loading takes long
     before = read_manifest(text.folder)
@@ -64,14 +71,15 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
         opened = open_model(asked, on_stage)
     for remark in opened.remarks:
         say(remark)
-    manifest = _manifest(opened, text, files)
+    manifest = text.of_model.manifest(opened, files)
     check(manifest.lenses)
     if before is not None:
         check_same(text.folder, before, manifest)
         if before.finished:
             say(f"{text.folder} holds the whole scan already.")
             return 0
-    blocks = _blocks(opened, text)
+    skipped = SkippedLines()
+    blocks = text.of_model.blocks(opened, skipped)
     with held(text.folder):
         if not (text.folder / MANIFEST).exists():
             write_manifest(text.folder, manifest)
@@ -79,6 +87,8 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
             scanned, more, ended = _scan(opened, text, blocks)
         if scanned.finished:
             write_manifest(text.folder, replace(manifest, finished=True))
+    if skipped.count:
+        say(str(skipped))
     if ended is not None and not scanned.finished:
         say(f"Stopped: {text.folder} has {scanned.records} records; --resume goes on.")
         return 128 + ended
@@ -87,47 +97,6 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
         most = text.size.max_tokens
         say(f"The text goes on: a greater --max-tokens than {most} reads more, into a new folder.")
     return 0
-
-
-def _manifest(opened: Opened, text: AskedScan, files: Sequence[Path]) -> Manifest:
-    from lenstui.lens.lens import lens_keys
-    from lenstui.opening.opened import source_of
-    from lenstui.opening.source import source_facts
-    from lenstui.readout.cells import row_labels
-    from lenstui.scan.folder import Manifest
-    from lenstui.scan.settings import scan_settings
-
-    model, lenses = opened.model, opened.lenses
-    length = text.size.columns(model.context)
-    return Manifest(
-        settings=scan_settings(
-            model, lenses, text.documents, files, max_tokens=text.size.max_tokens, seq_len=length
-        ),
-        source=source_facts(source_of(opened, lenses)),
-        data=text.documents.paths,
-        rows=row_labels(model.num_blocks),
-        lenses=tuple(lens_keys(lenses)),
-    )
-
-
-def _blocks(opened: Opened, text: AskedScan) -> Iterator[tuple[Tensor, list[int]]]:
-    """Return the blocks of the text, of which there is one at least."""
-    from lenstui.texts.blocks import TOO_LITTLE, numbered_blocks
-    from lenstui.texts.documents import SkippedLines, read_documents
-
-    skipped = SkippedLines()
-    documents = read_documents(text.documents, skipped)
-    length = text.size.columns(opened.model.context)
-    blocks = numbered_blocks(opened.model.tokenizer, documents, length)
-    if (first := next(blocks, None)) is None:
-        raise LensError(TOO_LITTLE)
-
-    def all_blocks() -> Iterator[tuple[Tensor, list[int]]]:
-        yield from chain([first], blocks)
-        if skipped.count:
-            say(str(skipped))
-
-    return all_blocks()
 
 
 def _scan(

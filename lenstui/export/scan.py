@@ -24,6 +24,7 @@ from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
+    from lenstui.scan.asked_query import AskedQuery
     from lenstui.scan.matches import Matches, ScanRecords
 
 VERSION = 1
@@ -74,6 +75,20 @@ class Found:
             "log-prob of the next token, KL, entropy: means by row of the matches, and of the rest · in nats",
             printable(f"{source.get('model')} · {source.get('dtype')} · text {data}"),
         ]
+
+
+def find(records: ScanRecords, asked: AskedQuery) -> Found:
+    """Return what a query finds.
+
+    Raises:
+        LensError: if the query is wrong, or a part is damaged.
+    """
+    from lenstui.scan.matches import find_matches
+
+    condition, sort = asked.condition(records.manifest)
+    lens = asked.lens(records.manifest.lenses)
+    matches = find_matches(records, condition, lens=lens, sort=sort, top=asked.top)
+    return Found(matches, records, asked.query, asked.title)
 
 
 def scan_table(found: Found, width: int | None = None) -> str:
