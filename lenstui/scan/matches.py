@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Matches:
         lens: the key of the lens by which matches are counted.
         sort: the column that they are sorted by, with ` desc` behind it; empty for the order of the text.
         count: the number of matches.
-        of: the number of all records.
+        of: the number of all records that were searched.
         top: the first of them in that order, as plain values by column.
         tokens: how often each token is the next and the final one of a match, the commonest first, by column.
         rows: how many matches have each row, from `emb` on, by column of the lens.
@@ -98,12 +98,32 @@ def find_matches(
     """Return what a condition finds, in one pass over the records, with few of them in memory.
 
     Args:
+        records: as `search` has it.
+        condition: likewise.
+        lens: likewise.
+        sort: likewise.
+        top: likewise.
+
+    Raises:
+        LensError: as `search` does.
+    """
+    (*_, matches) = search(records, condition, lens=lens, sort=sort, top=top, step=records.count)
+    return matches
+
+
+def search(
+    records: ScanRecords, condition: str, *, lens: str, sort: str = "", top: int = 20, step: int = 1 << 17
+) -> Iterator[Matches]:
+    """Yield what a condition finds as far as the records are searched, and in the end in all of them.
+
+    Args:
         records: the records.
         condition: the condition, in the language of `condition`; empty for all records.
         lens: the key of the lens by which matches are counted.
         sort: the column to sort by, with ` desc` behind it for the greatest first; what is missing comes
             last, and equal ones are in the order of the text, in which all are where none is named.
         top: the number of matches to keep.
+        step: how many records are searched between two of them, about.
 
     Raises:
         LensError: if the condition or the column is wrong, or a part is damaged.
@@ -113,26 +133,35 @@ def find_matches(
     tally = _Tally(records.manifest, lens)
     plain = [column.name for column in records.columns if column.type != "rows"]
     best: pa.Table | None = None
+
+    def matches(of: int) -> Matches:
+        return Matches(
+            condition=condition,
+            lens=lens,
+            sort=sort,
+            count=tally.count,
+            of=of,
+            top=[] if best is None else best.to_pylist(),
+            tokens=tally.tokens(),
+            rows={name: counts.tolist() for name, counts in tally.rows.items()},
+            means=tally.means(),
+        )
+
+    searched = yielded = 0
     try:
         for batch in dataset.dataset(list(records.files), format="parquet").to_batches(use_threads=False):
             every = pa.Table.from_batches([batch])
-            found = every if expression is None else every.filter(expression)
-            tally.add(found, every)
+            found = _places(every, expression)
+            tally.add(every, found)
             if len(found):
-                best = _best(best, found.select(plain), order, top)
+                best = _best(best, every.select(plain), found, order, top)
+            searched += len(every)
+            if searched - yielded >= step and searched < records.count:
+                yielded = searched
+                yield matches(searched)
     except (pa.ArrowException, OSError) as error:
         raise LensError(f"The records in {records.folder} cannot be read: {first_line(error)}.") from error
-    return Matches(
-        condition=condition,
-        lens=lens,
-        sort=sort,
-        count=tally.count,
-        of=records.count,
-        top=[] if best is None else best.to_pylist(),
-        tokens={name: counter.most_common() for name, counter in tally.tokens.items()},
-        rows={name: counts.tolist() for name, counts in tally.rows.items()},
-        means=tally.means(),
-    )
+    yield matches(records.count)
 
 
 def sort_order(sort: str, columns: Sequence[Column]) -> list[tuple[str, str]]:
@@ -157,9 +186,23 @@ def sort_order(sort: str, columns: Sequence[Column]) -> list[tuple[str, str]]:
     return [(name, "descending" if direction == "desc" else "ascending"), ("position", "ascending")]
 
 
-def _best(before: pa.Table | None, more: pa.Table, order: list[tuple[str, str]], top: int) -> pa.Table:
-    """Return the first `top` of two tables of records."""
-    both = more if before is None else pa.concat_tables([before, more])
+def _places(every: pa.Table, expression: Any) -> pa.Array:
+    """Return the places of the records for which an expression is true; for None those of all."""
+    if expression is None:
+        return pa.array(np.arange(len(every)))
+    is_found = dataset.dataset(every).to_table(columns={"found": expression}, use_threads=False)["found"]
+    return compute.indices_nonzero(is_found.fill_null(False))
+
+
+def _best(
+    before: pa.Table | None, every: pa.Table, found: pa.Array, order: list[tuple[str, str]], top: int
+) -> pa.Table:
+    """Return the first `top` of a table of records, and of those at some places in another."""
+    keys = every.select(list(dict(order))).take(found)  # each column once
+    more = every.take(found.take(compute.sort_indices(keys, order)[:top]))  # texts of no more than these
+    if before is None:
+        return more
+    both = pa.concat_tables([before, more])
     return both.take(compute.sort_indices(both, order)[:top])
 
 
@@ -170,29 +213,30 @@ class _Tally:
         self._lens = lens
         self._size = len(manifest.rows)
         self.count = 0
-        self.tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+        self._tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
         self.rows = {name: np.zeros(self._size, np.int64) for name in _COUNTED_ROWS}
         # Of the matches and of all records: the sum and the number of each row, [2, 2, rows].
         self._sums = {(key, name): np.zeros((2, 2, self._size)) for key in manifest.lenses for name in BY_ROW}
 
-    def add(self, found: pa.Table, every: pa.Table) -> None:
-        """Add records, and those of them that match."""
+    def add(self, every: pa.Table, found: pa.Array) -> None:
+        """Add records, and those of them that match, by their places."""
         self.count += len(found)
-        for name, counter in self.tokens.items():
-            counter.update(found[name].drop_null().to_pylist())
+        for name, counter in self._tokens.items():
+            counts = compute.value_counts(every[name].take(found).drop_null())
+            # As a dictionary, which is added and does not count the pairs.
+            counter.update(dict(zip(*(field.to_pylist() for field in counts.flatten()), strict=True)))
         for name in self.rows:
-            places = found[of_lens(self._lens, name)].drop_null().to_numpy() + 1  # `emb` is -1
+            places = every[of_lens(self._lens, name)].take(found).drop_null().to_numpy() + 1  # `emb` is -1
             self.rows[name] += np.bincount(places, minlength=self._size)
+        at = found.to_numpy()
         for lens, name in self._sums:
-            column = of_lens(lens, name)
-            self._sums[lens, name] += np.stack([self._by_row(found[column]), self._by_row(every[column])])
+            flat = every[of_lens(lens, name)].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            values = flat.reshape(-1, self._size)
+            self._sums[lens, name] += np.stack([_by_row(values[at]), _by_row(values)])
 
-    def _by_row(self, column: pa.ChunkedArray) -> Array:
-        """Return sum and number of the finite values of each row, `[2, rows]`."""
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        values = flat.astype(np.float64).reshape(-1, self._size)
-        finite = np.isfinite(values)
-        return np.stack([np.where(finite, values, 0).sum(axis=0), finite.sum(axis=0)])
+    def tokens(self) -> dict[str, list[tuple[str, int]]]:
+        """Return how often each token is in a column, the commonest first, by column."""
+        return {name: counter.most_common() for name, counter in self._tokens.items()}
 
     def means(self) -> dict[str, dict[str, tuple[Array, Array]]]:
         """Return the means by row of the matches and of the rest, by lens and column."""
@@ -203,3 +247,9 @@ class _Tally:
                 of_both = (found[0] / found[1], np.where(rest[1] > 0, rest[0], 0) / rest[1])
             means.setdefault(lens, {})[name] = of_both
         return means
+
+
+def _by_row(values: npt.NDArray[np.float32]) -> Array:
+    """Return sum and number of the finite values of each row, `[2, rows]`, of `[positions, rows]`."""
+    finite = np.isfinite(values)
+    return np.stack([np.where(finite, values, 0).sum(axis=0, dtype=np.float64), finite.sum(axis=0)])

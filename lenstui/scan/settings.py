@@ -41,13 +41,9 @@ def scan_settings(
     Raises:
         LensError: if a file cannot be read.
     """
-    vocabulary = json.dumps(sorted(model.tokenizer.get_vocab().items()))
     return {
-        "model": fingerprint_digest(model),
-        "tokenizer": blake2b(vocabulary.encode(), digest_size=16).hexdigest(),
-        "dtype": model.dtype_name,
-        "device": model.device.type,
-        "lenses": {key: _lens_digest(lens) for key, lens in zip(lens_keys(lenses), lenses, strict=True)},
+        **model_settings(model),
+        "lenses": {key: lens_digest(lens) for key, lens in zip(lens_keys(lenses), lenses, strict=True)},
         "text": [_digest([file]) for file in files],
         "text_column": documents.column,
         "max_samples": documents.max_samples,
@@ -57,7 +53,18 @@ def scan_settings(
     }
 
 
-def _lens_digest(lens: Lens) -> str | None:
+def model_settings(model: Model) -> dict[str, Any]:
+    """Return what is of the model alone: hashes of weights and tokenizer, dtype and device."""
+    vocabulary = json.dumps(sorted(model.tokenizer.get_vocab().items()))
+    return {
+        "model": fingerprint_digest(model),
+        "tokenizer": blake2b(vocabulary.encode(), digest_size=16).hexdigest(),
+        "dtype": model.dtype_name,
+        "device": model.device.type,
+    }
+
+
+def lens_digest(lens: Lens) -> str | None:
     """Return a hash of the file or folder of a lens; None where it needs none."""
     if lens.file is None:
         return None
