@@ -135,7 +135,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "escape", "do('scanned', 'leave')", "Stop", show=False, id="explore.stop",
-        tooltip="Stop generating, or a download; from a scanned position back to the table",
+        tooltip="Stop generating, or a download; from a scanned position, back to its table",
     ),
     Binding(
         "F", "do('first_row', 'ask')", "First row", show=False, id="explore.first_row",
@@ -171,7 +171,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "C", "do('services', 'open_scan')", "Error analysis", show=False, id="explore.scan",
-        tooltip="Scan a text: where the model knew the answer and lost it, and more",
+        tooltip="Find where in a text the model is wrong or late",
     ),
     Binding(
         "P", "do('pins', 'ask_for_word')", "Pin a word", show=False, tooltip="Pin a word that you type",

@@ -68,9 +68,10 @@ class AskScan(BoxScreen[ScanAsked | None]):
         """
         super().__init__()
         self._model, self._place, self._asked = model, place, asked
-        self._wrong = wrong
+        # What is wrong, and with what: it is said until something is changed.
+        self._wrong: tuple[str, tuple[str, ...]] = (wrong, ())
         self._text = text_for(model.name)
-        self._typed_folder = asked is not None  # so that it follows the text until it is typed
+        self._followed = ""  # the folder that follows from the text, until another is typed
 
     def compose(self) -> ComposeResult:
         """Yield the lines of the form, and a hint about the one with the focus."""
@@ -81,7 +82,8 @@ class AskScan(BoxScreen[ScanAsked | None]):
             texts = "" if asked is None else shlex.join(asked.documents.paths)
             tokens = MAX_TOKENS if asked is None else asked.size.max_tokens
             length = "" if asked is None or asked.size.seq_len is None else str(asked.size.seq_len)
-            folder = self._proposed("") if asked is None else shown_path(asked.folder)
+            self._followed = self._proposed("")
+            folder = self._followed if asked is None else shown_path(asked.folder)
             for key, label, value, placeholder in (
                 ("text", "text", texts, self._text.about),
                 ("tokens", "tokens", str(tokens), ""),
@@ -96,8 +98,13 @@ class AskScan(BoxScreen[ScanAsked | None]):
     def on_mount(self) -> None:
         """Begin with the text, or say what was wrong."""
         self.query_one("#ask-scan-text", Input).focus()
-        if self._wrong:
-            self._say(self._wrong, wrong=True)
+        self._wrong = self._wrong[0], self._content
+        self.hint()
+
+    @property
+    def _content(self) -> tuple[str, ...]:
+        """All that is typed."""
+        return tuple(line.value for line in self.query(StillInput))
 
     @property
     def _usual_length(self) -> int:
@@ -125,21 +132,16 @@ class AskScan(BoxScreen[ScanAsked | None]):
     def follow_text(self, message: Input.Changed) -> None:
         """Propose a folder for the text, unless one was typed."""
         folder = self.query_one("#ask-scan-folder", Input)
-        if not self._typed_folder:
-            with self.prevent(Input.Changed):
-                folder.value = self._proposed(message.value)
-
-    @on(Input.Changed, "#ask-scan-folder")
-    def keep_folder(self) -> None:
-        """Note that the folder was typed."""
-        self._typed_folder = True
+        if folder.value == self._followed:
+            self._followed = folder.value = self._proposed(message.value)
 
     @on(events.DescendantFocus)
     @on(Input.Changed)
     def hint(self) -> None:
         """Show a hint about the line with the focus."""
-        if self._wrong:  # once, with what the dialog came with
-            self._wrong = ""
+        text, content = self._wrong
+        if text and content == self._content:
+            self._say(text, wrong=True)
             return
         key = (getattr(self.focused, "id", "") or "").removeprefix("ask-scan-")
         place = printable(shown_path(self._place))
@@ -158,7 +160,8 @@ class AskScan(BoxScreen[ScanAsked | None]):
             asked = self._asked_now()
             find_files(asked.documents)
         except (LensError, FieldError) as error:
-            self._say(str(error), wrong=True)
+            self._wrong = str(error), self._content
+            self.hint()
         else:
             self.dismiss(asked)
 

@@ -60,7 +60,7 @@ class Scanning:
             state.folder, state.found, state.position, state.trouble = folder, None, None, ""
         self._searching.forget_error()
         self._painter.say("")
-        self._searching.search()
+        self._searching.search(is_asked=True)
 
     # ── a scan ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -24,6 +24,7 @@ class Searching:
         self._painter = painter
         self._post = post
         self._has_error = False  # on the line below the condition
+        self._is_asked = False  # whether the search was asked for, and is none that a scan makes
         self.position_number = 0  # of the position that was asked for last
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────
@@ -33,12 +34,16 @@ class Searching:
         if self._state.folder is None:
             self._services.tell(NOTHING)
             return
-        self._state.asked = asked
-        self.search()
+        self._state.asked, self._state.position = asked, None
+        self.search(is_asked=True)
 
-    def search(self) -> None:
-        """Search the records on screen, as they are now."""
-        state = self._state
+    def search(self, *, is_asked: bool = False) -> None:
+        """Search the records on screen, as they are now.
+
+        Args:
+            is_asked: whether the user asks for it, and is told how long it took.
+        """
+        state, self._is_asked = self._state, is_asked
         if state.folder is not None:
             state.number += 1
             state.is_searching = True
@@ -101,7 +106,7 @@ class Searching:
             state.found, state.found_by = message.found, message.asked
         state.is_searching = not message.is_whole
         self._painter.draw()
-        if message.is_whole and not self._has_error and state.grown is None:
+        if message.is_whole and self._is_asked and not self._has_error and state.grown is None:
             self._painter.say(f"searched in {message.seconds:.1f} s")
 
     def refuse(self, message: QueryRefused) -> None:

@@ -195,11 +195,12 @@ class ScanTable(StepScroll, can_focus=True):
     def _most_first(self) -> int:
         """How many of the scrolled columns are passed over where the last one is on screen."""
         scrolled = self._columns[self._fixed :]
-        room = self._room - sum((each.width or self._least_text) + 1 for each in self._columns[: self._fixed])
+        room = self._room + 1
+        room -= sum((each.width or self._least_text) + 1 for each in self._columns[: self._fixed])
         passed = len(scrolled)
         for column in reversed(scrolled):
             room -= column.width + 1
-            if room < -1:
+            if room < 0:
                 break
             passed -= 1
         return max(0, min(passed, len(scrolled) - 1))
@@ -207,15 +208,15 @@ class ScanTable(StepScroll, can_focus=True):
     def _laid_out(self) -> list[tuple[int, int]]:
         """Return the columns on screen, each with its width."""
         places = [*range(self._fixed), *range(self._fixed + self._first, len(self._columns))]
-        room = self._room
+        room = self._room + 1  # without the gap behind the last one
         least = {place: self._columns[place].width or self._least_text for place in places}
         shown: list[int] = []
         for place in places:
-            if room < least[place] and shown:
+            if room <= least[place] and shown:
                 break
             shown.append(place)
             room -= least[place] + 1
-        more = max(room + 1, 0)
+        more = max(room, 0)
         return [(place, least[place] + (0 if self._columns[place].width else more)) for place in shown]
 
     def render_line(self, y: int) -> Strip:
@@ -244,9 +245,9 @@ class ScanTable(StepScroll, can_focus=True):
             if self._first and place == self._fixed + self._first:
                 text = f"‹{text}"
             text = fit(text, size) if column.is_word else text.rjust(size)[-size:]
+            if place == shown[-1][0] < len(self._columns) - 1:
+                text = f"{text[1:] if text[0] == ' ' else text[:-1]}›"
             segments.append(Segment(f"{text} ", bold if is_sorted else quiet))
-        if shown and shown[-1][0] < len(self._columns) - 1:
-            segments[-1] = Segment(f"{segments[-1].text[:-1]}›", segments[-1].style)
         return Strip(segments)
 
     def _line(self, cells: Sequence[Cell]) -> Strip:
