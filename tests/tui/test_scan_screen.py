@@ -107,7 +107,7 @@ async def test_a_text_is_scanned_as_on_the_command_line(
         assert title(screen).startswith(f"{len(found)} of {len(whole)} positions")
         wanted = [place_of(record) for record in sorted_by(found, "tuned_best_prob", desc=True)]
         assert places(screen) == wanted[: len(places(screen))]
-        assert len(wanted) > 5
+        assert len(wanted) > 2
 
 
 async def test_stopped_it_keeps_what_was_read_and_goes_on(
@@ -244,7 +244,7 @@ async def test_a_position_is_read_as_exactly_its_tokens(opened: Any, scanned: Pa
         grids = app.explore.grids
         await until(pilot, lambda: all(grid.cells is not None for grid in grids[:2]))
         assert subtitle(app).startswith(f"{len(ids)} tokens")
-        tokenizer = app.program.model_jobs.opened.model.tokenizer  # type: ignore[union-attr]
+        tokenizer = app.program.model_jobs.opened.model.tokenizer
         assert app.explore.widgets.prompt.prompt == tokenizer.decode(ids)
         assert tokenizer(tokenizer.decode(ids))["input_ids"] != ids  # a part of a character
         assert "tokens as scanned" in str(app.explore.widgets.prompt.border_title)
@@ -278,8 +278,7 @@ async def test_scanned_tokens_stay_until_the_text_is_edited(opened: Any, scanned
         await pilot.press("a")  # behind them
         await until(pilot, lambda: "1 appended" in subtitle(app) and subtitle(app).endswith(" s"))
         assert app.explore.state.columns[: len(ids)] == tuple(
-            app.program.model_jobs.opened.model.texts[token]
-            for token in ids  # type: ignore[union-attr]
+            app.program.model_jobs.opened.model.texts[token] for token in ids
         )
         assert "tokens as scanned" in str(box.border_title)
         await pilot.press("Y")
@@ -338,7 +337,8 @@ async def test_queries_conditions_sorting_and_lenses(opened: Any, scanned: Path)
         known = [r for r in whole if r["next_rank"] is not None]
 
         async def shows(found: list[dict[str, Any]]) -> None:
-            await until(pilot, lambda: title(screen).startswith(f"{len(found)} of {len(whole)} positions"))
+            await searched(screen, pilot)
+            assert title(screen).startswith(f"{len(found)} of {len(whole)} positions")
             assert places(screen) == [place_of(each) for each in found][: len(places(screen))]
 
         late = [r for r in whole if r["tuned_crystallization"] == 1]  # of rows 0 to 2

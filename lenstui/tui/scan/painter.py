@@ -17,7 +17,7 @@ from lenstui.support.printable import printable
 from lenstui.tui.scan import columns
 from lenstui.tui.scan.columns import Record
 from lenstui.tui.scan.means_plot import MeansPlot
-from lenstui.tui.scan.state import ScanState, View
+from lenstui.tui.scan.state import ScanState, View, sort_of
 from lenstui.tui.scan.table import ScanTable
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar
@@ -156,7 +156,7 @@ class ScanPainter:
         views = Text()
         for view in View:
             views.append(f" {view.value} ", "bold reverse" if view is state.view else "dim")
-        name, is_descending = state.sort
+        name, is_descending = sort_of(matches.sort)
         if state.view is View.MATCHES:
             first = f"first {len(matches.top):,} " if matches.count > len(matches.top) else ""
             views.append(f" · {first}by {printable(name)}{' ▾' if is_descending else ' ▴'}")
@@ -189,7 +189,7 @@ class ScanPainter:
         lines = [[column.cell(record) for column in state.columns] for record in matches.top]
         positions = [record["position"] for record in matches.top]
         cursor = positions.index(state.position) if state.position in positions else 0
-        name, is_descending = state.sort
+        name, is_descending = sort_of(matches.sort)
         names = [column.name for column in state.columns]
         self._widgets.table.show(
             [column.table for column in state.columns],

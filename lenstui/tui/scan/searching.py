@@ -8,7 +8,7 @@ from lenstui.jobs.messages import Post
 from lenstui.jobs.scan_messages import QueryFound, QueryRefused
 from lenstui.scan.asked_query import AskedQuery
 from lenstui.tui.scan.painter import NOTHING, ScanPainter, ScanWidgets
-from lenstui.tui.scan.state import ScanState, View
+from lenstui.tui.scan.state import ScanState, View, sort_of
 from lenstui.tui.services import Services
 
 
@@ -56,7 +56,7 @@ class Searching:
             self._services.tell(reason)
             return
         names = [column.name for column in self._state.columns if column.name != "before"]
-        name, _ = self._state.sort
+        name, _ = self._asked_sort
         place = names.index(name) if name in names else 0
         self.ask(replace(self._state.asked, sort=names[(place + step) % len(names)]))
 
@@ -65,8 +65,14 @@ class Searching:
         if reason := self.why_no_matches():
             self._services.tell(reason)
             return
-        name, is_descending = self._state.sort
+        name, is_descending = self._asked_sort
         self.ask(replace(self._state.asked, sort=name if is_descending else f"{name} desc"))
+
+    @property
+    def _asked_sort(self) -> tuple[str, bool]:
+        """The sorting that was asked for last, which may not be found yet; else that of what was found."""
+        asked, found = self._state.asked.sort, self._state.found
+        return sort_of(asked if asked is not None else "" if found is None else found.matches.sort)
 
     def next_lens(self) -> None:
         """Search by the next lens."""
@@ -74,7 +80,8 @@ class Searching:
             self._services.tell(reason)
             return
         assert self._state.found is not None
-        lenses, here = self._state.found.records.manifest.lenses, self._state.found.matches.lens
+        lenses = self._state.found.records.manifest.lenses
+        here = self._state.asked.lens(lenses)
         if len(lenses) == 1:
             self._services.tell("The text was scanned through this lens alone.")
             return

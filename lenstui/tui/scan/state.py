@@ -74,11 +74,10 @@ class ScanState:
         """Whether the records on screen are those of the scan that was asked for last."""
         return self.scan is not None and self.scan.folder == self.folder
 
-    @property
-    def sort(self) -> tuple[str, bool]:
-        """The column that the matches on screen are sorted by, and whether the greatest comes first."""
-        text = "" if self.found is None else self.found.matches.sort
-        name, _, direction = text.rpartition(" ")
-        if direction not in {"asc", "desc"} or not name:
-            name, direction = text, "asc"
-        return name.strip("`") or "position", direction == "desc"
+
+def sort_of(text: str) -> tuple[str, bool]:
+    """Return the column that a sorting names, and whether the greatest comes first."""
+    name, _, direction = text.rpartition(" ")
+    if direction not in {"asc", "desc"} or not name:
+        name, direction = text, "asc"
+    return name.strip("`") or "position", direction == "desc"

@@ -85,7 +85,7 @@ class ScanTable(StepScroll, can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=False)
 
     class Moved(Message):
-        """The message that another line is highlighted."""
+        """The message that the user highlights another line."""
 
     class Chosen(Message):
         """The message that a line was clicked twice."""
@@ -131,7 +131,6 @@ class ScanTable(StepScroll, can_focus=True):
         self.cursor = max(0, min(cursor, len(lines) - 1))
         self._see_cursor()
         self.refresh()
-        self.post_message(self.Moved())
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────
 

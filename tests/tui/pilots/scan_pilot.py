@@ -47,6 +47,7 @@ async def ask_for_scan(app: LenstuiApp, pilot: Pilot[None], **values: object) ->
     await until(pilot, lambda: isinstance(app.screen, AskScan))
     assert isinstance(app.screen, AskScan)
     fill(app.screen, **values)
+    await pilot.pause()
     return app.screen
 
 
