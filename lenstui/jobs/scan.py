@@ -108,7 +108,7 @@ class ScanService:
                 try:
                     yield from _search(number, folder, asked, post, stop)
                 except ConditionError as error:
-                    post(QueryRefused(number, str(error), error.place))
+                    post(QueryRefused(number, str(error), error.place, error.why))
 
         self._file_thread.submit(_QUERY, steps)
 

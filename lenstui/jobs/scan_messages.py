@@ -114,11 +114,13 @@ class QueryRefused(Message):
         number: the number of the query.
         text: why, a sentence.
         place: where a condition is wrong, in characters from 0; None where it is something else.
+        why: what is wrong at that place.
     """
 
     number: int
     text: str
     place: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

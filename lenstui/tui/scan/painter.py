@@ -116,17 +116,22 @@ class ScanPainter:
         said.set_class(wrong, "-wrong")
         said.update(Text(text, no_wrap=True, overflow="ellipsis") if isinstance(text, str) else text)
 
-    def say_wrong_at(self, place: int, text: str) -> None:
-        """Write what is wrong with the condition, under a mark at its place."""
-        room, mark = self._widgets.said.content_size.width, self._widgets.condition.content_region.x
-        at = mark - self._widgets.said.content_region.x + place
-        said = printable(text)
-        if at + 2 + len(said) <= room:
-            self.say(f"{' ' * at}▲ {said}", wrong=True)
-        elif len(said) < at:
-            self.say(f"{said.rjust(at - 1)} ▲", wrong=True)
+    def say_wrong_at(self, place: int, why: str, text: str) -> None:
+        """Write what is wrong with the condition, beside a mark under its place if there is room.
+
+        Args:
+            place: the place, in characters from 0.
+            why: what is wrong there.
+            text: the same with the place, as a sentence.
+        """
+        said, condition = self._widgets.said.content_region, self._widgets.condition.content_region
+        at, why = condition.x - said.x + place, printable(why)
+        if at + 2 + len(why) <= said.width:
+            self.say(f"{' ' * at}▲ {why}", wrong=True)
+        elif len(why) < at:
+            self.say(f"{why.rjust(at - 1)} ▲", wrong=True)
         else:
-            self.say(said, wrong=True)
+            self.say(printable(text), wrong=True)
 
     def say_scan(self) -> None:
         """Write how far the scan under way is."""

@@ -57,7 +57,8 @@ class Scanning:
             return
         state = self._state
         if folder != state.folder:
-            state.folder, state.found, state.position, state.trouble = folder, None, None, ""
+            state.folder, state.found, state.position = folder, None, None
+            state.trouble = "Searching …"
         self._searching.forget_error()
         self._painter.say("")
         self._searching.search(is_asked=True)

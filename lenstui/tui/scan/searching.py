@@ -108,7 +108,7 @@ class Searching:
         state = self._state
         if message.number != state.number:
             return
-        if state.found is None or message.is_whole or state.found_by != message.asked:
+        if self._is_asked or message.is_whole or not state.has_found:
             # Of records that are searched again, as a scan goes on, what is on screen stays until all were.
             state.found, state.found_by = message.found, message.asked
         state.is_searching = not message.is_whole
@@ -134,7 +134,7 @@ class Searching:
         condition = self._widgets.condition
         condition.focus()
         condition.cursor_position = message.place
-        self._painter.say_wrong_at(message.place, message.text)
+        self._painter.say_wrong_at(message.place, message.why, message.text)
 
     def forget_error(self) -> None:
         """Take an error away."""
