@@ -59,6 +59,11 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return list(pa.concat_tables([pq.read_table(part.path) for part in parts_of(folder)]).to_pylist())
 
 
+def has_parts(folder: Path, count: int) -> Callable[[], bool]:
+    """Return whether a folder has so many parts at least, as a question to be asked."""
+    return lambda: sum(1 for _ in folder.glob("part-*.parquet")) >= count
+
+
 # What it writes and finds.
 
 
@@ -211,8 +216,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_records(
     for kill in range(KILLS):
         program = programs.start("scan", folder, *words)
         if kill:  # the first comes before anything is written
-            more = begun + pick.randrange(1, 4)
-            program.until(lambda more=more: len(list(folder.glob("part-*.parquet"))) >= more, f"part {more}")
+            program.until(has_parts(folder, begun + pick.randrange(1, 4)), "a part more")
         time.sleep(pick.uniform(0, 0.02))
         program.send(signal.SIGKILL)
         assert program.status() == -signal.SIGKILL, program.err
