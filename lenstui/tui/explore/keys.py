@@ -170,7 +170,7 @@ KEYS: list[BindingType] = [
         tooltip="Read a file of prompts, each at its end",
     ),
     Binding(
-        "C", "do('services', 'open_scan')", "Error analysis", show=False, id="explore.scan",
+        "C", "do('services', 'open_scan')", "Scan a text", show=False, id="explore.scan",
         tooltip="Find where in a text the model is wrong or late",
     ),
     Binding(
