@@ -13,7 +13,6 @@ from pathlib import Path
 from signal import SIGINT, Signals
 from typing import TYPE_CHECKING
 
-from lenstui.cli.block_size import BlockSize
 from lenstui.cli.ending import heard
 from lenstui.cli.output import deliver, table_width
 from lenstui.cli.stderr import aside, bar, progress, say
@@ -21,6 +20,7 @@ from lenstui.model.not_finite import tokens_left_out_remark
 from lenstui.support.atomic_file import check_place, written
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
+from lenstui.texts.block_size import BlockSize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

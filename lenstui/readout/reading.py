@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.model.capabilities import Allowed
 from lenstui.model.rows import RowChoice, parse_rows
-from lenstui.model.tokens import Prompt, encode
+from lenstui.model.tokens import Prompt, encode, exact_prompt
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
@@ -60,7 +60,13 @@ class Reading:
             yield WORDS_ONLY
 
     def prompt(
-        self, model: Model, text: str, *, tail: Sequence[int] = (), context: int | None = None
+        self,
+        model: Model,
+        text: str,
+        *,
+        tail: Sequence[int] = (),
+        context: int | None = None,
+        ids: Sequence[int] = (),
     ) -> Prompt:
         """Tokenize a text for a model with these options.
 
@@ -69,11 +75,15 @@ class Reading:
             text: the prompt.
             tail: token ids to append to those of the text.
             context: the most columns, where these are fewer than the model's own.
+            ids: the token ids of the text, where these are known: it is not cut into tokens then, and gets
+                neither BOS nor a chat template.
 
         Raises:
             LensError: as `encode` does.
         """
         most = model.context if context is None else context
+        if ids:
+            return exact_prompt(text, ids, context=most, tail=tail)
         return encode(model.tokenizer, text, bos=self.bos, chat=self.chat, context=most, tail=tail)
 
     def refused(self, allowed: Allowed, num_blocks: int) -> Mapping[str, str]:

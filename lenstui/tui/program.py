@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.published import PublishedService
+    from lenstui.jobs.scan import ScanService
+    from lenstui.jobs.scan_messages import Position
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.trace import TraceService
     from lenstui.jobs.trace_messages import TraceAsked
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.why_messages import CellAsked
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
+    from lenstui.tui.scan.screen import Scan
     from lenstui.tui.services import ShownPrompt, Target, TraceHome
     from lenstui.tui.training.screen import Train
 
@@ -68,6 +71,7 @@ _LATE: Mapping[str, str] = {
     "Why": "lenstui.tui.why.screen",
     "AskTrace": "lenstui.tui.trace.ask_trace",
     "Trace": "lenstui.tui.trace.screen",
+    "Scan": "lenstui.tui.scan.screen",
 }
 
 
@@ -151,6 +155,7 @@ class Program:
         )
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
+        self.scan: Scan | None = None  # None before the screen is first opened
         self.explore = Explore(self, prompt, depth=depth)
 
     @cached_property
@@ -184,6 +189,20 @@ class Program:
                 self.ask(screen, home.remember)
 
         self.ask(late("AskTrace")(asked, columns, clean_is, history=self.history), answered)
+
+    @cached_property
+    def scans(self) -> ScanService:
+        """The service that scans texts, and searches their records."""
+        from lenstui.jobs.scan import ScanService  # the first paint can do without
+
+        return ScanService(self.thread, self._file_thread, self.model_jobs)
+
+    def open_scan(self) -> None:
+        """Show the screen of error analysis, which keeps what was found."""
+        if self.scan is None:
+            self.scan = late("Scan")(self)
+            self._app.install_screen(self.scan, "scan")
+        self._app.push_screen("scan")
 
     @cached_property
     def sets(self) -> SetService:
@@ -276,6 +295,10 @@ class Program:
     def read_case(self, text: str, target: Target | None) -> None:
         """Read the prompt of a case in Explore, with its target pinned, if there is one."""
         self.explore.read_case(text, target)
+
+    def read_scanned(self, position: Position) -> None:
+        """Read a position of a scanned text in Explore, as the scan read it."""
+        self.explore.read_scanned(position)
 
     def put_prompt_beside(self, text: str) -> None:
         """Read a prompt on Explore's active side."""

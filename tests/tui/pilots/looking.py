@@ -14,7 +14,7 @@ from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.help.commands import all_keys
 from lenstui.tui.help.key import Key
 
-LIMIT = 60.0  # seconds that anything may take on a busy machine
+LIMIT = 10.0  # seconds that anything may take on a busy machine
 
 
 class Over(BaseException):
