@@ -7,6 +7,7 @@ from pathlib import Path
 from lenstui.cli.output import deliver, table_width
 from lenstui.scan.asked_query import AskedQuery
 from lenstui.support.atomic_file import check_place
+from lenstui.support.errors import LensError
 
 FORMATS = ("table", "json", "csv", "md")
 
@@ -29,4 +30,38 @@ def show_matches(folder: Path, asked: AskedQuery, form: str, output: Path | None
         deliver(scan_markdown(found, command), output)
     else:
         deliver(scan_table(found, table_width(output)), output)
+    return 0
+
+
+def show_comparison(folder: Path, form: str, output: Path | None) -> int:
+    """Compare the two sides of the records in a folder, write it, and return the exit status."""
+    from lenstui.export.command import command_text
+    from lenstui.export.scan_comparison import (
+        Compared,
+        comparison_csv,
+        comparison_json,
+        comparison_markdown,
+        comparison_table,
+    )
+    from lenstui.scan.comparison import compare_sides
+    from lenstui.scan.matches import open_records
+
+    if output is not None:
+        check_place(output, special=True)
+    records = open_records(folder)
+    if (comparison := compare_sides(records)) is None:
+        raise LensError(
+            f"The records in {folder} compare nothing: scan with --against-model or --against-lens."
+        )
+    compared = Compared(comparison, records)
+    if form == "json":
+        deliver(comparison_json(compared), output)
+    elif form == "csv":
+        deliver(comparison_csv(compared), output)
+    elif form == "md":
+        command = ["lenstui", "scan", str(folder), "--comparison", "--format", "md"]
+        command += [] if output is None else ["-o", str(output)]
+        deliver(comparison_markdown(compared, command_text(command)), output)
+    else:
+        deliver(comparison_table(compared, table_width(output)), output)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from lenstui.cli.ending import heard
+from lenstui.cli.scan_against import AskedAgainst, OpenSecond, open_against
 from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lenstui.opening.opened import Opened
+    from lenstui.readout.against import Against
     from lenstui.scan.asked_text import AskedText
+    from lenstui.scan.folder import Manifest
     from lenstui.scan.scan import Scanned
     from lenstui.texts.documents import Documents
 
@@ -34,6 +37,7 @@ class AskedScan:
         size: the size of the blocks, and the most tokens to read.
         resume: whether to go on with what is in the folder.
         part_seconds: the seconds after which a part is written.
+        against: a second side to compare with; None for none.
     """
 
     folder: Path
@@ -41,6 +45,7 @@ class AskedScan:
     size: BlockSize
     resume: bool
     part_seconds: float
+    against: AskedAgainst | None = None
 
     @property
     def of_model(self) -> AskedText:
@@ -50,13 +55,13 @@ class AskedScan:
         return AskedText(self.folder, self.documents, self.size)
 
 
-def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], None]) -> int:
+def scan_text(asked: Start, text: AskedScan, check: Callable[[Manifest], None]) -> int:
     """Scan a text, say what is in the folder, and return the exit status.
 
     Args:
         asked: the request for a model.
         text: the request for a scan.
-        check: refuses what is to be done with the records, given the keys of the lenses.
+        check: refuses what is to be done with the records, given their manifest.
     """
     from lenstui.scan.folder import MANIFEST, check_same, held, read_manifest, write_manifest
     from lenstui.texts.documents import SkippedLines, find_files
@@ -65,26 +70,22 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
     before = read_manifest(text.folder)
     if before is not None and not text.resume:
         raise LensError(f"{text.folder} holds a scan already: add --resume, or name another folder.")
-    with progress() as on_stage, aside():
-        from lenstui.opening.opened import open_model
-
-        opened = open_model(asked, on_stage)
-    for remark in opened.remarks:
-        say(remark)
-    manifest = text.of_model.manifest(opened, files)
-    check(manifest.lenses)
+    opened, second = _open(asked, text)
+    against, side = (None, None) if second is None else (second.against, second.side)
+    manifest = text.of_model.manifest(opened, files, against, side)
+    check(manifest)
     if before is not None:
         check_same(text.folder, before, manifest)
         if before.finished:
             say(f"{text.folder} holds the whole scan already.")
             return 0
     skipped = SkippedLines()
-    blocks = text.of_model.blocks(opened, skipped)
+    blocks = text.of_model.blocks(opened, skipped, against)
     with held(text.folder):
         if not (text.folder / MANIFEST).exists():
             write_manifest(text.folder, manifest)
         with aside():
-            scanned, more, ended = _scan(opened, text, blocks)
+            scanned, more, ended = _scan(opened, text, blocks, against)
         if scanned.finished:
             write_manifest(text.folder, replace(manifest, finished=True))
     if skipped.count:
@@ -99,8 +100,23 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
     return 0
 
 
+def _open(asked: Start, text: AskedScan) -> tuple[Opened, OpenSecond | None]:
+    """Open the model, its lenses and the second side, and say what is to be said of them."""
+    with progress() as on_stage, aside():
+        from lenstui.opening.opened import open_model
+
+        opened = open_model(asked, on_stage)
+        second = None if text.against is None else open_against(opened, text.against, on_stage)
+    for remark in (*opened.remarks, *(second.remarks if second else ())):
+        say(remark)
+    return opened, second
+
+
 def _scan(
-    opened: Opened, text: AskedScan, blocks: Iterator[tuple[Tensor, list[int]]]
+    opened: Opened,
+    text: AskedScan,
+    blocks: Iterator[tuple[Tensor, list[int]]],
+    against: Against | None,
 ) -> tuple[Scanned, bool, Signals | None]:
     """Scan until the end or a signal.
 
@@ -109,7 +125,7 @@ def _scan(
     """
     from lenstui.scan.scan import scan
 
-    length = text.size.columns(opened.model.context)
+    length = text.of_model.length(opened, against)
     most = text.size.max_tokens // length
     try:
         with heard() as ending, bar("scanning", most * length, "tokens") as on_tokens:
@@ -123,6 +139,7 @@ def _scan(
                 islice(blocks, most),
                 opened.lenses,
                 text.folder,
+                against=against,
                 part_seconds=text.part_seconds,
                 go_on=go_on,
             )

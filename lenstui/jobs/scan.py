@@ -283,7 +283,7 @@ def _search(number: int, folder: Path, asked: AskedQuery, post: Post, stop: Stop
 
     began = time.monotonic()
     records = open_records(folder)
-    lens = asked.lens(records.manifest.lenses)
+    lens = asked.lens(records.manifest)
     condition, sort = asked.condition(records.manifest)
     for matches in search(records, condition, lens=lens, sort=sort, top=asked.top):
         if stop():
@@ -311,8 +311,9 @@ def _write(order: QueryOrder, post: Post) -> None:
 def _text(order: QueryOrder) -> str:
     from lenstui.export.command import scan_command
     from lenstui.export.scan import scan_csv, scan_json, scan_markdown, scan_table
+    from lenstui.scan.comparison import compare_sides
 
-    found = order.found
+    found = replace(order.found, comparison=compare_sides(order.found.records))
     match order.thing.key:
         case "json":
             return scan_json(found)

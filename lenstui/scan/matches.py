@@ -13,15 +13,17 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute, dataset
 
-from lenstui.scan.columns import BY_ROW, Column, all_columns, of_lens
+from lenstui.scan.columns import BY_ROW, PAIR_BY_ROW, Column, of_lens
 from lenstui.scan.condition import nearest_names, parse_condition
 from lenstui.scan.folder import Manifest, parts_of, read_manifest
 from lenstui.support.errors import LensError, first_line
 
 Array = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
 
 _COUNTED = ("next", "final")  # columns of tokens that are counted
 _COUNTED_ROWS = ("crystallization", "best_row")
+_COUNTED_PAIR_ROWS = ("parts", "joins")  # where the lens is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class ScanRecords:
     @property
     def columns(self) -> list[Column]:
         """The columns of the records."""
-        return all_columns(self.manifest.lenses)
+        return self.manifest.columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,18 @@ def _best(
     return both.take(compute.sort_indices(both, order)[:top])
 
 
+def by_row(column: pa.ChunkedArray, rows: int) -> Values:
+    """Return a column of lists by row as an array `[positions, rows]`, float32, what is missing as NaN."""
+    flat: Values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, rows)
+
+
+def sums_by_row(values: Values | Array) -> Array:
+    """Return sum and number of the finite values `[positions, …]`, `[2, …]`."""
+    finite = np.isfinite(values)
+    return np.stack([np.where(finite, values, 0).sum(axis=0, dtype=np.float64), finite.sum(axis=0)])
+
+
 class _Tally:
     """Counts of matches, and sums by row of them and of all records."""
 
@@ -214,9 +228,15 @@ class _Tally:
         self._size = len(manifest.rows)
         self.count = 0
         self._tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
-        self.rows = {name: np.zeros(self._size, np.int64) for name in _COUNTED_ROWS}
+        pairs = () if manifest.second is None else manifest.second.lenses
+        counted = (*_COUNTED_ROWS, *(_COUNTED_PAIR_ROWS if lens in pairs else ()))
+        self.rows = {name: np.zeros(self._size, np.int64) for name in counted}
         # Of the matches and of all records: the sum and the number of each row, [2, 2, rows].
-        self._sums = {(key, name): np.zeros((2, 2, self._size)) for key in manifest.lenses for name in BY_ROW}
+        self._sums = {
+            (key, name): np.zeros((2, 2, self._size))
+            for key in manifest.lenses
+            for name in (*BY_ROW, *(PAIR_BY_ROW if key in pairs else ()))
+        }
 
     def add(self, every: pa.Table, found: pa.Array) -> None:
         """Add records, and those of them that match, by their places."""
@@ -230,9 +250,8 @@ class _Tally:
             self.rows[name] += np.bincount(places, minlength=self._size)
         at = found.to_numpy()
         for lens, name in self._sums:
-            flat = every[of_lens(lens, name)].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            values = flat.reshape(-1, self._size)
-            self._sums[lens, name] += np.stack([_by_row(values[at]), _by_row(values)])
+            values = by_row(every[of_lens(lens, name)], self._size)
+            self._sums[lens, name] += np.stack([sums_by_row(values[at]), sums_by_row(values)])
 
     def tokens(self) -> dict[str, list[tuple[str, int]]]:
         """Return how often each token is in a column, the commonest first, by column."""
@@ -247,9 +266,3 @@ class _Tally:
                 of_both = (found[0] / found[1], np.where(rest[1] > 0, rest[0], 0) / rest[1])
             means.setdefault(lens, {})[name] = of_both
         return means
-
-
-def _by_row(values: npt.NDArray[np.float32]) -> Array:
-    """Return sum and number of the finite values of each row, `[2, rows]`, of `[positions, rows]`."""
-    finite = np.isfinite(values)
-    return np.stack([np.where(finite, values, 0).sum(axis=0, dtype=np.float64), finite.sum(axis=0)])

@@ -13,6 +13,7 @@ from torch import Tensor
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
+from lenstui.readout.against import Against
 from lenstui.readout.cells import Cells, Tile
 from lenstui.readout.tiles import read_tiles
 from lenstui.scan.folder import parts_of, write_part
@@ -45,7 +46,13 @@ class ScanRun:
     """
 
     def __init__(
-        self, model: Model, lenses: Sequence[Lens], folder: Path, *, part_seconds: float = PART_SECONDS
+        self,
+        model: Model,
+        lenses: Sequence[Lens],
+        folder: Path,
+        *,
+        against: Against | None = None,
+        part_seconds: float = PART_SECONDS,
     ) -> None:
         """Look at what the folder holds.
 
@@ -53,6 +60,7 @@ class ScanRun:
             model: from `load`.
             lenses: the lenses to read through.
             folder: a folder that is there, with nothing else of the kind in it.
+            against: a second side to compare with, which reads each block once, too.
             part_seconds: the seconds after which a part is written.
 
         Raises:
@@ -62,6 +70,7 @@ class ScanRun:
         self.blocks = parts[-1].first + parts[-1].blocks if parts else 0  # in the folder
         self.records = sum(part.records for part in parts)
         self._model, self._folder, self._part_seconds = model, folder, part_seconds
+        self._against = against
         self._lenses = lenses_for(model, lenses)  # once, not for each block
         self._around = TextAround(model.texts)
         self._pending: list[pa.Table] = []
@@ -85,11 +94,15 @@ class ScanRun:
                 yield len(ids)
                 continue
             tiles: list[Tile] = []
-            for tile in read_tiles(self._model, Prompt("", tuple(ids.tolist())), self._lenses, top_k=1):
+            prompt, against = Prompt("", tuple(ids.tolist())), self._against
+            if against is not None:
+                against.begin(self._model, prompt.ids)
+            for tile in read_tiles(self._model, prompt, self._lenses, top_k=1, watch=against):
                 tiles.append(tile)
                 yield tile.stop - tile.start
             cells = {key: Cells.join(tile.lenses[key] for tile in tiles) for key in tiles[0].lenses}
-            block = ReadBlock(number, ids.tolist(), documents, cells)
+            second = None if against is None else against.cells()
+            block = ReadBlock(number, prompt.ids, documents, cells, second)
             self._pending.append(records_of(block, self._model.texts, self._around))
             waited = time.monotonic() - self._since
             if sum(map(len, self._pending)) >= _RECORDS or waited >= self._part_seconds:
@@ -115,6 +128,7 @@ def scan(
     lenses: Sequence[Lens],
     folder: Path,
     *,
+    against: Against | None = None,
     part_seconds: float = PART_SECONDS,
     go_on: Callable[[int], bool] = lambda columns: True,
 ) -> Scanned:
@@ -125,6 +139,7 @@ def scan(
         blocks: as `ScanRun.steps` has it.
         lenses: as `ScanRun` has it.
         folder: likewise.
+        against: likewise.
         part_seconds: likewise.
         go_on: is called with the number of columns that were read, or passed over, a few at a time. If it
             returns False the scan ends there; the blocks that are whole are written.
@@ -132,7 +147,7 @@ def scan(
     Raises:
         LensError: if a part is damaged or cannot be written; the parts before it stay as they are.
     """
-    run = ScanRun(model, lenses, folder, part_seconds=part_seconds)
+    run = ScanRun(model, lenses, folder, against=against, part_seconds=part_seconds)
     finished = all(go_on(columns) for columns in run.steps(blocks))
     run.write()
     return Scanned(run.blocks, run.records, finished)

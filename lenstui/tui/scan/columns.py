@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.model.tokens import visible
 from lenstui.readout.number_texts import probability_text, rank_text
-from lenstui.scan.columns import OF_LENS, Column, of_lens
+from lenstui.scan.columns import OF_LENS, OF_PAIR, Column, of_lens
 from lenstui.support.fixed_text import NONE, fixed_text
 from lenstui.support.printable import printable
 from lenstui.tui.scan.table import Around, Cell, TableColumn
@@ -62,8 +62,8 @@ def shown_columns(columns: Sequence[Column], lens: str, lenses: Sequence[str]) -
         ShownColumn("position", TableColumn("at", 7), lambda record: f"{record['block']}.{record['column']}"),
         ShownColumn("before", TableColumn("text", 0, is_word=True), around_of),
     ]
-    own = {of_lens(lens, each.name): each.name for each in OF_LENS}
-    others = {of_lens(key, each.name) for key in lenses if key != lens for each in OF_LENS}
+    own = {of_lens(lens, each.name): each.name for each in (*OF_LENS, *OF_PAIR)}
+    others = {of_lens(key, each.name) for key in lenses if key != lens for each in (*OF_LENS, *OF_PAIR)}
     for column in columns:
         if column.type == "rows" or column.name in {*_SAID, *others} or column.name.endswith("_id"):
             continue

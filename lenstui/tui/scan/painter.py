@@ -11,7 +11,7 @@ from textual.widgets import Static
 from lenstui.export.names import shown_path
 from lenstui.lens.names import lens_title
 from lenstui.readout.number_texts import probability_text
-from lenstui.scan.queries import NAMED_QUERIES
+from lenstui.scan.queries import NAMED_QUERIES, queries_for
 from lenstui.support.duration import duration
 from lenstui.support.printable import printable
 from lenstui.tui.scan import columns
@@ -101,7 +101,10 @@ class ScanPainter:
     def _query_line(self) -> Text:
         """Return the named queries with their keys, and the lens."""
         chosen, line = self._state.asked.query, Text(no_wrap=True, overflow="ellipsis")
-        names = [(str(key), query.name) for key, query in enumerate(NAMED_QUERIES, 1)]
+        found = self._state.found
+        second = None if found is None else found.records.manifest.second
+        offered = queries_for(second, "" if found is None else found.matches.lens)
+        names = [(str(key), each.name) for key, each in enumerate(NAMED_QUERIES, 1) if each in offered]
         for key, name in (*names, ("0", "all")):
             is_chosen = name == chosen or (chosen is None and key == "0")
             line.append(f" {key} ", "dim").append(name, "bold reverse" if is_chosen else "")
