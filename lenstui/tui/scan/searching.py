@@ -80,8 +80,8 @@ class Searching:
             self._services.tell(reason)
             return
         assert self._state.found is not None
-        lenses = self._state.found.records.manifest.lenses
-        here = self._state.asked.lens(lenses)
+        manifest = self._state.found.records.manifest
+        lenses, here = manifest.lenses, self._state.asked.lens(manifest)
         if len(lenses) == 1:
             self._services.tell("The text was scanned through this lens alone.")
             return
