@@ -10,8 +10,9 @@ from lenstui.cli.arguments import Parser, add_model, add_text, model_start, posi
 from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
 from lenstui.cli.scan_against import OPTIONS, add_against, asked_against
-from lenstui.cli.scan_query import FORMATS, TOP, AskedQuery, check_query, show_comparison, show_matches
+from lenstui.cli.scan_query import FORMATS, show_comparison, show_matches
 from lenstui.cli.scan_text import AskedScan, scan_text
+from lenstui.scan.asked_query import TOP, AskedQuery
 from lenstui.scan.queries import NAMED_QUERIES, QUERY_NAMES
 
 _PART_SECONDS = 60.0
@@ -47,7 +48,7 @@ def run(words: Sequence[str]) -> int:
     if given.comparison and against is None:
         parser.error("--comparison needs --against-model or --against-lens")
     text = AskedScan(given.folder, text_documents(given), size, given.resume, every, against)
-    status = scan_text(asked, text, lambda manifest: check_query(query, manifest))
+    status = scan_text(asked, text, query.check)
     if status == 0 and against is not None and not asks_for_matches:
         return show_comparison(given.folder, form, given.output)
     is_asked = asks_for_matches or given.output is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lenstui.opening.opened import Opened
+    from lenstui.readout.against import Against
+    from lenstui.scan.asked_text import AskedText
     from lenstui.scan.folder import Manifest
     from lenstui.scan.scan import Scanned
     from lenstui.texts.documents import Documents
@@ -45,20 +47,12 @@ class AskedScan:
     part_seconds: float
     against: AskedAgainst | None = None
 
+    @property
+    def of_model(self) -> AskedText:
+        """The text to scan, for an open model."""
+        from lenstui.scan.asked_text import AskedText
 
-@dataclass(frozen=True, eq=False)
-class _OpenScan:
-    """What is open for a scan.
-
-    Attributes:
-        first: the model and its lenses.
-        length: the number of columns of a block.
-        second: the second side; None for none.
-    """
-
-    first: Opened
-    length: int
-    second: OpenSecond | None
+        return AskedText(self.folder, self.documents, self.size)
 
 
 def scan_text(asked: Start, text: AskedScan, check: Callable[[Manifest], None]) -> int:
@@ -70,28 +64,32 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Manifest], None]) 
         check: refuses what is to be done with the records, given their manifest.
     """
     from lenstui.scan.folder import MANIFEST, check_same, held, read_manifest, write_manifest
-    from lenstui.texts.documents import find_files
+    from lenstui.texts.documents import SkippedLines, find_files
 
     files = find_files(text.documents)  # before the model, since loading takes long
     before = read_manifest(text.folder)
     if before is not None and not text.resume:
         raise LensError(f"{text.folder} holds a scan already: add --resume, or name another folder.")
-    opened = _open(asked, text)
-    manifest = _manifest(opened, text, files)
+    opened, second = _open(asked, text)
+    against, side = (None, None) if second is None else (second.against, second.side)
+    manifest = text.of_model.manifest(opened, files, against, side)
     check(manifest)
     if before is not None:
         check_same(text.folder, before, manifest)
         if before.finished:
             say(f"{text.folder} holds the whole scan already.")
             return 0
-    blocks = _blocks(opened, text)
+    skipped = SkippedLines()
+    blocks = text.of_model.blocks(opened, skipped, against)
     with held(text.folder):
         if not (text.folder / MANIFEST).exists():
             write_manifest(text.folder, manifest)
         with aside():
-            scanned, more, ended = _scan(opened, text, blocks)
+            scanned, more, ended = _scan(opened, text, blocks, against)
         if scanned.finished:
             write_manifest(text.folder, replace(manifest, finished=True))
+    if skipped.count:
+        say(str(skipped))
     if ended is not None and not scanned.finished:
         say(f"Stopped: {text.folder} has {scanned.records} records; --resume goes on.")
         return 128 + ended
@@ -102,68 +100,23 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Manifest], None]) 
     return 0
 
 
-def _open(asked: Start, text: AskedScan) -> _OpenScan:
+def _open(asked: Start, text: AskedScan) -> tuple[Opened, OpenSecond | None]:
     """Open the model, its lenses and the second side, and say what is to be said of them."""
     with progress() as on_stage, aside():
-        from lenstui.opening.agreement import shared_context
         from lenstui.opening.opened import open_model
 
         opened = open_model(asked, on_stage)
         second = None if text.against is None else open_against(opened, text.against, on_stage)
     for remark in (*opened.remarks, *(second.remarks if second else ())):
         say(remark)
-    other = second.against.model if second else opened.model
-    return _OpenScan(opened, text.size.columns(shared_context(opened.model, other)), second)
-
-
-def _manifest(opened: _OpenScan, text: AskedScan, files: Sequence[Path]) -> Manifest:
-    from lenstui.lens.lens import lens_keys
-    from lenstui.opening.opened import source_of
-    from lenstui.opening.source import source_facts
-    from lenstui.readout.cells import row_labels
-    from lenstui.scan.folder import Manifest
-    from lenstui.scan.settings import scan_settings
-
-    model, lenses, second = opened.first.model, opened.first.lenses, opened.second
-    return Manifest(
-        settings=scan_settings(
-            model,
-            lenses,
-            text.documents,
-            files,
-            max_tokens=text.size.max_tokens,
-            seq_len=opened.length,
-            against=None if second is None else second.against,
-        ),
-        source=source_facts(source_of(opened.first, lenses)),
-        data=text.documents.paths,
-        rows=row_labels(model.num_blocks),
-        lenses=tuple(lens_keys(lenses)),
-        second=None if second is None else second.side,
-    )
-
-
-def _blocks(opened: _OpenScan, text: AskedScan) -> Iterator[tuple[Tensor, list[int]]]:
-    """Return the blocks of the text, of which there is one at least."""
-    from lenstui.texts.blocks import TOO_LITTLE, numbered_blocks
-    from lenstui.texts.documents import SkippedLines, read_documents
-
-    skipped = SkippedLines()
-    documents = read_documents(text.documents, skipped)
-    blocks = numbered_blocks(opened.first.model.tokenizer, documents, opened.length)
-    if (first := next(blocks, None)) is None:
-        raise LensError(TOO_LITTLE)
-
-    def all_blocks() -> Iterator[tuple[Tensor, list[int]]]:
-        yield from chain([first], blocks)
-        if skipped.count:
-            say(str(skipped))
-
-    return all_blocks()
+    return opened, second
 
 
 def _scan(
-    opened: _OpenScan, text: AskedScan, blocks: Iterator[tuple[Tensor, list[int]]]
+    opened: Opened,
+    text: AskedScan,
+    blocks: Iterator[tuple[Tensor, list[int]]],
+    against: Against | None,
 ) -> tuple[Scanned, bool, Signals | None]:
     """Scan until the end or a signal.
 
@@ -172,7 +125,8 @@ def _scan(
     """
     from lenstui.scan.scan import scan
 
-    length, most = opened.length, text.size.max_tokens // opened.length
+    length = text.of_model.length(opened, against)
+    most = text.size.max_tokens // length
     try:
         with heard() as ending, bar("scanning", most * length, "tokens") as on_tokens:
 
@@ -181,11 +135,11 @@ def _scan(
                 return ending() is None
 
             scanned = scan(
-                opened.first.model,
+                opened.model,
                 islice(blocks, most),
-                opened.first.lenses,
+                opened.lenses,
                 text.folder,
-                against=None if opened.second is None else opened.second.against,
+                against=against,
                 part_seconds=text.part_seconds,
                 go_on=go_on,
             )

@@ -14,11 +14,13 @@ from lenstui.lens.names import is_instant
 
 if TYPE_CHECKING:
     from lenstui.edits.trace_options import TraceOptions
+    from lenstui.export.scan import Found
     from lenstui.export.tidy import Heading
     from lenstui.export.trace import Traced
     from lenstui.export.why import Why
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
+    from lenstui.scan.asked_query import AskedQuery
     from lenstui.support.request import Start
     from lenstui.support.turns import Conversation
 
@@ -62,6 +64,25 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
     if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
         words += ["--top-k", str(asked.top_k)]
     return command_text([*words, *_output_words(shape)])
+
+
+def scan_command(found: Found, asked: AskedQuery, form: str = "table", output: Path | None = None) -> str:
+    """Return the command that finds the same among the records of a scan.
+
+    Args:
+        found: what was found.
+        asked: the query.
+        form: the form that is printed or written.
+        output: the file; None for none.
+    """
+    words = ["lenstui", "scan", str(found.records.folder)]
+    words += [] if asked.query is None else ["--query", asked.query]
+    words += [] if asked.where is None else ["--where", asked.where]
+    words += ["--by", found.matches.lens]
+    words += [] if asked.sort is None else ["--sort", asked.sort]
+    words += ["--top", str(asked.top)]
+    words += [] if form == "table" else ["--format", form]
+    return command_text([*words, *([] if output is None else ["-o", str(output)])])
 
 
 def set_command(

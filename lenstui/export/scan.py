@@ -32,6 +32,7 @@ from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
+    from lenstui.scan.asked_query import AskedQuery
     from lenstui.scan.comparison import ScanComparison
     from lenstui.scan.matches import Matches, ScanRecords
 
@@ -126,6 +127,21 @@ class Found:
     def compared(self) -> Compared | None:
         """How far the two sides are apart, as it is written down."""
         return None if self.comparison is None else Compared(self.comparison, self.records)
+
+
+def find(records: ScanRecords, asked: AskedQuery) -> Found:
+    """Return what a query finds.
+
+    Raises:
+        LensError: if the query is wrong, or a part is damaged.
+    """
+    from lenstui.scan.comparison import compare_sides
+    from lenstui.scan.matches import find_matches
+
+    condition, sort = asked.condition(records.manifest)
+    lens = asked.lens(records.manifest)
+    matches = find_matches(records, condition, lens=lens, sort=sort, top=asked.top)
+    return Found(matches, records, asked.query, asked.title, compare_sides(records))
 
 
 def scan_table(found: Found, width: int | None = None) -> str:

@@ -340,6 +340,8 @@ def _no_command(shown: Shown) -> str | None:
         return "No command reads the same: a command line cannot hold this prompt."
     model, reading = opened.model, shown.request.reading
     again = reading.prompt(model, text)
+    if again.ids != prompt.ids and shown.request.ids:
+        return "No command reads the same: cut into tokens anew, the text gives others than were scanned."
     if again.ids != prompt.ids:
         return "No command reads the same: cut into tokens anew, the text gives others than were appended."
     return None

@@ -72,6 +72,15 @@ EVALUATION_COPIES = (
     Thing("table", "table", "all measures and errors, as `lenstui eval` prints them", ".txt", copies=True),
     Thing("command", "command", "the `lenstui eval …` that measures the same", ".sh", copies=True),
 )
+SCAN_FILES = (
+    Thing("csv", "CSV", "a line for each match that is kept, every number of it", ".csv"),
+    Thing("json", "JSON", "everything, as `lenstui scan --format json` has it", ".json"),
+    Thing("md", "Markdown", "the matches, counts and means, and the command", ".md"),
+)
+SCAN_COPIES = (
+    Thing("table", "table", "the same as text, as `lenstui scan` prints it", ".txt", copies=True),
+    Thing("command", "command", "the `lenstui scan …` that finds the same", ".sh", copies=True),
+)
 WHY_FILES = (
     Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
     Thing("svg", "SVG figure", "the map of blocks by attention heads", ".svg"),

@@ -23,6 +23,7 @@ class ReadRequest:
         pins: token ids whose numbers each cell keeps.
         tail: token ids to append to those of the text.
         words: by their place among the pins, the words of several tokens that these begin.
+        ids: the token ids of the text, where it is not to be cut into tokens; else empty.
     """
 
     serial: int
@@ -33,11 +34,12 @@ class ReadRequest:
     pins: tuple[int, ...] = ()
     tail: tuple[int, ...] = ()
     words: Mapping[int, str] = field(default_factory=dict)
+    ids: tuple[int, ...] = ()
 
     @property
     def of_sides(self) -> SideReading:
         """The prompt and options with which all sides are to be read."""
-        return SideReading(self.text, self.reading, self.tail, self.top_k, self.pins)
+        return SideReading(self.text, self.reading, self.tail, self.top_k, self.pins, self.ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,8 +186,8 @@ def _passes(
 
 def _prompt(model: Model, reading: Reading, asked: PromptAsked) -> Prompt:
     if not asked.tail:
-        return reading.prompt(model, asked.text)
-    return replace(reading.prompt(model, asked.stem, tail=asked.tail), text=asked.text)
+        return reading.prompt(model, asked.text, ids=asked.ids)
+    return replace(reading.prompt(model, asked.stem, tail=asked.tail, ids=asked.ids), text=asked.text)
 
 
 def _options(model: Model, clean: Prompt, asked: TraceAsked) -> TraceOptions:
@@ -231,7 +231,7 @@ def _no_command(model: Model, reading: Reading, prompts: list[Prompt], *, is_fir
         return "No command says the same: a command line cannot hold this prompt."
     as_typed = Reading(bos=reading.bos)
     if any(as_typed.prompt(model, prompt.text).ids != prompt.ids for prompt in prompts):
-        return "No command says the same: the chat template or appended tokens are in a prompt."
+        return "No command says the same: a prompt has other tokens than its text is cut into."
     return ""
 
 

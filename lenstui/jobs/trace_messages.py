@@ -26,11 +26,13 @@ class PromptAsked:
         text: the text, as it is on screen.
         stem: the typed part of the text, where tokens were appended to it.
         tail: the ids of these tokens.
+        ids: the token ids of the text in front of them, where it is not to be cut into tokens; else empty.
     """
 
     text: str
     stem: str = ""
     tail: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

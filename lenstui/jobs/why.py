@@ -119,7 +119,7 @@ def _no_command(side: Side, prompt: Prompt, reading: Reading) -> str:
     if not reading.final_norm:
         return "# No command says the same: the final norm is left out."
     if reading.prompt(side.model, prompt.text).ids != prompt.ids or (side.edits.in_force and prompt.appended):
-        return "# No command says the same: tokens were appended."
+        return "# No command says the same: the text is cut into other tokens than the prompt has."
     return ""
 
 

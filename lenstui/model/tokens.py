@@ -104,6 +104,22 @@ def encode(
     return Prompt(text, tuple(ids), dropped, min(len(tail), len(ids) - len(front)))
 
 
+def exact_prompt(
+    text: str, ids: Sequence[int], *, context: int | None = None, tail: Sequence[int] = ()
+) -> Prompt:
+    """Return a prompt of exactly these tokens, whatever its text would be cut into.
+
+    Args:
+        text: the text that the ids stand for.
+        ids: the token ids, one at least, with BOS or whatever else they begin with.
+        context: the most columns that the model can read. A longer prompt keeps its last tokens.
+        tail: token ids to append.
+    """
+    whole = (*ids, *tail)
+    dropped = 0 if context is None else max(len(whole) - context, 0)
+    return Prompt(text, whole[dropped:], dropped, min(len(tail), len(whole) - dropped))
+
+
 def front_of(tokenizer: Any) -> list[int]:
     """Return the special tokens that a tokenizer puts in front of every text: often BOS, sometimes none."""
     return _with_front(tokenizer, "a", list(tokenizer("a", add_special_tokens=False)["input_ids"]))[0]

@@ -58,6 +58,7 @@ def shared_prompt(
     *,
     tail: tuple[int, ...] = (),
     context: int | None = None,
+    ids: tuple[int, ...] = (),
 ) -> Prompt:
     """Return a prompt that two models read in the same tokens and rows, no longer than either can read.
 
@@ -68,6 +69,7 @@ def shared_prompt(
         reading: the options for reading it.
         tail: token ids to append to those of the text.
         context: the most columns, where these are fewer than both models can read.
+        ids: the token ids of the text, where it is not to be cut into tokens; else empty.
 
     Raises:
         LensError: if a model does not allow the options, or both do not read the prompt in the same tokens
@@ -79,7 +81,7 @@ def shared_prompt(
     for model, name in zip((one, other), names, strict=True):
         if refused := reading.refused(model.allowed, model.num_blocks):
             raise LensError(f"{name}: {' '.join(refused.values())}")
-        prompts.append(reading.prompt(model, text, tail=tail, context=context))
+        prompts.append(reading.prompt(model, text, tail=tail, context=context, ids=ids))
     if prompts[0].ids != prompts[1].ids:
         first = _only_one_begins_with_bos(one, other, prompts)
         why = (

@@ -57,6 +57,7 @@ class SideReading:
         tail: token ids to append to those of the text.
         top_k: the number of likeliest tokens that each cell keeps.
         pins: token ids whose numbers each cell keeps.
+        ids: the token ids of the text, where it is not to be cut into tokens; else empty.
     """
 
     text: str
@@ -64,6 +65,7 @@ class SideReading:
     tail: tuple[int, ...] = ()
     top_k: int = 3
     pins: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
 def side_prompts(sides: Sides, asked: SideReading) -> tuple[Prompt, ...]:
@@ -78,10 +80,14 @@ def side_prompts(sides: Sides, asked: SideReading) -> tuple[Prompt, ...]:
     others = {id(side.model): side.model for side in sides.sides if side.text is None}
     others.pop(id(model))
     agreed = [
-        shared_prompt(model, other, asked.text, reading, tail=asked.tail, context=context)
+        shared_prompt(model, other, asked.text, reading, tail=asked.tail, context=context, ids=asked.ids)
         for other in others.values()
     ]
-    typed = agreed[0] if agreed else reading.prompt(model, asked.text, tail=asked.tail, context=context)
+    typed = (
+        agreed[0]
+        if agreed
+        else reading.prompt(model, asked.text, tail=asked.tail, context=context, ids=asked.ids)
+    )
     return tuple(
         typed if side.text is None else reading.prompt(side.model, side.text) for side in sides.sides
     )

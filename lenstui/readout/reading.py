@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.model.capabilities import Allowed
 from lenstui.model.rows import RowChoice, parse_rows
-from lenstui.model.tokens import Prompt, encode
+from lenstui.model.tokens import Prompt, encode, exact_prompt
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
@@ -61,7 +61,13 @@ class Reading:
             yield WORDS_ONLY
 
     def prompt(
-        self, model: Model, text: str | Turns, *, tail: Sequence[int] = (), context: int | None = None
+        self,
+        model: Model,
+        text: str | Turns,
+        *,
+        tail: Sequence[int] = (),
+        context: int | None = None,
+        ids: Sequence[int] = (),
     ) -> Prompt:
         """Tokenize a text, or the turns of a chat, for a model with these options.
 
@@ -70,11 +76,15 @@ class Reading:
             text: the prompt.
             tail: token ids to append to those of the text.
             context: the most columns, where these are fewer than the model's own.
+            ids: the token ids of the text, where these are known: it is not cut into tokens then, and gets
+                neither BOS nor a chat template.
 
         Raises:
             LensError: as `encode` does.
         """
         most = model.context if context is None else context
+        if ids and isinstance(text, str):
+            return exact_prompt(text, ids, context=most, tail=tail)
         return encode(model.tokenizer, text, bos=self.bos, chat=self.chat, context=most, tail=tail)
 
     def refused(self, allowed: Allowed, num_blocks: int) -> Mapping[str, str]:

@@ -48,6 +48,20 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
+class ConditionError(LensError):
+    """An error in a condition.
+
+    Attributes:
+        place: where it is, in characters from 0.
+        why: what is wrong there, without the place.
+    """
+
+    def __init__(self, text: str, place: int, why: str) -> None:
+        super().__init__(text)
+        self.place = place
+        self.why = why
+
+
 @dataclass(frozen=True, slots=True)
 class _Word:
     """A piece of a condition: its kind (`name`, `number`, `text`, `sign` or `end`), its text, its place."""
@@ -73,7 +87,7 @@ def parse_condition(text: str, columns: Sequence[Column]) -> Any:
         columns: the columns of the records.
 
     Raises:
-        LensError: if the condition is wrong; the message says what, and at which character.
+        ConditionError: if the condition is wrong; the message says what, and at which character.
     """
     return _Parser(text, columns).parse()
 
@@ -101,7 +115,7 @@ class _Parser:
     def parse(self) -> Any:
         """Return the expression of the whole condition."""
         if self._word.kind == "end":
-            raise LensError("The condition is empty.")
+            raise ConditionError("The condition is empty.", 0, "it is empty")
         found = self._either()
         if self._word.kind != "end":
             self._fail("there should be `and`, `or` or the end")
@@ -129,7 +143,7 @@ class _Parser:
         """Refuse the condition, at a word or at the one that comes next."""
         word = word or self._word
         where = "the end" if word.kind == "end" else f"{word.text} (character {word.place + 1})"
-        raise LensError(f"The condition is wrong at {where}: {why}.")
+        raise ConditionError(f"The condition is wrong at {where}: {why}.", word.place, why)
 
     def _takes(self, *texts: str) -> str | None:
         """Take the next word if it is one of these, in any case, and return it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lenstui.scan.folder import Manifest, parts_of, read_manifest
 from lenstui.support.errors import LensError, first_line
 
 Array = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
 
 _COUNTED = ("next", "final")  # columns of tokens that are counted
 _COUNTED_ROWS = ("crystallization", "best_row")
@@ -56,7 +57,7 @@ class Matches:
         lens: the key of the lens by which matches are counted.
         sort: the column that they are sorted by, with ` desc` behind it; empty for the order of the text.
         count: the number of matches.
-        of: the number of all records.
+        of: the number of all records that were searched.
         top: the first of them in that order, as plain values by column.
         tokens: how often each token is the next and the final one of a match, the commonest first, by column.
         rows: how many matches have each row, from `emb` on, by column of the lens.
@@ -99,12 +100,32 @@ def find_matches(
     """Return what a condition finds, in one pass over the records, with few of them in memory.
 
     Args:
+        records: as `search` has it.
+        condition: likewise.
+        lens: likewise.
+        sort: likewise.
+        top: likewise.
+
+    Raises:
+        LensError: as `search` does.
+    """
+    (*_, matches) = search(records, condition, lens=lens, sort=sort, top=top, step=records.count)
+    return matches
+
+
+def search(
+    records: ScanRecords, condition: str, *, lens: str, sort: str = "", top: int = 20, step: int = 1 << 17
+) -> Iterator[Matches]:
+    """Yield what a condition finds as far as the records are searched, and in the end in all of them.
+
+    Args:
         records: the records.
         condition: the condition, in the language of `condition`; empty for all records.
         lens: the key of the lens by which matches are counted.
         sort: the column to sort by, with ` desc` behind it for the greatest first; what is missing comes
             last, and equal ones are in the order of the text, in which all are where none is named.
         top: the number of matches to keep.
+        step: how many records are searched between two of them, about.
 
     Raises:
         LensError: if the condition or the column is wrong, or a part is damaged.
@@ -114,26 +135,35 @@ def find_matches(
     tally = _Tally(records.manifest, lens)
     plain = [column.name for column in records.columns if column.type != "rows"]
     best: pa.Table | None = None
+
+    def matches(of: int) -> Matches:
+        return Matches(
+            condition=condition,
+            lens=lens,
+            sort=sort,
+            count=tally.count,
+            of=of,
+            top=[] if best is None else best.to_pylist(),
+            tokens=tally.tokens(),
+            rows={name: counts.tolist() for name, counts in tally.rows.items()},
+            means=tally.means(),
+        )
+
+    searched = yielded = 0
     try:
         for batch in dataset.dataset(list(records.files), format="parquet").to_batches(use_threads=False):
             every = pa.Table.from_batches([batch])
-            found = every if expression is None else every.filter(expression)
-            tally.add(found, every)
+            found = _places(every, expression)
+            tally.add(every, found)
             if len(found):
-                best = _best(best, found.select(plain), order, top)
+                best = _best(best, every.select(plain), found, order, top)
+            searched += len(every)
+            if searched - yielded >= step and searched < records.count:
+                yielded = searched
+                yield matches(searched)
     except (pa.ArrowException, OSError) as error:
         raise LensError(f"The records in {records.folder} cannot be read: {first_line(error)}.") from error
-    return Matches(
-        condition=condition,
-        lens=lens,
-        sort=sort,
-        count=tally.count,
-        of=records.count,
-        top=[] if best is None else best.to_pylist(),
-        tokens={name: counter.most_common() for name, counter in tally.tokens.items()},
-        rows={name: counts.tolist() for name, counts in tally.rows.items()},
-        means=tally.means(),
-    )
+    yield matches(records.count)
 
 
 def sort_order(sort: str, columns: Sequence[Column]) -> list[tuple[str, str]]:
@@ -158,22 +188,36 @@ def sort_order(sort: str, columns: Sequence[Column]) -> list[tuple[str, str]]:
     return [(name, "descending" if direction == "desc" else "ascending"), ("position", "ascending")]
 
 
-def _best(before: pa.Table | None, more: pa.Table, order: list[tuple[str, str]], top: int) -> pa.Table:
-    """Return the first `top` of two tables of records."""
-    both = more if before is None else pa.concat_tables([before, more])
+def _places(every: pa.Table, expression: Any) -> pa.Array:
+    """Return the places of the records for which an expression is true; for None those of all."""
+    if expression is None:
+        return pa.array(np.arange(len(every)))
+    is_found = dataset.dataset(every).to_table(columns={"found": expression}, use_threads=False)["found"]
+    return compute.indices_nonzero(is_found.fill_null(False))
+
+
+def _best(
+    before: pa.Table | None, every: pa.Table, found: pa.Array, order: list[tuple[str, str]], top: int
+) -> pa.Table:
+    """Return the first `top` of a table of records, and of those at some places in another."""
+    keys = every.select(list(dict(order))).take(found)  # each column once
+    more = every.take(found.take(compute.sort_indices(keys, order)[:top]))  # texts of no more than these
+    if before is None:
+        return more
+    both = pa.concat_tables([before, more])
     return both.take(compute.sort_indices(both, order)[:top])
 
 
-def by_row(column: pa.ChunkedArray, rows: int) -> Array:
-    """Return a column of lists by row as an array `[positions, rows]`, what is missing as NaN."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, np.float64).reshape(-1, rows)
+def by_row(column: pa.ChunkedArray, rows: int) -> Values:
+    """Return a column of lists by row as an array `[positions, rows]`, float32, what is missing as NaN."""
+    flat: Values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, rows)
 
 
-def sums_by_row(values: Array) -> Array:
+def sums_by_row(values: Values | Array) -> Array:
     """Return sum and number of the finite values `[positions, …]`, `[2, …]`."""
     finite = np.isfinite(values)
-    return np.stack([np.where(finite, values, 0).sum(axis=0), finite.sum(axis=0)])
+    return np.stack([np.where(finite, values, 0).sum(axis=0, dtype=np.float64), finite.sum(axis=0)])
 
 
 class _Tally:
@@ -183,7 +227,7 @@ class _Tally:
         self._lens = lens
         self._size = len(manifest.rows)
         self.count = 0
-        self.tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+        self._tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
         pairs = () if manifest.second is None else manifest.second.lenses
         counted = (*_COUNTED_ROWS, *(_COUNTED_PAIR_ROWS if lens in pairs else ()))
         self.rows = {name: np.zeros(self._size, np.int64) for name in counted}
@@ -194,18 +238,24 @@ class _Tally:
             for name in (*BY_ROW, *(PAIR_BY_ROW if key in pairs else ()))
         }
 
-    def add(self, found: pa.Table, every: pa.Table) -> None:
-        """Add records, and those of them that match."""
+    def add(self, every: pa.Table, found: pa.Array) -> None:
+        """Add records, and those of them that match, by their places."""
         self.count += len(found)
-        for name, counter in self.tokens.items():
-            counter.update(found[name].drop_null().to_pylist())
+        for name, counter in self._tokens.items():
+            counts = compute.value_counts(every[name].take(found).drop_null())
+            # As a dictionary, which is added and does not count the pairs.
+            counter.update(dict(zip(*(field.to_pylist() for field in counts.flatten()), strict=True)))
         for name in self.rows:
-            places = found[of_lens(self._lens, name)].drop_null().to_numpy() + 1  # `emb` is -1
+            places = every[of_lens(self._lens, name)].take(found).drop_null().to_numpy() + 1  # `emb` is -1
             self.rows[name] += np.bincount(places, minlength=self._size)
+        at = found.to_numpy()
         for lens, name in self._sums:
-            column = of_lens(lens, name)
-            both = [sums_by_row(by_row(table[column], self._size)) for table in (found, every)]
-            self._sums[lens, name] += np.stack(both)
+            values = by_row(every[of_lens(lens, name)], self._size)
+            self._sums[lens, name] += np.stack([sums_by_row(values[at]), sums_by_row(values)])
+
+    def tokens(self) -> dict[str, list[tuple[str, int]]]:
+        """Return how often each token is in a column, the commonest first, by column."""
+        return {name: counter.most_common() for name, counter in self._tokens.items()}
 
     def means(self) -> dict[str, dict[str, tuple[Array, Array]]]:
         """Return the means by row of the matches and of the rest, by lens and column."""

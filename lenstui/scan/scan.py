@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,90 @@ class Scanned:
     finished: bool
 
 
+class ScanRun:
+    """A scan under way: blocks that a folder does not hold yet are read, and their records written in parts.
+
+    A part is written after 16,384 records or some seconds, whichever comes first, so that a scan that is
+    killed loses no more than that. Memory does not grow with the text.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        lenses: Sequence[Lens],
+        folder: Path,
+        *,
+        against: Against | None = None,
+        part_seconds: float = PART_SECONDS,
+    ) -> None:
+        """Look at what the folder holds.
+
+        Args:
+            model: from `load`.
+            lenses: the lenses to read through.
+            folder: a folder that is there, with nothing else of the kind in it.
+            against: a second side to compare with, which reads each block once, too.
+            part_seconds: the seconds after which a part is written.
+
+        Raises:
+            LensError: if a part is damaged.
+        """
+        parts = parts_of(folder)
+        self.blocks = parts[-1].first + parts[-1].blocks if parts else 0  # in the folder
+        self.records = sum(part.records for part in parts)
+        self._model, self._folder, self._part_seconds = model, folder, part_seconds
+        self._against = against
+        self._lenses = lenses_for(model, lenses)  # once, not for each block
+        self._around = TextAround(model.texts)
+        self._pending: list[pa.Table] = []
+        self._since = time.monotonic()
+
+    def steps(self, blocks: Iterable[tuple[Tensor, Sequence[int]]]) -> Iterator[int]:
+        """Read blocks, and yield the number of columns that were read, or passed over, a few at a time.
+
+        Whoever stops asking has what the parts hold, and by `write` also the blocks that are whole.
+
+        Args:
+            blocks: all blocks of the text from its beginning, token ids `[cols]` with the numbers of their
+                documents, all of one length. Those that the folder holds are passed over.
+
+        Raises:
+            LensError: if a part cannot be written; the parts before it stay as they are.
+        """
+        passed_over = self.blocks
+        for number, (ids, documents) in enumerate(blocks):
+            if number < passed_over:
+                yield len(ids)
+                continue
+            tiles: list[Tile] = []
+            prompt, against = Prompt("", tuple(ids.tolist())), self._against
+            if against is not None:
+                against.begin(self._model, prompt.ids)
+            for tile in read_tiles(self._model, prompt, self._lenses, top_k=1, watch=against):
+                tiles.append(tile)
+                yield tile.stop - tile.start
+            cells = {key: Cells.join(tile.lenses[key] for tile in tiles) for key in tiles[0].lenses}
+            second = None if against is None else against.cells()
+            block = ReadBlock(number, prompt.ids, documents, cells, second)
+            self._pending.append(records_of(block, self._model.texts, self._around))
+            waited = time.monotonic() - self._since
+            if sum(map(len, self._pending)) >= _RECORDS or waited >= self._part_seconds:
+                self.write()
+        self.write()
+
+    def write(self) -> None:
+        """Write the records of the blocks that are whole as a part, if there are any.
+
+        Raises:
+            LensError: if it cannot be written; the parts before it stay as they are.
+        """
+        if self._pending:
+            part = write_part(self._folder, self.blocks, self._pending)
+            self.blocks, self.records = self.blocks + part.blocks, self.records + part.records
+            self._pending.clear()
+        self._since = time.monotonic()
+
+
 def scan(
     model: Model,
     blocks: Iterable[tuple[Tensor, Sequence[int]]],
@@ -50,74 +134,20 @@ def scan(
 ) -> Scanned:
     """Read the blocks of a text that a folder does not hold yet, and write their records into it.
 
-    A part is written after 16,384 records or some seconds, whichever comes first, and at the end, so that a
-    scan that is killed loses no more than that. Memory does not grow with the text.
-
     Args:
-        model: from `load`.
-        blocks: all blocks of the text from its beginning, token ids `[cols]` with the numbers of their
-            documents, all of one length. Those that the folder holds are passed over.
-        lenses: the lenses to read through.
-        folder: a folder that is there, with nothing else of the kind in it.
-        against: a second side to compare with, which reads each block once, too.
-        part_seconds: the seconds after which a part is written.
+        model: as `ScanRun` has it.
+        blocks: as `ScanRun.steps` has it.
+        lenses: as `ScanRun` has it.
+        folder: likewise.
+        against: likewise.
+        part_seconds: likewise.
         go_on: is called with the number of columns that were read, or passed over, a few at a time. If it
             returns False the scan ends there; the blocks that are whole are written.
 
     Raises:
         LensError: if a part is damaged or cannot be written; the parts before it stay as they are.
     """
-    parts = parts_of(folder)
-    done = parts[-1].first + parts[-1].blocks if parts else 0
-    records = sum(part.records for part in parts)
-    lenses = lenses_for(model, lenses)  # once, not for each block
-    around = TextAround(model.texts)
-    pending: list[pa.Table] = []
-    since, finished = time.monotonic(), True
-
-    def write() -> None:
-        nonlocal done, records, since
-        if pending:
-            part = write_part(folder, done, pending)
-            done, records = done + part.blocks, records + part.records
-            pending.clear()
-        since = time.monotonic()
-
-    passed_over = done
-    for number, (ids, documents) in enumerate(blocks):
-        if number < passed_over:
-            finished = go_on(len(ids))
-        else:
-            cells = _read(model, ids.tolist(), lenses, against, go_on)
-            finished = cells is not None
-            if cells is not None:
-                second = None if against is None else against.cells()
-                block = ReadBlock(number, ids.tolist(), documents, cells, second)
-                pending.append(records_of(block, model.texts, around))
-        if not finished:
-            break
-        if sum(map(len, pending)) >= _RECORDS or time.monotonic() - since >= part_seconds:
-            write()
-    write()
-    return Scanned(done, records, finished)
-
-
-def _read(
-    model: Model,
-    ids: Sequence[int],
-    lenses: Sequence[Lens],
-    against: Against | None,
-    go_on: Callable[[int], bool],
-) -> Mapping[str, Cells] | None:
-    """Return the cells of a block by lens; None if it was to end before the block was whole.
-
-    Those of the second side are left in `against`.
-    """
-    if against is not None:
-        against.begin(model, ids)
-    tiles: list[Tile] = []
-    for tile in read_tiles(model, Prompt("", tuple(ids)), lenses, top_k=1, watch=against):
-        tiles.append(tile)
-        if not go_on(tile.stop - tile.start):
-            return None
-    return {key: Cells.join(tile.lenses[key] for tile in tiles) for key in tiles[0].lenses}
+    run = ScanRun(model, lenses, folder, against=against, part_seconds=part_seconds)
+    finished = all(go_on(columns) for columns in run.steps(blocks))
+    run.write()
+    return Scanned(run.blocks, run.records, finished)

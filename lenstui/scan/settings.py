@@ -44,12 +44,8 @@ def scan_settings(
     Raises:
         LensError: if a file cannot be read.
     """
-    vocabulary = json.dumps(sorted(model.tokenizer.get_vocab().items()))
     return {
-        "model": fingerprint_digest(model),
-        "tokenizer": blake2b(vocabulary.encode(), digest_size=16).hexdigest(),
-        "dtype": model.dtype_name,
-        "device": model.device.type,
+        **model_settings(model),
         "lenses": _lens_digests(dict(zip(lens_keys(lenses), lenses, strict=True))),
         "text": [_digest([file]) for file in files],
         "text_column": documents.column,
@@ -64,10 +60,21 @@ def scan_settings(
 
 
 def _lens_digests(lenses: Mapping[str, Lens]) -> dict[str, str | None]:
-    return {key: _lens_digest(lens) for key, lens in lenses.items()}
+    return {key: lens_digest(lens) for key, lens in lenses.items()}
 
 
-def _lens_digest(lens: Lens) -> str | None:
+def model_settings(model: Model) -> dict[str, Any]:
+    """Return what is of the model alone: hashes of weights and tokenizer, dtype and device."""
+    vocabulary = json.dumps(sorted(model.tokenizer.get_vocab().items()))
+    return {
+        "model": fingerprint_digest(model),
+        "tokenizer": blake2b(vocabulary.encode(), digest_size=16).hexdigest(),
+        "dtype": model.dtype_name,
+        "device": model.device.type,
+    }
+
+
+def lens_digest(lens: Lens) -> str | None:
     """Return a hash of the file or folder of a lens; None where it needs none."""
     if lens.file is None:
         return None

@@ -26,6 +26,11 @@ def exports() -> Path:
     return data() / "exports"
 
 
+def scans() -> Path:
+    """Return the folder for the records of scans that are made on screen, a folder for each."""
+    return data() / "scans"
+
+
 def cache() -> Path:
     """Return the folder of files that can be made again."""
     return Path(user_cache_dir(_APP, appauthor=False))
@@ -105,6 +110,7 @@ def listing() -> dict[str, Path]:
         "data": data(),
         "lenses": lenses(),
         "exports": exports(),
+        "scans": scans(),
         "instant lenses": instant_lenses(),
         "state": state(),
         "session": session(),

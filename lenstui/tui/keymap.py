@@ -83,6 +83,10 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.models.picker import ModelPicker
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.prompt_sets.table import SetTable
+    from lenstui.tui.scan.ask_scan import AskScan
+    from lenstui.tui.scan.open_scan import OpenScan
+    from lenstui.tui.scan.screen import Scan
+    from lenstui.tui.scan.table import ScanTable
     from lenstui.tui.shared.ask_word import AskWord
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.question import Question
@@ -122,9 +126,21 @@ def places() -> tuple[Place, ...]:
         Place("trace", TraceMap, (Trace,)),
         Place("evaluation", Evaluation),
         Place("evaluation", EvaluationTable, (Evaluation,)),
+        Place("scan", Scan),
+        Place("scan", ScanTable, (Scan,)),
         *(
             Place("dialog", each)
-            for each in (AskWord, AskReading, AskGeneration, AskTrace, AskEvaluation, Question, QuitTraining)
+            for each in (
+                AskWord,
+                AskReading,
+                AskGeneration,
+                AskTrace,
+                AskEvaluation,
+                OpenScan,
+                AskScan,
+                Question,
+                QuitTraining,
+            )
         ),
     )
 

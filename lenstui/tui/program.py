@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from lenstui.jobs.evaluation_messages import EvaluationAsked, LensesEvaluated
     from lenstui.jobs.export_things import Thing
     from lenstui.jobs.published import PublishedService
+    from lenstui.jobs.scan import ScanService
+    from lenstui.jobs.scan_messages import Position
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.trace import TraceService
     from lenstui.jobs.trace_messages import TraceAsked
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from lenstui.tui.evaluation.screen import Evaluation
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
+    from lenstui.tui.scan.screen import Scan
     from lenstui.tui.services import ShownPrompt, Target, TraceHome
     from lenstui.tui.training.screen import Train
 
@@ -74,6 +77,7 @@ _LATE: Mapping[str, str] = {
     "Trace": "lenstui.tui.trace.screen",
     "AskEvaluation": "lenstui.tui.evaluation.ask_evaluation",
     "Evaluation": "lenstui.tui.evaluation.screen",
+    "Scan": "lenstui.tui.scan.screen",
 }
 
 
@@ -165,6 +169,7 @@ class Program:
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
         self.evaluation: Evaluation | None = None  # None before the first evaluation
+        self.scan: Scan | None = None  # None before the screen is first opened
         self.explore = Explore(self, prompt, depth=depth)
 
     @cached_property
@@ -240,6 +245,20 @@ class Program:
         if self.evaluation not in self._app.screen_stack:
             self._app.push_screen("evaluation")
         return self.evaluation
+
+    @cached_property
+    def scans(self) -> ScanService:
+        """The service that scans texts, and searches their records."""
+        from lenstui.jobs.scan import ScanService  # the first paint can do without
+
+        return ScanService(self.thread, self._file_thread, self.model_jobs)
+
+    def open_scan(self) -> None:
+        """Show the screen of error analysis, which keeps what was found."""
+        if self.scan is None:
+            self.scan = late("Scan")(self)
+            self._app.install_screen(self.scan, "scan")
+        self._app.push_screen("scan")
 
     @cached_property
     def sets(self) -> SetService:
@@ -336,6 +355,10 @@ class Program:
     def read_case(self, text: str, target: Target | None) -> None:
         """Read the prompt of a case in Explore, with its target pinned, if there is one."""
         self.explore.read_case(text, target)
+
+    def read_scanned(self, position: Position) -> None:
+        """Read a position of a scanned text in Explore, as the scan read it."""
+        self.explore.read_scanned(position)
 
     def put_prompt_beside(self, text: str) -> None:
         """Read a prompt on Explore's active side."""

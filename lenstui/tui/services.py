@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lenstui.jobs.model import ModelService
     from lenstui.jobs.prompts import PromptService
     from lenstui.jobs.published import PublishedService
+    from lenstui.jobs.scan import ScanService
+    from lenstui.jobs.scan_messages import Position
     from lenstui.jobs.sets import SetService
     from lenstui.jobs.sides import SideService
     from lenstui.jobs.trace import TraceService
@@ -196,6 +198,10 @@ class Services(Protocol):
     def evaluations(self) -> EvaluationService:
         """The service that evaluates lenses on a text."""
 
+    @property
+    def scans(self) -> ScanService:
+        """The service that scans texts, and searches their records."""
+
     def post_to(self, asker: MessagePump) -> Post:
         """Return a function that takes messages, on any thread, to a screen; to the app if that is gone."""
 
@@ -308,6 +314,12 @@ class Services(Protocol):
 
     def open_prompt_sets(self) -> None:
         """Show the screen of prompt sets."""
+
+    def open_scan(self) -> None:
+        """Show the screen of error analysis."""
+
+    def read_scanned(self, position: Position) -> None:
+        """Read a position of a scanned text in Explore, as the scan read it."""
 
     def read_case(self, text: str, target: Target | None) -> None:
         """Read the prompt of a case in Explore, with its target pinned, if there is one."""

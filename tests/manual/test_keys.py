@@ -46,6 +46,10 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.models.picker import ModelPicker
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.prompt_sets.table import SetTable
+    from lenstui.tui.scan.ask_scan import AskScan
+    from lenstui.tui.scan.open_scan import OpenScan
+    from lenstui.tui.scan.screen import Scan
+    from lenstui.tui.scan.table import ScanTable
     from lenstui.tui.shared.ask_word import AskWord
     from lenstui.tui.shared.choice import Choice
     from lenstui.tui.shared.file_dialogs import LensPicker
@@ -76,16 +80,11 @@ def screens() -> dict[str, tuple[Owner, ...]]:
         "Training": (TrainForm, Choice, Train, FitView, RowBars, QuitTraining),
         "Evaluation": (Evaluation, EvaluationTable),
         "Prompt sets": (PromptSets, SetTable),
+        "Error analysis": (Scan, ScanTable),
         "Export": (ExportDialog,),
         "Dialogs": (
-            AskWord,
-            AskReading,
-            Choice,
-            AskGeneration,
-            AskTrace,
-            AskEvaluation,
-            Question,
-            LensPicker,
+            *(AskWord, AskReading, Choice, AskGeneration, AskTrace, AskEvaluation, OpenScan, AskScan),
+            *(Question, LensPicker),
         ),
     }
 

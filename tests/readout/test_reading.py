@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lenstui.model.capabilities import Allowed
+from lenstui.model.load import Model
 from lenstui.model.rows import RowChoice, parse_rows
+from lenstui.model.tokens import Prompt
+from lenstui.opening.agreement import shared_prompt
 from lenstui.readout.reading import Reading
 
 READINGS = st.builds(
@@ -79,3 +82,17 @@ def test_what_cannot_be_is_refused_with_the_reason(
 def test_what_is_left_can_be(reading: Reading, allowed: Allowed) -> None:
     left = reading.without(reading.refused(allowed, 6))
     assert not left.refused(allowed, 6)
+
+
+def test_known_token_ids_are_read_as_they_are(tiny: Model) -> None:
+    """Whatever their text would be cut into: half a character, BOS in the middle, no BOS in front."""
+    text = "für"
+    whole = tuple(tiny.tokenizer(text)["input_ids"])
+    assert len(whole) == 4  # of four bytes
+    ids = (*whole[:2], 0, *whole[2:])
+    for reading in (Reading(), Reading(bos=True), Reading(bos=False)):
+        assert reading.prompt(tiny, text, ids=ids) == Prompt(text, ids)
+        assert reading.prompt(tiny, text, ids=ids[:2], tail=(9, 8)) == Prompt(text, (*ids[:2], 9, 8), 0, 2)
+    cut = Reading().prompt(tiny, text, ids=ids, tail=(9,), context=4)
+    assert cut == Prompt(text, (*ids, 9)[-4:], len(ids) + 1 - 4, 1)
+    assert shared_prompt(tiny, tiny, text, Reading(bos=True), ids=ids).ids == ids

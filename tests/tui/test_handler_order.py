@@ -32,8 +32,8 @@ from tests.tui.pilots.still import MODEL
 
 PARTS = (
     "appearance", "cell", "comparison", "explanation", "export", "find", "first_row", "follower", "growth",
-    "instant", "model_view", "menu", "options", "pins", "prompt_line", "reader", "sublayers", "tracing",
-    "training", "trust", "words",
+    "instant", "model_view", "menu", "options", "pins", "prompt_line", "reader", "scanned", "sublayers",
+    "tracing", "training", "trust", "words",
 )  # fmt: skip
 OF_THE_APP = {
     "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",

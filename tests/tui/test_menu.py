@@ -67,9 +67,9 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
             "Top tokens", "Pin", "Why", "First row", "Append", "Generate", "Settling rows", "Trust",
             "Sublayers", "Words only", "Difference", "Next lens", "Compare", "Second prompt", "What if",
             "Trace", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command", "Pin a word",
-            "Plot", "Pins", "Prompt set", "Find", "Find next", "Find previous", "Go to", "Next side",
-            "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip", "Prompt",
-            "Reading", "Train", "Evaluate", "Lenses", "Instant lens", "Model", "Revision back",
+            "Plot", "Pins", "Prompt set", "Scan a text", "Find", "Find next", "Find previous", "Go to",
+            "Next side", "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip",
+            "Prompt", "Reading", "Train", "Evaluate", "Lenses", "Instant lens", "Model", "Revision back",
             "Next revision", "Commands", "Help", "Quit",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"

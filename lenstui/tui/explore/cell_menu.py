@@ -20,7 +20,7 @@ NO_CELL = "no cell is read yet"
 
 # What can be done beside what is about the cell: every key of Explore is in its menu.
 _ALSO = (
-    *("explore.pins", "explore.prompts", "explore.find", "explore.next", "explore.previous"),
+    *("explore.pins", "explore.prompts", "explore.scan", "explore.find", "explore.next", "explore.previous"),
     *("explore.go_to", "explore.other", "explore.step_back", "explore.stop"),
     *("explore.value", "explore.value_back", "explore.contents", "explore.taller", "explore.flatter"),
     *("explore.flip", "explore.prompt", "explore.reading"),

@@ -138,8 +138,8 @@ KEYS: list[BindingType] = [
         tooltip="Remove the last appended token",
     ),
     Binding(
-        "escape", "do('growth', 'stop')", "Stop", show=False, id="explore.stop",
-        tooltip="Stop generating, or a download; what came stays",
+        "escape", "do('scanned', 'leave')", "Stop", show=False, id="explore.stop",
+        tooltip="Stop generating, or a download; from a scanned position, back to its table",
     ),
     Binding(
         "F", "do('first_row', 'ask')", "First row", show=False, id="explore.first_row",
@@ -172,6 +172,10 @@ KEYS: list[BindingType] = [
     Binding(
         "e", "do('services', 'open_prompt_sets')", "Prompt set", show=False, id="explore.prompts",
         tooltip="Read a file of prompts, each at its end",
+    ),
+    Binding(
+        "C", "do('services', 'open_scan')", "Scan a text", show=False, id="explore.scan",
+        tooltip="Find where in a text the model is wrong or late",
     ),
     Binding(
         "P", "do('pins', 'ask_for_word')", "Pin a word", show=False, tooltip="Pin a word that you type",

@@ -12,6 +12,7 @@ from lenstui.tui.explore.widgets import Widgets
 
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"
+SCANNED = "tokens as scanned, esc back to the table"
 
 
 class PromptLine:
@@ -82,7 +83,8 @@ class PromptLine:
     def show_edits(self) -> None:
         """Write on the frame which edits are in force on some side, behind how the prompt is read."""
         reading = self._state.shown_reading
-        mark = f" · {reading.mark}" if reading.mark else ""
+        mark = f" · {SCANNED}" if self._state.ids else ""
+        mark += f" · {reading.mark}" if reading.mark else ""
         edits = " | ".join(dict.fromkeys(filter(None, (side.edits.text for side in self._state.sides))))
         edited = f" · edited: {printable(edits)}" if edits else ""
         self._box.border_title = Text.assemble("prompt", (mark + edited, "bold"))

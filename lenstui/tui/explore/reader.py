@@ -71,7 +71,7 @@ class Reader:
         state, prompt_line = self._state, self._prompt_line
         self._leaves_prompt = leaves_prompt
         self._kept = () if state.is_awaited else kept  # cells that are about to go are not kept
-        if not text:
+        if not text and not state.ids:
             prompt_line.say(EMPTY)
             if not state.columns:
                 self._widgets.panes.say("No prompt yet: type one, Enter reads it.")
@@ -100,7 +100,7 @@ class Reader:
         top_k = max(self._services.start.top_k, TOP_K)
         words = {place: pin.word for place, pin in enumerate(self._widgets.panel.pins) if pin.word}
         return ReadRequest(
-            state.serial, state.typed, page_columns, top_k, state.reading, pins, state.tail, words
+            state.serial, state.typed, page_columns, top_k, state.reading, pins, state.tail, words, state.ids
         )
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────

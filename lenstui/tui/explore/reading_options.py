@@ -56,7 +56,9 @@ class ReadingOptions:
         """Read the prompt by other options; None and the current options change nothing."""
         if reading is None or reading == self._state.reading:
             return
-        reading = self._ask_for(reading)
+        before, reading = self._state.reading, self._ask_for(reading)
+        if self._state.ids and (before.bos, before.chat) != (reading.bos, reading.chat):
+            self._state.fold()  # scanned tokens stand for themselves: these options cut the text anew
         if self._state.columns:
             self._state.keeps_column = True
             self._read()

@@ -33,6 +33,7 @@ from lenstui.jobs.messages import (
     WordNotFound,
     WordsRead,
 )
+from lenstui.jobs.scan_messages import Position
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
 from lenstui.tui.explore.appearance import Appearance
@@ -56,6 +57,7 @@ from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.prompt_line import PromptLine
 from lenstui.tui.explore.reader import TOP_K, Reader
 from lenstui.tui.explore.reading_options import ReadingOptions
+from lenstui.tui.explore.scanned import Scanned
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
 from lenstui.tui.explore.tracing import Tracing
@@ -118,6 +120,9 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.sublayers = Sublayers(state, services, self.options)
         self.growth = Growth(state, widgets, services, self.prompt_line, self.reader)
         self.pins = Pins(state, widgets, services, self.reader)
+        self.scanned = Scanned(
+            state, widgets, services, reader=self.reader, pins=self.pins, growth=self.growth
+        )
         self.comparison = Comparison(state, widgets, services)
         self.explanation = Explanation(state, widgets, services, self.comparison)
         self.tracing = Tracing(state, widgets, services)
@@ -261,6 +266,10 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.widgets.prompt.show(text)
         self.widgets.prompt.post_message(PromptBox.Submitted(text))
         self.panes.focus_grid()
+
+    def read_scanned(self, position: Position) -> None:
+        """Read a position of a scanned text, as the scan read it."""
+        self.scanned.show(position)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -33,6 +33,8 @@ class ExploreState:
         stem: the typed part of a prompt with appended tokens.
         tail: the ids of the tokens behind the stem, as asked for.
         shown_tail: the ids of the tokens behind the stem, as on screen.
+        ids: the token ids of the typed part, where they are known, as those of a text that was scanned: it is
+            read as exactly these until it is edited; else empty.
         instant: the status of the open model's instant lens.
         is_downloading: whether the model that is being loaded is downloaded, which can be stopped.
     """
@@ -52,6 +54,7 @@ class ExploreState:
     stem: str = ""
     tail: tuple[int, ...] = ()
     shown_tail: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
     instant: InstantStatus = field(default=InstantStatus())
     is_downloading: bool = False
 
@@ -80,8 +83,8 @@ class ExploreState:
         return no_lens(kind, self.instant)
 
     def fold(self) -> None:
-        """Make the appended tokens a part of the text, which is cut into tokens anew."""
-        self.tail = self.shown_tail = ()
+        """Make appended and scanned tokens a part of the text, which is cut into tokens anew."""
+        self.tail = self.shown_tail = self.ids = ()
 
     def columns_of(self, place: int) -> tuple[str, ...]:
         """Return the display texts of a side's input tokens; a side may read a prompt of its own."""

@@ -65,7 +65,8 @@ class Tracing:
         state = self._state
         if (own := state.sides[place].prompt) is not None:
             return PromptAsked(own)
-        return PromptAsked(state.prompt, state.stem if state.shown_tail else "", state.shown_tail)
+        stem = state.stem if state.shown_tail else ""
+        return PromptAsked(state.prompt, stem, state.shown_tail, state.ids)
 
     def _places_of(self, asked: TraceAsked, prompt: PromptAsked) -> list[int]:
         """Return the places of the sides with a prompt of the traced model, those with edits first."""

@@ -1,0 +1,1 @@
+"""The screen of error analysis: the positions of a scanned text that a query finds."""
