@@ -73,6 +73,11 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help=REVISION)
+    model.add_argument(
+        "--adapter",
+        metavar="ID|FOLDER",
+        help="a LoRA adapter for the model (needs peft); without --model its base is opened with it",
+    )
     if lens:
         model.add_argument(
             "--lens",
@@ -198,7 +203,8 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
     if given.trust_remote_code and given.model is None:
         parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
-    model, revision = named_model(parser, given, None if given.demo else settings.model)
+    usual = None if given.demo or given.adapter is not None else settings.model
+    model, revision = named_model(parser, given, usual)
     return Start(
         model=model,
         revision=revision,
@@ -209,6 +215,7 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         device_map=given.device_map,
         quantize=given.quantize,
         trust_remote_code=given.trust_remote_code,
+        adapter=given.adapter,
     )
 
 

@@ -18,7 +18,18 @@ _PART_SECONDS = 60.0
 # Options, by their names in the code, that only a scan of a text takes.
 _OF_TEXT = (
     *("text_column", "max_samples", "min_chars", "max_tokens", "seq_len", "resume", "part_every"),
-    *("model", "demo", "revision", "lens", "device", "device_map", "quantize", "dtype", "trust_remote_code"),
+    *(
+        "model",
+        "demo",
+        "revision",
+        "lens",
+        "device",
+        "device_map",
+        "quantize",
+        "dtype",
+        "trust_remote_code",
+        "adapter",
+    ),
 )
 
 

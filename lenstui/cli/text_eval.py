@@ -177,7 +177,7 @@ def _keep(of: Evaluated, opened: Opened) -> None:
         by_row = quality.kl[:-1]
         kl = quality.mean_kl if lens.kind != JACOBIAN and isfinite(quality.mean_kl) else None
         evaluation = LastEvaluation(
-            model=of.source.model,
+            model=of.source.title,
             data=of.data,
             tokens=quality.tokens,
             time=now,

@@ -82,13 +82,13 @@ class ModelPicker(BoxScreen[Chosen | None]):
         """
         super().__init__()
         self._models = models
-        bundled = opened is not None and opened.name == BUNDLED_MODEL
-        self._opened = "" if bundled else None if opened is None else opened.name
+        bundled = opened is not None and opened.label == BUNDLED_MODEL
+        self._opened = "" if bundled else None if opened is None else opened.label
         # The open model is kept with the recent ones only when it is left.
-        names = [*([self._opened] if self._opened else []), *recent]
+        names = [*([] if opened is None or bundled else [opened.label, opened.name]), *recent]
         self._recent, self._dtype = list(dict.fromkeys(names)), dtype
         self._beside = opened is not None and beside
-        self._what = f"a model beside {short_name(opened.name)}" if opened and beside else "open a model"
+        self._what = f"a model beside {short_name(opened.label)}" if opened and beside else "open a model"
         self._device = opened.device if device == "auto" and opened is not None else device
         self._listed: ModelsListed | None = None
         self._paths: tuple[ListedModel, ...] = ()  # the paths that the typed text may go on to
@@ -190,6 +190,8 @@ class ModelPicker(BoxScreen[Chosen | None]):
             parts = [REST]
         elif model.where == FOLDER:
             parts = ["No model: Enter looks into it."]
+        if model.base:
+            parts.append(f"An adapter: opens {short_name(model.base)} with it.")
         if len(model.revisions) > 1:
             parts.append(f"{len(model.revisions)} revisions are here: @ behind the name lists them.")
         self._say("\n".join(filter(None, parts)))
