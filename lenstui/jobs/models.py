@@ -152,7 +152,7 @@ def _adapter(name: str, place: Path, device: str, dtype: str) -> ListedModel:
 
 
 def _kind(place: Path) -> str | None:
-    """Return what a place is: `folder` of a model, `GGUF`, `ADAPTER`, `FOLDER` for any other; None for none."""
+    """Return what a place is: `folder` of a model, `GGUF`, `ADAPTER`, `FOLDER` for others; None for none."""
     try:
         if is_adapter(place):
             return ADAPTER

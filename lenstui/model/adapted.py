@@ -155,11 +155,14 @@ def _check_fits(
             f"and here it would be {ours}.{_made_for(adapter)}"
         )
     missing = [name for name in expected if name not in found]
-    for what, names in (("has no place for", strange), ("has places without", missing)):
+    for names, what in (
+        (strange, f"which has no place for {len(strange)} of its {len(found)} matrices"),
+        (missing, f"which needs {len(missing)} matrices more than its {len(found)}"),
+    ):
         if names:
             raise LensError(
-                f"{adapter.name} is for another model than {base_name}, which {what} {len(names)} of its "
-                f"{len(found)} matrices ({_brief(names[0])}, …).{_made_for(adapter)}"
+                f"{adapter.name} is for another model than {base_name}, {what} ({_brief(names[0])}, …)."
+                f"{_made_for(adapter)}"
             )
 
 
@@ -208,7 +211,7 @@ def _made_for(adapter: Adapter) -> str:
 
 def _modules(named: Any) -> str:
     """Return the names of modules in an adapter's configuration, which may be one pattern, at most four."""
-    names = [named] if isinstance(named, str) else sorted(named or ())
+    names = [named] if isinstance(named, str) else sorted({name.rpartition(".")[2] for name in named or ()})
     return ", ".join(names[:4]) + ", …" * (len(names) > 4)
 
 
