@@ -22,6 +22,11 @@ from lenstui.texts.documents import COLUMN, Documents
 
 REVISION = "a branch, tag or commit of --model on the hub"  # the help of --revision
 
+ADAPTER = (  # the help of --adapter
+    "a LoRA adapter for the model, or ID@REVISION (needs peft); without --model its base is opened with it"
+)
+NO_BASE = "--adapter needs --model; an adapter alone goes with --model, which opens its base with it"
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose error message is one line that is safe to show."""
@@ -73,11 +78,7 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help=REVISION)
-    model.add_argument(
-        "--adapter",
-        metavar="ID|FOLDER",
-        help="a LoRA adapter for the model (needs peft); without --model its base is opened with it",
-    )
+    model.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
     if lens:
         model.add_argument(
             "--lens",

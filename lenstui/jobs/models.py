@@ -142,9 +142,8 @@ def _adapter(name: str, place: Path, device: str, dtype: str) -> ListedModel:
     """Return the list entry of an adapter, with the memory that it takes with its base, if that is here."""
     base, size = base_of(place) or "", model_size(place)
     here = find_local(base) if base else None
-    parts = [needed_memory(each, dtype, device) for each in (size, *([model_size(here)] if here else []))]
-    known = [part for part in parts if part is not None]
-    needed = sum(known) if here is not None and len(known) == len(parts) else None
+    of_base = None if here is None else needed_memory(model_size(here), dtype, device)
+    needed = None if of_base is None else of_base + size.files
     used = place.stat().st_mtime if place.exists() else 0.0
     return ListedModel(
         name, ADAPTER, family(here) if here else "", size.files, needed, used, base=base or "its base"

@@ -109,6 +109,7 @@ class LensLine:
             return ["lens", "made for", *(heading for heading, _, _ in _COLUMNS)]
         card = lens.card
         made_for = "" if card.made_for is None else short_name(card.made_for)
+        made_for += "" if card.adapter is None else f" + {short_name(card.adapter)}"
         return [
             printable(card.name),
             made_for,
