@@ -87,7 +87,7 @@ class Model:
     @property
     def clean(self) -> Model:
         """This model without edits: its forward passes run as it was loaded."""
-        return replace(self, surround=None, edits=(), edit_lens="")
+        return self if self.surround is None else replace(self, surround=None, edits=(), edit_lens="")
 
     @property
     def num_blocks(self) -> int:
