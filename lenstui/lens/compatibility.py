@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from lenstui.lens.card import Match
 from lenstui.lens.fingerprint import HEAD, Comparison, compare, fingerprint, spoken
@@ -58,9 +57,7 @@ def jacobian_config(model: Model) -> dict[str, Any]:
 
 def unembedding_sample(model: Model) -> list[float] | None:
     """Return 64 entries of the unembedding, which older versions compare; None where it is no matrix."""
-    matrix = model.module.get_output_embeddings()
-    weight: Tensor | None = getattr(matrix, "weight", None)
-    if weight is None:
+    if (weight := model.unembedding) is None:
         return None
     flat = weight.detach().flatten()
     places = torch.arange(_SAMPLES, device=flat.device) * (flat.numel() // _SAMPLES)

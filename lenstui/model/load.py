@@ -95,6 +95,15 @@ class Model:
         return len(self.anatomy.blocks)
 
     @property
+    def unembedding(self) -> Tensor | None:
+        """The matrix of the head, `[vocabulary, d]`; None where the head is none, or is under an adapter."""
+        matrix = self.module.get_output_embeddings()
+        if hasattr(matrix, "base_layer"):  # whose `weight` is the base's
+            return None
+        weight: Tensor | None = getattr(matrix, "weight", None)
+        return weight
+
+    @property
     def known_ids(self) -> int:
         """The number of token ids that have both a row of the embedding and a logit of the head."""
         try:

@@ -152,7 +152,16 @@ def test_a_head_that_an_adapter_brings_whole_is_one_matrix(base: Path, tmp_path:
 # What reads weights, by value
 
 
-def test_contributions_under_an_adapter(model: Model, reference: Model) -> None:
+@pytest.mark.parametrize("on", ["blocks", "head"])
+def test_contributions_under_an_adapter(
+    on: str, model: Model, reference: Model, base: Path, tmp_path: Path, byte_tokenizer: Any
+) -> None:
+    if on == "head":
+        folder = adapter_in(tmp_path / "head", base, lora(target_modules=["o_proj", "lm_head"]))
+        model = load(str(base), adapter=str(folder))
+        reference = wire("merged", merged(folder, base), byte_tokenizer)
+        assert model.head.linear is None  # run as a module
+        assert model.unembedding is None
     ours, theirs = (
         lenstui.contributions(each, TEXT, token=5, neurons=True, all_rows=True) for each in (model, reference)
     )
@@ -175,9 +184,10 @@ def test_traces_under_an_adapter(what: Any, model: Model, reference: Model) -> N
     np.testing.assert_allclose(traces[0].raw, traces[1].raw, atol=1e-4)
 
 
-def test_a_jacobian_lens_under_an_adapter(model: Model, reference: Model) -> None:
+@pytest.mark.parametrize("rule", ["none", "relp"])
+def test_a_jacobian_lens_under_an_adapter(rule: Any, model: Model, reference: Model) -> None:
     texts = [f"{number} cats sat on {number} mats, and purred" for number in range(6)]
-    options = lenstui.JacobianOptions(n_prompts=4, seq_len=24, skip_first=2)
+    options = lenstui.JacobianOptions(n_prompts=4, seq_len=24, skip_first=2, rule=rule)
     ours, theirs = (lenstui.fit_jacobian(each, texts, options) for each in (model, reference))
     for row, matrix in theirs.matrices.items():
         torch.testing.assert_close(ours.matrices[row], matrix, atol=1e-4, rtol=1e-3)
