@@ -17,10 +17,9 @@ from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
-    from lenstui.model.adapter_files import Adapter
-    from lenstui.model.hub import Choice
-    from lenstui.model.hub_process import DownloadProgress, OnProgress, ShouldStop
+    from lenstui.model.hub_process import DownloadProgress
     from lenstui.model.load import Model
+    from lenstui.opening.found_model import FoundModel
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
 
@@ -140,10 +139,12 @@ def open_model(
     """
     on_stage("looking for the model")
 
+    from lenstui.opening.found_model import find_model
+
     def on_progress(progress: DownloadProgress) -> None:
         on_stage(f"{DOWNLOADING} {progress.text}")
 
-    found = _find(start, on_progress, should_stop)
+    found = find_model(start, on_progress, should_stop)
     choice = found.choice
     on_stage("importing torch and transformers")
     from lenstui.lens.compatibility import fit_warning
@@ -181,59 +182,7 @@ def open_model(
     return with_bundled_jacobian_lens(opened) if start.jacobian else opened
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The files of a model.
-
-    Attributes:
-        choice: the model, without its adapter.
-        revision: its revision on the hub, where one was named.
-        adapter: the adapter, if any.
-    """
-
-    choice: Choice
-    revision: str | None = None
-    adapter: Adapter | None = None
-
-
-def _find(start: Start, on_progress: OnProgress, should_stop: ShouldStop) -> _Found:
-    """Find the files of a model and its adapter, and download what is missing."""
-    from lenstui.model.adapter_files import Adapter, is_adapter
-    from lenstui.model.hub import BUNDLED_MODEL, Choice, choose_default, find_adapter, find_base, resolve
-
-    adapter = None
-    if start.adapter is not None:
-        adapter = find_adapter(start.adapter, on_progress, should_stop)
-    if start.demo:
-        return _Found(Choice(BUNDLED_MODEL, bundled_model(), None), adapter=adapter)
-    if start.model is not None:
-        place = resolve(
-            start.model,
-            start.revision,
-            with_code=start.trust_remote_code,
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
-        if not is_adapter(place):
-            return _Found(Choice(start.model, place, None), start.revision, adapter)
-        if adapter is not None:
-            raise LensError(
-                f"{start.model} is an adapter too: --model is for a whole model beside --adapter."
-            )
-        adapter = Adapter.read(place, start.model, start.revision)
-    if adapter is not None:
-        if start.trust_remote_code:
-            raise LensError(
-                "--trust-remote-code is for a model that you name and know: "
-                f"give --model {adapter.base or 'MODEL'} --adapter {adapter.typed}."
-            )
-        return _Found(find_base(adapter, on_progress, should_stop), adapter.base_revision, adapter)
-    if start.again is not None and (last := _last_model(start.again)) is not None:
-        return last
-    return _Found(choose_default(on_progress, should_stop))
-
-
-def _from_memory(found: _Found, start: Start, at_hand: Iterable[Opened]) -> Model | None:
+def _from_memory(found: FoundModel, start: Start, at_hand: Iterable[Opened]) -> Model | None:
     """Return a model or an adapted one made of weights in memory; None where these have to be loaded."""
     from lenstui.model.load import with_adapter
 
@@ -407,25 +356,6 @@ def lacking_rows(readers: Sequence[Lens], rows: Sequence[str]) -> Iterator[str]:
         if lacks:
             some = "row" if len(lacks) == 1 else "rows"
             yield f"The {kind_word(lens.kind)} lens {lens.name} has no {some} {', '.join(lacks)}."
-
-
-def _last_model(again: Again) -> _Found | None:
-    """Return the model of the last session, if it is on this machine and is not opened anyway."""
-    from lenstui.model.adapter_files import Adapter
-    from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL, Choice, find_local
-    from lenstui.model.name import split_revision
-
-    if again.adapter is None and again.model in {BUNDLED_MODEL, DEFAULT_MODEL}:
-        return None
-    adapter, title = None, again.model
-    if again.adapter is not None:
-        name, revision = split_revision(again.adapter)
-        if (place := find_local(name, revision)) is None:
-            return None
-        adapter, title = Adapter.read(place, name, revision), f"{again.model} + {again.adapter}"
-    folder = bundled_model() if again.model == BUNDLED_MODEL else find_local(again.model)
-    reason = f"{title} is the model of the last session: --no-restore opens the default one"
-    return None if folder is None else _Found(Choice(again.model, folder, reason), adapter=adapter)
 
 
 def _with_tuned_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
