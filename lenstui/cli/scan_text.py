@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.block_size import BlockSize
 from lenstui.cli.ending import heard
+from lenstui.cli.scan_against import AskedAgainst, OpenSecond, open_against
 from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
@@ -34,6 +35,7 @@ class AskedScan:
         size: the size of the blocks, and the most tokens to read.
         resume: whether to go on with what is in the folder.
         part_seconds: the seconds after which a part is written.
+        against: a second side to compare with; None for none.
     """
 
     folder: Path
@@ -41,15 +43,31 @@ class AskedScan:
     size: BlockSize
     resume: bool
     part_seconds: float
+    against: AskedAgainst | None = None
 
 
-def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], None]) -> int:
+@dataclass(frozen=True, eq=False)
+class _OpenScan:
+    """What is open for a scan.
+
+    Attributes:
+        first: the model and its lenses.
+        length: the number of columns of a block.
+        second: the second side; None for none.
+    """
+
+    first: Opened
+    length: int
+    second: OpenSecond | None
+
+
+def scan_text(asked: Start, text: AskedScan, check: Callable[[Manifest], None]) -> int:
     """Scan a text, say what is in the folder, and return the exit status.
 
     Args:
         asked: the request for a model.
         text: the request for a scan.
-        check: refuses what is to be done with the records, given the keys of the lenses.
+        check: refuses what is to be done with the records, given their manifest.
     """
     from lenstui.scan.folder import MANIFEST, check_same, held, read_manifest, write_manifest
     from lenstui.texts.documents import find_files
@@ -58,14 +76,9 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
     before = read_manifest(text.folder)
     if before is not None and not text.resume:
         raise LensError(f"{text.folder} holds a scan already: add --resume, or name another folder.")
-    with progress() as on_stage, aside():
-        from lenstui.opening.opened import open_model
-
-        opened = open_model(asked, on_stage)
-    for remark in opened.remarks:
-        say(remark)
+    opened = _open(asked, text)
     manifest = _manifest(opened, text, files)
-    check(manifest.lenses)
+    check(manifest)
     if before is not None:
         check_same(text.folder, before, manifest)
         if before.finished:
@@ -89,7 +102,21 @@ def scan_text(asked: Start, text: AskedScan, check: Callable[[Sequence[str]], No
     return 0
 
 
-def _manifest(opened: Opened, text: AskedScan, files: Sequence[Path]) -> Manifest:
+def _open(asked: Start, text: AskedScan) -> _OpenScan:
+    """Open the model, its lenses and the second side, and say what is to be said of them."""
+    with progress() as on_stage, aside():
+        from lenstui.opening.agreement import shared_context
+        from lenstui.opening.opened import open_model
+
+        opened = open_model(asked, on_stage)
+        second = None if text.against is None else open_against(opened, text.against, on_stage)
+    for remark in (*opened.remarks, *(second.remarks if second else ())):
+        say(remark)
+    other = second.against.model if second else opened.model
+    return _OpenScan(opened, text.size.columns(shared_context(opened.model, other)), second)
+
+
+def _manifest(opened: _OpenScan, text: AskedScan, files: Sequence[Path]) -> Manifest:
     from lenstui.lens.lens import lens_keys
     from lenstui.opening.opened import source_of
     from lenstui.opening.source import source_facts
@@ -97,28 +124,33 @@ def _manifest(opened: Opened, text: AskedScan, files: Sequence[Path]) -> Manifes
     from lenstui.scan.folder import Manifest
     from lenstui.scan.settings import scan_settings
 
-    model, lenses = opened.model, opened.lenses
-    length = text.size.columns(model.context)
+    model, lenses, second = opened.first.model, opened.first.lenses, opened.second
     return Manifest(
         settings=scan_settings(
-            model, lenses, text.documents, files, max_tokens=text.size.max_tokens, seq_len=length
+            model,
+            lenses,
+            text.documents,
+            files,
+            max_tokens=text.size.max_tokens,
+            seq_len=opened.length,
+            against=None if second is None else second.against,
         ),
-        source=source_facts(source_of(opened, lenses)),
+        source=source_facts(source_of(opened.first, lenses)),
         data=text.documents.paths,
         rows=row_labels(model.num_blocks),
         lenses=tuple(lens_keys(lenses)),
+        second=None if second is None else second.side,
     )
 
 
-def _blocks(opened: Opened, text: AskedScan) -> Iterator[tuple[Tensor, list[int]]]:
+def _blocks(opened: _OpenScan, text: AskedScan) -> Iterator[tuple[Tensor, list[int]]]:
     """Return the blocks of the text, of which there is one at least."""
     from lenstui.texts.blocks import TOO_LITTLE, numbered_blocks
     from lenstui.texts.documents import SkippedLines, read_documents
 
     skipped = SkippedLines()
     documents = read_documents(text.documents, skipped)
-    length = text.size.columns(opened.model.context)
-    blocks = numbered_blocks(opened.model.tokenizer, documents, length)
+    blocks = numbered_blocks(opened.first.model.tokenizer, documents, opened.length)
     if (first := next(blocks, None)) is None:
         raise LensError(TOO_LITTLE)
 
@@ -131,7 +163,7 @@ def _blocks(opened: Opened, text: AskedScan) -> Iterator[tuple[Tensor, list[int]
 
 
 def _scan(
-    opened: Opened, text: AskedScan, blocks: Iterator[tuple[Tensor, list[int]]]
+    opened: _OpenScan, text: AskedScan, blocks: Iterator[tuple[Tensor, list[int]]]
 ) -> tuple[Scanned, bool, Signals | None]:
     """Scan until the end or a signal.
 
@@ -140,8 +172,7 @@ def _scan(
     """
     from lenstui.scan.scan import scan
 
-    length = text.size.columns(opened.model.context)
-    most = text.size.max_tokens // length
+    length, most = opened.length, text.size.max_tokens // opened.length
     try:
         with heard() as ending, bar("scanning", most * length, "tokens") as on_tokens:
 
@@ -150,10 +181,11 @@ def _scan(
                 return ending() is None
 
             scanned = scan(
-                opened.model,
+                opened.first.model,
                 islice(blocks, most),
-                opened.lenses,
+                opened.first.lenses,
                 text.folder,
+                against=None if opened.second is None else opened.second.against,
                 part_seconds=text.part_seconds,
                 go_on=go_on,
             )

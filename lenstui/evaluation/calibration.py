@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lenstui.evaluation.bootstrap import GROUPS, BlockSums, bootstrap_error, in_an_entry
+from lenstui.texts.bootstrap import GROUPS, BlockSums, bootstrap_error, in_an_entry
 
 Array = npt.NDArray[np.float64]
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from lenstui.evaluation.bootstrap import BlockSums, bootstrap_error
 from lenstui.evaluation.calibration import Calibration
 from lenstui.evaluation.marginal_bias import MarginalSums, marginal_bias_refusal
 from lenstui.evaluation.sums import Sums, counts, means, sums_of
@@ -22,6 +21,7 @@ from lenstui.readout.cells import Cells, Tile, agreement
 from lenstui.readout.tiles import read_tiles
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import TOO_LITTLE
+from lenstui.texts.bootstrap import BlockSums, bootstrap_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lenstui.evaluation.bootstrap import GROUPS, BlockSums
 from lenstui.lens.lens import Lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.readout.streams import rows_to_read
 from lenstui.readout.tiles import lens_rows
+from lenstui.texts.bootstrap import GROUPS, BlockSums
 
 Array = npt.NDArray[np.float64]
 

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,22 @@ from rich.cells import cell_len
 from lenstui.export.columns import column_lines
 from lenstui.export.json_contract import without_nan
 from lenstui.export.markdown import code_span, markdown_table, number_text
+from lenstui.export.scan_columns import ShownColumn, columns_of_both, columns_of_one
+from lenstui.export.scan_comparison import (
+    Compared,
+    comparison_facts,
+    comparison_lines,
+    markdown_lines,
+)
 from lenstui.export.text_width import clip, wrapped
 from lenstui.lens.names import lens_title
-from lenstui.scan.columns import of_lens
-from lenstui.support.fixed_text import NONE, fixed_text
+from lenstui.scan.columns import compared_columns
+from lenstui.support.fixed_text import fixed_text
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
+    from lenstui.scan.comparison import ScanComparison
     from lenstui.scan.matches import Matches, ScanRecords
 
 VERSION = 1
@@ -31,10 +40,18 @@ VERSION = 1
 _TEXT, _LEAST_TEXT = 40, 12  # characters of the text before a position, at most and where there is no room
 _TOKENS = 10  # of the commonest tokens that a table names
 _GAP = "  "  # between two columns
-_HEADS = ("at", "text", "next", "prob", "rank", "final", "prob", "settles", "best", "rank", "prob", "swing")
-_BEFORE = 1  # of the heads: the text, whose end is beside the token that follows
-_TOKEN_HEADS = (2, 5)
+_BEFORE = 1  # of the columns: the text, whose end is beside the token that follows
+# What is counted, and what means are taken of, by row: names in the records, with their heads.
+_COUNTS = {"crystallization": "settles", "best_row": "best"}
 _MEANS = {"next_logprob": "log-prob", "kl": "KL", "entropy": "entropy"}
+_BY_ROW_OF_LENS = (
+    "log-prob of the next token, KL, entropy: means by row of the matches, and of the rest · in nats"
+)
+_BY_ROW_OF_BOTH = (
+    "log-prob of the next token, that of the second side, KL(first ‖ second): means by row of the matches, "
+    "and of the rest · in nats"
+)
+_MEANS_OF_BOTH = {"next_logprob": "log-prob", "against_next_logprob": "second's", "against_kl": "KL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +63,14 @@ class Found:
         records: the records among which they were looked for.
         query: the name of the query; None for a condition alone.
         title: what was looked for, in words.
+        comparison: how far the two sides of all records are apart; None where there is no second.
     """
 
     matches: Matches
     records: ScanRecords
     query: str | None
     title: str
+    comparison: ScanComparison | None = None
 
     @property
     def heading(self) -> str:
@@ -69,11 +88,44 @@ class Found:
         data = ", ".join(self.records.manifest.data)
         return [
             printable(f"{condition} · sorted by {order}"),
-            f"by the {lens_title(lens)} · at: block.column · settles: crystallization row · best: row where "
-            "the next token's rank is lowest · swing: largest change of its log-probability between rows",
-            "log-prob of the next token, KL, entropy: means by row of the matches, and of the rest · in nats",
+            " · ".join([f"by the {lens_title(lens)}", "at: block.column", *self._meanings]),
+            _BY_ROW_OF_BOTH if self.is_of_pair else _BY_ROW_OF_LENS,
             printable(f"{source.get('model')} · {source.get('dtype')} · text {data}"),
         ]
+
+    @property
+    def is_about_both(self) -> bool:
+        """Whether what was looked for names a column of the comparison."""
+        words = re.findall(r"`[^`]*`|[^\W\d][\w:.]*", f"{self.matches.condition} {self.matches.sort}")
+        return any(word.strip("`") in compared_columns(self.records.manifest.second) for word in words)
+
+    @property
+    def is_of_pair(self) -> bool:
+        """Whether, besides, the lens is compared with one of the second side."""
+        second = self.records.manifest.second
+        return second is not None and self.matches.lens in second.lenses and self.is_about_both
+
+    @property
+    def shown(self) -> tuple[ShownColumn, ...]:
+        """The columns of the table of matches, behind place and text."""
+        lens, second = self.matches.lens, self.records.manifest.second
+        if second is None or not self.is_about_both:
+            return columns_of_one(lens)
+        return columns_of_both(lens if self.is_of_pair else None, is_model=second.is_model)
+
+    @property
+    def _meanings(self) -> list[str]:
+        return [f"{column.head}: {column.meaning}" for column in self.shown if column.meaning]
+
+    @property
+    def shows_comparison(self) -> bool:
+        """Whether a table has the comparison below it: of what is about both sides, and of all positions."""
+        return self.is_about_both or not self.matches.condition
+
+    @property
+    def compared(self) -> Compared | None:
+        """How far the two sides are apart, as it is written down."""
+        return None if self.comparison is None else Compared(self.comparison, self.records)
 
 
 def scan_table(found: Found, width: int | None = None) -> str:
@@ -93,6 +145,8 @@ def scan_table(found: Found, width: int | None = None) -> str:
     labels, columns = _by_row(found)
     lines += [*column_lines(["row", *labels], columns, width)]
     lines += [wrapped(caption, width) for caption in found.captions]
+    if found.shows_comparison and (compared := found.compared) is not None:
+        lines += ["", *comparison_lines(compared, width)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -100,23 +154,24 @@ def scan_markdown(found: Found, command: str) -> str:
     """Return the same tables as Markdown, with the command that repeats them."""
     lines = [f"**{number_text(found.heading)}**", ""]
     if found.matches.top:
+        spans = {_BEFORE, *_token_places(found)}
         rows = [
-            [
-                code_span(text) if place in {_BEFORE, *_TOKEN_HEADS} else number_text(text)
-                for place, text in enumerate(row)
-            ]
+            [code_span(text) if place in spans else number_text(text) for place, text in enumerate(row)]
             for row in _match_rows(found, _TEXT)
         ]
-        lines += [*markdown_table(_HEADS[1:], [row[0] for row in rows], [row[1:] for row in rows]), ""]
+        heads = [number_text(head) for head in _heads(found)[1:]]
+        lines += [*markdown_table(heads, [row[0] for row in rows], [row[1:] for row in rows]), ""]
     for name, commonest in _commonest(found).items():
         texts = ", ".join(f"{code_span(token)} {count}" for token, count in commonest)
         lines += [f"by {name} token: {texts}", ""]
     labels, columns = _by_row(found)
-    heads, *by_row = zip(*columns, strict=True)
-    lines += [*markdown_table(heads, labels, by_row), ""]
+    of_rows, *by_row = zip(*columns, strict=True)
+    lines += [*markdown_table(of_rows, labels, by_row), ""]
     condition, *meanings, source = found.captions
     lines += [code_span(condition), "", *(line for each in meanings for line in (each, ""))]
     lines += [code_span(source), ""]
+    if found.shows_comparison and (compared := found.compared) is not None:
+        lines += markdown_lines(compared)
     return "\n".join([*lines, "```sh", command, "```", ""])
 
 
@@ -127,32 +182,24 @@ def _match_rows(found: Found, room: int) -> list[list[str]]:
         found: what was found.
         room: the characters that the text before a position may have.
     """
-    lens = found.matches.lens
-
-    def number(record: Mapping[str, Any], name: str, digits: int) -> str:
-        value = record[name]
-        return NONE if value is None else fixed_text(value, digits)
-
-    def text(record: Mapping[str, Any], name: str) -> str:
-        return NONE if record[name] is None else str(record[name])
-
     return [
         [
             f"{record['block']}.{record['column']}",
             _end(record["before"], room),
-            text(record, "next"),
-            number(record, "next_prob", 3),
-            text(record, "next_rank"),
-            text(record, "final"),
-            number(record, "final_prob", 3),
-            _row_label(record[of_lens(lens, "crystallization")]),
-            _row_label(record[of_lens(lens, "best_row")]),
-            text(record, of_lens(lens, "best_rank")),
-            number(record, of_lens(lens, "best_prob"), 3),
-            number(record, of_lens(lens, "swing"), 2),
+            *(column.text(record) for column in found.shown),
         ]
         for record in found.matches.top
     ]
+
+
+def _heads(found: Found) -> list[str]:
+    """Return the heads of the matches' columns."""
+    return ["at", "text", *(column.head for column in found.shown)]
+
+
+def _token_places(found: Found) -> set[int]:
+    """Return which of the matches' columns are tokens."""
+    return {place for place, column in enumerate(found.shown, start=2) if column.form == "token"}
 
 
 def _end(text: str, room: int) -> str:
@@ -161,28 +208,25 @@ def _end(text: str, room: int) -> str:
     return shown if len(shown) <= room else f"…{shown[1 - room :]}"
 
 
-def _row_label(number: int | None) -> str:
-    return NONE if number is None else "emb" if number < 0 else str(number)
-
-
 def _match_lines(found: Found, width: int | None) -> Iterator[str]:
     """Yield the lines of the matches, their heads first; where there is little room the text is shorter."""
     rows = _match_rows(found, _TEXT)
-    widths = _widths(rows)
+    heads, tokens = _heads(found), _token_places(found)
+    widths = _widths(heads, rows)
     if width is not None and (over := sum(widths) + len(_GAP) * (len(widths) - 1) - width) > 0:
         rows = _match_rows(found, max(_LEAST_TEXT, min(_TEXT, widths[_BEFORE]) - over))
-        widths = _widths(rows)
-    for row in (_HEADS, *rows):
+        widths = _widths(heads, rows)
+    for row in (heads, *rows):
         cells = []
         for place, (text, size) in enumerate(zip(row, widths, strict=True)):
             space = " " * (size - cell_len(text))
-            cells.append(text + space if place in _TOKEN_HEADS else space + text)
+            cells.append(text + space if place in tokens else space + text)
         yield _GAP.join(cells).rstrip()
 
 
-def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the widths of the columns of the matches in terminal cells."""
-    return [max(map(cell_len, column)) for column in zip(_HEADS, *rows, strict=True)]
+    return [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
 
 
 def _commonest(found: Found) -> dict[str, Sequence[tuple[str, int]]]:
@@ -192,12 +236,13 @@ def _commonest(found: Found) -> dict[str, Sequence[tuple[str, int]]]:
 
 def _by_row(found: Found) -> tuple[list[str], list[list[str]]]:
     """Return the labels of the rows, the last first, and columns of counts and means, heads first."""
-    matches = found.matches
-    columns = [
-        [head, *map(str, matches.rows[name][::-1])]
-        for head, name in (("settles", "crystallization"), ("best", "best_row"))
-    ]
-    for name, word in _MEANS.items():
+    matches, second = found.matches, found.records.manifest.second
+    counts, measures = _COUNTS, _MEANS
+    if second is not None and found.is_of_pair:
+        measures = _MEANS_OF_BOTH
+        counts = {name: name for name in ("parts", "joins") if second.is_model or name != "parts"}
+    columns = [[head, *map(str, matches.rows[name][::-1])] for name, head in counts.items()]
+    for name, word in measures.items():
         for head, means in zip((word, "rest"), matches.means[matches.lens][name], strict=True):
             columns.append([head, *(fixed_text(mean, 3) for mean in means[::-1].tolist())])
     return list(found.records.manifest.rows[::-1]), columns
@@ -234,6 +279,7 @@ def scan_json(found: Found) -> str:
             }
             for lens, measures in matches.means.items()
         },
+        "comparison": None if found.compared is None else comparison_facts(found.compared),
     }
     return json.dumps(content, allow_nan=False) + "\n"
 

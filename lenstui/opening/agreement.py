@@ -14,15 +14,31 @@ from lenstui.support.errors import LensError
 def check_agreement(one: Model, other: Model) -> None:
     """Check that two models have the same number of rows, and the same tokens by id.
 
+    Raises:
+        LensError: if they do not agree; the message names both.
+    """
+    if one.num_blocks != other.num_blocks:
+        raise LensError(
+            f"{rows_of_both(one, other)}: both share one cursor, so they must have the same number of rows."
+        )
+    check_same_tokens(one, other)
+
+
+def rows_of_both(one: Model, other: Model) -> str:
+    """Return how many rows each of two models has, in words."""
+    names = both_names(one, other)
+    return f"{names[0]} has {one.num_blocks + 1} rows, {names[1]} {other.num_blocks + 1}"
+
+
+def check_same_tokens(one: Model, other: Model) -> None:
+    """Check that two models have the same tokens by id.
+
     The number of logits may differ: a vocabulary may be padded.
 
     Raises:
         LensError: if they do not agree; the message names both.
     """
     names = both_names(one, other)
-    if one.num_blocks != other.num_blocks:
-        counts = f"{names[0]} has {one.num_blocks + 1} rows, {names[1]} {other.num_blocks + 1}"
-        raise LensError(f"{counts}: both share one cursor, so they must have the same number of rows.")
     vocabularies = one.tokenizer.get_vocab(), other.tokenizer.get_vocab()
     if vocabularies[0] == vocabularies[1]:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, repeat
 
@@ -23,6 +23,11 @@ from lenstui.readout.streams import Streams, rows_to_read
 from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
 from lenstui.support.errors import LensError
+
+Watch = Callable[[Streams, str, Row, slice, Tensor], None]
+"""What is shown the logits of each row of the residual stream, `[cols, vocabulary]`, of one tile after the
+other, as they are read: with the streams, the key of the lens, the row and the columns. The last row, which
+is the same by every lens, comes once. The logits are not to be changed."""
 
 # Bytes of one row of a tile's logits, float32: enough columns for an efficient product, and little memory.
 _TILE_BYTES = {"cpu": 32 << 20}
@@ -152,6 +157,7 @@ def read_tiles(
     sublayers: bool = False,
     words_only: bool = False,
     sums: Tensor | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Tile]:
     """Read a prompt tile by tile, the columns `first` before the others.
 
@@ -182,6 +188,7 @@ def read_tiles(
         sums: what the distributions of each tile's columns are added to, `[distributions, vocabulary]`,
             float32 on the model's device: first the final one, then those of the `lens_rows`. NaN in one of
             which a cell is not a number.
+        watch: what is shown the logits.
 
     Yields:
         Tiles that together cover those columns once; in column order if `first` is None.
@@ -213,6 +220,7 @@ def read_tiles(
                 pins=tuple(pins),
                 words=words,
                 sums=sums,
+                watch=watch,
             )
         yield tile  # outside the block, so that the caller's code does not run in inference mode
 
@@ -245,15 +253,18 @@ def _read_tile(
     pins: tuple[int, ...],
     words: Tensor | None,
     sums: Tensor | None,
+    watch: Watch | None,
 ) -> Tile:
     """Read all chosen rows of one run of columns, through one lens after the other."""
-    head, last = streams.model.head, Row(streams.model.num_blocks)
+    head, last, keys = streams.model.head, Row(streams.model.num_blocks), lens_keys(lenses)
     normed = (streams.normed(lens, row, columns) for lens, row in lens_rows(lenses, rows, last))
     own = streams.normed(lenses[0], last, columns)  # the same for every lens
     logits = _logits_of_each(head, chain([own], normed), _tile_width(streams.model))
 
     final_logits = next(logits)  # [cols, vocabulary]
     left_over = streams.left_over(columns, final_logits)  # before `reduce_row` overwrites the logits
+    if watch is not None:
+        watch(streams, keys[0], last, columns, final_logits)
     final = Final.of(final_logits, next_ids)
     each_sum = repeat(None) if sums is None else iter(sums)
     last_cells = reduce_row(final_logits, final, top_k, pins, words, sums=next(each_sum))
@@ -261,7 +272,7 @@ def _read_tile(
     for name in DIVERGENCES:
         last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
 
-    def read_row(lens: Lens, row: Row) -> Mapping[str, Tensor]:
+    def read_row(key: str, lens: Lens, row: Row) -> Mapping[str, Tensor]:
         if row == last:
             return last_cells
         if not lens.reads(row):
@@ -269,11 +280,13 @@ def _read_tile(
         if row.part is not None:
             return reduce_row(streams.logits(lens, row, columns), final, top_k, pins, words)
         # The logits of stream rows, and their sums, come in the order of `lens_rows`.
-        return reduce_row(next(logits), final, top_k, pins, words, sums=next(each_sum))
+        of_row = next(logits)
+        if watch is not None:
+            watch(streams, key, row, columns, of_row)
+        return reduce_row(of_row, final, top_k, pins, words, sums=next(each_sum))
 
     read = {
-        key: stack([read_row(lens, row) for row in rows])
-        for key, lens in zip(lens_keys(lenses), lenses, strict=True)
+        key: stack([read_row(key, lens, row) for row in rows]) for key, lens in zip(keys, lenses, strict=True)
     }
     return Tile(columns.start, columns.stop, read, None if left_over is None else left_over.cpu().numpy())
 

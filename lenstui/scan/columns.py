@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,7 +56,47 @@ OF_LENS = (
     Column("entropy", "rows", "entropy of the lens's distribution, nats"),
 )
 
+# Of the second of two models, whose final distribution is another.
+OF_SECOND = (
+    Column("against_final", "token", "likeliest token of the second's final distribution"),
+    Column("against_final_id", "int", "its id"),
+    Column("against_final_prob", "float", "its probability there"),
+    Column("against_final_entropy", "float", "entropy of the second's final distribution, nats"),
+    Column("against_next_prob", "float", "the second's final probability of the next token"),
+    Column("against_next_rank", "int", "the second's final rank of the next token"),
+    Column("against_kl", "float", "KL(final of the first ‖ final of the second), nats"),
+)
+
+# Of a lens that is compared with one of the second side.
+OF_PAIR = (
+    Column("parts", "row", "first row from which on the likeliest tokens of the two differ"),
+    Column("joins", "row", "first row from which on the likeliest tokens of the two are the same"),
+    Column("farthest", "float", "largest KL(first ‖ second) of a row, nats"),
+    Column("farthest_row", "row", "that row"),
+    Column("against_crystallization", "row", "first row from which on the second has its own final token"),
+    Column("against_next_logprob", "rows", "the second's log-probability of the next token, nats"),
+    Column("against_kl", "rows", "KL(first ‖ second), nats"),
+    Column("same_top1", "rows", "1 where the likeliest tokens of the two are the same, else 0"),
+)
+
 BY_ROW = tuple(column.name for column in OF_LENS if column.type == "rows")
+PAIR_BY_ROW = tuple(column.name for column in OF_PAIR if column.type == "rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The second side that the first is compared with: another model, or another lens of the same one.
+
+    Attributes:
+        source: the model and the lenses in words, as in other files.
+        is_model: whether it is another model, whose final distribution is another.
+        lenses: the keys of its lenses, by the key of the first side's lens that each is compared with; none
+            for a model of another depth, of which the final distribution alone is compared.
+    """
+
+    source: Mapping[str, Any]
+    is_model: bool
+    lenses: Mapping[str, str]
 
 
 def of_lens(key: str, name: str) -> str:
@@ -64,14 +104,29 @@ def of_lens(key: str, name: str) -> str:
     return f"{key}_{name}"
 
 
-def all_columns(keys: Sequence[str]) -> list[Column]:
+def all_columns(
+    keys: Sequence[str], compared: Collection[str] = (), *, second_model: bool = False
+) -> list[Column]:
     """Return all columns of the records, in their order, under their names there.
 
     Args:
         keys: the lenses that were read, by their keys.
+        compared: those of them that are compared with one of a second side.
+        second_model: whether that has another model.
     """
-    lenses = [Column(of_lens(key, each.name), each.type, each.label) for key in keys for each in OF_LENS]
-    return [*OF_POSITION, *lenses]
+    columns = [*OF_POSITION, *(OF_SECOND if second_model else ())]
+    for key in keys:
+        of_key = (*OF_LENS, *(OF_PAIR if key in compared else ()))
+        columns += [Column(of_lens(key, each.name), each.type, each.label) for each in of_key]
+    return columns
+
+
+def compared_columns(second: Second | None) -> frozenset[str]:
+    """Return the names of those columns that compare the first side with the second."""
+    if second is None:
+        return frozenset()
+    pairs = (of_lens(key, each.name) for key in second.lenses for each in OF_PAIR)
+    return frozenset([*(each.name for each in OF_SECOND if second.is_model), *pairs])
 
 
 def arrow_type(column: Column) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenstui.scan.columns import Column, Second, all_columns
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, first_line, unreadable
 from lenstui.support.version import __version__
@@ -37,7 +38,11 @@ _SETTINGS = {
     "min_chars": "least length of documents (--min-chars)",
     "max_tokens": "number of tokens (--max-tokens)",
     "seq_len": "length of blocks (--seq-len)",
+    "against_model": "second model (--against-model)",
+    "against_dtype": "dtype of the second model",
+    "against_lenses": "second lens",
 }
+_HASHES = {"model", "tokenizer", "against_model"}  # which a message does not show
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Manifest:
         data: the texts, as the user named them.
         rows: the labels of the rows, `emb` first.
         lenses: the keys of the lenses.
+        second: the second side that the first is compared with; None without one.
         finished: whether the whole text was read.
     """
 
@@ -60,6 +66,14 @@ class Manifest:
     rows: tuple[str, ...]
     lenses: tuple[str, ...]
     finished: bool = False
+    second: Second | None = None
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of the records."""
+        if self.second is None:
+            return all_columns(self.lenses)
+        return all_columns(self.lenses, self.second.lenses, second_model=self.second.is_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +118,19 @@ def read_manifest(folder: Path) -> Manifest | None:
             rows=tuple(map(str, content["rows"])),
             lenses=tuple(map(str, content["lenses"])),
             finished=bool(content["finished"]),
+            second=_second_of(content.get("against")),  # which older folders lack
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LensError(f"{path} is damaged: scan the text anew, into another folder.") from error
     return found
+
+
+def _second_of(content: Any) -> Second | None:
+    """Return the second side as a manifest has it."""
+    if content is None:
+        return None
+    lenses = {str(key): str(other) for key, other in dict(content["lenses"]).items()}
+    return Second(dict(content["source"]), bool(content["model"]), lenses)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -116,6 +139,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         LensError: if it cannot be written.
     """
+    second = manifest.second
     content = {
         "version": VERSION,
         "lenstui": __version__,
@@ -124,6 +148,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "data": list(manifest.data),
         "rows": list(manifest.rows),
         "lenses": list(manifest.lenses),
+        "against": None
+        if second is None
+        else {"source": second.source, "model": second.is_model, "lenses": dict(second.lenses)},
         "finished": manifest.finished,
     }
     with replaced(folder / MANIFEST) as file:
@@ -136,15 +163,16 @@ def check_same(folder: Path, before: Manifest, now: Manifest) -> None:
     Raises:
         LensError: if a setting differs; the message names it.
     """
+    another = "go on as it was begun, or scan into another folder"
+    if (before.second is None) != (now.second is None):
+        how = "without" if before.second is None else "against"
+        raise LensError(f"{folder} was scanned {how} a second model or lens: {another}.")
     for name, words in _SETTINGS.items():
         was, wanted = before.settings.get(name), now.settings.get(name)
         if was != wanted:
             plain = all(isinstance(value, str | int | None) for value in (was, wanted))
-            values = f" ({was}, not {wanted})" if plain and name not in {"model", "tokenizer"} else ""
-            raise LensError(
-                f"{folder} was scanned with another {words}{values}: go on as it was begun, or scan into "
-                "another folder."
-            )
+            values = f" ({was}, not {wanted})" if plain and name not in _HASHES else ""
+            raise LensError(f"{folder} was scanned with another {words}{values}: {another}.")
 
 
 def parts_of(folder: Path) -> list[Part]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute, dataset
 
-from lenstui.scan.columns import BY_ROW, Column, all_columns, of_lens
+from lenstui.scan.columns import BY_ROW, PAIR_BY_ROW, Column, of_lens
 from lenstui.scan.condition import nearest_names, parse_condition
 from lenstui.scan.folder import Manifest, parts_of, read_manifest
 from lenstui.support.errors import LensError, first_line
@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float64]
 
 _COUNTED = ("next", "final")  # columns of tokens that are counted
 _COUNTED_ROWS = ("crystallization", "best_row")
+_COUNTED_PAIR_ROWS = ("parts", "joins")  # where the lens is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class ScanRecords:
     @property
     def columns(self) -> list[Column]:
         """The columns of the records."""
-        return all_columns(self.manifest.lenses)
+        return self.manifest.columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,18 @@ def _best(before: pa.Table | None, more: pa.Table, order: list[tuple[str, str]],
     return both.take(compute.sort_indices(both, order)[:top])
 
 
+def by_row(column: pa.ChunkedArray, rows: int) -> Array:
+    """Return a column of lists by row as an array `[positions, rows]`, what is missing as NaN."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float64).reshape(-1, rows)
+
+
+def sums_by_row(values: Array) -> Array:
+    """Return sum and number of the finite values `[positions, …]`, `[2, …]`."""
+    finite = np.isfinite(values)
+    return np.stack([np.where(finite, values, 0).sum(axis=0), finite.sum(axis=0)])
+
+
 class _Tally:
     """Counts of matches, and sums by row of them and of all records."""
 
@@ -171,9 +184,15 @@ class _Tally:
         self._size = len(manifest.rows)
         self.count = 0
         self.tokens: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
-        self.rows = {name: np.zeros(self._size, np.int64) for name in _COUNTED_ROWS}
+        pairs = () if manifest.second is None else manifest.second.lenses
+        counted = (*_COUNTED_ROWS, *(_COUNTED_PAIR_ROWS if lens in pairs else ()))
+        self.rows = {name: np.zeros(self._size, np.int64) for name in counted}
         # Of the matches and of all records: the sum and the number of each row, [2, 2, rows].
-        self._sums = {(key, name): np.zeros((2, 2, self._size)) for key in manifest.lenses for name in BY_ROW}
+        self._sums = {
+            (key, name): np.zeros((2, 2, self._size))
+            for key in manifest.lenses
+            for name in (*BY_ROW, *(PAIR_BY_ROW if key in pairs else ()))
+        }
 
     def add(self, found: pa.Table, every: pa.Table) -> None:
         """Add records, and those of them that match."""
@@ -185,14 +204,8 @@ class _Tally:
             self.rows[name] += np.bincount(places, minlength=self._size)
         for lens, name in self._sums:
             column = of_lens(lens, name)
-            self._sums[lens, name] += np.stack([self._by_row(found[column]), self._by_row(every[column])])
-
-    def _by_row(self, column: pa.ChunkedArray) -> Array:
-        """Return sum and number of the finite values of each row, `[2, rows]`."""
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        values = flat.astype(np.float64).reshape(-1, self._size)
-        finite = np.isfinite(values)
-        return np.stack([np.where(finite, values, 0).sum(axis=0), finite.sum(axis=0)])
+            both = [sums_by_row(by_row(table[column], self._size)) for table in (found, every)]
+            self._sums[lens, name] += np.stack(both)
 
     def means(self) -> dict[str, dict[str, tuple[Array, Array]]]:
         """Return the means by row of the matches and of the rest, by lens and column."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lenstui.model.tokens import TokenTexts
-from lenstui.readout.cells import Cells, crystallization_rows
+from lenstui.readout.against import SecondCells
+from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells, crystallization_rows
 from lenstui.scan.columns import all_columns, arrow_type, of_lens
 
 BEFORE, AFTER = 24, 12  # tokens of the text around a position
@@ -31,12 +32,14 @@ class ReadBlock:
         ids: its tokens, `[cols]`.
         documents: the number of the document of each column, `[cols]`.
         lenses: the cells of all rows and columns by lens, under the keys of `lens_keys`.
+        second: the cells of the second side, if there is one.
     """
 
     number: int
     ids: Sequence[int]
     documents: Sequence[int]
     lenses: Mapping[str, Cells]
+    second: SecondCells | None = None
 
 
 class TextAround:
@@ -67,7 +70,13 @@ def records_of(block: ReadBlock, texts: TokenTexts, around: TextAround) -> pa.Ta
     values = _of_position(block, texts, around)
     for key, cells in block.lenses.items():
         values |= {of_lens(key, name): array for name, array in _of_lens(cells).items()}
-    columns = all_columns(list(block.lenses))
+    final, pairs = (None, {}) if block.second is None else (block.second.final, block.second.pairs)
+    if final is not None:
+        values |= _of_second(final, texts)
+    for key, cells in pairs.items():
+        of_pair = _of_pair(block.lenses[key], cells)
+        values |= {of_lens(key, name): array for name, array in of_pair.items()}
+    columns = all_columns(list(block.lenses), pairs, second_model=final is not None)
     arrays = [_arrow(values[column.name], arrow_type(column)) for column in columns]
     return pa.table(arrays, names=[column.name for column in columns])
 
@@ -81,9 +90,6 @@ def _of_position(block: ReadBlock, texts: TokenTexts, around: TextAround) -> dic
     final = cells.top1[-1]
     rank = cells.next_rank[-1]
 
-    def tokens(of: Values) -> Values:
-        return np.array([texts[token] if token >= 0 else None for token in of.tolist()], object)
-
     return {
         "position": block.number * count + columns,
         "document": np.array(block.documents),
@@ -91,17 +97,67 @@ def _of_position(block: ReadBlock, texts: TokenTexts, around: TextAround) -> dic
         "column": columns,
         "before": np.array([around.of(ids[max(0, c + 1 - BEFORE) : c + 1]) for c in range(count)], object),
         "after": np.array([around.of(ids[c + 1 : c + 1 + AFTER]) for c in range(count)], object),
-        "token": tokens(np.array(ids)),
+        "token": _texts_of(np.array(ids), texts),
         "token_id": np.array(ids),
-        "next": tokens(following),
+        "next": _texts_of(following, texts),
         "next_id": _unless(following < 0, following),
         "next_prob": np.exp(cells.next_logprob[-1]),
         "next_rank": _unless(rank < 0, rank),
-        "final": tokens(final),
+        "final": _texts_of(final, texts),
         "final_id": _unless(final < 0, final),
         "final_prob": cells.top_probs[-1, :, 0],
         "final_entropy": cells.entropy[-1],
     }
+
+
+def _texts_of(tokens: Values, texts: TokenTexts) -> Values:
+    """Return the display texts of tokens, None for those that are missing, `[cols]`."""
+    return np.array([texts[token] if token >= 0 else None for token in tokens.tolist()], object)
+
+
+def _of_second(cells: Cells, texts: TokenTexts) -> dict[str, Values]:
+    """Return the columns of a second model's final distribution, from its cells `[1, cols]`."""
+    final, rank = cells.top1[0], cells.next_rank[0]
+    return {
+        "against_final": _texts_of(final, texts),
+        "against_final_id": _unless(final < 0, final),
+        "against_final_prob": cells.top_probs[0, :, 0],
+        "against_final_entropy": cells.entropy[0],
+        "against_next_prob": np.exp(cells.next_logprob[0]),
+        "against_next_rank": _unless(rank < 0, rank),
+        "against_kl": cells.kl[0],
+    }
+
+
+def _of_pair(first: Cells, second: Cells) -> dict[str, Values]:
+    """Return the columns of a lens that is compared with one of the second side, missing numbers as NaN."""
+    same = _same_top1(first.top1, second.top1)
+    since = crystallization_rows(same)  # from where on it stays what it is in the last row
+    settled = crystallization_rows(second.top1)
+    known = np.where(np.isnan(second.kl), -np.inf, second.kl)
+    farthest = known.argmax(axis=0)
+    missing = np.isneginf(known.max(axis=0))
+    return {
+        "parts": _unless((since < 0) | (same[-1] != 0), since - 1),
+        "joins": _unless((since < 0) | (same[-1] != 1), since - 1),
+        "farthest": _unless(missing, known.max(axis=0)),
+        "farthest_row": _unless(missing, farthest - 1),
+        "against_crystallization": _unless(settled < 0, settled - 1),
+        "against_next_logprob": second.next_logprob.T,
+        "against_kl": second.kl.T,
+        "same_top1": _unless(same < 0, same).T,
+    }
+
+
+def _same_top1(first: Values, second: Values) -> Values:
+    """Return 1 where two top-1 tokens are the same, else 0, `[rows, cols]`; negative where one is missing.
+
+    As in `Cells`: `NOT_READ` where one side's lens does not read the row, `NOT_A_NUMBER` where logits are
+    not finite.
+    """
+    unread = (first == NOT_READ) | (second == NOT_READ)
+    missing = np.where(unread, NOT_READ, NOT_A_NUMBER)
+    return np.where((first < 0) | (second < 0), missing, first == second).astype(np.int32)
 
 
 def _of_lens(cells: Cells) -> dict[str, Values]:

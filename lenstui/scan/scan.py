@@ -13,6 +13,7 @@ from torch import Tensor
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.model.load import Model
 from lenstui.model.tokens import Prompt
+from lenstui.readout.against import Against
 from lenstui.readout.cells import Cells, Tile
 from lenstui.readout.tiles import read_tiles
 from lenstui.scan.folder import parts_of, write_part
@@ -43,6 +44,7 @@ def scan(
     lenses: Sequence[Lens],
     folder: Path,
     *,
+    against: Against | None = None,
     part_seconds: float = PART_SECONDS,
     go_on: Callable[[int], bool] = lambda columns: True,
 ) -> Scanned:
@@ -57,6 +59,7 @@ def scan(
             documents, all of one length. Those that the folder holds are passed over.
         lenses: the lenses to read through.
         folder: a folder that is there, with nothing else of the kind in it.
+        against: a second side to compare with, which reads each block once, too.
         part_seconds: the seconds after which a part is written.
         go_on: is called with the number of columns that were read, or passed over, a few at a time. If it
             returns False the scan ends there; the blocks that are whole are written.
@@ -85,10 +88,11 @@ def scan(
         if number < passed_over:
             finished = go_on(len(ids))
         else:
-            cells = _read(model, ids.tolist(), lenses, go_on)
+            cells = _read(model, ids.tolist(), lenses, against, go_on)
             finished = cells is not None
             if cells is not None:
-                block = ReadBlock(number, ids.tolist(), documents, cells)
+                second = None if against is None else against.cells()
+                block = ReadBlock(number, ids.tolist(), documents, cells, second)
                 pending.append(records_of(block, model.texts, around))
         if not finished:
             break
@@ -99,11 +103,20 @@ def scan(
 
 
 def _read(
-    model: Model, ids: Sequence[int], lenses: Sequence[Lens], go_on: Callable[[int], bool]
+    model: Model,
+    ids: Sequence[int],
+    lenses: Sequence[Lens],
+    against: Against | None,
+    go_on: Callable[[int], bool],
 ) -> Mapping[str, Cells] | None:
-    """Return the cells of a block by lens; None if it was to end before the block was whole."""
+    """Return the cells of a block by lens; None if it was to end before the block was whole.
+
+    Those of the second side are left in `against`.
+    """
+    if against is not None:
+        against.begin(model, ids)
     tiles: list[Tile] = []
-    for tile in read_tiles(model, Prompt("", tuple(ids)), lenses, top_k=1):
+    for tile in read_tiles(model, Prompt("", tuple(ids)), lenses, top_k=1, watch=against):
         tiles.append(tile)
         if not go_on(tile.stop - tile.start):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from lenstui.lens.fingerprint import fingerprint_digest
 from lenstui.lens.lens import Lens, lens_keys
 from lenstui.model.load import Model
+from lenstui.readout.against import Against
 from lenstui.support.errors import unreadable
 from lenstui.texts.documents import Documents
 
@@ -25,6 +26,7 @@ def scan_settings(
     *,
     max_tokens: int,
     seq_len: int,
+    against: Against | None = None,
 ) -> dict[str, Any]:
     """Return what has to be the same for a scan to go on, as plain values by name.
 
@@ -37,6 +39,7 @@ def scan_settings(
         files: the files that `documents` names.
         max_tokens: the most tokens to read.
         seq_len: the number of columns of a block.
+        against: the second side, if there is one.
 
     Raises:
         LensError: if a file cannot be read.
@@ -47,14 +50,21 @@ def scan_settings(
         "tokenizer": blake2b(vocabulary.encode(), digest_size=16).hexdigest(),
         "dtype": model.dtype_name,
         "device": model.device.type,
-        "lenses": {key: _lens_digest(lens) for key, lens in zip(lens_keys(lenses), lenses, strict=True)},
+        "lenses": _lens_digests(dict(zip(lens_keys(lenses), lenses, strict=True))),
         "text": [_digest([file]) for file in files],
         "text_column": documents.column,
         "max_samples": documents.max_samples,
         "min_chars": documents.min_chars,
         "max_tokens": max_tokens,
         "seq_len": seq_len,
+        "against_model": against and fingerprint_digest(against.model),
+        "against_dtype": against and against.model.dtype_name,
+        "against_lenses": against and _lens_digests(against.lenses),
     }
+
+
+def _lens_digests(lenses: Mapping[str, Lens]) -> dict[str, str | None]:
+    return {key: _lens_digest(lens) for key, lens in lenses.items()}
 
 
 def _lens_digest(lens: Lens) -> str | None:

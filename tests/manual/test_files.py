@@ -14,7 +14,7 @@ from lenstui.lens.card import LensCard
 from lenstui.lens.last_evaluation import LastEvaluation
 from lenstui.lens.origin import Origin
 from lenstui.lens.published.published_lens import PublishedLens, RemoteFile
-from lenstui.scan.columns import OF_LENS, OF_POSITION
+from lenstui.scan.columns import OF_LENS, OF_PAIR, OF_POSITION, OF_SECOND
 from lenstui.support import paths
 from lenstui.support.lens_repository import LensRepository
 from tests.manual.pages import MANUAL, codes, rows, section_text
@@ -154,12 +154,13 @@ def test_every_column_and_key_of_a_scan_is_in_the_manual(
 ) -> None:
     of_records = [row for row in rows(PAGE) if row.section == "Records of a scan"]
     stated = [code for row in of_records for code in codes(row.cells[0])]
-    assert stated == [column.name for column in (*OF_POSITION, *OF_LENS)]
+    assert stated == [column.name for column in (*OF_POSITION, *OF_LENS, *OF_SECOND, *OF_PAIR)]
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat. " * 10)
-    made = ("--model", tiny_folder, "--data", text, "--seq-len", 16, "--query", "never-settled")
-    found = out(programs, "scan", tmp_path / "records", *made)
+    made = ("--model", tiny_folder, "--data", text, "--seq-len", 16, "--against-model", tiny_folder)
+    found = out(programs, "scan", tmp_path / "records", *made, "--query", "largest-by-row")
     means = found["means"]["logit"]
     assert {*found, *found["tokens"], *found["by_row"], *means, *means["kl"]} <= named("JSON")
+    assert {*found["comparison"], *found["comparison"]["by_row"]["logit"]} <= named("JSON")
     manifest = json.loads((tmp_path / "records" / "_scan.json").read_text())
     assert set(manifest) - {"version", "lenstui"} <= named("Records of a scan")

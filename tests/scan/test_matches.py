@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lenstui.scan.columns import Column, all_columns, arrow_type
-from lenstui.scan.folder import Manifest, write_manifest, write_part
+from lenstui.scan.columns import Column, Second, all_columns, arrow_type
+from lenstui.scan.folder import Manifest, read_manifest, write_manifest, write_part
 from lenstui.scan.matches import ScanRecords, find_matches, open_records
-from lenstui.scan.queries import QUERY_NAMES, condition_of, query_named
+from lenstui.scan.queries import QUERY_NAMES, check_query_for, condition_of, queries_for, query_named
 from lenstui.support.errors import LensError
 
 LABELS = ("emb", "0", "1", "2", "3", "4", "5", "6", "7")
 LAST = 7
 LENSES = ("logit", "tuned")
+SECOND = Second({"model": "other"}, True, {"logit": "logit", "tuned": "tuned"})
+MANIFEST = Manifest({}, {"model": "m", "dtype": "float32"}, ("t.txt",), LABELS, LENSES, True, SECOND)
 
 
 def made(column: Column, position: int, pick: np.random.Generator) -> Any:
@@ -41,16 +44,15 @@ def made(column: Column, position: int, pick: np.random.Generator) -> Any:
 def plain() -> list[dict[str, Any]]:
     pick = np.random.default_rng(0)
     return [
-        {column.name: made(column, position, pick) for column in all_columns(LENSES)}
-        for position in range(600)
+        {column.name: made(column, position, pick) for column in MANIFEST.columns} for position in range(600)
     ]
 
 
 @pytest.fixture(scope="module")
 def records(plain: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> ScanRecords:
     folder = tmp_path_factory.mktemp("records")
-    write_manifest(folder, Manifest({}, {"model": "m", "dtype": "float32"}, ("t.txt",), LABELS, LENSES, True))
-    schema = pa.schema([(each.name, arrow_type(each)) for each in all_columns(LENSES)])
+    write_manifest(folder, MANIFEST)
+    schema = pa.schema([(each.name, arrow_type(each)) for each in MANIFEST.columns])
     for block in range(0, 6, 2):
         tables = [
             pa.Table.from_pylist(plain[each * 100 : each * 100 + 100], schema) for each in (block, block + 1)
@@ -64,11 +66,15 @@ def naively(name: str, row: dict[str, Any], lens: str) -> bool:
     rank, best = row["next_rank"], row[f"{lens}_best_rank"]
     settles, prob = row[f"{lens}_crystallization"], row["final_prob"]
     wrong = rank is not None and rank > 0
+    finals = row["final_id"], row["against_final_id"]
     return {
         "known-and-lost": wrong and best == 0,
         "late": settles in {5, 6},
         "never-settled": settles == LAST,
         "sure-and-wrong": wrong and prob is not None and prob >= 0.9,
+        "largest-difference": row["against_kl"] is not None,
+        "parted": None not in finals and finals[0] != finals[1],
+        "largest-by-row": row[f"{lens}_farthest"] is not None,
     }[name]
 
 
@@ -92,7 +98,7 @@ def test_the_named_queries(records: ScanRecords, plain: list[dict[str, Any]], na
         assert dict(matches.tokens[column]) == counted
         counts = [count for _, count in matches.tokens[column]]
         assert counts == sorted(counts, reverse=True)
-    for column in ("crystallization", "best_row"):
+    for column in ("crystallization", "best_row", "parts", "joins"):
         places = [row[f"{lens}_{column}"] for row in wanted]
         assert list(matches.rows[column]) == [places.count(row) for row in range(-1, LAST + 1)]
 
@@ -100,7 +106,7 @@ def test_the_named_queries(records: ScanRecords, plain: list[dict[str, Any]], na
 def test_means_by_row_of_the_matches_and_the_rest(records: ScanRecords, plain: list[dict[str, Any]]) -> None:
     matches = find_matches(records, "next_rank > 1", lens="logit", top=1)
     for lens in LENSES:
-        for name in ("next_logprob", "kl", "entropy"):
+        for name in ("next_logprob", "kl", "entropy", "against_kl", "against_next_logprob", "same_top1"):
             for means, match in zip(matches.means[lens][name], (True, False), strict=True):
                 chosen = [r for r in plain if (r["next_rank"] is not None and r["next_rank"] > 1) == match]
                 values = np.array([row[f"{lens}_{name}"] for row in chosen], float)
@@ -152,6 +158,51 @@ def test_a_lens_whose_name_has_a_space_is_in_backticks() -> None:
     condition, sort = condition_of(query_named("known-and-lost"), "tuned:my own", LABELS)
     assert condition == "`tuned:my own_best_rank` = 0 and next_rank > 0"
     assert sort == "`tuned:my own_best_prob` desc"
+
+
+@pytest.mark.parametrize(
+    ("second", "lens", "lacking", "said"),
+    [
+        (SECOND, "tuned", (), ""),
+        (
+            Second({}, True, {"logit": "logit"}),
+            "tuned",
+            ("largest-by-row",),
+            "tuned lens is not compared: --by logit",
+        ),
+        (Second({}, True, {}), "logit", ("largest-by-row",), "two models are not of the same depth"),
+        (
+            Second({}, False, {"tuned": "logit"}),
+            "tuned",
+            ("largest-difference", "parted"),
+            "two lenses of one model",
+        ),
+        (None, "logit", ("largest-difference", "parted", "largest-by-row"), "these records compare nothing"),
+    ],
+)
+def test_queries_are_offered_where_the_records_have_their_columns(
+    second: Second | None, lens: str, lacking: tuple[str, ...], said: str
+) -> None:
+    offered = [query.name for query in queries_for(second, lens)]
+    assert offered == [name for name in QUERY_NAMES if name not in lacking]
+    for name in QUERY_NAMES:
+        if name in lacking:
+            with pytest.raises(LensError, match=f"{name} finds nothing here, as .*{said}"):
+                check_query_for(query_named(name), second, lens)
+        else:
+            check_query_for(query_named(name), second, lens)
+
+
+def test_what_older_folders_lack_is_no_second_side(tmp_path: Path) -> None:
+    write_manifest(tmp_path, Manifest({}, {}, (), LABELS, LENSES))
+    path = tmp_path / "_scan.json"
+    content = json.loads(path.read_text())
+    assert content.pop("against") is None
+    path.write_text(json.dumps(content))
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None
+    assert manifest.second is None
+    assert manifest.columns == all_columns(LENSES)
 
 
 def test_folders_without_records(tmp_path: Path) -> None:

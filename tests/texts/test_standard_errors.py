@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lenstui.evaluation import calibration
-from lenstui.evaluation.bootstrap import BlockSums, bootstrap_error
 from lenstui.evaluation.calibration import Calibration
 from lenstui.evaluation.marginal_bias import jackknife
 from lenstui.evaluation.sums import means
+from lenstui.texts.bootstrap import BlockSums, bootstrap_error
 
 SIMULATIONS = 200
 
