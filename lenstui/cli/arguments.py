@@ -24,6 +24,11 @@ from lenstui.texts.documents import COLUMN, Documents
 
 REVISION = "a branch, tag or commit of --model on the hub"  # the help of --revision
 
+ADAPTER = (  # the help of --adapter
+    "a LoRA adapter for the model, or ID@REVISION (needs peft); without --model its base is opened with it"
+)
+NO_BASE = "--adapter needs --model; an adapter alone goes with --model, which opens its base with it"
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose error message is one line that is safe to show."""
@@ -79,6 +84,7 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help=REVISION)
+    model.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
     if lens:
         model.add_argument(
             "--lens",
@@ -231,7 +237,8 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
     if given.trust_remote_code and given.model is None:
         parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
-    model, revision = named_model(parser, given, None if given.demo else settings.model)
+    usual = None if given.demo or given.adapter is not None else settings.model
+    model, revision = named_model(parser, given, usual)
     return Start(
         model=model,
         revision=revision,
@@ -242,6 +249,7 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         device_map=given.device_map,
         quantize=given.quantize,
         trust_remote_code=given.trust_remote_code,
+        adapter=given.adapter,
     )
 
 

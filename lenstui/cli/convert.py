@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import REVISION, Parser, named_model
+from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, named_model
 from lenstui.cli.stderr import progress, say
 from lenstui.support.atomic_file import check_replaceable
 from lenstui.support.errors import LensError
@@ -61,22 +61,33 @@ def run(words: Sequence[str]) -> int:
         help="the model it is for: check that it fits, and write by what to know the model again",
     )
     parser.add_argument("--revision", help=REVISION)
+    parser.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
     given = parser.parse_args(words)
     if given.merge and len(given.source) < 2:
         parser.error("--merge takes two lenses or more, and OUT behind them")
     if not given.merge and len(given.source) > 1:
         parser.error("give one IN and one OUT, or --merge before several lenses and OUT")
     model, revision = named_model(parser, given)
+    if given.adapter is not None and model is None:
+        parser.error(NO_BASE)
     to_folder = _is_folder(parser, given.target)
     if to_folder and given.format == REFERENCE:
         parser.error("--format reference is a file: OUT must end in .pt")
     form = _FOLDER if to_folder else given.format
-    convert(given.source, Path(given.target), form=form, model=model, revision=revision)
+    convert(
+        given.source, Path(given.target), form=form, model=model, revision=revision, adapter=given.adapter
+    )
     return 0
 
 
 def convert(
-    sources: Sequence[Path], target: Path, *, form: str, model: str | None, revision: str | None
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    form: str,
+    model: str | None,
+    revision: str | None,
+    adapter: str | None = None,
 ) -> None:
     """Read a lens, or merge several, write `target`, and report on one line."""
     if form != _FOLDER:
@@ -94,7 +105,8 @@ def convert(
             from lenstui.lens.compatibility import marked
             from lenstui.model.load import load
 
-            lens, warning = marked(lens, load(model, revision=revision, on_stage=on_stage))
+            opened = load(model, revision=revision, adapter=adapter, on_stage=on_stage)
+            lens, warning = marked(lens, opened)
             remarks += [] if warning is None else [warning]
         on_stage("writing")
         remarks += _write(lens, target, form)

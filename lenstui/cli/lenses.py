@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import REVISION, Parser, heeded, named_model
+from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, heeded, named_model
 from lenstui.cli.stderr import progress, say
 from lenstui.support.errors import LensError
 
@@ -44,6 +44,7 @@ def run(words: Sequence[str]) -> int:
         "--model", metavar="ID|FOLDER|GGUF", help="the model that they are for: those that fit come first"
     )
     parser.add_argument("--revision", help=REVISION)
+    parser.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
     parser.add_argument("--format", choices=(TEXT, JSON), default=TEXT, help="text is the default")
     parser.add_argument(
         "--sort",
@@ -57,6 +58,8 @@ def run(words: Sequence[str]) -> int:
     if given.sort is not None and given.hub:
         parser.error("--sort is for the lenses here: leave --hub or --sort out")
     model, revision = named_model(parser, given)
+    if given.adapter is not None and model is None:
+        parser.error(NO_BASE)
     settings = heeded()
     if given.hub:
         _on_hub(given, model, revision, settings.lens_repositories)
@@ -77,7 +80,9 @@ def _here(
         from lenstui.lens.published.repositories import lens_repositories
         from lenstui.model.load import load
 
-        opened = None if model is None else load(model, revision=revision, on_stage=on_stage)
+        opened = None
+        if model is not None:
+            opened = load(model, revision=revision, adapter=given.adapter, on_stage=on_stage)
         on_stage("reading the lens files")
         cards, left_out = lenses_at_hand(lens_repositories(own))
         lenses = by_match(
@@ -122,10 +127,13 @@ def _on_hub(
 def _wanted(name: str, revision: str | None) -> WantedModel:
     """Return the model that lenses are looked for, with its shape where it is on this machine."""
     from lenstui.lens.published.matching import WantedModel
+    from lenstui.model.adapter_files import base_of, is_adapter
     from lenstui.model.hub import find_local
     from lenstui.model.size import model_shape
 
     place = find_local(name, revision)
+    if place is not None and is_adapter(place) and (base := base_of(place)) is not None:
+        name, place = base, find_local(base)
     return WantedModel(name, *(model_shape(place) if place is not None else (None, None)))
 
 

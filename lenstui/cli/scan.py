@@ -21,6 +21,7 @@ _PART_SECONDS = 60.0
 _OF_TEXT = (
     *("text_column", "max_samples", "min_chars", "max_tokens", "seq_len", "resume", "part_every"),
     *("model", "demo", "revision", "lens", "device", "device_map", "quantize", "dtype", "trust_remote_code"),
+    "adapter",
     *OPTIONS,
 )
 

@@ -76,7 +76,7 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
         say(text.remark)
     say_text(text, given.epochs)
     if given.save is None:
-        claimed = claim_new(model.name, options.preset)
+        claimed = claim_new(model.label, options.preset)
     else:
         claimed = claim(given.save)
         check_unfinished(given.save)  # again: another fit may have left a checkpoint meanwhile
@@ -115,6 +115,8 @@ def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
     dtype = checkpoint.dtype if asked.dtype == "auto" else asked.dtype
     if asked.model is not None or asked.demo:
         return replace(asked, dtype=dtype)
+    if asked.adapter is None:
+        asked = replace(asked, adapter=checkpoint.adapter)
     if checkpoint.model == BUNDLED_MODEL:
         return replace(asked, demo=True, dtype=dtype)
     revision = checkpoint.config.get("base_model_revision")

@@ -34,7 +34,7 @@ def keep_as_last(
         by_row = quality.kl[:-1]
         kl = quality.mean_kl if lens.kind != JACOBIAN and isfinite(quality.mean_kl) else None
         evaluation = LastEvaluation(
-            model=model.name,
+            model=model.title,
             data=tuple(data),
             tokens=quality.tokens,
             time=now,

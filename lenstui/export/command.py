@@ -227,6 +227,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     words = ["--demo"] if is_bundled else ["--model", source.model]
     if source.revision is not None:
         words += ["--revision", source.revision]
+    if source.adapter is not None:
+        words += ["--adapter", source.adapter.name]
     if asked.trust_remote_code:
         words.append("--trust-remote-code")
     for file in lens_files:

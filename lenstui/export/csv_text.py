@@ -71,6 +71,7 @@ def csv_pieces(
     facts = {
         "model": source.model,
         "revision": source.revision or "",
+        "adapter": "" if source.adapter is None else source.adapter.name,
         "dtype": source.dtype,
         "device": source.device,
         "lens_file": ", ".join(each.file or each.name for each in source.lenses),

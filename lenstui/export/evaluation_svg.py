@@ -77,7 +77,7 @@ def evaluation_svg(of: Evaluated, measures: Sequence[Measure], command: str) -> 
     height = top + len(footer) * ROW + MARGIN
     for number, text in enumerate(footer):
         parts.append(text_at(MARGIN, top + number * ROW + FONT, text, fill=FAINT, size=FONT - 1))
-    title = f"Evaluation of lenses of {of.source.model} on {', '.join(of.data)}"
+    title = f"Evaluation of lenses of {of.source.title} on {', '.join(of.data)}"
     said = f"{versions_text(of.source)}\nMade by: {command}"
     return "\n".join(
         [

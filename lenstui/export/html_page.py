@@ -84,7 +84,7 @@ def html_page(
         script=script,
         script_hash=_hash(script),
         generator=f"lenstui {__version__}",
-        title=_safe(f"{source.model} · {readout.prompt.text}"),
+        title=_safe(f"{source.title} · {readout.prompt.text}"),
         lenses=_safe(
             _lenses_in_words(readout, value, diff=diff).capitalize() + f" · {WORDS_ONLY}" * source.words_only
         ),

@@ -62,7 +62,7 @@ def local_text(lenses: Sequence[Matched], model: str | None) -> str:
         (
             card.name,
             kind_word(card.kind),
-            card.made_for or "",
+            " + ".join(filter(None, (card.made_for, card.adapter))),
             "" if match is None else match.value,
             mean_nats_text(card.held_out_kl),
             mean_nats_text(card.logit_lens_kl) if card.kind == TUNED else mean_nats_text(None),
@@ -123,6 +123,7 @@ def _local(card: LensCard, match: Match | None) -> dict[str, Any]:
         "file": str(card.path),
         "kind": card.kind,
         "made_for": card.made_for,
+        "adapter": card.adapter,
         "fits": None if match is None else match.value,
         "held_out_kl": card.held_out_kl,
         "logit_lens_kl": card.logit_lens_kl,

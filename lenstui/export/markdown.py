@@ -148,7 +148,7 @@ def said(source: Source, what: str) -> str:
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
     norm += f"{code_span(edits_text(source))} · " if source.edits else ""
-    return f"{code_span(source.model)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
+    return f"{code_span(source.title)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
 
 
 def number_text(text: str) -> str:

@@ -240,7 +240,7 @@ def _legend(title: str, ends: tuple[str, str], middle: str, scale: Scale, top: i
 
 def _said(lenses: str, readout: Readout, source: Source, value: Value, command: str) -> Iterator[str]:
     """Yield a title and a description, which screen readers read aloud."""
-    yield f"<title>{escape(printable(f'{lenses} of {source.model}, coloured by {value.label}'))}</title>"
+    yield f"<title>{escape(printable(f'{lenses} of {source.title}, coloured by {value.label}'))}</title>"
     said = (
         f"Prompt: {printable(readout.prompt.text)}",
         *filter(None, [turns_text(readout.prompt)]),

@@ -132,7 +132,7 @@ def summary(source: Source) -> str:
     chat = " · prompt in the chat template" if source.chat else ""
     edits = f" · {edits_text(source)}" if source.edits else ""
     read = f"{source.read_through}{norm}{chat}{edits}"
-    return printable(f"{source.model}{at} · {source.dtype} · {checks} · {read}")
+    return printable(f"{source.title}{at} · {source.dtype} · {checks} · {read}")
 
 
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:

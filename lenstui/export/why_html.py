@@ -45,7 +45,7 @@ def why_html(why: Why, command: str) -> str:
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         f'<meta name="generator" content="lenstui {__version__}">',
-        f"<title>{_safe(f'{why.source.model} · {why.cell}')}</title>",
+        f"<title>{_safe(f'{why.source.title} · {why.cell}')}</title>",
         f"<style>{_STYLE}</style></head><body>",
         f"<h1>{_safe(why.cell)}</h1>",
         f'<p class="prompt">{_safe(why.prompt.text)}</p>',

@@ -171,7 +171,7 @@ def _legend(scale: Scale, top: int) -> Iterator[str]:
 
 def _said(why: Why, command: str) -> Iterator[str]:
     """Yield a title and a description, which screen readers read aloud."""
-    yield f"<title>{escape(printable(f'{why.cell}, {why.source.model}'))}</title>"
+    yield f"<title>{escape(printable(f'{why.cell}, {why.source.title}'))}</title>"
     said = (
         f"Prompt: {printable(why.prompt.text)}",
         *filter(None, [turns_text(why.prompt)]),

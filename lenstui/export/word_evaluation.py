@@ -38,6 +38,7 @@ def word_evaluation_json(result: PassAtK, source: Source, words: str) -> str:
         "lenstui": __version__,
         "model": source.model,
         "revision": source.revision,
+        "adapter": None if source.adapter is None else source.adapter.facts,
         "dtype": source.dtype,
         "lens": source.lens,
         "lens_files": {each.key: each.facts for each in source.lenses},

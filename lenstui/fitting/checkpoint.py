@@ -17,6 +17,7 @@ from lenstui.lens.formats.header import check_header
 from lenstui.lens.formats.own import CHECKPOINT_FORMAT as FORMAT
 from lenstui.lens.formats.tensor_file import check_bytes, load_tensors, save_tensors
 from lenstui.model.load import Model
+from lenstui.opening.source import from_anywhere
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents
 
@@ -31,6 +32,7 @@ class Checkpoint:
     Attributes:
         config: the model that is fitted, as in a lens file.
         model: the name to open the model by, valid in any folder.
+        adapter: the adapter that the model is under, likewise; None for none.
         dtype: the name of the weights' dtype.
         plan: the plan of the fit.
         save: the file that the lens is to be saved to, if one was chosen.
@@ -45,6 +47,7 @@ class Checkpoint:
     save: Path | None
     text: str
     state: Mapping[str, Any]
+    adapter: str | None = None
 
     def names_other_place(self, lens: Path) -> bool:
         """Return whether the checkpoint names another file than `lens` for the lens."""
@@ -68,6 +71,7 @@ def save_checkpoint(path: Path, fit: AnyFit, plan: FitPlan, save: Path | None = 
         "version": VERSION,
         "config": lens_config(fit.model),
         "model": _absolute([fit.model.name])[0] if Path(fit.model.name).is_dir() else fit.model.name,
+        "adapter": None if fit.model.adapter is None else from_anywhere(fit.model.adapter.typed),
         "dtype": fit.model.dtype_name,
         "kind": fit.options.kind,
         # The fit's options, unlike the plan's, have the steps of its epochs and blocks that fit the model.
@@ -112,6 +116,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
             save=None if content["save"] is None else Path(content["save"]),
             text=content["text"],
             state=content["state"],
+            adapter=content.get("adapter"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LensError(f"{path} is damaged: {error!r} is missing or wrong.") from error
@@ -127,11 +132,11 @@ def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
     if shape != (model.num_blocks, model.d_model):
         raise LensError(
             f"The checkpoint is of a fit for {checkpoint.model} ({shape[0]} blocks, width {shape[1]}), "
-            f"not for {model.name} ({model.num_blocks} blocks, width {model.d_model})."
+            f"not for {model.title} ({model.num_blocks} blocks, width {model.d_model})."
         )
     if different := compare_weights(checkpoint.config, model).different:
         raise LensError(
-            f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.name} "
+            f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.title} "
             f"has ({spoken(different)}): the fit cannot go on with these."
         )
     fit = begin_fit(model, checkpoint.plan)

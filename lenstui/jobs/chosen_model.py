@@ -18,11 +18,13 @@ class Chosen:
         name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
         revision: a branch, tag or commit; None where none was named.
         dtype: the name of the dtype of its weights.
+        adapter: an adapter for it, as it is typed; None for none.
     """
 
     name: str
     revision: str | None = None
     dtype: str = "auto"
+    adapter: str | None = None
 
     @classmethod
     def read(cls, text: str, dtype: str = "auto") -> Chosen:
@@ -31,7 +33,10 @@ class Chosen:
 
     def is_of(self, model: OpenModel) -> bool:
         """Return whether the open model is this one in the same revision, in whatever dtype."""
-        return (self.name or BUNDLED_MODEL, self.revision) == (model.name, model.revision)
+        if self.adapter is None and model.adapter is not None:  # an adapter may be opened by its own name
+            return model.adapter == (self.name if self.revision is None else f"{self.name}@{self.revision}")
+        named = self.name or BUNDLED_MODEL, self.revision, self.adapter
+        return named == (model.name, model.revision, model.adapter)
 
     def start(self, before: Start, opened: OpenModel | None) -> Start:
         """Return the request that loads this model, with all other options as they were.
@@ -49,6 +54,7 @@ class Chosen:
             model=self.name or None,
             demo=not self.name,
             revision=self.revision,
+            adapter=self.adapter,
             dtype=self.dtype,
             lenses=opened.lens_files if opened is not None and same else (),
             again=None,

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -314,9 +313,7 @@ def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     ):
         shape = replace(shape, lenses=tuple(dict.fromkeys(kinds)))
     files = tuple(file.absolute() for file in files_to_name(shown.opened, shown.lenses))
-    source = heading.source
-    if Path(source.model).is_dir():  # so that it is found from everywhere
-        heading = replace(heading, source=replace(source, model=str(Path(source.model).absolute())))
+    heading = replace(heading, source=heading.source.from_anywhere)
     return read_command(heading, files, start, shape)
 
 

@@ -125,7 +125,7 @@ class FitTextJobs:
         if stop():
             return None
         plan = replace(_plan(request), options=text.options)
-        claimed, trouble = _claimed(opened.model.name, text.options.preset)
+        claimed, trouble = _claimed(opened.model.label, text.options.preset)
         driver = begun(opened.model, plan, text, claimed, request.checkpoint_every, first=first)
         driver.remark = trouble or driver.remark
         return driver

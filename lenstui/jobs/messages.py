@@ -46,6 +46,7 @@ class OpenModel:
         lens_choice: why that lens opened by itself, in a few words, where others fit the model too.
         lens_files: the files of all fitted lenses at hand.
         chosen_lens: the file of that lens if the user chose it, which is kept for the model.
+        adapter: the adapter that the model is under, as it is typed; None for none.
     """
 
     name: str
@@ -67,6 +68,12 @@ class OpenModel:
     instant: str | None = None
     lens_files: tuple[Path, ...] = ()
     chosen_lens: Path | None = None
+    adapter: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name that the model is opened by: its own, or that of its adapter."""
+        return self.adapter or self.name
 
     @property
     def is_alone(self) -> bool:

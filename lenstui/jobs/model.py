@@ -91,7 +91,8 @@ class ModelJobs:
     def open(self, start: Start, stop: Stop, use: Callable[[Opened], None]) -> None:
         """Load the model that `start` asks for, and pass it to `use`, which may refuse it; post any error."""
         try:
-            opened = open_model(start, self._say_stage, stop)
+            sides = () if self.sides is None else self.sides.sides
+            opened = open_model(start, self._say_stage, stop, at_hand=[side.opened for side in sides])
             if not stop():
                 use(opened)
         except LensError as error:
@@ -321,6 +322,7 @@ def _describe(opened: Opened) -> OpenModel:
             each.file for each in opened.fitted if each.file is not None and not is_instant(each.fit)
         ),
         chosen_lens=opened.chosen_lens,
+        adapter=None if model.adapter is None else model.adapter.typed,
     )
 
 

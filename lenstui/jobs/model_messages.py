@@ -14,12 +14,13 @@ class ListedModel:
     Attributes:
         name: `OWNER/NAME`, a folder or a GGUF file; empty for the bundled model.
         where: `cache`, `folder`, `GGUF` or `bundled`; `partly` for a model that is half downloaded;
-            `folder …` for a folder that is no model but may hold some.
+            `folder …` for a folder that is no model but may hold some; `adapter`.
         family: transformers' name for the architecture, or empty.
         size: bytes of the weight files; 0 where that is not known.
         needed: bytes of memory that the model will take, about; None where its files do not say.
         used: the last use, in seconds since 1970; 0 where that is not known.
         revisions: the branches and tags that are on this machine.
+        base: of an adapter, the model that it was trained on; empty for a whole model.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ListedModel:
     needed: int | None = None
     used: float = 0.0
     revisions: tuple[str, ...] = ()
+    base: str = ""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,12 +10,15 @@ from pathlib import Path
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed, RevisionsListed
 from lenstui.jobs.thread import Stop
+from lenstui.model.adapter_files import base_of, is_adapter
 from lenstui.model.cache import cached_models, cached_revisions, family, partial_models
 from lenstui.model.gguf import is_gguf
+from lenstui.model.hub import find_local
 from lenstui.model.memory import free_memory, needed_memory, peak_memory
 from lenstui.model.size import model_size
 from lenstui.support import paths
 
+ADAPTER = "adapter"
 BUNDLED = "bundled"
 FOLDER = "folder …"  # a folder that is no model
 PARTLY = "partly"  # half downloaded, in the cache
@@ -37,6 +40,11 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
     for model in cached_models():
         if stop():
             return
+        if is_adapter(model.place):
+            listed.append(
+                replace(_adapter(model.name, model.place, device, dtype), revisions=model.revisions)
+            )
+            continue
         size, take = model.size.files, needed_memory(model.size, dtype, device)
         listed.append(ListedModel(model.name, "cache", model.family, size, take, model.used, model.revisions))
     known = {model.name for model in listed}
@@ -46,7 +54,21 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
         if name not in known and (where := _kind(place)) not in {None, FOLDER}:
             listed.append(_in_place(name, str(where), place, device, dtype))
     listed.append(replace(_in_place("", BUNDLED, paths.bundled_model(), device, dtype), used=0.0))
-    post(ModelsListed(tuple(listed), free_memory(device), peak_memory(device), device, dtype))
+    post(
+        ModelsListed(
+            tuple(_behind_their_bases(listed)), free_memory(device), peak_memory(device), device, dtype
+        )
+    )
+
+
+def _behind_their_bases(models: Sequence[ListedModel]) -> Iterator[ListedModel]:
+    """Yield models, each followed by the adapters for it; adapters for others come where they stood."""
+    names = {model.name for model in models}
+    for model in models:
+        if not model.base or model.base not in names:
+            yield model
+        if not model.base:
+            yield from (adapter for adapter in models if adapter.base and adapter.base == model.name)
 
 
 def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> None:
@@ -106,6 +128,8 @@ def _whose_memory(device: str) -> str:
 
 def _in_place(name: str, where: str, place: Path, device: str, dtype: str) -> ListedModel:
     """Return the list entry of a model in a folder or a file, with the memory that it takes."""
+    if where == ADAPTER:
+        return _adapter(name, place, device, dtype)
     size = model_size(place)
     try:
         used = place.stat().st_mtime
@@ -114,9 +138,23 @@ def _in_place(name: str, where: str, place: Path, device: str, dtype: str) -> Li
     return ListedModel(name, where, family(place), size.files, needed_memory(size, dtype, device), used)
 
 
+def _adapter(name: str, place: Path, device: str, dtype: str) -> ListedModel:
+    """Return the list entry of an adapter, with the memory that it takes with its base, if that is here."""
+    base, size = base_of(place) or "", model_size(place)
+    here = find_local(base) if base else None
+    of_base = None if here is None else needed_memory(model_size(here), dtype, device)
+    needed = None if of_base is None else of_base + size.files
+    used = place.stat().st_mtime if place.exists() else 0.0
+    return ListedModel(
+        name, ADAPTER, family(here) if here else "", size.files, needed, used, base=base or "its base"
+    )
+
+
 def _kind(place: Path) -> str | None:
-    """Return `folder` for a model's folder, `FOLDER` for any other, `GGUF` for such a file, else None."""
+    """Return what a place is: `folder` of a model, `GGUF`, `ADAPTER`, `FOLDER` for others; None for none."""
     try:
+        if is_adapter(place):
+            return ADAPTER
         if place.is_dir():
             return "folder" if (place / "config.json").is_file() else FOLDER
         return "GGUF" if is_gguf(place) and place.is_file() else None

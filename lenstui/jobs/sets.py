@@ -321,9 +321,7 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
 
     reading, lenses = request.reading, _lenses(opened, request)
     heading = set_heading_of(opened, lenses, prompts, reading, edits=request.edits)
-    if Path(heading.source.model).is_dir():  # so that it is found from everywhere
-        model = str(Path(heading.source.model).absolute())
-        heading = replace(heading, source=replace(heading.source, model=model))
+    heading = replace(heading, source=heading.source.from_anywhere)
     no_command = None
     if any(lens.file is None or not lens.file.exists() for lens in opened.fitted):
         no_command = LENS_IN_NO_FILE

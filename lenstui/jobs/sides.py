@@ -192,6 +192,8 @@ def _with_jacobian_lens(sides: Sides) -> Sides:
 
     model = sides.opened.model
     path = fitting_jacobian_lens(model, lenses())
+    if path is None and model.base is not None:
+        path = fitting_jacobian_lens(model.base, lenses())
     try:
         if path is None:
             opened = with_bundled_jacobian_lens(sides.opened)

@@ -215,10 +215,7 @@ def _source(opened: Opened, reading: Reading) -> Source:
     from lenstui.lens.logit import LogitLens
     from lenstui.opening.opened import source_of
 
-    source = source_of(opened, [LogitLens()], reading)
-    if Path(source.model).is_dir():  # so that it is found from everywhere
-        return replace(source, model=str(Path(source.model).absolute()))
-    return source
+    return source_of(opened, [LogitLens()], reading).from_anywhere
 
 
 def _no_command(model: Model, reading: Reading, prompts: list[Prompt], *, is_first: bool) -> str:

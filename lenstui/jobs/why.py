@@ -142,8 +142,7 @@ def _command(
     if source.no_command:
         return source.no_command
     why, shape = source.why, replace(source.shape, format=form, output=path)
-    if Path(why.source.model).is_dir():  # so that it is found from everywhere
-        why = replace(why, source=replace(why.source, model=str(Path(why.source.model).absolute())))
+    why = replace(why, source=why.source.from_anywhere)
     return why_command(why, options, source.lens_files, source.start, shape)
 
 

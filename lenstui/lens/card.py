@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.lens.kinds import JACOBIAN, TUNED
 from lenstui.lens.last_evaluation import LastEvaluation
-from lenstui.lens.names import file_lens_name
+from lenstui.lens.names import adapter_of, file_lens_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,7 @@ class Match(Enum):
     WEIGHTS = "yes"  # made for exactly these weights
     PARTLY = "in part"  # all weights that can be compared agree: with older files only the head
     SHAPE = "in shape"  # the shapes agree, and no weights can be compared
+    BASE = "base"  # made for the base of an adapted model, without the adapter
     OTHER_WEIGHTS = "other"  # made for other weights, such as those before a fine-tuning
     NO = "no"  # the shapes differ
 
@@ -72,6 +73,11 @@ class LensCard:
         """The model that the lens was made for, as its file names it."""
         name = self.config.get("base_model_name_or_path")
         return name if isinstance(name, str) and name else None
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter that the lens was fitted under, as it was typed; None for none."""
+        return adapter_of(self.config)
 
     @property
     def own_rows(self) -> tuple[int, ...]:

@@ -123,4 +123,8 @@ def match(card: LensCard, model: Model) -> Match:
     """Return how closely a lens matches `model`, whatever the model's name."""
     if not card.fits(model.num_blocks, model.d_model):
         return Match.NO
-    return match_weights(compare_weights(card.config, model))
+    how = match_weights(compare_weights(card.config, model))
+    if how is Match.OTHER_WEIGHTS and model.base is not None and card.adapter is None:
+        of_base = match(card, model.base)
+        return Match.BASE if of_base in {Match.WEIGHTS, Match.PARTLY} else how
+    return how

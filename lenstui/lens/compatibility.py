@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from lenstui.lens.card import Match
 from lenstui.lens.fingerprint import HEAD, Comparison, compare, fingerprint, spoken
 from lenstui.lens.formats.unembed_hash import unembed_hash
 from lenstui.lens.jacobian import JacobianLens
+from lenstui.lens.kinds import made_lens
 from lenstui.lens.lens import Lens
-from lenstui.lens.names import kind_word
+from lenstui.lens.names import adapter_of, kind_word
 from lenstui.lens.tuned import TunedLens
+from lenstui.model.adapter_files import Adapter
 from lenstui.model.load import Model
 
 _SAMPLES = 64
@@ -27,6 +28,7 @@ def lens_config(model: Model) -> dict[str, Any]:
     return {
         "base_model_name_or_path": model.name,
         "base_model_revision": model.revision,
+        **({} if model.adapter is None else {"adapter": _adapter_facts(model.adapter)}),
         "d_model": model.d_model,
         "num_hidden_layers": model.num_blocks,
         "bias": True,
@@ -36,6 +38,18 @@ def lens_config(model: Model) -> dict[str, Any]:
     }
 
 
+def _adapter_facts(adapter: Adapter) -> dict[str, Any]:
+    return {"name": adapter.typed, "kind": adapter.kind, "hash": adapter.digest}
+
+
+def is_of_base(lens: Lens, model: Model) -> bool:
+    """Return whether a lens was fitted without the adapter that a model is under; False for one unfitted."""
+    if model.adapter is None or made_lens(lens.kind) is not None:
+        return False
+    adapter = lens.config.get("adapter")
+    return not isinstance(adapter, Mapping) or adapter.get("hash") != model.adapter.digest
+
+
 def jacobian_config(model: Model) -> dict[str, Any]:
     """Return the `config` of the file of a Jacobian lens for `model`: plain values only."""
     return lens_config(model) | {"bias": False, "lens_type": "jacobian_lens"}
@@ -43,9 +57,7 @@ def jacobian_config(model: Model) -> dict[str, Any]:
 
 def unembedding_sample(model: Model) -> list[float] | None:
     """Return 64 entries of the unembedding, which older versions compare; None where it is no matrix."""
-    matrix = model.module.get_output_embeddings()
-    weight: Tensor | None = getattr(matrix, "weight", None)
-    if weight is None:
+    if (weight := model.unembedding) is None:
         return None
     flat = weight.detach().flatten()
     places = torch.arange(_SAMPLES, device=flat.device) * (flat.numel() // _SAMPLES)
@@ -93,14 +105,23 @@ def fit_warning(lens: Lens, model: Model) -> str | None:
         LensError: if the lens does not fit in shape.
     """
     lens.check_fits(model.num_blocks, model.d_model)
-    said = (_warning(lens, compare_weights(lens.config, model)), lens.doubt(model.num_blocks))
+    said = (_warning(lens, compare_weights(lens.config, model), model), lens.doubt(model.num_blocks))
     return ". ".join(each for each in said if each is not None) or None
 
 
-def _warning(lens: Lens, found: Comparison) -> str | None:
+def _warning(lens: Lens, found: Comparison, model: Model) -> str | None:
     """Return the warning, if any, that follows for a lens from the comparison of the weights."""
+    if model.adapter is not None and model.base is not None and is_of_base(lens, model):
+        of_base = compare_weights(lens.config, model.base)
+        if not of_base.different and adapter_of(lens.config) is None:
+            return (
+                f"The {kind_word(lens.kind)} lens {lens.name} is of the base ({model.name}), fitted without "
+                f"the adapter {model.adapter.typed}: read its rows with care"
+            )
     if found.different:
         made_for = lens.config.get("base_model_name_or_path") or "another model"
+        if (adapter := adapter_of(lens.config)) is not None:
+            made_for = f"{made_for} + {adapter}"
         differ = "differs" if len(found.different) == 1 else "differ"
         return (
             f"The {kind_word(lens.kind)} lens {lens.name} was made for other weights ({made_for}): "
@@ -145,7 +166,7 @@ def marked(lens: _Fitted, model: Model) -> tuple[_Fitted, str | None]:
     lens.check_fits(model.num_blocks, model.d_model)
     found = compare_weights(lens.config, model)
     if found.different:
-        return lens, f"{_warning(lens, found)}; what it says of its own model was kept"
+        return lens, f"{_warning(lens, found, model)}; what it says of its own model was kept"
     own = jacobian_config(model) if isinstance(lens, JacobianLens) else lens_config(model)
     config = own | {"unembed_hash": unembed_hash(model)}
     if lens.config.get("base_model_name_or_path"):  # the model's name here may be a local path

@@ -7,6 +7,7 @@ entries. Samples are taken on the tensor's own device; nothing else is copied.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,6 +30,7 @@ _IN_PART = 2048  # most samples of a part, but at least two a tensor: a block ma
 _STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: its multiples spread evenly, at any length
 _RELATIVE = 5e-3  # rounding to bfloat16 and float16 together: allows for a change of dtype
 _FLOOR = 1e-4  # of the tensor's largest sample, for numbers too small for float16
+_WRAPPED = re.compile(r"(?<![^.])base_layer\.")  # what peft puts into the names of matrices
 _ROUNDED = 0.5  # of the samples' norm: 2-bit rounding stays within, other weights never do
 
 
@@ -55,7 +57,7 @@ def fingerprint(model: Model) -> dict[str, Any]:
     Returns:
         `scheme`; `rounded`, whether the weights were unpacked from a quantised file; and `parts`: for each
             part its tensors by name, each with `shape` and `samples`. Tensors without plain floats (quantised
-            matrices, offloaded weights) are left out.
+            matrices, offloaded weights) are left out. Of an adapted model `adapter`, the adapter's hash, too.
     """
     taken: dict[str, dict[str, Any]] = {}
     gathered: dict[torch.device, list[tuple[dict[str, Any], Tensor]]] = {}
@@ -81,7 +83,8 @@ def fingerprint(model: Model) -> dict[str, Any]:
         part: {name: entry for name, entry in tensors.items() if _all_finite(entry["samples"])}
         for part, tensors in taken.items()
     }
-    return {"scheme": SCHEME, "rounded": is_gguf(Path(model.name)), "parts": finite}
+    adapter = {} if model.adapter is None else {"adapter": model.adapter.digest}
+    return {"scheme": SCHEME, "rounded": is_gguf(Path(model.name)), "parts": finite, **adapter}
 
 
 def fingerprint_digest(model: Model) -> str:
@@ -101,9 +104,12 @@ def compare(theirs: object, model: Model) -> Comparison | None:
         return None
     ours, their_parts = fingerprint(model), theirs["parts"]
     rounded = bool(ours["rounded"] or theirs.get("rounded"))
+    is_other = ours.get("adapter") != theirs.get("adapter")  # what one of them has more is the adapter's
     verdicts: dict[str, list[str]] = {"same": [], "different": [], "unknown": []}
     for part, tensors in _parts(model.anatomy, model.module):
         verdict = _verdict(ours["parts"][part], their_parts.get(part, {}), set(tensors), rounded=rounded)
+        if is_other and part in their_parts and set(their_parts[part]) != set(tensors):
+            verdict = "different"
         verdicts[verdict].append(part)
     same, different, unknown = (tuple(verdicts[name]) for name in ("same", "different", "unknown"))
     return Comparison(same, different, unknown, is_whole=not different and not unknown)
@@ -114,7 +120,7 @@ def are_of_same_weights(ours: object, theirs: object) -> bool | None:
     if not all(isinstance(found, Mapping) and found.get("scheme") == SCHEME for found in (ours, theirs)):
         return None
     assert isinstance(ours, Mapping) and isinstance(theirs, Mapping)
-    if ours["parts"].keys() != theirs["parts"].keys():
+    if ours["parts"].keys() != theirs["parts"].keys() or ours.get("adapter") != theirs.get("adapter"):
         return False
     rounded = bool(ours.get("rounded") or theirs.get("rounded"))
     verdicts = {
@@ -182,7 +188,10 @@ def _is_rounding(ours: Sequence[float], theirs: Sequence[float]) -> bool:
 
 
 def _parts(anatomy: Anatomy, module: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yield the tensors of each part by name, the embedding first. A tied matrix is in both of its parts."""
+    """Yield the tensors of each part by name, the embedding first. A tied matrix is in both of its parts.
+
+    A matrix under an adapter has the name that it has without.
+    """
     blocks, norm = anatomy.blocks, anatomy.final_norm
     numbered = {id(parameter) for block in blocks for parameter in block.parameters()}
     normed = set() if norm is None else {id(parameter) for parameter in norm.parameters()}
@@ -198,7 +207,11 @@ def _parts(anatomy: Anatomy, module: Any) -> Iterator[tuple[str, dict[str, Tenso
         (FINAL_NORM, {} if norm is None else dict(norm.named_parameters())),
         (HEAD, {} if head is None else dict(head.named_parameters())),
     )
-    return ((part, tensors) for part, tensors in parts if tensors)
+    return (
+        (part, {_WRAPPED.sub("", name): tensor for name, tensor in tensors.items()})
+        for part, tensors in parts
+        if tensors
+    )
 
 
 def _around(body: Any, block: Any) -> Any:

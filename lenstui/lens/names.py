@@ -11,6 +11,7 @@ from lenstui.support.paths import instant_lenses
 
 INSTANT = "instant"  # the preset and the name of lenses that are made by themselves
 
+OF_BASE = " of the base"  # behind a lens that is not of the adapter that the model is under
 _NAMELESS = "lens.pt"  # a name that says nothing
 _AFTER_PEOPLE = {"jacobian": "Jacobian"}  # kinds whose word has a capital letter
 
@@ -68,6 +69,12 @@ def file_lens_name(path: Path) -> str:
         if (origin := Origin.of(path)) is not None and "/" in origin.path:
             return origin.path.removesuffix(f"/{_NAMELESS}").replace("/", "-")
     return path.stem if path.suffix == ".pt" else path.name
+
+
+def adapter_of(config: Mapping[str, Any]) -> str | None:
+    """Return the adapter that a lens was fitted under, by the config of its file; None for none."""
+    adapter = config.get("adapter")
+    return adapter["name"] if isinstance(adapter, Mapping) and isinstance(adapter.get("name"), str) else None
 
 
 def is_instant(fit: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lenstui.model.adapter_files import base_of, is_adapter
 from lenstui.model.hub import MAIN, find_local, hub_cache, repository_folder
 from lenstui.model.size import ModelSize, model_size
 
@@ -25,6 +26,7 @@ class CachedModel:
         size: the size of the model.
         used: when its weights were last written or read, seconds since 1970.
         revisions: complete branches and tags in the cache, in the order of `cached_revisions`.
+        base: of an adapter, the model that it was trained on; empty for a whole model.
     """
 
     name: str
@@ -33,10 +35,11 @@ class CachedModel:
     size: ModelSize
     used: float
     revisions: tuple[str, ...]
+    base: str = ""
 
 
 def cached_models() -> list[CachedModel]:
-    """Return every complete model in the cache, the last used first.
+    """Return every complete model and adapter in the cache, the last used first.
 
     A repository without a config.json or without all of its weights is left out.
     """
@@ -96,7 +99,8 @@ def _cached(repository: Path) -> CachedModel | None:
     place = find_local(name, MAIN) if MAIN in revisions else _newest(name, repository, revisions)
     if place is None:
         return None
-    return CachedModel(name, place, family(place), model_size(place), _used(place), revisions)
+    base = (base_of(place) or "") if is_adapter(place) else ""
+    return CachedModel(name, place, family(place), model_size(place), _used(place), revisions, base)
 
 
 def _newest(name: str, repository: Path, revisions: tuple[str, ...]) -> Path | None:

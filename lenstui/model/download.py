@@ -1,4 +1,4 @@
-"""The program that downloads one model into the Hugging Face cache, and the choice of the files to download.
+"""The program that downloads a model or an adapter into the Hugging Face cache, and the choice of its files.
 
 `lenstui.model.hub.download` runs it in a separate process that can be killed.
 
@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lenstui.model import hub_program
+from lenstui.model.adapter_files import CONFIG, PICKLE, WEIGHTS, is_adapter_of, pickled
 from lenstui.model.hub_program import CHUNK, TIMEOUT, Progress, RefusedError, Repository, check_disk
 
 # A single file or an index of shards, in transformers' order of preference.
@@ -64,7 +65,7 @@ def _is_support(name: str) -> bool:
 
 
 def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> Path:
-    """Download the missing files of a model, one after the other, the weights last, and return its folder.
+    """Download the missing files of a model or an adapter, the weights last, and return its folder.
 
     One file at a time and in the main thread, so that an interrupt reaches huggingface_hub, which then
     removes its half-written file. The revision's name enters the cache only when every file is there.
@@ -79,11 +80,16 @@ def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> 
     def get(file: str, bar: type | None = None) -> Path:
         return Path(hf_hub_download(name, file, revision=commit, cache_dir=cache, tqdm_class=bar))
 
-    weights = weight_files(sizes, lambda index: get(index).read_text(encoding="utf-8"))
-    if "config.json" not in sizes or not weights:
-        raise RefusedError(_no_model(name, sizes))
-    needed = [*support_files(sizes, with_code=with_code), *weights]
-    snapshot = get("config.json").parent
+    if is_adapter_of(sizes):
+        if WEIGHTS not in sizes:
+            raise RefusedError(pickled(name) if PICKLE in sizes else f"{name} has no {WEIGHTS}.")
+        first, needed = CONFIG, [CONFIG, WEIGHTS]
+    else:
+        weights = weight_files(sizes, lambda index: get(index).read_text(encoding="utf-8"))
+        if "config.json" not in sizes or not weights:
+            raise RefusedError(_no_model(name, sizes))
+        first, needed = "config.json", [*support_files(sizes, with_code=with_code), *weights]
+    snapshot = get(first).parent
     check_disk(name, cache, sum(sizes.get(file, 0) for file in needed if not (snapshot / file).exists()))
 
     progress = Progress(sum(sizes.get(file, 0) for file in needed))
@@ -102,8 +108,6 @@ def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> 
 def _no_model(name: str, files: Collection[str]) -> str:
     if any(file.endswith(".gguf") for file in files):
         return f"{name} holds GGUF files alone: download one and give its path, or the original model's name."
-    if "adapter_config.json" in files:
-        return f"{name} is an adapter, not a whole model: give the name of a whole model."
     return (
         f"{name} has no config.json with model.safetensors or pytorch_model.bin: transformers cannot read it."
     )

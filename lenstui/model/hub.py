@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
 from lenstui.model import download as child
+from lenstui.model.adapter_files import WEIGHTS, Adapter, is_adapter, is_adapter_of
 from lenstui.model.gguf import SUFFIX, check_gguf, is_gguf, only_gguf
 from lenstui.model.hub_process import (
     DownloadProgress,
@@ -24,7 +25,7 @@ from lenstui.model.hub_process import (
     ShouldStop,
     run,
 )
-from lenstui.model.name import looks_like_a_path
+from lenstui.model.name import looks_like_a_path, split_revision
 from lenstui.support import paths
 from lenstui.support.errors import LensError
 
@@ -50,7 +51,7 @@ class Choice:
 
 
 def find_local(name: str, revision: str | None = None, *, with_code: bool = False) -> Path | None:
-    """Return the place of a model on this machine, without touching the network.
+    """Return the place of a model or an adapter on this machine, without touching the network.
 
     Args:
         name: a folder or GGUF file, returned as it is, or `OWNER/NAME`, looked up in the Hugging Face cache.
@@ -76,7 +77,7 @@ def resolve(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Path:
-    """Return the folder or GGUF file of a model, downloaded if it is not on this machine.
+    """Return the folder or GGUF file of a model or an adapter, downloaded if it is not on this machine.
 
     Args:
         name: a folder, a GGUF file, or `OWNER/NAME` on the hub.
@@ -106,6 +107,52 @@ def resolve(
         where = "is only partly in" if _snapshot(name, revision) else "is not in"
         raise LensError(f"{called} {where} the cache ({hub_cache()}) and {why}, or give a folder, or --demo.")
     return download(name, revision, on_progress, should_stop, with_code=with_code)
+
+
+def find_adapter(
+    typed: str, on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None
+) -> Adapter:
+    """Return an adapter, downloaded if it is not on this machine.
+
+    Args:
+        typed: a folder, `OWNER/NAME` or `OWNER/NAME@REVISION`.
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` returned True.
+        LensError: if it cannot be found, read or downloaded, or is no adapter; one line that says what to do.
+    """
+    name, revision = split_revision(typed)
+    if (place := _place(name)) is None or revision is not None:
+        place = resolve(name, revision, on_progress=on_progress, should_stop=should_stop)
+    return Adapter.read(place, name, revision)
+
+
+def find_base(
+    adapter: Adapter, on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None
+) -> Choice:
+    """Return the model that an adapter names as its base, downloaded if it is not on this machine.
+
+    Args:
+        adapter: the adapter.
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` returned True.
+        LensError: if there is no such model; the message says how to name another.
+    """
+    other = f"--model MODEL --adapter {adapter.typed} names another one"
+    if adapter.base is None:
+        raise LensError(f"{adapter.name} does not say which model it is for: {other}.")
+    try:
+        place = resolve(adapter.base, adapter.base_revision, on_progress=on_progress, should_stop=should_stop)
+    except DownloadStopped:
+        raise
+    except LensError as error:
+        raise LensError(f"The base of {adapter.name}: {str(error).rstrip('.')}; {other}.") from error
+    return Choice(adapter.base, place, None)
 
 
 def choose_default(on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None) -> Choice:
@@ -211,7 +258,7 @@ def _place(name: str) -> Path | None:
 
 def _checked(place: Path, revision: str | None) -> Path:
     kind = "folder" if place.is_dir() else "file"
-    if place.is_dir() and not (place / "config.json").is_file():
+    if place.is_dir() and not (place / "config.json").is_file() and not is_adapter(place):
         place = only_gguf(place)
     if is_gguf(place):
         check_gguf(place)
@@ -244,6 +291,8 @@ def _is_complete(snapshot: Path) -> bool:
     try:
         # is_file follows links: the cache links to blobs, which may be missing.
         present = {file.name for file in snapshot.iterdir() if file.is_file()}
+        if is_adapter_of(present):
+            return WEIGHTS in present
         weights = child.weight_files(present, lambda index: (snapshot / index).read_text(encoding="utf-8"))
         return (
             "config.json" in present

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenstui.model.adapted import adapted_module, need_peft
+from lenstui.model.adapter_files import Adapter, is_adapter
 from lenstui.model.anatomy import Anatomy, find_anatomy
 from lenstui.model.capabilities import Allowed
 from lenstui.model.chat_template import has_chat_template
 from lenstui.model.head import Head, prove_linear
-from lenstui.model.hub import resolve
+from lenstui.model.hub import find_adapter, find_base, resolve
 from lenstui.model.placement import DeviceMap, Placement, broken_width
 from lenstui.model.pretrained import Pretrained, out_of_memory
 from lenstui.model.residual import residual_stream
@@ -32,7 +34,7 @@ class Model:
     """A causal LM that passed the wiring check.
 
     Attributes:
-        name: the name that the user gave: a hub id or a folder.
+        name: the name that the user gave: a hub id or a folder; of an adapted model that of the base.
         revision: the hub revision that the user named, if any.
         module: the transformers model, in eval mode.
         tokenizer: the transformers tokenizer.
@@ -50,6 +52,8 @@ class Model:
         edits: the edits that `surround` makes, as they are typed.
         edit_lens: the kind and name of the lens through which words in these edits have directions; empty
             where none has.
+        adapter: the adapter that `module` is under, if any.
+        base: the model without that adapter, which shares its weights; None where there is no adapter.
     """
 
     name: str
@@ -68,16 +72,37 @@ class Model:
     surround: Callable[[Tensor], AbstractContextManager[None]] | None = None
     edits: tuple[str, ...] = ()
     edit_lens: str = ""
+    adapter: Adapter | None = None
+    base: Model | None = None
+
+    @property
+    def title(self) -> str:
+        """The model with its adapter, in words: `OWNER/NAME + ADAPTER`."""
+        return self.name if self.adapter is None else f"{self.name} + {self.adapter.typed}"
+
+    @property
+    def label(self) -> str:
+        """The name that files made for the model are called by: its own, or that of its adapter."""
+        return self.name if self.adapter is None else self.adapter.name
 
     @property
     def clean(self) -> Model:
         """This model without edits: its forward passes run as it was loaded."""
-        return replace(self, surround=None, edits=(), edit_lens="")
+        return self if self.surround is None else replace(self, surround=None, edits=(), edit_lens="")
 
     @property
     def num_blocks(self) -> int:
         """The number of blocks, `L`."""
         return len(self.anatomy.blocks)
+
+    @property
+    def unembedding(self) -> Tensor | None:
+        """The matrix of the head, `[vocabulary, d]`; None where the head is none, or is under an adapter."""
+        matrix = self.module.get_output_embeddings()
+        if hasattr(matrix, "base_layer"):  # whose `weight` is the base's
+            return None
+        weight: Tensor | None = getattr(matrix, "weight", None)
+        return weight
 
     @property
     def known_ids(self) -> int:
@@ -151,12 +176,13 @@ def load(
     device_map: DeviceMap | None = None,
     quantize: str | None = None,
     trust_remote_code: bool = False,
+    adapter: str | Adapter | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Model:
     """Load a causal LM from a folder, a GGUF file, the Hugging Face cache or the hub.
 
     Args:
-        name: `OWNER/NAME` on the hub, a folder, or a GGUF file.
+        name: `OWNER/NAME` on the hub, a folder, or a GGUF file; of an adapter, which opens its base with it.
         folder: the folder or GGUF file of the model, if it is already known; `name` is then only a label.
         revision: a branch, tag or commit on the hub.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -167,6 +193,8 @@ def load(
         quantize: `8bit` or `4bit`, by bitsandbytes; the head is not quantised.
         trust_remote_code: whether to run Python code that comes with the model, if it needs that. Such code
             has all your rights.
+        adapter: a LoRA adapter to read the model under: a folder, or `OWNER/NAME` or `OWNER/NAME@REVISION` on
+            the hub. The model without it is then `base` of what is returned; the weights are in memory once.
         on_stage: called with each stage of the loading, in a few words.
 
     Raises:
@@ -174,9 +202,18 @@ def load(
     """
     _quiet()
     placement = Placement.of(device, dtype, device_map, quantize)
+    if isinstance(adapter, str):
+        on_stage("looking for the adapter")
+        adapter = find_adapter(adapter)
     if folder is None:
         on_stage("looking for the model")
         folder = resolve(name, revision, with_code=trust_remote_code)
+        if adapter is None and is_adapter(folder):
+            adapter = Adapter.read(folder, name, revision)
+            base, revision = find_base(adapter), adapter.base_revision
+            name, folder = base.name, base.path
+    if adapter is not None:
+        need_peft()
     on_stage("reading the configuration")
     files = Pretrained.read(folder, name, trusted=trust_remote_code)
     on_stage(f"reading {files.weight_bytes / 1e6:.0f} MB of weights")
@@ -184,7 +221,27 @@ def load(
     on_stage("reading the tokenizer")
     tokenizer = files.tokenizer()
     on_stage("checking the wiring")
-    return wire(name, module, tokenizer, revision=revision)
+    model = wire(name, module, tokenizer, revision=revision)
+    if adapter is None:
+        return model
+    on_stage("putting the adapter in")
+    return with_adapter(model, adapter)
+
+
+def with_adapter(model: Model, adapter: Adapter) -> Model:
+    """Return a model under an adapter, which passed the wiring check too. Its weights are those of `model`.
+
+    Args:
+        model: a model, which stays as it is; where it has an adapter itself, its base is taken.
+        adapter: the adapter.
+
+    Raises:
+        LensError: if peft is missing, or the adapter does not fit.
+    """
+    base = model.clean if model.base is None else model.base
+    module = adapted_module(base.module, adapter, base.name)
+    adapted = wire(base.name, module, base.tokenizer, revision=base.revision)
+    return replace(adapted, texts=base.texts, adapter=adapter, base=base)
 
 
 def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None) -> Model:

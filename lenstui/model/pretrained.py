@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from lenstui.model.adapter_files import CONFIG as ADAPTER
 from lenstui.model.gguf import is_gguf, source
 from lenstui.model.placement import Placement
 from lenstui.model.size import weight_bytes
@@ -61,6 +63,11 @@ class Pretrained:
             _check_kind(config.to_dict(), name)
             return cls(place, name, config, runs_code=False, trusted=False)
         raw = _raw_config(place)
+        if (place / ADAPTER).is_file() and find_spec("peft") is not None:  # transformers would mix the two
+            raise LensError(
+                f"{place} holds a whole model and an adapter: move the adapter ({ADAPTER} and its weights) "
+                "into a folder of its own, and name that with --adapter."
+            )
         runs_code = "auto_map" in raw and raw["model_type"] not in _readable()
         if runs_code and not trusted:
             raise LensError(f"{name} needs Python code of its own ({raw['model_type']}): {_WARNING}.")

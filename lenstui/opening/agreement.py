@@ -125,4 +125,5 @@ def both_names(one: Model, other: Model) -> tuple[str, str]:
 
 
 def _name(model: Model) -> str:
-    return model.name if model.revision is None else f"{model.name}@{model.revision}"
+    named = model.name if model.revision is None else f"{model.name}@{model.revision}"
+    return named if model.adapter is None else f"{named} + {model.adapter.typed}"

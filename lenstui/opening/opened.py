@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from lenstui.support.request import Again, Start
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
-    from lenstui.model.hub import Choice
     from lenstui.model.hub_process import DownloadProgress
     from lenstui.model.load import Model
+    from lenstui.opening.found_model import FoundModel
     from lenstui.opening.source import Source
     from lenstui.readout.reading import Reading
 
@@ -45,6 +46,8 @@ class Opened:
             too.
         chosen_lens: the file of the tuned lens in use if the user chose it, which is kept for the model.
         lens_remark: what became of an earlier choice: the lens is gone, or another was fitted since.
+        place: the folder or GGUF file of the model; of an adapted model that of its base.
+        start: the request by which it was opened.
     """
 
     model: Model
@@ -54,6 +57,8 @@ class Opened:
     lens_choice: str = ""
     chosen_lens: Path | None = None
     lens_remark: str | None = None
+    place: Path | None = None
+    start: Start | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -118,6 +123,7 @@ def open_model(
     start: Start,
     on_stage: Callable[[str], None] = lambda stage: None,
     should_stop: Callable[[], bool] = lambda: False,
+    at_hand: Iterable[Opened] = (),
 ) -> Opened:
     """Find a model, download it if needed, load and check it, and open its lens.
 
@@ -125,32 +131,21 @@ def open_model(
         start: the request.
         on_stage: called with each stage, in a few words.
         should_stop: called during a download; True ends it.
+        at_hand: models in memory. An adapted model shares the weights of its base, if that is among them, and
+            of an adapted model among them the base is not loaded again.
 
     Raises:
         LensError: if the model or the lens cannot be opened; one line that says what to do.
     """
     on_stage("looking for the model")
-    from lenstui.model.hub import BUNDLED_MODEL, Choice, choose_default, resolve
+
+    from lenstui.opening.found_model import find_model
 
     def on_progress(progress: DownloadProgress) -> None:
         on_stage(f"{DOWNLOADING} {progress.text}")
 
-    if start.demo:
-        choice = Choice(BUNDLED_MODEL, bundled_model(), None)
-    elif start.model is None and (last := _last_model(start)) is not None:
-        choice = last
-    elif start.model is None:
-        choice = choose_default(on_progress, should_stop)
-    else:
-        folder = resolve(
-            start.model,
-            start.revision,
-            with_code=start.trust_remote_code,
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
-        choice = Choice(start.model, folder, None)
-
+    found = find_model(start, on_progress, should_stop)
+    choice = found.choice
     on_stage("importing torch and transformers")
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
@@ -159,18 +154,21 @@ def open_model(
 
     # Before the model, since loading takes long and a file may be wrong.
     named = [open_lens(path) for path in start.lenses]
-    model = load(
-        choice.name,
-        folder=choice.path,
-        revision=start.revision,
-        device=start.device,
-        dtype=start.dtype,
-        device_map=start.device_map,
-        quantize=start.quantize,
-        trust_remote_code=start.trust_remote_code,
-        on_stage=on_stage,
-    )
-    opened = Opened(model, reason=choice.reason)
+    model = _from_memory(found, start, at_hand)
+    if model is None:
+        model = load(
+            choice.name,
+            folder=choice.path,
+            revision=found.revision,
+            device=start.device,
+            dtype=start.dtype,
+            device_map=start.device_map,
+            quantize=start.quantize,
+            trust_remote_code=start.trust_remote_code,
+            adapter=found.adapter,
+            on_stage=on_stage,
+        )
+    opened = Opened(model, reason=choice.reason, place=choice.path, start=start)
     for lens in named:
         opened = opened.with_lens(lens, fit_warning(lens, model))
     if opened.lens(TUNED) is not None:
@@ -182,6 +180,29 @@ def open_model(
         if not named:
             opened = _with_other_lenses(opened, start.again)
     return with_bundled_jacobian_lens(opened) if start.jacobian else opened
+
+
+def _from_memory(found: FoundModel, start: Start, at_hand: Iterable[Opened]) -> Model | None:
+    """Return a model or an adapted one made of weights in memory; None where these have to be loaded."""
+    from lenstui.model.load import with_adapter
+
+    for opened in at_hand:
+        model = opened.model.clean
+        is_other = found.adapter is not None or model.adapter is not None
+        if not is_other or opened.place != found.choice.path or _how(opened.start) != _how(start):
+            continue
+        base = model if model.base is None else model.base
+        if (base.name, base.revision) != (found.choice.name, found.revision):
+            base = replace(base, name=found.choice.name, revision=found.revision)
+        return base if found.adapter is None else with_adapter(base, found.adapter)
+    return None
+
+
+def _how(start: Start | None) -> tuple[object, ...] | None:
+    """Return how a request has weights loaded."""
+    if start is None:
+        return None
+    return start.device, start.dtype, start.device_map, start.quantize, start.trust_remote_code
 
 
 def with_bundled_jacobian_lens(opened: Opened) -> Opened:
@@ -203,7 +224,7 @@ def _with_other_lenses(opened: Opened, again: Again | None) -> Opened:
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
 
-    for path in again.others if again is not None and again.model == opened.model.name else ():
+    for path in again.others if again is not None and _is_of(again, opened.model) else ():
         try:
             lens = open_lens(path)
             warning = fit_warning(lens, opened.model)
@@ -241,7 +262,7 @@ def lenses_to_read(
     found = tuple(lens for kind in kinds for lens in opened.lenses_of(kind))
     missing = [kind for kind in kinds if not opened.lenses_of(kind)]
     if missing and (all_of_them or not found):
-        none = f"There is no {kind_word(missing[0])} lens for {opened.model.name}"
+        none = f"There is no {kind_word(missing[0])} lens for {opened.model.title}"
         fits = ", or fit one with lenstui train" if missing[0] == TUNED else ""
         raise LensError(f"{none}: name one with --lens FILE{fits}.")
     return found
@@ -252,7 +273,7 @@ def missing_lenses(opened: Opened, kinds: Sequence[str] | None) -> Iterator[str]
     shown = " and ".join(kind_word(lens.kind) for lens in opened.lenses if lens.kind in (kinds or ()))
     for kind in kinds or ():
         if opened.lens(kind) is None:
-            none = f"There is no {kind_word(kind)} lens for {opened.model.name}"
+            none = f"There is no {kind_word(kind)} lens for {opened.model.title}"
             yield f"{none}: only the {shown} lens is shown."
 
 
@@ -264,21 +285,20 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         lenses: the lenses of the readout.
         reading: the options for reading the prompt; None for the defaults.
     """
-    import torch
-    import transformers
-
+    from lenstui.lens.compatibility import is_of_base
     from lenstui.lens.lens import lens_keys
-    from lenstui.opening.source import LensSource, Source
+    from lenstui.opening.source import AdapterSource, LensSource, Source
 
     model = opened.model
     files = tuple(
-        LensSource.of(key, lens)
+        LensSource.of(key, lens, is_of_base=is_of_base(lens, model))
         for key, lens in zip(lens_keys(lenses), lenses, strict=True)
         if made_lens(lens.kind) is None
     )
     return Source(
         model=model.name,
         revision=model.revision,
+        adapter=None if model.adapter is None else AdapterSource.of(model.adapter),
         dtype=model.dtype_name,
         lenses=files,
         kinds=tuple(lens.kind for lens in lenses),
@@ -290,8 +310,14 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         device=str(model.device),
         edits=model.edits,
         edit_lens=model.edit_lens,
-        versions=(("torch", str(torch.__version__)), ("transformers", transformers.__version__)),
+        versions=_versions(model),
     )
+
+
+def _versions(model: Model) -> tuple[tuple[str, str], ...]:
+    """Return the versions of the packages that a model's numbers come from, by name."""
+    names = ("torch", "transformers", *(["peft"] if model.adapter is not None else []))
+    return tuple((name, str(import_module(name).__version__)) for name in names)
 
 
 def files_to_name(opened: Opened, lenses_read: Sequence[Lens]) -> tuple[Path, ...]:
@@ -332,17 +358,6 @@ def lacking_rows(readers: Sequence[Lens], rows: Sequence[str]) -> Iterator[str]:
             yield f"The {kind_word(lens.kind)} lens {lens.name} has no {some} {', '.join(lacks)}."
 
 
-def _last_model(start: Start) -> Choice | None:
-    """Return the model of the last session, if it is on this machine and is not opened anyway."""
-    from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL, Choice, find_local
-
-    if start.again is None or start.again.model in {BUNDLED_MODEL, DEFAULT_MODEL}:
-        return None
-    folder = find_local(start.again.model)
-    reason = f"{start.again.model} is the model of the last session: --no-restore opens the default one"
-    return None if folder is None else Choice(start.again.model, folder, reason)
-
-
 def _with_tuned_lens(opened: Opened, again: Again | None, folder: Path) -> Opened:
     """Return a model with the tuned lens that was chosen for it before, else the one that opens by itself.
 
@@ -359,9 +374,11 @@ def _with_tuned_lens(opened: Opened, again: Again | None, folder: Path) -> Opene
     from lenstui.lens.formats.own import open_lens
 
     found = fitting_lens(opened.model, lenses())
+    if found is None and opened.model.base is not None:  # the lens of the base is the next best
+        found = fitting_lens(opened.model.base, lenses())
     usual = _bundled_lens(folder) if found is None else found.path
     remark = None
-    if again is not None and again.lens is not None and again.model == opened.model.name:
+    if again is not None and again.lens is not None and _is_of(again, opened.model):
         try:
             lens = _tuned_lens(again.lens)
             warning = fit_warning(lens, opened.model)
@@ -379,6 +396,12 @@ def _with_tuned_lens(opened: Opened, again: Again | None, folder: Path) -> Opene
         lens = open_lens(usual)
         opened = opened.with_lens(lens, fit_warning(lens, opened.model))
     return replace(opened, lens_choice="" if found is None else found.why, lens_remark=remark)
+
+
+def _is_of(again: Again, model: Model) -> bool:
+    """Return whether what is known from before is of a model, under the same adapter."""
+    adapter = None if model.adapter is None else model.adapter.typed
+    return (again.model, again.adapter) == (model.name, adapter)
 
 
 def _tuned_lens(path: Path) -> Lens:

@@ -28,6 +28,8 @@ class SideFacts:
         model_number: sides of the same model in memory have the same.
         lacks: the labels of the rows of the residual stream for which the lens has no numbers.
         edits: edits of the forward pass.
+        adapter: the adapter that the model is under, as it is typed; empty for none.
+        is_of_base: whether the lens was fitted without that adapter.
     """
 
     model: str
@@ -44,6 +46,8 @@ class SideFacts:
     model_number: int = 0
     lacks: frozenset[str] = frozenset()
     edits: EditList = field(default=EditList())
+    adapter: str = ""
+    is_of_base: bool = False
 
     def has_no_row(self, label: str) -> bool:
         """Return whether the lens has no numbers for a row; of a sublayer only the logit lens has any."""

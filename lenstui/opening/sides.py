@@ -146,6 +146,8 @@ class Sides:
     @property
     def facts(self) -> tuple[SideFacts, ...]:
         """Descriptions of the sides, for the screen."""
+        from lenstui.lens.compatibility import is_of_base
+
         numbers = {id(model): number for number, model in enumerate(self.models)}
         return tuple(
             SideFacts(
@@ -163,6 +165,8 @@ class Sides:
                 numbers[id(side.model)],
                 side.lacks,
                 side.edits,
+                adapter="" if side.model.adapter is None else side.model.adapter.typed,
+                is_of_base=side.lens is not None and is_of_base(side.lens, side.model),
             )
             for side in self.sides
         )
@@ -270,7 +274,7 @@ class Sides:
                 return Sides((*self.sides[:place], new, *self.sides[place + 1 :]))
         if missing := [kind for kind in first_kinds() if side.opened.lens(kind) is None]:
             only = " and ".join(kind_word(lens.kind) for lens in side.opened.lenses)
-            none = f"No {kind_word(missing[0])} lens for {side.model.name}"
+            none = f"No {kind_word(missing[0])} lens for {side.model.title}"
             raise LensError(f"{none}: only the {only} lens reads it.")
         raise LensError("Every lens in use is on screen: o lists others, and c puts one here.")
 
@@ -287,7 +291,7 @@ class Sides:
         if (new := next(unseen, None)) is not None:
             return Sides((*self.sides, new))
         if lacking := self.lacking():
-            none = f"No {kind_word(lacking[0].kind)} lens for {lacking[0].model.name}"
+            none = f"No {kind_word(lacking[0].kind)} lens for {lacking[0].model.title}"
             raise LensError(f"{none}: t trains one, o opens one.")
         return Sides((*self.sides, self.sides[-1]))
 
@@ -338,7 +342,7 @@ class Sides:
                     check_agreement(opened.model, side.model)
                     kept.append(side)
                 except LensError as error:
-                    remarks.append(f"{side.model.name} is beside no longer. {error}")
+                    remarks.append(f"{side.model.title} is beside no longer. {error}")
         # Of sides that have no lens any more, one is enough.
         kept = [
             side for i, side in enumerate(kept) if side.lens is not None or not any(map(side.is_as, kept[:i]))
@@ -349,7 +353,7 @@ class Sides:
             as_first = nothing or not self.are_own or self.are_first() or self.are_first(MOST_SIDES - 1)
             return (Sides.of(opened, most) if as_first else sides), remarks
         if missing := sides.lacking():
-            names = " and ".join(dict.fromkeys(side.model.name for side in missing))
+            names = " and ".join(dict.fromkeys(side.model.title for side in missing))
             remarks.append(
                 f"No {kind_word(missing[0].kind)} lens for {names}: only the logit lens compares them."
             )

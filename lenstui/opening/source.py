@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lenstui.lens.kinds import TUNED
-from lenstui.lens.names import instant_lens_named, instant_words, is_instant, kind_word, lens_title
+from lenstui.lens.names import (
+    OF_BASE,
+    adapter_of,
+    instant_lens_named,
+    instant_words,
+    is_instant,
+    kind_word,
+    lens_title,
+)
 from lenstui.model.turns import turns_named
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.paths import instant_lenses
@@ -19,6 +28,7 @@ from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
+    from lenstui.model.adapter_files import Adapter
     from lenstui.model.tokens import Prompt
     from lenstui.readout.cells import FloatArray
 
@@ -39,6 +49,7 @@ class LensSource:
         name: the lens's name.
         file: the name of its file; None where it has none, or is an instant lens in its folder.
         card: the metadata of its fit, as plain values.
+        is_of_base: whether an adapted model was read through it though it was not fitted under that adapter.
     """
 
     key: str
@@ -46,14 +57,18 @@ class LensSource:
     name: str
     file: str | None
     card: Mapping[str, Any]
+    is_of_base: bool = False
 
     @classmethod
-    def of(cls, key: str, lens: Lens) -> LensSource:
+    def of(cls, key: str, lens: Lens, *, is_of_base: bool = False) -> LensSource:
         """Return the source of a lens, under its key in a readout."""
         said = {"model": lens.config.get("base_model_name_or_path")}
+        if (adapter := adapter_of(lens.config)) is not None:
+            said["adapter"] = adapter
         said |= {name: _without_nan(lens.fit[name]) for name in _OF_A_FIT if name in lens.fit}
         is_named = lens.file is not None and lens.file.parent != instant_lenses()
-        return cls(key, lens.kind, lens.name, lens.file.name if lens.file and is_named else None, said)
+        file = lens.file.name if lens.file and is_named else None
+        return cls(key, lens.kind, lens.name, file, said, is_of_base)
 
     def in_words(self, quoted: Callable[[str], str] = str) -> str:
         """Return the lens in words: `tuned lens quick-1.pt`, `instant lens (closed form, 8,192 tokens)`.
@@ -63,12 +78,13 @@ class LensSource:
         """
         if self.file is None and is_instant(self.card):
             return instant_lens_named(instant_words(self.card))
-        return f"{kind_word(self.kind)} lens {quoted(self.file or self.name)}"
+        return f"{kind_word(self.kind)} lens {quoted(self.file or self.name)}{OF_BASE * self.is_of_base}"
 
     @property
     def facts(self) -> dict[str, Any]:
         """The lens's kind, name, file and card, as plain values by name."""
-        return {"kind": self.kind, "name": self.name, "file": self.file, "card": dict(self.card)}
+        said = {"kind": self.kind, "name": self.name, "file": self.file, "card": dict(self.card)}
+        return said | {"of_base": self.is_of_base}
 
 
 def _without_nan(value: Any) -> Any:
@@ -76,6 +92,31 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSource:
+    """The adapter that a model was under.
+
+    Attributes:
+        name: as it is typed: a folder, `OWNER/NAME` or `OWNER/NAME@REVISION`.
+        kind: what it is called: `LoRA`.
+        hash: a hash of its numbers.
+    """
+
+    name: str
+    kind: str
+    hash: str
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> AdapterSource:
+        """Return the source of an adapter."""
+        return cls(adapter.typed, adapter.kind, adapter.digest)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The adapter's name, kind and hash, as plain values by name."""
+        return {"name": self.name, "kind": self.kind, "hash": self.hash}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +139,7 @@ class Source:
         edits: the edits of the forward pass that were in force, as they are typed.
         edit_lens: the kind and name of the lens through which words in these edits have directions; empty
             where none has.
+        adapter: the adapter that the model was under, if any.
     """
 
     model: str
@@ -114,6 +156,20 @@ class Source:
     kinds: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
     edit_lens: str = ""
+    adapter: AdapterSource | None = None
+
+    @property
+    def title(self) -> str:
+        """The model with its adapter, in words: `OWNER/NAME + ADAPTER`."""
+        return self.model if self.adapter is None else f"{self.model} + {self.adapter.name}"
+
+    @property
+    def from_anywhere(self) -> Source:
+        """This source with folders named so that they are found wherever the program is started."""
+        adapter = self.adapter
+        if adapter is not None:
+            adapter = replace(adapter, name=from_anywhere(adapter.name))
+        return replace(self, model=from_anywhere(self.model), adapter=adapter)
 
     @property
     def lens(self) -> str | None:
@@ -125,6 +181,11 @@ class Source:
         """The fitted lenses that were read, in words: `tuned lens quick-1.pt`."""
         named = [each.in_words() for each in self.lenses]
         return ", ".join(named) or f"without a {TUNED} lens"
+
+
+def from_anywhere(name: str) -> str:
+    """Return a model's or an adapter's name: of a folder the absolute path."""
+    return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 def facts(source: Source, prompt: Prompt) -> dict[str, Any]:
@@ -180,6 +241,7 @@ def source_facts(source: Source) -> dict[str, Any]:
         "lenstui": __version__,
         "model": source.model,
         "revision": source.revision,
+        "adapter": None if source.adapter is None else source.adapter.facts,
         "dtype": source.dtype,
         "lens": source.lens,
         "lens_files": {each.key: each.facts for each in source.lenses},

@@ -35,7 +35,7 @@ def trust_of(side: Side) -> Trust | None:
         figures = card.convergence if _is_for(lens, model) else None
         return _by_row(model, card.own_rows, figures, "measured in its fit", is_convergence=True)
     evaluation = None if lens.file is None else last_evaluations().get(lens.file.absolute())
-    if evaluation is not None and evaluation.model == model.name and evaluation.kl_by_row:
+    if evaluation is not None and evaluation.model == model.title and evaluation.kl_by_row:
         return _evaluated(model, evaluation)
     figures = card.held_out_kl if _is_for(lens, model) else None
     return _by_row(model, card.own_rows, figures, "held out in its fit")

@@ -17,12 +17,14 @@ class Again:
         lens: the tuned lens that the user chose for that model, if any.
         when: the time at which the model was left, in seconds since 1970; a lens fitted later is said.
         others: the files of the lenses that were on screen beside the tuned lens.
+        adapter: the adapter that the model was under, as it is typed; None for none.
     """
 
     model: str
     lens: Path | None = None
     when: float = 0.0
     others: tuple[Path, ...] = ()
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,11 @@ class Start:
 
     Attributes:
         prompt: the text to read, if any.
-        model: a hub id or a folder; None for the default choice.
+        model: a hub id or a folder, also of an adapter, whose base is opened with it; None for the default
+            choice.
         revision: a branch, tag or commit of that hub id.
+        adapter: an adapter for the model: a folder, `OWNER/NAME` or `OWNER/NAME@REVISION`; where no model is
+            named, its base is opened with it.
         demo: whether to open the bundled model.
         lenses: the files of lenses for the model; where none is a tuned lens, the one that belongs to the
             model is opened too, if any.
@@ -66,6 +71,7 @@ class Start:
     instant: bool = False
     jacobian: bool = False
     again: Again | None = None
+    adapter: str | None = None
     turns: Conversation | None = None
 
     @property

@@ -62,18 +62,24 @@ class Keeper:
         return first_reading(self._start, self._session.reading_of(model) if self._restores else Reading())
 
     def again(self, name: str, revision: str | None) -> Again:
-        """Return what is known of a model that is to be opened: the lens that was chosen for it, if any."""
+        """Return what is known of a model that is to be opened: the lens that was chosen for it, if any.
+
+        Args:
+            name: the name of the model, or of its adapter.
+            revision: the revision of the model, where one was named.
+        """
         key = model_key(name), revision
         if key in self._lenses:
-            return replace(self._lenses[key], model=name)
+            known = self._lenses[key]
+            return known if known.adapter is not None else replace(known, model=name)
         return self._session.again(name, revision)
 
     def keep_model(self, explore: Explore) -> None:
         """Remember how the open model is read and the choice of its lens, before another model is opened."""
         if (model := explore.model) is not None:
-            self._readings[model.name] = explore.reading
-            choice = Again(model.name, model.chosen_lens, time.time(), model.other_lenses)
-            self._lenses[model_key(model.name), model.revision] = choice
+            self._readings[model.label] = explore.reading
+            choice = Again(model.name, model.chosen_lens, time.time(), model.other_lenses, model.adapter)
+            self._lenses[model_key(model.label), model.revision] = choice
         self._restores = True
 
     def keep_look(self, explore: Explore, start: Start) -> None:
@@ -81,7 +87,7 @@ class Keeper:
         if explore.is_mounted and explore.model is not None:
             named = start.revision is None and not start.trust_remote_code
             knows_lens = start.again is not None or bool(start.lenses)
-            self._session.keep(explore.model.name, explore.look(), named=named, knows_lens=knows_lens)
+            self._session.keep(explore.model.label, explore.look(), named=named, knows_lens=knows_lens)
 
     def keep_order(self, *, by_kl: bool) -> None:
         """Remember whether the list of lenses is ordered by their last evaluation."""

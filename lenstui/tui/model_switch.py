@@ -45,7 +45,7 @@ class ModelSwitch:
 
         program = self._program
         self._keeper.keep_model(program.explore)
-        again = self._keeper.again(chosen.name or BUNDLED_MODEL, chosen.revision)
+        again = self._keeper.again(chosen.adapter or chosen.name or BUNDLED_MODEL, chosen.revision)
         start = chosen.start(program.start, program.explore.model)
         program.start = replace(start, lenses=(), again=again)
         program.have_stage(LoadStage("looking for the model"))
@@ -84,7 +84,7 @@ class ModelSwitch:
             from lenstui.jobs.chosen_model import Chosen  # the first paint can do without
 
             explore.keep_cursor()
-            self.open(Chosen(model.name, revisions[place], self._program.start.dtype))
+            self.open(Chosen(model.name, revisions[place], self._program.start.dtype, model.adapter))
         elif len(revisions) < 2:
             self._tell(f"No other revision of {model.name} is on this machine.")
         else:

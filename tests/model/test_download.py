@@ -137,7 +137,7 @@ def test_a_gated_model_says_where_to_ask(fake: FakeHub) -> None:
     ("files", "line"),
     [
         ({"m.gguf": b""}, "holds GGUF files alone"),
-        ({"adapter_config.json": b"", "adapter_model.safetensors": b""}, "is an adapter"),
+        ({"adapter_config.json": b"", "adapter_model.bin": b""}, "has its weights in a pickle"),
         ({"config.json": b"{}", "weights.npz": b""}, r"has no config\.json with model\.safetensors"),
     ],
 )

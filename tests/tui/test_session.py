@@ -97,13 +97,13 @@ def test_the_command_line_comes_first(path: Path, tmp_path: Path) -> None:
 def test_a_model_that_is_gone_gives_way_to_the_default_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from lenstui.model import hub
+    from lenstui.opening import found_model
     from lenstui.support.errors import LensError
 
     def default(*_: object) -> None:
         raise LensError("the default one")
 
-    monkeypatch.setattr(hub, "choose_default", default)
+    monkeypatch.setattr(found_model, "choose_default", default)
     with pytest.raises(LensError, match="the default one"):
         open_model(Start(again=Again(str(tmp_path / "gone"))))
 

@@ -16,8 +16,7 @@ _LARGE = 1000  # entries above which NumPy prints only the edges
 
 def unembed_hash(model: Model) -> str | None:
     """Return the library's hash of the unembedding; None where that is no matrix."""
-    matrix = model.module.get_output_embeddings()
-    weight: Tensor | None = getattr(matrix, "weight", None)
+    weight = model.unembedding
     return None if weight is None else matrix_hash(weight)
 
 

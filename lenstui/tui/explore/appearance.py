@@ -13,6 +13,7 @@ from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.pins import PLOTTED
 from lenstui.tui.grid.room import Contents
 from lenstui.tui.services import Services
+from lenstui.tui.session.model_key import model_key
 from lenstui.tui.session.session import LONGEST, Look
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
@@ -83,6 +84,7 @@ class Appearance:
             lens_file="" if model is None or model.chosen_lens is None else str(model.chosen_lens.absolute()),
             other_lenses=[] if model is None else [str(file.absolute()) for file in model.other_lenses],
             revision="" if model is None else model.revision or "",
+            base="" if model is None or model.adapter is None else model_key(model.name),
             reading=state.reading.plain(),
             when=time.time(),
         )

@@ -118,7 +118,7 @@ class Export:
         """Return the file that a form is written to, unless the user names another one."""
         assert self._state.model is not None
         part = "" if not thing.copies and thing.key != "screen" else thing.key
-        return proposed_path(self._state.model.name, self._state.prompt, thing.ending, part)
+        return proposed_path(self._state.model.label, self._state.prompt, thing.ending, part)
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
         """Write a form to a file, or copy the form if `path` is None; the outcome is shown to the user."""

@@ -67,7 +67,7 @@ class ReadingOptions:
 
     def begin(self, model: OpenModel) -> None:
         """Set the options by which a model that was just opened is read at first."""
-        self._prompt_line.show_reading(self._ask_for(self._services.first_reading(model.name)))
+        self._prompt_line.show_reading(self._ask_for(self._services.first_reading(model.label)))
 
     def _ask_for(self, reading: Reading) -> Reading:
         """Set and return the options, without those that the open model refuses; notify the user of these."""

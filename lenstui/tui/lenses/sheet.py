@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
@@ -34,6 +34,7 @@ _MATCHES = {
     Match.WEIGHTS: "for the open weights",
     Match.PARTLY: "for the open weights, as far as they can be compared",
     Match.SHAPE: "fits in shape, but names no weights",
+    Match.BASE: "for the base of the open model, without its adapter",
     Match.OTHER_WEIGHTS: "fits in shape, but is for other weights",
     Match.NO: "does not fit the open model",
     None: "",
@@ -70,6 +71,7 @@ class Sheet:
         made_for = card.made_for or "a model that it does not name"
         yield facts(
             ("for", joined(made_for, _shape(card), _MATCHES[self.lens.match])),
+            ("with", "" if card.adapter is None else joined(*_adapter(card))),
             ("kind", joined("Jacobian lens", _target(card)) if card.kind == JACOBIAN else ""),
             ("fit", joined(*_fitting(fit))),
             ("eval", "" if card.evaluation is None else card.evaluation.in_words),
@@ -164,6 +166,13 @@ class LensSheet(VerticalScroll):
         self.query_one(Static).update("" if styled is None else styled)
         if before is None or sheet is None or before.key != sheet.key:
             self.scroll_home(animate=False)
+
+
+def _adapter(card: LensCard) -> Iterator[str]:
+    """Yield the name, kind and hash of the adapter that a lens was fitted under."""
+    found = card.config["adapter"]
+    yield f"adapter {card.adapter}"
+    yield from (str(found[key]) for key in ("kind", "hash") if found.get(key))
 
 
 def _shape(card: LensCard) -> str:

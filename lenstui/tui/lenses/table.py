@@ -133,6 +133,7 @@ class LensLine:
         card = lens.card
         evaluation = card.evaluation
         made_for = "" if card.made_for is None else short_name(card.made_for)
+        made_for += "" if card.adapter is None else f" + {short_name(card.adapter)}"
         return [
             printable(card.name),
             made_for,

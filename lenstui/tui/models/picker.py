@@ -82,13 +82,14 @@ class ModelPicker(BoxScreen[Chosen | None]):
         """
         super().__init__()
         self._models = models
-        bundled = opened is not None and opened.name == BUNDLED_MODEL
-        self._opened = "" if bundled else None if opened is None else opened.name
+        bundled = opened is not None and opened.label == BUNDLED_MODEL
+        self._opened = "" if bundled else None if opened is None else opened.label
         # The open model is kept with the recent ones only when it is left.
-        names = [*([self._opened] if self._opened else []), *recent]
-        self._recent, self._dtype = list(dict.fromkeys(names)), dtype
+        names = [*([] if opened is None or bundled else [opened.label, opened.name]), *recent]
+        self._recent, self._dtype, self._first_dtype = list(dict.fromkeys(names)), dtype, dtype
+        self._model = opened
         self._beside = opened is not None and beside
-        self._what = f"a model beside {short_name(opened.name)}" if opened and beside else "open a model"
+        self._what = f"a model beside {short_name(opened.label)}" if opened and beside else "open a model"
         self._device = opened.device if device == "auto" and opened is not None else device
         self._listed: ModelsListed | None = None
         self._paths: tuple[ListedModel, ...] = ()  # the paths that the typed text may go on to
@@ -190,13 +191,25 @@ class ModelPicker(BoxScreen[Chosen | None]):
             parts = [REST]
         elif model.where == FOLDER:
             parts = ["No model: Enter looks into it."]
+        if model.base:
+            parts.append(f"An adapter: opens {short_name(model.base)} with it.")
         if len(model.revisions) > 1:
             parts.append(f"{len(model.revisions)} revisions are here: @ behind the name lists them.")
         self._say("\n".join(filter(None, parts)))
 
+    def _shares_weights(self, model: ListedModel) -> bool:
+        """Return whether a model is the open one under another adapter, or without one."""
+        opened = self._model
+        if opened is None or self._dtype != self._first_dtype or model.name == self._opened:
+            return False
+        base = model.base or (model.name or BUNDLED_MODEL) * (opened.adapter is not None)
+        return base == opened.name
+
     def _memory(self, model: ListedModel) -> str:
         """Return a sentence on whether a model will fit in memory, as far as that is known."""
         listed = self._listed
+        if self._shares_weights(model):
+            return "Its weights are in memory already: none are loaded again."
         if listed is None or model.needed is None:
             return "" if model.where == BUNDLED else "Its files do not say how much memory it takes."
         dtype = "float32" if listed.dtype == "auto" and listed.device == "cpu" else listed.dtype
@@ -265,5 +278,5 @@ class ModelPicker(BoxScreen[Chosen | None]):
             self.dismiss(Chosen.read(model.name, self._dtype))
 
     def _is_too_large(self, model: ListedModel) -> bool:
-        free = None if self._listed is None else self._listed.free
+        free = None if self._listed is None or self._shares_weights(model) else self._listed.free
         return model.needed is not None and free is not None and model.needed > free

@@ -93,7 +93,7 @@ class ModelLine:
 def shown_texts(model: ListedModel) -> tuple[str, ...]:
     """Return the texts of a model's line, one for each column."""
     return (
-        printable(model.name) or "the bundled model",
+        f"{'+ ' if model.base else ''}{printable(model.name)}" or "the bundled model",
         printable(model.family),
         model.where,
         size_text(model.size) if model.size else "",

@@ -40,6 +40,7 @@ class Look:
         lens_file: the file of the tuned lens that the user chose; empty where it opened by itself.
         other_lenses: the files of the other fitted lenses at hand, where one of them was on screen.
         revision: the revision of the model that these lenses are for; empty where none was named.
+        base: the model, where what is kept is the look of an adapter on it; empty for a whole model.
         reading: the options for reading the prompt, as plain values.
         when: when the look was noted, in seconds since 1970.
     """
@@ -58,6 +59,7 @@ class Look:
     lens_file: str = ""
     other_lenses: list[str] = field(default_factory=list)
     revision: str = ""
+    base: str = ""
     reading: dict[str, Any] = field(default_factory=dict)
     when: float = 0.0
 
@@ -75,12 +77,19 @@ class Look:
         return cls(**kept)
 
     def again(self, model: str, revision: str | None) -> Again:
-        """Return the choice of lenses for a model of this look, unless that was for another revision."""
+        """Return the choice of lenses for a model of this look, unless that was for another revision.
+
+        Args:
+            model: the name of the model, or of the adapter.
+            revision: the revision of the model that was named, if any.
+        """
+        adapter = model if self.base else None
+        model = self.base or model
         if self.revision != (revision or ""):
-            return Again(model, None, self.when)
+            return Again(model, None, self.when, adapter=adapter)
         lens = Path(self.lens_file) if self.lens_file else None
         others = tuple(Path(file) for file in self.other_lenses if isinstance(file, str) and file)
-        return Again(model, lens, self.when, others)
+        return Again(model, lens, self.when, others, adapter)
 
 
 class Session:
@@ -122,11 +131,11 @@ class Session:
         """
         if not self._restores or start.lenses:
             return start, None
-        name = start.model or self._model
+        name = start.adapter or start.model or self._model
         if start.demo or start.prompt is not None:
             from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL  # the first paint mostly needs no such
 
-            name = BUNDLED_MODEL if start.demo else start.model or DEFAULT_MODEL
+            name = start.adapter or (BUNDLED_MODEL if start.demo else start.model or DEFAULT_MODEL)
         if name is None:
             return start, None
         if start.prompt is not None:
@@ -155,7 +164,7 @@ class Session:
         """Note how a model is looked at.
 
         Args:
-            model: the name of the model.
+            model: the name of the model, or of its adapter.
             look: how the model is looked at.
             named: whether the model can be opened again by its name alone.
             knows_lens: whether an earlier choice of a lens was asked for; otherwise it is left as it was.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from lenstui.edits.edit import have_directions
 from lenstui.lens.kinds import first_kinds
-from lenstui.lens.names import INSTANT, kind_word
+from lenstui.lens.names import INSTANT, OF_BASE, kind_word
 from lenstui.opening.side_facts import SideFacts, are_of_one_model, is_edited_run
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
@@ -46,7 +46,8 @@ class SideNames:
         if all(side.is_own for side in sides) and len({side.kind for side in sides}) == len(sides):
             briefs = tuple(kind_word(side.kind) for side in sides)
             lenses = tuple(f"{INSTANT if side.is_instant else kind_word(side.kind)} lens" for side in sides)
-            return cls(briefs, lenses, tuple((lens,) for lens in lenses), outputs)
+            full = (f"{lens}{OF_BASE * side.is_of_base}" for side, lens in zip(sides, lenses, strict=True))
+            return cls(briefs, lenses, tuple(zip(full, lenses, strict=True)), outputs)
         names = told_apart(sides)
         lenses_of = {(side.kind, side.lens) for side in sides}
         titles: list[tuple[str, ...]] = []
@@ -112,7 +113,7 @@ def told_apart(sides: Sequence[SideFacts]) -> tuple[str, ...]:
     """
     names = tuple(_name(side, 1) for side in sides)
     unnumbered = {_name(replace(side, revision=None), 1) for side in sides}
-    if len(set(names)) < len({(side.model, side.revision) for side in sides}):
+    if len(set(names)) < len({(side.model, side.revision, side.adapter) for side in sides}):
         longer = tuple(_name(side, 2) for side in sides)
         names = longer if len(set(longer)) > len(set(names)) else names
     if len(unnumbered) == 1 and len({side.dtype for side in sides}) > 1:
@@ -122,7 +123,9 @@ def told_apart(sides: Sequence[SideFacts]) -> tuple[str, ...]:
 
 def _name(side: SideFacts, parts: int) -> str:
     name = "/".join(side.model.rstrip("/").split("/")[-parts:])
-    return printable(f"{name}@{side.revision}" if side.revision else name)
+    name = f"{name}@{side.revision}" if side.revision else name
+    adapter = "/".join(side.adapter.rstrip("/").split("/")[-parts:])
+    return printable(f"{name} + {adapter}" if adapter else name)
 
 
 def _titles(side: SideFacts, name: str, *, one_model: bool, one_lens: bool) -> tuple[str, ...]:
@@ -131,7 +134,7 @@ def _titles(side: SideFacts, name: str, *, one_model: bool, one_lens: bool) -> t
     The shortest titles, too, tell all sides apart.
     """
     lens = f"{kind_word(side.kind)} lens"
-    full = f"{lens} {printable(side.lens)}" if side.lens else lens
+    full = (f"{lens} {printable(side.lens)}" if side.lens else lens) + OF_BASE * side.is_of_base
     if one_model:  # the model says nothing about which is which
         brief = printable(side.lens or kind_word(side.kind))
         return f"{name} · {full}", full, brief

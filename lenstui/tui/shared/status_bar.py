@@ -61,6 +61,7 @@ class StatusBar(Widget):
         if model is None:
             return [(Text.assemble(brand, ("no model yet", quiet)), stage or Text())]
         name = short_name(model.name) + (f"@{printable(model.revision)}" if model.revision else "")
+        name += f" + {short_name(model.adapter)}" if model.adapter else ""
         blocks = (f" · {len(model.rows) - 1} blocks", quiet)
         machine = (f" · {model.device} {model.dtype}", quiet)
         wiring = (" · wiring ok", self._style("good"))

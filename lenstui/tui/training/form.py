@@ -178,7 +178,7 @@ class TrainForm(VerticalScroll):
         self._offer_start()
 
     def _show_title(self) -> None:
-        name = "" if self.model is None else f" for {short_name(self.model.name)}"
+        name = "" if self.model is None else f" for {short_name(self.model.label)}"
         self.border_title = shown(f"train a {kind_word(self.kind)} lens{name}")
 
     @property
