@@ -76,6 +76,7 @@ class ScanPainter:
         widgets.frame.display = has_found
         widgets.detail.display = has_found and state.view in {View.MATCHES, View.COMPARISON}
         widgets.heading.display = state.view is View.COMPARISON
+        widgets.detail.set_class(state.view is View.COMPARISON, "-captions")
         widgets.message.display = not has_found
         if has_found:
             self._draw_table()
