@@ -23,6 +23,7 @@ from lenstui.tui.export.dialog import ExportDialog
 from lenstui.tui.scan.means_plot import MeansPlot
 from lenstui.tui.scan.screen import Scan
 from tests.programs.calls import status
+from tests.tiny.folders import neox_in
 from tests.tui.pilots.looking import said, subtitle, until
 from tests.tui.pilots.scan_pilot import lines, open_folder, searched, subtitle_of, text, title
 
@@ -169,6 +170,21 @@ async def test_two_lenses_of_one_model(opened: Any, lenses: Path) -> None:
         await pilot.press("L")  # the logit lens is compared with none: the pair that there is stays
         await searched(screen, pilot)
         assert "tuned ‖ logit" in str(screen.query_one(MeansPlot).border_title)
+
+
+async def test_models_of_another_depth(
+    opened: Any, scan: Callable[..., Path], tmp_path: Path, byte_tokenizer: Any
+) -> None:
+    deeper = neox_in(tmp_path / "deeper", byte_tokenizer, blocks=4)
+    folder = scan("depths", "--against-model", deeper)
+    async with opened("Hello, you", size=(80, 24)) as (app, pilot):
+        screen = await show_comparison(app, pilot, folder)
+        assert "KL of the final distributions" in text(screen, "heading").replace("\n", " ")
+        assert "not of the same depth" in text(screen, "detail")
+        assert screen.query_one("#scan-detail").size.height > 1
+        assert not screen.query_one(MeansPlot).display
+        await pilot.press("R", "v")
+        assert "text" in lines(screen)[0]
 
 
 async def test_records_without_a_second_side_have_no_such_view(

@@ -144,7 +144,8 @@ def test_means(snap_compare: Any, still: LenstuiApp, size: tuple[int, int]) -> N
 def test_comparison(snap_compare: Any, still: LenstuiApp) -> None:
     async def look(pilot: Pilot[None]) -> None:
         screen, of = await open_scan(pilot, still), compared()
-        missing, one = dict.fromkeys(column.name for column in of.records.columns), found()
+        one = found()
+        missing: dict[str, Any] = dict.fromkeys(column.name for column in of.records.columns)
         top = [missing | each for each in one.matches.top]
         both = replace(one, matches=replace(one.matches, top=top), records=of.records)
         screen.post_message(QueryFound(1, ASKED, both, is_whole=True, seconds=0.3))

@@ -76,7 +76,6 @@ class ScanPainter:
         widgets.frame.display = has_found
         widgets.detail.display = has_found and state.view in {View.MATCHES, View.COMPARISON}
         widgets.heading.display = state.view is View.COMPARISON
-        widgets.detail.set_class(state.view is View.COMPARISON, "-captions")
         widgets.message.display = not has_found
         if has_found:
             self._draw_table()
@@ -185,6 +184,8 @@ class ScanPainter:
         assert state.found is not None
         matches, manifest = state.found.matches, state.found.records.manifest
         has_plot = state.view in {View.MEANS, View.COMPARISON}
+        table.display = True
+        self._widgets.detail.remove_class("-captions")
         self._widgets.body.set_class(has_plot, "-means")
         plot.display = has_plot
         if state.view is View.MATCHES:
@@ -228,6 +229,8 @@ class ScanPainter:
         compared = state.compared if state.has_compared else None
         widgets.heading.update(shown(state.no_comparison if compared is None else compared.heading))
         key = None if compared is None else columns.pair_of(compared, state.found.matches.lens)
+        # Where no row is compared the captions say why.
+        widgets.detail.set_class(key is not None, "-captions")
         widgets.plot.display = widgets.table.display = key is not None
         if compared is not None and key is not None:
             widgets.table.show(
