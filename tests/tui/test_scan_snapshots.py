@@ -146,7 +146,7 @@ def test_comparison(snap_compare: Any, still: LenstuiApp) -> None:
         screen, of = await open_scan(pilot, still), compared()
         one = found()
         missing: dict[str, Any] = dict.fromkeys(column.name for column in of.records.columns)
-        top = [missing | each for each in one.matches.top]
+        top = [{**missing, **each} for each in one.matches.top]
         both = replace(one, matches=replace(one.matches, top=top), records=of.records)
         screen.post_message(QueryFound(1, ASKED, both, is_whole=True, seconds=0.3))
         await pilot.pause()
