@@ -35,7 +35,7 @@ def show_matches(folder: Path, asked: AskedQuery, form: str, output: Path | None
 
 def show_comparison(folder: Path, form: str, output: Path | None) -> int:
     """Compare the two sides of the records in a folder, write it, and return the exit status."""
-    from lenstui.export.command import command_text
+    from lenstui.export.command import comparison_command
     from lenstui.export.scan_comparison import (
         Compared,
         comparison_csv,
@@ -59,9 +59,7 @@ def show_comparison(folder: Path, form: str, output: Path | None) -> int:
     elif form == "csv":
         deliver(comparison_csv(compared), output)
     elif form == "md":
-        command = ["lenstui", "scan", str(folder), "--comparison", "--format", "md"]
-        command += [] if output is None else ["-o", str(output)]
-        deliver(comparison_markdown(compared, command_text(command)), output)
+        deliver(comparison_markdown(compared, comparison_command(folder, form, output)), output)
     else:
         deliver(comparison_table(compared, table_width(output)), output)
     return 0

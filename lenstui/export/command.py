@@ -85,6 +85,19 @@ def scan_command(found: Found, asked: AskedQuery, form: str = "table", output: P
     return command_text([*words, *([] if output is None else ["-o", str(output)])])
 
 
+def comparison_command(folder: Path, form: str = "table", output: Path | None = None) -> str:
+    """Return the command that compares the two sides of a scan again.
+
+    Args:
+        folder: the folder of the records.
+        form: the form that is printed or written.
+        output: the file; None for none.
+    """
+    words = ["lenstui", "scan", str(folder), "--comparison"]
+    words += [] if form == "table" else ["--format", form]
+    return command_text([*words, *([] if output is None else ["-o", str(output)])])
+
+
 def set_command(
     source: Source, options: Sequence[str], lens_files: Sequence[Path], asked: Start, shape: Shape
 ) -> str:

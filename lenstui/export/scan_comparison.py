@@ -92,12 +92,21 @@ class Compared:
     def columns(self) -> list[list[list[str]]]:
         """The columns of a table for each lens, each a head and a text for each row, the last row first."""
         tables = []
-        for key, pair in self.comparison.pairs.items():
-            texts, other = _texts(pair), self.second.lenses[key]
-            columns = [[name, *texts[name][::-1]] for name in self._heads]
-            columns[0][0] = f"{key if key == other else f'{key}{_BOTH}{other}'} {columns[0][0]}"
+        for key in self.comparison.pairs:
+            columns = self.columns_of(key)
+            columns[0][0] = f"{self.pair_name(key)} {columns[0][0]}"
             tables.append(columns)
         return tables
+
+    def columns_of(self, key: str) -> list[list[str]]:
+        """The columns of the table for one lens, each a head and a text for each row, the last row first."""
+        texts = _texts(self.comparison.pairs[key])
+        return [[name, *texts[name][::-1]] for name in self._heads]
+
+    def pair_name(self, key: str) -> str:
+        """The lens of the first side by its key, and that of the second where it has another."""
+        other = self.second.lenses[key]
+        return key if key == other else f"{key}{_BOTH}{other}"
 
 
 def sides_of(manifest: Manifest) -> tuple[str, str]:

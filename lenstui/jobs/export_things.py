@@ -81,6 +81,19 @@ SCAN_COPIES = (
     Thing("table", "table", "the same as text, as `lenstui scan` prints it", ".txt", copies=True),
     Thing("command", "command", "the `lenstui scan …` that finds the same", ".sh", copies=True),
 )
+COMPARISON_FILES = (
+    Thing("csv", "CSV", "a line for each lens and row", ".csv"),
+    Thing("json", "JSON", "everything, as `lenstui scan --comparison --format json` has it", ".json"),
+    Thing("md", "Markdown", "the tables by row, and the command", ".md"),
+)
+COMPARISON_COPIES = (
+    Thing(
+        "table", "table", "the same as text, as `lenstui scan --comparison` prints it", ".txt", copies=True
+    ),
+    Thing(
+        "command", "command", "the `lenstui scan … --comparison` that compares the same", ".sh", copies=True
+    ),
+)
 WHY_FILES = (
     Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
     Thing("svg", "SVG figure", "the map of blocks by attention heads", ".svg"),

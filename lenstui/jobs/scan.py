@@ -18,6 +18,9 @@ from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.scan_messages import (
+    ComparisonFound,
+    ComparisonOrder,
+    ComparisonRefused,
     Position,
     PositionFound,
     PositionRefused,
@@ -40,7 +43,8 @@ if TYPE_CHECKING:
     from lenstui.scan.folder import Manifest
     from lenstui.scan.matches import ScanRecords
 
-_SCAN, _QUERY, _POSITION = "scan", "scan query", "scan position"  # each job stops the former one of its kind
+# Each job stops the former one of its kind.
+_SCAN, _QUERY, _COMPARISON, _POSITION = "scan", "scan query", "scan comparison", "scan position"
 _PRIORITY = 1  # behind prompts
 _PART_SECONDS = 10.0  # so that the table of a scan under way grows
 NO_MODEL = "No model is open: m opens one."
@@ -112,6 +116,26 @@ class ScanService:
 
         self._file_thread.submit(_QUERY, steps)
 
+    def compare(self, number: int, records: ScanRecords, post: Post) -> None:
+        """Compare the two sides of records that have a second one.
+
+        Args:
+            number: a number for the messages.
+            records: the records.
+            post: takes `ComparisonFound` or `ComparisonRefused`.
+        """
+
+        def compare(stop: Stop) -> None:
+            from lenstui.export.scan_comparison import Compared
+            from lenstui.scan.comparison import compare_sides
+
+            with reporting(lambda text: post(ComparisonRefused(number, text)), "Comparing failed"):
+                comparison = compare_sides(records)
+                assert comparison is not None
+                post(ComparisonFound(number, Compared(comparison, records)))
+
+        self._file_thread.submit(_COMPARISON, compare)
+
     def list_scans(self, place: Path, post: Post) -> None:
         """List the scans in a folder.
 
@@ -146,8 +170,8 @@ class ScanService:
 
         self._thread.submit(_POSITION, find)
 
-    def write(self, order: QueryOrder, post: Post) -> None:
-        """Write what a query has found in a form of `lenstui scan`, or the command that finds it."""
+    def write(self, order: QueryOrder | ComparisonOrder, post: Post) -> None:
+        """Write what a query has found, or a comparison, in a form of `lenstui scan`, or its command."""
         self._file_thread.submit(f"write {order.file}", lambda stop: _write(order, post))
 
     # ── on the model thread ──────────────────────────────────────────────────────────────────────────────
@@ -222,7 +246,19 @@ class ScanService:
             next_id=following,
             next_text="" if following is None else texts[following],
             remark=remark,
+            missing=self._missing(records.manifest),
         )
+
+    def _missing(self, manifest: Manifest) -> str:
+        """Return the name of the second model of records, unless a side reads the typed prompt with it."""
+        from lenstui.export.scan_comparison import sides_of
+        from lenstui.lens.fingerprint import fingerprint_digest
+
+        if manifest.second is None or not manifest.second.is_model:
+            return ""
+        wanted, sides = manifest.settings.get("against_model"), self._model_jobs.sides
+        shown = [] if sides is None else [side.model for side in sides.sides if side.text is None]
+        return "" if any(fingerprint_digest(model) == wanted for model in shown) else sides_of(manifest)[1]
 
     def _compare(self, manifest: Manifest, opened: Opened) -> str:
         """Return what makes numbers of the open model differ from those of records; see `_difference`."""
@@ -294,11 +330,11 @@ def _search(number: int, folder: Path, asked: AskedQuery, post: Post, stop: Stop
         yield
 
 
-def _write(order: QueryOrder, post: Post) -> None:
+def _write(order: QueryOrder | ComparisonOrder, post: Post) -> None:
     from lenstui.support.atomic_file import written
 
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not written"):
-        text = _text(order)
+        text = _text(order) if isinstance(order, QueryOrder) else _comparison_text(order)
         if order.file is None:
             post(TextTaken(order.number, order.thing, text))
             return
@@ -324,4 +360,27 @@ def _text(order: QueryOrder) -> str:
         case "table":
             return scan_table(found)
     command = scan_command(found, order.asked)
+    return command if order.file is None else f"{command}\n"
+
+
+def _comparison_text(order: ComparisonOrder) -> str:
+    from lenstui.export.command import comparison_command
+    from lenstui.export.scan_comparison import (
+        comparison_csv,
+        comparison_json,
+        comparison_markdown,
+        comparison_table,
+    )
+
+    compared, folder = order.compared, order.compared.records.folder
+    match order.thing.key:
+        case "json":
+            return comparison_json(compared)
+        case "csv":
+            return comparison_csv(compared)
+        case "md":
+            return comparison_markdown(compared, comparison_command(folder, "md", order.file))
+        case "table":
+            return comparison_table(compared)
+    command = comparison_command(folder)
     return command if order.file is None else f"{command}\n"

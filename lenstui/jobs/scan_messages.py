@@ -16,6 +16,7 @@ from lenstui.texts.documents import Documents
 
 if TYPE_CHECKING:
     from lenstui.export.scan import Found
+    from lenstui.export.scan_comparison import Compared
     from lenstui.scan.catalog import ListedScan
 
 
@@ -123,6 +124,27 @@ class QueryRefused(Message):
     why: str = ""
 
 
+@dataclass
+class ComparisonFound(Message):
+    """How far the two sides of a scan are apart.
+
+    Attributes:
+        number: the number of the request.
+        compared: the comparison, and the records that it is of.
+    """
+
+    number: int
+    compared: Compared
+
+
+@dataclass
+class ComparisonRefused(Message):
+    """The message that the two sides of a scan cannot be compared, and why."""
+
+    number: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """A position of a scanned text, to be read in Explore as the scan read it.
@@ -134,6 +156,7 @@ class Position:
         next_id: the id of the token that really follows; None in a block's last column.
         next_text: the display text of that token.
         remark: what makes numbers in Explore differ from those of the records, a sentence; empty for nothing.
+        missing: the name of the model that the records compare with, where no side reads it; else empty.
     """
 
     ids: tuple[int, ...]
@@ -142,6 +165,7 @@ class Position:
     next_id: int | None
     next_text: str
     remark: str
+    missing: str = ""
 
 
 @dataclass
@@ -175,5 +199,22 @@ class QueryOrder:
     number: int
     asked: AskedQuery
     found: Found
+    thing: Thing
+    file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonOrder:
+    """An order to write how far the two sides of a scan are apart.
+
+    Attributes:
+        number: the number of the order.
+        compared: the comparison.
+        thing: the form, or `command`.
+        file: the file; None for the clipboard.
+    """
+
+    number: int
+    compared: Compared
     thing: Thing
     file: Path | None

@@ -41,19 +41,30 @@ class ScreenExport:
         self._dialog: ExportDialog | None = None  # while the dialog is open
         self._orders = 0
 
-    def ask(self, name_of: NameOf, write: Write) -> None:
+    def ask(
+        self,
+        name_of: NameOf,
+        write: Write,
+        *,
+        files: Sequence[Thing] | None = None,
+        copies: Sequence[Thing] | None = None,
+    ) -> None:
         """Open the dialog that asks which form to export, and to which file.
 
         Args:
             name_of: proposes a file.
             write: writes a form of what is shown now.
+            files: the forms for files; None for the usual ones.
+            copies: those for the clipboard; None likewise.
         """
 
         def closed(_: None) -> None:
             self._dialog = None
 
         self._name_of, self._write = name_of, write
-        self._dialog = self._services.choose_export(self, self._files, self._copies, closed)
+        self._dialog = self._services.choose_export(
+            self, files or self._files, copies or self._copies, closed
+        )
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 

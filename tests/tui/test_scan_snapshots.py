@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from textual.pilot import Pilot
 
 from lenstui.export.scan import Found
-from lenstui.jobs.scan_messages import QueryFound, ScanGrown
+from lenstui.export.scan_comparison import Compared
+from lenstui.jobs.scan_messages import ComparisonFound, QueryFound, ScanGrown
 from lenstui.scan.asked_query import AskedQuery
 from lenstui.scan.catalog import ListedScan
-from lenstui.scan.columns import BY_ROW, OF_LENS
+from lenstui.scan.columns import BY_ROW, OF_LENS, Second
+from lenstui.scan.comparison import Estimate, PairComparison, ScanComparison
 from lenstui.scan.folder import Manifest
 from lenstui.scan.matches import Matches, ScanRecords
 from lenstui.scan.queries import condition_of, query_named
@@ -87,6 +90,24 @@ def found(*, of: int = 12_288) -> Found:
     return Found(matches, ScanRecords(FOLDER, MANIFEST, (), 12_288), QUERY.name, QUERY.title)
 
 
+def compared() -> Compared:
+    """A comparison of two models, each through a tuned lens."""
+    second = Second({"model": "EleutherAI/pythia-14m", "revision": "step1000"}, True, {"tuned": "tuned"})
+    records = replace(found().records, manifest=replace(MANIFEST, second=second))
+
+    def estimate(*mean: float) -> Estimate:
+        return Estimate(np.array(mean), np.array(mean) / 20)
+
+    pair = PairComparison(
+        estimate(0.02, 0.41, 0.83, 1.21, 1.32, 1.5, 1.71),
+        estimate(0.99, 0.81, 0.64, 0.55, 0.51, 0.5, 0.47),
+        np.array([12, 301, 655, 810, 920, 1403, 2412]),
+        np.array([1731, 0, 42, 410, 977, 1210, 1405]),
+    )
+    comparison = ScanComparison(12_288, 96, estimate(1.71), estimate(0.53), {"tuned": pair})
+    return Compared(comparison, records)
+
+
 async def open_scan(pilot: Pilot[None], app: LenstuiApp) -> Scan:
     await show(pilot)
     app.program.scans = Silent()  # type: ignore[assignment]
@@ -118,6 +139,22 @@ def test_means(snap_compare: Any, still: LenstuiApp, size: tuple[int, int]) -> N
         await pilot.pause()
 
     assert snap_compare(still, terminal_size=size, run_before=look)
+
+
+def test_comparison(snap_compare: Any, still: LenstuiApp) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        screen, of = await open_scan(pilot, still), compared()
+        one = found()
+        missing: dict[str, Any] = dict.fromkeys(column.name for column in of.records.columns)
+        top = [{**missing, **each} for each in one.matches.top]
+        both = replace(one, matches=replace(one.matches, top=top), records=of.records)
+        screen.post_message(QueryFound(1, ASKED, both, is_whole=True, seconds=0.3))
+        await pilot.pause()
+        await pilot.press("V")
+        screen.post_message(ComparisonFound(1, of))
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=SIZES[1], run_before=look)
 
 
 @pytest.mark.parametrize("view", [1, 2])

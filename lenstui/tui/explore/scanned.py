@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lenstui.jobs.scan_messages import Position
 from lenstui.readout.reading import Reading
+from lenstui.support.printable import printable
 from lenstui.tui.explore.growth import Growth
 from lenstui.tui.explore.pins import Pins
 from lenstui.tui.explore.reader import Reader, nearest
@@ -52,6 +53,8 @@ class Scanned:
         state.first_cursor = Cursor(row, len(position.ids) - 1)
         self._reader.read_again()
         self._widgets.panes.focus_grid()
+        if position.missing:
+            self._services.tell(printable(f"M puts {position.missing} beside."), seconds=8)
         if position.remark:
             self._services.notify(position.remark, title="Other numbers", severity="warning", seconds=12)
 

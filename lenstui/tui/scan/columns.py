@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from lenstui.model.tokens import visible
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.scan.columns import OF_LENS, OF_PAIR, Column, of_lens
@@ -15,6 +17,7 @@ from lenstui.support.printable import printable
 from lenstui.tui.scan.table import Around, Cell, TableColumn
 
 if TYPE_CHECKING:
+    from lenstui.export.scan_comparison import Compared
     from lenstui.scan.matches import Matches
 
 Record = Mapping[str, Any]
@@ -33,6 +36,8 @@ _HEADS = {
 }  # fmt: skip
 MEASURES = {"next_logprob": "log-prob", "kl": "KL", "entropy": "entropy"}
 """The numbers by row that have means, by their columns, in a word."""
+PAIR_MEASURES = {"kl": "KL(first ‖ second)", "same_top1": "same top-1"}
+"""The means by row of a comparison of two sides that are plotted, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,21 @@ def row_means(matches: Matches, rows: Sequence[str]) -> Lines:
         for place in reversed(range(len(rows)))
     ]
     return columns, [list(line) for line in lines]
+
+
+def pair_of(compared: Compared, lens: str) -> str | None:
+    """Return the key of a lens if it is compared, else that of the first one that is; None for none."""
+    pairs = compared.comparison.pairs
+    return lens if lens in pairs else next(iter(pairs), None)
+
+
+def comparison_by_row(compared: Compared, key: str) -> Lines:
+    """Return how far the two sides are apart through a lens in each row, last row first."""
+    by_column = compared.columns_of(key)
+    columns = [TableColumn("row", 4)]
+    columns += [TableColumn(texts[0], max(map(cell_len, texts)) + 1) for texts in by_column]
+    by_row = zip(compared.records.manifest.rows[::-1], *(texts[1:] for texts in by_column), strict=True)
+    return columns, [list(line) for line in by_row]
 
 
 def detail_words(columns: Sequence[Column], record: Record) -> Iterator[str]:

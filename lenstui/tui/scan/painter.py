@@ -39,6 +39,7 @@ class ScanWidgets:
         said: the line about a search, a scan, or an error.
         message: what is shown in place of the table while there is nothing.
         frame: the frame around table and plot.
+        heading: the names of two sides that are compared, above table and plot.
         body: table and plot.
         table: the table.
         plot: the plot of means.
@@ -52,6 +53,7 @@ class ScanWidgets:
     said: Static
     message: Static
     frame: Vertical
+    heading: Static
     body: Horizontal
     table: ScanTable
     plot: MeansPlot
@@ -72,7 +74,8 @@ class ScanPainter:
         widgets.queries.update(self._query_line())
         has_found = state.has_found
         widgets.frame.display = has_found
-        widgets.detail.display = has_found and state.view is View.MATCHES
+        widgets.detail.display = has_found and state.view in {View.MATCHES, View.COMPARISON}
+        widgets.heading.display = state.view is View.COMPARISON
         widgets.message.display = not has_found
         if has_found:
             self._draw_table()
@@ -156,14 +159,20 @@ class ScanPainter:
         state, frame = self._state, self._widgets.frame
         assert state.found is not None
         matches = state.found.matches
+        views = Text()
+        for view in state.views:
+            views.append(f" {view.value} ", "bold reverse" if view is state.view else "dim")
+        if state.view is View.COMPARISON:
+            count = (
+                state.compared.comparison.positions if state.compared and state.has_compared else matches.of
+            )
+            frame.border_title, frame.border_subtitle = Text(f"all {count:,} positions"), views
+            return
         share = probability_text(matches.count / max(matches.of, 1))
         so_far = f" · searching, {matches.of / state.found.records.count:.0%}" * state.is_searching
         frame.border_title = Text(
             f"{matches.count:,} of {matches.of:,} positions ({share}){so_far}: {printable(state.found.title)}"
         )
-        views = Text()
-        for view in View:
-            views.append(f" {view.value} ", "bold reverse" if view is state.view else "dim")
         name, is_descending = sort_of(matches.sort)
         if state.view is View.MATCHES:
             first = f"first {len(matches.top):,} " if matches.count > len(matches.top) else ""
@@ -174,10 +183,16 @@ class ScanPainter:
         state, table, plot = self._state, self._widgets.table, self._widgets.plot
         assert state.found is not None
         matches, manifest = state.found.matches, state.found.records.manifest
-        self._widgets.body.set_class(state.view is View.MEANS, "-means")
-        plot.display = state.view is View.MEANS
+        has_plot = state.view in {View.MEANS, View.COMPARISON}
+        table.display = True
+        self._widgets.detail.remove_class("-captions")
+        self._widgets.body.set_class(has_plot, "-means")
+        plot.display = has_plot
         if state.view is View.MATCHES:
             self._draw_matches()
+            return
+        if state.view is View.COMPARISON:
+            self._draw_comparison()
             return
         if state.view is View.TOKENS:
             heads, lines = columns.token_counts(matches)
@@ -208,6 +223,21 @@ class ScanPainter:
             descending=is_descending,
         )
 
+    def _draw_comparison(self) -> None:
+        state, widgets = self._state, self._widgets
+        assert state.found is not None
+        compared = state.compared if state.has_compared else None
+        widgets.heading.update(shown(state.no_comparison if compared is None else compared.heading))
+        key = None if compared is None else columns.pair_of(compared, state.found.matches.lens)
+        # Where no row is compared the captions say why.
+        widgets.detail.set_class(key is not None, "-captions")
+        widgets.plot.display = widgets.table.display = key is not None
+        if compared is not None and key is not None:
+            widgets.table.show(
+                *columns.comparison_by_row(compared, key), fixed=1, cursor=widgets.table.cursor
+            )
+            widgets.plot.show_pair(compared, key, state.pair_measure)
+
     @property
     def chosen(self) -> Record | None:
         """The record of the highlighted match; None where no match is shown."""
@@ -227,4 +257,6 @@ class ScanPainter:
             text.append("  ").append(around.before).append(around.token, "bold reverse")
             text.append(around.after, "dim").append("\n")
             text.append(" · ".join(columns.detail_words(state.found.records.columns, record)), "dim")
+        if state.view is View.COMPARISON and state.compared is not None and state.has_compared:
+            text.append("\n".join(state.compared.captions), "dim")
         self._widgets.detail.update(text)

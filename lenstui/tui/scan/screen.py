@@ -12,17 +12,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static
 
-from lenstui.export.command import scan_command
-from lenstui.export.names import proposed_path
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import SCAN_COPIES, SCAN_FILES, Thing
 from lenstui.jobs.fit_messages import BUSY, FitStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
 from lenstui.jobs.scan_messages import (
+    ComparisonFound,
+    ComparisonRefused,
     PositionFound,
     PositionRefused,
     QueryFound,
-    QueryOrder,
     QueryRefused,
     ScanEnded,
     ScanGrown,
@@ -30,14 +28,15 @@ from lenstui.jobs.scan_messages import (
 )
 from lenstui.scan.columns import BY_ROW
 from lenstui.scan.queries import NAMED_QUERIES
-from lenstui.support.printable import printable
+from lenstui.tui.scan.columns import PAIR_MEASURES
+from lenstui.tui.scan.comparing import Comparing
+from lenstui.tui.scan.exporting import Exporting
 from lenstui.tui.scan.means_plot import MeansPlot
 from lenstui.tui.scan.painter import NOTHING, ScanPainter, ScanWidgets
 from lenstui.tui.scan.scanning import Scanning
 from lenstui.tui.scan.searching import Searching
 from lenstui.tui.scan.state import ScanState, View
 from lenstui.tui.scan.table import ScanTable
-from lenstui.tui.screen_export import ScreenExport
 from lenstui.tui.services import Services
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
@@ -77,7 +76,7 @@ class Scan(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "v", "view(1)", "View", id="scan.view",
-            tooltip="The matches, counts by token or by row, means by row against the rest",
+            tooltip="The matches, counts by token or by row, means by row, two sides compared",
         ),
         Binding("V", "view(-1)", "View back", show=False, id="scan.view_back", tooltip="The view before"),
         Binding(
@@ -98,7 +97,7 @@ class Scan(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "R", "measure", "Plot", show=False, id="scan.measure",
-            tooltip="Plot the means of log-probability, KL or entropy",
+            tooltip="Plot log-probability, KL or entropy; of two sides, KL or the same top-1",
         ),
         Binding("n", "scan_text", "New scan", id="scan.new", tooltip="Scan a text with the open model"),
         Binding("o", "open", "Open", id="scan.open", tooltip="Open the records of another scan"),
@@ -141,6 +140,7 @@ class Scan(LeanScreen[None], AppScreen[None]):
             Static(id="scan-said"),
             Static(NOTHING, id="scan-message"),
             Vertical(id="scan-frame"),
+            Static(id="scan-heading"),
             Horizontal(id="scan-body"),
             ScanTable(),
             MeansPlot(),
@@ -150,7 +150,8 @@ class Scan(LeanScreen[None], AppScreen[None]):
         self.painter = ScanPainter(state, widgets)
         self.searching = Searching(state, widgets, services, self.painter, post)
         self.scanning = Scanning(state, services, self.painter, self.searching, post)
-        self._export = ScreenExport(services, SCAN_FILES, SCAN_COPIES)
+        self.comparing = Comparing(state, services, self.painter, post)
+        self.exporting = Exporting(state, services, self.searching, post)
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,9 +166,11 @@ class Scan(LeanScreen[None], AppScreen[None]):
             yield widgets.condition
         yield widgets.said
         yield widgets.message
-        with widgets.frame, widgets.body:
-            yield widgets.table
-            yield widgets.plot
+        with widgets.frame:
+            yield widgets.heading
+            with widgets.body:
+                yield widgets.table
+                yield widgets.plot
         yield widgets.detail
         yield KeyFooter()
 
@@ -233,9 +236,10 @@ class Scan(LeanScreen[None], AppScreen[None]):
 
     def action_view(self, step: int) -> None:
         """Show the next view of what was found (1), or the previous one (-1)."""
-        views = list(View)
+        views = self.state.views
         self.state.view = views[(views.index(self.state.view) + step) % len(views)]
         self.widgets.table.cursor = 0
+        self.comparing.compare()
         self.painter.draw()
 
     def action_sort(self, step: int) -> None:
@@ -252,18 +256,32 @@ class Scan(LeanScreen[None], AppScreen[None]):
 
     def action_measure(self) -> None:
         """Plot the means of the next measure."""
-        if self.state.view is View.MEANS:
-            self.state.measure = BY_ROW[(BY_ROW.index(self.state.measure) + 1) % len(BY_ROW)]
-        self.state.view = View.MEANS
+        state = self.state
+        if state.view is View.COMPARISON:
+            state.pair_measure = next(each for each in PAIR_MEASURES if each != state.pair_measure)
+            self.painter.draw()
+            return
+        if state.view is View.MEANS:
+            state.measure = BY_ROW[(BY_ROW.index(state.measure) + 1) % len(BY_ROW)]
+        state.view = View.MEANS
         self.painter.draw()
 
     def on_query_found(self, message: QueryFound) -> None:
         """Show what the query has found so far."""
         self.searching.take(message)
+        self.comparing.compare()
 
     def on_query_refused(self, message: QueryRefused) -> None:
         """Show why the query finds nothing."""
         self.searching.refuse(message)
+
+    def on_comparison_found(self, message: ComparisonFound) -> None:
+        """Show how far the two sides are apart."""
+        self.comparing.take(message)
+
+    def on_comparison_refused(self, message: ComparisonRefused) -> None:
+        """Show why the two sides cannot be compared."""
+        self.comparing.refuse(message)
 
     @on(ScanTable.Moved)
     def show_match(self) -> None:
@@ -321,47 +339,24 @@ class Scan(LeanScreen[None], AppScreen[None]):
     # ── exporting ────────────────────────────────────────────────────────────────────────────────────────
 
     def action_export(self) -> None:
-        """Open the dialog that exports what was found."""
-        if reason := self.searching.why_nothing():
-            self._services.tell(reason)
-            return
-        found, asked = self.state.found, self.state.found_by
-        assert found is not None
-        assert asked is not None
-
-        def name_of(thing: Thing) -> Path:
-            model = str(found.records.manifest.source.get("model"))
-            return proposed_path(model, f"scan {found.query or found.title}", thing.ending)
-
-        def write(number: int, thing: Thing, path: Path | None) -> None:
-            order = QueryOrder(number, asked, found, thing, path)
-            self._services.scans.write(order, self._services.post_to(self))
-
-        self._export.ask(name_of, write)
+        """Open the dialog that exports what is shown."""
+        self.exporting.ask()
 
     def action_copy_command(self) -> None:
         """Copy the command that finds the same."""
-        if reason := self.searching.why_nothing():
-            self._services.tell(reason)
-            return
-        found, asked = self.state.found, self.state.found_by
-        assert found is not None
-        assert asked is not None
-        command = scan_command(found, asked)
-        self._services.copy(command)
-        self._services.tell(printable(f"Copied: {command}"), seconds=6)
+        self.exporting.copy_command()
 
     def on_file_taken(self, message: FileTaken) -> None:
         """Notify the user which file was written."""
-        self._export.say_written(message)
+        self.exporting.export.say_written(message)
 
     def on_text_taken(self, message: TextTaken) -> None:
         """Put the text of an export into the clipboard."""
-        self._export.copy(message)
+        self.exporting.export.copy(message)
 
     def on_not_taken(self, message: NotTaken) -> None:
         """Show why an export failed."""
-        self._export.say_failed(message)
+        self.exporting.export.say_failed(message)
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -99,7 +99,7 @@ class Searching:
         """Return why there are no matches to sort; nothing where there are."""
         if reason := self.why_nothing():
             return reason
-        return "" if self._state.view is View.MATCHES else "These are counts: v shows the matches."
+        return "" if self._state.view is View.MATCHES else "Here is no match to choose: v shows the matches."
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,6 +111,7 @@ class Searching:
         if self._is_asked or message.is_whole or not state.has_found:
             # Of records that are searched again, as a scan goes on, what is on screen stays until all were.
             state.found, state.found_by = message.found, message.asked
+            state.view = state.view if state.view in state.views else View.MATCHES
         state.is_searching = not message.is_whole
         self._painter.draw()
         if message.is_whole and self._is_asked and not self._has_error and state.grown is None:

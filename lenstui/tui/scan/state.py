@@ -14,6 +14,7 @@ from lenstui.scan.queries import NAMED_QUERIES
 
 if TYPE_CHECKING:
     from lenstui.export.scan import Found
+    from lenstui.export.scan_comparison import Compared
     from lenstui.tui.scan.columns import ShownColumn
 
 WINDOW = 1000  # matches that are kept, the first by the sorting
@@ -26,6 +27,7 @@ class View(Enum):
     TOKENS = "by token"
     ROWS = "by row"
     MEANS = "means"
+    COMPARISON = "comparison"
 
 
 @dataclass(eq=False)
@@ -37,6 +39,9 @@ class ScanState:
         asked: the query.
         view: the view of what was found.
         measure: the column whose means are plotted.
+        pair_measure: what is plotted of the comparison of two sides.
+        compared: that comparison; None before one was made.
+        no_comparison: why there is none, or not yet, a sentence.
         number: the number of the last search.
         is_searching: whether more of that search is to come.
         trouble: why nothing was found in the records, or not yet, a sentence.
@@ -53,6 +58,9 @@ class ScanState:
     asked: AskedQuery = field(default=AskedQuery(NAMED_QUERIES[0].name, top=WINDOW))
     view: View = View.MATCHES
     measure: str = BY_ROW[0]
+    pair_measure: str = "kl"
+    compared: Compared | None = None
+    no_comparison: str = ""
     number: int = 0
     is_searching: bool = False
     trouble: str = ""
@@ -68,6 +76,17 @@ class ScanState:
     def has_found(self) -> bool:
         """Whether anything was found in the records on screen."""
         return self.found is not None and self.found.records.folder == self.folder
+
+    @property
+    def views(self) -> list[View]:
+        """The views that there are of the records on screen."""
+        has_second = self.found is not None and self.found.records.manifest.second is not None
+        return [view for view in View if has_second or view is not View.COMPARISON]
+
+    @property
+    def has_compared(self) -> bool:
+        """Whether there is a comparison of the records on screen, or of those before they grew."""
+        return self.compared is not None and self.compared.records.folder == self.folder
 
     @property
     def is_of_scan(self) -> bool:
