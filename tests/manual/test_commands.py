@@ -77,7 +77,7 @@ def names_in(row: Row) -> set[str]:
 def test_every_option_is_in_the_manual_and_no_other(command: str) -> None:
     stated = [each for row in option_rows(command) for each in names_in(row)]
     there = {each for action in actions(command) for each in names_of(action)}
-    assert sorted(stated) == sorted(there)
+    assert sorted(stated) == sorted(there), sorted(set(stated) ^ there) or sorted(stated)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=name)

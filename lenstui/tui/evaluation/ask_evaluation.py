@@ -47,7 +47,7 @@ class AskEvaluation(BoxScreen[EvaluationAsked | None]):
     """A dialog for an evaluation, which Enter starts. Returns what is asked for, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "start", "Start", id="ask_evaluation.start"),
+        Binding("enter", "start", "Evaluate", id="ask_evaluation.start"),
         Binding("b", "browse", "Browse…", id="ask_evaluation.browse", tooltip="Choose a file with text"),
         Binding("escape", "dismiss", "Close", id="ask_evaluation.close"),
         Binding("down", "app.focus_next", "Next", show=False, id="ask_evaluation.next"),
