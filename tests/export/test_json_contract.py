@@ -32,7 +32,7 @@ LENS_KEYS = [
 def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     content = json.loads(json_text(READOUT, TEXTS, SOURCE))
     assert list(content) == [
-        *("version", "lenstui", "model", "revision", "dtype", "lens", "lens_files"),
+        *("version", "lenstui", "model", "revision", "adapter", "dtype", "lens", "lens_files"),
         *(
             "device",
             "versions",

@@ -116,6 +116,7 @@ def test_csv_gives_every_number_back() -> None:
         *(
             "model",
             "revision",
+            "adapter",
             "dtype",
             "device",
             "lens_file",
@@ -240,6 +241,7 @@ def test_parquet_says_where_it_comes_from() -> None:
         "lenstui": __version__,
         "model": HOSTILE_SOURCE.model,
         "revision": HOSTILE_SOURCE.revision,
+        "adapter": None,
         "dtype": "float32",
         "lens": HOSTILE_SOURCE.lens,
         "lens_files": {each.key: each.facts for each in HOSTILE_SOURCE.lenses},

@@ -396,7 +396,8 @@ def test_another_version_is_told(written: Path) -> None:
 
 def test_a_file_that_lacks_something_is_refused(tiny: Model, written: Path) -> None:
     whole = torch.load(written, weights_only=True)
-    paths: list[tuple[str, ...]] = [(key,) for key in whole]
+    # A checkpoint from before there were adapters has none.
+    paths: list[tuple[str, ...]] = [(key,) for key in whole if key != "adapter"]
     paths += [(part, key) for part in ("options", "documents", "state") for key in whole[part]]
     assert len(paths) > 40
     for path in paths:

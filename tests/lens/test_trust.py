@@ -37,6 +37,6 @@ def test_what_has_no_room_is_left_out_the_source_first() -> None:
     )
     assert with_trust("settles: median row 3", trust, 40) == "settles: median row 3 · dim: KL > 1 nat"
     assert with_trust("settles: median row 3", trust, 30) == "settles: median row 3"
-    assert with_trust("", None, 80) == "no held-out KL known: lenstui eval measures it"
+    assert with_trust("", None, 80) == "no held-out KL known: E measures it"
     shares = Trust({"0": 0.2}, "measured in its fit", is_convergence=True)
     assert with_trust("", shares, 30) == "dim: convergence < 50%"

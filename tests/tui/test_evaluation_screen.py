@@ -197,64 +197,50 @@ async def test_it_grows_and_what_was_measured_stays_when_it_is_stopped(
         assert app.screen is app.explore
 
 
+WRONG = {
+    "no file": ({"data": "nowhere.txt"}, "There is no file "),
+    "a folder": ({"data": "{folder}"}, " is a folder: name the files in it"),
+    "a quote": ({"data": '"'}, "A quote is not closed."),
+    "few tokens": ({"data": "{file}", "tokens": "1"}, "tokens: a whole number from 2 on"),
+    "the context": ({"tokens": "200", "block": "65"}, "in blocks of: the model reads at most 64 tokens"),
+    "all tokens": ({"tokens": "16", "block": "32"}, "in blocks of: no more than the 16 tokens that are read"),
+    "empty": ({"tokens": "200", "data": "{folder}/empty.txt"}, "There is no text in "),
+    "short": ({"data": "{folder}/short.txt"}, "There is too little text for a single block"),
+    "nested": ({"data": "{folder}/nested.parquet"}, "The column 'text' of "),
+    "a column": ({"data": "{file}", "column": "words"}, "Plain text has no columns"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
 async def test_what_makes_no_sense_is_said_in_the_dialog_and_nothing_is_lost(
-    opened: Any, file: Path, tmp_path: Path
+    opened: Any, file: Path, tmp_path: Path, case: str
 ) -> None:
     (tmp_path / "empty.txt").write_text("\n\n")
     (tmp_path / "short.txt").write_text("Hi.")
     nested = pa.table({"text": pa.array([["a", "b"]])})
     pq.write_table(nested, tmp_path / "nested.parquet")
-    wrong = (
-        ({"data": "nowhere.txt"}, "There is no file "),
-        ({"data": str(tmp_path)}, " is a folder: name the files in it"),
-        ({"data": '"'}, "A quote is not closed."),
-        ({"data": str(file), "tokens": "1"}, "tokens: a whole number from 2 on"),
-        ({"tokens": "200", "block": "65"}, "in blocks of: the model reads at most 64 tokens"),
-        ({"tokens": "16", "block": "32"}, "in blocks of: no more than the 16 tokens that are read"),
-        ({"tokens": "200", "data": str(tmp_path / "empty.txt")}, "There is no text in "),
-        ({"data": str(tmp_path / "short.txt")}, "There is too little text for a single block"),
-        ({"data": str(tmp_path / "nested.parquet")}, "The column 'text' of "),
-        ({"data": str(file), "column": "words"}, "Plain text has no columns"),
-    )
+    words, message = WRONG[case]
+    typed = {name: value.format(folder=tmp_path, file=file) for name, value in words.items()}
     async with opened() as (app, pilot):
         dialog = await ask_for_evaluation(app, pilot)
-        for typed, message in wrong:
-            fill(dialog, **typed)
-            await pilot.pause()
-            app.screen.query_one("#ask-start").focus()
-            await pilot.press("enter")
+        fill(dialog, **typed)
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, AskEvaluation) and message in hint(app.screen))
+        dialog = app.screen
+        for name, value in typed.items():
+            assert dialog.query_one(f"#ask-{name}", Input).value == value
+        assert "\n" not in hint(dialog)
 
-            def complained(message: str = message) -> bool:
-                return isinstance(app.screen, AskEvaluation) and message in hint(app.screen)
 
-            await until(pilot, complained)
-            dialog = app.screen
-            for name, value in typed.items():
-                if value != '"':
-                    assert dialog.query_one(f"#ask-{name}", Input).value == value
-            assert "\n" not in hint(dialog)
-        fill(dialog, column="")
+async def test_a_lens_has_to_be_chosen(opened: Any) -> None:
+    async with opened() as (app, pilot):
+        dialog = await ask_for_evaluation(app, pilot)
         for choice in lens_choices(dialog).values():
             choice.value = "no"
         await pilot.pause()
-        app.screen.query_one("#ask-start").focus()
         await pilot.press("enter")
-        assert hint(dialog) == "Choose a lens: left and right say yes and no."
-        lens_choices(dialog)["tuned lens lens"].value = "yes"
-        await pilot.pause()
-        await pilot.press("enter")
-        await evaluated(app, pilot)
-        assert set(shown_table(app)[1].split()) == {"row", "○", "tuned"}
-        # Refused after something was measured, that is still there.
-        dialog = await ask_for_evaluation(app, pilot, "e")
-        assert dialog.query_one("#ask-block", Input).value == "32"
-        assert lens_choices(dialog)["logit lens"].value == "no"
-        fill(dialog, data=str(tmp_path / "short.txt"))
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, AskEvaluation) and "too little" in hint(app.screen))
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, Evaluation))
-        assert shown_table(app)[1].split()[:3] == ["row", "○", "tuned"]
+        await until(pilot, lambda: hint(dialog) == "Choose a lens: left and right say yes and no.")
 
 
 async def test_without_a_model_the_key_says_so_and_a_text_of_the_fit_is_doubted(
@@ -322,3 +308,22 @@ async def test_lenses_are_ordered_by_their_last_evaluation(opened: Any, tmp_path
         await pilot.press("K")
         assert names() == before
     assert not Session(None).lenses_by_kl
+
+
+async def test_a_refusal_leaves_what_was_measured(opened: Any, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("Hi.")
+    async with opened(size=SIZE) as (app, pilot):
+        dialog = await ask_for_evaluation(app, pilot)
+        fill(dialog, data=str(file), tokens="64", block=str(BLOCK))
+        lens_choices(dialog)["logit lens"].value = "no"
+        await pilot.pause()
+        await pilot.press("enter")
+        await evaluated(app, pilot)
+        dialog = await ask_for_evaluation(app, pilot, "e")
+        assert lens_choices(dialog)["logit lens"].value == "no"
+        fill(dialog, data=str(tmp_path / "short.txt"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, AskEvaluation) and "too little" in hint(app.screen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Evaluation))
+        assert shown_table(app)[1].split()[:3] == ["row", "○", "tuned"]

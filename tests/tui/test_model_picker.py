@@ -360,7 +360,9 @@ async def test_a_path_that_leads_nowhere_is_said(opened: Any, tmp_path: Path) ->
 async def test_esc_stops_a_download(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
 
-    def download(start: Start, on_stage: Callable[[str], None], should_stop: Callable[[], bool]) -> None:
+    def download(
+        start: Start, on_stage: Callable[[str], None], should_stop: Callable[[], bool], **_: object
+    ) -> None:
         on_stage("downloading ━━━─── 1 of 2 MB")
         while not should_stop():
             time.sleep(0.01)
