@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,15 @@ async def test_stopped_it_keeps_what_was_read_and_goes_on(
     opened: Any, story: Path, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lenstui.jobs.scan._PART_SECONDS", 0.0)
+    written, go_on, fsync = [0], threading.Event(), os.fsync
+
+    def waits_after_a_few(number: int) -> None:
+        written[0] += 1
+        if written[0] > 4:
+            go_on.wait(60)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", waits_after_a_few)
     async with opened(size=SIZE) as (app, pilot):
         screen = await open_screen(app, pilot)
         await ask_for_scan(app, pilot, text=story, length=LENGTH, folder=tmp_path / "mine")
@@ -121,6 +131,7 @@ async def test_stopped_it_keeps_what_was_read_and_goes_on(
         await until(pilot, lambda: screen.state.has_found)  # while it is under way
         assert "at most" in text(screen, "said")
         await pilot.press("s")
+        go_on.set()
         await until(pilot, lambda: "Stopped: " in text(screen, "said"))
         await searched(screen, pilot)
         kept, whole = records(tmp_path / "mine"), records(scanned)
