@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.text import Text
-from textual_hires_canvas import HiResMode
 
 from lenstui.lens.names import lens_title
 from lenstui.readout.number_texts import nats_text, probability_text
 from lenstui.tui.scan.columns import MEASURES, PAIR_MEASURES
 from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of
-from lenstui.tui.shared.plot import Plot
-from lenstui.tui.shared.themes import rich_colour
+from lenstui.tui.shared.curves import CurvePlot
 
 if TYPE_CHECKING:
     from lenstui.export.scan_comparison import Compared
@@ -25,7 +23,7 @@ _PAIR = "both"  # the name of the one curve of a comparison
 _ALL_LOOKS = (*_LOOKS, (_PAIR, "primary", "●"))
 
 
-class MeansPlot(Plot):
+class MeansPlot(CurvePlot):
     """A plot of curves by row: the matches and the rest, or what compares two sides."""
 
     DEFAULT_CSS = """
@@ -81,13 +79,6 @@ class MeansPlot(Plot):
         self._draw(compared.records.manifest.rows, axis)
 
     def _draw(self, rows: Sequence[str], axis: Axis) -> None:
-        self.clear()
-        self.scale(rows, axis if self.curves else None)
-        for name, colour_name, mark in _ALL_LOOKS:
-            if name in self.curves:
-                colour, mean = rich_colour(self.app, colour_name), self.curves[name]
-                places = np.flatnonzero(np.isfinite(mean))
-                self.plot(places, mean[places], line_style=colour, hires_mode=HiResMode.BRAILLE)
-                self.scatter(places, mean[places], marker=mark, marker_style=colour)
-        if self.size:
-            self.render()  # now, since rendering during painting would paint the plot twice
+        looks = [(colour, mark) for name, colour, mark in _ALL_LOOKS if name in self.curves]
+        curves = {name: (mean, None) for name, mean in self.curves.items()}
+        self.draw(rows, curves, axis if curves else None, looks)

@@ -27,7 +27,11 @@ class CurvePlot(Plot):
     """A plot of numbers by row, a curve for each lens or run."""
 
     def draw(
-        self, rows: Sequence[str], curves: Mapping[str, tuple[Array, Array | None]], axis: Axis | None
+        self,
+        rows: Sequence[str],
+        curves: Mapping[str, tuple[Array, Array | None]],
+        axis: Axis | None,
+        looks: Sequence[tuple[str, str]] = LOOKS,
     ) -> None:
         """Draw curves, in the looks of their order.
 
@@ -35,12 +39,13 @@ class CurvePlot(Plot):
             rows: the labels of the rows.
             curves: by name, the numbers and their standard errors, `[rows]`; NaN where there is none.
             axis: the axis of the numbers; None where there are none.
+            looks: a colour of the theme and a mark for each curve.
         """
         self.clear()
         self.scale(rows, axis)
         if axis is not None:
             middle = (len(curves) - 1) / 2
-            for at, (curve, look) in enumerate(zip(curves.values(), cycle(LOOKS), strict=False)):
+            for at, (curve, look) in enumerate(zip(curves.values(), cycle(looks), strict=False)):
                 self._draw_curve(*curve, axis, look, beside=_APART * (at - middle))
         if self.size:
             self.render()  # now, since rendering during painting would paint the plot twice
