@@ -231,14 +231,3 @@ def _put_in_whole_modules(module: nn.Module) -> None:
         for name, part in list(around.named_children()):
             if isinstance(part, ModulesToSaveWrapper):
                 setattr(around, name, part.modules_to_save[_NAME])
-
-
-def tensor_bytes(*modules: Any) -> int:
-    """Return the bytes that the weights of modules take, each storage counted once."""
-    storages = {
-        storage.data_ptr(): storage.nbytes()
-        for module in modules
-        for tensor in (*module.parameters(), *module.buffers())
-        for storage in (tensor.untyped_storage(),)
-    }
-    return sum(storages.values())

@@ -17,13 +17,23 @@ import lenstui
 from lenstui import LensError, Model, load, wire
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.model import adapted
-from lenstui.model.adapted import tensor_bytes
 from tests.tiny.adapters import adapter_in, changed, lora, merged, model_in
 from tests.tiny.folders import llama_in, neox_in
 
 pytest.importorskip("peft", reason="adapters need peft: pip install 'lenstui[adapters]'")
 
 TEXT = "the cat sat on the mat"
+
+
+def tensor_bytes(*modules: Any) -> int:
+    """Return the bytes that the weights of modules take, each storage counted once."""
+    storages = {
+        storage.data_ptr(): storage.nbytes()
+        for module in modules
+        for tensor in (*module.parameters(), *module.buffers())
+        for storage in (tensor.untyped_storage(),)
+    }
+    return sum(storages.values())
 
 
 @pytest.fixture(scope="module")
