@@ -20,12 +20,23 @@ from lenstui.cli.arguments import (
     start,
 )
 from lenstui.cli.asked_set import AskedOutliers, AskedSet
-from lenstui.cli.output import FORMATS, add_output, output_format
+from lenstui.cli.output import FORMATS, add_output, figure_style, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.cli.turns import check_alone
-from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
+from lenstui.export.figures.style import FIGURE_FORMS
+from lenstui.export.shape import (
+    ALL_VALUES,
+    DEFAULT_VALUE,
+    FIGURES,
+    GRID,
+    ONE_TOKEN,
+    PINS,
+    TOP_K,
+    WITH_FIRST,
+    Shape,
+)
 from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
@@ -33,11 +44,12 @@ from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
+from lenstui.support.typed_number import whole_number
 
 # Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets", "outliers")
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
-_SET_FORMATS = ("table", "json", "csv", "parquet", "md")
+_SET_FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
 
 
 def run(words: Sequence[str]) -> int:
@@ -126,7 +138,7 @@ def _parser() -> Parser:
         "--value",
         choices=[value.key for value in all_values()] + _means_alone(),
         metavar="VALUE",
-        help="what a table or Markdown shows behind a token, and what colours HTML and SVG: "
+        help="what a table or Markdown shows behind a token, and what colours HTML, SVG and PDF: "
         + _values_text(),
     )
     output.add_argument(
@@ -142,6 +154,17 @@ def _parser() -> Parser:
         action="extend",
         default=[],
         help="follow these words, with and without a space before them, through all rows",
+    )
+    output.add_argument(
+        "--figure",
+        choices=FIGURES,
+        help="what SVG or PDF shows: the grids (grid, the default), or the numbers of --pin by row (pins)",
+    )
+    output.add_argument(
+        "--column",
+        metavar="COLUMN",
+        type=_column,
+        help="the column of --figure pins, from 0 (default: the last)",
     )
     output.add_argument(
         "--first",
@@ -165,7 +188,7 @@ def _parser() -> Parser:
     output.add_argument(
         "--diff",
         action="store_true",
-        help="show the second lens minus the first, in a table, Markdown, HTML or SVG",
+        help="show the second lens minus the first, in a table, Markdown, HTML, SVG or PDF",
     )
     output.add_argument(
         "--no-final-norm",
@@ -338,8 +361,12 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     if len(given.pin) < needed:
         words = "a word: name it" if needed == 1 else "two words: name both"
         parser.error(f"--value {given.value} is of {words} with --pin")
-    if given.pin and form == "svg" and not needed:
-        parser.error("--pin is of no use with svg, which shows the likeliest token, but for --value pin-…")
+    figure = _figure(parser, given, form)
+    if given.pin and form in FIGURE_FORMS and figure == GRID and not needed:
+        parser.error(
+            f"--pin is of no use with {form}, which shows the likeliest token, but for --value pin-… and "
+            "--figure pins"
+        )
     if len(given.pin) > MOST_PINS:
         parser.error(f"{len(given.pin)} words are pinned: at most {MOST_PINS}")
     if "" in given.pin:
@@ -378,7 +405,33 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         diff=given.diff,
         append=given.append,
         edits=tuple(given.edit),
+        figure=figure,
+        column=given.column,
+        style=figure_style(parser, given, form),
     )
+
+
+def _figure(parser: Parser, given: argparse.Namespace, form: str) -> str:
+    """Return what a figure shows, and refuse options that do not go with it."""
+    figure: str = given.figure or GRID
+    if given.figure is not None and (form not in FIGURE_FORMS or given.prompts is not None):
+        parser.error(f"--figure is of one prompt, with --format {' or '.join(FIGURE_FORMS)}")
+    if given.column is not None and figure != PINS:
+        parser.error("--column is of --figure pins")
+    if figure == PINS:
+        if not given.pin:
+            parser.error("--figure pins is of words: name them with --pin")
+        if given.diff or given.sublayers:
+            parser.error(f"--{'diff' if given.diff else 'sublayers'} is of no use with --figure pins")
+        if given.value is not None:
+            parser.error("--value is of no use with --figure pins, which shows probability and rank")
+    return figure
+
+
+def _column(text: str) -> int:
+    if (number := whole_number(text)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no column: a number from 0 on")
+    return number
 
 
 def _rows(text: str) -> Runs:

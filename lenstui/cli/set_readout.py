@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
-from lenstui.cli.output import STREAMED, deliver, show_text, table_width
+from lenstui.cli.output import STREAMED, deliver, deliver_figure, show_text, table_width
 from lenstui.cli.reference_set import ScoreTally, opened_reference
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
@@ -110,7 +110,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         if not streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
         return 0
-    from lenstui.export.set_forms import SetManner, set_text
+    from lenstui.export.set_forms import SetManner, set_figure_of, set_text
     from lenstui.export.set_table import set_table
     from lenstui.export.set_values import mean_value
     from lenstui.opening.opened import files_to_name
@@ -118,13 +118,16 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     cases = list(readouts)
     value = mean_value(asked_set.value, cases)
     shape = replace(shape, value=value.key)
-    if shape.format == "md":
+    if shape.format == "table":
+        show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
+    else:
         files = files_to_name(opened, lenses)
         command = set_command(heading.source, asked_set.options, files, asked, shape)
-        manner = SetManner(opened.model.texts, value.key, command)
-        deliver(set_text("md", cases, heading, manner), shape.output)
-    else:
-        show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
+        manner = SetManner(opened.model.texts, value.key, command, shape.style)
+        if shape.is_figure:
+            deliver_figure(set_figure_of(shape.format, cases, heading, manner), shape.output)
+        else:
+            deliver(set_text("md", cases, heading, manner), shape.output)
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
+from lenstui.export.shape import ALL_VALUES, GRID, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.kinds import JACOBIAN, LOGIT, TUNED
 from lenstui.lens.names import is_instant
 
@@ -63,6 +63,9 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
     words += [] if shape.format == "table" else ["--format", shape.format]
     if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
         words += ["--top-k", str(asked.top_k)]
+    if shape.is_figure and shape.figure != GRID:
+        words += ["--figure", shape.figure]
+        words += [] if shape.column is None else ["--column", str(shape.column)]
     return command_text([*words, *_output_words(shape)])
 
 
@@ -156,17 +159,16 @@ def can_be_typed(prompt: str) -> bool:
     )
 
 
-def trace_command(traced: Traced, asked: Start, output: Path | None, form: str = "md") -> str:
+def trace_command(traced: Traced, asked: Start, shape: Shape) -> str:
     """Return the command that makes the same causal trace.
 
     Args:
         traced: the trace.
         asked: the request.
-        output: the file; None for stdout.
-        form: the form.
+        shape: the form, the file, and how a figure looks.
     """
     prompts = [prompt.typed for prompt in (traced.clean, traced.corrupted) if prompt is not None]
-    words = _trace_words(traced.trace.options, traced.source, asked, output, form)
+    words = _trace_words(traced.trace.options, traced.source, asked, shape)
     turns = [typed for typed in prompts if not isinstance(typed, str)]
     if turns:
         named = ["--turns", *(each.json for each in turns), *_ending_words(turns[0])]
@@ -175,23 +177,21 @@ def trace_command(traced: Traced, asked: Start, output: Path | None, form: str =
 
 
 def set_trace_command(
-    options: TraceOptions, source: Source, prompts: Sequence[str], asked: Start, output: Path | None
+    options: TraceOptions, source: Source, prompts: Sequence[str], asked: Start, shape: Shape
 ) -> str:
-    """Return the command that makes the same causal traces over a prompt set as Markdown.
+    """Return the command that makes the same causal traces over a prompt set.
 
     Args:
         options: what was patched, and how it was measured.
         source: the source of the numbers.
         prompts: the options of the set, `--prompts` first.
         asked: the request.
-        output: the file; None for stdout.
+        shape: the form, the file, and how a figure looks.
     """
-    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, output, "md")])
+    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, shape)])
 
 
-def _trace_words(
-    options: TraceOptions, source: Source, asked: Start, output: Path | None, form: str
-) -> list[str]:
+def _trace_words(options: TraceOptions, source: Source, asked: Start, shape: Shape) -> list[str]:
     """Return the options of `lenstui trace`."""
     words = ["--what", options.what, "--metric", options.metric]
     words += [] if options.token is None else [f"--pin=[id {options.token}]"]
@@ -202,7 +202,7 @@ def _trace_words(
     if options.noise is not None:
         words += ["--noise", options.noise.text]
         words += ["--samples", str(options.samples), "--seed", str(options.seed)]
-    shape = Shape(format=form, output=output)
+    form = shape.format
     shape = replace(shape, reading=replace(shape.reading, bos=asked.bos))
     source = replace(source, kinds=(TUNED,))  # a trace has no lens to name
     words += [*_model_words(source, (), asked, shape), *([] if form == "table" else ["--format", form])]
@@ -270,7 +270,8 @@ def _edit_words(shape: Shape) -> list[str]:
 
 
 def _output_words(shape: Shape) -> list[str]:
-    return ["-o", shape.output.name] if shape.output is not None else []
+    style = shape.style.options if shape.is_figure else []
+    return [*style, *(["-o", shape.output.name] if shape.output is not None else [])]
 
 
 def _reading_words(reading: Reading) -> list[str]:

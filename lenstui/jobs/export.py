@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenstui.export.shape import TOP_K, Shape
+from lenstui.export.shape import GRID, TOP_K, Shape
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
 from lenstui.jobs.failures import reporting
@@ -247,7 +247,7 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     pins = pins_of(
         model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1, words=words
     )
-    if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
+    if shape.is_figure and shape.figure == GRID and not value.pins:  # it shows the likeliest tokens alone
         pins = ()
     heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
     if shown.in_training is not None:
@@ -283,7 +283,17 @@ def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> 
     from lenstui.export.forms import Manner
 
     vocabulary, value = shown.opened.model.vocabulary, _value(shown, order)
-    return Manner(texts, vocabulary, value, command, _shows_difference(shown, order))
+    shape = order.shape
+    return Manner(
+        texts,
+        vocabulary,
+        value,
+        command,
+        _shows_difference(shown, order),
+        figure=shape.figure,
+        column=shape.column,
+        style=shape.style,
+    )
 
 
 def _shows_difference(shown: Shown, order: Order) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.names import typed_path
 from lenstui.jobs.export_things import LENS_IN_NO_FILE
 from lenstui.jobs.failures import reporting
@@ -352,7 +353,7 @@ def _write(order: SetOrder, post: Post) -> None:
                 out.write(f"{source.command(order.value)}\n".encode())
             post(SetWritten(file))
             return
-        command = source.command(order.value, order.form, file) if order.form == "md" else ""
+        command = source.command(order.value, order.form, file) if order.form in {*FIGURE_FORMS, "md"} else ""
         write_set(order.form, order.cases, source.heading, SetManner(order.texts, order.value, command), file)
     except LensError as error:
         post(SetNotWritten(str(error)))

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lenstui.export.svg_figure import svg_figure
 
 from lenstui.export.colours import DIVERGING_COLOURS
 from lenstui.export.difference import Difference
 from lenstui.export.html_page import html_page
 from lenstui.export.markdown import markdown
-from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
 from lenstui.readout.values import AGREEMENT, ENTROPY, KL, PROBABILITY, RANK, Value
 from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, hostile_readout, settled

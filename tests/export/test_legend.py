@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lenstui.export.svg_figure import svg_figure
 
 from lenstui.export.difference import Difference
 from lenstui.export.html_page import _data
 from lenstui.export.legend import beyond, end_texts, shares_note, shares_text
-from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, all_values

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lenstui.export.svg_figure import svg_figure
 
 from lenstui.export.csv_text import csv_text
 from lenstui.export.first_row import Sought, first_row_text
@@ -19,7 +20,6 @@ from lenstui.export.html_page import html_page
 from lenstui.export.json_contract import json_text
 from lenstui.export.markdown import markdown
 from lenstui.export.parquet_file import write_parquet
-from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
 from lenstui.readout.values import PROBABILITY
 from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from lenstui.export.svg_figure import svg_figure
 
 from lenstui.export.csv_text import csv_text
 from lenstui.export.html_page import html_page
 from lenstui.export.json_contract import json_text
 from lenstui.export.markdown import markdown
 from lenstui.export.parquet_file import write_parquet
-from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
 from lenstui.lens import Readout
 from lenstui.readout.cells import Cells

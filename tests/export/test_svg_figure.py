@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from lenstui.export.svg_figure import svg_figure
 
 from lenstui.export.colours import COLOURS, DIVERGING_COLOURS, contrast, readable
-from lenstui.export.svg_figure import svg_figure
 from lenstui.export.text_width import clip
 from lenstui.lens import Readout
 from lenstui.readout.scales import NO_LEVEL

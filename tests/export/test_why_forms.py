@@ -9,11 +9,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from lenstui.export.why_svg import why_svg
 
 import lenstui
 from lenstui.export.why import Why, reasons_of
 from lenstui.export.why_html import why_html
-from lenstui.export.why_svg import why_svg
 from lenstui.export.why_text import why_markdown, why_table
 from lenstui.lens import encode
 from lenstui.opening.source import Source
