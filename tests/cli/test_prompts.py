@@ -251,7 +251,7 @@ def test_standard_input(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caps
         (["--diff"], "--diff is not for --prompts"),
         (["--top-k", "2"], "--top-k is not for --prompts"),
         (["--format", "html"], "html is not for --prompts: add --format table or"),
-        (["-o", "x.svg"], "svg is not for --prompts"),
+        (["-o", "x.svg", "--figure", "grid"], "--figure is of one prompt"),
         (["--lenses", "logit", "--lens", "x"], "--lens is of no use"),
         (["--first", "x"], "--first is not for --prompts"),
     ],

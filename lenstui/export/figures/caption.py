@@ -20,7 +20,7 @@ class Caption:
 
     Attributes:
         title: what it shows, in one line.
-        notes: sentences on what its parts mean.
+        notes: what its parts mean, a line each; empty ones are left out.
         source: the source of its numbers.
         read: what was read, each on a line: `Prompt: …`.
         command: the command that makes the same file, or a comment that says why there is none.
@@ -46,7 +46,7 @@ class Caption:
         revision = source.revision or "none named"
         lines = [
             self.title,
-            *(f"{note[0].upper()}{note[1:].rstrip('.')}." for note in self.notes if note),
+            *filter(None, self.notes),
             *self.read,
             f"Model: {source.title} · revision {revision} · {source.dtype}",
             f"Lens: {source.read_through}",

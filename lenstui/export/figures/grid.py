@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.figures.caption import Caption, prompt_lines
-from lenstui.export.figures.cells import CellFigure, Panel, draw_cells
+from lenstui.export.figures.cell_drawing import draw_cells
+from lenstui.export.figures.cells import CellFigure, Panel
 from lenstui.export.figures.file import FigureFile
 from lenstui.export.figures.style import FigureStyle
 from lenstui.export.legend import beyond, end_texts, scale_note, shares_note
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lenstui.readout.tiles import Readout
 
 _WIDEST_TOKEN = 10  # characters
-_BAR = "the bar at the left of a cell: from this row on the likeliest token stays the final one"
+_BAR = "bar at the left of a cell: from this row on the likeliest token stays the final one"
 FRAMED = "cells with a frame are below 0"
 
 
@@ -90,7 +91,7 @@ def grid_cells(
         )
         for name, cells in readout.lenses.items()
     )
-    note = scale_note(scale) or shares_note(value, {lens_title(name): of for name, of in streams.items()})
+    note = scale_note(scale) or shares_note(value, streams)
     low, high = end_texts(value.format, scale, beyond(scale, numbers.values()))
     middle = "" if scale.two else value.format(scale.at(0.5))
     legend = ", ".join(filter(None, (value.label, value.unit, note)))

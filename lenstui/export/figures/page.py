@@ -177,7 +177,7 @@ def _known() -> frozenset[int]:
 def _spelled(text: str) -> str:
     """Return a text with the code points of characters that the font does not have: `U+4E2D`."""
     known = _known()
-    return "".join(char if ord(char) in known else f"U+{ord(char):04X}" for char in text)
+    return "".join(char if ord(char) in known or char == "\n" else f"U+{ord(char):04X}" for char in text)
 
 
 def _spell_out(figure: Figure) -> None:

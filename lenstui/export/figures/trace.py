@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.export.figures.caption import Caption, prompt_lines
-from lenstui.export.figures.cells import CellFigure, Panel, draw_cells
+from lenstui.export.figures.cell_drawing import draw_cells
+from lenstui.export.figures.cells import CellFigure, Panel
 from lenstui.export.figures.file import FigureFile
 from lenstui.export.figures.grid import FRAMED
 from lenstui.export.figures.style import FigureStyle

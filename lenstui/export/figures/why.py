@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lenstui.export.figures.caption import Caption, prompt_lines
-from lenstui.export.figures.cells import CellFigure, Panel, draw_cells
+from lenstui.export.figures.cell_drawing import draw_cells
+from lenstui.export.figures.cells import CellFigure, Panel
 from lenstui.export.figures.file import FigureFile
 from lenstui.export.figures.grid import FRAMED
 from lenstui.export.figures.page import FONT, MARGIN, POINT, new_page, text_width, too_narrow
@@ -16,6 +17,7 @@ from lenstui.export.figures.style import FigureStyle
 from lenstui.export.text_width import clip
 from lenstui.export.why import DIRECT, Why, contribution_map, contribution_scale, reasons_of
 from lenstui.readout.scales import LEVELS, STEPS
+from lenstui.support.errors import LensError
 from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
@@ -49,8 +51,14 @@ def why_figure(form: str, why: Why, style: FigureStyle, command: str) -> FigureF
 
 
 def why_cells(why: Why) -> CellFigure:
-    """Return the map of a cell's contributions: heads, attention and MLP of each block."""
+    """Return the map of a cell's contributions: heads, attention and MLP of each block.
+
+    Raises:
+        LensError: if the cell is of the row of the embedding.
+    """
     names, numbers = contribution_map(why.contributions)
+    if not len(numbers):
+        raise LensError("There is no map of row emb, which no block has written to: choose a later row.")
     scale = contribution_scale(why.contributions)
     texts = [
         ["" if np.isnan(number) else fixed_text(number, 2 if abs(number) < 10 else 1) for number in row]
