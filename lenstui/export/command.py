@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.export.shape import ALL_VALUES, GRID, ONE_TOKEN, TOP_K, Shape
+from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.kinds import JACOBIAN, LOGIT, TUNED
 from lenstui.lens.names import is_instant
 
@@ -59,11 +59,11 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
     words += [f"--pin={word}" for word in shape.pins]
     words += _edit_words(shape)
     words += ["--diff"] if shape.diff else []
-    words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
+    words += [] if shape.format in ALL_VALUES or shape.is_of_pins else ["--value", shape.value]
     words += [] if shape.format == "table" else ["--format", shape.format]
     if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
         words += ["--top-k", str(asked.top_k)]
-    if shape.is_figure and shape.figure != GRID:
+    if shape.is_of_pins:
         words += ["--figure", shape.figure]
         words += [] if shape.column is None else ["--column", str(shape.column)]
     return command_text([*words, *_output_words(shape)])

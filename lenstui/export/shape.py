@@ -60,6 +60,11 @@ class Shape:
         return self.format in FIGURE_FORMS
 
     @property
+    def is_of_pins(self) -> bool:
+        """Whether it is a figure of pins, which shows all of their numbers."""
+        return self.is_figure and self.figure == PINS
+
+    @property
     def is_effect(self) -> bool:
         """Whether to show the edited run minus the clean one."""
         return self.diff and bool(self.edits)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenstui.export.shape import GRID, TOP_K, Shape
+from lenstui.export.shape import TOP_K, Shape
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
 from lenstui.jobs.failures import reporting
@@ -247,7 +247,7 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     pins = pins_of(
         model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1, words=words
     )
-    if shape.is_figure and shape.figure == GRID and not value.pins:  # it shows the likeliest tokens alone
+    if shape.is_figure and not shape.is_of_pins and not value.pins:  # it shows the likeliest tokens alone
         pins = ()
     heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
     if shown.in_training is not None:

@@ -128,9 +128,10 @@ def test_a_figure_plots_each_measure_by_row(neox_folder: Path, text: str, tmp_pa
         for name in ("logit", "tuned", "jacobian")
     ]
     heights = [y for points in lines for _, y in points]
-    slope, base = np.polyfit(sum(shares, []), heights, 1)  # all on one axis, 100 % the highest
+    flat = np.concatenate(shares)
+    slope, base = np.polyfit(flat, heights, 1)  # all on one axis, 100 % the highest
     assert slope < -50
-    np.testing.assert_allclose(base + slope * np.array(sum(shares, [])), heights, atol=0.06)
+    np.testing.assert_allclose(base + slope * flat, heights, atol=0.06)
 
 
 def test_the_command_in_markdown_makes_it_again(
