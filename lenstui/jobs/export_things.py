@@ -28,7 +28,7 @@ class Thing:
 
 FILES = (
     Thing("html", "HTML page", "every lens in colour, all numbers of every cell", ".html"),
-    Thing("svg", "figure, SVG", "the grids with the chosen value as colour, for a paper", ".svg"),
+    Thing("svg", "figure, SVG", "the grids with the chosen value as colour", ".svg"),
     Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "tables with the chosen value, and the command", ".md"),
     Thing("csv", "CSV", "a line for each cell and lens, every number", ".csv"),
@@ -53,7 +53,7 @@ SET_FILES = (
     Thing("csv", "CSV", "a line for each prompt, lens and row, every number", ".csv"),
     Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
     Thing("json", "JSON", "everything, means by group, and what failed", ".json"),
-    Thing("svg", "figure, SVG", "the plotted means by row, for a paper", ".svg"),
+    Thing("svg", "figure, SVG", "the plotted means by row", ".svg"),
     Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "the prompts, the plotted means, and the command", ".md"),
 )
@@ -63,7 +63,7 @@ SET_COPIES = (
 TRACE_FILES = (
     Thing("csv", "CSV", "a line for each patch: recovered, raw value, standard error", ".csv"),
     Thing("json", "JSON", "everything, as `lenstui trace --format json` has it", ".json"),
-    Thing("svg", "figure, SVG", "the map, for a paper", ".svg"),
+    Thing("svg", "figure, SVG", "the map as coloured cells", ".svg"),
     Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "the map as a table, and the command", ".md"),
 )
@@ -75,7 +75,7 @@ EVALUATION_FILES = (
     Thing("csv", "CSV", "a line for each lens and row, every measure and error", ".csv"),
     Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
     Thing("json", "JSON", "everything, as `lenstui eval --format json` has it", ".json"),
-    Thing("svg", "figure, SVG", "measures by row, a line for each lens, for a paper", ".svg"),
+    Thing("svg", "figure, SVG", "measures by row, a line for each lens", ".svg"),
     Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "a table for each lens, and the command", ".md"),
 )
@@ -107,7 +107,7 @@ COMPARISON_COPIES = (
 )
 WHY_FILES = (
     Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
-    Thing("svg", "figure, SVG", "the map of blocks by attention heads, or what the chosen head read", ".svg"),
+    Thing("svg", "figure, SVG", "the map of blocks by heads, or what the chosen one read", ".svg"),
     Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "the tables, and the command", ".md"),
     Thing("csv", "CSV", "a line for each contribution, sources too", ".csv"),
