@@ -114,6 +114,27 @@ def test_what_is_drawn_of_pins_are_their_numbers(neox_folder: Path, tmp_path: Pa
     np.testing.assert_allclose(base + slope * flat, heights, atol=0.06)
 
 
+def test_what_is_drawn_of_a_set_are_its_means(neox_folder: Path, tmp_path: Path) -> None:
+    words = [*words_of("effect", neox_folder, tmp_path), "--value", "prob"]
+    assert status(*words, "-o", str(tmp_path / "a.svg")) == 0
+    as_json = [word for word in words if word not in {"--value", "prob"}]
+    assert status(*as_json, "-o", str(tmp_path / "a.json")) == 0
+    content = json.loads((tmp_path / "a.json").read_text())
+    svg = (tmp_path / "a.svg").read_bytes()
+    said = drawn.said(svg)
+    assert said[:3] == ["numbers (2)", "colours (1)", "all (3)"]
+    titles = [f"{lens} lens, {run}" for lens in ("logit", "tuned") for run in ("clean", "edited", "effect")]
+    assert [text for text in said if " lens, " in text] == titles
+    edited = [content["groups"]["numbers"], content["groups"]["colours"], content["means"]]
+    of_all = [means["lenses"]["tuned"]["target_prob"]["mean"] for means in edited]
+    curves = drawn.lines(svg, "axes_6")  # behind the page and four others: edited, tuned
+    assert len(curves) == 3
+    flat, heights = np.concatenate(of_all), [y for points in curves for _, y in points]
+    slope, base = np.polyfit(flat, heights, 1)
+    assert slope < 0
+    np.testing.assert_allclose(base + slope * flat, heights, atol=0.06)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_width_that_is_too_small_writes_nothing(
     kind: str, neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

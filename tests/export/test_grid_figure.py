@@ -170,6 +170,14 @@ def test_the_same_figure_has_the_same_bytes(form: str, diff: bool) -> None:
     assert b"Date" not in first
 
 
+def test_the_users_own_settings_of_matplotlib_change_nothing() -> None:
+    first = [figure(hostile_readout(), form=form).content for form in FIGURE_FORMS]
+    own = {"savefig.bbox": "tight", "font.size": 20, "axes.facecolor": "black", "svg.fonttype": "path"}
+    with mpl.rc_context(own):  # type: ignore[arg-type]
+        assert [figure(hostile_readout(), form=form).content for form in FIGURE_FORMS] == first
+        assert mpl.rcParams["font.size"] == 20
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(1, 2), (5, 7), (20, 13), (100, 7), (60, 33)])
 @pytest.mark.parametrize("lenses", [1, 2])
 def test_the_size_is_sensible_and_nothing_is_outside(columns: int, rows: int, lenses: int) -> None:

@@ -65,7 +65,7 @@ def test_the_map_has_every_head_attention_and_mlp() -> None:
 
 def test_a_cell_is_darker_the_more_it_contributes_and_framed_in_grey_below_zero() -> None:
     found = why()
-    by_size = {}
+    by_size: dict[str, list[float]] = {}
     for fill, _, text in drawn.cells(figure(found, greyscale=True).content):
         by_size.setdefault(fill, []).append(abs(float(text.replace("−", "-"))))
     darkest_first = [by_size[fill] for fill in sorted(by_size)]

@@ -156,8 +156,7 @@ def _draw_plot(axes: Axes, curves: CurveFigure, plot: CurvePlot, style: FigureSt
     axes.set_xlabel(curves.across, size=SMALL, color=FAINT, labelpad=1.5)
     if plot.scale == "ranks":
         axes.set_yscale("function", functions=(np.log1p, np.expm1))
-        ranks = np.concatenate([curve.values for curve in plot.curves])
-        highest = max(1.0, float(np.nanmax(ranks, initial=1.0)))
+        highest = _highest_rank(curves)
         ticks = [0.0, *(10.0**power for power in range(1 + math.ceil(math.log10(highest))))]
         axes.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
         axes.set_ylim(highest, 0)
@@ -172,6 +171,13 @@ def _draw_plot(axes: Axes, curves: CurveFigure, plot: CurvePlot, style: FigureSt
         shown = range(0, count, math.ceil(widest / room))
         axes.set_xticks(list(shown), [curves.labels[place] for place in shown])
         axes.set_xlim(-0.3, count - 0.7)
+
+
+def _highest_rank(curves: CurveFigure) -> float:
+    """Return the highest rank of all plots of ranks, which have one axis; at least 1."""
+    plots = [plot for plot in curves.plots if plot.scale == "ranks"]
+    ranks = np.concatenate([curve.values for plot in plots for curve in plot.curves])
+    return float(np.nanmax(ranks, initial=1.0))
 
 
 def _entry_width(name: str) -> float:

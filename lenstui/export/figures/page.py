@@ -85,11 +85,14 @@ def figure_bytes(form: str, draw: Callable[[], Figure], caption: Caption) -> byt
     Raises:
         LensError: if the figure cannot be drawn at its width, or matplotlib is not installed.
     """
-    check_library()
-    import matplotlib as mpl
-
     file = io.BytesIO()
-    with mpl.rc_context(_SETTINGS), _quiet():
+    with _quiet():
+        check_library()
+        import matplotlib as mpl
+
+    with _quiet(), mpl.rc_context():
+        mpl.rcdefaults()  # whatever the user's own matplotlibrc says
+        mpl.rcParams.update(_SETTINGS)
         figure = draw()
         if form == "pdf":
             _spell_out(figure)

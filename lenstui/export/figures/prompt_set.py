@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, cycle
+
+import numpy as np
 
 from lenstui.export.figures.caption import Caption
 from lenstui.export.figures.curves import Curve, CurveFigure, CurvePlot, draw_curves
@@ -13,6 +16,8 @@ from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import EFFECT, MeanColumn
 from lenstui.lens.names import lens_title
 from lenstui.readout.sets.mean_values import MeanValue
+
+_ANY = (None, None)  # ends that the values say
 
 
 def set_figure(
@@ -42,36 +47,48 @@ def set_figure(
 
 
 def set_curves(columns: Sequence[MeanColumn], heading: SetHeading, value: MeanValue) -> CurveFigure:
-    """Return the means of a value by row: a plot for each lens, a curve for each group and run.
+    """Return the means of a value by row: a plot for each lens and, under edits, run; a curve for each group.
 
     Args:
         columns: the means over each group and over all.
         heading: the heading of the set.
         value: the value.
     """
-    lenses = list(dict.fromkeys(chain.from_iterable(column.means.lenses for column in columns)))
-    effects = [column for column in columns if column.run == "effect"]
-    runs = [column for column in columns if column.run != "effect"]
-    plots = [_plot(runs, lens, value, lens_title(lens)) for lens in lenses]
-    plots += [_plot(effects, lens, value, f"effect, {lens_title(lens)}") for lens in lenses if effects]
+    lenses = dict.fromkeys(chain.from_iterable(column.means.lenses for column in columns))
+    runs = dict.fromkeys(column.run for column in columns)
+    plots = [
+        _plot([column for column in columns if column.run == run], lens, run, value)
+        for lens in lenses
+        for run in runs
+    ]
+    tops = [_top(plot) for run, plot in zip(cycle(runs), plots, strict=False) if run != "effect"]
+    if not value.is_logprob:  # clean and edited runs are to be compared by eye
+        ends = (0.0, 1.05 * max(tops))
+        plots = [plot if plot.ends == _ANY else replace(plot, ends=ends) for plot in plots]
     return CurveFigure(plots, "row", heading.rows)
 
 
-def _plot(columns: Iterable[MeanColumn], lens: str, value: MeanValue, title: str) -> CurvePlot:
-    is_effect = title.startswith("effect")
+def _plot(columns: Iterable[MeanColumn], lens: str, run: str, value: MeanValue) -> CurvePlot:
     factor = 100.0 if value.is_share else 1.0
     curves = []
     for column in columns:
         means, errors = value.of(column.means.lenses[lens])
         of_errors = () if errors is None else (factor * errors).tolist()
-        curves.append(Curve(column.head, (factor * means).tolist(), of_errors))
-    unit = ", points" if value.is_share and is_effect else ", %" if value.is_share else ""
-    axis = f"{value.plotted}{unit}"
-    if is_effect:
-        return CurvePlot(title, axis, curves)
+        curves.append(Curve(column.group, (factor * means).tolist(), of_errors))
+    title = ", ".join(filter(None, (lens_title(lens), run)))
+    if run == "effect":
+        return CurvePlot(title, f"{value.plotted}{', points' * value.is_share}", curves, _ANY)
+    axis = f"{value.plotted}{', %' * value.is_share}"
     if value.is_rank:
         return CurvePlot(title, f"{axis} (log scale)", curves, scale="ranks")
     return CurvePlot(title, axis, curves, (None, 0.0) if value.is_logprob else (0.0, None))
+
+
+def _top(plot: CurvePlot) -> float:
+    """Return the highest value of a plot, with its error; at least a little above 0."""
+    values = np.concatenate([curve.values for curve in plot.curves])
+    errors = np.concatenate([curve.errors or [0.0] * len(curve.values) for curve in plot.curves])
+    return float(np.nanmax(values + np.nan_to_num(errors), initial=1e-6))
 
 
 def set_caption(
