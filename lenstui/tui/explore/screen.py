@@ -14,6 +14,7 @@ from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, Te
 from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
 from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import (
+    FinalsCompared,
     GenerationEnded,
     Grown,
     LoadFailed,
@@ -44,6 +45,7 @@ from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.comparison import Comparison
 from lenstui.tui.explore.explanation import Explanation
 from lenstui.tui.explore.export import Export
+from lenstui.tui.explore.finals import Finals
 from lenstui.tui.explore.find import Find
 from lenstui.tui.explore.first_row import FirstRow
 from lenstui.tui.explore.growth import Growth
@@ -126,6 +128,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.comparison = Comparison(state, widgets, services)
         self.explanation = Explanation(state, widgets, services, self.comparison)
         self.tracing = Tracing(state, widgets, services)
+        self.finals = Finals(state, widgets, services, self.follower)
         self.trust = TrustOverlay(state, widgets, services)
         self.appearance = Appearance(state, widgets, services, self.trust)
         self.find = Find(state, widgets, services)
@@ -397,7 +400,13 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.cell.read_anew()
         if message.serial == self.state.serial:
             self.sublayers.say()
+            self.finals.compare(message)
             self.instant.consider()
+
+    def on_finals_compared(self, message: FinalsCompared) -> None:
+        """Show how far the last rows of the sides part."""
+        if message.serial == self.state.serial:
+            self.finals.take(message)
 
     def on_read_failed(self, message: ReadFailed) -> None:
         """Show why the prompt was not read; go back to the tail and the options of the readout on screen."""
