@@ -147,12 +147,10 @@ class Sides:
 
     def _remarks_on_depth(self) -> Iterator[str]:
         """Yield for each model that is not as deep as the first one how its rows are aligned."""
-        from lenstui.opening.agreement import rows_of_both
-
         first, *others = self.models
         for other in others:
             if other.num_blocks != first.num_blocks:
-                yield f"{rows_of_both(first, other)}: {BY_DEPTH}"
+                yield f"{first.num_blocks + 1} rows beside {other.num_blocks + 1}: {BY_DEPTH}"
 
     @property
     def facts(self) -> tuple[SideFacts, ...]:
