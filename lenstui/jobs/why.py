@@ -118,7 +118,9 @@ def _no_command(side: Side, prompt: Prompt, reading: Reading) -> str:
         return "# No command says the same: the lens is in no file. o lists it, s saves it."
     if not reading.final_norm:
         return "# No command says the same: the final norm is left out."
-    if reading.prompt(side.model, prompt.text).ids != prompt.ids or (side.edits.in_force and prompt.appended):
+    if reading.prompt(side.model, prompt.typed).ids != prompt.ids or (
+        side.edits.in_force and prompt.appended
+    ):
         return "# No command says the same: the text is cut into other tokens than the prompt has."
     return ""
 

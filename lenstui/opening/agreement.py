@@ -11,6 +11,7 @@ from lenstui.model.tokens import Prompt
 from lenstui.readout.reading import Reading
 from lenstui.readout.streams import rows_to_read
 from lenstui.support.errors import LensError
+from lenstui.support.turns import Conversation
 
 
 def rows_of_both(one: Model, other: Model) -> str:
@@ -42,7 +43,7 @@ def check_same_tokens(one: Model, other: Model) -> None:
 def shared_prompt(
     one: Model,
     other: Model,
-    text: str,
+    text: str | Conversation,
     reading: Reading,
     *,
     tail: tuple[int, ...] = (),
@@ -54,7 +55,7 @@ def shared_prompt(
     Args:
         one: from `load`.
         other: a model that agrees with it.
-        text: the prompt.
+        text: the prompt, which may be turns.
         reading: the options for reading it; its rows are those of the first model.
         tail: token ids to append to those of the text.
         context: the most columns, where these are fewer than both models can read.

@@ -15,6 +15,7 @@ from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import NO_GAP, gaps, in_prompt, on_screen
 from lenstui.readout.cells import Cells, FloatArray, Ranking
 from lenstui.readout.reading import Reading
+from lenstui.support.turns import Conversation
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -53,7 +54,7 @@ class SideReading:
     """The prompt and options with which all sides are read.
 
     Attributes:
-        text: the typed prompt.
+        text: the typed prompt, which may be turns.
         reading: rows, final norm, BOS, chat, sublayers, readout filter.
         tail: token ids to append to those of the text.
         top_k: the number of likeliest tokens that each cell keeps.
@@ -61,7 +62,7 @@ class SideReading:
         ids: the token ids of the text, where it is not to be cut into tokens; else empty.
     """
 
-    text: str
+    text: str | Conversation
     reading: Reading
     tail: tuple[int, ...] = ()
     top_k: int = 3

@@ -108,7 +108,7 @@ class LenstuiApp(TypeAheadApp):
         self.last_words: str | None = None
         self._unprintable = Unprintable()
         self._is_asking_to_quit = False
-        prompt = FIRST_PROMPT if start.prompt is None else start.prompt
+        prompt = FIRST_PROMPT if start.typed is None else start.typed
         history.begin(prompt)
         self._keeper = Keeper(start, history, session, look)
         self.program = Program(
@@ -351,7 +351,7 @@ class LenstuiApp(TypeAheadApp):
     @on(PromptBox.Submitted)
     def keep_prompt(self, message: PromptBox.Submitted) -> None:
         """Add a prompt to the history."""
-        if reason := self._keeper.add_prompt(message.text):
+        if reason := self._keeper.add_prompt(message.prompt):
             self.explore.remark(reason)
 
     def _keep_session(self) -> None:

@@ -34,7 +34,8 @@ from tests.tui.pilots.still import MODEL
 PARTS = (
     "appearance", "cell", "comparison", "explanation", "export", "finals", "find", "first_row",
     "follower", "growth", "instant", "model_view", "menu", "options", "pins", "prompt_line", "reader",
-    "scanned", "sublayers", "tracing", "training", "trust", "words",
+    "scanned", "sublayers", "tracing", "training", "trust", "turns",
+    "words",
 )  # fmt: skip
 OF_THE_APP = {
     "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",
@@ -87,7 +88,7 @@ def test_the_parts_are_all_that_explore_holds() -> None:
     [
         (
             ReadStarted(0, ("a",), 0, ("emb",)),
-            ["reader.lay_out", "sublayers.begin", "options.take_effect", "trust.follow"],
+            ["reader.lay_out", "turns.begin", "sublayers.begin", "options.take_effect", "trust.follow"],
         ),
         (TileRead(0, SideTile(0, 1, {}), {}), ["reader.show_tile", "sublayers.add"]),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import meaning_of
+from lenstui.model.turns import NO_TURN
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.grid.panes import Panes
 
@@ -26,7 +27,15 @@ def place_text(state: ExploreState, sides: int, row: int, column: int) -> str:
     meaning = " │ ".join(meaning_of(of_side[row], of_side[-1]) for of_side in rows)
     here = _tokens_at(state, sides, column)
     follows = f" → next {_tokens_at(state, sides, column + 1)}" if column + 1 < len(state.columns) else ""
-    return f"row {labels} · {meaning} · column {column} {here}{follows}"
+    return f"row {labels} · {meaning} · column {column}{_turn_at(state, column)} {here}{follows}"
+
+
+def _turn_at(state: ExploreState, column: int) -> str:
+    """Return the turn of a column in words, behind a comma; nothing where it is of none."""
+    of = state.turns
+    if of is None or column >= len(of.turns) or of.turns[column] == NO_TURN:
+        return ""
+    return f", turn {of.turns[column]} {of.role(column)}" + " (template)" * of.template[column]
 
 
 def _tokens_at(state: ExploreState, sides: int, column: int) -> str:

@@ -37,6 +37,7 @@ from lenstui.jobs.messages import (
 from lenstui.jobs.scan_messages import Position
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
+from lenstui.support.turns import Conversation
 from lenstui.tui.explore.appearance import Appearance
 from lenstui.tui.explore.cell import CellInFull, CellScreen
 from lenstui.tui.explore.cell_follower import CellFollower
@@ -65,6 +66,7 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
 from lenstui.tui.explore.tracing import Tracing
 from lenstui.tui.explore.trust_overlay import TrustOverlay
+from lenstui.tui.explore.turns import Turns
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.explore.words import Words
 from lenstui.tui.grid.grid import Grid
@@ -90,7 +92,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     AUTO_FOCUS = "PromptBox"
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
-    def __init__(self, services: Services, prompt: str, *, depth: int | None = None) -> None:
+    def __init__(self, services: Services, prompt: str | Conversation, *, depth: int | None = None) -> None:
         """Prepare the screen; nothing is read yet.
 
         Args:
@@ -105,7 +107,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.widgets = widgets = Widgets(
             StatusBar(),
             Static(id="notice"),
-            PromptBox(prompt, services.history),
+            PromptBox(prompt, services.history, takes_turns=True),
             Panes(depth=depth),
             CellPanel(),
         )
@@ -120,6 +122,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         )  # fmt: skip
         self.options = ReadingOptions(state, services, self.prompt_line, self.reader.read_again)
         self.sublayers = Sublayers(state, services, self.options)
+        self.turns = Turns(state, widgets, services, prompt_line=self.prompt_line, read=self.read_prompt)
         self.growth = Growth(state, widgets, services, self.prompt_line, self.reader)
         self.pins = Pins(state, widgets, services, self.reader)
         self.scanned = Scanned(
@@ -130,7 +133,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.tracing = Tracing(state, widgets, services)
         self.finals = Finals(state, widgets, services, self.follower)
         self.trust = TrustOverlay(state, widgets, services)
-        self.appearance = Appearance(state, widgets, services, self.trust)
+        self.appearance = Appearance(state, widgets, services, self.trust, self.turns)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
         self.instant = InstantLens(state, widgets, services)
@@ -273,12 +276,16 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Keep the cursor in its place when another model is opened."""
         self.state.first_cursor = self.panes.cursor
 
-    def read_case(self, text: str, target: Target | None) -> None:
+    def read_case(self, prompt: str | Conversation, target: Target | None) -> None:
         """Read the prompt of a case, with its target pinned in place of the target of the former case."""
         self.pins.pin_target(target)
-        self.widgets.prompt.show(text)
-        self.widgets.prompt.post_message(PromptBox.Submitted(text))
+        self.read_prompt(prompt)
         self.panes.focus_grid()
+
+    def read_prompt(self, prompt: str | Conversation) -> None:
+        """Put a prompt into the box, and read it as if it were typed there."""
+        self.widgets.prompt.show(prompt)
+        self.widgets.prompt.post_message(PromptBox.Submitted(prompt))
 
     def read_scanned(self, position: Position) -> None:
         """Read a position of a scanned text, as the scan read it."""
@@ -315,7 +322,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def submit_prompt(self, message: PromptBox.Submitted) -> None:
         """Read the submitted prompt in place of one that is being read; keys pressed next go to the grid."""
         self.prompt_line.submit()
-        self.reader.read(message.text)
+        self.reader.read(message.prompt)
         if self.state.is_awaited and self.state.columns:
             self.panes.focus_grid()
 
@@ -388,12 +395,13 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.sublayers.refuse(message)
 
     def on_read_started(self, message: ReadStarted) -> None:
-        """Lay out the columns of a reading, and then show the options by which the prompt is read.
+        """Lay out the columns of a reading, mark its turns, and show the options by which it is read.
 
         Last it is looked up how far the lenses can be trusted.
         """
         if message.serial == self.state.serial:
             self.reader.lay_out(message)
+            self.turns.begin(message)
             self.sublayers.begin(message)
             self.options.take_effect()
             self.trust.follow()
@@ -438,6 +446,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Lay out the columns of a prompt that has grown or shrunk."""
         if message.serial == self.state.serial:
             self.growth.lay_out(message)
+            self.turns.mark()
 
     def on_generation_ended(self, message: GenerationEnded) -> None:
         """Show why no more tokens come, unless the user has stopped them."""
