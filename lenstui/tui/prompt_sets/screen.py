@@ -341,7 +341,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         if pin is not None and not run.is_stale:
             target = Target(pin.id, run.texts[pin.id], pin.word if pin.rest else "")
         self.action_leave()
-        self._services.read_case(case.readout.case.text, target)
+        self._services.read_case(case.readout.case.typed, target)
 
     def action_beside(self) -> None:
         """Read the highlighted prompt on Explore's active side, beside the typed prompt."""
