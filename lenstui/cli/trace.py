@@ -287,11 +287,11 @@ def _write(traced: Traced, asked: Start, shape: Shape) -> None:
     from lenstui.export.trace import trace_csv, trace_json, trace_markdown, trace_table
 
     form, output = shape.format, shape.output
-    command = trace_command(traced, asked, shape)
     text: str | Iterable[str]
     if shape.is_figure:
         from lenstui.export.figures.trace import trace_figure
 
+        command = trace_command(traced, asked, shape)
         deliver_figure(trace_figure(form, traced, shape.style, command), output)
         return
     if form == "json":
@@ -301,7 +301,7 @@ def _write(traced: Traced, asked: Start, shape: Shape) -> None:
     elif form == "table":
         text = trace_table(traced, table_width(output))
     else:
-        text = trace_markdown(traced, command)
+        text = trace_markdown(traced, trace_command(traced, asked, shape))
     deliver(text, output)
 
 

@@ -78,7 +78,7 @@ def _draw_panel(
     left, top = at
     start = left + layout.label
     boxes, colours, frames, bars = [], [], [], []
-    every = 1 if layout.has_texts else _every(cells.heads, layout.columns[0])
+    every = 1 if layout.has_texts else _every(cells.heads, min(layout.columns))
     x = start
     for place, column in enumerate(band):
         width = layout.columns[column]
@@ -113,9 +113,9 @@ def _bar_colour(cell: str, style: FigureStyle) -> str:
 
 
 def _every(heads: Sequence[str], width: float) -> int:
-    """Return of how many narrow columns one has a head."""
-    widest = max(text_width(head) for head in heads) + PAD
-    return math.ceil(widest / width)
+    """Return of how many narrow columns with a number one has it as its head."""
+    widest = max((text_width(head) for head in heads if head.isdigit()), default=0.0) + PAD
+    return max(1, math.ceil(widest / width))
 
 
 def _draw_legend(page: Axes, cells: CellFigure, layout: Layout, style: FigureStyle, *, top: float) -> None:

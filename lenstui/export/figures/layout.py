@@ -24,7 +24,8 @@ ROW = 3.4
 PAD = 1.0  # on either side of a cell's text
 GAP = 5.0  # between two panels beside each other
 BELOW = 3.5  # between two bands
-_LEAST = 2.0  # of a column without text
+_LEAST = 2.0  # of what is in a column with texts
+_NARROWEST = 1.6  # of a column without
 _MOST_EXTRA = 6.0  # that a column gets of the room that is left
 _AXIS = 4.0  # for what the rows are
 _SWATCH = 4.0
@@ -97,7 +98,7 @@ def layout_of(cells: CellFigure, width: float | None) -> Layout:
             "a shorter prompt, or take the HTML page."
         )
     sizes = _Sizes.of(cells)
-    smallest = 2 * MARGIN + max(sizes.label + _LEAST, sizes.legend)
+    smallest = 2 * MARGIN + max(sizes.label + _NARROWEST, sizes.legend)
     if width is not None:
         layout = _at(cells, sizes, width)
         if layout is None:
@@ -130,9 +131,15 @@ def _layouts(cells: CellFigure, sizes: _Sizes, width: float) -> Iterator[Layout]
     yield Layout(width, label, columns, [everything], beside=False)
     for beside in (True, False):
         share = (room + GAP) / len(cells.panels) - GAP if beside else room
-        narrow = (share - label) / len(columns) - _ROUNDING
-        if narrow >= _LEAST:
-            yield Layout(width, label, [narrow] * len(columns), [everything], beside, has_texts=False)
+        if narrow := _narrow(cells.heads, share - label - _ROUNDING):
+            yield Layout(width, label, narrow, [everything], beside, has_texts=False)
+
+
+def _narrow(heads: Sequence[str], room: float) -> list[float]:
+    """Return the widths of columns without texts, of which those with a word have room for it; or nothing."""
+    words = [0.0 if head.isdigit() else text_width(head) + PAD for head in heads]
+    share = (room - sum(words)) / (words.count(0.0) or 1)
+    return [word or share for word in words] if share >= _NARROWEST else []
 
 
 def _bands(columns: Sequence[float], room: float) -> list[range]:

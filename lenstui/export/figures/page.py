@@ -67,7 +67,8 @@ def check_library() -> None:
         LensError: if it is not installed.
     """
     try:
-        import matplotlib  # noqa: F401
+        with _quiet():
+            import matplotlib  # noqa: F401
     except ImportError as error:
         raise LensError(
             "Figures need matplotlib, which is an extra: pip install 'lenstui[figures]'."
@@ -85,11 +86,10 @@ def figure_bytes(form: str, draw: Callable[[], Figure], caption: Caption) -> byt
     Raises:
         LensError: if the figure cannot be drawn at its width, or matplotlib is not installed.
     """
-    file = io.BytesIO()
-    with _quiet():
-        check_library()
-        import matplotlib as mpl
+    check_library()
+    import matplotlib as mpl
 
+    file = io.BytesIO()
     with _quiet(), mpl.rc_context():
         mpl.rcdefaults()  # whatever the user's own matplotlibrc says
         mpl.rcParams.update(_SETTINGS)
