@@ -264,7 +264,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []
     reading = shape.reading
-    if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
+    # Sublayer rows have no difference, since a fitted lens does not read them, and no place among the rows.
+    if shape.diff or shape.is_of_pins:
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]
 

@@ -22,5 +22,5 @@ class FigureStyle:
     @property
     def options(self) -> list[str]:
         """The options of a command for this style."""
-        width = [] if self.width_mm is None else ["--width", f"{self.width_mm:g}"]
+        width = [] if self.width_mm is None else ["--width", str(self.width_mm).removesuffix(".0")]
         return [*width, *(["--greyscale"] if self.greyscale else [])]
