@@ -11,7 +11,7 @@ _TITLE = """\
 # The values of a cell
 
 Every value below colours the grids (`v` goes to the next one), and `--value KEY` of `lenstui read` shows it
-behind the tokens of a table or Markdown, and as the colour of HTML and SVG. The legend under a grid says
+behind the tokens of a table or Markdown, and as the colour of HTML, SVG and PDF. The legend under a grid says
 which numbers the colours stand for. The [numbers](numbers.md) say when there is none, and to what precision
 they hold. This page is made by `tests/export/values_page.py`.
 """
