@@ -74,13 +74,15 @@ async def test_each_column_shows_its_own_cells(opened: Any) -> None:
     async with opened(TEXT, size=(720, 40)) as (app, pilot):
         await pilot.press("Z")
         grid = app.explore.grids[0]
+        assert grid.cells is not None
         lines = grid.render_lines(grid.size.region)
         top = len(grid.rows) - 1
         x = grid.gutter_width
         for column in grid.shown_columns:
             token = int(grid.cells.top_ids[top, column, 0])
             shown = lines[1].crop(x, x + grid.column_width).text.strip(" ▁▂▃▄▅▆▇█▌▐")
-            assert shown and app.explore.state.texts[token].startswith(shown.rstrip("…"))
+            if column != grid.cursor.column:  # which has marks around it
+                assert shown and app.explore.state.texts[token].startswith(shown.rstrip("…"))
             x += grid.column_width
 
 
