@@ -59,6 +59,7 @@ class AskedSet:
         value: the key of the means to show, if named.
         outliers: the outlier scores, if any.
         thinking: the thinking switch of prompts that are of turns; None leaves it to the chat template.
+        foil_column: the column or field of the foil of a readout, if named.
     """
 
     prompts: str
@@ -72,6 +73,7 @@ class AskedSet:
     value: str | None = None
     outliers: AskedOutliers | None = None
     thinking: bool | None = None
+    foil_column: str | None = None
 
     @property
     def options(self) -> list[str]:
@@ -82,6 +84,7 @@ class AskedSet:
             "--corrupted-column": self.corrupted_column,
             "--target-column": self.target_column,
             "--minus-column": self.minus_column,
+            "--foil-column": self.foil_column,
             "--group-column": self.group_column,
         }
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
@@ -132,6 +135,7 @@ def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
         corrupted=asked.corrupted_column,
         minus=asked.minus_column,
         of_pairs=asked.of_pairs,
+        foil=asked.foil_column,
     )
     if asked.prompts == "-":
         skipped = skipped_rows(path)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import (
     Parser,
@@ -34,8 +35,14 @@ from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 
+if TYPE_CHECKING:
+    from lenstui.readout.sets.mean_values import MeanValue
+
 # Options for prompt sets only, and the formats of prompt sets.
-_OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets", "outliers")
+_OF_SETS = (
+    *("prompt_column", "target_column", "foil_column", "group_column"),
+    *("exact_targets", "outliers"),
+)
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", "md")
 
@@ -64,12 +71,12 @@ def run(words: Sequence[str]) -> int:
     return show(_with_lenses(asked, given), shape)
 
 
-def _means_alone() -> list[str]:
-    """Return the keys of values that only prompt sets have, as means."""
+def _means_alone() -> list[MeanValue]:
+    """Return the values that only prompt sets have, as means."""
     from lenstui.readout.sets.mean_values import shown_means
     from lenstui.readout.values import all_values
 
-    return [mean.key for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
+    return [mean for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
 
 
 def _with_lenses(asked: Start, given: argparse.Namespace) -> Start:
@@ -124,7 +131,7 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--value",
-        choices=[value.key for value in all_values()] + _means_alone(),
+        choices=[value.key for value in (*all_values(), *_means_alone())],
         metavar="VALUE",
         help="what a table or Markdown shows behind a token, and what colours HTML and SVG: "
         + _values_text(),
@@ -197,7 +204,7 @@ def _values_text() -> str:
     for option, alike in groupby(all_values(), lambda value: value.option):
         keys = ", ".join(value.key for value in alike)
         texts.append(f"{keys} ({option})" if option else keys)
-    texts += [f"{key} (of the whole target, with --prompts)" for key in _means_alone()]
+    texts += [f"{mean.key} ({mean.option}, with --prompts)" for mean in _means_alone()]
     return ", ".join(texts).replace("%", "%%")
 
 
@@ -218,6 +225,12 @@ def _add_prompts(parser: Parser) -> None:
         "--target-column",
         metavar="NAME",
         help="that of the word that should come next, which is followed through all rows (default: target)",
+    )
+    prompts.add_argument(
+        "--foil-column",
+        metavar="NAME",
+        help="that of another word that could come next, whose logit is taken off that of the target "
+        "(default: foil)",
     )
     prompts.add_argument(
         "--group-column",
@@ -310,7 +323,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if not given.prompts:
         parser.error("--prompts names no file")
     columns = (given.prompt_column, given.target_column, given.group_column)
-    if given.prompts == EXAMPLES and any(columns):
+    if given.prompts == EXAMPLES and any((*columns, given.foil_column)):
         parser.error("the examples have their columns: leave the names out, or name a file ./examples")
     value = None if shape.format in ALL_VALUES else given.value
     outliers = None
@@ -323,6 +336,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         value=value,
         thinking=given.thinking,
         outliers=outliers,
+        foil_column=given.foil_column,
     )
 
 
@@ -332,7 +346,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     form = output_format(parser, given, FORMATS)
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
-    if given.prompts is None and given.value in _means_alone():
+    if given.prompts is None and given.value in {mean.key for mean in _means_alone()}:
         parser.error(f"--value {given.value} is for --prompts alone")
     needed = 0 if given.prompts is not None else value_named(given.value or DEFAULT_VALUE).pins
     if len(given.pin) < needed:

@@ -47,6 +47,8 @@ class _Tally:
     cut: int = 0
     parts: int = 0
     not_whole: list[str] = field(default_factory=list)  # reasons
+    no_difference: list[str] = field(default_factory=list)  # reasons, by the number of the case
+    long_foils: int = 0
     not_numbers: list[int] = field(default_factory=list)  # numbers of the cases
     scores: ScoreTally = field(default_factory=ScoreTally)
 
@@ -64,6 +66,9 @@ class _Tally:
             self.scores.add(readout)
             if readout.not_numbers:
                 self.not_numbers.append(readout.case.number)
+            self.long_foils += readout.foil is not None and not readout.foil.whole
+            if readout.no_difference:
+                self.no_difference.append(f"{readout.case.number}: {readout.no_difference}")
             self.parts += readout.target is not None and not readout.target.whole
             if readout.not_whole:
                 self.not_whole.append(readout.not_whole)
@@ -215,10 +220,24 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
             if tally.parts == 1
             else f"The targets {whose} are several tokens each: {followed}"
         )
+    yield from _foil_remarks(prompts, tally)
     if tally.not_whole:
         count = len(tally.not_whole)
         said = f"{count} of {tally.cases} targets {'is' if count == 1 else 'are'} not read whole"
         yield f"{said}: {tally.not_whole[0]}"
+
+
+def _foil_remarks(prompts: PromptSet, tally: _Tally) -> Iterator[str]:
+    if tally.long_foils:
+        whose = f"of {tally.long_foils} of {tally.cases} prompts"
+        foils = f"foil {whose} is" if tally.long_foils == 1 else f"foils {whose} are"
+        yield f"The {foils} several tokens: the logit difference is that of first tokens."
+    if tally.no_difference:
+        count, unit = len(tally.no_difference), prompts.skipped.unit
+        why = [f"{unit} {each}" for each in tally.no_difference[:_NAMED]]
+        more = [f"And {count - len(why)} more."] if count > len(why) else []
+        have = "has" if count == 1 else "have"
+        yield f"{count} of {tally.cases} prompts {have} no logit difference: {' '.join([*why, *more])}"
 
 
 def _write_data(

@@ -12,6 +12,7 @@ from lenstui.export.json_contract import counts, keys_with, numbers, plain
 from lenstui.export.set_outliers import score_facts, separation_facts
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
+from lenstui.readout.cells import FloatArray
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
 from lenstui.readout.sets.mean_values import all_means
 from lenstui.readout.sets.means import (
@@ -92,11 +93,12 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "prompt": case.text,
         **messages_of(case),
         "target": case.target,
+        "foil": case.foil,
         "group": case.group,
     }
     if isinstance(readout, FailedCase):
         return {**about, "error": readout.reason}
-    target, clean = readout.target, readout.clean
+    target, foil, clean = readout.target, readout.foil, readout.clean
     return {
         **about,
         "error": None,
@@ -107,6 +109,11 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "target_token": readout.target_text,
         "target_whole": None if target is None else target.whole,
         "target_ids": None if target is None else list(target.ids),
+        "foil_id": None if foil is None else foil.id,
+        "foil_token": readout.foil_text,
+        "foil_whole": None if foil is None else foil.whole,
+        "foil_ids": None if foil is None else list(foil.ids),
+        "no_difference": readout.no_difference or None,
         "lenses": _lenses(readout, heading, texts),
         **_scores(readout, heading),
         **({} if clean is None else {"clean": {**_final(clean), "lenses": _lenses(clean, heading, texts)}}),
@@ -153,16 +160,32 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),
         "target_rank": counts(column.target_rank),
-        "target_word_logprob": None
-        if np.isnan(column.whole_logprob).all()
-        else numbers(column.whole_logprob),
+        "target_word_logprob": _some(column.whole_logprob),
+        **_foil(column),
         "crystallization": None if settled is None else heading.rows[settled],
     }
 
 
+def _foil(column: LastColumn) -> dict[str, Any]:
+    """Return the numbers of the foil, and its differences from the target; null without a foil."""
+    foil = column.foil
+    return {
+        "foil_logprob": None if foil is None else numbers(foil.logprob),
+        "foil_rank": None if foil is None else counts(foil.rank),
+        "foil_word_logprob": None if foil is None else _some(foil.whole_logprob),
+        "logit_diff": _some(column.logit_diff),
+        "word_logprob_diff": _some(column.whole_diff),
+    }
+
+
+def _some(values: FloatArray) -> list[float | None] | None:
+    """Return the numbers; None where there is none at all."""
+    return None if np.isnan(values).all() else numbers(values)
+
+
 def _means(means: SetMeans) -> dict[str, Any]:
     lenses = {name: _lens(means.lenses.get(name)) for name in keys_with(means.lenses)}
-    return {"n": means.n, "n_target": means.n_target, "lenses": lenses}
+    return {"n": means.n, "n_target": means.n_target, "n_foil": means.n_foil, "lenses": lenses}
 
 
 def _lens(means: LensMeans | None) -> dict[str, Any] | None:

@@ -10,10 +10,15 @@ from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
     CHANGED,
     EFFECT,
+    ONE_PROMPT,
     by_group,
     columns_of,
+    difference_text,
     final_texts,
+    foil_sentence,
+    foil_text,
     is_edited,
+    lacks_errors,
     settled,
     target_numbers,
     target_text,
@@ -38,6 +43,7 @@ def set_markdown(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     heads = ["prompt", "final top-1", "target, final", *(f"settles, {lens_title(name)}" for name in lenses)]
+    heads += ["logit of target − foil"] if heading.has_foils else []
     heads += [] if heading.outliers is None else [method.label for method in heading.outliers.methods]
     lines: list[str] = []
     for group, members in by_group(readouts):
@@ -55,6 +61,7 @@ def set_markdown(
         ]
         lines += [f"**{lens_title(name)}** · {value.label}", ""]
         lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
+    lines += [ONE_PROMPT, ""] if lenses and lacks_errors(columns, value) else []
     lines += _outliers(readouts, heading)
     if is_edited(readouts):
         lines += [f"{CHANGED}; {EFFECT}", ""]
@@ -76,7 +83,18 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
         if readout.has_long_target:
             target += f"; whole: log p {whole_text(readout)} nats"
     scores = [] if heading.outliers is None else heading.outliers.scores(readout)
-    return [prompt, final, target, *settled(readout, heading.rows), *scores]
+    return [prompt, final, target, *settled(readout, heading.rows), *_against_foil(readout, heading), *scores]
+
+
+def _against_foil(readout: CaseReadout, heading: SetHeading) -> list[str]:
+    """Return the foil and the logit difference with it in one cell; no cell where no prompt has a foil."""
+    if not heading.has_foils:
+        return []
+    if readout.foil is None:
+        return [code_span(readout.no_difference) if readout.no_difference else ""]
+    if readout.no_difference or readout.has_long_target or readout.has_long_foil:
+        return [code_span(foil_sentence(readout))]
+    return [f"{code_span(foil_text(readout))} {number_text(difference_text(readout))}"]
 
 
 def _outliers(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) -> Iterator[str]:

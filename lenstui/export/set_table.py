@@ -13,11 +13,15 @@ from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
     CHANGED,
     EFFECT,
+    ONE_PROMPT,
     MeanColumn,
     by_group,
     columns_of,
+    difference_text,
     final_texts,
+    foil_text,
     is_edited,
+    lacks_errors,
     settled,
     target_numbers,
     target_text,
@@ -42,6 +46,11 @@ _UNSETTLED = f"{_CAPTION}, {NONE}: known only with all rows read"
 
 _WHOLE = (
     "of a target of several tokens (…) these are its first one's, and whole is log p of all of them (nats)"
+)
+
+_FOIL = (
+    "logit diff: the final logit of the target minus that of the foil; of a word of several tokens (…) it is "
+    "its first one's"
 )
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
@@ -70,12 +79,16 @@ def set_table(
     parts = [*_cases(readouts, heading, lenses, width), said]
     if any(isinstance(each, CaseReadout) and each.has_long_target for each in readouts):
         parts.append(Text(wrapped(_WHOLE, width), "dim"))
+    if any(isinstance(each, CaseReadout) and each.foil for each in readouts):
+        parts.append(Text(wrapped(_FOIL, width), "dim"))
     parts.append(Text())
     columns = columns_of(readouts, value)
     for name in lenses:
         parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
         parts += _means(columns, value, name, heading, width)
     parts += _outliers(readouts, heading, width)
+    if lacks_errors(columns, value):
+        parts.append(Text(wrapped(ONE_PROMPT, width), style="dim"))
     if is_edited(readouts):
         parts.append(Text(wrapped(EFFECT, width), style="dim"))
     if heading.source.words_only:
@@ -127,13 +140,15 @@ def _cases(
 ) -> Iterator[Text]:
     """Yield a line for each case, under a line for each group; tables one below the other where need be."""
     methods = () if heading.outliers is None else heading.outliers.methods
-    heads = ["", "prompt", "final", "", "target", "", "rank", "whole", *lenses]
+    heads = ["", "prompt", "final", "", "target", "", "rank", "whole", "foil", "logit diff", *lenses]
     heads += [method.short for method in methods]
     lines = {id(each): _line(each, heading, width) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
         heads[4] = heads[6] = ""
     if not any(line[7] for line in lines.values()):
         heads[7] = ""
+    if not any(line[8] for line in lines.values()):
+        heads[8] = heads[9] = ""
     sizes = [max(map(cell_len, column)) for column in zip(heads, *lines.values(), strict=True)]
     sizes[0] = max(len(str(each.case.number)) for each in readouts)
     prompt = max(sizes[1], *(cell_len(printable(each.case.text)) for each in readouts))
@@ -158,7 +173,7 @@ def _cases(
 
 def _tables(sizes: Sequence[int], room: int | None) -> list[list[int]]:
     """Return the columns of each table. The number is in all of them, and does not take of the room."""
-    together = [[1], [2, 3], [4, 5, 6, 7], *([lens] for lens in range(8, len(sizes)))]
+    together = [[1], [2, 3], [4, 5, 6, 7], [8, 9], *([lens] for lens in range(10, len(sizes)))]
     parts = [shown for part in together if (shown := [column for column in part if sizes[column]])]
     groups = column_groups([_width(sizes, part) for part in parts], room, len(_GAP))
     return [[0, *chain.from_iterable(parts[start:stop])] for start, stop in groups]
@@ -182,6 +197,8 @@ def _line(readout: CaseReadout, heading: SetHeading, width: int | None) -> _Line
         prob,
         rank,
         whole_text(readout),
+        clip(foil_text(readout), widest),
+        difference_text(readout),
         *settled(readout, heading.rows),
         *([] if heading.outliers is None else heading.outliers.scores(readout)),
     ]
@@ -203,7 +220,7 @@ def _joined(line: _Line, columns: Sequence[int], sizes: Sequence[int], style: st
     """Return a line with numbers to the right and words to the left; a long prompt shows only its end."""
     cells: list[Text] = []
     for column in columns:
-        text, size, is_word = line[column], sizes[column], column in {1, 2, 4}
+        text, size, is_word = line[column], sizes[column], column in {1, 2, 4, 8}
         shown = set_cell_size(_end(text, size), size) if is_word else text.rjust(size)
         cells.append(Text(shown, style or ("" if is_word else "dim")))
     joined = Text(_GAP).join(cells)

@@ -14,6 +14,7 @@ from lenstui.export.csv_text import csv_pieces
 from lenstui.export.set_outliers import OutlierFacts
 from lenstui.export.tidy import Column, TokenText, row_index
 from lenstui.opening.source import Source, source_facts
+from lenstui.readout.cells import NOT_READ, FloatArray
 from lenstui.readout.sets.cases import CaseReadout, LastColumn
 from lenstui.readout.sets.means import names_with_mean
 from lenstui.readout.sets.outlier_methods import OutlierMethod
@@ -35,6 +36,7 @@ class SetHeading:
         skipped: the number of lines or rows of the file that held no prompt.
         outliers: the facts about outlier scores, where the prompts have any.
         of_turns: whether any prompt is of turns.
+        has_foils: whether any prompt has a foil.
     """
 
     prompts: str
@@ -44,6 +46,7 @@ class SetHeading:
     skipped: int = 0
     outliers: OutlierFacts | None = None
     of_turns: bool = False
+    has_foils: bool = False
 
     def facts(self) -> dict[str, Any]:
         """Return the source of the numbers, as plain values by name."""
@@ -115,12 +118,24 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         # 1 where the token is the whole target, 0 where it is the first of several.
         "target_whole": of_case(lambda each: -1 if each.target is None else int(each.target.whole), np.int32),
         "target_ids": of_case(lambda each: each.target and " ".join(map(str, each.target.ids))),
+        **(_foils(of_case) if heading.has_foils else {}),
         "lens": along(lenses, 1),
         "row": along(heading.rows, 2),
         "row_index": along(map(row_index, heading.rows), 2, np.int32),
         **_outliers(group, heading, of_case),
         **numbers,
         **(_before(numbers, _numbers(clean, heading, texts)) if clean else {}),
+    }
+
+
+def _foils(of_case: Callable[[Callable[[CaseReadout], Any], type], Column]) -> dict[str, Column]:
+    """Return what is known of the foil of each case."""
+    return {
+        "foil": of_case(lambda each: each.case.foil, object),
+        "foil_id": of_case(lambda each: -1 if each.foil is None else each.foil.id, np.int32),
+        "foil_token": of_case(lambda each: each.foil_text, object),
+        "foil_whole": of_case(lambda each: -1 if each.foil is None else int(each.foil.whole), np.int32),
+        "foil_ids": of_case(lambda each: each.foil and " ".join(map(str, each.foil.ids)), object),
     }
 
 
@@ -168,6 +183,7 @@ def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText
         "target_prob": of(lambda column: column.target_prob),
         "target_rank": of(lambda column: column.target_rank),
         "target_word_logprob": of(lambda column: column.whole_logprob),
+        **(_against_foil(of) if heading.has_foils else {}),
         **{name: of_value(name) for name in group[0].lenses[lenses[0]].values},
         "top_1_id": top,
         "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top.tolist()], object),
@@ -176,9 +192,27 @@ def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText
     }
 
 
+def _against_foil(of: Callable[[Callable[[LastColumn], Any]], Column]) -> dict[str, Column]:
+    """Return the numbers of the foil of each case, by lens and row, and its differences from the target."""
+
+    def none(column: LastColumn) -> FloatArray:
+        return np.full(len(column.top_prob), np.nan, np.float32)
+
+    return {
+        "foil_logprob": of(lambda column: column.foil.logprob if column.foil else none(column)),
+        "foil_rank": of(
+            lambda column: column.foil.rank if column.foil else np.full(len(column.top1), NOT_READ, np.int32)
+        ),
+        "foil_word_logprob": of(lambda column: column.foil.whole_logprob if column.foil else none(column)),
+        "logit_diff": of(lambda column: column.logit_diff),
+        "word_logprob_diff": of(lambda column: column.whole_diff),
+    }
+
+
 def _before(edited: dict[str, Column], clean: dict[str, Column]) -> dict[str, Column]:
     """Return the numbers of the clean runs beside those of edited ones, and what the edits change."""
-    changed = [name for name in edited if name.startswith("target_") or name in names_with_mean()]
+    differ = {*names_with_mean(), "logit_diff", "word_logprob_diff"}
+    changed = [name for name in edited if name.startswith(("target_", "foil_")) or name in differ]
 
     def effect(name: str) -> Column:
         with np.errstate(invalid="ignore"):  # a token that the head forbids: −∞ − −∞

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lenstui.export.crystallization import settled_text
-from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
+from lenstui.readout.number_texts import logprob_text, probability_text, rank_text, signed_nats_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
 from lenstui.readout.sets.means import (
@@ -26,6 +26,9 @@ EFFECT = (
     "effect: the mean of what the edits change in each prompt, edited − clean, with its standard error; of "
     "probabilities in points"
 )
+
+ONE_PROMPT = "(1): of a single prompt there is a number, but no standard error"
+"""What is said below means of which some are of one case."""
 
 _Cases = Sequence[CaseReadout | FailedCase]
 _Means = TypeVar("_Means")
@@ -89,6 +92,11 @@ def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -
     return columns
 
 
+def lacks_errors(columns: Iterable[MeanColumn], value: MeanValue) -> bool:
+    """Return whether any column has no standard errors, though the value has, as it is of one case."""
+    return value.error_format is not None and any(value.n(column.means) == 1 for column in columns)
+
+
 def is_edited(readouts: Iterable[CaseReadout | FailedCase]) -> bool:
     """Return whether a set was read under edits, and clean as well."""
     return any(isinstance(each, CaseReadout) and each.clean is not None for each in readouts)
@@ -104,7 +112,7 @@ def _with_all(
 
 
 def _head(name: str, means: SetMeans, value: MeanValue) -> str:
-    return f"{name} ({means.n_target if value.of_target else means.n})"
+    return f"{name} ({value.n(means)})"
 
 
 def _some_without(readouts: Sequence[CaseReadout | FailedCase]) -> bool:
@@ -139,6 +147,39 @@ def target_text(readout: CaseReadout) -> str:
     if readout.target is None:
         return ""
     return f"{readout.target_text}{'' if readout.target.whole else '…'}"
+
+
+def foil_text(readout: CaseReadout) -> str:
+    """Return the display text of the foil's token, with an ellipsis unless it is the whole foil."""
+    if readout.foil is None:
+        return ""
+    return f"{readout.foil_text}{'' if readout.foil.whole else '…'}"
+
+
+def difference_text(readout: CaseReadout) -> str:
+    """Return the final logit of the target minus that of the foil; empty without a foil."""
+    if readout.foil is None:
+        return ""
+    return _changed(readout, lambda each: signed_nats_text(float(_any_lens(each).logit_diff[-1])))
+
+
+def foil_sentence(readout: CaseReadout) -> str:
+    """Return what the logit difference of a case is of, and what it is of whole words; empty without a foil.
+
+    Where a word is several tokens, a difference of logits is that of the first ones, marked by an ellipsis.
+    """
+    if readout.foil is None or readout.target is None:
+        return readout.no_difference
+    texts = (target_text(readout), foil_text(readout))
+    said = readout.no_difference or f"logit of {texts[0]} − {texts[1]}: {difference_text(readout)}"
+    if readout.target.rest or readout.foil.rest:
+        said += f" · log p of both whole: {_changed(readout, _whole_difference)}"
+    return said
+
+
+def _whole_difference(readout: CaseReadout) -> str:
+    finals = (float(column.whole_diff[-1]) for column in readout.lenses.values())
+    return signed_nats_text(next((number for number in finals if not math.isnan(number)), math.nan))
 
 
 def whole_text(readout: CaseReadout) -> str:

@@ -45,6 +45,10 @@ class CaseLine:
         change: under edits, the final token, and the target's probability and rank, clean → edited, as text.
         scores: the outlier scores by method; empty where the case has none.
         not_scored: why it has none, where others have; else empty.
+        foil: the token that stands for the foil; empty where there is none.
+        logit_diff: the target's final logit minus that of the foil; None where there is none.
+        difference: what this difference is of, and that of whole words, or why there is none, a sentence;
+            empty without a foil.
     """
 
     number: int
@@ -63,6 +67,9 @@ class CaseLine:
     change: str = ""
     scores: tuple[float, ...] = ()
     not_scored: str = ""
+    foil: str = ""
+    logit_diff: float | None = None
+    difference: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

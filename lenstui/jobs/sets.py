@@ -258,7 +258,7 @@ def _lenses(opened: Opened, request: SetRequest) -> tuple[Lens, ...]:
 
 def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     """Return the line of the table for a case."""
-    from lenstui.export.set_values import change_text, target_text, whole_text
+    from lenstui.export.set_values import change_text, foil_sentence, foil_text, target_text, whole_text
     from lenstui.readout.sets.cases import FailedCase
 
     case = readout.case
@@ -287,6 +287,9 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         change=change_text(readout),
         scores=tuple(readout.scores.values()),
         not_scored=readout.not_scored,
+        foil=foil_text(readout),
+        logit_diff=_number(float(column.logit_diff[-1])),
+        difference=printable(foil_sentence(readout)),
     )
 
 
@@ -300,7 +303,7 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
 
     if isinstance(readout, FailedCase):
         return set()
-    tokens = set() if readout.target is None else {readout.target.id}
+    tokens = {pin.id for pin in (readout.target, readout.foil) if pin is not None}
     for column in readout.lenses.values():
         tokens.update(token for token in column.top_id.tolist() if token >= 0)
     return tokens if readout.clean is None else tokens | _tokens(readout.clean)

@@ -40,6 +40,8 @@ class LensMeans:
         target_rank: the rank of the target.
         target_median_rank: the median rank of the target, `[rows]`.
         target_top1: the share of cases whose top-1 is the target.
+        logit_diff: the logit of the target minus that of the foil, of first tokens.
+        whole_diff: the log-probability of the whole target minus that of the whole foil.
     """
 
     values: Mapping[str, Mean]
@@ -49,6 +51,8 @@ class LensMeans:
     target_rank: Mean
     target_median_rank: Numbers
     target_top1: Mean
+    logit_diff: Mean
+    whole_diff: Mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +62,8 @@ class SetMeans:
     Attributes:
         n: the number of cases.
         n_target: the number of cases that have a target.
+        n_foil: the number of cases that have a foil, too.
+        n_diff: the number of those whose first tokens differ, so that there is a logit difference.
         left_out: the number of cases with a row that is not a number, which count in no mean of that row.
         lenses: the means by lens, under the keys of `lens_keys`.
     """
@@ -66,6 +72,8 @@ class SetMeans:
     n_target: int
     lenses: Mapping[str, LensMeans]
     left_out: int = 0
+    n_foil: int = 0
+    n_diff: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +147,8 @@ def _set_means(
         n_target=sum(readout.target is not None for readout in read),
         lenses={name: _lens_means(of_lens) for name, of_lens in lenses.items()},
         left_out=left_out,
+        n_foil=sum(readout.foil is not None for readout in read),
+        n_diff=sum(readout.foil is not None and not readout.no_difference for readout in read),
     )
 
 
@@ -162,6 +172,8 @@ def _numbers(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> dict
         "target_word_logprob": stacked(column.whole_logprob for column in columns),
         "target_rank": stacked(known(column.target_rank) for column in columns),
         "target_top1": np.where(np.isnan(top1), np.nan, top1 == targets),
+        "logit_diff": stacked(column.logit_diff for column in columns),
+        "word_logprob_diff": stacked(column.whole_diff for column in columns),
     }
     return {
         **{name: stacked(known(column.values[name]) for column in columns) for name in names_with_mean()},
@@ -184,6 +196,8 @@ def _lens_means(numbers: Mapping[str, Numbers]) -> LensMeans:
         target_rank=means["target_rank"],
         target_median_rank=_median(numbers["target_rank"]),
         target_top1=means["target_top1"],
+        logit_diff=means["logit_diff"],
+        whole_diff=means["word_logprob_diff"],
     )
 
 

@@ -31,6 +31,7 @@ EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of 
 TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
 _PROMPT_NAMES = ("prompt", "text", "messages")
 _OF_ALL = ("target", "group")  # optional fields, by their usual names
+_OF_READINGS = ("foil",)  # those of readouts
 _OF_PAIRS = ("corrupted", "minus")  # those of causal traces
 
 
@@ -47,6 +48,7 @@ class Case:
         minus: the word whose logit a trace takes off that of the target, if any.
         turns: the prompt as the turns of a chat; None where it is one text.
         corrupted_turns: the corrupted prompt likewise.
+        foil: another word that could come next, which the target is held against, if any.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Case:
     minus: str | None = None
     turns: Conversation | None = None
     corrupted_turns: Conversation | None = None
+    foil: str | None = None
 
     @property
     def typed(self) -> str | Conversation:
@@ -94,7 +97,8 @@ class PromptFile:
         group: the column or field of the group; None for `group`, which may be missing.
         corrupted: that of the corrupted prompt of a causal trace; None for `corrupted`, which may be missing.
         minus: that of the word that a trace takes off; None for `minus`, which may be missing.
-        of_pairs: whether the last two are taken at all.
+        of_pairs: whether these two are taken, and the foil is not.
+        foil: the column or field of the foil; None for `foil`, which may be missing.
     """
 
     path: Path
@@ -104,12 +108,13 @@ class PromptFile:
     corrupted: str | None = None
     minus: str | None = None
     of_pairs: bool = False
+    foil: str | None = None
 
     @property
     def optional(self) -> dict[str, str | None]:
         """The optional fields of a `Case`, each with the name that the user gave its column, or None."""
-        named = {"target": self.target, "group": self.group, "corrupted": self.corrupted, "minus": self.minus}
-        return {what: named[what] for what in (*_OF_ALL, *(_OF_PAIRS if self.of_pairs else ()))}
+        taken = (*_OF_ALL, *(_OF_PAIRS if self.of_pairs else _OF_READINGS))
+        return {what: getattr(self, what) for what in taken}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,11 @@ class PromptSet:
     def groups(self) -> tuple[str, ...]:
         """The groups, in order of appearance."""
         return tuple(dict.fromkeys(case.group for case in self.cases if case.group is not None))
+
+    @property
+    def has_foils(self) -> bool:
+        """Whether any case has a foil."""
+        return any(case.foil is not None for case in self.cases)
 
 
 def open_prompts(file: PromptFile) -> PromptSet:

@@ -101,7 +101,15 @@ class SetPainter:
         chosen = [] if run is None else state.view.of(run.cases, state.columns)
         is_edited = run is not None and run.is_edited
         methods = () if run is None else run.methods
-        self._widgets.table.show(chosen, state.view, rows, state.lenses, is_edited=is_edited, methods=methods)
+        self._widgets.table.show(
+            chosen,
+            state.view,
+            rows,
+            state.lenses,
+            is_edited=is_edited,
+            methods=methods,
+            has_foils=state.has_foils,
+        )
         self._draw_areas()
         runs = _runs([case.readout for case in chosen], is_edited=is_edited) if chosen else {}
         self._widgets.plot.show(runs, state.mean, rows, self._about)
@@ -160,6 +168,8 @@ class SetPainter:
             if line.whole:
                 whole, first = line.whole_logprobs
                 text.append(f"{line.whole}: log p of the whole {whole}, of its first token {first}  ", "dim")
+            if line.difference:
+                text.append(f"{line.difference}  ", "dim")
             if line.not_scored:
                 text.append(f"no scores: {line.not_scored}  ", "dim")
             if line.change:

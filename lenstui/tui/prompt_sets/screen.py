@@ -23,7 +23,6 @@ from lenstui.jobs.set_messages import (
     SetStarted,
     SetWritten,
 )
-from lenstui.readout.sets.mean_values import shown_means
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.tui.prompt_sets.export import SetExport
 from lenstui.tui.prompt_sets.menu import menu_of, why_no_cases, why_no_groups, why_not_beside, why_not_open
@@ -234,7 +233,8 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
 
     def action_value(self, step: int) -> None:
         """Plot the means of the next value (1), or of the previous value (-1)."""
-        self.state.plotted = (self.state.plotted + step) % len(shown_means())
+        keys = [mean.key for mean in self.state.means]
+        self.state.plotted = keys[(keys.index(self.state.mean.key) + step) % len(keys)]
         self.painter.draw_cases()
         if not self.widgets.plot.size:
             self._tell(f"{self.state.mean.plotted}: tab shows the plot.")
@@ -329,19 +329,18 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
 
     @on(SetTable.Chosen)
     def action_jump(self) -> None:
-        """Read the highlighted prompt in Explore, with its target pinned."""
+        """Read the highlighted prompt in Explore, with its target and its foil pinned."""
         run, case = self.state.run, self.widgets.table.chosen
         if reason := why_not_open(self.state, case):
             self._tell(reason)
             return
         assert run is not None
         assert case is not None
-        pin = getattr(case.readout, "target", None)  # none in a case that could not be read
-        target = None
-        if pin is not None and not run.is_stale:
-            target = Target(pin.id, run.texts[pin.id], pin.word if pin.rest else "")
+        # None in a case that could not be read.
+        pins = [pin for name in ("target", "foil") if (pin := getattr(case.readout, name, None)) is not None]
+        targets = [] if run.is_stale else [Target.of(pin, run.texts[pin.id]) for pin in pins]
         self.action_leave()
-        self._services.read_case(case.readout.case.text, target)
+        self._services.read_case(case.readout.case.text, targets)
 
     def action_beside(self) -> None:
         """Read the highlighted prompt on Explore's active side, beside the typed prompt."""

@@ -18,7 +18,14 @@ from textual.strip import Strip
 
 from lenstui.export.crystallization import settled_text
 from lenstui.jobs.set_messages import CaseLine, ReadCase
-from lenstui.readout.number_texts import points_text, probability_text, rank_text, score_text, signed_text
+from lenstui.readout.number_texts import (
+    points_text,
+    probability_text,
+    rank_text,
+    score_text,
+    signed_nats_text,
+    signed_text,
+)
 from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
@@ -29,6 +36,7 @@ _PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
 _NARROW = 100  # cells; in fewer, the tokens leave room to the prompts
 _LEAST_PROMPT = 8
 _EFFECT = 7  # cells of the effect of edits, with the mark of the sorting
+_DIFFERENCE = 6  # cells of the logit difference with the foil
 
 
 class SetTable(StepScroll, can_focus=True):
@@ -78,6 +86,7 @@ class SetTable(StepScroll, can_focus=True):
         self._lenses: Sequence[str] = ()
         self._is_edited = False
         self._methods: Sequence[OutlierMethod] = ()
+        self._has_foils = False
         self._digits = 1
 
     @property
@@ -99,6 +108,7 @@ class SetTable(StepScroll, can_focus=True):
         *,
         is_edited: bool = False,
         methods: Sequence[OutlierMethod] = (),
+        has_foils: bool = False,
     ) -> None:
         """Show cases; the highlighted case stays highlighted, if it is still among them.
 
@@ -109,9 +119,10 @@ class SetTable(StepScroll, can_focus=True):
             lenses: the keys of the lenses.
             is_edited: whether the cases are read under edits, whose effect gets a column.
             methods: the methods of their outlier scores, each of which gets one.
+            has_foils: whether any case has a foil, the logit difference with which gets one.
         """
         before = self.chosen
-        self._is_edited, self._methods = is_edited, methods
+        self._is_edited, self._methods, self._has_foils = is_edited, methods, has_foils
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
         self._digits = max((len(str(case.line.number)) for case in cases), default=1)
         place = next((at for at, case in enumerate(cases) if case is before), None)
@@ -182,7 +193,7 @@ class SetTable(StepScroll, can_focus=True):
         """Return the width of each column in cells; the prompt gets the rest."""
         token = 9 if width < _NARROW else 14
         settles = [max(len(name), 6) for name in self._settling(width)]
-        effect = [_EFFECT] if self._is_edited else []
+        effect = [*([_DIFFERENCE] if self._has_foils else []), *([_EFFECT] if self._is_edited else [])]
         scores = [max(len(method.short) + 1, 5) for method in self._methods]  # the mark of the sorting
         widths = [self._digits, 0, token, 5, token, 5, 5, *effect, *scores, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
@@ -201,7 +212,7 @@ class SetTable(StepScroll, can_focus=True):
         return names
 
     def _headings(self, width: int) -> Strip:
-        effect = ["effect"] if self._is_edited else []
+        effect = [*(["− foil"] if self._has_foils else []), *(["effect"] if self._is_edited else [])]
         scores = [method.short for method in self._methods]
         names = ["", "prompt", "final", "prob", "target", "prob", "rank", *effect, *scores]
         names += self._settling(width)
@@ -235,6 +246,7 @@ class SetTable(StepScroll, can_focus=True):
             fit(line.target, widths[_TARGET]),
             probability_text(target_prob) if line.target else "",
             rank_text(target_rank) if line.target else "",
+            *([difference_of(line.logit_diff)] if self._has_foils else []),
             *([points_of(line.effect)] if self._is_edited else []),
             *(score_text(score) for score in line.scores or [math.nan] * len(self._methods)),
             *(settled_text(self._rows, row) for row in line.settles),
@@ -245,6 +257,11 @@ class SetTable(StepScroll, can_focus=True):
             segments.append(Segment(f"{text:>{size}}" if style is quiet else text, style))
             segments.append(Segment(" ", self.rich_style))
         return Strip(segments[:-1])
+
+
+def difference_of(logits: float | None) -> str:
+    """Return a difference of two logits with its sign; nothing where there is none."""
+    return "" if logits is None else signed_nats_text(logits)
 
 
 def points_of(effect: float | None) -> str:

@@ -38,11 +38,16 @@ _SAME_FOR_ALL_LENSES = (
 )
 
 
+_DIFFERENCE = SortColumn("logit of target − foil", lambda line: line.logit_diff)
 _EFFECT = SortColumn("effect on the target's probability", lambda line: line.effect)
 
 
 def sort_columns(
-    lenses: Sequence[str], *, is_edited: bool = False, methods: Sequence[OutlierMethod] = ()
+    lenses: Sequence[str],
+    *,
+    is_edited: bool = False,
+    methods: Sequence[OutlierMethod] = (),
+    has_foils: bool = False,
 ) -> tuple[SortColumn, ...]:
     """Return the columns of the table, the last of them one for each of the lenses, given by their keys.
 
@@ -50,13 +55,15 @@ def sort_columns(
         lenses: the keys of the lenses.
         is_edited: whether the prompts are read clean and under edits.
         methods: the methods of their outlier scores.
+        has_foils: whether any of them has a foil.
     """
     scores = (SortColumn(method.label, _score(place)) for place, method in enumerate(methods))
     settled = (
         SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
         for place, key in enumerate(lenses)
     )
-    return (*_SAME_FOR_ALL_LENSES, *([_EFFECT] if is_edited else []), *scores, *settled)
+    against = (*([_DIFFERENCE] if has_foils else []), *([_EFFECT] if is_edited else []))
+    return (*_SAME_FOR_ALL_LENSES, *against, *scores, *settled)
 
 
 def _score(place: int) -> Callable[[CaseLine], Key]:
@@ -101,6 +108,6 @@ class SetView:
     def _has(self, line: CaseLine, words: Sequence[str]) -> bool:
         if self.group is not None and line.group != self.group:
             return False
-        parts = (line.prompt, line.group or "", line.final, line.target, line.reason or "")
+        parts = (line.prompt, line.group or "", line.final, line.target, line.foil, line.reason or "")
         text = " ".join(parts).casefold()
         return all(word in text for word in words)

@@ -1,0 +1,126 @@
+"""`lenstui read --prompts` with foils: one set of numbers in every form, and what is said of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.programs.calls import status
+
+CASES = [
+    {"prompt": "the cat sat on ", "target": "t", "foil": "m", "group": "cats"},
+    {"prompt": "2 + 2 = ", "target": 4, "foil": 5, "group": "sums"},
+    {"prompt": "1 + 2 = ", "target": "3", "foil": "seven", "group": "sums"},
+    {"prompt": "3 + 2 = ", "target": "5", "foil": "5", "group": "sums"},
+    {"prompt": "no foil ", "target": "t", "group": "sums"},
+]
+KEYS = ("foil_logprob", "foil_rank", "foil_word_logprob", "logit_diff", "word_logprob_diff")
+
+Printed = Callable[..., str]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "cases.jsonl"
+    path.write_text("".join(json.dumps(case) + "\n" for case in CASES))
+    return path
+
+
+@pytest.fixture
+def printed(file: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """What goes to stdout for further words."""
+
+    def printed(*more: object) -> str:
+        assert status("read", "--prompts", file, "--model", tiny_folder, "--device", "cpu", *more) == 0
+        return capsys.readouterr().out
+
+    return printed
+
+
+def test_every_form_has_the_same_numbers(printed: Printed, tmp_path: Path) -> None:
+    content = json.loads(printed("--format", "json"))
+    lines = list(csv.DictReader(io.StringIO(printed("--format", "csv"))))
+    printed("-o", tmp_path / "out.parquet")
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert len(lines) == len(rows) == 5 * 3
+    for at, (line, flat) in enumerate(zip(lines, rows, strict=True)):
+        case, row = content["cases"][at // 3], at % 3
+        lens = case["lenses"]["logit"]
+        assert flat["foil"] == case["foil"] and line["foil"] == (case["foil"] or "")
+        assert flat["foil_id"] == case["foil_id"] and flat["foil_token"] == case["foil_token"]
+        assert line["foil_ids"] == " ".join(map(str, case["foil_ids"] or []))
+        for key in KEYS:
+            number = None if lens[key] is None else lens[key][row]
+            assert flat[key] == (None if number is None else pytest.approx(number)), key
+            assert line[key] == "" if number is None else float(line[key]) == pytest.approx(number), key
+
+
+def test_the_means_are_those_of_the_cases(printed: Printed) -> None:
+    content = json.loads(printed("--format", "json"))
+    means = content["means"]
+    assert (means["n"], means["n_target"], means["n_foil"]) == (5, 5, 3)
+    of_cases = [case["lenses"]["logit"] for case in content["cases"][:3]]
+    for key in ("logit_diff", "word_logprob_diff"):
+        found = means["lenses"]["logit"][key]
+        for row in range(3):
+            numbers = [lens[key][row] for lens in of_cases]
+            assert found["mean"][row] == pytest.approx(statistics.fmean(numbers), rel=1e-5)
+            assert found["sem"][row] == pytest.approx(statistics.stdev(numbers) / math.sqrt(3), rel=1e-4)
+    alone = content["groups"]["cats"]["lenses"]["logit"]["logit_diff"]
+    assert alone["mean"] == pytest.approx(of_cases[0]["logit_diff"]) and alone["sem"] == [None] * 3
+
+
+def test_table_and_markdown(printed: Printed) -> None:
+    shown = printed("--value", "foil-diff")
+    assert "logit of the target minus that of the foil, mean ± standard error" in shown
+    assert "cats (1)" in shown and "sums (2)" in shown and "all (3)" in shown
+    assert "(1): of a single prompt there is a number, but no standard error" in shown
+    assert "nan" not in shown.lower()
+    content = json.loads(printed("--format", "json"))
+    (heads,) = [line for line in shown.splitlines() if line.split()[:2] == ["prompt", "final"]]
+    assert heads.split() == ["prompt", "final", "target", "rank", "foil", "logit", "diff", "logit"]
+    (seven,) = [line for line in shown.splitlines() if line.startswith("3 ")]
+    difference = content["cases"][2]["lenses"]["logit"]["logit_diff"][-1]
+    assert seven.split()[-3:-1] == ["s…", f"{difference:+.2f}".replace("-", "−")]
+    markdown = printed("--format", "md")
+    assert "| logit of target − foil |" in markdown
+    assert "`logit of 3 − s…: " in markdown and " · log p of both whole: " in markdown
+    assert "`Target and foil are the same, '5'.`" in markdown
+
+
+def test_what_is_said(file: Path, tiny_folder: Path, capsys: Any) -> None:
+    assert status("read", "--prompts", file, "--model", tiny_folder, "--format", "csv") == 0
+    err = capsys.readouterr().err
+    assert (
+        "The foil of 1 of 5 prompts is several tokens: the logit difference is that of first tokens." in err
+    )
+    assert "1 of 5 prompts has no logit difference: line 4: Target and foil are the same, '5'." in err
+
+
+def test_without_foils_there_are_no_columns_of_them(tiny_folder: Path, tmp_path: Path, capsys: Any) -> None:
+    file = tmp_path / "plain.txt"
+    file.write_text("one \tt\n")
+    words = ("read", "--prompts", file, "--model", tiny_folder)
+    assert status(*words, "--format", "csv") == 0
+    assert "foil" not in capsys.readouterr().out.splitlines()[0]
+    assert status(*words) == 0
+    assert "foil " not in capsys.readouterr().out
+
+
+def test_the_column_is_named(printed: Printed, file: Path, tiny_folder: Path, capsys: Any) -> None:
+    file.write_text('{"prompt": "a ", "target": "b", "other": "c"}\n')
+    content = json.loads(printed("--format", "json", "--foil-column", "other"))
+    assert content["cases"][0]["foil"] == "c"
+    markdown = printed("--format", "md", "--foil-column", "other")
+    assert "--foil-column=other" in markdown
+    assert status("read", "x", "--foil-column", "y") == 2
+    assert "--foil-column needs --prompts" in capsys.readouterr().err
