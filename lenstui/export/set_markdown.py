@@ -12,6 +12,7 @@ from lenstui.export.set_values import (
     EFFECT,
     ONE_PROMPT,
     by_group,
+    caption,
     columns_of,
     difference_text,
     final_texts,
@@ -59,7 +60,8 @@ def set_markdown(
             [number_text(" ".join(filter(None, column[row]))) for column in texts]
             for row in reversed(range(len(heading.rows)))
         ]
-        lines += [f"**{lens_title(name)}** · {value.label}", ""]
+        title, _, about = caption(name, value, columns).partition(" · ")
+        lines += [f"**{title}** · {about}", ""]
         lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
     lines += [ONE_PROMPT, ""] if lenses and lacks_errors(columns, value) else []
     lines += _outliers(readouts, heading)

@@ -16,6 +16,7 @@ from lenstui.export.set_values import (
     ONE_PROMPT,
     MeanColumn,
     by_group,
+    caption,
     columns_of,
     difference_text,
     final_texts,
@@ -29,7 +30,6 @@ from lenstui.export.set_values import (
 )
 from lenstui.export.table import grid, summary
 from lenstui.export.text_width import clip, column_groups, wrapped
-from lenstui.lens.names import lens_title
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.source import Source, filter_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
@@ -73,9 +73,9 @@ def set_table(
         width: the width of a line in terminal cells; None for as wide as it takes, with nothing cut.
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
-    caption = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
-    caption = caption.format(", ".join(lenses)) + f" · {CHANGED}" * is_edited(readouts)
-    said = Text(wrapped(caption, width), "dim") if lenses else Text()
+    about = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
+    about = about.format(", ".join(lenses)) + f" · {CHANGED}" * is_edited(readouts)
+    said = Text(wrapped(about, width), "dim") if lenses else Text()
     parts = [*_cases(readouts, heading, lenses, width), said]
     if any(isinstance(each, CaseReadout) and each.has_long_target for each in readouts):
         parts.append(Text(wrapped(_WHOLE, width), "dim"))
@@ -84,7 +84,7 @@ def set_table(
     parts.append(Text())
     columns = columns_of(readouts, value)
     for name in lenses:
-        parts.append(Text(wrapped(f"{lens_title(name)} · {value.label}", width), style="bold"))
+        parts.append(Text(wrapped(caption(name, value, columns), width), style="bold"))
         parts += _means(columns, value, name, heading, width)
     parts += _outliers(readouts, heading, width)
     if lacks_errors(columns, value):

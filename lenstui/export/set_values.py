@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lenstui.export.crystallization import settled_text
+from lenstui.lens.names import lens_title
 from lenstui.readout.number_texts import logprob_text, probability_text, rank_text, signed_nats_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
@@ -90,6 +91,12 @@ def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -
                 MeanColumn(head, effects.effect, "effect"),
             ]
     return columns
+
+
+def caption(lens: str, value: MeanValue, columns: Sequence[MeanColumn]) -> str:
+    """Return the caption of the means by a lens; it says where words are counted by their first token."""
+    first = "" if not columns else value.first_text(columns[-1].means)
+    return " · ".join(filter(None, [lens_title(lens), value.label, first]))
 
 
 def lacks_errors(columns: Iterable[MeanColumn], value: MeanValue) -> bool:
@@ -187,9 +194,14 @@ def whole_text(readout: CaseReadout) -> str:
     return _changed(readout, _whole_text) if readout.has_long_target else ""
 
 
-def _whole_text(readout: CaseReadout) -> str:
+def whole_number(readout: CaseReadout) -> float:
+    """Return the final log-probability of the whole target; NaN where no lens has it."""
     finals = (float(column.whole_logprob[-1]) for column in readout.lenses.values())
-    return logprob_text(next((number for number in finals if not math.isnan(number)), math.nan))
+    return next((number for number in finals if not math.isnan(number)), math.nan)
+
+
+def _whole_text(readout: CaseReadout) -> str:
+    return logprob_text(whole_number(readout))
 
 
 def target_numbers(readout: CaseReadout) -> tuple[str, str]:

@@ -49,6 +49,8 @@ class CaseLine:
         logit_diff: the target's final logit minus that of the foil; None where there is none.
         difference: what this difference is of, and that of whole words, or why there is none, a sentence;
             empty without a foil.
+        whole_logprob: the final log-probability of the whole target; None without one, or where no lens has
+            it.
     """
 
     number: int
@@ -70,6 +72,7 @@ class CaseLine:
     foil: str = ""
     logit_diff: float | None = None
     difference: str = ""
+    whole_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

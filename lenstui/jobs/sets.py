@@ -258,7 +258,14 @@ def _lenses(opened: Opened, request: SetRequest) -> tuple[Lens, ...]:
 
 def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     """Return the line of the table for a case."""
-    from lenstui.export.set_values import change_text, foil_sentence, foil_text, target_text, whole_text
+    from lenstui.export.set_values import (
+        change_text,
+        foil_sentence,
+        foil_text,
+        target_text,
+        whole_number,
+        whole_text,
+    )
     from lenstui.readout.sets.cases import FailedCase
 
     case = readout.case
@@ -289,6 +296,7 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         not_scored=readout.not_scored,
         foil=foil_text(readout),
         logit_diff=_number(float(column.logit_diff[-1])),
+        whole_logprob=_number(whole_number(readout)),
         difference=printable(foil_sentence(readout)),
     )
 

@@ -97,6 +97,13 @@ def test_table_and_markdown(printed: Printed) -> None:
     assert "`Target and foil are the same, '5'.`" in markdown
 
 
+def test_captions_say_which_numbers_are_of_first_tokens(printed: Printed) -> None:
+    shown = printed("--value", "foil-diff")
+    assert "mean ± standard error · 1 of 3 by the first of several tokens (…)" in shown
+    assert "by the first" not in printed("--value", "foil-whole")
+    assert "by the first" not in printed("--value", "prob")  # the targets are single tokens
+
+
 def test_what_is_said(file: Path, tiny_folder: Path, capsys: Any) -> None:
     assert status("read", "--prompts", file, "--model", tiny_folder, "--format", "csv") == 0
     err = capsys.readouterr().err

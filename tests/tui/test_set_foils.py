@@ -80,6 +80,31 @@ async def test_without_foils_they_have_no_column_and_no_plot(opened: Any, file: 
         assert not any(mean.of_foil for mean in state.means) and not state.mean.of_foil
 
 
+async def test_a_target_of_several_tokens_has_a_column_of_its_whole(opened: Any, tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    cases = [("Hello, you ", "q"), ("one two ", "zebra"), ("Good bye ", "zoo")]
+    path.write_text("".join(json.dumps({"prompt": text, "target": word}) + "\n" for text, word in cases))
+    async with opened() as (app, pilot):
+        await go(app, pilot, path)
+        columns = [each.line.whole_logprob for each in table(app).shown]
+        wholes = [each.readout.lenses["logit"].whole_logprob[-1] for each in table(app).shown]
+        assert columns == pytest.approx(wholes) and [each.line.target for each in table(app).shown] == [
+            "q",
+            "z…",
+            "z…",
+        ]
+        assert " whole " in table(app).render_line(0).text
+        assert f"{wholes[1]:.2f}".replace("-", "−") in table(app).render_line(2).text
+        plot = app.screen.query_one(SetPlot)
+        assert "n = 3 · 2 of 3 by the first of several tokens (…)" in str(plot.border_title)
+        while "whole target" not in str(plot.border_title):
+            await pilot.press("v")
+        assert "first" not in str(plot.border_title)
+        await pilot.press(*"ccccccc")
+        assert "by log p of the whole target" in str(screen_of(app).query_one("#set-list").border_subtitle)
+        assert [each.line.whole_logprob for each in table(app).shown] == sorted(columns)
+
+
 async def test_both_words_are_pinned_in_explore(opened: Any, file: Path) -> None:
     async with opened() as (app, pilot):
         await go(app, pilot, file)

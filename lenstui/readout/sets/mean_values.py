@@ -34,6 +34,7 @@ class MeanValue:
         label: the caption of a table.
         plotted: the caption of a plot.
         n: returns the number of cases that the mean is over.
+        n_first: returns the number of those whose word is several tokens while the mean takes the first one.
         of_foil: whether these are the cases that have a foil.
         is_signed: whether its numbers are of either sign, so that an axis goes to both sides of 0.
         is_rank: whether its axis in a plot is one of ranks.
@@ -50,6 +51,7 @@ class MeanValue:
     label: str = ""
     plotted: str = ""
     n: Callable[[SetMeans], int] = lambda means: means.n
+    n_first: Callable[[SetMeans], int] = lambda means: 0
     of_foil: bool = False
     is_signed: bool = False
     is_rank: bool = False
@@ -58,6 +60,11 @@ class MeanValue:
     format: Callable[[float], str] = nats_text
     error_format: Callable[[float], str] | None = None
     option: str = ""
+
+    def first_text(self, means: SetMeans) -> str:
+        """Return how many of the words are several tokens, and stand for their first one; or nothing."""
+        first = self.n_first(means)
+        return f"{first} of {self.n(means)} by the first of several tokens (…)" if first else ""
 
     def difference_text(self, number: float) -> str:
         """Return a difference of two means as text, with its sign; of shares in points."""
@@ -74,6 +81,10 @@ def _n_target(means: SetMeans) -> int:
     return means.n_target
 
 
+def _n_long(means: SetMeans) -> int:
+    return means.n_long
+
+
 _OF_TARGET = (
     MeanValue(
         key="prob",
@@ -82,6 +93,7 @@ _OF_TARGET = (
         label="probability of the target, mean ± standard error in percent",
         plotted="mean probability of the target",
         n=_n_target,
+        n_first=_n_long,
         is_share=True,
         format=probability_text,
         error_format=percent_error_text,
@@ -93,6 +105,7 @@ _OF_TARGET = (
         label="rank of the target, median",
         plotted="median rank of the target",
         n=_n_target,
+        n_first=_n_long,
         is_rank=True,
         format=rank_text,
     ),
@@ -116,6 +129,7 @@ _OF_TARGET = (
         plotted="mean logit of target − foil",
         option="logit of the target minus that of the foil",
         n=lambda means: means.n_diff,
+        n_first=lambda means: means.n_diff_long,
         of_foil=True,
         is_signed=True,
         format=signed_nats_text,

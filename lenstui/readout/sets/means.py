@@ -64,6 +64,9 @@ class SetMeans:
         n_target: the number of cases that have a target.
         n_foil: the number of cases that have a foil, too.
         n_diff: the number of those whose first tokens differ, so that there is a logit difference.
+        n_long: the number of cases whose target is several tokens, so that numbers of a token are its first
+            one's.
+        n_diff_long: the number of those of `n_diff` whose target or foil is several tokens.
         left_out: the number of cases with a row that is not a number, which count in no mean of that row.
         lenses: the means by lens, under the keys of `lens_keys`.
     """
@@ -74,6 +77,8 @@ class SetMeans:
     left_out: int = 0
     n_foil: int = 0
     n_diff: int = 0
+    n_long: int = 0
+    n_diff_long: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,13 +147,16 @@ def _set_means(
     read: Sequence[CaseReadout], lenses: Mapping[str, Mapping[str, Numbers]], *, left_out: int
 ) -> SetMeans:
     """Return the means of numbers of each lens by name, `[cases, rows]`, as from `_by_lens`."""
+    compared = [readout for readout in read if readout.foil is not None and not readout.no_difference]
     return SetMeans(
         n=len(read),
         n_target=sum(readout.target is not None for readout in read),
         lenses={name: _lens_means(of_lens) for name, of_lens in lenses.items()},
         left_out=left_out,
         n_foil=sum(readout.foil is not None for readout in read),
-        n_diff=sum(readout.foil is not None and not readout.no_difference for readout in read),
+        n_diff=len(compared),
+        n_long=sum(readout.has_long_target for readout in read),
+        n_diff_long=sum(readout.has_long_target or readout.has_long_foil for readout in compared),
     )
 
 

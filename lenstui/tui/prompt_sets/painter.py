@@ -108,6 +108,7 @@ class SetPainter:
             state.lenses,
             is_edited=is_edited,
             methods=methods,
+            has_long_targets=run is not None and run.has_long_targets,
             has_foils=state.has_foils,
         )
         self._draw_areas()

@@ -46,8 +46,10 @@ class SetPlot(CurvePlot):
             about: the group and the words of the filter, if not all cases are shown.
         """
         n = max(map(value.n, runs.values()), default=0)
+        first = next(filter(None, (value.first_text(means) for means in runs.values())), None)
         effect = [_effect_text(runs["effect"], value)] if n and "effect" in runs else []
-        self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *effect, *about]))
+        said = [value.plotted, f"n = {n}", *([first] if first else []), *effect, *about]
+        self.border_title = Text(" · ".join(said))
         drawn = {run: means for run, means in runs.items() if n and run != "effect"}
         self.curves = {
             f"{lens} {run}".rstrip(): value.of(of_lens)

@@ -145,7 +145,10 @@ class SetReader:
     def add(self, message: CasesRead) -> None:
         """Add cases that were read to the prompt set, and draw them soon."""
         if (run := self._state.run_of(message.number)) is not None:
+            by = self._state.columns[self._state.view.column].name
             run.cases.extend(message.cases)
+            names = [column.name for column in self._state.columns]  # there may be one more now
+            self._state.view = replace(self._state.view, column=names.index(by))
             run.texts.update(message.texts)
             run.seconds = message.seconds
             self._painter.draw_soon()

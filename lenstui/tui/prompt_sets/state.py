@@ -69,6 +69,11 @@ class SetRun:
         return self.source is not None and bool(self.source.edits)
 
     @property
+    def has_long_targets(self) -> bool:
+        """Whether any target that was read is several tokens."""
+        return any(case.line.whole for case in self.cases)
+
+    @property
     def has_foils(self) -> bool:
         """Whether any case has a foil."""
         return self.source is not None and self.source.heading.has_foils
@@ -137,7 +142,11 @@ class SetState:
         if self.run is None:
             return sort_columns(())
         return sort_columns(
-            self.lenses, is_edited=self.run.is_edited, methods=self.run.methods, has_foils=self.has_foils
+            self.lenses,
+            is_edited=self.run.is_edited,
+            methods=self.run.methods,
+            has_long_targets=self.run.has_long_targets,
+            has_foils=self.has_foils,
         )
 
     def run_of(self, number: int) -> SetRun | None:

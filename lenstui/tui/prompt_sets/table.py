@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,6 +19,7 @@ from textual.strip import Strip
 from lenstui.export.crystallization import settled_text
 from lenstui.jobs.set_messages import CaseLine, ReadCase
 from lenstui.readout.number_texts import (
+    logprob_text,
     points_text,
     probability_text,
     rank_text,
@@ -32,10 +33,13 @@ from lenstui.support.fixed_text import NONE
 from lenstui.tui.prompt_sets.view import SetView
 from lenstui.tui.shared.step_scroll import StepScroll
 
+_Item = TypeVar("_Item")
+
 _PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
 _NARROW = 100  # cells; in fewer, the tokens leave room to the prompts
 _LEAST_PROMPT = 8
 _EFFECT = 7  # cells of the effect of edits, with the mark of the sorting
+_WHOLE = 7  # cells of the log-probability of the whole target
 _DIFFERENCE = 6  # cells of the logit difference with the foil
 
 
@@ -86,7 +90,7 @@ class SetTable(StepScroll, can_focus=True):
         self._lenses: Sequence[str] = ()
         self._is_edited = False
         self._methods: Sequence[OutlierMethod] = ()
-        self._has_foils = False
+        self._has_long_targets = self._has_foils = False
         self._digits = 1
 
     @property
@@ -108,6 +112,7 @@ class SetTable(StepScroll, can_focus=True):
         *,
         is_edited: bool = False,
         methods: Sequence[OutlierMethod] = (),
+        has_long_targets: bool = False,
         has_foils: bool = False,
     ) -> None:
         """Show cases; the highlighted case stays highlighted, if it is still among them.
@@ -119,10 +124,12 @@ class SetTable(StepScroll, can_focus=True):
             lenses: the keys of the lenses.
             is_edited: whether the cases are read under edits, whose effect gets a column.
             methods: the methods of their outlier scores, each of which gets one.
+            has_long_targets: whether any target is several tokens, whose log-probability gets one.
             has_foils: whether any case has a foil, the logit difference with which gets one.
         """
         before = self.chosen
-        self._is_edited, self._methods, self._has_foils = is_edited, methods, has_foils
+        self._is_edited, self._methods = is_edited, methods
+        self._has_long_targets, self._has_foils = has_long_targets, has_foils
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
         self._digits = max((len(str(case.line.number)) for case in cases), default=1)
         place = next((at for at, case in enumerate(cases) if case is before), None)
@@ -193,11 +200,16 @@ class SetTable(StepScroll, can_focus=True):
         """Return the width of each column in cells; the prompt gets the rest."""
         token = 9 if width < _NARROW else 14
         settles = [max(len(name), 6) for name in self._settling(width)]
-        effect = [*([_DIFFERENCE] if self._has_foils else []), *([_EFFECT] if self._is_edited else [])]
+        some = self._some(_WHOLE, _DIFFERENCE, _EFFECT)
         scores = [max(len(method.short) + 1, 5) for method in self._methods]  # the mark of the sorting
-        widths = [self._digits, 0, token, 5, token, 5, 5, *effect, *scores, *settles]
+        widths = [self._digits, 0, token, 5, token, 5, 5, *some, *scores, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
         return widths
+
+    def _some(self, whole: _Item, difference: _Item, effect: _Item) -> list[_Item]:
+        """Return those of three that columns are there for, which not every set has."""
+        there = (self._has_long_targets, self._has_foils, self._is_edited)
+        return [each for each, is_there in zip((whole, difference, effect), there, strict=True) if is_there]
 
     def _settling(self, width: int) -> list[str]:
         """Return the headings of the columns that say at which row a prompt settles, one for each lens.
@@ -212,9 +224,9 @@ class SetTable(StepScroll, can_focus=True):
         return names
 
     def _headings(self, width: int) -> Strip:
-        effect = [*(["− foil"] if self._has_foils else []), *(["effect"] if self._is_edited else [])]
         scores = [method.short for method in self._methods]
-        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *effect, *scores]
+        some = self._some("whole", "− foil", "effect")
+        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *some, *scores]
         names += self._settling(width)
         quiet = self.get_component_rich_style("set-table--heading")
         bold = self.get_component_rich_style("set-table--sorted")
@@ -246,8 +258,9 @@ class SetTable(StepScroll, can_focus=True):
             fit(line.target, widths[_TARGET]),
             probability_text(target_prob) if line.target else "",
             rank_text(target_rank) if line.target else "",
-            *([difference_of(line.logit_diff)] if self._has_foils else []),
-            *([points_of(line.effect)] if self._is_edited else []),
+            *self._some(
+                logprob_of(line.whole_logprob), difference_of(line.logit_diff), points_of(line.effect)
+            ),
             *(score_text(score) for score in line.scores or [math.nan] * len(self._methods)),
             *(settled_text(self._rows, row) for row in line.settles),
         ]
@@ -257,6 +270,11 @@ class SetTable(StepScroll, can_focus=True):
             segments.append(Segment(f"{text:>{size}}" if style is quiet else text, style))
             segments.append(Segment(" ", self.rich_style))
         return Strip(segments[:-1])
+
+
+def logprob_of(number: float | None) -> str:
+    """Return a log-probability; nothing where there is none."""
+    return "" if number is None else logprob_text(number)
 
 
 def difference_of(logits: float | None) -> str:

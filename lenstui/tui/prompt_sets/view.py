@@ -38,6 +38,7 @@ _SAME_FOR_ALL_LENSES = (
 )
 
 
+_WHOLE = SortColumn("log p of the whole target", lambda line: line.whole_logprob)
 _DIFFERENCE = SortColumn("logit of target − foil", lambda line: line.logit_diff)
 _EFFECT = SortColumn("effect on the target's probability", lambda line: line.effect)
 
@@ -47,6 +48,7 @@ def sort_columns(
     *,
     is_edited: bool = False,
     methods: Sequence[OutlierMethod] = (),
+    has_long_targets: bool = False,
     has_foils: bool = False,
 ) -> tuple[SortColumn, ...]:
     """Return the columns of the table, the last of them one for each of the lenses, given by their keys.
@@ -55,6 +57,7 @@ def sort_columns(
         lenses: the keys of the lenses.
         is_edited: whether the prompts are read clean and under edits.
         methods: the methods of their outlier scores.
+        has_long_targets: whether any target is several tokens.
         has_foils: whether any of them has a foil.
     """
     scores = (SortColumn(method.label, _score(place)) for place, method in enumerate(methods))
@@ -62,8 +65,8 @@ def sort_columns(
         SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
         for place, key in enumerate(lenses)
     )
-    against = (*([_DIFFERENCE] if has_foils else []), *([_EFFECT] if is_edited else []))
-    return (*_SAME_FOR_ALL_LENSES, *against, *scores, *settled)
+    some = ((_WHOLE, has_long_targets), (_DIFFERENCE, has_foils), (_EFFECT, is_edited))
+    return (*_SAME_FOR_ALL_LENSES, *(column for column, there in some if there), *scores, *settled)
 
 
 def _score(place: int) -> Callable[[CaseLine], Key]:
