@@ -60,6 +60,7 @@ class AskedSet:
         outliers: the outlier scores, if any.
         thinking: the thinking switch of prompts that are of turns; None leaves it to the chat template.
         foil_column: the column or field of the foil of a readout, if named.
+        above: the limit of the first row where the target's probability is above it; None for the default.
     """
 
     prompts: str
@@ -74,6 +75,7 @@ class AskedSet:
     outliers: AskedOutliers | None = None
     thinking: bool | None = None
     foil_column: str | None = None
+    above: float | None = None
 
     @property
     def options(self) -> list[str]:
@@ -90,6 +92,7 @@ class AskedSet:
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
         words += [] if self.outliers is None else self.outliers.options
         words += ["--exact-targets"] if self.exact_targets else []
+        words += [] if self.above is None else [f"--above={self.above:g}"]
         return words if self.thinking is None else [*words, f"--{'' if self.thinking else 'no-'}thinking"]
 
     def of_reference(self, outliers: AskedOutliers) -> AskedSet:

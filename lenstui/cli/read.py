@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = (
     *("prompt_column", "target_column", "foil_column", "group_column"),
-    *("exact_targets", "outliers"),
+    *("exact_targets", "above", "outliers"),
 )
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", "md")
@@ -59,7 +59,7 @@ def run(words: Sequence[str]) -> int:
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
         return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
-    if option := next((name for name in _OF_SETS if getattr(given, name)), None):
+    if option := next((name for name in _OF_SETS if _is_given(getattr(given, name))), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     _check_outliers(parser, given)
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
@@ -238,6 +238,12 @@ def _add_prompts(parser: Parser) -> None:
         help="that of the group, over which means are taken (default: group)",
     )
     prompts.add_argument(
+        "--above",
+        metavar="P",
+        type=_limit,
+        help="say in which row the target's probability is first above P (default: 0.5)",
+    )
+    prompts.add_argument(
         "--exact-targets",
         action="store_true",
         help="take targets as they are written (default: with a space before, where one belongs)",
@@ -337,6 +343,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         thinking=given.thinking,
         outliers=outliers,
         foil_column=given.foil_column,
+        above=given.above,
     )
 
 
@@ -393,6 +400,20 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         append=given.append,
         edits=tuple(given.edit),
     )
+
+
+def _is_given(value: object) -> bool:
+    """Return whether an option was given, also where it is 0."""
+    return value is not None and value is not False and value != ""
+
+
+def _limit(text: str) -> float:
+    from lenstui.readout.sets.first_rows import limit_of
+
+    try:
+        return limit_of(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _rows(text: str) -> Runs:

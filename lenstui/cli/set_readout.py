@@ -94,6 +94,8 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         heading = set_heading_of(
             opened, lenses, prompts, shape.reading, edits=shape.edits, exact_targets=exact
         )
+        if asked_set.above is not None:
+            heading = replace(heading, above=asked_set.above)
         fitted = None
         if reference is not None:
             fitted = reference.fit(opened, lenses, shape.reading, on_stage)

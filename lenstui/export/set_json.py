@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lenstui.export.json_contract import counts, keys_with, numbers, plain
+from lenstui.export.json_contract import counts, keys_with, numbers, plain, without_nan
 from lenstui.export.set_outliers import score_facts, separation_facts
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.tidy import TokenText
 from lenstui.readout.cells import FloatArray
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.first_rows import first_rows
 from lenstui.readout.sets.mean_values import all_means
 from lenstui.readout.sets.means import (
     LensMeans,
@@ -53,7 +54,7 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
         **heading.facts(),
         "rows": list(heading.rows),
         "cases": [_case(readout, heading, texts) for readout in readouts],
-        **(_effects(readouts) if heading.source.edits else _means_by_group(readouts)),
+        **(_effects if heading.source.edits else _means_by_group)(readouts, heading.above),
         **_areas(readouts, heading),
     }
     return json.dumps(content, allow_nan=False) + "\n"
@@ -65,13 +66,13 @@ def _areas(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) ->
     return {"auroc": [separation_facts(each) for each in heading.outliers.separations(readouts)]}
 
 
-def _means_by_group(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
-    groups = {name: _means(means) for name, means in means_by_group(readouts).items()}
-    return {"means": _means(mean_over(readouts)), "groups": groups}
+def _means_by_group(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
+    groups = {name: _means(means) for name, means in means_by_group(readouts, above=above).items()}
+    return {"means": _means(mean_over(readouts, above=above)), "groups": groups}
 
 
-def _effects(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
-    effects, groups = effects_over(readouts), effects_by_group(readouts)
+def _effects(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
+    effects, groups = effects_over(readouts, above=above), effects_by_group(readouts, above=above)
 
     def of(run: Callable[[SetEffects], SetMeans]) -> dict[str, Any]:
         return {
@@ -163,6 +164,10 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         "target_word_logprob": _some(column.whole_logprob),
         **_foil(column),
         "crystallization": None if settled is None else heading.rows[settled],
+        **{
+            first.stored: None if (row := first.of(column, heading.above)) is None else heading.rows[row]
+            for first in first_rows()
+        },
     }
 
 
@@ -199,4 +204,8 @@ def _lens(means: LensMeans | None) -> dict[str, Any] | None:
             medians[value.stored] = numbers(mean)
         else:
             found[value.stored] = {"mean": numbers(mean), "sem": numbers(error)}
+    for first in first_rows():
+        rows = means.first[first.key]
+        mean, sem = without_nan([rows.mean, rows.sem])
+        found[first.stored] = {"mean": mean, "sem": sem, "n": rows.n}
     return found | medians

@@ -16,6 +16,9 @@ from lenstui.export.set_values import (
     columns_of,
     difference_text,
     final_texts,
+    first_caption,
+    first_row_heads,
+    first_row_texts,
     foil_sentence,
     foil_text,
     is_edited,
@@ -28,6 +31,7 @@ from lenstui.export.set_values import (
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import filter_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.sets.first_rows import first_rows
 from lenstui.readout.sets.mean_values import MeanValue
 
 
@@ -44,16 +48,18 @@ def set_markdown(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     heads = ["prompt", "final top-1", "target, final", *(f"settles, {lens_title(name)}" for name in lenses)]
+    has_target = any(isinstance(each, CaseReadout) and each.target for each in readouts)
+    heads += first_row_heads(lenses, heading.above) if has_target else []
     heads += ["logit of target − foil"] if heading.has_foils else []
     heads += [] if heading.outliers is None else [method.label for method in heading.outliers.methods]
     lines: list[str] = []
     for group, members in by_group(readouts):
-        rows = [_row(each, heading) for each in members]
+        rows = [_row(each, heading, has_target=has_target) for each in members]
         labels = [str(each.case.number) for each in members]
         title = [] if group is None else [f"**{code_span(group)}**", ""]
         rows = [[*row, *[""] * (len(heads) - len(row))] for row in rows]
         lines += [*title, *markdown_table(heads, labels, rows), ""]
-    columns = columns_of(readouts, value)
+    columns = columns_of(readouts, value, heading.above)
     for name in lenses:
         texts = [column.texts(value, name) for column in columns]
         rows = [
@@ -63,6 +69,16 @@ def set_markdown(
         title, _, about = caption(name, value, columns).partition(" · ")
         lines += [f"**{title}** · {about}", ""]
         lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
+    if has_target:
+        with_target = [column for column in columns if column.means.n_target]
+        rows = [
+            [" ".join(column.first_texts(first.key, lens)) for column in with_target]
+            for first in first_rows()
+            for lens in lenses
+        ]
+        heads = [code_span(f"{column.name} {column.run}".rstrip()) for column in with_target]
+        labels = first_row_heads(lenses, heading.above)
+        lines += [f"**{first_caption(with_target)}**", "", *markdown_table(heads, labels, rows), ""]
     lines += [ONE_PROMPT, ""] if lenses and lacks_errors(columns, value) else []
     lines += _outliers(readouts, heading)
     if is_edited(readouts):
@@ -72,7 +88,7 @@ def set_markdown(
     return "\n".join(lines)
 
 
-def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
+def _row(readout: CaseReadout | FailedCase, heading: SetHeading, *, has_target: bool) -> list[str]:
     prompt = code_span(readout.case.text) if readout.case.text else ""
     if isinstance(readout, FailedCase):
         return [prompt, code_span(readout.reason)]
@@ -84,8 +100,17 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
         target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
         if readout.has_long_target:
             target += f"; whole: log p {whole_text(readout)} nats"
+    firsts = first_row_texts(readout, heading.rows, heading.above) if has_target else []
     scores = [] if heading.outliers is None else heading.outliers.scores(readout)
-    return [prompt, final, target, *settled(readout, heading.rows), *_against_foil(readout, heading), *scores]
+    return [
+        prompt,
+        final,
+        target,
+        *settled(readout, heading.rows),
+        *firsts,
+        *_against_foil(readout, heading),
+        *scores,
+    ]
 
 
 def _against_foil(readout: CaseReadout, heading: SetHeading) -> list[str]:

@@ -20,6 +20,9 @@ from lenstui.export.set_values import (
     columns_of,
     difference_text,
     final_texts,
+    first_caption,
+    first_row_heads,
+    first_row_texts,
     foil_text,
     is_edited,
     lacks_errors,
@@ -33,6 +36,7 @@ from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.model.rows import is_whole_stream
 from lenstui.opening.source import Source, filter_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.sets.first_rows import first_rows, limit_text
 from lenstui.readout.sets.mean_values import MeanValue
 from lenstui.support.fixed_text import NONE
 from lenstui.support.printable import printable
@@ -51,6 +55,11 @@ _WHOLE = (
 _FOIL = (
     "logit diff: the final logit of the target minus that of the foil; of a word of several tokens (…) it is "
     "its first one's"
+)
+
+_FIRST = (
+    "leads: the first row, of those read, where the target has rank 0 · p > {0}: where its probability is "
+    f"above {{0}} · {NONE}: in none"
 )
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest
@@ -81,11 +90,16 @@ def set_table(
         parts.append(Text(wrapped(_WHOLE, width), "dim"))
     if any(isinstance(each, CaseReadout) and each.foil for each in readouts):
         parts.append(Text(wrapped(_FOIL, width), "dim"))
+    if any(isinstance(each, CaseReadout) and each.target for each in readouts):
+        first = _FIRST.format(limit_text(heading.above))
+        by_lens = f" · by {', '.join(lenses)}" if len(lenses) > 1 else ""
+        parts.append(Text(wrapped(f"{first}{by_lens}", width), "dim"))
     parts.append(Text())
-    columns = columns_of(readouts, value)
+    columns = columns_of(readouts, value, heading.above)
     for name in lenses:
         parts.append(Text(wrapped(caption(name, value, columns), width), style="bold"))
         parts += _means(columns, value, name, heading, width)
+    parts += _first_means(columns, lenses, heading, width)
     parts += _outliers(readouts, heading, width)
     if lacks_errors(columns, value):
         parts.append(Text(wrapped(ONE_PROMPT, width), style="dim"))
@@ -110,6 +124,24 @@ def _means(
         texts = [column.texts(value, lens) for column in some]
         entries = [[[column[row]] for column in texts] for row in reversed(range(len(heading.rows)))]
         yield from grid(heading.rows[::-1], list(map(printable, heads)), entries, width, words=False)
+
+
+def _first_means(
+    columns: Sequence[MeanColumn], lenses: Sequence[str], heading: SetHeading, width: int | None
+) -> Iterator[Text]:
+    """Yield the means of the target's first rows by lens; nothing without targets."""
+    shown = [column for column in columns if column.means.n_target]
+    if not shown:
+        return
+    yield Text(wrapped(first_caption(shown), width), style="bold")
+    labels = first_row_heads(lenses, heading.above)
+    entries = [
+        [[column.first_texts(first.key, lens)] for column in shown]
+        for first in first_rows()
+        for lens in lenses
+    ]
+    heads = [printable(f"{column.name} {column.run}".rstrip()) for column in shown]
+    yield from grid(labels, heads, entries, width, words=False)
 
 
 def _outliers(
@@ -141,6 +173,9 @@ def _cases(
     """Yield a line for each case, under a line for each group; tables one below the other where need be."""
     methods = () if heading.outliers is None else heading.outliers.methods
     heads = ["", "prompt", "final", "", "target", "", "rank", "whole", "foil", "logit diff", *lenses]
+    has_target = any(each.target for each in readouts if isinstance(each, CaseReadout))
+    firsts = [first.short.format(limit_text(heading.above)) for first in first_rows()]
+    heads += firsts if has_target else [""] * len(firsts)
     heads += [method.short for method in methods]
     lines = {id(each): _line(each, heading, width) for each in readouts if isinstance(each, CaseReadout)}
     if not any(line[4] for line in lines.values()):
@@ -200,8 +235,15 @@ def _line(readout: CaseReadout, heading: SetHeading, width: int | None) -> _Line
         clip(foil_text(readout), widest),
         difference_text(readout),
         *settled(readout, heading.rows),
+        *_first_rows(readout, heading),
         *([] if heading.outliers is None else heading.outliers.scores(readout)),
     ]
+
+
+def _first_rows(readout: CaseReadout, heading: SetHeading) -> list[str]:
+    """Return each first row of the target as one text for all lenses, in their order."""
+    texts, count = first_row_texts(readout, heading.rows, heading.above), len(readout.lenses)
+    return [", ".join(filter(None, texts[at : at + count])) for at in range(0, len(texts), count)]
 
 
 def _failed(failed: FailedCase, sizes: Sequence[int], width: int | None) -> Text:

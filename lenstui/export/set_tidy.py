@@ -16,6 +16,7 @@ from lenstui.export.tidy import Column, TokenText, row_index
 from lenstui.opening.source import Source, source_facts
 from lenstui.readout.cells import NOT_READ, FloatArray
 from lenstui.readout.sets.cases import CaseReadout, LastColumn
+from lenstui.readout.sets.first_rows import ABOVE, first_rows, limit_text
 from lenstui.readout.sets.means import names_with_mean
 from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.readout.values import known
@@ -37,6 +38,7 @@ class SetHeading:
         outliers: the facts about outlier scores, where the prompts have any.
         of_turns: whether any prompt is of turns.
         has_foils: whether any prompt has a foil.
+        above: the limit of the first row where the target's probability is above it.
     """
 
     prompts: str
@@ -47,6 +49,7 @@ class SetHeading:
     outliers: OutlierFacts | None = None
     of_turns: bool = False
     has_foils: bool = False
+    above: float = ABOVE
 
     def facts(self) -> dict[str, Any]:
         """Return the source of the numbers, as plain values by name."""
@@ -54,6 +57,7 @@ class SetHeading:
             "prompts": self.prompts,
             "exact_targets": self.exact_targets,
             "skipped": self.skipped,
+            "above": self.above,
             **({} if self.outliers is None else {"outliers": self.outliers.facts()}),
         }
 
@@ -81,7 +85,7 @@ def set_csv(readouts: Iterable[CaseReadout], heading: SetHeading, texts: TokenTe
 
 def _sets(columns: dict[str, Column], heading: SetHeading) -> dict[str, Column]:
     """Return the name of the set, and of the reference of its scores, on every line."""
-    names = {"prompts": heading.prompts}
+    names = {"prompts": heading.prompts, "above": limit_text(heading.above)}
     if heading.outliers is not None:
         names["reference"] = heading.outliers.reference
     return {key: np.full(len(columns["case"]), printable(name), object) for key, name in names.items()}
@@ -173,8 +177,7 @@ def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText
     def of_value(name: str) -> Column:
         return of(lambda column: column.values[name])
 
-    def settled(column: LastColumn) -> Column:
-        row = column.crystallization  # None where not all rows are read
+    def label(row: int | None) -> Column:
         return np.full(len(heading.rows), None if row is None else heading.rows[row], object)
 
     top = of(lambda column: column.top_id)
@@ -188,7 +191,11 @@ def _numbers(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText
         "top_1_id": top,
         "top_1_token": np.array([texts[token] if token >= 0 else "" for token in top.tolist()], object),
         "top_1_prob": of(lambda column: column.top_prob),
-        "crystallization": of(settled),
+        "crystallization": of(lambda column: label(column.crystallization)),  # None: not all rows are read
+        **{
+            first.stored: of(lambda column, first=first: label(first.of(column, heading.above)))
+            for first in first_rows()
+        },
     }
 
 
@@ -212,7 +219,8 @@ def _against_foil(of: Callable[[Callable[[LastColumn], Any]], Column]) -> dict[s
 def _before(edited: dict[str, Column], clean: dict[str, Column]) -> dict[str, Column]:
     """Return the numbers of the clean runs beside those of edited ones, and what the edits change."""
     differ = {*names_with_mean(), "logit_diff", "word_logprob_diff"}
-    changed = [name for name in edited if name.startswith(("target_", "foil_")) or name in differ]
+    is_number = [name for name, column in edited.items() if column.dtype != object]
+    changed = [name for name in is_number if name.startswith(("target_", "foil_")) or name in differ]
 
     def effect(name: str) -> Column:
         with np.errstate(invalid="ignore"):  # a token that the head forbids: −∞ − −∞

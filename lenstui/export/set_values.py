@@ -9,8 +9,15 @@ from typing import TypeVar
 
 from lenstui.export.crystallization import settled_text
 from lenstui.lens.names import lens_title
-from lenstui.readout.number_texts import logprob_text, probability_text, rank_text, signed_nats_text
+from lenstui.readout.number_texts import (
+    logprob_text,
+    probability_text,
+    rank_text,
+    signed_nats_text,
+    signed_text,
+)
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.first_rows import FirstRow, first_rows, limit_text
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
 from lenstui.readout.sets.means import (
     SetMeans,
@@ -19,7 +26,7 @@ from lenstui.readout.sets.means import (
     mean_over,
     means_by_group,
 )
-from lenstui.support.fixed_text import NONE
+from lenstui.support.fixed_text import NONE, fixed_text
 
 CHANGED = "clean → edited"
 """What two texts with an arrow between them are."""
@@ -41,11 +48,13 @@ class MeanColumn:
 
     Attributes:
         group: the name of the group with its number of cases.
+        name: the name alone.
         means: the means.
         run: under edits `clean` or `edited`, or `effect` for the means of differences; else empty.
     """
 
     group: str
+    name: str
     means: SetMeans
     run: str = ""
 
@@ -67,6 +76,17 @@ class MeanColumn:
         shown = ("" if math.isnan(error) else f"±{value.error_format(error)}" for error in errors.tolist())
         return list(zip(texts, shown, strict=True))
 
+    def first_texts(self, key: str, lens: str) -> tuple[str, str]:
+        """Return the mean of a first row by a lens with its error as text, and over how many cases it is."""
+        found, n = self.means.lenses[lens].first[key], self.means.n_target
+        of = f"({found.n} of {n})"
+        if not found.n:
+            return NONE, of
+        text = fixed_text(found.mean, 1)
+        if self.run == "effect":
+            text = signed_text(found.mean, lambda size: fixed_text(size, 1))
+        return (text if math.isnan(found.sem) else f"{text} ±{fixed_text(found.sem, 1)}"), of
+
 
 def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) -> MeanValue:
     """Return the means with a key; for None the target's probability, or KL where no case has a target."""
@@ -76,19 +96,30 @@ def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) ->
     return next(value for value in shown_means() if value.key == key)
 
 
-def columns_of(readouts: Sequence[CaseReadout | FailedCase], value: MeanValue) -> list[MeanColumn]:
-    """Return the means over each group and over all; under edits three of each: clean, edited, effect."""
+def columns_of(
+    readouts: Sequence[CaseReadout | FailedCase], value: MeanValue, above: float
+) -> list[MeanColumn]:
+    """Return the means over each group and over all; under edits three of each: clean, edited, effect.
+
+    Args:
+        readouts: the readouts of all cases.
+        value: the means that are shown.
+        above: the limit of the first row where the target's probability is above it.
+    """
     if not is_edited(readouts):
-        groups = _with_all(means_by_group(readouts), readouts, mean_over)
-        return [MeanColumn(_head(name, means, value), means) for name, means in groups if means.lenses]
+        groups = _with_all(
+            means_by_group(readouts, above=above), readouts, lambda each: mean_over(each, above=above)
+        )
+        return [MeanColumn(_head(name, means, value), name, means) for name, means in groups if means.lenses]
     columns = []
-    for name, effects in _with_all(effects_by_group(readouts), readouts, effects_over):
+    effects_of = effects_by_group(readouts, above=above)
+    for name, effects in _with_all(effects_of, readouts, lambda each: effects_over(each, above=above)):
         if effects.effect.lenses:
             head = _head(name, effects.effect, value)
             columns += [
-                MeanColumn(head, effects.clean, "clean"),
-                MeanColumn(head, effects.edited, "edited"),
-                MeanColumn(head, effects.effect, "effect"),
+                MeanColumn(head, name, effects.clean, "clean"),
+                MeanColumn(head, name, effects.edited, "edited"),
+                MeanColumn(head, name, effects.effect, "effect"),
             ]
     return columns
 
@@ -97,6 +128,13 @@ def caption(lens: str, value: MeanValue, columns: Sequence[MeanColumn]) -> str:
     """Return the caption of the means by a lens; it says where words are counted by their first token."""
     first = "" if not columns else value.first_text(columns[-1].means)
     return " · ".join(filter(None, [lens_title(lens), value.label, first]))
+
+
+def first_caption(columns: Sequence[MeanColumn]) -> str:
+    """Return the caption of the means of first rows."""
+    first = mean_value("prob", ()).first_text(columns[-1].means)
+    said = "first rows of the target: mean index (emb is 0) ± standard error, over the prompts that have one"
+    return " · ".join(filter(None, [said, first]))
 
 
 def lacks_errors(columns: Iterable[MeanColumn], value: MeanValue) -> bool:
@@ -234,6 +272,26 @@ def settled(readout: CaseReadout, rows: Sequence[str]) -> list[str]:
         )
 
     return list(map(settles, readout.lenses))
+
+
+def first_row_texts(readout: CaseReadout, rows: Sequence[str], above: float) -> list[str]:
+    """Return each first row of the target by each lens, as `settled` does; empty without a target."""
+
+    def label(each: CaseReadout, first: FirstRow, lens: str) -> str:
+        return settled_text(rows, first.of(each.lenses[lens], above))
+
+    if readout.target is None:
+        return [""] * (len(first_rows()) * len(readout.lenses))
+    return [
+        _changed(readout, lambda each, first=first, lens=lens: label(each, first, lens), once=True)
+        for first in first_rows()
+        for lens in readout.lenses
+    ]
+
+
+def first_row_heads(lenses: Sequence[str], above: float) -> list[str]:
+    """Return the heading of each text of `first_row_texts`."""
+    return [f"{lens} {first.short.format(limit_text(above))}" for first in first_rows() for lens in lenses]
 
 
 def _any_lens(readout: CaseReadout) -> LastColumn:

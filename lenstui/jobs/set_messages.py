@@ -51,6 +51,8 @@ class CaseLine:
             empty without a foil.
         whole_logprob: the final log-probability of the whole target; None without one, or where no lens has
             it.
+        leads: for each lens, the index of the first row where the target leads; None where none is.
+        above: for each lens, that of the first row where its probability is above the limit; likewise.
     """
 
     number: int
@@ -73,6 +75,8 @@ class CaseLine:
     logit_diff: float | None = None
     difference: str = ""
     whole_logprob: float | None = None
+    leads: tuple[int | None, ...] = ()
+    above: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +131,14 @@ class SetSource:
         kinds = None if self.kind is None else (self.kind,)
         shape = Shape(form, output, kinds, self.reading, value, edits=self.edits)
         return set_command(self.heading.source, self.options, self.lens_files, self.start, shape)
+
+    def with_above(self, above: float) -> SetSource:
+        """Return the same source with another limit of the row where a target's probability is above it."""
+        from lenstui.readout.sets.first_rows import ABOVE, limit_text
+
+        options = tuple(option for option in self.options if not option.startswith("--above="))
+        options += () if above == ABOVE else (f"--above={limit_text(above)}",)
+        return replace(self, heading=replace(self.heading, above=above), options=options)
 
     def with_normal(self, group: str) -> SetSource:
         """Return the same source, whose outlier scores tell groups from another normal one."""

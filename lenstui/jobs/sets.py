@@ -37,6 +37,7 @@ from lenstui.model.tokens import visible
 from lenstui.opening.opened import Opened
 from lenstui.readout.number_texts import logprob_text
 from lenstui.readout.reading import Reading
+from lenstui.readout.sets.first_rows import ABOVE, first_row
 from lenstui.readout.sets.prompts import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
 from lenstui.support.errors import LensError, named_line
 from lenstui.support.paths import made
@@ -69,6 +70,7 @@ class SetRequest:
             None for all.
         given_up: set once nobody wants more cases.
         reference: the file of the reference of outlier scores as it was typed, or `examples`; empty for none.
+        above: the limit of the first row where a target's probability is above it.
     """
 
     number: int
@@ -79,6 +81,7 @@ class SetRequest:
     kind: str | None = None
     given_up: threading.Event = field(default_factory=threading.Event)
     reference: str = ""
+    above: float = ABOVE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,8 +300,20 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         foil=foil_text(readout),
         logit_diff=_number(float(column.logit_diff[-1])),
         whole_logprob=_number(whole_number(readout)),
+        leads=first_places(readout, "leads", source.heading.above),
+        above=first_places(readout, "above", source.heading.above),
         difference=printable(foil_sentence(readout)),
     )
+
+
+def first_places(readout: CaseReadout | FailedCase, key: str, above: float) -> tuple[int | None, ...]:
+    """Return, for each lens, the index of a first row of the target, as named by `first_rows`."""
+    from lenstui.readout.sets.cases import FailedCase
+
+    if isinstance(readout, FailedCase) or readout.target is None:
+        return ()
+    first = first_row(key)
+    return tuple(first.of(column, above) for column in readout.lenses.values())
 
 
 def _number(number: float) -> float | None:
@@ -348,7 +363,7 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
         no_command,
         request.edits,
         request.kind,
-    )
+    ).with_above(request.above)
 
 
 def _write(order: SetOrder, post: Post) -> None:

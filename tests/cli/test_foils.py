@@ -87,10 +87,10 @@ def test_table_and_markdown(printed: Printed) -> None:
     assert "nan" not in shown.lower()
     content = json.loads(printed("--format", "json"))
     (heads,) = [line for line in shown.splitlines() if line.split()[:2] == ["prompt", "final"]]
-    assert heads.split() == ["prompt", "final", "target", "rank", "foil", "logit", "diff", "logit"]
+    assert heads.split()[:8] == ["prompt", "final", "target", "rank", "foil", "logit", "diff", "logit"]
     (seven,) = [line for line in shown.splitlines() if line.startswith("3 ")]
     difference = content["cases"][2]["lenses"]["logit"]["logit_diff"][-1]
-    assert seven.split()[-3:-1] == ["s…", f"{difference:+.2f}".replace("-", "−")]
+    assert seven.split()[-5:-3] == ["s…", f"{difference:+.2f}".replace("-", "−")]
     markdown = printed("--format", "md")
     assert "| logit of target − foil |" in markdown
     assert "`logit of 3 − s…: " in markdown and " · log p of both whole: " in markdown
@@ -102,6 +102,60 @@ def test_captions_say_which_numbers_are_of_first_tokens(printed: Printed) -> Non
     assert "mean ± standard error · 1 of 3 by the first of several tokens (…)" in shown
     assert "by the first" not in printed("--value", "foil-whole")
     assert "by the first" not in printed("--value", "prob")  # the targets are single tokens
+
+
+def test_first_rows_in_every_form(printed: Printed, tmp_path: Path) -> None:
+    content = json.loads(printed("--format", "json", "--above", "0.001"))
+    assert content["above"] == 0.001
+    lines = list(csv.DictReader(io.StringIO(printed("--format", "csv", "--above", "0.001"))))
+    printed("-o", tmp_path / "out.parquet", "--above", "0.001")
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    found: dict[str, list[int]] = {"target_leads": [], "target_above": []}
+    for at, case in enumerate(content["cases"]):
+        lens = case["lenses"]["logit"]
+        has = {
+            "target_leads": [rank == 0 for rank in lens["target_rank"]],
+            "target_above": [prob > 0.001 for prob in lens["target_prob"]],
+        }
+        for key, of_rows in has.items():
+            wanted = content["rows"][of_rows.index(True)] if any(of_rows) else None
+            assert lens[key] == wanted
+            assert {line[key] for line in lines[3 * at : 3 * at + 3]} == {wanted or ""}
+            assert {row[key] for row in rows[3 * at : 3 * at + 3]} == {wanted}
+            found[key] += [of_rows.index(True)] if any(of_rows) else []
+    assert {line["above"] for line in lines} == {"0.001"}
+    assert len(found["target_above"]) > 1
+    for key, numbers in found.items():
+        mean = content["means"]["lenses"]["logit"][key]
+        assert mean["n"] == len(numbers)
+        assert mean["mean"] == (pytest.approx(statistics.fmean(numbers)) if numbers else None)
+
+
+def test_first_rows_in_the_table(printed: Printed) -> None:
+    shown = printed("--above", "0.001")
+    assert "  leads  p > 0.001\n" in shown
+    assert "p > 0.001: where its probability is above 0.001 · –: in none" in shown
+    assert "first rows of the target: mean index (emb is 0) ± standard error" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("logit p > 0.001  ")]
+    content = json.loads(printed("--format", "json", "--above", "0.001"))
+    mean = content["means"]["lenses"]["logit"]["target_above"]
+    assert line.endswith(f"{mean['mean']:.1f} ±{mean['sem']:.1f} ({mean['n']} of 5)")
+    markdown = printed("--format", "md", "--above", "0.001")
+    assert "--above=0.001" in markdown and "| logit leads | logit p > 0.001 |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--prompts", "x.jsonl", "--above", "1"), "'1' is no probability from 0 to below 1"),
+        (("--prompts", "x.jsonl", "--above", "half"), "'half' is no probability from 0 to below 1"),
+        (("x", "--above", "0"), "--above needs --prompts"),
+    ],
+)
+def test_limits_that_are_refused(words: tuple[str, ...], complaint: str, capsys: Any) -> None:
+    assert status("read", *words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and complaint in err and err.count("\n") == 1
 
 
 def test_what_is_said(file: Path, tiny_folder: Path, capsys: Any) -> None:

@@ -69,6 +69,7 @@ def column(seed: int, sharpness: float) -> LastColumn:
         whole_logprob=logprob,
         target_rank=(seed + far**3).astype(np.int32),
         crystallization=int(np.argmax(far <= 2)),
+        rows=tuple(range(ROWS)),
     )
 
 

@@ -51,6 +51,7 @@ class LastColumn:
         crystallization: the index of the row where the top-1 settles; None where not all rows were read, or
             the last one is not a number.
         foil: the numbers of the foil; None where there is none.
+        rows: the indices of the rows in the residual stream, 0 for `emb`.
     """
 
     top1: IntArray
@@ -62,6 +63,7 @@ class LastColumn:
     whole_logprob: FloatArray
     crystallization: int | None
     foil: FoilColumn | None = None
+    rows: Sequence[int] = ()
 
     @property
     def logit_diff(self) -> FloatArray:
@@ -280,6 +282,7 @@ def _read_case(
             cells,
             pins,
             [_whole(name, cells, at, words.get(pin)) for at, pin in enumerate(pins)],
+            rows,
             settles=every,
         )
         for name, cells in tile.lenses.items()
@@ -333,7 +336,7 @@ def _whole(lens: str, cells: Cells, pin: int, word: WordReading | None) -> Float
 
 
 def _last_column(
-    cells: Cells, pins: Sequence[Pin], wholes: Sequence[FloatArray], *, settles: bool
+    cells: Cells, pins: Sequence[Pin], wholes: Sequence[FloatArray], places: Sequence[int], *, settles: bool
 ) -> LastColumn:
     """Return a lens's last column.
 
@@ -341,6 +344,7 @@ def _last_column(
         cells: the cells of one column.
         pins: their pins: the target and the foil, as far as there are any.
         wholes: the log-probability of each of these as a whole word, `[rows]`.
+        places: the indices of the rows in the residual stream.
         settles: whether the row where the top-1 settles is known.
     """
     rows = len(cells.entropy)
@@ -360,6 +364,7 @@ def _last_column(
         whole_logprob=wholes[0] if pinned else np.full(rows, np.nan, np.float32),
         crystallization=None if settled < 0 else settled,
         foil=_foil_column(cells, pins, wholes[1]) if len(pins) > 1 else None,
+        rows=tuple(places),
     )
 
 

@@ -82,7 +82,14 @@ class SetReader:
             self._painter.say(CLEAN_ALONE, wrong=True)
             return
         state.asked = SetRequest(
-            number, typed, self._services.start, reading, edits, kind, reference=state.reference
+            number,
+            typed,
+            self._services.start,
+            reading,
+            edits,
+            kind,
+            reference=state.reference,
+            above=state.above,
         )
         state.is_opening = True
         self._painter.say("opening the file …")

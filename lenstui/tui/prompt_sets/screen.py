@@ -25,6 +25,7 @@ from lenstui.jobs.set_messages import (
 )
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.tui.prompt_sets.export import SetExport
+from lenstui.tui.prompt_sets.first_rows import SetFirstRows
 from lenstui.tui.prompt_sets.menu import menu_of, why_no_cases, why_no_groups, why_not_beside, why_not_open
 from lenstui.tui.prompt_sets.outliers import NO_REFERENCE, SetOutliers
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
@@ -79,6 +80,14 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         Binding(
             "G", "group(-1)", "Group back", show=False, tooltip="Only the group before, or all",
             id="prompts.group_back",
+        ),
+        Binding(
+            "R", "rows", "Rows", show=False, id="prompts.rows",
+            tooltip="The last columns: where the top-1 settles, where the target leads, where p > x",
+        ),
+        Binding(
+            "a", "above", "Above x", show=False, id="prompts.above",
+            tooltip="First row where the target's probability is above x: name x",
         ),
         Binding(
             "o", "outliers", "Outliers", show=False, id="prompts.outliers",
@@ -155,6 +164,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.painter = SetPainter(state, widgets)
         self.reader = SetReader(state, widgets, services, self.painter, post)
         self.outliers = SetOutliers(state, widgets, services, self.painter, self.reader)
+        self.first_rows = SetFirstRows(state, services, self.painter)
         self.export = SetExport(state, services, post)
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -238,6 +248,14 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.painter.draw_cases()
         if not self.widgets.plot.size:
             self._tell(f"{self.state.mean.plotted}: tab shows the plot.")
+
+    def action_rows(self) -> None:
+        """Show other rows in the last columns: where the top-1 settles, the target leads, or p > x."""
+        self.first_rows.next()
+
+    def action_above(self) -> None:
+        """Ask for the x of the first row where the target's probability is above x."""
+        self.first_rows.ask_limit()
 
     def action_other_part(self) -> None:
         """Go from an input to the table; from the table, switch to the plot if there is no room for both."""

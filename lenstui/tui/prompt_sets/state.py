@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from lenstui.jobs.set_messages import ReadCase, SetEnd, SetSource
 from lenstui.jobs.sets import SetRequest
+from lenstui.readout.sets.first_rows import ABOVE
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
 from lenstui.readout.sets.outlier_methods import OutlierMethod
-from lenstui.tui.prompt_sets.view import SetView, SortColumn, sort_columns
+from lenstui.tui.prompt_sets.view import SETTLES, SetView, SortColumn, sort_columns
 
 if TYPE_CHECKING:  # these need torch
     from lenstui.export.set_outliers import OutlierFacts
@@ -101,6 +102,9 @@ class SetState:
         view: the sorting and the filter of the cases.
         plotted: the key of the value whose means are plotted.
         reference: the file of the reference of outlier scores as it was typed; empty for none.
+        rows: which rows the last columns show: `settles`, those where the top-1 settles, or the key of a
+            first row of the target.
+        above: the limit of the first row where the target's probability is above it.
     """
 
     run: SetRun | None = None
@@ -110,6 +114,8 @@ class SetState:
     view: SetView = field(default_factory=SetView)
     plotted: str = shown_means()[0].key
     reference: str = ""
+    rows: str = SETTLES
+    above: float = ABOVE
 
     @property
     def is_reading(self) -> bool:
@@ -147,6 +153,8 @@ class SetState:
             methods=self.run.methods,
             has_long_targets=self.run.has_long_targets,
             has_foils=self.has_foils,
+            rows=self.rows,
+            above=self.above,
         )
 
     def run_of(self, number: int) -> SetRun | None:

@@ -27,10 +27,11 @@ from lenstui.readout.number_texts import (
     signed_nats_text,
     signed_text,
 )
+from lenstui.readout.sets.first_rows import ABOVE
 from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
-from lenstui.tui.prompt_sets.view import SetView
+from lenstui.tui.prompt_sets.view import SETTLES, SetView, rows_of, rows_short
 from lenstui.tui.shared.step_scroll import StepScroll
 
 _Item = TypeVar("_Item")
@@ -91,6 +92,7 @@ class SetTable(StepScroll, can_focus=True):
         self._is_edited = False
         self._methods: Sequence[OutlierMethod] = ()
         self._has_long_targets = self._has_foils = False
+        self._of_rows, self._above = SETTLES, ABOVE
         self._digits = 1
 
     @property
@@ -114,6 +116,8 @@ class SetTable(StepScroll, can_focus=True):
         methods: Sequence[OutlierMethod] = (),
         has_long_targets: bool = False,
         has_foils: bool = False,
+        of_rows: str = SETTLES,
+        above: float = ABOVE,
     ) -> None:
         """Show cases; the highlighted case stays highlighted, if it is still among them.
 
@@ -126,10 +130,13 @@ class SetTable(StepScroll, can_focus=True):
             methods: the methods of their outlier scores, each of which gets one.
             has_long_targets: whether any target is several tokens, whose log-probability gets one.
             has_foils: whether any case has a foil, the logit difference with which gets one.
+            of_rows: which rows the last columns show: `settles`, or the key of a first row of the target.
+            above: the limit of the first row where the target's probability is above it.
         """
         before = self.chosen
         self._is_edited, self._methods = is_edited, methods
         self._has_long_targets, self._has_foils = has_long_targets, has_foils
+        self._of_rows, self._above = of_rows, above
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
         self._digits = max((len(str(case.line.number)) for case in cases), default=1)
         place = next((at for at, case in enumerate(cases) if case is before), None)
@@ -212,7 +219,7 @@ class SetTable(StepScroll, can_focus=True):
         return [each for each, is_there in zip((whole, difference, effect), there, strict=True) if is_there]
 
     def _settling(self, width: int) -> list[str]:
-        """Return the headings of the columns that say at which row a prompt settles, one for each lens.
+        """Return the headings of the columns of rows, such as where a prompt settles, one for each lens.
 
         Where there is no room for them beside scores, they are left out: they are the last columns.
         """
@@ -220,7 +227,7 @@ class SetTable(StepScroll, can_focus=True):
             return []
         names = [lens[:8] for lens in self._lenses]  # the longest kind is "jacobian"
         if names and width >= _NARROW:
-            names[0] = f"settles: {names[0]}"
+            names[0] = f"{rows_short(self._of_rows, self._above)}: {names[0]}"
         return names
 
     def _headings(self, width: int) -> Strip:
@@ -262,7 +269,7 @@ class SetTable(StepScroll, can_focus=True):
                 logprob_of(line.whole_logprob), difference_of(line.logit_diff), points_of(line.effect)
             ),
             *(score_text(score) for score in line.scores or [math.nan] * len(self._methods)),
-            *(settled_text(self._rows, row) for row in line.settles),
+            *(settled_text(self._rows, row) for row in rows_of(line, self._of_rows)),
         ]
         segments = [number, prompt]
         for column, (text, size) in enumerate(zip(texts, widths[2:], strict=False), 2):
