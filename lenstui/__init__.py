@@ -16,7 +16,7 @@ from lenstui.support.version import __version__
 # What the library gives, and the module that it is in. `__init__.pyi` has the types.
 _HOMES = {
     "Auroc": "lenstui.readout.sets.auroc",
-    "Case": "lenstui.readout.sets.prompts",
+    "Case": "lenstui.readout.sets.prompt_fields",
     "CaseReadout": "lenstui.readout.sets.cases",
     "CaseTrace": "lenstui.edits.set_trace",
     "Cells": "lenstui.readout.cells",
@@ -40,7 +40,7 @@ _HOMES = {
     "Passes": "lenstui.evaluation.pass_at_k",
     "Pin": "lenstui.readout.pins",
     "Prompt": "lenstui.model.tokens",
-    "PromptFile": "lenstui.readout.sets.prompts",
+    "PromptFile": "lenstui.readout.sets.prompt_fields",
     "PromptSet": "lenstui.readout.sets.prompts",
     "Quality": "lenstui.evaluation.evaluate",
     "Readout": "lenstui.readout.tiles",

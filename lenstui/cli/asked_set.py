@@ -117,9 +117,9 @@ def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
 
 
 def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
+    from lenstui.readout.sets.prompt_fields import PromptFile
     from lenstui.readout.sets.prompts import (
         EXAMPLES,
-        PromptFile,
         PromptSet,
         example_prompts,
         open_prompts,
@@ -142,7 +142,9 @@ def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
     )
     if asked.prompts == "-":
         skipped = skipped_rows(path)
-        return PromptSet(_STDIN, tuple(read_lines(sys.stdin.buffer, file, skipped)), skipped)
+        unread: dict[str, None] = {}
+        cases = tuple(read_lines(sys.stdin.buffer, file, skipped, unread=unread))
+        return PromptSet(_STDIN, cases, skipped, tuple(unread))
     if output is not None and output.exists() and path.exists() and output.samefile(path):
         raise LensError(f"{output} is the file of prompts: write to another one.")
     return open_prompts(file)

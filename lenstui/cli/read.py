@@ -213,7 +213,7 @@ def _add_prompts(parser: Parser) -> None:
     prompts.add_argument(
         "--prompts",
         metavar="FILE",
-        help="plain text (one prompt a line, a target behind a tab), JSON lines or Parquet; "
+        help="plain text (one prompt a line, a target behind a tab), CSV, JSON lines or Parquet; "
         "- is standard input, examples are those that come with lenstui",
     )
     prompts.add_argument(

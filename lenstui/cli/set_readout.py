@@ -193,8 +193,7 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
     from lenstui.opening.opened import missing_lenses
 
     yield from opened.remarks
-    if prompts.skipped.count:
-        yield str(prompts.skipped)
+    yield from prompts.remarks
     yield from missing_lenses(opened, shape.lenses)
     if tally.failed:
         unit = prompts.skipped.unit

@@ -25,7 +25,7 @@ from lenstui.readout.sets.means import (
     mean_over,
     means_by_group,
 )
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 
 VERSION = 1
 

@@ -167,7 +167,8 @@ class SetOpened(Message):
         cases: the number of its cases.
         groups: the names of its groups.
         skipped: the number of skipped lines or rows.
-        remark: a remark on these for the user; None where none was skipped.
+        remark: remarks on these and on fields that are not read, for the user; None where there are none.
+        unread: the names of fields or columns that are not read.
     """
 
     number: int
@@ -176,6 +177,7 @@ class SetOpened(Message):
     groups: tuple[str, ...]
     skipped: int
     remark: str | None
+    unread: tuple[str, ...] = ()
 
 
 @dataclass

@@ -38,7 +38,8 @@ from lenstui.opening.opened import Opened
 from lenstui.readout.number_texts import logprob_text
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.first_rows import ABOVE, first_row
-from lenstui.readout.sets.prompts import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
+from lenstui.readout.sets.prompt_fields import PromptFile
+from lenstui.readout.sets.prompts import EXAMPLES, PromptSet, example_prompts, open_prompts
 from lenstui.support.errors import LensError, named_line
 from lenstui.support.paths import made
 from lenstui.support.printable import printable
@@ -165,8 +166,9 @@ class SetService:
             post(SetEnded(number, SetEnd.STOPPED))
             return
         skipped = prompts.skipped
-        remark = str(skipped) if skipped.count else None
-        post(SetOpened(number, prompts.name, len(prompts.cases), prompts.groups, skipped.count, remark))
+        remark = " ".join(prompts.remarks) or None
+        count, groups = len(prompts.cases), prompts.groups
+        post(SetOpened(number, prompts.name, count, groups, skipped.count, remark, prompts.unread))
         self._thread.submit(
             _KIND,
             lambda stop: self._guarded(self._read(request, files, post, stop), number, post),

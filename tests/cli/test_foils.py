@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lenstui.lens import PromptFile, open_prompts
 from tests.programs.calls import status
 
 CASES = [
@@ -156,6 +157,33 @@ def test_limits_that_are_refused(words: tuple[str, ...], complaint: str, capsys:
     assert status("read", *words) == 2
     out, err = capsys.readouterr()
     assert out == "" and complaint in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_of_readouts_is_the_same_set_again(
+    file: Path, tiny_folder: Path, tmp_path: Path, capsys: Any, ending: str
+) -> None:
+    odd = {"prompt": 'a, "b"\r\n\x1b[2J\n ', "target": "tree", "foil": "t", "group": "odd, one"}
+    lines = [*CASES, ["no case"], odd, {"prompt": "same ", "target": "a"}, {"prompt": "same ", "target": "a"}]
+    file.write_text("".join(json.dumps(case) + "\n" for case in lines))
+    again = tmp_path / f"again.{ending}"
+    words = ("--model", tiny_folder, "--device", "cpu")
+    assert status("read", "--prompts", file, *words, "-o", again) == 0
+    before = open_prompts(PromptFile(file))
+    found = open_prompts(PromptFile(again))
+    assert found.cases == before.cases and found.unread == ()
+    capsys.readouterr()
+    assert status("read", "--prompts", again, *words, "--format", "json") == 0
+    second = json.loads(capsys.readouterr().out)
+    assert status("read", "--prompts", file, *words, "--format", "json") == 0
+    first = json.loads(capsys.readouterr().out)
+    assert second["cases"] == first["cases"] and second["groups"] == first["groups"]
+
+
+def test_fields_that_are_not_read_are_said(file: Path, tiny_folder: Path, capsys: Any) -> None:
+    file.write_text('{"prompt": "a ", "label": 1}\n{"prompt": "b ", "label": 2}\n')
+    assert status("read", "--prompts", file, "--model", tiny_folder) == 0
+    assert capsys.readouterr().err.count("Fields of cases.jsonl that are not read: label.") == 1
 
 
 def test_what_is_said(file: Path, tiny_folder: Path, capsys: Any) -> None:

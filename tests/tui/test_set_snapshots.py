@@ -19,7 +19,7 @@ from lenstui.readout.pins import Pin
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
 from lenstui.readout.sets.outlier_methods import outlier_methods
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.sets.trajectories import trajectory_kinds
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp

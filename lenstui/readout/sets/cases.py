@@ -24,7 +24,7 @@ from lenstui.readout.continuation import text_behind
 from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.foils import FoilColumn, find_foil, minus
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.tiles import read_tiles
 from lenstui.readout.values import all_values
 from lenstui.readout.words import WordReading, read_words

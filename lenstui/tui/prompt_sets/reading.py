@@ -12,6 +12,7 @@ from lenstui.jobs.set_messages import CasesRead, SetEnd, SetEnded, SetOpened, Se
 from lenstui.jobs.sets import NO_MODEL, SetRequest
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.printable import printable
+from lenstui.texts.files import listed
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.services import Services
@@ -135,6 +136,8 @@ class SetReader:
         state.is_opening = False
         groups = tuple(map(printable, message.groups))
         state.run = SetRun(asked, message.name, message.cases, groups, message.skipped, message.remark)
+        if message.unread:
+            self._services.tell(printable(f"Not read: {listed(message.unread)}."), seconds=8)
         if state.view.column >= len(state.columns):
             state.view = replace(state.view, column=0)
         if state.view.group not in groups:  # a group of the former prompt set
