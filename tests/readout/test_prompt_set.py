@@ -129,7 +129,10 @@ def test_parquet_columns(write: Write) -> None:
 
 
 def test_tables(write: Write) -> None:
-    text = '\ufeffprompt,target,foil,group,label\r\n"a, ""b""\r\nc",4,5,sums,x\r\n\r\nplain,,,,\r\n,,,,\r\n,t,,,\r\n'
+    text = (
+        '\ufeffprompt,target,foil,group,label\r\n"a, ""b""\r\nc",4,5,sums,x\r\n\r\n'
+        "plain,,,,\r\n,,,,\r\n,t,,,\r\n"
+    )
     found = open_prompts(PromptFile(write("a.csv", text)))
     assert found.cases == (
         Case(2, 'a, "b"\r\nc', "4", "sums", foil="5"),
@@ -233,7 +236,7 @@ def test_pairs_are_read_only_where_they_are_asked_for(write: Write) -> None:
         (
             "a.csv",
             b"q,target\na,b\n",
-            "has no column 'prompt' (it has q, target): name the one with the prompt.",
+            "has no column 'prompt' (it has q, target): name the one",
         ),
         ("a.csv", b"prompt,target,target\na,b,c\n", "Line 1 of "),
         ("a.csv", b"prompt,target,target\na,b,c\n", " has two columns 'target': rename one."),
