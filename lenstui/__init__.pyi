@@ -71,6 +71,8 @@ from lenstui.readout.sets.prompt_fields import PromptFile as PromptFile
 from lenstui.readout.sets.prompts import PromptSet as PromptSet
 from lenstui.readout.sets.prompts import example_prompts as example_prompts
 from lenstui.readout.sets.prompts import open_prompts as open_prompts
+from lenstui.readout.sets.sides import SetSide as SetSide
+from lenstui.readout.sets.sides import read_two_sides as read_two_sides
 from lenstui.readout.tiles import Readout as Readout
 from lenstui.readout.tiles import read as read
 from lenstui.readout.tiles import read_tiles as read_tiles

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
+    from lenstui.cli.against import AskedAgainst
     from lenstui.readout.sets.prompts import PromptSet
 
 _STDIN = "standard input"
@@ -60,6 +61,7 @@ class AskedSet:
         outliers: the outlier scores, if any.
         thinking: the thinking switch of prompts that are of turns; None leaves it to the chat template.
         foil_column: the column or field of the foil of a readout, if named.
+        against: the second side that the set is read by, too; None for none.
         above: the limit of the first row where the target's probability is above it; None for the default.
     """
 
@@ -75,6 +77,7 @@ class AskedSet:
     outliers: AskedOutliers | None = None
     thinking: bool | None = None
     foil_column: str | None = None
+    against: AskedAgainst | None = None
     above: float | None = None
 
     @property
@@ -92,6 +95,7 @@ class AskedSet:
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
         words += [] if self.outliers is None else self.outliers.options
         words += ["--exact-targets"] if self.exact_targets else []
+        words += [] if self.against is None else self.against.options
         words += [] if self.above is None else [f"--above={self.above:g}"]
         return words if self.thinking is None else [*words, f"--{'' if self.thinking else 'no-'}thinking"]
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from lenstui.cli.against import OPTIONS as AGAINST
+from lenstui.cli.against import add_against, asked_against
 from lenstui.cli.arguments import (
     Parser,
     add_edits,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 # Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = (
     *("prompt_column", "target_column", "foil_column", "group_column"),
-    *("exact_targets", "above", "outliers"),
+    *("exact_targets", "above", "outliers", *AGAINST),
 )
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", "md")
@@ -58,7 +60,12 @@ def run(words: Sequence[str]) -> int:
         asked_set = _set(parser, given, shape)
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
-        return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
+        asked = _with_lenses(model_start(parser, given), given)
+        against = asked_against(parser, given, asked)
+        option = next((name for name in ("edit", "outliers") if getattr(given, name)), None)
+        if against is not None and option is not None:
+            parser.error(f"--{option} is not for two sides: leave it out, or --against-…")
+        return show_set(asked, shape, replace(asked_set, against=against))
     if option := next((name for name in _OF_SETS if _is_given(getattr(given, name))), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     _check_outliers(parser, given)
@@ -117,6 +124,7 @@ def _parser() -> Parser:
     )
     _add_prompts(parser)
     _add_outliers(parser)
+    add_against(parser)
     output = add_output(parser, FORMATS)
     add_lenses(output)
     rows = output.add_mutually_exclusive_group()
@@ -131,7 +139,7 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--value",
-        choices=[value.key for value in (*all_values(), *_means_alone())],
+        choices=[value.key for value in all_values()] + [mean.key for mean in _means_alone()],
         metavar="VALUE",
         help="what a table or Markdown shows behind a token, and what colours HTML and SVG: "
         + _values_text(),
@@ -404,7 +412,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
 
 def _is_given(value: object) -> bool:
     """Return whether an option was given, also where it is 0."""
-    return value is not None and value is not False and value != ""
+    return bool(value) or (value == 0 and value is not False)
 
 
 def _limit(text: str) -> float:

@@ -14,6 +14,7 @@ from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, show_text, table_width
 from lenstui.cli.reference_set import ScoreTally, opened_reference
+from lenstui.cli.set_sides import open_two_sides
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.shape import Shape
@@ -89,24 +90,34 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
 
         with aside():
             opened = open_with_lens(asked, on_stage)
-        lenses = lenses_to_read(opened, shape.lenses)
-        exact = asked_set.exact_targets
+        lenses: Sequence[Lens] = lenses_to_read(opened, shape.lenses)
+        exact, sides = asked_set.exact_targets, None
+        if asked_set.against is not None:
+            with aside():
+                sides = open_two_sides(opened, lenses, asked_set.against, shape.reading, on_stage)
+            lenses, shape = sides.lenses, replace(shape, reading=sides.reading)
         heading = set_heading_of(
             opened, lenses, prompts, shape.reading, edits=shape.edits, exact_targets=exact
         )
+        heading = replace(heading, second=None if sides is None else sides.facts)
         if asked_set.above is not None:
             heading = replace(heading, above=asked_set.above)
         fitted = None
         if reference is not None:
             fitted = reference.fit(opened, lenses, shape.reading, on_stage)
             heading = replace(heading, outliers=reference.facts(fitted, heading.rows))
-        reading = each_aside(_reading(opened, lenses, prompts, shape, fitted, exact_targets=exact))
+        reading = each_aside(
+            _reading(opened, lenses, prompts, shape, fitted, exact_targets=exact)
+            if sides is None
+            else sides.read(prompts.cases, exact_targets=exact)
+        )
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
         else:
             readouts = iter(list(readouts))
     remarks = chain(_remarks(opened, shape, prompts, tally), lacking_rows(lenses, heading.rows))
+    remarks = remarks if sides is None else chain(sides.remarks, remarks)
     if reference is not None and fitted is not None:
         remarks = chain(remarks, reference.remarks(fitted, heading.rows, tally.scores))
         if shape.format in STREAMED:  # which have no room for it

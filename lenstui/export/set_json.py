@@ -11,6 +11,7 @@ import numpy as np
 from lenstui.export.json_contract import counts, keys_with, numbers, plain, without_nan
 from lenstui.export.set_outliers import score_facts, separation_facts
 from lenstui.export.set_tidy import SetHeading
+from lenstui.export.set_values import runs_of
 from lenstui.export.tidy import TokenText
 from lenstui.readout.cells import FloatArray
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
@@ -41,6 +42,10 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
     the lenses of its clean run in `clean`. The means of the clean runs are in `clean` beside `means`, and in
     `effect` those of the paired differences, edited minus clean.
 
+    Of two sides all of that is of the second one; what the first says is in `first` instead of `clean`, and
+    the paired differences, second minus first, in `difference` instead of `effect`. `against` is the source
+    of the second.
+
     With outlier scores each case has its `scores`, or null with the reason in `not_scored`, and each of its
     lenses `mean_next_logprob`; `outliers` says what they are of, and `auroc` how well they tell groups apart.
 
@@ -54,7 +59,7 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
         **heading.facts(),
         "rows": list(heading.rows),
         "cases": [_case(readout, heading, texts) for readout in readouts],
-        **(_effects if heading.source.edits else _means_by_group)(readouts, heading.above),
+        **_all_means(readouts, heading.above),
         **_areas(readouts, heading),
     }
     return json.dumps(content, allow_nan=False) + "\n"
@@ -66,12 +71,19 @@ def _areas(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) ->
     return {"auroc": [separation_facts(each) for each in heading.outliers.separations(readouts)]}
 
 
+def _all_means(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
+    runs = runs_of(readouts)
+    return _means_by_group(readouts, above) if runs is None else _effects(readouts, runs, above)
+
+
 def _means_by_group(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
     groups = {name: _means(means) for name, means in means_by_group(readouts, above=above).items()}
     return {"means": _means(mean_over(readouts, above=above)), "groups": groups}
 
 
-def _effects(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
+def _effects(
+    readouts: Sequence[CaseReadout | FailedCase], runs: tuple[str, str, str], above: float
+) -> dict[str, Any]:
     effects, groups = effects_over(readouts, above=above), effects_by_group(readouts, above=above)
 
     def of(run: Callable[[SetEffects], SetMeans]) -> dict[str, Any]:
@@ -82,8 +94,8 @@ def _effects(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict
 
     return {
         **of(lambda each: each.edited),
-        "clean": of(lambda each: each.clean),
-        "effect": of(lambda each: each.effect),
+        runs[0]: of(lambda each: each.clean),
+        runs[2]: of(lambda each: each.effect),
     }
 
 
@@ -99,7 +111,8 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
     }
     if isinstance(readout, FailedCase):
         return {**about, "error": readout.reason}
-    target, foil, clean = readout.target, readout.foil, readout.clean
+    target, foil, before = readout.target, readout.foil, readout.before
+    name = "clean" if readout.first is None else "first"
     return {
         **about,
         "error": None,
@@ -117,7 +130,7 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "no_difference": readout.no_difference or None,
         "lenses": _lenses(readout, heading, texts),
         **_scores(readout, heading),
-        **({} if clean is None else {"clean": {**_final(clean), "lenses": _lenses(clean, heading, texts)}}),
+        **({} if before is None else {name: {**_final(before), "lenses": _lenses(before, heading, texts)}}),
     }
 
 
@@ -206,6 +219,6 @@ def _lens(means: LensMeans | None) -> dict[str, Any] | None:
             found[value.stored] = {"mean": numbers(mean), "sem": numbers(error)}
     for first in first_rows():
         rows = means.first[first.key]
-        mean, sem = without_nan([rows.mean, rows.sem])
-        found[first.stored] = {"mean": mean, "sem": sem, "n": rows.n}
+        of_rows = without_nan([rows.mean, rows.sem])
+        found[first.stored] = {"mean": of_rows[0], "sem": of_rows[1], "n": rows.n}
     return found | medians

@@ -8,21 +8,21 @@ from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_outliers import auroc_texts, separation_head, separation_title
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
-    CHANGED,
-    EFFECT,
     ONE_PROMPT,
     by_group,
     caption,
+    changed_text,
     columns_of,
     difference_text,
+    effect_text,
     final_texts,
     first_caption,
     first_row_heads,
     first_row_texts,
     foil_sentence,
     foil_text,
-    is_edited,
     lacks_errors,
+    runs_of,
     settled,
     target_numbers,
     target_text,
@@ -66,8 +66,8 @@ def set_markdown(
             [number_text(" ".join(filter(None, column[row]))) for column in texts]
             for row in reversed(range(len(heading.rows)))
         ]
-        title, _, about = caption(name, value, columns).partition(" · ")
-        lines += [f"**{title}** · {about}", ""]
+        heading_text, _, about = caption(name, value, columns).partition(" · ")
+        lines += [f"**{heading_text}** · {about}", ""]
         lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
     if has_target:
         with_target = [column for column in columns if column.means.n_target]
@@ -81,10 +81,13 @@ def set_markdown(
         lines += [f"**{first_caption(with_target)}**", "", *markdown_table(heads, labels, rows), ""]
     lines += [ONE_PROMPT, ""] if lenses and lacks_errors(columns, value) else []
     lines += _outliers(readouts, heading)
-    if is_edited(readouts):
-        lines += [f"{CHANGED}; {EFFECT}", ""]
+    if (runs := runs_of(readouts)) is not None:
+        lines += [f"{changed_text(runs)}; {effect_text(runs)}", ""]
     lines += [filter_text(heading.source), ""] if heading.source.words_only else []
-    lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
+    sides = [said(heading.source, f"prompts {code_span(heading.prompts)}")]
+    if heading.second is not None:
+        sides = [f"first: {sides[0]}", "", f"second: {said(heading.second.source, 'the same prompts')}"]
+    lines += [*sides, "", "```sh", command, "```", ""]
     return "\n".join(lines)
 
 

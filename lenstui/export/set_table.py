@@ -11,21 +11,21 @@ from rich.text import Text
 from lenstui.export.set_outliers import auroc_texts, separation_head, separation_title
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
-    CHANGED,
-    EFFECT,
     ONE_PROMPT,
     MeanColumn,
     by_group,
     caption,
+    changed_text,
     columns_of,
     difference_text,
+    effect_text,
     final_texts,
     first_caption,
     first_row_heads,
     first_row_texts,
     foil_text,
-    is_edited,
     lacks_errors,
+    runs_of,
     settled,
     target_numbers,
     target_text,
@@ -83,7 +83,8 @@ def set_table(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     about = _CAPTION if is_whole_stream(heading.rows) else _UNSETTLED
-    about = about.format(", ".join(lenses)) + f" · {CHANGED}" * is_edited(readouts)
+    runs = runs_of(readouts)
+    about = about.format(", ".join(lenses)) + ("" if runs is None else f" · {changed_text(runs)}")
     said = Text(wrapped(about, width), "dim") if lenses else Text()
     parts = [*_cases(readouts, heading, lenses, width), said]
     if any(isinstance(each, CaseReadout) and each.has_long_target for each in readouts):
@@ -103,11 +104,12 @@ def set_table(
     parts += _outliers(readouts, heading, width)
     if lacks_errors(columns, value):
         parts.append(Text(wrapped(ONE_PROMPT, width), style="dim"))
-    if is_edited(readouts):
-        parts.append(Text(wrapped(EFFECT, width), style="dim"))
+    if runs is not None:
+        parts.append(Text(wrapped(effect_text(runs), width), style="dim"))
     if heading.source.words_only:
         parts.append(Text(wrapped(filter_text(heading.source), width), style="dim"))
-    parts.append(Text(wrapped(set_summary(heading.source, heading.prompts), width), style="dim"))
+    for line in source_lines(heading):
+        parts.append(Text(wrapped(line, width), style="dim"))
     return Text("\n").join(parts).append("\n")
 
 
@@ -157,6 +159,18 @@ def _outliers(
         entries = [[[auroc_texts(each.methods[method.key])] for each in found] for method in methods]
         yield from grid([method.label for method in methods], heads, entries, width, words=False)
     yield Text(wrapped(printable(heading.outliers.text), width), style="dim")
+
+
+def source_lines(heading: SetHeading) -> list[str]:
+    """Return the source of the numbers, a line for each side."""
+    first = set_summary(heading.source, heading.prompts)
+    if heading.second is None:
+        return [first]
+    second = summary(heading.second.source)
+    named = zip(heading.second.names, ("first", "second"), (first, second), strict=True)
+    return [
+        f"{side}: {line if name in line else f'{printable(name)} · {line}'}" for name, side, line in named
+    ]
 
 
 def set_summary(source: Source, prompts: str) -> str:

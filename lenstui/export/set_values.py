@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from lenstui.export.crystallization import settled_text
@@ -28,13 +29,10 @@ from lenstui.readout.sets.means import (
 )
 from lenstui.support.fixed_text import NONE, fixed_text
 
-CHANGED = "clean → edited"
-"""What two texts with an arrow between them are."""
-EFFECT = (
-    "effect: the mean of what the edits change in each prompt, edited − clean, with its standard error; of "
-    "probabilities in points"
-)
-
+EDITED = ("clean", "edited", "effect")
+"""The two runs of a pair under edits, and what their differences are called."""
+SIDES = ("first", "second", "difference")
+"""The same of two sides."""
 ONE_PROMPT = "(1): of a single prompt there is a number, but no standard error"
 """What is said below means of which some are of one case."""
 
@@ -50,13 +48,19 @@ class MeanColumn:
         group: the name of the group with its number of cases.
         name: the name alone.
         means: the means.
-        run: under edits `clean` or `edited`, or `effect` for the means of differences; else empty.
+        run: of pairs the run, `clean`, `edited`, `first` or `second`, or `effect` or `difference` for the
+            means of differences; else empty.
     """
 
     group: str
     name: str
     means: SetMeans
     run: str = ""
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether the means are those of differences."""
+        return self.run in {EDITED[2], SIDES[2]}
 
     @property
     def head(self) -> str:
@@ -69,7 +73,7 @@ class MeanColumn:
         An error may be empty.
         """
         numbers, errors = value.of(self.means.lenses[lens])
-        text_of = value.difference_text if self.run == "effect" else value.format
+        text_of = value.difference_text if self.is_difference else value.format
         texts = [text_of(number) for number in numbers.tolist()]
         if errors is None or value.error_format is None:
             return [(text, "") for text in texts]
@@ -83,7 +87,7 @@ class MeanColumn:
         if not found.n:
             return NONE, of
         text = fixed_text(found.mean, 1)
-        if self.run == "effect":
+        if self.is_difference:
             text = signed_text(found.mean, lambda size: fixed_text(size, 1))
         return (text if math.isnan(found.sem) else f"{text} ±{fixed_text(found.sem, 1)}"), of
 
@@ -99,14 +103,15 @@ def mean_value(key: str | None, readouts: Sequence[CaseReadout | FailedCase]) ->
 def columns_of(
     readouts: Sequence[CaseReadout | FailedCase], value: MeanValue, above: float
 ) -> list[MeanColumn]:
-    """Return the means over each group and over all; under edits three of each: clean, edited, effect.
+    """Return the means over each group and over all; of pairs three of each: both runs, and the difference.
 
     Args:
         readouts: the readouts of all cases.
         value: the means that are shown.
         above: the limit of the first row where the target's probability is above it.
     """
-    if not is_edited(readouts):
+    runs = runs_of(readouts)
+    if runs is None:
         groups = _with_all(
             means_by_group(readouts, above=above), readouts, lambda each: mean_over(each, above=above)
         )
@@ -117,9 +122,8 @@ def columns_of(
         if effects.effect.lenses:
             head = _head(name, effects.effect, value)
             columns += [
-                MeanColumn(head, name, effects.clean, "clean"),
-                MeanColumn(head, name, effects.edited, "edited"),
-                MeanColumn(head, name, effects.effect, "effect"),
+                MeanColumn(head, name, means, run)
+                for run, means in zip(runs, (effects.clean, effects.edited, effects.effect), strict=True)
             ]
     return columns
 
@@ -134,6 +138,7 @@ def first_caption(columns: Sequence[MeanColumn]) -> str:
     """Return the caption of the means of first rows."""
     first = mean_value("prob", ()).first_text(columns[-1].means)
     said = "first rows of the target: mean index (emb is 0) ± standard error, over the prompts that have one"
+    said += " in both runs" if columns[-1].run else ""
     return " · ".join(filter(None, [said, first]))
 
 
@@ -142,9 +147,25 @@ def lacks_errors(columns: Iterable[MeanColumn], value: MeanValue) -> bool:
     return value.error_format is not None and any(value.n(column.means) == 1 for column in columns)
 
 
-def is_edited(readouts: Iterable[CaseReadout | FailedCase]) -> bool:
-    """Return whether a set was read under edits, and clean as well."""
-    return any(isinstance(each, CaseReadout) and each.clean is not None for each in readouts)
+def runs_of(readouts: Iterable[CaseReadout | FailedCase]) -> tuple[str, str, str] | None:
+    """Return what both runs of each case, and their difference, are called; None where there is one run."""
+    read = (each for each in readouts if isinstance(each, CaseReadout))
+    pair = next((each for each in read if each.before is not None), None)
+    return None if pair is None else SIDES if pair.first is not None else EDITED
+
+
+def changed_text(runs: tuple[str, str, str]) -> str:
+    """Return what two texts with an arrow between them are."""
+    return f"{runs[0]} → {runs[1]}"
+
+
+def effect_text(runs: tuple[str, str, str]) -> str:
+    """Return what the means of differences are."""
+    of = "what the edits change" if runs == EDITED else "the difference"
+    return (
+        f"{runs[2]}: the mean of {of} in each prompt, {runs[1]} − {runs[0]}, with its standard error; of "
+        "probabilities in points"
+    )
 
 
 def _with_all(
@@ -277,13 +298,13 @@ def settled(readout: CaseReadout, rows: Sequence[str]) -> list[str]:
 def first_row_texts(readout: CaseReadout, rows: Sequence[str], above: float) -> list[str]:
     """Return each first row of the target by each lens, as `settled` does; empty without a target."""
 
-    def label(each: CaseReadout, first: FirstRow, lens: str) -> str:
+    def label(first: FirstRow, lens: str, each: CaseReadout) -> str:
         return settled_text(rows, first.of(each.lenses[lens], above))
 
     if readout.target is None:
         return [""] * (len(first_rows()) * len(readout.lenses))
     return [
-        _changed(readout, lambda each, first=first, lens=lens: label(each, first, lens), once=True)
+        _changed(readout, partial(label, first, lens), once=True)
         for first in first_rows()
         for lens in readout.lenses
     ]
@@ -299,7 +320,7 @@ def _any_lens(readout: CaseReadout) -> LastColumn:
 
 
 def _changed(readout: CaseReadout, text_of: Callable[[CaseReadout], str], *, once: bool = False) -> str:
-    """Return a text of a readout; under edits that of the clean run before it.
+    """Return a text of a readout; of a pair that of the other run before it.
 
     Args:
         readout: the readout.
@@ -307,7 +328,7 @@ def _changed(readout: CaseReadout, text_of: Callable[[CaseReadout], str], *, onc
         once: whether the same text twice is written once.
     """
     text = text_of(readout)
-    if readout.clean is None:
+    if readout.before is None:
         return text
-    before = text_of(readout.clean)
+    before = text_of(readout.before)
     return text if once and before == text else f"{before} → {text}"

@@ -113,6 +113,7 @@ class CaseReadout:
         scores: the outlier scores by method, under the keys of `outlier_methods`; empty where there are none.
         not_scored: why there are no scores against a reference set, a sentence; empty where there are, or
             none were asked for.
+        first: the readout by the first side, where this one is by the second of two; else None.
         foil: the token that stands for the foil; None without one.
         foil_text: the display text of that token.
         no_difference: why there is no logit difference of target and foil, a sentence; empty where there is,
@@ -133,9 +134,15 @@ class CaseReadout:
     next_logprob: Mapping[str, FloatArray] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     not_scored: str = ""
+    first: CaseReadout | None = None
     foil: Pin | None = None
     foil_text: str | None = None
     no_difference: str = ""
+
+    @property
+    def before(self) -> CaseReadout | None:
+        """The other readout of a pair: the clean run of an edited one, or that by the first side."""
+        return self.clean if self.first is None else self.first
 
     @property
     def has_long_target(self) -> bool:

@@ -104,7 +104,8 @@ class SetMeans:
 class SetEffects:
     """Means of clean and edited runs over the same cases, and of what the edits change in each.
 
-    A row in which either run of a case is not a number counts in none of the three.
+    Of a set that two sides have read, models or lenses, `clean` is the first and `edited` the second. A row
+    in which either run of a case is not a number counts in none of the three.
 
     Attributes:
         clean: of the clean runs.
@@ -140,11 +141,11 @@ def effects_over(readouts: Iterable[CaseReadout | FailedCase], *, above: float =
     """Return the means of clean and edited runs and their differences, over all cases read in both.
 
     Args:
-        readouts: from `read_edited_set`.
+        readouts: from `read_edited_set`, or from `read_two_sides`.
         above: the limit of the first row where the target's probability is above it.
     """
-    edited = [each for each in readouts if isinstance(each, CaseReadout) and each.clean is not None]
-    clean = [each.clean for each in edited if each.clean is not None]
+    edited = [each for each in readouts if isinstance(each, CaseReadout) and each.before is not None]
+    clean = [each.before for each in edited if each.before is not None]
     left_out = sum(a.not_numbers or b.not_numbers for a, b in zip(clean, edited, strict=True))
     before, after = _by_lens(clean, above), _by_lens(edited, above)
     effect: dict[str, dict[str, Numbers]] = {lens: {} for lens in after}

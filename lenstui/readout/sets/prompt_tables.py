@@ -197,11 +197,10 @@ def _parquet_case(number: int, cells: Mapping[str, Any], columns: Mapping[str, s
         raise ValueError(f"its {columns['prompt']!r} is null")
     if isinstance(cells.get(_MESSAGES), str) and columns["prompt"] != _MESSAGES:  # of a file of readouts
         text = conversation_of_json(cells[_MESSAGES], f"its {_MESSAGES!r}")
-    corrupted = cells[columns["corrupted"]] if "corrupted" in columns else None
-    clean, corrupted = (turns_of(each) if isinstance(each, list) else each for each in (text, corrupted))
-    words = {
-        what: _word(cells[name]) for what, name in columns.items() if what not in {"prompt", "corrupted"}
-    }
+    other = cells[columns["corrupted"]] if "corrupted" in columns else None
+    clean: str | Conversation = turns_of(text) if isinstance(text, list) else text
+    corrupted: str | Conversation | None = turns_of(other) if isinstance(other, list) else other
+    words = {what: _word(cells[name]) for what, name in columns.items() if what not in _PROMPTS}
     return case_of(number, clean, corrupted, words)
 
 
