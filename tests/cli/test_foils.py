@@ -100,9 +100,9 @@ def test_table_and_markdown(printed: Printed) -> None:
 
 def test_captions_say_which_numbers_are_of_first_tokens(printed: Printed) -> None:
     shown = printed("--value", "foil-diff")
-    assert "mean ± standard error · 1 of 3 by the first of several tokens (…)" in shown
-    assert "by the first" not in printed("--value", "foil-whole")
-    assert "by the first" not in printed("--value", "prob")  # the targets are single tokens
+    assert "mean ± standard error · 1 of 3 by first token (…)" in shown
+    assert "by first" not in printed("--value", "foil-whole")
+    assert "by first" not in printed("--value", "prob")  # the targets are single tokens
 
 
 def test_first_rows_in_every_form(printed: Printed, tmp_path: Path) -> None:

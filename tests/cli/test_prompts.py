@@ -123,11 +123,11 @@ def test_with_some_rows_nothing_settles(printed: Callable[..., str], tmp_path: P
     assert means.split("\n")[0].endswith("–: known only with all rows read")
     assert "  –      –" not in printed().partition("logit lens")[0]
     markdown = printed("--format", "md", *more)
-    heads, *lines = [line.split(" | ") for line in markdown.splitlines() if line.startswith("|")]
+    heads, *cells = [line.split(" | ") for line in markdown.splitlines() if line.startswith("|")]
     columns = [at for at, head in enumerate(heads) if head.startswith("settles")]
     assert len(columns) == 2
-    lines = [line for line in lines if len(line) == len(heads) and line[0].strip("| ") in set("12345")]
-    settles = [[line[at] for at in columns] for line in lines]
+    of_cases = [row for row in cells if len(row) == len(heads) and row[0].strip("| ") in set("12345")]
+    settles = [[row[at] for at in columns] for row in of_cases]
     assert settles == [["–", "–"]] * 5
 
 

@@ -77,7 +77,7 @@ def by_hand(readouts: list[Any], key: str, above: float) -> list[float]:
 @pytest.mark.parametrize("rows", [RowChoice(), RowChoice((("emb", "emb"), ("1", "1")))])
 def test_means_are_over_the_cases_that_have_one(tiny: Model, rows: RowChoice) -> None:
     readouts = list(read_set(tiny, CASES, naive.random_lens(tiny), reading=Reading(rows)))
-    ranks = sorted(rank for each in readouts for rank in each.lenses["logit"].target_prob.tolist())  # type: ignore[union-attr]
+    ranks = sorted(rank for each in readouts for rank in each.lenses["logit"].target_prob.tolist())
     above = ranks[len(ranks) // 2]  # so that some have one, and some do not
     means = mean_over(readouts, above=above).lenses["logit"].first
     for key in ("leads", "above"):

@@ -42,17 +42,17 @@ def alone(model: Model, lens: Any) -> list[CaseReadout]:
 
 def test_every_case_is_read_by_both_and_differences_are_paired(tiny: Model) -> None:
     lenses = naive.random_lens(tiny), LogitLens()
-    sides = [SetSide(tiny, {"tuned": lens}) for lens in lenses]
-    readouts = list(read_two_sides(*sides, CASES))
+    first, second = (SetSide(tiny, {"tuned": lens}) for lens in lenses)
+    readouts = list(read_two_sides(first, second, CASES))
     assert isinstance(readouts[-1], FailedCase)
     assert readouts[-1].reason == "By the first side: The prompt is empty."
     wanted = [alone(tiny, lens) for lens in lenses]
     numbers: dict[str, list[list[list[float]]]] = {"prob": [], "diff": [], "kl": []}
-    for place, (one, other) in enumerate(zip(*wanted, strict=True)):
+    for place, both in enumerate(zip(*wanted, strict=True)):
         found = readouts[place]
         assert isinstance(found, CaseReadout) and found.first is not None
         pair = []
-        for ours, plain in ((found.first, one), (found, other)):
+        for ours, plain in zip((found.first, found), both, strict=True):
             (column,), (key,) = plain.lenses.values(), ours.lenses
             assert key == "tuned"
             np.testing.assert_array_equal(ours.lenses[key].target_logprob, column.target_logprob)
@@ -72,12 +72,12 @@ def test_every_case_is_read_by_both_and_differences_are_paired(tiny: Model) -> N
         ("kl", lambda means: means.lenses["tuned"].values["kl"]),
     ):
         for row in range(4):
-            pairs = [(first[row], second[row]) for first, second in numbers[name]]
+            pairs = [(one[row], other[row]) for one, other in numbers[name]]
             pairs = [pair for pair in pairs if not math.isnan(sum(pair))]
             for means, values in (
-                (effects.clean, [first for first, _ in pairs]),
-                (effects.edited, [second for _, second in pairs]),
-                (effects.effect, [second - first for first, second in pairs]),
+                (effects.clean, [one for one, _ in pairs]),
+                (effects.edited, [other for _, other in pairs]),
+                (effects.effect, [other - one for one, other in pairs]),
             ):
                 found_mean = mean(means)
                 assert found_mean.mean[row] == pytest.approx(statistics.fmean(values), rel=1e-4, abs=1e-6)
@@ -86,8 +86,9 @@ def test_every_case_is_read_by_both_and_differences_are_paired(tiny: Model) -> N
 
 
 def test_a_group_of_one_prompt_has_a_difference_and_no_error(tiny: Model) -> None:
-    sides = [SetSide(tiny, {"tuned": lens}) for lens in (LogitLens(), naive.random_lens(tiny))]
-    groups = effects_by_group(read_two_sides(*sides, CASES))
+    lenses = LogitLens(), naive.random_lens(tiny)
+    first, second = (SetSide(tiny, {"tuned": lens}) for lens in lenses)
+    groups = effects_by_group(read_two_sides(first, second, CASES))
     assert {name: effects.effect.n for name, effects in groups.items()} == {"one": 1, "two": 3}
     of_one = groups["one"].effect.lenses["tuned"].target_logprob
     assert np.isfinite(of_one.mean).all() and np.isnan(of_one.sem).all()

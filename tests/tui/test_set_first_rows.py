@@ -34,7 +34,7 @@ async def test_rows_where_the_target_leads_and_is_likely(opened: Any, file: Path
         await pilot.press("R")
         assert "rows: leads" in subtitle(app) and "leads: logit" in table(app).render_line(0).text
         assert below(app).startswith("leads, mean row index (emb is 0): logit ")
-        assert "first row where the target leads (rank 0), lens" in notes(app)
+        assert "The last columns, one for each lens: first row where the target leads (rank 0)" in notes(app)
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, AskWord))
         assert app.screen.query_one(Input).placeholder == "x, now 0.5"
@@ -56,7 +56,7 @@ async def test_rows_where_the_target_leads_and_is_likely(opened: Any, file: Path
             text = f"{np.mean(rows):.1f}" if rows else "–"
             assert f"{name} {text}" in below(app) and f"({len(rows)} of 3)" in below(app)
         await pilot.press("C")
-        assert "by first row where p(target) > 0.004, tuned lens" in subtitle(app)
+        assert "by first row where p(target) > 0.004: tuned lens" in subtitle(app)
         await pilot.press("R")
         assert "rows:" not in subtitle(app)
 

@@ -64,7 +64,7 @@ class MeanValue:
     def first_text(self, means: SetMeans) -> str:
         """Return how many of the words are several tokens, and stand for their first one; or nothing."""
         first = self.n_first(means)
-        return f"{first} of {self.n(means)} by the first of several tokens (…)" if first else ""
+        return f"{first} of {self.n(means)} by first token (…)" if first else ""
 
     def difference_text(self, number: float) -> str:
         """Return a difference of two means as text, with its sign; of shares in points."""

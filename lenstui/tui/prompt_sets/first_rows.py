@@ -37,8 +37,8 @@ class SetFirstRows:
         """Show the next kind of rows in the last columns."""
         self._state.rows = ROWS[(ROWS.index(self._state.rows) + 1) % len(ROWS)]
         self._painter.draw()
-        label = rows_label(self._state.rows, self._state.above)
-        self._services.tell(f"The last columns: {label.format('lens')}.")
+        label = rows_label(self._state.rows, self._state.above).removesuffix(": {}")
+        self._services.tell(f"The last columns, one for each lens: {label.format('lens')}.")
 
     def ask_limit(self) -> None:
         """Ask for the probability that a target has to be above."""

@@ -214,7 +214,7 @@ class SetPainter:
 
     def say_what_to_do(self) -> None:
         """Show how to begin with a prompt set."""
-        self.say(f"Enter reads the {EXAMPLES}; or type a file: text (tab, target), CSV, JSON lines, Parquet")
+        self.say(f"Enter reads the {EXAMPLES}; or type a file: text, CSV, JSON lines or Parquet")
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Show a text under the file, behind a bar while cases are being read.

@@ -205,7 +205,7 @@ class SetTable(StepScroll, can_focus=True):
 
     def _widths(self, width: int) -> list[int]:
         """Return the width of each column in cells; the prompt gets the rest."""
-        token = 9 if width < _NARROW else 14
+        token = 14 if width >= _NARROW else 9 if len(self._some(0, 0, 0)) < 2 else 7
         settles = [max(len(name), 6) for name in self._settling(width)]
         some = self._some(_WHOLE, _DIFFERENCE, _EFFECT)
         scores = [max(len(method.short) + 1, 5) for method in self._methods]  # the mark of the sorting
@@ -219,11 +219,11 @@ class SetTable(StepScroll, can_focus=True):
         return [each for each, is_there in zip((whole, difference, effect), there, strict=True) if is_there]
 
     def _settling(self, width: int) -> list[str]:
-        """Return the headings of the columns of rows, such as where a prompt settles, one for each lens.
+        """Return the headings of the columns of rows, such as where a prompt settles, one a lens.
 
-        Where there is no room for them beside scores, they are left out: they are the last columns.
+        Where there is no room for them beside scores or the like, they are left out, as the last columns.
         """
-        if self._methods and width < _NARROW:
+        if width < _NARROW and (self._methods or len(self._some(0, 0, 0)) > 2):
             return []
         names = [lens[:8] for lens in self._lenses]  # the longest kind is "jacobian"
         if names and width >= _NARROW:

@@ -98,7 +98,7 @@ def rows_label(rows: str, above: float) -> str:
     """Return what the rows of the last columns are; `{}` in it stands for the lens."""
     if rows == SETTLES:
         return "row where the {} settles"
-    return f"{first_row(rows).label.format(limit_text(above))}, {{}}"
+    return f"{first_row(rows).label.format(limit_text(above))}: {{}}"
 
 
 def rows_short(rows: str, above: float) -> str:
