@@ -48,8 +48,8 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def add_prompt_and_model(parser: Parser, *, turns: bool = True) -> None:
-    """Add the arguments of every command that reads a prompt, which may be turns, unless told otherwise."""
+def add_prompt_and_model(parser: Parser) -> None:
+    """Add the arguments of every command that reads a prompt, which may be turns."""
     prompt = parser.add_argument_group("prompt")
     prompt.add_argument("word", nargs="?", metavar="PROMPT", help="the text to read; - reads standard input")
     prompt.add_argument(
@@ -66,10 +66,7 @@ def add_prompt_and_model(parser: Parser, *, turns: bool = True) -> None:
         action="store_true",
         help="put the prompt into the tokenizer's chat template, as what the user says",
     )
-    if turns:
-        add_turns(parser)
-    else:
-        parser.set_defaults(turns=None, thinking=None, closed=False)
+    add_turns(parser)
     add_model(parser)
 
 

@@ -137,8 +137,7 @@ def _heading(opened: Opened, lenses: Sequence[Lens], asked: Start, shape: Shape)
     prompt = typed = reading.prompt(model, asked.typed)
     if shape.append:
         said = tuple(generate(model, prompt.ids, count=shape.append))
-        text = typed.text + model.texts.join(said)
-        prompt = replace(reading.prompt(model, asked.typed, tail=said), text=text)
+        prompt = reading.prompt(model, asked.typed, tail=said).saying(model.texts.join(said))
     behind = text_behind(prompt, chat=reading.chat)
     pins = find_pins(model.tokenizer, model.texts, shape.pins, prompt=behind, vocabulary=model.vocabulary)
     if value_named(shape.value).pins > 1:

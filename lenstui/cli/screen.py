@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     """Open the screen; without a terminal, print the readout."""
     parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
     parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
-    add_prompt_and_model(parser, turns=False)
+    add_prompt_and_model(parser)
     parser.add_argument(
         "--top-k",
         metavar="K",
@@ -54,13 +54,13 @@ def run(words: Sequence[str]) -> int:
     settings = load() if sys.stdout.isatty() else heeded()
     asked = start(parser, given, given.top_k or settings.top_k or 1, settings)
     if not sys.stdout.isatty():
-        if asked.prompt is None:
-            parser.error("give a PROMPT: standard output is no terminal, so there is no screen")
+        if asked.typed is None:
+            parser.error("give a PROMPT or --turns: standard output is no terminal, so there is no screen")
         screens = {"--theme": given.theme, "--colour": given.colour, "--no-restore": given.no_restore}
         for option, asks in screens.items():
             if asks:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
-        return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat)))
+        return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat or asked.turns is not None)))
     _take_keyboard(parser)
     typed = set_depth(given.colour or settings.colour)  # before Textual is imported
     gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time

@@ -54,7 +54,7 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
     words = [
         *("lenstui", "read", *_prompt_words(typed)),
         *(["--append", str(shape.append)] if shape.append else []),
-        *_model_words(heading.source, lens_files, asked, shape),
+        *_model_words(heading.source, lens_files, asked, _as_needed(shape, typed)),
     ]
     words += [f"--pin={word}" for word in shape.pins]
     words += _edit_words(shape)
@@ -131,7 +131,8 @@ def why_command(
     of = why.contributions
     words = ["lenstui", "why", *_prompt_words(why.prompt.typed), "--row", of.row, "--column", str(of.column)]
     words += [f"--token=[id {of.token}]", *([f"--minus=[id {of.minus}]"] if of.minus is not None else [])]
-    words += [*options, *_edit_words(shape), *_model_words(why.source, lens_files, asked, shape)]
+    words += [*options, *_edit_words(shape)]
+    words += _model_words(why.source, lens_files, asked, _as_needed(shape, why.prompt.typed))
     words += [] if shape.format == "table" else ["--format", shape.format]
     return command_text([*words, *_output_words(shape)])
 
@@ -141,6 +142,11 @@ def _prompt_words(typed: str | Conversation) -> list[str]:
     if isinstance(typed, str):
         return ["-p", typed]
     return ["--turns", typed.json, *_ending_words(typed)]
+
+
+def _as_needed(shape: Shape, typed: str | Conversation) -> Shape:
+    """Return a shape without `--chat` where a prompt is of turns, which are in the chat template anyway."""
+    return shape if isinstance(typed, str) else replace(shape, reading=replace(shape.reading, chat=False))
 
 
 def _ending_words(turns: Conversation) -> list[str]:
@@ -258,8 +264,6 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []
     reading = shape.reading
-    if asked.turns is not None:  # they are in the chat template anyway
-        reading = replace(reading, chat=False)
     if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]

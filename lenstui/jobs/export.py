@@ -27,6 +27,7 @@ from lenstui.readout.cells import Tile
 from lenstui.support.errors import LensError
 from lenstui.support.paths import made
 from lenstui.support.request import Start
+from lenstui.support.turns import text_of
 
 if TYPE_CHECKING:
     from lenstui.export.forms import Manner
@@ -321,7 +322,7 @@ def _no_command(shown: Shown) -> str | None:
     """Return why no command repeats the readout; None where one does."""
     from lenstui.export.command import can_be_typed
 
-    opened, prompt, text = shown.opened, shown.prompt, shown.prompt.text
+    opened, prompt, typed = shown.opened, shown.prompt, shown.prompt.typed
     if shown.in_training is not None:
         return "No command reads the same: the lens is still in training, and in no file."
     if shown.has_others:
@@ -333,10 +334,12 @@ def _no_command(shown: Shown) -> str | None:
         return "No command reads the same: lenses of one kind have one of another kind between them."
     if any(lens.file is None or not lens.file.exists() for lens in fitted):
         return LENS_IN_NO_FILE
-    if not can_be_typed(text):
+    if not can_be_typed(text_of(typed)):
         return "No command reads the same: a command line cannot hold this prompt."
     model, reading = opened.model, shown.request.reading
-    again = reading.prompt(model, text)
+    again = reading.prompt(model, typed)
+    if again.ids != prompt.ids and prompt.turns is not None:
+        return "No command reads the same: put into the chat template anew, the turns have other tokens."
     if again.ids != prompt.ids and shown.request.ids:
         return "No command reads the same: cut into tokens anew, the text gives others than were scanned."
     if again.ids != prompt.ids:

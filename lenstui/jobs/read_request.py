@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lenstui.edits.edit import Edit
 from lenstui.opening.side_reading import SideReading
 from lenstui.readout.reading import Reading
+from lenstui.support.turns import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class ReadRequest:
 
     Attributes:
         serial: the number of the reading.
-        text: the typed prompt.
+        text: the typed prompt, which may be turns.
         page_columns: the number of columns that fit on the screen; that many at the end are read first.
         top_k: the number of likeliest tokens that each cell keeps.
         reading: the options for reading the prompt.
@@ -27,7 +28,7 @@ class ReadRequest:
     """
 
     serial: int
-    text: str
+    text: str | Conversation
     page_columns: int
     top_k: int
     reading: Reading
@@ -47,7 +48,7 @@ class Generation:
     """The options for generating tokens.
 
     Attributes:
-        count: the most tokens to generate.
+        count: the most tokens to generate; of turns, the turn may end before that.
         row: the index, among the rows read, of the row that generates; None for the last, the model itself.
         kind: the kind of lens that reads that row.
         edits: the edits under which the model goes on.

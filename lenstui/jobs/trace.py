@@ -30,6 +30,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.paths import made
 from lenstui.support.request import Start
+from lenstui.support.turns import Conversation, Turn, text_of
 
 if TYPE_CHECKING:
     from lenstui.edits.trace import Progress, Trace
@@ -113,7 +114,7 @@ class TraceService:
         opened, is_first = self._opened(asked)
         model, reading = opened.model, asked.reading
         clean = _prompt(model, reading, asked.clean)
-        corrupted = None if asked.by_noise else _prompt(model, reading, asked.corrupted)
+        corrupted = None if asked.by_noise else _prompt(model, reading, _beside(asked))
         options = _options(model, clean, asked)
         source = _source(opened, reading)
         prompts = [clean] if corrupted is None else [clean, corrupted]
@@ -184,10 +185,19 @@ def _passes(
         raise LensError(f"Tracing failed: {first_line(error)} Try a shorter prompt.") from error
 
 
+def _beside(asked: TraceAsked) -> PromptAsked:
+    """Return the corrupted prompt; a text beside turns is one turn of the user."""
+    text = asked.corrupted.prompt
+    if isinstance(asked.clean.prompt, str) or not isinstance(text, str):
+        return asked.corrupted
+    return PromptAsked(Conversation((Turn("user", text),)))
+
+
 def _prompt(model: Model, reading: Reading, asked: PromptAsked) -> Prompt:
     if not asked.tail:
-        return reading.prompt(model, asked.text, ids=asked.ids)
-    return replace(reading.prompt(model, asked.stem, tail=asked.tail, ids=asked.ids), text=asked.text)
+        return reading.prompt(model, asked.prompt, ids=asked.ids)
+    prompt = reading.prompt(model, asked.stem, tail=asked.tail, ids=asked.ids)
+    return prompt.saying(model.texts.join(asked.tail))
 
 
 def _options(model: Model, clean: Prompt, asked: TraceAsked) -> TraceOptions:
@@ -224,10 +234,12 @@ def _no_command(model: Model, reading: Reading, prompts: list[Prompt], *, is_fir
 
     if not is_first:
         return "No command says the same: the model is not that of the first side."
-    if not all(can_be_typed(prompt.text) for prompt in prompts):
+    if not all(can_be_typed(text_of(prompt.typed)) for prompt in prompts):
         return "No command says the same: a command line cannot hold this prompt."
+    if len({isinstance(prompt.typed, str) for prompt in prompts}) > 1:
+        return "No command says the same: one prompt is a text, and the other is turns."
     as_typed = Reading(bos=reading.bos)
-    if any(as_typed.prompt(model, prompt.text).ids != prompt.ids for prompt in prompts):
+    if any(as_typed.prompt(model, prompt.typed).ids != prompt.ids for prompt in prompts):
         return "No command says the same: a prompt has other tokens than its text is cut into."
     return ""
 

@@ -13,6 +13,7 @@ from lenstui.edits.language import parse_columns
 from lenstui.edits.trace_options import DRAWS, MetricName, TraceOptions, What
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Start
+from lenstui.support.turns import Conversation, text_of
 
 if TYPE_CHECKING:
     from lenstui.export.trace import Traced
@@ -23,16 +24,21 @@ class PromptAsked:
     """A prompt as it is asked for.
 
     Attributes:
-        text: the text, as it is on screen.
-        stem: the typed part of the text, where tokens were appended to it.
+        prompt: the text or turns, as on screen.
+        stem: the typed part of it, where tokens were appended to it.
         tail: the ids of these tokens.
         ids: the token ids of the text in front of them, where it is not to be cut into tokens; else empty.
     """
 
-    text: str
-    stem: str = ""
+    prompt: str | Conversation
+    stem: str | Conversation = ""
     tail: tuple[int, ...] = ()
     ids: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The prompt as text for people."""
+        return text_of(self.prompt)
 
 
 @dataclass(frozen=True, slots=True)

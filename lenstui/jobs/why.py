@@ -99,7 +99,7 @@ class WhyService:
 
         request = self._read_jobs.request
         assert request is not None
-        row = self._read_jobs.rows(request)[asked.row]
+        row = self._read_jobs.rows_of_sides(request)[asked.place][asked.row]
         if row.part is not None:
             raise LensError("What one part adds is not taken apart any more: go to a row between two blocks.")
         if (lens := self._model_jobs.lenses[asked.place]) is None:
@@ -118,7 +118,9 @@ def _no_command(side: Side, prompt: Prompt, reading: Reading) -> str:
         return "# No command says the same: the lens is in no file. o lists it, s saves it."
     if not reading.final_norm:
         return "# No command says the same: the final norm is left out."
-    if reading.prompt(side.model, prompt.text).ids != prompt.ids or (side.edits.in_force and prompt.appended):
+    if reading.prompt(side.model, prompt.typed).ids != prompt.ids or (
+        side.edits.in_force and prompt.appended
+    ):
         return "# No command says the same: the text is cut into other tokens than the prompt has."
     return ""
 

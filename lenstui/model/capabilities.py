@@ -13,8 +13,10 @@ class Allowed:
         final_norm: whether there is a final norm, which the logit lens may leave out.
         bos: whether there is a BOS token.
         chat: whether there is a chat template.
+        thinking: whether the chat template has a thinking switch.
     """
 
     final_norm: bool = True
     bos: bool = True
     chat: bool = True
+    thinking: bool = False

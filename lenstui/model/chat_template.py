@@ -14,6 +14,7 @@ from lenstui.support.errors import LensError, first_clause
 _SECONDS = 5.0  # a template takes milliseconds
 _JINJA_CODE = "<template>"  # the file name of a compiled template
 _SWITCH = "enable_thinking"
+NO_TEMPLATE = "This tokenizer has no chat template: give it a plain prompt."
 
 
 def has_chat_template(tokenizer: Any) -> bool:
@@ -48,7 +49,7 @@ def templated(
             template is a program that may refuse, raise anything, or run for ever.
     """
     if not has_chat_template(tokenizer):
-        raise LensError("This tokenizer has no chat template: give it a plain prompt.")
+        raise LensError(NO_TEMPLATE)
     if thinking is not None and not has_thinking_switch(tokenizer):
         raise LensError("This tokenizer's chat template has no thinking switch: leave it out.")
     switch = {} if thinking is None else {_SWITCH: thinking}

@@ -15,7 +15,7 @@ from lenstui.model.adapted import adapted_module, need_peft
 from lenstui.model.adapter_files import Adapter, is_adapter
 from lenstui.model.anatomy import Anatomy, find_anatomy
 from lenstui.model.capabilities import Allowed
-from lenstui.model.chat_template import has_chat_template
+from lenstui.model.chat_template import has_chat_template, has_thinking_switch
 from lenstui.model.head import Head, prove_linear
 from lenstui.model.hub import find_adapter, find_base, resolve
 from lenstui.model.placement import DeviceMap, Placement, broken_width
@@ -151,6 +151,7 @@ class Model:
             final_norm=self.anatomy.final_norm is not None,
             bos=self.tokenizer.bos_token_id is not None,
             chat=has_chat_template(self.tokenizer),
+            thinking=has_thinking_switch(self.tokenizer),
         )
 
     @property

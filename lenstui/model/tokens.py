@@ -50,6 +50,13 @@ class Prompt:
         """The text or the turns that the prompt is made of."""
         return self.text if self.turns is None else self.turns.conversation
 
+    def saying(self, text: str) -> Prompt:
+        """Return the prompt with the text of its appended tokens, which of turns is said by the assistant."""
+        turns = self.turns
+        if turns is not None:
+            turns = replace(turns, conversation=turns.conversation.grown(text))
+        return replace(self, text=self.text + text, turns=turns)
+
 
 def encode(
     tokenizer: Any,

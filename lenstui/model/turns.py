@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, takewhile
 from typing import Any
@@ -44,6 +45,25 @@ class TurnColumns:
     template: tuple[bool, ...]
     left_out: tuple[int, ...] = ()
     unknown: str = ""
+
+    def spread(self, gap: range) -> TurnColumns:
+        """Return the same by column on screen, where a gap holds no token."""
+        if not self.turns:
+            return self
+        return replace(
+            self,
+            turns=(*self.turns[: gap.start], *(NO_TURN for _ in gap), *self.turns[gap.start :]),
+            template=(*self.template[: gap.start], *(False for _ in gap), *self.template[gap.start :]),
+        )
+
+    @property
+    def begins(self) -> Mapping[int, int]:
+        """The first column of each turn that has one, by its index."""
+        first: dict[int, int] = {}
+        for column, turn in enumerate(self.turns):
+            if turn != NO_TURN:
+                first.setdefault(turn, column)
+        return first
 
     def role(self, column: int) -> str:
         """Return the role of the turn of a column; empty if it belongs to none."""
@@ -104,6 +124,23 @@ def render(tokenizer: Any, conversation: Conversation, most: int | None = None) 
     text = _text(tokenizer, _part(conversation, kept))
     rendered = _rendered(tokenizer, conversation, text, kept)
     return replace(rendered, dropped=whole - len(rendered.ids))
+
+
+def end_of_turn(tokenizer: Any, conversation: Conversation) -> frozenset[int]:
+    """Return the tokens that end a turn of the assistant: EOS, and what the chat template writes behind it.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        conversation: the turns, the last of which the assistant goes on with, or begins its own behind.
+    """
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    special = {*tokenizer.all_special_ids, *(token for token, each in added.items() if each.special)}
+    found, said = [tokenizer.eos_token_id], conversation.grown("a")
+    with suppress(LensError):  # where it cannot be closed, EOS is what is left
+        going_on, closed = (_text(tokenizer, replace(said, closed=is_closed)) for is_closed in (False, True))
+        behind, _ = _tokens(tokenizer, closed[len(going_on) :] if closed.startswith(going_on) else "")
+        found += [token for token in behind if token in special][:1]
+    return frozenset(token for token in found if token is not None)
 
 
 def _shorter(conversation: Conversation) -> Iterator[tuple[int, ...]]:

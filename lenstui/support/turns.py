@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from lenstui.support.errors import LensError
 
 ROLES = ("system", "user", "assistant")
 ASSISTANT = "assistant"
+_BRIEF = 32  # characters of a turn in one line of many
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,25 @@ class Conversation:
         """The turns as text for people, a line for each: `user: Hi`."""
         return "\n".join(f"{turn.role}: {turn.content}" for turn in self.turns)
 
+    @property
+    def brief(self) -> str:
+        """The number of turns and how they begin, on one line: the first and the last ones of many."""
+        turns = [_in_brief(turn) for turn in self.turns]
+        shown = turns if len(turns) <= 4 else [turns[0], "…", *turns[-3:]]
+        return f"{len(turns)} turn{'s' * (len(turns) > 1)}: {' · '.join(shown)}"
+
+    def grown(self, text: str) -> Conversation:
+        """Return the turns with what the assistant has said behind them, as one turn.
+
+        An unfinished turn of the assistant goes on with it. Blank text is no turn yet.
+        """
+        if not text.strip():
+            return self
+        if self.goes_on:
+            last = Turn(ASSISTANT, self.turns[-1].content + text)
+            return replace(self, turns=(*self.turns[:-1], last))
+        return replace(self, turns=(*self.turns, Turn(ASSISTANT, text)), closed=False)
+
     def role(self, turn: int) -> str:
         """Return the role of a turn, of which the assistant's next one may be behind the last."""
         return self.turns[turn].role if turn < len(self.turns) else ASSISTANT
@@ -89,9 +110,40 @@ class Conversation:
         """The turns as JSON on one line, as `conversation_of_json` takes them."""
         return json.dumps(self.messages, ensure_ascii=False)
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The turns as plain values by name, for a file, as `of_plain` takes them."""
+        return {"turns": self.messages, "thinking": self.thinking, "closed": self.closed}
+
+    @classmethod
+    def of_plain(cls, found: object) -> Conversation | None:
+        """Return turns from plain values; None if they are none."""
+        if not isinstance(found, dict) or not isinstance(found.get("turns"), list):
+            return None
+        try:
+            read = conversation_of(found["turns"])
+        except LensError:
+            return None
+        thinking = found.get("thinking")
+        return replace(
+            read,
+            thinking=thinking if isinstance(thinking, bool) else None,
+            closed=found.get("closed") is True,
+        )
+
 
 # What is taken for turns: objects have `role` and `content`.
 Turns = Conversation | Sequence[Turn | Mapping[str, object]]
+
+
+def text_of(typed: str | Conversation) -> str:
+    """Return a prompt as text for people: a text as it is, of turns a line for each."""
+    return typed if isinstance(typed, str) else typed.text
+
+
+def _in_brief(turn: Turn) -> str:
+    said = " ".join(turn.content.split())
+    return f"{turn.role}: {said if len(said) <= _BRIEF else said[: _BRIEF - 1].rstrip() + '…'}"
 
 
 def _one_of(words: Sequence[str]) -> str:

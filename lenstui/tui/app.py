@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -107,7 +108,7 @@ class LenstuiApp(TypeAheadApp):
         self.last_words: str | None = None
         self._unprintable = Unprintable()
         self._is_asking_to_quit = False
-        prompt = FIRST_PROMPT if start.prompt is None else start.prompt
+        prompt = FIRST_PROMPT if start.typed is None else start.typed
         history.begin(prompt)
         self._keeper = Keeper(start, history, session, look)
         self.program = Program(
@@ -144,7 +145,7 @@ class LenstuiApp(TypeAheadApp):
     def on_ready(self) -> None:
         """Restore the last look, check the settings, and load the model, now that the first paint is out.
 
-        The first start also shows what one can do.
+        The first start also shows what is open, and what one can do.
         """
         gc.enable()
         self._keeper.look_as_before(self.explore)
@@ -152,7 +153,7 @@ class LenstuiApp(TypeAheadApp):
         if self._keeper.is_first_start:
             from lenstui.tui.help.first_steps import first_steps  # later starts can do without
 
-            self.explore.greet(first_steps(self.get_key_display, self.program.keys))
+            self.explore.greet(partial(first_steps, self.get_key_display, self.program.keys))
         self.program.load_model()
 
     async def on_event(self, event: events.Event) -> None:
@@ -350,7 +351,7 @@ class LenstuiApp(TypeAheadApp):
     @on(PromptBox.Submitted)
     def keep_prompt(self, message: PromptBox.Submitted) -> None:
         """Add a prompt to the history."""
-        if reason := self._keeper.add_prompt(message.text):
+        if reason := self._keeper.add_prompt(message.prompt):
             self.explore.remark(reason)
 
     def _keep_session(self) -> None:

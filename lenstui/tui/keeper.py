@@ -8,6 +8,7 @@ from dataclasses import replace
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import Settings
+from lenstui.support.turns import Conversation
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.session.history import History
 from lenstui.tui.session.model_key import model_key
@@ -43,10 +44,10 @@ class Keeper:
         """Whether no session has ended before that could be restored."""
         return self._session.is_first
 
-    def add_prompt(self, text: str) -> str | None:
+    def add_prompt(self, prompt: str | Conversation) -> str | None:
         """Add a prompt to the history; return why that failed, unless the user knows the reason already."""
         before = self._history.trouble
-        self._history.add(text)
+        self._history.add(prompt)
         return self._history.trouble if self._history.trouble != before else None
 
     def look_as_before(self, explore: Explore) -> None:

@@ -75,6 +75,7 @@ def places() -> tuple[Place, ...]:
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
+    from lenstui.tui.explore.turns_dialog import TurnsDialog
     from lenstui.tui.export.dialog import ExportDialog
     from lenstui.tui.grid.grid import Grid
     from lenstui.tui.lenses.hub_table import HubTable
@@ -120,6 +121,7 @@ def places() -> tuple[Place, ...]:
         Place("training", Train),
         Place("export", ExportDialog),
         Place("edits", EditDialog),
+        Place("turns", TurnsDialog),
         Place("why", Why),
         Place("why", PartMap, (Why,)),
         Place("trace", Trace),

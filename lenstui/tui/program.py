@@ -32,6 +32,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.errors import named_line
 from lenstui.support.lens_repository import LensRepository
 from lenstui.support.request import Start
+from lenstui.support.turns import Conversation
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.keymap import Keys
@@ -116,7 +117,7 @@ class Program:
         *,
         recent: Callable[[], Sequence[str]],
         first_reading: Callable[[str], Reading],
-        prompt: str,
+        prompt: str | Conversation,
         depth: int | None,
         lens_repositories: Sequence[LensRepository] = (),
         lenses_by_kl: bool = False,
@@ -352,9 +353,9 @@ class Program:
         """The number of columns of the prompt that the training screen shows; 0 while it is not in front."""
         return self.train.page_columns if self.train is not None and self.train.is_current else 0
 
-    def read_case(self, text: str, targets: Sequence[Target]) -> None:
+    def read_case(self, prompt: str | Conversation, targets: Sequence[Target]) -> None:
         """Read the prompt of a case in Explore, with its target and its foil pinned, if it has them."""
-        self.explore.read_case(text, targets)
+        self.explore.read_case(prompt, targets)
 
     def read_scanned(self, position: Position) -> None:
         """Read a position of a scanned text in Explore, as the scan read it."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
+    from lenstui.support.turns import Conversation
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.session.fit_texts import FitTexts
     from lenstui.tui.session.history import History
@@ -327,7 +328,7 @@ class Services(Protocol):
     def read_scanned(self, position: Position) -> None:
         """Read a position of a scanned text in Explore, as the scan read it."""
 
-    def read_case(self, text: str, targets: Sequence[Target]) -> None:
+    def read_case(self, prompt: str | Conversation, targets: Sequence[Target]) -> None:
         """Read the prompt of a case in Explore, with its target and its foil pinned, if it has them."""
 
     def put_prompt_beside(self, text: str) -> None:

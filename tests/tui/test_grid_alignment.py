@@ -19,6 +19,7 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cell import Look
 from lenstui.tui.grid.cells import GridCells
+from lenstui.tui.grid.column_marks import ColumnMarks
 from lenstui.tui.grid.frame import Frame
 from lenstui.tui.grid.grid import Cursor
 from lenstui.tui.grid.palette import Mode
@@ -55,6 +56,7 @@ def look(mode: Mode) -> Look:
     figures=st.sampled_from(
         [NO_FIGURES, RowFigures({"emb": "0.42"}), RowFigures({"0": "100%"}, frozenset({"0"}))]
     ),
+    begins=st.sets(st.integers(0, 5)),
 )
 def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     texts: Sequence[str],
@@ -66,6 +68,7 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     cursor: int,
     marks: bool,
     figures: RowFigures,
+    begins: set[int],
 ) -> None:
     columns, gutter = len(texts), 5 + figures.width
     cells = GridCells(2, columns)
@@ -90,6 +93,7 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         marks=marks,
         framed=True,
         figures=figures,
+        column_marks=ColumnMarks(frozenset(begins), frozenset(begins)),
         dim_look=look(mode).dimmed(),
         gutter=gutter,
         width=width,

@@ -6,8 +6,10 @@ import time
 
 from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
+from lenstui.support.turns import text_of
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.trust_overlay import TrustOverlay
+from lenstui.tui.explore.turns import Turns
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.pins import PLOTTED
@@ -24,12 +26,18 @@ class Appearance:
     """The part of Explore whose keys change how cells are shown, but not what is read."""
 
     def __init__(
-        self, state: ExploreState, widgets: Widgets, services: Services, trust: TrustOverlay
+        self,
+        state: ExploreState,
+        widgets: Widgets,
+        services: Services,
+        trust: TrustOverlay,
+        turns: Turns,
     ) -> None:
         self._state = state
         self._widgets = widgets
         self._services = services
         self._trust = trust
+        self._turns = turns
 
     def next_value(self, step: int) -> None:
         """Colour the cells by the next value (1), or by the previous value (-1)."""
@@ -69,8 +77,10 @@ class Appearance:
         """Return the current prompt, cursor and appearance, to be restored in another session."""
         state, panes, model = self._state, self._widgets.panes, self._state.model
         prompt, grid = self._widgets.prompt.prompt, panes.grids[0]
+        is_kept = len(text_of(prompt)) <= LONGEST
         return Look(
-            prompt=prompt if len(prompt) <= LONGEST else "",
+            prompt=prompt if isinstance(prompt, str) and is_kept else "",
+            turns=prompt.plain if not isinstance(prompt, str) and is_kept else {},
             row=panes.cursor.row,
             column=panes.cursor.column,
             value=panes.value.key,
@@ -78,6 +88,7 @@ class Appearance:
             bottom_up=grid.bottom_up,
             crystallization=panes.crystallization,
             trust=self._trust.is_on,
+            dim_template=self._turns.dims_template,
             lens=self._kinds[panes.active],
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
@@ -97,6 +108,7 @@ class Appearance:
             panes.flip()
         panes.crystallization = look.crystallization
         self._trust.is_on = look.trust
+        self._turns.dims_template = look.dim_template
         if look.lens in self._kinds:
             panes.active = self._kinds.index(look.lens)
         if look.plotted in PLOTTED:

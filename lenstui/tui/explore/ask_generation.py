@@ -19,7 +19,7 @@ from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.still_input import StillInput
 
-_COUNT, _MOST = 20, 9999
+_COUNT, _TURN, _MOST = 20, 200, 9999
 
 
 class AskGeneration(BoxScreen[Generation | None]):
@@ -42,7 +42,15 @@ class AskGeneration(BoxScreen[Generation | None]):
     """
 
     def __init__(
-        self, *, row: int | None, label: str, kind: str, seed: int, room: int | None, edits: str = ""
+        self,
+        *,
+        row: int | None,
+        label: str,
+        kind: str,
+        seed: int,
+        room: int | None,
+        edits: str = "",
+        of_turns: bool = False,
     ) -> None:
         """Prepare the dialog.
 
@@ -53,15 +61,18 @@ class AskGeneration(BoxScreen[Generation | None]):
             seed: the seed of the draws, unless another one is typed.
             room: the number of tokens that the context still takes; None for no limit.
             edits: the edits under which the model goes on, on one line.
+            of_turns: whether the prompt is turns, of which the assistant's is generated.
         """
         super().__init__()
+        self._of_turns = of_turns
         self._edits = edits
         self._row, self._label, self._kind, self._seed, self._room = row, label, kind, seed, room
 
     def compose(self) -> ComposeResult:
         """Yield a line about the row that will generate, and an input for each number."""
-        count = _COUNT if self._room is None else min(_COUNT, self._room)
-        what = "The model goes on."
+        count = _TURN if self._of_turns else _COUNT
+        count = count if self._room is None else min(count, self._room)
+        what = "The model speaks, until it ends the turn." if self._of_turns else "The model goes on."
         if self._row is not None:
             said = f"Row {self._label} goes on by the {kind_word(self._kind)} lens"
             what = f"{said}: what the model would say if it stopped there."

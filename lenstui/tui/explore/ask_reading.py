@@ -94,15 +94,17 @@ class AskReading(BoxScreen[Reading | None]):
     }
     """
 
-    def __init__(self, reading: Reading, model: OpenModel) -> None:
+    def __init__(self, reading: Reading, model: OpenModel, *, of_turns: bool = False) -> None:
         """Prepare the dialog.
 
         Args:
             reading: the current options.
             model: the open model.
+            of_turns: whether the prompt is turns, which are in the chat template, with its BOS.
         """
         super().__init__()
         self._reading, self._model = reading, model
+        self._lines = tuple(line for line in LINES if not (of_turns and line.name in {"bos", "chat"}))
 
     def compose(self) -> ComposeResult:
         """Yield the input for the rows, the lines of words, and the hint."""
@@ -110,7 +112,7 @@ class AskReading(BoxScreen[Reading | None]):
             with Horizontal():
                 yield Label("rows")
                 yield StillInput(self._reading.rows.text, placeholder="all", id="reading-rows")
-            for line in LINES:
+            for line in self._lines:
                 with Horizontal():
                     yield Label(line.label)
                     now = getattr(self._reading, line.name)
@@ -119,7 +121,7 @@ class AskReading(BoxScreen[Reading | None]):
             yield Label(id="reading-hint")
 
     def _asked(self) -> Reading:
-        chosen = {line.name: dict(line.words)[self._choice(line.name).value] for line in LINES}
+        chosen = {line.name: dict(line.words)[self._choice(line.name).value] for line in self._lines}
         rows = self.query_one("#reading-rows", Input).value.strip()
         return replace(self._reading, rows=parse_rows(rows or "all"), **chosen)
 
@@ -156,7 +158,7 @@ class AskReading(BoxScreen[Reading | None]):
 
     def _hint(self) -> None:
         focused = "" if self.focused is None else self.focused.id
-        line = next((line for line in LINES if focused == f"reading-{line.name}"), None)
+        line = next((line for line in self._lines if focused == f"reading-{line.name}"), None)
         self._say(ROWS_HINT + self._model.rows[-1] if line is None else line.hint)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:

@@ -60,7 +60,8 @@ class Comparison:
             return
         sides = self._state.sides
         places = [self._widgets.panes.active, *range(len(sides))]
-        before = next((text for place in places if (text := sides[place].prompt)), self._state.prompt)
+        typed = self._state.prompt if isinstance(self._state.prompt, str) else ""
+        before = next((text for place in places if (text := sides[place].prompt)), typed)
         self._services.ask(AskPrompt(before, self._services.history), self._put_prompt)
 
     def why_no_prompt(self) -> str:

@@ -20,6 +20,7 @@ from lenstui.lens.names import keys_of
 from lenstui.opening.side_facts import are_of_one_prompt
 from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
+from lenstui.support.turns import text_of
 from lenstui.tui.explore.cell_words import why_no_token
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
@@ -118,7 +119,7 @@ class Export:
         """Return the file that a form is written to, unless the user names another one."""
         assert self._state.model is not None
         part = "" if not thing.copies and thing.key != "screen" else thing.key
-        return proposed_path(self._state.model.label, self._state.prompt, thing.ending, part)
+        return proposed_path(self._state.model.label, text_of(self._state.prompt), thing.ending, part)
 
     def take(self, thing: Thing, path: Path | None, remark: str | None = None) -> None:
         """Write a form to a file, or copy the form if `path` is None; the outcome is shown to the user."""
@@ -194,7 +195,8 @@ class Export:
                 lenses[keys[place]] = grid.cells
         pins = tuple(pin.name for pin in self._widgets.panel.pins)
         words_only = state.shown_reading.words_only
-        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins, words_only)
+        other_rows = {keys[place]: rows for place, rows in state.other_rows.items()}
+        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins, words_only, other_rows)
         cursor = panes.cursor
         unread = clip.unread(cursor.column if part in {"column", "cell"} else None) if lenses else 0
         if unread is not None:

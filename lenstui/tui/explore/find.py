@@ -17,8 +17,9 @@ FIND_HINT = """\
 A part of an input token, as the header of the grid shows it; upper and lower case are the same. n goes on \
 to the next one, N back."""
 GO_HINT = "A column by its number (12); a row by its label behind a word (row 5); or emb, last."
+TURN_HINT = " A turn: turn 2, or t2."
 _PLACE = re.compile(
-    r"(?:(row|column|col|c|r)\s*)?(\d{1,9}\.(?:attn|mid|mlp)|\d{1,9}|emb|last)", re.IGNORECASE
+    r"(?:(row|column|col|c|r|turn|t)\s*)?(\d{1,9}\.(?:attn|mid|mlp)|\d{1,9}|emb|last)", re.IGNORECASE
 )
 
 
@@ -74,7 +75,8 @@ class Find:
     def ask_place(self) -> None:
         """Ask for a column or a row, and move the cursor there."""
         if self._state.columns:
-            self._services.ask(AskWord("go to", "goes", GO_HINT, "a column or a row"), self._go_to)
+            wanted = "a column or a row" if self._state.turns is None else "a column, a row or a turn"
+            self._services.ask(AskWord("go to", "goes", self._hint, wanted), self._go_to)
         else:
             self._services.tell(NO_PROMPT)
 
@@ -84,10 +86,12 @@ class Find:
         rows, known, cursor = self._state.rows, self._state.model.rows, self._widgets.panes.cursor
         match = _PLACE.fullmatch(word.strip())
         if match is None:
-            self._services.tell(f"{visible(word)} is no column and no row. {GO_HINT}")
+            self._services.tell(f"{visible(word)} is no column and no row. {self._hint}")
             return
         kind, name = (match[1] or "").lower(), match[2].lower()
-        if kind.startswith("r") or (not kind and (name in {"emb", "last"} or is_sublayer(name))):
+        if kind.startswith("t"):
+            self._go_to_turn(name)
+        elif kind.startswith("r") or (not kind and (name in {"emb", "last"} or is_sublayer(name))):
             label = rows[-1] if name == "last" else Row.of(name).label
             if label in rows:
                 self._go_to_cell(rows.index(label), cursor.column)
@@ -104,6 +108,27 @@ class Find:
                 self._go_to_cell(cursor.row, column)
             else:
                 self._services.tell(f"There is no column {name}: the prompt has columns 0 … {last}.")
+
+    @property
+    def _hint(self) -> str:
+        return GO_HINT + TURN_HINT * (self._state.turns is not None)
+
+    def _go_to_turn(self, name: str) -> None:
+        """Go to the first column of a turn, or say why there is none."""
+        turns = self._state.turns
+        if turns is None:
+            self._services.tell("The prompt is one text, and not turns: I makes turns of it.")
+        elif turns.unknown:
+            self._services.tell(f"Which columns are of which turn is unknown: {turns.unknown}.")
+        else:
+            last, begins = max(turns.begins, default=0), turns.begins
+            turn = last if name == "last" else int(name) if name.isdigit() else -1
+            if turn in begins:
+                self._go_to_cell(self._widgets.panes.cursor.row, begins[turn])
+            elif turn in turns.left_out:
+                self._services.tell(f"Turn {turn} was left out: the context has no room for it.")
+            else:
+                self._services.tell(f"No column is of turn {name}: the turns are 0 … {last}.")
 
     def _go_to_cell(self, row: int, column: int) -> None:
         self._widgets.panes.focus_grid()

@@ -10,6 +10,7 @@ from lenstui.export.first_row import Sought, first_row_text
 from lenstui.jobs.messages import WordFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
+from lenstui.support.turns import text_of
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
@@ -53,7 +54,7 @@ class FirstRow:
     def _look_up(self, word: str | None) -> None:
         if word is not None:
             post = self._services.post_to(self._widgets.screen)
-            self._services.prompts.find_word(word, self._state.prompt, post)
+            self._services.prompts.find_word(word, text_of(self._state.prompt), post)
 
     def go(self, message: WordFound) -> None:
         """Go to the active side's first row with a word on top, and tell the user that row of every side."""
@@ -70,7 +71,9 @@ class FirstRow:
             return
         spoken, labels = panes.names.spoken, [rows[place] for place in stream]
         sought, shown = Sought(message.word, message.tokens, message.whole), sides[0]
-        said = first_row_text(sought, {spoken[place]: read[place] for place in sides}, labels, column) + "."
+        of_sides = {spoken[place]: read[place] for place in sides}
+        others = {spoken[place]: rows for place, rows in self._state.other_rows.items()}  # no sublayers there
+        said = first_row_text(sought, of_sides, labels, column, others=others) + "."
         found = first_rows(read[shown], sought.ids)
         if found[column] >= 0:
             panes.focus_grid()

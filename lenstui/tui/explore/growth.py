@@ -1,7 +1,8 @@
 """The growth of Explore's prompt: append a token, generate tokens, take the last token off.
 
 The prompt is a typed text, the stem, and a tail of token ids, which are never tokenised again. Where the text
-is edited, the tail becomes a part of that text.
+is edited, the tail becomes a part of that text. Of turns the tail is what the assistant says, one turn, until
+a turn is edited.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class Growth:
             edits=self._speaking.edits.text,
             seed=self._seed,
             room=None if state.model.context is None else state.model.context - len(state.columns),
+            of_turns=state.turns is not None,
         )
         self._services.ask(screen, self.go_on)
 
@@ -180,7 +182,7 @@ class Growth:
         state, panes, box = self._state, self._widgets.panes, self._widgets.prompt
         at_end = panes.cursor.column == len(state.columns) - 1
         untouched = box.prompt == state.prompt  # else the user is typing
-        state.columns, state.prompt = message.columns, message.text
+        state.columns, state.prompt, state.turns = message.columns, message.prompt, message.turns
         state.stem, state.tail, state.shown_tail = message.stem, message.tail, message.tail
         last = len(state.columns) - 1
         panes.resize_to(state.columns)
@@ -188,10 +190,11 @@ class Growth:
             panes.grids[0].move_to(Cursor(panes.cursor.row, last))
         counted = f"{last + 1} token{'s' * (last > 0)}"
         if message.tail:
-            counted += f" · {len(message.tail)} appended"
+            until = ", kept until a turn is edited" * (message.turns is not None)
+            counted += f" · {len(message.tail)} appended{until}"
         self._prompt_line.counted = counted + GENERATING * self.is_generating
         if untouched:
-            box.show(message.text)
+            box.show(message.prompt)
             state.prompt = box.prompt  # which has line ends of its own
 
     def end(self, reason: str | None) -> None:

@@ -16,7 +16,14 @@ KEYS: list[BindingType] = [
         "space", "do('menu', 'open')", "Menu", tooltip="What can be done with this cell, or pin",
         id="explore.menu",
     ),
-    Binding("i", "do('prompt_line', 'edit')", "Prompt", tooltip="Edit the prompt", id="explore.prompt"),
+    Binding(
+        "i", "do('turns', 'edit_prompt')", "Prompt", tooltip="Edit the prompt: its text, or its turns",
+        id="explore.prompt",
+    ),
+    Binding(
+        "I", "do('turns', 'edit')", "Turns", show=False, id="explore.turns",
+        tooltip="The prompt as turns of a chat: system, user, assistant",
+    ),
     Binding(
         "v", "do('appearance', 'next_value', 1)", "Value", tooltip="Colour by the next value",
         id="explore.value",
@@ -158,8 +165,12 @@ KEYS: list[BindingType] = [
         id="explore.previous",
     ),
     Binding(
-        "g", "do('find', 'ask_place')", "Go to", show=False, tooltip="Go to a column or row by number",
-        id="explore.go_to",
+        "g", "do('find', 'ask_place')", "Go to", show=False, id="explore.go_to",
+        tooltip="Go to a column, row or turn by number",
+    ),
+    Binding(
+        "z", "do('turns', 'toggle_template')", "Template", show=False, id="explore.template",
+        tooltip="Dim the columns of the chat template's tokens, and back",
     ),
     Binding(
         "c", "do('appearance', 'toggle_crystallization')", "Settling rows", show=False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lenstui.jobs.messages import OpenModel, PinsFound
-from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
@@ -74,8 +73,7 @@ class Pins:
     def _look_up(self, word: str | None) -> None:
         if word is not None:
             post = self._services.post_to(self._widgets.screen)
-            chat = self._state.shown_reading.chat and not self._state.shown_tail
-            self._services.prompts.find_pins(word, ANSWER_BEGINS if chat else self._state.prompt, post)
+            self._services.prompts.find_pins(word, self._state.text_behind, post)
 
     def list_all(self) -> None:
         """Show the pins in full, in place of the detail."""

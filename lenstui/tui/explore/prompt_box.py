@@ -1,20 +1,26 @@
-"""The prompt box: a small text box in which Enter reads the prompt."""
+"""The prompt box: a small text box in which Enter reads the prompt, which may be turns, shown in brief."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
+from textual.widgets.text_area import Edit, EditResult
 
+from lenstui.support.turns import Conversation, text_of
 from lenstui.tui.session.history import History, Walk
 from lenstui.tui.shared.hidden import shield, unshield
 
 
 class PromptBox(TextArea):
-    """The text box of the prompt. It shows stand-ins for hidden characters, which are read as they are."""
+    """The text box of the prompt. It shows stand-ins for hidden characters, which are read as they are.
+
+    It may hold the turns of a chat, in brief, until something is typed: that is a text in their place.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "read", "Read the prompt", id="prompt.read", priority=True),
@@ -33,15 +39,21 @@ class PromptBox(TextArea):
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
         &:focus { border: round $border; border-title-color: $foreground; }
+        &.-turns { color: $foreground 80%; }
     }
     """
 
     class Submitted(Message):
-        """The message that the user wants a prompt read."""
+        """The message that the user wants a prompt read: a text, or turns."""
 
-        def __init__(self, text: str) -> None:
-            self.text = text
+        def __init__(self, prompt: str | Conversation) -> None:
+            self.prompt = prompt
             super().__init__()
+
+        @property
+        def text(self) -> str:
+            """The prompt as text; of turns a line for each."""
+            return text_of(self.prompt)
 
     class Entered(Message):
         """The message that the prompt box has got the focus."""
@@ -49,11 +61,22 @@ class PromptBox(TextArea):
     class Left(Message):
         """The message that the user wants to go to the grid."""
 
-    def __init__(self, text: str, history: History | None = None) -> None:
+    def __init__(
+        self, prompt: str | Conversation, history: History | None = None, *, takes_turns: bool = False
+    ) -> None:
+        """Make the box.
+
+        Args:
+            prompt: the prompt to begin with.
+            history: the prompts that were read before.
+            takes_turns: whether turns among them can be gone back to.
+        """
         self._stand_ins: dict[str, str] = {}
-        self._walk = Walk(history or History())
+        self._walk = Walk(history or History(), takes_turns=takes_turns)
+        self._turns = None if isinstance(prompt, str) else prompt
         super().__init__(
-            self._shielded(text),
+            self._shielded(_shown(prompt)),
+            classes="" if isinstance(prompt, str) else "-turns",
             soft_wrap=True,
             highlight_cursor_line=False,
             placeholder="Type a text for the model to read, then Enter",
@@ -63,14 +86,28 @@ class PromptBox(TextArea):
         self.move_cursor(self.document.end)
 
     @property
-    def prompt(self) -> str:
-        """The typed prompt, with its hidden characters instead of the stand-ins."""
-        return unshield(self.text, self._stand_ins)
+    def prompt(self) -> str | Conversation:
+        """The turns, or the typed prompt, with its hidden characters instead of the stand-ins."""
+        return unshield(self.text, self._stand_ins) if self._turns is None else self._turns
 
-    def show(self, text: str) -> None:
-        """Put another text into the box, with the cursor at its end."""
-        self.text = self._shielded(text)
+    def show(self, prompt: str | Conversation) -> None:
+        """Put another prompt into the box, with the cursor at its end."""
+        self.text = self._shielded(_shown(prompt))
+        self._hold(None if isinstance(prompt, str) else prompt)
         self.move_cursor(self.document.end)
+
+    def _hold(self, turns: Conversation | None) -> None:
+        self._turns = turns
+        self.set_class(turns is not None, "-turns")
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Edit the text; what is typed where turns are is a text in their place."""
+        if self._turns is None:
+            return super().edit(edit)
+        self._hold(None)
+        result = super().edit(replace(edit, from_location=(0, 0), to_location=self.document.end))
+        self.history.clear()  # undone, the turns would come back as a text
+        return result
 
     def _shielded(self, text: str) -> str:
         shown, stand_ins = shield(text)
@@ -108,8 +145,11 @@ class PromptBox(TextArea):
         prompt = self._walk.step(back, self.prompt)
         if prompt is None:
             return False
-        self.replace(self._shielded(prompt), (0, 0), self.document.end)
-        self.move_cursor(self.document.end)
+        if self._turns is None and isinstance(prompt, str):
+            self.replace(self._shielded(prompt), (0, 0), self.document.end)
+            self.move_cursor(self.document.end)
+        else:
+            self.show(prompt)
         return True
 
     def on_focus(self, event: events.Focus) -> None:
@@ -120,3 +160,7 @@ class PromptBox(TextArea):
     def on_paste(self, event: events.Paste) -> None:
         """Put stand-ins for hidden characters into a pasted text, which Textual's handler inserts next."""
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _shown(prompt: str | Conversation) -> str:
+    return prompt if isinstance(prompt, str) else prompt.brief

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.text import Text
 
 from lenstui.readout.reading import Reading
@@ -12,6 +14,8 @@ from lenstui.tui.explore.widgets import Widgets
 
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"
+TURNS = "turns: I edits them"
+IN_PLACE = "type a text in place of the turns, or esc"
 SCANNED = "tokens as scanned, esc back to the table"
 
 
@@ -32,6 +36,8 @@ class PromptLine:
         """Put the focus on the prompt, at the user's request."""
         self._is_asked_for = True
         self._box.focus()
+        if not isinstance(self._box.prompt, str):
+            self.say(IN_PLACE)
 
     def enter(self) -> None:
         """Note that the prompt has the focus: from the second time on because the user went there."""
@@ -40,6 +46,7 @@ class PromptLine:
     def leave(self) -> None:
         """Put the focus on the grid, at the user's request."""
         self._is_asked_for = False
+        self.compare()
         self._widgets.panes.focus_grid()
 
     def submit(self) -> None:
@@ -84,6 +91,8 @@ class PromptLine:
         """Write on the frame which edits are in force on some side, behind how the prompt is read."""
         reading = self._state.shown_reading
         mark = f" · {SCANNED}" if self._state.ids else ""
+        if not isinstance(self._state.prompt, str):  # which are in the chat template, with its BOS
+            mark, reading = f" · {TURNS}", replace(reading, bos=None, chat=False)
         mark += f" · {reading.mark}" if reading.mark else ""
         edits = " | ".join(dict.fromkeys(filter(None, (side.edits.text for side in self._state.sides))))
         edited = f" · edited: {printable(edits)}" if edits else ""

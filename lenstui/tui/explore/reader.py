@@ -9,6 +9,8 @@ from lenstui.jobs.read_request import ReadRequest
 from lenstui.lens.kinds import made_lens
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.model.rows import Row
+from lenstui.model.turns import turns_named
+from lenstui.support.turns import Conversation
 from lenstui.tui.explore.cell_follower import CellFollower
 from lenstui.tui.explore.lens_in_training import LensInTraining
 from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
@@ -46,8 +48,8 @@ class Reader:
 
     # ── asking for it ────────────────────────────────────────────────────────────────────────────────────
 
-    def read(self, text: str) -> None:
-        """Read a prompt, and put the focus on the grid once the columns are known."""
+    def read(self, text: str | Conversation) -> None:
+        """Read a prompt, a text or turns, and put the focus on the grid once the columns are known."""
         self._read(text, leaves_prompt=True, kept=())
 
     def read_again(self, kept: Collection[int] = ()) -> None:
@@ -67,7 +69,7 @@ class Reader:
         """Read the prompt once more, for the numbers of new pins; all other numbers stay on screen."""
         self.read_again(range(len(self._state.sides)))
 
-    def _read(self, text: str, *, leaves_prompt: bool, kept: Collection[int]) -> None:
+    def _read(self, text: str | Conversation, *, leaves_prompt: bool, kept: Collection[int]) -> None:
         state, prompt_line = self._state, self._prompt_line
         self._leaves_prompt = leaves_prompt
         self._kept = () if state.is_awaited else kept  # cells that are about to go are not kept
@@ -99,8 +101,9 @@ class Reader:
         pins = tuple(pin.id for pin in self._widgets.panel.pins)
         top_k = max(self._services.start.top_k, TOP_K)
         words = {place: pin.word for place, pin in enumerate(self._widgets.panel.pins) if pin.word}
+        reading = state.as_asked(state.reading)
         return ReadRequest(
-            state.serial, state.typed, page_columns, top_k, state.reading, pins, state.tail, words, state.ids
+            state.serial, state.typed, page_columns, top_k, reading, pins, state.tail, words, state.ids
         )
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────
@@ -111,11 +114,12 @@ class Reader:
         if model is None:
             return
         state.is_awaited = False
-        now = (message.rows, message.columns, message.others)
-        as_before = (state.rows, state.columns, state.others) == now
+        now = (message.rows, message.columns, message.others, message.other_rows)
+        as_before = (state.rows, state.columns, state.others, state.other_rows) == now
         kept = self._kept if panes.has_cells and as_before else ()
         cursor = panes.cursor if kept else self._place_in(message)
-        state.rows, state.columns, state.others = now
+        state.rows, state.columns, state.others, state.other_rows = now
+        state.turns = message.turns
         self._training.begin_anew()
         self._prompt_line.counted = self._count(message, model.context)
         self._prompt_line.say(f"{self._prompt_line.counted} · reading …")
@@ -127,11 +131,11 @@ class Reader:
         for place, side in enumerate(state.sides):
             if not side.has_lens and place not in panes.training:
                 if panes.grids[place].columns:  # from an earlier prompt, through a lens that is gone
-                    panes.empty(place, message.rows, model.vocabulary, state.no_lens(side.kind))
+                    panes.empty(place, message.rows_of(place), model.vocabulary, state.no_lens(side.kind))
                 panes.pane(place).say(state.no_lens(side.kind))
             elif place not in kept or not panes.grids[place].display:
                 columns, gap = message.columns_of(place), message.gap_of(place)
-                panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
+                panes.lay_out(place, message.rows_of(place), columns, model.vocabulary, cursor, gap=gap)
         if not kept:
             panes.rescale()
         if (self._leaves_prompt and not self._prompt_line.is_at_prompt) or self._widgets.is_in_grid:
@@ -143,7 +147,9 @@ class Reader:
         counts = [len(message.columns_of(i)) - len(message.gap_of(i)) for i in (0, *message.others)]
         count = " and ".join(map(str, counts))
         count += f" token{'s' * (count != '1')}"
-        if message.dropped:
+        if message.turns is not None and message.turns.left_out:
+            count += f" · {turns_named(message.turns.left_out)} left out: the context is {context}"
+        elif message.dropped:
             count += f" · {message.dropped} dropped from the front: the context is {context}"
         return count
 
@@ -216,7 +222,7 @@ class Reader:
             return
         for place, side in enumerate(state.sides):
             if not side.has_lens:
-                panes.empty(place, state.rows, state.model.vocabulary, state.no_lens(side.kind))
+                panes.empty(place, state.rows_of(place), state.model.vocabulary, state.no_lens(side.kind))
         panes.rescale()
         self._follower.show()
         if self._widgets.is_in_grid:

@@ -42,7 +42,9 @@ class ReadingOptions:
         if self._state.model is None:
             self._services.tell("No model is open yet: how it can be read depends on it.")
         else:
-            self._services.ask(AskReading(self._state.reading, self._state.model), self.change)
+            of_turns = not isinstance(self._state.prompt, str)
+            screen = AskReading(self._state.reading, self._state.model, of_turns=of_turns)
+            self._services.ask(screen, self.change)
 
     def toggle_filter(self) -> None:
         """Leave tokens without a letter or digit out of the cells, or put them in again."""

@@ -15,6 +15,7 @@ from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, Te
 from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
 from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import (
+    FinalsCompared,
     GenerationEnded,
     Grown,
     LoadFailed,
@@ -37,6 +38,7 @@ from lenstui.jobs.messages import (
 from lenstui.jobs.scan_messages import Position
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.reading import Reading
+from lenstui.support.turns import Conversation
 from lenstui.tui.explore.appearance import Appearance
 from lenstui.tui.explore.cell import CellInFull, CellScreen
 from lenstui.tui.explore.cell_follower import CellFollower
@@ -45,8 +47,10 @@ from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.comparison import Comparison
 from lenstui.tui.explore.explanation import Explanation
 from lenstui.tui.explore.export import Export
+from lenstui.tui.explore.finals import Finals
 from lenstui.tui.explore.find import Find
 from lenstui.tui.explore.first_row import FirstRow
+from lenstui.tui.explore.greeting import Greeting, GreetingWords
 from lenstui.tui.explore.growth import Growth
 from lenstui.tui.explore.instant_lens import InstantLens
 from lenstui.tui.explore.keys import KEYS
@@ -63,6 +67,7 @@ from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.sublayers import Sublayers
 from lenstui.tui.explore.tracing import Tracing
 from lenstui.tui.explore.trust_overlay import TrustOverlay
+from lenstui.tui.explore.turns import Turns
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.explore.words import Words
 from lenstui.tui.grid.grid import Grid
@@ -73,7 +78,6 @@ from lenstui.tui.session.session import Look
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
-from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar
 
 
@@ -89,7 +93,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     AUTO_FOCUS = "PromptBox"
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
-    def __init__(self, services: Services, prompt: str, *, depth: int | None = None) -> None:
+    def __init__(self, services: Services, prompt: str | Conversation, *, depth: int | None = None) -> None:
         """Prepare the screen; nothing is read yet.
 
         Args:
@@ -99,12 +103,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """
         super().__init__()
         self.services = services
-        self._greeting: Static | None = None  # until a key is pressed
+        self._greeting: Greeting | None = None  # until a key is pressed
         self.state = state = ExploreState(prompt)
         self.widgets = widgets = Widgets(
             StatusBar(),
             Static(id="notice"),
-            PromptBox(prompt, services.history),
+            PromptBox(prompt, services.history, takes_turns=True),
             Panes(depth=depth),
             CellPanel(),
         )
@@ -119,6 +123,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         )  # fmt: skip
         self.options = ReadingOptions(state, services, self.prompt_line, self.reader.read_again)
         self.sublayers = Sublayers(state, services, self.options)
+        self.turns = Turns(state, widgets, services, prompt_line=self.prompt_line, read=self.read_prompt)
         self.growth = Growth(state, widgets, services, self.prompt_line, self.reader)
         self.pins = Pins(state, widgets, services, self.reader)
         self.scanned = Scanned(
@@ -127,8 +132,9 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.comparison = Comparison(state, widgets, services)
         self.explanation = Explanation(state, widgets, services, self.comparison)
         self.tracing = Tracing(state, widgets, services)
+        self.finals = Finals(state, widgets, services, self.follower)
         self.trust = TrustOverlay(state, widgets, services)
-        self.appearance = Appearance(state, widgets, services, self.trust)
+        self.appearance = Appearance(state, widgets, services, self.trust, self.turns)
         self.find = Find(state, widgets, services)
         self.first_row = FirstRow(state, widgets, services)
         self.instant = InstantLens(state, widgets, services)
@@ -238,16 +244,26 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Add lasting remarks to the line under the top line."""
         self.model_view.remark(*remarks)
 
-    def greet(self, text: str) -> None:
-        """Show a text above the prompt, until a key is pressed."""
-        self._greeting = Static(shown(text), id="greeting")
+    def greet(self, words: GreetingWords) -> None:
+        """Show lines above the prompt, until a key is pressed.
+
+        Args:
+            words: returns the lines for the open model, if any, and the status of its instant lens.
+        """
+        self._greeting = Greeting(words)
+        self._greet_anew()
         self.mount(self._greeting, before=self.widgets.prompt)
 
     def end_greeting(self) -> None:
-        """Take the text above the prompt away, if there is one."""
+        """Take the lines above the prompt away, if there are any."""
         if self._greeting is not None:
             self._greeting.remove()
             self._greeting = None
+
+    def _greet_anew(self) -> None:
+        """Say in the lines above the prompt, if there are any, what is open by now."""
+        if self._greeting is not None:
+            self._greeting.say(self.state.model, self.state.instant)
 
     def look(self) -> Look:
         """Return the current prompt, cursor and appearance, to be restored in another session."""
@@ -261,12 +277,16 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Keep the cursor in its place when another model is opened."""
         self.state.first_cursor = self.panes.cursor
 
-    def read_case(self, text: str, targets: Sequence[Target]) -> None:
+    def read_case(self, prompt: str | Conversation, targets: Sequence[Target]) -> None:
         """Read the prompt of a case, with its target and foil pinned in place of those of the former case."""
         self.pins.pin_targets(targets)
-        self.widgets.prompt.show(text)
-        self.widgets.prompt.post_message(PromptBox.Submitted(text))
+        self.read_prompt(prompt)
         self.panes.focus_grid()
+
+    def read_prompt(self, prompt: str | Conversation) -> None:
+        """Put a prompt into the box, and read it as if it were typed there."""
+        self.widgets.prompt.show(prompt)
+        self.widgets.prompt.post_message(PromptBox.Submitted(prompt))
 
     def read_scanned(self, position: Position) -> None:
         """Read a position of a scanned text, as the scan read it."""
@@ -303,7 +323,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def submit_prompt(self, message: PromptBox.Submitted) -> None:
         """Read the submitted prompt in place of one that is being read; keys pressed next go to the grid."""
         self.prompt_line.submit()
-        self.reader.read(message.text)
+        self.reader.read(message.prompt)
         if self.state.is_awaited and self.state.columns:
             self.panes.focus_grid()
 
@@ -337,10 +357,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Show another model, and read the prompt with that model."""
         self.instant.forget()
         self.model_view.show_model(model)
+        self._greet_anew()
 
     def show_lens(self, model: OpenModel) -> None:
         """Read the prompt through another lens of the open model."""
         self.model_view.show_lens(model)
+        self._greet_anew()
 
     def show_sides(self, model: OpenModel) -> None:
         """Show other sides, and after that also on the screen of a cell, if that is open."""
@@ -348,6 +370,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.model_view.show_sides(model)
         self.prompt_line.show_edits()
         self.comparison.take_sides()
+        self._greet_anew()
 
     def show_fit(self, status: FitStatus) -> None:
         """Show the progress of a fit; after a discarded fit, show the lens in use again."""
@@ -363,6 +386,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def show_instant(self, status: InstantStatus) -> None:
         """Show how far the instant lens is."""
         self.instant.show_status(status)
+        self._greet_anew()
 
     # ── a reading ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -372,12 +396,13 @@ class Explore(LeanScreen[None], AppScreen[None]):
             self.sublayers.refuse(message)
 
     def on_read_started(self, message: ReadStarted) -> None:
-        """Lay out the columns of a reading, and then show the options by which the prompt is read.
+        """Lay out the columns of a reading, mark its turns, and show the options by which it is read.
 
         Last it is looked up how far the lenses can be trusted.
         """
         if message.serial == self.state.serial:
             self.reader.lay_out(message)
+            self.turns.begin(message)
             self.sublayers.begin(message)
             self.options.take_effect()
             self.trust.follow()
@@ -398,7 +423,13 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.cell.read_anew()
         if message.serial == self.state.serial:
             self.sublayers.say()
+            self.finals.compare(message)
             self.instant.consider()
+
+    def on_finals_compared(self, message: FinalsCompared) -> None:
+        """Show how far the last rows of the sides part."""
+        if message.serial == self.state.serial:
+            self.finals.take(message)
 
     def on_read_failed(self, message: ReadFailed) -> None:
         """Show why the prompt was not read; go back to the tail and the options of the readout on screen."""
@@ -416,6 +447,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Lay out the columns of a prompt that has grown or shrunk."""
         if message.serial == self.state.serial:
             self.growth.lay_out(message)
+            self.turns.mark()
 
     def on_generation_ended(self, message: GenerationEnded) -> None:
         """Show why no more tokens come, unless the user has stopped them."""

@@ -48,7 +48,7 @@ class Tracing:
         """Return the trace that is proposed for a side: as the last one of its prompt, or by defaults."""
         state, side = self._state, self._state.sides[place]
         clean = self._prompt_of(place)
-        asked = TraceAsked(side.model, side.model_number, state.shown_reading, clean)
+        asked = TraceAsked(side.model, side.model_number, state.as_asked(state.shown_reading), clean)
         others = (
             self._prompt_of(other)
             for other, each in enumerate(state.sides)

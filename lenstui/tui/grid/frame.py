@@ -13,6 +13,7 @@ from textual.strip import Strip
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
 from lenstui.tui.grid.cells import Cursor, GridCells
+from lenstui.tui.grid.column_marks import BEGINS, ColumnMarks
 from lenstui.tui.grid.room import CellLine, ColumnLayout, RowFigures
 
 HEADER = 1  # lines
@@ -37,7 +38,8 @@ class Frame:
         marks: whether the cell where a column settles is marked.
         framed: whether the cursor has a right edge too.
         figures: what stands behind the row labels, and which rows are dim.
-        dim_look: the styles of the rows that are dim.
+        column_marks: where turns begin, and which columns are dim.
+        dim_look: the styles of the rows and columns that are dim.
         gutter: the width of the row labels with what stands behind them.
         width: the width of the grid on screen.
     """
@@ -55,6 +57,7 @@ class Frame:
     marks: bool
     framed: bool
     figures: RowFigures
+    column_marks: ColumnMarks
     dim_look: Look
     gutter: int
     width: int
@@ -78,17 +81,21 @@ class Frame:
         return self._strip(label, style, self._row(row, line), edge=has_edge)
 
     def _header(self) -> Iterable[tuple[str, Style]]:
-        look, here = self.look, self.cursor.column
+        look, here, marks = self.look, self.cursor.column, self.column_marks
         for column in self.columns:
             text = look.label(self.tokens[column], self.layout.width)
-            yield text, look.here if column == here else look.header
+            text = BEGINS + text[1:] if column in marks.begins else text
+            style = look.part if column in marks.dim else look.header
+            yield text, look.here if column == here else style
 
     def _label(self, row: int) -> str:
         return self.rows[len(self.rows) - 1 - row if self.flipped else row]
 
     def _row(self, row: int, line: int) -> Iterable[tuple[str, Style]]:
         seen = slice(self.columns.start, self.columns.stop)
-        look = self.dim_look if self._label(row) in self.figures.dim else self.look
+        is_dim = self._label(row) in self.figures.dim
+        look = self.dim_look if is_dim else self.look
+        dim = self.column_marks.dim
         here = self.cursor.column - seen.start if row == self.cursor.row else _NOWHERE
         text_width = look.text_width(self.layout.width)
         of_cell = CellLine(line, self.depth, text_width, self.layout.contents)
@@ -102,6 +109,8 @@ class Frame:
             zip(texts, levels, differing, settled, strict=True)
         ):
             marks = marks_of(first, last, i == here, self.framed and i - 1 == here, differs, settles)
+            if dim:
+                look = self.dim_look if is_dim or seen.start + i in dim else self.look
             if text is None:
                 yield from look.empty_cell(self.layout.width, ABSENT if absent[i] else PENDING, marks)
             else:

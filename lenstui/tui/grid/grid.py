@@ -20,6 +20,7 @@ from lenstui.readout.values import PROBABILITY, Value
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cell import Look
 from lenstui.tui.grid.cells import Cursor, GridCells
+from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
 from lenstui.tui.grid.frame import HEADER, Frame
 from lenstui.tui.grid.moves import GridMoves
 from lenstui.tui.grid.places import MAX_DEPTH
@@ -56,6 +57,7 @@ class Grid(GridMoves):
     value: reactive[Value] = reactive(PROBABILITY, init=False)
     scale: reactive[Scale] = reactive(Scale(0, 1), init=False)
     figures: reactive[RowFigures] = reactive(NO_FIGURES, init=False)  # behind the labels of rows
+    column_marks: reactive[ColumnMarks] = reactive(NO_MARKS, init=False)  # turns of the prompt
     marks: reactive[bool] = reactive(False, init=False)  # whether the cell where a column settles is marked
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
@@ -265,7 +267,8 @@ class Grid(GridMoves):
             marks=self.marks,
             framed=self.framed,
             figures=self.figures,
-            dim_look=self._dim_look if self.figures.dim else self._look,
+            column_marks=self.column_marks,
+            dim_look=self._dim_look if self.figures.dim or self.column_marks.dim else self._look,
             gutter=self._gutter,
             width=self.size.width,
         )

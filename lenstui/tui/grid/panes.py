@@ -6,7 +6,7 @@ too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from textual import events
@@ -24,6 +24,7 @@ from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
 from lenstui.tui.grid.cell import BAR
+from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
 from lenstui.tui.grid.difference_cells import MOST_LINES
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.difference_pane import NO_PLACE, DifferencePane
@@ -279,6 +280,12 @@ class Panes(Vertical):
                 grid.resize_to(columns)
         self._compare()
 
+    def mark_columns(self, marks: ColumnMarks, places: Collection[int]) -> None:
+        """Show where turns begin, and which columns are dim, on the sides that read the prompt of turns."""
+        for place, grid in enumerate(self.grids_of_all_sides):
+            grid.column_marks = marks if place in places else NO_MARKS
+        self._compared.column_marks = marks
+
     # ── where one is ─────────────────────────────────────────────────────────────────────────────────────
 
     def focus_grid(self) -> None:
@@ -342,8 +349,15 @@ class Panes(Vertical):
         for place, grid in enumerate(self.grids_of_all_sides):
             trust = known.get(place)
             grid.figures = nothing if trust is None else RowFigures(trust.texts, trust.doubtful)
-        dim = [known[place].doubtful for place in self.pair if place in known]
-        self._compared.figures = RowFigures(None, frozenset().union(*dim))
+        dim = (
+            row
+            for place in self.pair
+            if place in known
+            for row, label in enumerate(self.grids[place].rows)
+            if label in known[place].doubtful
+        )
+        rows = self._compared.rows
+        self._compared.figures = RowFigures(None, frozenset(rows[row] for row in dim if row < len(rows)))
         self.fit()
         self.shown_grid.show_cursor()  # by now all grids have the same room
         self._say_below()

@@ -31,13 +31,13 @@ def why_not_open(state: SetState, case: ReadCase | None) -> str:
         return reason
     if case is None:
         return "No prompt is shown: esc ends the filter."
-    if case.readout.case.turns is not None:
-        return "It is of turns, which Explore does not read: lenstui read --turns does."
     return "" if case.readout.case.text else "The prompt is empty."
 
 
 def why_not_beside(state: SetState, case: ReadCase | None, services: Services) -> str:
     """Return why the highlighted case cannot go beside Explore's prompt; nothing where it can."""
+    if case is not None and case.readout.case.turns is not None:
+        return "It is of turns, which stand alone in Explore: only a text goes beside another prompt."
     return why_not_open(state, case) or ("" if services.shown_prompt is not None else NO_PROMPT)
 
 

@@ -358,7 +358,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         pins = [pin for name in ("target", "foil") if (pin := getattr(case.readout, name, None)) is not None]
         targets = [] if run.is_stale else [Target.of(pin, run.texts[pin.id]) for pin in pins]
         self.action_leave()
-        self._services.read_case(case.readout.case.text, targets)
+        self._services.read_case(case.readout.case.typed, targets)
 
     def action_beside(self) -> None:
         """Read the highlighted prompt on Explore's active side, beside the typed prompt."""

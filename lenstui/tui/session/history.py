@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lenstui.support.state_file import read_state, write_state
+from lenstui.support.turns import Conversation, text_of
 
 VERSION = 1
 MOST = 300  # prompts that are kept
@@ -17,16 +18,17 @@ class History:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self.trouble: str | None = None  # the first trouble with the file
-        self.prompts: tuple[str, ...] = self._read()
-        self._first = ""  # the prompt that this program started with; nobody may have typed it
+        self.prompts: tuple[str | Conversation, ...] = self._read()
+        # The prompt that this program started with; nobody may have typed it.
+        self._first: str | Conversation = ""
         self._since = 0  # how many prompts this program has added
 
-    def begin(self, prompt: str) -> None:
+    def begin(self, prompt: str | Conversation) -> None:
         """Start with a prompt that can be walked back to, but is not written to the file."""
         self._first = prompt
 
     @property
-    def walked(self) -> tuple[str, ...]:
+    def walked(self) -> tuple[str | Conversation, ...]:
         """Earlier prompts, newest last, and among them the prompt that this program started with."""
         at = max(len(self.prompts) - self._since, 0)
         before, after = self.prompts[:at], self.prompts[at:]
@@ -34,9 +36,9 @@ class History:
             return self.prompts
         return (*before, self._first, *after)
 
-    def add(self, prompt: str) -> None:
+    def add(self, prompt: str | Conversation) -> None:
         """Keep a prompt that was read, beside those that other programs have added meanwhile."""
-        if not prompt or len(prompt) > LONGEST:
+        if not prompt or len(text_of(prompt)) > LONGEST:
             return
         known = self._read() or self.prompts
         if known[-1:] == (prompt,):
@@ -45,9 +47,10 @@ class History:
         self.prompts = (*known, prompt)[-MOST:]
         self._since += 1
         if self._path is not None:
-            self._note(write_state(self._path, VERSION, {"prompts": self.prompts}))
+            plain = [prompt if isinstance(prompt, str) else prompt.plain for prompt in self.prompts]
+            self._note(write_state(self._path, VERSION, {"prompts": plain}))
 
-    def _read(self) -> tuple[str, ...]:
+    def _read(self) -> tuple[str | Conversation, ...]:
         if self._path is None:
             return ()
         found, trouble = read_state(self._path, VERSION)
@@ -55,7 +58,8 @@ class History:
         prompts = found.get("prompts")
         if not isinstance(prompts, list):
             return ()
-        return tuple(prompt for prompt in prompts if isinstance(prompt, str) and prompt)[-MOST:]
+        read = (each if isinstance(each, str) else Conversation.of_plain(each) for each in prompts)
+        return tuple(prompt for prompt in read if prompt)[-MOST:]
 
     def _note(self, trouble: str | None) -> None:
         self.trouble = self.trouble or trouble
@@ -64,18 +68,25 @@ class History:
 class Walk:
     """A way back through the history, from the prompt that is being typed, and forth again."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._prompts: tuple[str, ...] = ()
-        self._at: int | None = None  # where in these, while on the way
-        self._draft = ""
+    def __init__(self, history: History, *, takes_turns: bool = False) -> None:
+        """Begin at the prompt that is being typed.
 
-    def step(self, back: int, typed: str) -> str | None:
+        Args:
+            history: the prompts that were read before.
+            takes_turns: whether the way also leads past those that are turns.
+        """
+        self._history = history
+        self._takes_turns = takes_turns
+        self._prompts: tuple[str | Conversation, ...] = ()
+        self._at: int | None = None  # where in these, while on the way
+        self._draft: str | Conversation = ""
+
+    def step(self, back: int, typed: str | Conversation) -> str | Conversation | None:
         """Return the prompt before (1) or after (-1) the one that is shown.
 
         Args:
             back: 1 for the prompt before, -1 for the one after.
-            typed: the text in the prompt box. The walk begins anew where that was changed on the way.
+            typed: the prompt in the prompt box. The walk begins anew where that was changed on the way.
 
         Returns:
             The prompt; None at either end.
@@ -84,7 +95,8 @@ class Walk:
             if back < 0:
                 return None
             self._draft = typed
-            self._prompts = self._history.walked
+            walked = self._history.walked
+            self._prompts = tuple(each for each in walked if self._takes_turns or isinstance(each, str))
             self._at = len(self._prompts)
             if self._prompts[-1:] == (typed,):  # it has just been read
                 self._at -= 1

@@ -11,6 +11,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
+from lenstui.support.turns import Conversation
 from lenstui.tui.grid.grid import MAX_DEPTH
 from lenstui.tui.grid.pins import PLOTTED
 from lenstui.tui.session.fit_texts import FitTexts
@@ -27,6 +28,7 @@ class Look:
 
     Attributes:
         prompt: the text in the prompt box.
+        turns: the turns in the prompt box in place of a text, as plain values.
         row: the row of the cursor, 0 is `emb`.
         column: the column of the cursor.
         value: the key of the value that coloured the cells.
@@ -34,6 +36,7 @@ class Look:
         bottom_up: whether the last row was on top.
         crystallization: whether the rows where columns settle were marked.
         trust: whether the rows that are not to be trusted were dim.
+        dim_template: whether the columns of chat template tokens were dim.
         lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
@@ -46,6 +49,7 @@ class Look:
     """
 
     prompt: str = ""
+    turns: dict[str, Any] = field(default_factory=dict)
     row: int = -1
     column: int = -1
     value: str = ""
@@ -53,6 +57,7 @@ class Look:
     bottom_up: bool = True
     crystallization: bool = False
     trust: bool = False
+    dim_template: bool = False
     lens: str = LOGIT
     plotted: str = PLOTTED[0]
     difference: bool = False
@@ -132,18 +137,19 @@ class Session:
         if not self._restores or start.lenses:
             return start, None
         name = start.adapter or start.model or self._model
-        if start.demo or start.prompt is not None:
+        if start.demo or start.typed is not None:
             from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL  # the first paint mostly needs no such
 
             name = start.adapter or (BUNDLED_MODEL if start.demo else start.model or DEFAULT_MODEL)
         if name is None:
             return start, None
-        if start.prompt is not None:
+        if start.typed is not None:
             again = self.again(name, start.revision)
             is_known = again.lens is not None or bool(again.others)
             return (replace(start, again=again) if is_known else start), None
         look = Look.read(self._models.get(model_key(name)))
-        return replace(start, prompt=look.prompt or None, again=look.again(name, start.revision)), look
+        turns, again = Conversation.of_plain(look.turns), look.again(name, start.revision)
+        return replace(start, prompt=look.prompt or None, turns=turns, again=again), look
 
     def again(self, model: str, revision: str | None) -> Again:
         """Return what is known of a model from its last look: the lens that was chosen for it."""

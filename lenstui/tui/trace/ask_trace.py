@@ -17,6 +17,7 @@ from lenstui.edits.language import parse_columns
 from lenstui.jobs.trace_messages import PromptAsked, TraceAsked
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
+from lenstui.support.turns import text_of
 from lenstui.support.typed_number import whole_number
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.session.history import History
@@ -207,7 +208,7 @@ class AskTrace(BoxScreen[TraceAsked | None]):
 
     @property
     def _prompt(self) -> str:
-        return self.query_one(PromptBox).prompt
+        return text_of(self.query_one(PromptBox).prompt)
 
     def _hint(self) -> None:
         """Show what is wrong, until something is changed; then a hint about the line with the focus."""

@@ -38,6 +38,7 @@ from lenstui.tui.trace.words import MAP_WORDS, METRIC_WORDS, cell_text, patches_
 NOTHING = "Nothing is traced yet."
 NO_SIDE = "Noise is on no side: a patch needs a corrupted prompt. e takes one."
 APPENDED = "The clean prompt has appended or scanned tokens, which an edit cannot name."
+OF_TURNS = "The clean prompt is of turns, and an edit names a prompt by its text."
 _LONG = 60.0  # seconds from which on the user is told how long a trace takes
 
 _Item = TypeVar("_Item")
@@ -311,6 +312,8 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         traced, (row, column) = self._found.traced, self.query_one(TraceMap).cursor
         if self._asked.by_noise:
             self._services.tell(NO_SIDE)
+        elif not isinstance(self._asked.clean.prompt, str):
+            self._services.tell(OF_TURNS)
         elif self._asked.clean.tail or self._asked.clean.ids:
             self._services.tell(APPENDED)
         elif np.isnan(traced.trace.recovered[row, column]):
