@@ -59,7 +59,7 @@ _FOIL = (
 
 _FIRST = (
     "leads: the first row, of those read, where the target has rank 0 · p > {0}: where its probability is "
-    f"above {{0}} · {NONE}: in none"
+    f"above {{0}} · {NONE}: in no row"
 )
 
 _Line = list[str]  # of a case: its number, its prompt, and the rest

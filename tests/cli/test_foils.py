@@ -135,7 +135,7 @@ def test_first_rows_in_every_form(printed: Printed, tmp_path: Path) -> None:
 def test_first_rows_in_the_table(printed: Printed) -> None:
     shown = printed("--above", "0.001")
     assert "  leads  p > 0.001\n" in shown
-    assert "p > 0.001: where its probability is above 0.001 · –: in none" in shown
+    assert "p > 0.001: where its probability is above 0.001 · –: in no row" in shown
     assert "first rows of the target: mean index (emb is 0) ± standard error" in shown
     (line,) = [line for line in shown.splitlines() if line.startswith("logit p > 0.001  ")]
     content = json.loads(printed("--format", "json", "--above", "0.001"))
