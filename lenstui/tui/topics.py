@@ -164,6 +164,8 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " trajectory",
         "prompts.browse_reference": "anomaly detection load open file folder",
         "prompts.normal": "auroc roc auc labels classes",
+        "prompts.rows": "columns settle crystallization target leads first rank threshold layer",
+        "prompts.above": "threshold probability limit first row target layer",
         "prompts.value": "average mean plot metric entropy kl rank probability js",
         "prompts.value_back": "average mean plot metric",
         "prompts.stop": "cancel interrupt abort",

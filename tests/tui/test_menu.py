@@ -289,8 +289,8 @@ async def test_a_prompt_of_a_set(opened: Any, file: Path) -> None:
         await prompt_sets_pilot.go(app, pilot, file)
         await pilot.press("down", "down", "down")
         assert list(await opened_menu(pilot)) == [
-            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Outliers", "Normal group",
-            "Export", "Copy command", "Stop", "File",
+            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Rows", "Above x", "Outliers",
+            "Normal group", "Export", "Copy command", "Stop", "File",
         ]  # fmt: skip
         assert dimmed(app) == {"Stop": "Nothing is being read.", "Normal group": NO_SCORES}
         await pilot.press("r")
