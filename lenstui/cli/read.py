@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
+from lenstui.cli.against import OPTIONS as AGAINST
+from lenstui.cli.against import add_against, asked_against
 from lenstui.cli.arguments import (
     Parser,
     add_edits,
@@ -46,8 +49,14 @@ from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 from lenstui.support.typed_number import whole_number
 
+if TYPE_CHECKING:
+    from lenstui.readout.sets.mean_values import MeanValue
+
 # Options for prompt sets only, and the formats of prompt sets.
-_OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets", "outliers")
+_OF_SETS = (
+    *("prompt_column", "target_column", "foil_column", "group_column"),
+    *("exact_targets", "above", "outliers", *AGAINST),
+)
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
 
@@ -63,8 +72,13 @@ def run(words: Sequence[str]) -> int:
         asked_set = _set(parser, given, shape)
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
-        return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
-    if option := next((name for name in _OF_SETS if getattr(given, name)), None):
+        asked = _with_lenses(model_start(parser, given), given)
+        against = asked_against(parser, given, asked)
+        option = next((name for name in ("edit", "outliers") if getattr(given, name)), None)
+        if against is not None and option is not None:
+            parser.error(f"--{option} is not for two sides: leave it out, or --against-…")
+        return show_set(asked, shape, replace(asked_set, against=against))
+    if option := next((name for name in _OF_SETS if _is_given(getattr(given, name))), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     _check_outliers(parser, given)
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
@@ -76,12 +90,12 @@ def run(words: Sequence[str]) -> int:
     return show(_with_lenses(asked, given), shape)
 
 
-def _means_alone() -> list[str]:
-    """Return the keys of values that only prompt sets have, as means."""
+def _means_alone() -> list[MeanValue]:
+    """Return the values that only prompt sets have, as means."""
     from lenstui.readout.sets.mean_values import shown_means
     from lenstui.readout.values import all_values
 
-    return [mean.key for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
+    return [mean for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
 
 
 def _with_lenses(asked: Start, given: argparse.Namespace) -> Start:
@@ -122,6 +136,7 @@ def _parser() -> Parser:
     )
     _add_prompts(parser)
     _add_outliers(parser)
+    add_against(parser)
     output = add_output(parser, FORMATS)
     add_lenses(output)
     rows = output.add_mutually_exclusive_group()
@@ -136,7 +151,7 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--value",
-        choices=[value.key for value in all_values()] + _means_alone(),
+        choices=[value.key for value in all_values()] + [mean.key for mean in _means_alone()],
         metavar="VALUE",
         help="what a table or Markdown shows behind a token, and what colours HTML, SVG and PDF: "
         + _values_text(),
@@ -220,7 +235,7 @@ def _values_text() -> str:
     for option, alike in groupby(all_values(), lambda value: value.option):
         keys = ", ".join(value.key for value in alike)
         texts.append(f"{keys} ({option})" if option else keys)
-    texts += [f"{key} (of the whole target, with --prompts)" for key in _means_alone()]
+    texts += [f"{mean.key} ({mean.option}, with --prompts)" for mean in _means_alone()]
     return ", ".join(texts).replace("%", "%%")
 
 
@@ -229,7 +244,7 @@ def _add_prompts(parser: Parser) -> None:
     prompts.add_argument(
         "--prompts",
         metavar="FILE",
-        help="plain text (one prompt a line, a target behind a tab), JSON lines or Parquet; "
+        help="plain text (one prompt a line, a target behind a tab), CSV, JSON lines or Parquet; "
         "- is standard input, examples are those that come with lenstui",
     )
     prompts.add_argument(
@@ -243,9 +258,21 @@ def _add_prompts(parser: Parser) -> None:
         help="that of the word that should come next, which is followed through all rows (default: target)",
     )
     prompts.add_argument(
+        "--foil-column",
+        metavar="NAME",
+        help="that of another word that could come next, whose logit is taken off that of the target "
+        "(default: foil)",
+    )
+    prompts.add_argument(
         "--group-column",
         metavar="NAME",
         help="that of the group, over which means are taken (default: group)",
+    )
+    prompts.add_argument(
+        "--above",
+        metavar="P",
+        type=_limit,
+        help="say in which row the target's probability is first above P (default: 0.5)",
     )
     prompts.add_argument(
         "--exact-targets",
@@ -333,7 +360,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if not given.prompts:
         parser.error("--prompts names no file")
     columns = (given.prompt_column, given.target_column, given.group_column)
-    if given.prompts == EXAMPLES and any(columns):
+    if given.prompts == EXAMPLES and any((*columns, given.foil_column)):
         parser.error("the examples have their columns: leave the names out, or name a file ./examples")
     value = None if shape.format in ALL_VALUES else given.value
     outliers = None
@@ -346,6 +373,8 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         value=value,
         thinking=given.thinking,
         outliers=outliers,
+        foil_column=given.foil_column,
+        above=given.above,
     )
 
 
@@ -355,7 +384,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     form = output_format(parser, given, FORMATS)
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
-    if given.prompts is None and given.value in _means_alone():
+    if given.prompts is None and given.value in {mean.key for mean in _means_alone()}:
         parser.error(f"--value {given.value} is for --prompts alone")
     needed = 0 if given.prompts is not None else value_named(given.value or DEFAULT_VALUE).pins
     if len(given.pin) < needed:
@@ -432,6 +461,20 @@ def _column(text: str) -> int:
     if (number := whole_number(text)) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no column: a number from 0 on")
     return number
+
+
+def _is_given(value: object) -> bool:
+    """Return whether an option was given, also where it is 0."""
+    return bool(value) or (value == 0 and value is not False)
+
+
+def _limit(text: str) -> float:
+    from lenstui.readout.sets.first_rows import limit_of
+
+    try:
+        return limit_of(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _rows(text: str) -> Runs:

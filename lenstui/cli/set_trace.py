@@ -100,8 +100,7 @@ def _of(
 def _remarks(cases: list[CaseTrace | FailedCase], prompts: PromptSet) -> Iterator[str]:
     from lenstui.readout.sets.cases import FailedCase
 
-    if prompts.skipped.count:
-        yield str(prompts.skipped)
+    yield from prompts.remarks
     failed = [each for each in cases if isinstance(each, FailedCase)]
     if failed:
         unit = prompts.skipped.unit

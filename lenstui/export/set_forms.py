@@ -76,7 +76,7 @@ def set_figure_of(form: str, cases: Cases, heading: SetHeading, manner: SetManne
 
     cases = list(cases)
     value = mean_value(manner.value, cases)
-    if not (columns := columns_of(cases, value)):
+    if not (columns := columns_of(cases, value, heading.above)):
         raise LensError("No prompt could be read: there is nothing to draw.")
     return set_figure(form, columns, heading, value, style=manner.style, command=manner.command)
 

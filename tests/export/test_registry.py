@@ -23,7 +23,7 @@ from lenstui.export.set_values import mean_value
 from lenstui.export.table import table
 from lenstui.lens import Model
 from lenstui.readout.sets.cases import CaseReadout, read_set
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.values import Value, all_values, register, value_named
 from tests.by_hand import drawn
 from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, heading, hostile_readout, tiles

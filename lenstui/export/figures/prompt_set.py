@@ -13,10 +13,12 @@ from lenstui.export.figures.curves import Curve, CurveFigure, CurvePlot, draw_cu
 from lenstui.export.figures.file import FigureFile
 from lenstui.export.figures.style import FigureStyle
 from lenstui.export.set_tidy import SetHeading
-from lenstui.export.set_values import EFFECT, MeanColumn
+from lenstui.export.set_values import EDITED, SIDES, MeanColumn, effect_text
+from lenstui.export.table import summary
 from lenstui.lens.names import lens_title
 from lenstui.readout.sets.mean_values import MeanValue
 
+_DIFFERENCES = (EDITED[2], SIDES[2])
 _ANY = (None, None)  # ends that the values say
 
 
@@ -47,7 +49,7 @@ def set_figure(
 
 
 def set_curves(columns: Sequence[MeanColumn], heading: SetHeading, value: MeanValue) -> CurveFigure:
-    """Return the means of a value by row: a plot for each lens and, under edits, run; a curve for each group.
+    """Return the means of a value by row: a plot for each lens and, of pairs, run; a curve for each group.
 
     Args:
         columns: the means over each group and over all.
@@ -61,8 +63,8 @@ def set_curves(columns: Sequence[MeanColumn], heading: SetHeading, value: MeanVa
         for lens in lenses
         for run in runs
     ]
-    tops = [_top(plot) for run, plot in zip(cycle(runs), plots, strict=False) if run != "effect"]
-    if not value.is_logprob:  # clean and edited runs are to be compared by eye
+    tops = [_top(plot) for run, plot in zip(cycle(runs), plots, strict=False) if run not in _DIFFERENCES]
+    if not value.is_logprob and not value.is_signed:  # both runs of pairs are to be compared by eye
         ends = (0.0, 1.05 * max(tops))
         plots = [plot if plot.ends == _ANY else replace(plot, ends=ends) for plot in plots]
     return CurveFigure(plots, "row", heading.rows)
@@ -76,11 +78,13 @@ def _plot(columns: Iterable[MeanColumn], lens: str, run: str, value: MeanValue) 
         of_errors = () if errors is None else (factor * errors).tolist()
         curves.append(Curve(column.group, (factor * means).tolist(), of_errors))
     title = ", ".join(filter(None, (lens_title(lens), run)))
-    if run == "effect":
+    if run in _DIFFERENCES:
         return CurvePlot(title, f"{value.plotted}{', points' * value.is_share}", curves, _ANY)
     axis = f"{value.plotted}{', %' * value.is_share}"
     if value.is_rank:
         return CurvePlot(title, f"{axis} (log scale)", curves, scale="ranks")
+    if value.is_signed:
+        return CurvePlot(title, axis, curves, _ANY)
     return CurvePlot(title, axis, curves, (None, 0.0) if value.is_logprob else (0.0, None))
 
 
@@ -102,12 +106,14 @@ def set_caption(
         value: the value.
         command: the command that makes the figure again.
     """
-    has_effect = any(column.run == "effect" for column in columns)
+    runs = next((runs for runs in (EDITED, SIDES) if columns[-1].run == runs[2]), None)
     notes = (
         "bars: ± standard error over the prompts; in brackets the number of prompts"
         if value.error_format is not None
         else "in brackets the number of prompts",
-        EFFECT if has_effect else "",
+        "" if runs is None else effect_text(runs),
+        value.first_text(columns[-1].means),
+        "" if heading.second is None else f"second: {summary(heading.second.source)}",
     )
     title = f"{value.plotted[0].upper()}{value.plotted[1:]} by row, {heading.source.title}"
     return Caption(title, notes, heading.source, (f"Prompts: {heading.prompts}",), command)
