@@ -15,9 +15,9 @@ from tests.programs.calls import status
 
 TEXT = "Hello you"
 SETS = [
-    {"prompt": "One two ", "target": "three", "group": "numbers"},
-    {"prompt": "Two three ", "target": "four", "group": "numbers"},
-    {"prompt": "Red blue ", "target": "green", "group": "colours"},
+    {"prompt": "One two ", "target": "three", "foil": "x", "group": "numbers"},
+    {"prompt": "Two three ", "target": "four", "foil": "y", "group": "numbers"},
+    {"prompt": "Red blue ", "target": "green", "foil": "z", "group": "colours"},
 ]
 PAIRS = [
     {"prompt": "One two ", "corrupted": "Two two ", "target": "x", "minus": "y", "group": "a"},
@@ -47,6 +47,11 @@ def words_of(kind: str, folder: Path, tmp_path: Path) -> list[str]:
             "--edit",
             "ablate 0.1",
         ],
+        "foil": ["read", "--prompts", str(tmp_path / "set.jsonl"), *lens, "--value", "foil-diff"],
+        "sides": [
+            *("read", "--prompts", str(tmp_path / "set.jsonl"), "--lenses", "logit"),
+            *("--against-lens", str(folder.parent / "mine.pt")),
+        ],
         "why": ["why", TEXT],
         "attention": ["why", TEXT, "--head", "1.0"],
         "trace": ["trace", "--metric", "logprob", "--pin", "x", "One two", "Two two"],
@@ -58,7 +63,20 @@ def words_of(kind: str, folder: Path, tmp_path: Path) -> list[str]:
 
 
 KINDS = (
-    *("grid", "difference", "pins", "set", "effect", "why", "attention", "trace", "heads", "traces"),
+    *(
+        "grid",
+        "difference",
+        "pins",
+        "set",
+        "effect",
+        "foil",
+        "sides",
+        "why",
+        "attention",
+        "trace",
+        "heads",
+        "traces",
+    ),
     "evaluation",
 )
 
