@@ -85,6 +85,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " contribution decompose layers blocks logits",
         "explore.words_only": "readout filter punctuation hide stop tokens letters digits words",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
+        "explore.fold": "think thinking reasoning hide collapse unfold columns",
         "explore.template": "dim chat template tokens special hide boilerplate turns",
         "explore.trust": "dim doubt reliable reliability quality held-out kl convergence evaluation overlay",
         "explore.why": "attribution dla direct logit attribution heads neurons mlp circuit components"

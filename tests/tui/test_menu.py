@@ -69,7 +69,7 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
             "Trace", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command", "Pin a word",
             "Plot", "Pins", "Prompt set", "Scan a text", "Find", "Find next", "Find previous", "Go to",
             "Next side", "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip",
-            "Prompt", "Turns", "Template", "Reading", "Train", "Evaluate", "Lenses", "Instant lens",
+            "Prompt", "Turns", "Template", "Fold", "Reading", "Train", "Evaluate", "Lenses", "Instant lens",
             "Model", "Revision back", "Next revision", "Commands", "Help", "Quit",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
