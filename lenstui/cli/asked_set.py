@@ -63,6 +63,7 @@ class AskedSet:
         foil_column: the column or field of the foil of a readout, if named.
         against: the second side that the set is read by, too; None for none.
         above: the limit of the first row where the target's probability is above it; None for the default.
+        at: the column that prompts are read at which name none; None for the last.
     """
 
     prompts: str
@@ -79,6 +80,7 @@ class AskedSet:
     foil_column: str | None = None
     against: AskedAgainst | None = None
     above: float | None = None
+    at: str | None = None
 
     @property
     def options(self) -> list[str]:
@@ -97,6 +99,7 @@ class AskedSet:
         words += ["--exact-targets"] if self.exact_targets else []
         words += [] if self.against is None else self.against.options
         words += [] if self.above is None else [f"--above={self.above:g}"]
+        words += [] if self.at is None else [f"--at={self.at}"]
         return words if self.thinking is None else [*words, f"--{'' if self.thinking else 'no-'}thinking"]
 
     def of_reference(self, outliers: AskedOutliers) -> AskedSet:
@@ -115,9 +118,12 @@ def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
         LensError: as `open_prompts` does.
     """
     prompts = _opened(asked, output)
-    if asked.thinking is None:
-        return prompts
-    return replace(prompts, cases=tuple(case.with_thinking(asked.thinking) for case in prompts.cases))
+    cases = prompts.cases
+    if asked.thinking is not None:
+        cases = tuple(case.with_thinking(asked.thinking) for case in cases)
+    if asked.at is not None:
+        cases = tuple(case if case.at is not None else replace(case, at=asked.at) for case in cases)
+    return replace(prompts, cases=cases)
 
 
 def _opened(asked: AskedSet, output: Path | None) -> PromptSet:

@@ -41,6 +41,7 @@ from lenstui.export.shape import (
     Shape,
 )
 from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
+from lenstui.model.reasoning import PLACES
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 # Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = (
     *("prompt_column", "target_column", "foil_column", "group_column"),
-    *("exact_targets", "above", "outliers", *AGAINST),
+    *("exact_targets", "above", "at", "outliers", *AGAINST),
 )
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
@@ -269,6 +270,12 @@ def _add_prompts(parser: Parser) -> None:
         help="that of the group, over which means are taken (default: group)",
     )
     prompts.add_argument(
+        "--at",
+        choices=PLACES,
+        help="read each prompt that names no column at its last one (the default), at the last one of its "
+        "reasoning, or of its answer",
+    )
+    prompts.add_argument(
         "--above",
         metavar="P",
         type=_limit,
@@ -375,6 +382,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         outliers=outliers,
         foil_column=given.foil_column,
         above=given.above,
+        at=given.at,
     )
 
 

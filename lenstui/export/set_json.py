@@ -108,6 +108,7 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "target": case.target,
         "foil": case.foil,
         "group": case.group,
+        "at": case.at,
     }
     if isinstance(readout, FailedCase):
         return {**about, "error": readout.reason}

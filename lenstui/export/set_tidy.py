@@ -150,6 +150,7 @@ def _tidy(group: Sequence[CaseReadout], heading: SetHeading, texts: TokenText) -
         "group": of_case(lambda each: each.case.group),
         "prompt": of_case(lambda each: each.case.text),
         **({"messages": of_case(_messages)} if heading.of_turns else {}),
+        "at": of_case(lambda each: each.case.at),
         "tokens": of_case(lambda each: each.tokens, np.int32),
         "dropped": of_case(lambda each: each.dropped, np.int32),
         "final_id": of_case(lambda each: -1 if each.final_id is None else each.final_id, np.int32),

@@ -11,6 +11,7 @@ from lenstui.lens.kinds import reads_next
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
+from lenstui.model.reasoning import LAST, up_to
 from lenstui.readout.cells import (
     NOT_A_NUMBER,
     NOT_READ,
@@ -182,7 +183,7 @@ def read_set(
     exact_targets: bool = False,
     trajectories: bool = False,
 ) -> Iterator[CaseReadout | FailedCase]:
-    """Read the last column of every case, one by one. Closing the generator stops the work.
+    """Read one column of every case, the last or the one that it names. Closing the generator stops the work.
 
     Args:
         model: from `load`.
@@ -258,7 +259,9 @@ def _read_case(
         raise LensError("The prompt is empty.")
     texts = model.texts
     prompt = reading.prompt(model, case.typed)
-    behind = text_behind(prompt, chat=reading.chat or case.turns is not None)
+    is_whole = case.at is None or case.at == LAST
+    prompt = prompt if case.at is None else up_to(case.at, prompt, texts)
+    behind = text_behind(prompt, chat=is_whole and (reading.chat or case.turns is not None))
 
     def find(word: str) -> Pin:
         tokenizer, vocabulary = model.tokenizer, model.vocabulary

@@ -12,7 +12,7 @@ from lenstui.support.turns import Conversation, conversation_of
 
 PROMPT_NAMES = ("prompt", "text", "messages")
 _OF_ALL = ("target", "group")  # optional fields, by their usual names
-_OF_READINGS = ("foil",)  # those of readouts
+_OF_READINGS = ("foil", "at")  # those of readouts
 _OF_PAIRS = ("corrupted", "minus")  # those of causal traces
 
 
@@ -30,6 +30,7 @@ class Case:
         turns: the prompt as the turns of a chat; None where it is one text.
         corrupted_turns: the corrupted prompt likewise.
         foil: another word that could come next, which the target is held against, if any.
+        at: the column that is read, one of the `PLACES` of `lenstui.model.reasoning`; None for the last.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Case:
     turns: Conversation | None = None
     corrupted_turns: Conversation | None = None
     foil: str | None = None
+    at: str | None = None
 
     @property
     def typed(self) -> str | Conversation:
@@ -79,8 +81,9 @@ class PromptFile:
         group: the column or field of the group; None for `group`, which may be missing.
         corrupted: that of the corrupted prompt of a causal trace; None for `corrupted`, which may be missing.
         minus: that of the word that a trace takes off; None for `minus`, which may be missing.
-        of_pairs: whether these two are taken, and the foil is not.
+        of_pairs: whether these two are taken, and what is of readouts is not.
         foil: the column or field of the foil; None for `foil`, which may be missing.
+        at: that of the column to read; None for `at`, which may be missing.
     """
 
     path: Path
@@ -91,6 +94,7 @@ class PromptFile:
     minus: str | None = None
     of_pairs: bool = False
     foil: str | None = None
+    at: str | None = None
 
     @property
     def optional(self) -> dict[str, str | None]:
