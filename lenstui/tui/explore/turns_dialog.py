@@ -82,7 +82,9 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
         """Yield the list, the box with what is said, what comes behind the turns, and what is wrong."""
         with Box("turns", LIST_KEYS):
             yield OptionList()
-            yield PromptBox("")
+            said = PromptBox("")
+            said.placeholder = "What is said in this turn"
+            yield said
             yield Label(id="turns-behind")
             yield Label(id="turns-wrong")
 
