@@ -22,13 +22,17 @@ from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.turns_dialog import TurnsDialog
 from lenstui.tui.grid.column_marks import BEGINS
 from lenstui.tui.session.history import History
+from lenstui.tui.trace.words import METRIC_WORDS
+from lenstui.tui.why.screen import Why
 from tests.programs.calls import status
 from tests.tiny.chat_templates import CHATML, GEMMA, LLAMA_2, QWEN_3, chat_tokenizer_of
 from tests.tiny.folders import neox_in
 from tests.tui.pilots.generate_pilot import generate
 from tests.tui.pilots.looking import said, subtitle, until
+from tests.tui.pilots.prompt_sets_pilot import go
 from tests.tui.pilots.reread_pilot import mark
 from tests.tui.pilots.session_pilot import begun, read
+from tests.tui.pilots.trace_pilot import ask_for_trace, fill, start
 
 TURNS = Conversation(
     (Turn("system", "Be."), Turn("user", "Hi you"), Turn("assistant", "Oh"), Turn("user", "So"))
@@ -437,3 +441,44 @@ async def test_the_copied_command_reads_the_same(
     place = words.index("--value")
     assert status(*words[1:place], "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["tokens"] == shown
+
+
+async def test_a_case_of_turns_opens_from_a_prompt_set(chatml: Path, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text(json.dumps({"messages": TURNS.messages, "target": "a"}), encoding="utf-8")
+    app, model = app_of(chatml, "Hi"), load(str(chatml), device="cpu")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(app, pilot)
+        await pilot.press("escape")
+        await go(app, pilot, file)
+        await pilot.press("enter")
+        await until(pilot, lambda: columns(app) == texts(model, TURNS))
+        assert app.screen is app.explore
+        assert app.explore.query_one(PromptBox).prompt == TURNS
+        assert [pin.text for pin in app.explore.panel.pins] == ["a"]
+
+
+async def test_why_and_trace_are_of_the_turns_and_their_commands_name_them(
+    chatml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_of(chatml, TURNS)
+    copied: list[str] = []
+    async with app.run_test(size=(160, 45)) as pilot:
+        monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+        await read(app, pilot)
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: isinstance(app.screen, Why) and app.screen.query_one(OptionList).options)
+        await pilot.press("Y")
+        await until(pilot, lambda: copied)
+        assert json.loads(shlex.split(copied.pop())[3]) == TURNS.messages
+        await pilot.press("escape")
+        fill(await ask_for_trace(app, pilot), "Ho you", metric=METRIC_WORDS["logprob"])
+        await start(app, pilot)
+        await pilot.press("Y")
+        await until(pilot, lambda: copied)
+    words = shlex.split(copied.pop())
+    assert words[:3] == ["lenstui", "trace", "--turns"]
+    assert [json.loads(word) for word in words[3:5]] == [
+        TURNS.messages,
+        [{"role": "user", "content": "Ho you"}],
+    ]
