@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Clip:
         value: the value that is shown.
         pins: display texts of the pinned tokens, in the order of the cells' last axis.
         words_only: whether the cells' tokens are those with a letter or digit.
+        other_rows: the labels of the rows, by lens, of models that are not as deep as the first.
     """
 
     rows: Sequence[str]
@@ -43,6 +44,17 @@ class Clip:
     value: Value
     pins: Sequence[str] = ()
     words_only: bool = False
+    other_rows: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def rows_of(self, lens: str) -> Sequence[str]:
+        """Return the labels of the rows of a lens's cells."""
+        return self.other_rows.get(lens, self.rows)
+
+    @property
+    def rows_of_all(self) -> list[str]:
+        """The labels of the rows by all lenses: `3`, or `3 │ 7` where these differ."""
+        of_lenses = dict.fromkeys(tuple(self.rows_of(lens)) for lens in self.lenses) or [self.rows]
+        return [" │ ".join(labels) for labels in zip(*of_lenses, strict=True)]
 
     @property
     def mark(self) -> str:
@@ -75,8 +87,9 @@ def top_line(cells: Cells, texts: TokenText, row: int, column: int, count: int) 
 def cell_text(clip: Clip, row: int, column: int) -> str:
     """Return one cell by every lens as text: all tokens that the cell keeps, and its numbers in words."""
     follows = f' → next "{clip.tokens[column + 1]}"' if column + 1 < len(clip.tokens) else ""
-    meaning = meaning_of(clip.rows[row], clip.rows[-1])
-    where = f'row {clip.rows[row]} · {meaning} · column {column} "{clip.tokens[column]}"'
+    of_lenses = dict.fromkeys(tuple(clip.rows_of(lens)) for lens in clip.lenses)
+    meaning = " │ ".join(meaning_of(labels[row], labels[-1]) for labels in of_lenses)
+    where = f'row {clip.rows_of_all[row]} · {meaning} · column {column} "{clip.tokens[column]}"'
     lines = [f"{where}{follows}{clip.mark}"]
     for name, cells in clip.lenses.items():
         if cells.top1[row, column] == NOT_READ:  # a fitted lens reads no sublayer rows
@@ -108,7 +121,7 @@ def row_text(clip: Clip, row: int) -> str:
 def column_text(clip: Clip, column: int) -> str:
     """Return a column as text, one line a row, `emb` first: each lens's top-1, its value, and the pins."""
     fields = _fields(clip, slice(None), column)
-    return _lines(["row", *_heads(clip)], zip(clip.rows, *fields, strict=True))
+    return _lines(["row", *_heads(clip)], zip(clip.rows_of_all, *fields, strict=True))
 
 
 def table_text(clip: Clip, *, diff: bool = False) -> str:
@@ -132,7 +145,7 @@ def _both(clip: Clip) -> Iterator[list[str]]:
                 else top_text(clip.texts, token)
                 for token, number in zip(ids[row].tolist(), values[row].tolist(), strict=True)
             )
-            yield [name, clip.rows[row], *shown]
+            yield [name, clip.rows_of(name)[row], *shown]
 
 
 def _differences(clip: Clip) -> Iterator[list[str]]:
@@ -140,7 +153,8 @@ def _differences(clip: Clip) -> Iterator[list[str]]:
     difference = Difference.of_two(clip.value, clip.lenses)
     left, right = difference.pair(clip.lenses)
     ids, numbers, marked = right.top_ids[:, :, 0], difference.of(left, right), differing(left, right)
-    for row in reversed(range(len(clip.rows))):
+    labels = clip.rows_of_all
+    for row in reversed(range(len(labels))):
         shown = (
             f"{clip.texts[token]} {difference.format(number)}{f' {DIFFERENT}' if mark else ''}"
             if token >= 0
@@ -149,7 +163,7 @@ def _differences(clip: Clip) -> Iterator[list[str]]:
                 ids[row].tolist(), numbers[row].tolist(), marked[row].tolist(), strict=True
             )
         )
-        yield [difference.title, clip.rows[row], *shown]
+        yield [difference.title, labels[row], *shown]
 
 
 def _heads(clip: Clip) -> list[str]:

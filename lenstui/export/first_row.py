@@ -47,7 +47,14 @@ def stream_of(readout: Readout, lens: str) -> tuple[list[str], IntArray]:
     return [readout.rows[place] for place in places], readout.lenses[lens].top1[places]
 
 
-def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequence[str], column: int) -> str:
+def first_row_text(
+    sought: Sought,
+    read: Mapping[str, IntArray],
+    labels: Sequence[str],
+    column: int,
+    *,
+    others: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Return a sentence on the first row of a word in one column, without a full stop.
 
     Args:
@@ -56,23 +63,25 @@ def first_row_text(sought: Sought, read: Mapping[str, IntArray], labels: Sequenc
             the order of the sentence.
         labels: the labels of these rows.
         column: the column.
+        others: the labels, by name, where they are others.
     """
     rows = {name: int(first_rows(top1, sought.ids)[column]) for name, top1 in read.items()}
     there = {int(read[name][row, column]) for name, row in rows.items() if row >= 0}
     said = " or ".join(f'"{text}"' for token, text in sought.tokens if token in there or not there)
     if not sought.whole:
         said = f'No token is "{visible(sought.word)}", its first one is {said}'
-    chosen = "" if is_whole_stream(labels) else "of the rows read, "
-    return f"{said}: {chosen}{_by_lens(rows, labels, column)}"
+    labels_of = {name: (others or {}).get(name, labels) for name in read}
+    chosen = "" if all(map(is_whole_stream, labels_of.values())) else "of the rows read, "
+    return f"{said}: {chosen}{_by_lens(rows, labels_of, column)}"
 
 
-def _by_lens(rows: Mapping[str, int], labels: Sequence[str], column: int) -> str:
+def _by_lens(rows: Mapping[str, int], labels: Mapping[str, Sequence[str]], column: int) -> str:
     """Return the first rows by lens in words; a row of -1 means never."""
     (first, row), *others = rows.items()
     if row >= 0:
-        said, never = f"first top-1 at row {labels[row]} in the {first}", "never"
+        said, never = f"first top-1 at row {labels[first][row]} in the {first}", "never"
     else:
         said, never = f"never top-1 in column {column} in the {first}", "nor"
     for lens, row in others:
-        said += f", {f'at row {labels[row]}' if row >= 0 else never} in the {lens}"
+        said += f", {f'at row {labels[lens][row]}' if row >= 0 else never} in the {lens}"
     return said

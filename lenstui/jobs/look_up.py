@@ -9,6 +9,7 @@ from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import (
     CellNotRead,
     CellRead,
+    FinalsCompared,
     PinsFound,
     PinsNotFound,
     Post,
@@ -20,7 +21,8 @@ from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.thread import Stop
 from lenstui.model.tokens import visible
-from lenstui.opening.side_reading import SideWord, side_rankings, side_words
+from lenstui.opening.side_reading import SideWord, side_prompts, side_rankings, side_words
+from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
@@ -98,6 +100,24 @@ class LookUpJobs:
                 yield
             tokens = {token for of_side in found.values() for word in of_side.values() for token in word.ids}
             post(WordsRead(serial, column, found, sides.first.model.texts.of(tokens)))
+
+    def compare_finals(self, serial: int, post: Post, stop: Stop) -> Iterator[None]:
+        """Post how far the final distributions of the sides part in each column of the current prompt."""
+        request, sides = self._read_jobs.request, self._model_jobs.sides
+        if sides is None or request is None or request.serial != serial:
+            return
+        from lenstui.opening.finals import final_divergences
+
+        failed = "The last rows were not compared"
+        with reporting(lambda text: post(FinalsCompared(serial, {}, text)), failed):
+            found = dict[int, FloatArray]()
+            prompts = side_prompts(sides, request.of_sides)
+            for place, of_side in final_divergences(sides, request.of_sides, prompts):
+                if stop():
+                    return
+                found[place] = of_side
+                yield
+            post(FinalsCompared(serial, found))
 
     def read_cell(self, serial: int, row: int, column: int, count: int, post: Post) -> None:
         """Post the likeliest tokens of one cell of the current prompt; `row` counts the rows on screen."""

@@ -16,7 +16,7 @@ from lenstui.model.turns import TurnColumns
 from lenstui.opening.side_facts import SideFacts
 from lenstui.opening.side_reading import SideTile, SideWord
 from lenstui.readout.alignment import NO_GAP
-from lenstui.readout.cells import Ranking
+from lenstui.readout.cells import FloatArray, Ranking
 from lenstui.support.paths import bundled_model
 from lenstui.support.turns import Conversation
 
@@ -139,6 +139,7 @@ class ReadStarted(Message):
         rows: the labels of the rows that are read.
         others: display texts of the input tokens, by place, of the sides that read a prompt of their own.
         gaps: by place, the columns that hold no token, where prompts are of different lengths.
+        other_rows: the labels of the rows, by place, of the sides whose model is not as deep.
         turns: which columns are of which turn; None for a prompt that is one text.
     """
 
@@ -148,11 +149,16 @@ class ReadStarted(Message):
     rows: tuple[str, ...]
     others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     gaps: tuple[range, ...] = ()
+    other_rows: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     turns: TurnColumns | None = None
 
     def columns_of(self, place: int) -> tuple[str, ...]:
         """Return the display texts of a side's input tokens."""
         return self.others.get(place, self.columns)
+
+    def rows_of(self, place: int) -> tuple[str, ...]:
+        """Return the labels of a side's rows."""
+        return self.other_rows.get(place, self.rows)
 
     def gap_of(self, place: int) -> range:
         """Return the columns in which a side has no token."""
@@ -165,6 +171,21 @@ class SublayersRefused(Message):
 
     serial: int
     text: str
+
+
+@dataclass
+class FinalsCompared(Message):
+    """The message how far the last rows of the sides part, in the columns of a reading.
+
+    Attributes:
+        serial: the number of the reading.
+        divergences: by the place of the side, KL(first ‖ side) of the final distributions, nats, `[cols]`.
+        failure: why there are none; empty where there are.
+    """
+
+    serial: int
+    divergences: Mapping[int, FloatArray]
+    failure: str = ""
 
 
 @dataclass

@@ -63,6 +63,10 @@ class PromptService:
         """Read words of several tokens whole in one column; an earlier request for words is dropped."""
         self._thread.submit("words", lambda stop: self._look_up.read_words(serial, words, column, post, stop))
 
+    def compare_finals(self, serial: int, post: Post) -> None:
+        """Compare the final distributions of the sides; an earlier request for that is dropped."""
+        self._thread.submit("finals", lambda stop: self._look_up.compare_finals(serial, post, stop))
+
     def read_in_training(self, serial: int, columns: range, post: Post) -> None:
         """Read some columns again, through the lens in training."""
         self._thread.submit(

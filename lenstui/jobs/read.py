@@ -29,7 +29,13 @@ from lenstui.jobs.thread import Stop
 from lenstui.lens.kinds import made_lens
 from lenstui.opening.opened import Opened
 from lenstui.opening.side_facts import are_of_one_prompt
-from lenstui.opening.side_reading import SideTile, side_gaps, side_prompts, side_tiles
+from lenstui.opening.side_reading import (
+    SideTile,
+    rows_of_sides,
+    side_gaps,
+    side_prompts,
+    side_tiles,
+)
 from lenstui.readout.alignment import spread
 from lenstui.support.errors import LensError
 from lenstui.support.turns import Conversation
@@ -149,7 +155,7 @@ class ReadJobs:
         """Return the message about the columns that are about to come, on every side."""
         assert self._model_jobs.opened is not None and self._model_jobs.sides is not None
         texts = self._model_jobs.opened.model.texts
-        rows = tuple(row.label for row in self.rows(request))
+        rows, *others = (tuple(row.label for row in of_side) for of_side in self.rows_of_sides(request))
         gaps = side_gaps(self._model_jobs.sides, prompts)
         columns = [
             spread([texts[token] for token in prompt.ids], gap, "")
@@ -158,8 +164,9 @@ class ReadJobs:
         of_sides = enumerate(self._model_jobs.sides.sides)
         own = {place: columns[place] for place, side in of_sides if side.text is not None}
         dropped = prompts[0].dropped + sum(prompts[place].dropped for place in own)
+        deeper = {place: other for place, other in enumerate(others, 1) if other != rows}
         turns = None if prompts[0].turns is None else prompts[0].turns.spread(gaps[0])
-        return ReadStarted(request.serial, columns[0], dropped, rows, own, gaps, turns)
+        return ReadStarted(request.serial, columns[0], dropped, rows, own, gaps, deeper, turns)
 
     def grow(self, request: ReadRequest, known: int, post: Post) -> None:
         """Read the columns of a prompt that has grown, from `known` on: the columns before are on screen."""
@@ -274,12 +281,13 @@ class ReadJobs:
         return first.saying(self._model_jobs.opened.model.texts.join(request.tail)), *others
 
     def rows(self, request: ReadRequest) -> tuple[Row, ...]:
-        """Return the rows of a request, in the order on screen."""
-        from lenstui.readout.streams import rows_to_read
+        """Return the rows of a request, those of the first side, in the order on screen."""
+        return self.rows_of_sides(request)[0]
 
-        assert self._model_jobs.opened is not None
-        model, reading = self._model_jobs.opened.model, request.reading
-        return rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
+    def rows_of_sides(self, request: ReadRequest) -> tuple[tuple[Row, ...], ...]:
+        """Return the rows of a request for each side, in the order on screen."""
+        assert self._model_jobs.sides is not None
+        return rows_of_sides(self._model_jobs.sides, request.reading)
 
     def _tiles(
         self,
@@ -295,14 +303,18 @@ class ReadJobs:
         return side_tiles(sides, request.of_sides, prompts, lenses, first=first, columns=columns)
 
     def _as_far_as_can_be(self, request: ReadRequest, post: Post) -> ReadRequest:
-        """Return the request; where the model cannot be taken apart, without sublayers, and post that."""
+        """Return the request; where the models cannot be taken apart, without sublayers, and post that."""
         if not request.reading.sublayers:
             return request
         from lenstui.model.sublayers import parts_of
+        from lenstui.opening.agreement import check_sublayers
 
-        assert self._model_jobs.opened is not None
+        assert self._model_jobs.sides is not None
+        model, *others = self._model_jobs.sides.models
         try:
-            parts_of(self._model_jobs.opened.model)
+            parts_of(model)
+            for other in others:
+                check_sublayers(model, other, request.reading)
         except LensError as error:
             post(SublayersRefused(request.serial, str(error)))
             return replace(request, reading=replace(request.reading, sublayers=False))

@@ -99,7 +99,7 @@ class WhyService:
 
         request = self._read_jobs.request
         assert request is not None
-        row = self._read_jobs.rows(request)[asked.row]
+        row = self._read_jobs.rows_of_sides(request)[asked.place][asked.row]
         if row.part is not None:
             raise LensError("What one part adds is not taken apart any more: go to a row between two blocks.")
         if (lens := self._model_jobs.lenses[asked.place]) is None:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lenstui.model.load import Model
+from lenstui.model.rows import RowChoice
 from lenstui.model.tokens import Prompt
 from lenstui.readout.reading import Reading
 from lenstui.readout.streams import rows_to_read
 from lenstui.support.errors import LensError
 from lenstui.support.turns import Conversation
-
-
-def check_agreement(one: Model, other: Model) -> None:
-    """Check that two models have the same number of rows, and the same tokens by id.
-
-    Raises:
-        LensError: if they do not agree; the message names both.
-    """
-    if one.num_blocks != other.num_blocks:
-        raise LensError(
-            f"{rows_of_both(one, other)}: both share one cursor, so they must have the same number of rows."
-        )
-    check_same_tokens(one, other)
 
 
 def rows_of_both(one: Model, other: Model) -> str:
@@ -61,26 +50,27 @@ def shared_prompt(
     context: int | None = None,
     ids: tuple[int, ...] = (),
 ) -> Prompt:
-    """Return a prompt that two models read in the same tokens and rows, no longer than either can read.
+    """Return a prompt that two models read in the same tokens, no longer than either can read.
 
     Args:
         one: from `load`.
         other: a model that agrees with it.
         text: the prompt, which may be turns.
-        reading: the options for reading it.
+        reading: the options for reading it; its rows are those of the first model.
         tail: token ids to append to those of the text.
         context: the most columns, where these are fewer than both models can read.
         ids: the token ids of the text, where it is not to be cut into tokens; else empty.
 
     Raises:
-        LensError: if a model does not allow the options, or both do not read the prompt in the same tokens
-            and rows; the message names both.
+        LensError: if a model does not allow the options, or both do not read the prompt in the same
+            tokens; the message names both.
     """
     names = both_names(one, other)
     context = shared_context(one, other) if context is None else context
     prompts = []
     for model, name in zip((one, other), names, strict=True):
-        if refused := reading.refused(model.allowed, model.num_blocks):
+        rows = reading.rows if model.num_blocks == one.num_blocks else RowChoice()  # rows are the first's
+        if refused := replace(reading, rows=rows).refused(model.allowed, model.num_blocks):
             raise LensError(f"{name}: {' '.join(refused.values())}")
         prompts.append(reading.prompt(model, text, tail=tail, context=context, ids=ids))
     if prompts[0].ids != prompts[1].ids:
@@ -96,13 +86,23 @@ def shared_prompt(
     for model, name in zip((one, other), names, strict=True):
         if max(prompts[0].ids) >= model.vocabulary:
             raise LensError(f"{name} has no token {max(prompts[0].ids)}, which is in this prompt.")
-    rows = [
-        rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
-        for model in (one, other)
-    ]
-    if rows[0] != rows[1]:
-        raise LensError(f"The blocks of {names[0]} and {names[1]} come apart into other rows.")
     return prompts[0]
+
+
+def check_sublayers(one: Model, other: Model, reading: Reading) -> None:
+    """Check that two models have the same sublayer rows, if those are to be read.
+
+    Raises:
+        LensError: if they do not; the message names both.
+    """
+    if not reading.sublayers:
+        return
+    if one.num_blocks != other.num_blocks:
+        raise LensError(f"{rows_of_both(one, other)}: sublayers are of models with equally many blocks.")
+    rows = [rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=True) for model in (one, other)]
+    if rows[0] != rows[1]:
+        names = both_names(one, other)
+        raise LensError(f"The blocks of {names[0]} and {names[1]} come apart into other rows.")
 
 
 def _only_one_begins_with_bos(one: Model, other: Model, prompts: Sequence[Prompt]) -> int | None:

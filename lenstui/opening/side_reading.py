@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lenstui.lens.names import no_sum
+from lenstui.opening.depth import at_same_depth, rows_beside
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.alignment import NO_GAP, gaps, in_prompt, on_screen
 from lenstui.readout.cells import Cells, FloatArray, Ranking
@@ -73,11 +74,14 @@ def side_prompts(sides: Sides, asked: SideReading) -> tuple[Prompt, ...]:
     """Return the prompt of each side.
 
     Raises:
-        LensError: if a prompt cannot be read, or the models do not read the typed one in the same tokens.
+        LensError: if a prompt cannot be read, the models do not read the typed one in the same tokens, or
+            they have other sublayers, and these are to be read.
     """
-    from lenstui.opening.agreement import shared_prompt
+    from lenstui.opening.agreement import check_sublayers, shared_prompt
 
     reading, model, context = asked.reading, sides.first.model, sides.context
+    for other in sides.models[1:]:
+        check_sublayers(model, other, reading)
     others = {id(side.model): side.model for side in sides.sides if side.text is None}
     others.pop(id(model))
     agreed = [
@@ -92,6 +96,20 @@ def side_prompts(sides: Sides, asked: SideReading) -> tuple[Prompt, ...]:
     return tuple(
         typed if side.text is None else reading.prompt(side.model, side.text) for side in sides.sides
     )
+
+
+def rows_of_first(sides: Sides, reading: Reading) -> tuple[Row, ...]:
+    """Return the rows on screen, in their order: those that are read of the first side."""
+    from lenstui.readout.streams import rows_to_read
+
+    model = sides.first.model
+    return rows_to_read(model, reading.rows.of(model.num_blocks), sublayers=reading.sublayers)
+
+
+def rows_of_sides(sides: Sides, reading: Reading) -> tuple[tuple[Row, ...], ...]:
+    """Return for each side its rows on screen: those of the first, or the ones at the same relative depth."""
+    of_first = rows_of_first(sides, reading)
+    return tuple(rows_beside(of_first, sides.first.model, side.model) for side in sides.sides)
 
 
 def side_gaps(sides: Sides, prompts: Sequence[Prompt]) -> tuple[range, ...]:
@@ -120,13 +138,14 @@ def side_tiles(
         first: the columns on screen, as in `read_tiles`.
         columns: a run of columns on screen, to read no others.
     """
-    spaces = side_gaps(sides, prompts)
+    spaces, of_first = side_gaps(sides, prompts), rows_of_first(sides, asked.reading)
 
     def one_pass(shared: Mapping[int, Lens]) -> Iterator[SideTile]:
         place = next(iter(shared))
         prompt, gap = prompts[place], spaces[place]
         model = side_model(sides.sides[place], prompt, asked)
-        return _tiles(model, asked, prompt, shared, gap, first=first, columns=columns)
+        rows = rows_beside(of_first, sides.first.model, model)
+        return _tiles(model, asked, prompt, shared, rows=rows, gap=gap, first=first, columns=columns)
 
     # Tiles of several models may be of other widths, as the vocabularies are.
     turns = zip_longest(*map(one_pass, _passes(sides, lenses)))
@@ -175,22 +194,24 @@ def _tiles(
     asked: SideReading,
     prompt: Prompt,
     lenses: Mapping[int, Lens],
-    gap: range,
     *,
+    rows: Sequence[Row],
+    gap: range,
     first: range | None,
     columns: range | None,
 ) -> Iterator[SideTile]:
-    """Yield tiles in columns on screen, of sides that share a model and a prompt."""
+    """Yield tiles in columns and rows on screen, of sides that share a model and a prompt."""
     from lenstui.readout.tiles import read_tiles
 
     reading = asked.reading
+    read, places = _each_once(rows)
     for tile in read_tiles(
         model,
         prompt,
         tuple(lenses.values()),
         top_k=asked.top_k,
         pins=asked.pins,
-        rows=reading.rows.of(model.num_blocks),
+        rows=read,
         final_norm=reading.final_norm,
         sublayers=reading.sublayers,
         words_only=reading.words_only,
@@ -198,7 +219,8 @@ def _tiles(
         columns=_of_prompt(columns, gap),
     ):
         for part in on_screen(tile, gap):
-            by_place = dict(zip(lenses, part.lenses.values(), strict=True))
+            cells = (of_lens if places is None else of_lens.take(places) for of_lens in part.lenses.values())
+            by_place = dict(zip(lenses, cells, strict=True))
             yield SideTile(part.start, part.stop, by_place, part.left_over)
 
 
@@ -212,7 +234,7 @@ def side_rankings(
     Args:
         sides: the sides.
         asked: the prompt and options.
-        row: the row of the cell.
+        row: the row of the cell, of the first side.
         column: the column on screen.
         lenses: the lens of each side.
         count: the number of tokens.
@@ -228,9 +250,9 @@ def side_rankings(
             continue
         prompt, here = prompts[place], in_prompt(column, spaces[place])
         ranked = rank_cell(
-            side_model(sides.sides[place], prompt, asked),
+            model := side_model(sides.sides[place], prompt, asked),
             prompt,
-            row,
+            at_same_depth(row, sides.first.model.num_blocks, model.num_blocks),
             here,
             tuple(shared.values()),
             count=count,
@@ -285,26 +307,41 @@ def side_words(
     from lenstui.readout.words import iter_words
 
     prompts, reading = side_prompts(sides, asked), asked.reading
-    spaces = side_gaps(sides, prompts)
+    spaces, of_first = side_gaps(sides, prompts), rows_of_first(sides, reading)
     for shared in _passes(sides, lenses):
         place, keys = next(iter(shared)), lens_keys(list(shared.values()))
         if column in spaces[place]:
             continue
         prompt = prompts[place]
         model = side_model(sides.sides[place], prompt, asked)
+        read, rows = _each_once(rows_beside(of_first, sides.first.model, model))
         for word in iter_words(
             model,
             prompt,
             words,
             tuple(shared.values()),
             column=in_prompt(column, spaces[place]),
-            rows=reading.rows.of(model.num_blocks),
+            rows=read,
             final_norm=reading.final_norm,
             sublayers=reading.sublayers,
         ):
             for (side, lens), key in zip(shared.items(), keys, strict=True):
                 missing = word.missing or ("" if key in word.logprobs else no_sum(lens.kind))
-                yield side, SideWord(word.word, word.ids, word.logprobs.get(key), missing)
+                logprobs = word.logprobs.get(key)
+                if logprobs is not None and rows is not None:
+                    logprobs = logprobs[rows]
+                yield side, SideWord(word.word, word.ids, logprobs, missing)
+
+
+def _each_once(rows: Sequence[Row]) -> tuple[tuple[int, ...], list[int] | None]:
+    """Return the rows to read for the rows of a side, and the place among them of each of the side's.
+
+    Where no row comes twice there are no places: the rows are all that is read, sublayers among them.
+    """
+    read = tuple(dict.fromkeys(row.h for row in rows))
+    if len({*rows}) == len(rows):
+        return read, None
+    return read, [read.index(row.h) for row in rows]
 
 
 def _of_prompt(columns: range | None, gap: range) -> range | None:

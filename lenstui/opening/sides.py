@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MOST_SIDES = 3
 NO_MORE = f"{MOST_SIDES} sides are on screen, the most that there may be: - removes one."
 MORE_LENSES = "This screen begins with {} of {} lenses: L reads the active side through the next one."
+BY_DEPTH = "each row stands beside the one at the same relative depth."
 ONE_STAYS = "One side stays: there is nothing else to look at."
 FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to remove."
 
@@ -141,7 +143,14 @@ class Sides:
         """Remarks on the models and lenses beside the open model, for the user."""
         said = {*(side.opened.reason for side in self.sides), *self.opened.remarks}
         others = dict.fromkeys(remark for side in self.sides for remark in side.opened.remarks)
-        return tuple(remark for remark in others if remark not in said)
+        return (*(remark for remark in others if remark not in said), *self._remarks_on_depth())
+
+    def _remarks_on_depth(self) -> Iterator[str]:
+        """Yield for each model that is not as deep as the first one how its rows are aligned."""
+        first, *others = self.models
+        for other in others:
+            if other.num_blocks != first.num_blocks:
+                yield f"{first.num_blocks + 1} rows beside {other.num_blocks + 1}: {BY_DEPTH}"
 
     @property
     def facts(self) -> tuple[SideFacts, ...]:
@@ -167,6 +176,7 @@ class Sides:
                 side.edits,
                 adapter="" if side.model.adapter is None else side.model.adapter.typed,
                 is_of_base=side.lens is not None and is_of_base(side.lens, side.model),
+                blocks=side.model.num_blocks,
             )
             for side in self.sides
         )
@@ -182,10 +192,10 @@ class Sides:
         Raises:
             LensError: if the models cannot be read side by side; it names both.
         """
-        from lenstui.opening.agreement import check_agreement
+        from lenstui.opening.agreement import check_same_tokens
 
         if opened.model is not self.first.model:
-            check_agreement(self.first.model, opened.model)
+            check_same_tokens(self.first.model, opened.model)
         side = replace(self._changing(place), opened=opened)
         return self._with(place, side if side.lens is not None else replace(side, kind=LOGIT))
 
@@ -327,7 +337,7 @@ class Sides:
             opened: the other model.
             most: the most sides that are shown of a model at first.
         """
-        from lenstui.opening.agreement import check_agreement
+        from lenstui.opening.agreement import check_same_tokens
 
         kept, remarks = [], []
         for side in self.sides:
@@ -339,7 +349,7 @@ class Sides:
                 remarks.append("The lens beside it is of the model before: it is removed.")
             else:
                 try:
-                    check_agreement(opened.model, side.model)
+                    check_same_tokens(opened.model, side.model)
                     kept.append(side)
                 except LensError as error:
                     remarks.append(f"{side.model.title} is beside no longer. {error}")

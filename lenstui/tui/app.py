@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -144,7 +145,7 @@ class LenstuiApp(TypeAheadApp):
     def on_ready(self) -> None:
         """Restore the last look, check the settings, and load the model, now that the first paint is out.
 
-        The first start also shows what one can do.
+        The first start also shows what is open, and what one can do.
         """
         gc.enable()
         self._keeper.look_as_before(self.explore)
@@ -152,7 +153,7 @@ class LenstuiApp(TypeAheadApp):
         if self._keeper.is_first_start:
             from lenstui.tui.help.first_steps import first_steps  # later starts can do without
 
-            self.explore.greet(first_steps(self.get_key_display, self.program.keys))
+            self.explore.greet(partial(first_steps, self.get_key_display, self.program.keys))
         self.program.load_model()
 
     async def on_event(self, event: events.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from textual import constants
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from lenstui.jobs.instant_messages import InstantChanged, InstantPhase, InstantStatus
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.session.session import Session
-from tests.tui.pilots.still import Still, show, still
+from tests.tui.pilots.still import WITHOUT_LENS, Still, show, still
 
 __all__ = ["still"]
 
@@ -41,10 +43,12 @@ async def test_it_says_what_one_can_do_until_the_first_key(tmp_path: Path) -> No
         await show(pilot)
         lines = greeting(app)
         assert len(lines) == 3
-        assert lines[0] == "A cell is what the model would say next if it stopped at that row."
+        of_model = "EleutherAI/pythia-14m on the CPU in float32"
+        assert lines[0] == f"{of_model}: m opens another, o lists lenses."
+        assert lines[1] == "Logit and tuned lens: what it would say next if it stopped at a row."
         assert max(map(len, lines)) <= 78
-        for word in ("i edits", "space does more", "? lists all keys", ": finds", "q quits"):
-            assert word in " ".join(lines)
+        for word in ("i edits", "v recolours", "space does more", "? lists all keys", "q quits"):
+            assert word in lines[2]
         regions = [each.region for each in app.explore.children if each.display]
         assert all(one.intersection(other).area == 0 for one in regions for other in regions if one != other)
         await pilot.hover("#grid-0")
@@ -61,7 +65,7 @@ async def test_a_letter_in_the_prompt_is_a_key_too(tmp_path: Path) -> None:
         assert len(greeting(app)) == 3
         await pilot.press("x")
         assert greeting(app) == []
-        assert app.explore.widgets.prompt.prompt.endswith("isx")
+        assert app.explore.widgets.prompt.text.endswith("isx")
 
 
 @pytest.mark.parametrize("restores", [True, False])
@@ -96,8 +100,24 @@ async def test_it_names_the_users_keys(tmp_path: Path) -> None:
     app = started(tmp_path / "session.json", Settings(keys={"app.help": ("f1",), "explore.menu": ("f4",)}))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert "f4 does more" in greeting(app)[1]
-        assert greeting(app)[2].startswith("f1 lists all keys")
+        assert "f4 does more, f1 lists all keys" in greeting(app)[2]
+
+
+async def test_it_follows_what_is_opened(tmp_path: Path) -> None:
+    app = started(tmp_path / "session.json")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert greeting(app)[0] == "A model is being opened: m opens another, o lists lenses."
+        assert greeting(app)[1].startswith("The logit lens, and others: what it would say")
+        on_gpu = replace(WITHOUT_LENS, name=f"owner/{'large-' * 10}model", device="cuda:0", dtype="bfloat16")
+        await show(pilot, on_gpu)
+        assert greeting(app)[0].startswith("owner/large-large-lar… on cuda:0 in bfloat16: m opens")
+        assert greeting(app)[1].startswith("Logit lens; t trains another: what it would say")
+        working = InstantStatus(InstantPhase.WORKING, "solving", 12)
+        app.post_message(InstantChanged(working))
+        await pilot.pause()
+        assert greeting(app)[1].startswith("Logit lens, a tuned one soon: what it would say")
+        assert max(map(len, greeting(app))) <= 78
 
 
 @pytest.mark.parametrize("size", SIZES)

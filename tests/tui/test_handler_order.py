@@ -18,6 +18,7 @@ from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
 from lenstui.jobs.messages import (
     CellNotRead,
     CellRead,
+    FinalsCompared,
     ReadDone,
     ReadFailed,
     ReadStarted,
@@ -31,9 +32,10 @@ from lenstui.tui.explore.screen import Explore
 from tests.tui.pilots.still import MODEL
 
 PARTS = (
-    "appearance", "cell", "comparison", "explanation", "export", "find", "first_row", "follower", "growth",
-    "instant", "model_view", "menu", "options", "pins", "prompt_line", "reader", "scanned", "sublayers",
-    "tracing", "training", "trust", "turns", "words",
+    "appearance", "cell", "comparison", "explanation", "export", "finals", "find", "first_row",
+    "follower", "growth", "instant", "model_view", "menu", "options", "pins", "prompt_line", "reader",
+    "scanned", "sublayers", "tracing", "training", "trust", "turns",
+    "words",
 )  # fmt: skip
 OF_THE_APP = {
     "LoadStage", "LoadFailed", "ModelLoaded", "LensOpened", "SidesChanged", "FitChanged",
@@ -89,12 +91,17 @@ def test_the_parts_are_all_that_explore_holds() -> None:
             ["reader.lay_out", "turns.begin", "sublayers.begin", "options.take_effect", "trust.follow"],
         ),
         (TileRead(0, SideTile(0, 1, {}), {}), ["reader.show_tile", "sublayers.add"]),
-        (ReadDone(0, 0.1), ["reader.finish", "cell.read_anew", "sublayers.say", "instant.consider"]),
+        (
+            ReadDone(0, 0.1),
+            ["reader.finish", "cell.read_anew", "sublayers.say", "finals.compare", "instant.consider"],
+        ),
+        (FinalsCompared(0, {}), ["finals.take"]),
         (ReadFailed(0, "why"), ["reader.fail", "growth.fail", "options.fail"]),
         # Of an earlier reading, which nobody waits for any more.
         (ReadStarted(7, ("a",), 0, ("emb",)), []),
         (TileRead(7, SideTile(0, 1, {}), {}), []),
         (ReadDone(7, 0.1), ["cell.read_anew"]),
+        (FinalsCompared(7, {}), []),
         (ReadFailed(7, "why"), []),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Message) else None,

@@ -307,7 +307,7 @@ async def test_typing_in_the_box_is_a_text_in_place_of_turns(chatml: Path, tmp_p
         await pilot.press("N", "o", "enter")
         await until(pilot, lambda: app.explore.state.turns is None)
         await read(app, pilot)
-        assert box.prompt == "No"
+        assert box.text == "No"
         assert mark(app) == "prompt"
         await pilot.press("i", "up")
         assert box.prompt == turns

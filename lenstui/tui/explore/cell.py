@@ -142,13 +142,14 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         here = (state.serial, cursor.row, cursor.column)
         if model is None or (message.serial, message.row, message.column) != here:
             return
-        label, mark = state.rows[message.row], state.shown_reading.mark
+        mark = state.shown_reading.mark
         title = place_text(state, panes.count, message.row, message.column)
         shown = Text.assemble(title, (f" · {mark}" if mark else "", "bold"))
         self.query_one("#cell-title", Static).update(shown)
         for place, side in zip(self._places, model.sides, strict=False):
             ranking = message.rankings.get(place)
             missing = state.no_lens(side.kind)
+            label = state.rows_of(place)[message.row]
             if side.has_lens and side.has_no_row(label):
                 missing = no_row(side.kind, label)
             if message.column in panes.grids[place].gap:

@@ -41,7 +41,7 @@ class CellFollower:
             title,
             cells,
             panes.cursor,
-            state.rows,
+            [state.rows_of(place) for place in range(panes.count)],
             state.texts,
             missing=missing,
             words_only=panes.words_only,

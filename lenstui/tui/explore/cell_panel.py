@@ -18,7 +18,7 @@ from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.cells import Cells, FloatArray
-from lenstui.readout.number_texts import logprob_text
+from lenstui.readout.number_texts import logprob_text, nats_text
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.fixed_text import NONE
 from lenstui.tui.explore.detail import CellFacts, Detail
@@ -67,6 +67,8 @@ class CellPanel(Vertical):
         self._cells: Sequence[Cells | None] = ()
         self._cursor = Cursor(0, 0)
         self._rows: Sequence[str] = ()
+        # By the place of a side, KL(first ‖ side) of the final distributions, nats, `[cols]`.
+        self.finals: Mapping[int, FloatArray] = {}
         self.words: WordsRead | None = None  # pinned words of several tokens in the cursor's column
 
     def compose(self) -> ComposeResult:
@@ -99,7 +101,7 @@ class CellPanel(Vertical):
         title: str,
         cells: Sequence[Cells | None],
         cursor: Cursor,
-        rows: Sequence[str],
+        rows: Sequence[Sequence[str]],
         texts: Mapping[int, str],
         *,
         missing: Mapping[int, str],
@@ -111,13 +113,13 @@ class CellPanel(Vertical):
             title: the name of the cell: its row, its column and its tokens.
             cells: all cells of each side, None where nothing is read.
             cursor: the row and column of the cell.
-            rows: the labels of the rows.
+            rows: the labels of each side's rows.
             texts: display texts, at least of the top tokens.
             missing: by place, why a side has no cell in this column.
             words_only: whether its tokens are those with a letter or digit.
         """
-        self._cells, self._cursor, self._rows = cells, cursor, rows
-        row, column, label = cursor.row, cursor.column, rows[cursor.row]
+        self._cells, self._cursor, self._rows = cells, cursor, rows[0]
+        row, column = cursor.row, cursor.column
         sides = list(zip(self.names.brief, cells, strict=True))
         facts = [
             None if of_side is None else CellFacts.of(name, of_side, row, column, texts)
@@ -125,16 +127,28 @@ class CellPanel(Vertical):
         ]
         nothing: dict[int, str] = {}
         for place, (fact, of_side) in enumerate(zip(facts, cells, strict=True)):
+            label = rows[place][row]
             if fact is None and of_side is not None and self.sides[place].has_no_row(label):
                 nothing[place] = no_row(self.sides[place].kind, label)
             if place in missing:
                 nothing[place] = missing[place]
             if of_side is not None and of_side.not_numbers[row, column]:
                 nothing[place] = IN_CELL
-        settled = of_column(dict(sides), rows, column, words_only=words_only)
-        below = " · ".join(filter(None, (WORDS_ONLY * words_only, settled)))
+        # Of a model that is not as deep, not all rows are on screen, or some are twice.
+        as_deep = {name: of_side for place, (name, of_side) in enumerate(sides) if rows[place] == rows[0]}
+        settled = of_column(as_deep, rows[0], column, words_only=words_only)
+        below = " · ".join(filter(None, (WORDS_ONLY * words_only, settled, self._finals_in(column))))
         self.query_one(Detail).show(title, facts, below=below, nothing=nothing)
         self._show_pins()
+
+    def _finals_in(self, column: int) -> str:
+        """Return how far the last rows of the sides part in a column, as text; empty where they do not."""
+        shown = [
+            f"{nats_text(float(kl[column]))} nats{f' ({self.names.brief[place]})' * (len(self.sides) > 2)}"
+            for place, kl in self.finals.items()
+            if place < len(self.sides) and column < len(kl)
+        ]
+        return f"KL of the last rows {', '.join(shown)}" if shown else ""
 
     def show_words(self, words: WordsRead) -> None:
         """Show pinned words of several tokens, as read in the cursor's column."""

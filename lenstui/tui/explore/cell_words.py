@@ -22,11 +22,12 @@ def place_text(state: ExploreState, sides: int, row: int, column: int) -> str:
         row: the index of the row.
         column: the index of the column.
     """
-    label = state.rows[row]
-    meaning = meaning_of(label, state.rows[-1])
+    rows = list(dict.fromkeys(state.rows_of(place) for place in range(sides)))
+    labels = " │ ".join(of_side[row] for of_side in rows)
+    meaning = " │ ".join(meaning_of(of_side[row], of_side[-1]) for of_side in rows)
     here = _tokens_at(state, sides, column)
     follows = f" → next {_tokens_at(state, sides, column + 1)}" if column + 1 < len(state.columns) else ""
-    return f"row {label} · {meaning} · column {column}{_turn_at(state, column)} {here}{follows}"
+    return f"row {labels} · {meaning} · column {column}{_turn_at(state, column)} {here}{follows}"
 
 
 def _turn_at(state: ExploreState, column: int) -> str:
@@ -45,7 +46,7 @@ def _tokens_at(state: ExploreState, sides: int, column: int) -> str:
 def why_no_token(state: ExploreState, panes: Panes) -> str:
     """Return why the cell under the cursor has no token on the active side."""
     cursor, place = panes.cursor, panes.shown
-    label = state.rows[cursor.row] if state.rows else ""
+    label = state.rows_of(place)[cursor.row] if state.rows else ""
     if cursor.column in panes.grids[place].gap:
         return NO_COLUMN
     cells = panes.grids[place].cells

@@ -195,7 +195,8 @@ class Export:
                 lenses[keys[place]] = grid.cells
         pins = tuple(pin.name for pin in self._widgets.panel.pins)
         words_only = state.shown_reading.words_only
-        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins, words_only)
+        other_rows = {keys[place]: rows for place, rows in state.other_rows.items()}
+        clip = Clip(state.rows, state.columns, lenses, state.texts, panes.value, pins, words_only, other_rows)
         cursor = panes.cursor
         unread = clip.unread(cursor.column if part in {"column", "cell"} else None) if lenses else 0
         if unread is not None:

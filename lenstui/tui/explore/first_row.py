@@ -71,7 +71,9 @@ class FirstRow:
             return
         spoken, labels = panes.names.spoken, [rows[place] for place in stream]
         sought, shown = Sought(message.word, message.tokens, message.whole), sides[0]
-        said = first_row_text(sought, {spoken[place]: read[place] for place in sides}, labels, column) + "."
+        of_sides = {spoken[place]: read[place] for place in sides}
+        others = {spoken[place]: rows for place, rows in self._state.other_rows.items()}  # no sublayers there
+        said = first_row_text(sought, of_sides, labels, column, others=others) + "."
         found = first_rows(read[shown], sought.ids)
         if found[column] >= 0:
             panes.focus_grid()

@@ -94,7 +94,7 @@ class ModelView:
         for place, side in enumerate(model.sides):
             message = "" if side.has_lens else state.no_lens(side.kind)
             panes.empty(place, model.rows, model.vocabulary, message)
-        state.rows, state.columns, state.others = model.rows, (), {}
+        state.rows, state.columns, state.others, state.other_rows = model.rows, (), {}, {}
         panel.forget()
         gc.freeze()  # torch brought so many objects that a full collection takes longer than a frame
         self._reader.read(state.prompt)
@@ -120,7 +120,7 @@ class ModelView:
         for place, side in enumerate(state.sides):
             if not side.has_lens:
                 panes.difference = False
-                panes.empty(place, state.rows, model.vocabulary, "")
+                panes.empty(place, state.rows_of(place), model.vocabulary, "")
         self._pins.keep_those_of(model)
         if state.columns:
             self._reader.read_again()

@@ -114,11 +114,11 @@ class Reader:
         if model is None:
             return
         state.is_awaited = False
-        now = (message.rows, message.columns, message.others)
-        as_before = (state.rows, state.columns, state.others) == now
+        now = (message.rows, message.columns, message.others, message.other_rows)
+        as_before = (state.rows, state.columns, state.others, state.other_rows) == now
         kept = self._kept if panes.has_cells and as_before else ()
         cursor = panes.cursor if kept else self._place_in(message)
-        state.rows, state.columns, state.others = now
+        state.rows, state.columns, state.others, state.other_rows = now
         state.turns = message.turns
         self._training.begin_anew()
         self._prompt_line.counted = self._count(message, model.context)
@@ -131,11 +131,11 @@ class Reader:
         for place, side in enumerate(state.sides):
             if not side.has_lens and place not in panes.training:
                 if panes.grids[place].columns:  # from an earlier prompt, through a lens that is gone
-                    panes.empty(place, message.rows, model.vocabulary, state.no_lens(side.kind))
+                    panes.empty(place, message.rows_of(place), model.vocabulary, state.no_lens(side.kind))
                 panes.pane(place).say(state.no_lens(side.kind))
             elif place not in kept or not panes.grids[place].display:
                 columns, gap = message.columns_of(place), message.gap_of(place)
-                panes.lay_out(place, message.rows, columns, model.vocabulary, cursor, gap=gap)
+                panes.lay_out(place, message.rows_of(place), columns, model.vocabulary, cursor, gap=gap)
         if not kept:
             panes.rescale()
         if (self._leaves_prompt and not self._prompt_line.is_at_prompt) or self._widgets.is_in_grid:
@@ -222,7 +222,7 @@ class Reader:
             return
         for place, side in enumerate(state.sides):
             if not side.has_lens:
-                panes.empty(place, state.rows, state.model.vocabulary, state.no_lens(side.kind))
+                panes.empty(place, state.rows_of(place), state.model.vocabulary, state.no_lens(side.kind))
         panes.rescale()
         self._follower.show()
         if self._widgets.is_in_grid:

@@ -14,6 +14,7 @@ from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, Te
 from lenstui.jobs.fit_messages import FitStatus, Phase, TrainingRead
 from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import (
+    FinalsCompared,
     GenerationEnded,
     Grown,
     LoadFailed,
@@ -45,8 +46,10 @@ from lenstui.tui.explore.cell_panel import CellPanel
 from lenstui.tui.explore.comparison import Comparison
 from lenstui.tui.explore.explanation import Explanation
 from lenstui.tui.explore.export import Export
+from lenstui.tui.explore.finals import Finals
 from lenstui.tui.explore.find import Find
 from lenstui.tui.explore.first_row import FirstRow
+from lenstui.tui.explore.greeting import Greeting, GreetingWords
 from lenstui.tui.explore.growth import Growth
 from lenstui.tui.explore.instant_lens import InstantLens
 from lenstui.tui.explore.keys import KEYS
@@ -74,7 +77,6 @@ from lenstui.tui.session.session import Look
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.screen import AppScreen
-from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar
 
 
@@ -100,7 +102,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """
         super().__init__()
         self.services = services
-        self._greeting: Static | None = None  # until a key is pressed
+        self._greeting: Greeting | None = None  # until a key is pressed
         self.state = state = ExploreState(prompt)
         self.widgets = widgets = Widgets(
             StatusBar(),
@@ -129,6 +131,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.comparison = Comparison(state, widgets, services)
         self.explanation = Explanation(state, widgets, services, self.comparison)
         self.tracing = Tracing(state, widgets, services)
+        self.finals = Finals(state, widgets, services, self.follower)
         self.trust = TrustOverlay(state, widgets, services)
         self.appearance = Appearance(state, widgets, services, self.trust, self.turns)
         self.find = Find(state, widgets, services)
@@ -240,16 +243,26 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Add lasting remarks to the line under the top line."""
         self.model_view.remark(*remarks)
 
-    def greet(self, text: str) -> None:
-        """Show a text above the prompt, until a key is pressed."""
-        self._greeting = Static(shown(text), id="greeting")
+    def greet(self, words: GreetingWords) -> None:
+        """Show lines above the prompt, until a key is pressed.
+
+        Args:
+            words: returns the lines for the open model, if any, and the status of its instant lens.
+        """
+        self._greeting = Greeting(words)
+        self._greet_anew()
         self.mount(self._greeting, before=self.widgets.prompt)
 
     def end_greeting(self) -> None:
-        """Take the text above the prompt away, if there is one."""
+        """Take the lines above the prompt away, if there are any."""
         if self._greeting is not None:
             self._greeting.remove()
             self._greeting = None
+
+    def _greet_anew(self) -> None:
+        """Say in the lines above the prompt, if there are any, what is open by now."""
+        if self._greeting is not None:
+            self._greeting.say(self.state.model, self.state.instant)
 
     def look(self) -> Look:
         """Return the current prompt, cursor and appearance, to be restored in another session."""
@@ -343,10 +356,12 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Show another model, and read the prompt with that model."""
         self.instant.forget()
         self.model_view.show_model(model)
+        self._greet_anew()
 
     def show_lens(self, model: OpenModel) -> None:
         """Read the prompt through another lens of the open model."""
         self.model_view.show_lens(model)
+        self._greet_anew()
 
     def show_sides(self, model: OpenModel) -> None:
         """Show other sides, and after that also on the screen of a cell, if that is open."""
@@ -354,6 +369,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.model_view.show_sides(model)
         self.prompt_line.show_edits()
         self.comparison.take_sides()
+        self._greet_anew()
 
     def show_fit(self, status: FitStatus) -> None:
         """Show the progress of a fit; after a discarded fit, show the lens in use again."""
@@ -369,6 +385,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
     def show_instant(self, status: InstantStatus) -> None:
         """Show how far the instant lens is."""
         self.instant.show_status(status)
+        self._greet_anew()
 
     # ── a reading ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -405,7 +422,13 @@ class Explore(LeanScreen[None], AppScreen[None]):
         self.cell.read_anew()
         if message.serial == self.state.serial:
             self.sublayers.say()
+            self.finals.compare(message)
             self.instant.consider()
+
+    def on_finals_compared(self, message: FinalsCompared) -> None:
+        """Show how far the last rows of the sides part."""
+        if message.serial == self.state.serial:
+            self.finals.take(message)
 
     def on_read_failed(self, message: ReadFailed) -> None:
         """Show why the prompt was not read; go back to the tail and the options of the readout on screen."""

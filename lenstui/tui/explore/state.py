@@ -28,6 +28,7 @@ class ExploreState:
         rows: the labels of the rows on screen, the first one first.
         columns: display texts of the input tokens on screen.
         others: display texts of the input tokens, by place, of the sides with a prompt of their own.
+        other_rows: the labels of the rows on screen, by place, of the sides whose model is not as deep.
         reading: the options by which the prompt is to be read from now on.
         shown_reading: the options by which the columns on screen were read.
         texts: display texts of the tokens on screen, by id.
@@ -50,6 +51,7 @@ class ExploreState:
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    other_rows: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
     shown_reading: Reading = field(default_factory=Reading)
     texts: dict[int, str] = field(default_factory=dict)
@@ -102,6 +104,10 @@ class ExploreState:
     def fold(self) -> None:
         """Make appended and scanned tokens a part of the text, which is cut into tokens anew."""
         self.tail = self.shown_tail = self.ids = ()
+
+    def rows_of(self, place: int) -> tuple[str, ...]:
+        """Return the labels of a side's rows on screen; the first side's are `rows`."""
+        return self.other_rows.get(place, self.rows)
 
     def columns_of(self, place: int) -> tuple[str, ...]:
         """Return the display texts of a side's input tokens; a side may read a prompt of its own."""

@@ -349,8 +349,15 @@ class Panes(Vertical):
         for place, grid in enumerate(self.grids_of_all_sides):
             trust = known.get(place)
             grid.figures = nothing if trust is None else RowFigures(trust.texts, trust.doubtful)
-        dim = [known[place].doubtful for place in self.pair if place in known]
-        self._compared.figures = RowFigures(None, frozenset().union(*dim))
+        dim = (
+            row
+            for place in self.pair
+            if place in known
+            for row, label in enumerate(self.grids[place].rows)
+            if label in known[place].doubtful
+        )
+        rows = self._compared.rows
+        self._compared.figures = RowFigures(None, frozenset(rows[row] for row in dim if row < len(rows)))
         self.fit()
         self.shown_grid.show_cursor()  # by now all grids have the same room
         self._say_below()
