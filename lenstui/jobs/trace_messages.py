@@ -40,6 +40,11 @@ class PromptAsked:
         """The prompt as text for people."""
         return text_of(self.prompt)
 
+    @property
+    def on_a_line(self) -> str:
+        """The prompt as text for a line of the screen: turns in brief."""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt.brief
+
 
 @dataclass(frozen=True, slots=True)
 class TraceAsked:

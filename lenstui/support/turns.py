@@ -11,7 +11,7 @@ from lenstui.support.errors import LensError
 
 ROLES = ("system", "user", "assistant")
 ASSISTANT = "assistant"
-_BRIEF = 32  # characters of a turn in one line of many
+_BRIEF = 24  # characters of a turn in one line of many
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Conversation:
     def brief(self) -> str:
         """The number of turns and how they begin, on one line: the first and the last ones of many."""
         turns = [_in_brief(turn) for turn in self.turns]
-        shown = turns if len(turns) <= 4 else [turns[0], "…", *turns[-3:]]
+        shown = turns if len(turns) <= 3 else [turns[0], "…", *turns[-2:]]
         return f"{len(turns)} turn{'s' * (len(turns) > 1)}: {' · '.join(shown)}"
 
     def grown(self, text: str) -> Conversation:

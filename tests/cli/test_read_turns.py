@@ -96,6 +96,23 @@ def ids_of(folder: Path, turns: list[dict[str, str]], **how: Any) -> Any:
     return AutoTokenizer.from_pretrained(folder).apply_chat_template(turns, return_dict=False, **how)
 
 
+def test_without_a_terminal_the_program_itself_prints_the_table(
+    chatml: Path, chat: Path, out: Callable[..., str]
+) -> None:
+    model = ("--model", chatml, "--top-k", "1")
+    assert out("--turns", chat, *model) == out("read", "--turns", chat, *model)
+
+
+def test_what_is_appended_is_one_turn(chatml: Path, chat: Path, out: Callable[..., str]) -> None:
+    asked = ("--turns", chat, "--model", chatml, "--append", "3", "--format", "json")
+    found = json.loads(out("read", *asked))
+    assert found["appended"] == 3
+    assert found["turns"][:2] == TURNS[:2]
+    assert found["turns"][2]["content"].startswith("Oh, ")
+    assert found["prompt"].endswith(found["turns"][2]["content"])
+    assert found["column_turns"][-3:] == [2, 2, 2]
+
+
 def test_json_has_the_templates_tokens_and_their_turns(
     chatml: Path, model: Model, chat: Path, out: Callable[..., str]
 ) -> None:

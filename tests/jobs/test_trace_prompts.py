@@ -14,5 +14,5 @@ from lenstui.readout.reading import Reading
 def test_scanned_tokens_are_traced_as_they_are(tiny: Model) -> None:
     asked = PromptAsked("für", ids=(70, 190))
     assert trace._prompt(tiny, Reading(), asked) == Prompt("für", (70, 190))
-    grown = replace(asked, text="fürs", stem="für", tail=(84,))
+    grown = replace(asked, prompt="fürs", stem="für", tail=(84,))
     assert trace._prompt(tiny, Reading(), grown) == Prompt("fürs", (70, 190, 84), 0, 1)

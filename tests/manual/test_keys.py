@@ -35,6 +35,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     from lenstui.tui.explore.pin_list import PinList
     from lenstui.tui.explore.prompt_box import PromptBox
     from lenstui.tui.explore.screen import Explore
+    from lenstui.tui.explore.turns_dialog import TurnsDialog
     from lenstui.tui.export.dialog import ExportDialog
     from lenstui.tui.grid.grid import Grid
     from lenstui.tui.help.keys import Keys
@@ -68,6 +69,7 @@ def screens() -> dict[str, tuple[Owner, ...]]:
     return {
         EXPLORE: (LenstuiApp, Explore, Grid),
         "The prompt": (PromptBox,),
+        "Turns": (TurnsDialog,),
         "The list of pins": (PinList,),
         "A cell in full": (CellScreen,),
         "The menu": (Menu,),

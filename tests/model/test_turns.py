@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lenstui import LensError
 from lenstui.model import chat_template
 from lenstui.model.tokens import _BYTES, Prompt, encode
+from lenstui.model.turns import end_of_turn
 from lenstui.support.turns import Conversation, Turn
 from tests.tiny.chat_templates import (
     CHATML,
@@ -381,6 +382,28 @@ def test_a_template_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch, in_t
     else:
         ask()
     assert len(refused) == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "end"),
+    [
+        ("ChatML", "<|im_end|>"),
+        ("Llama 3", "<|eot_id|>"),
+        ("Llama 2", "</s>"),
+        ("Gemma", "<end_of_turn>"),
+        ("Mistral", "</s>"),
+        ("Qwen 3", "<|im_end|>"),
+        ("Phi 3", "<|end|>"),
+    ],
+)
+@pytest.mark.parametrize("said", [("user: Hi",), ("user: Hi", "assistant: Oh")], ids=["begins", "goes on"])
+def test_a_turn_ends_with_eos_or_the_templates_own_token(
+    family: str, end: str, said: tuple[str, ...]
+) -> None:
+    tokenizer = chat_tokenizer_of(TEMPLATES[family])
+    eos = tokenizer.eos_token_id
+    own = eos if end == "</s>" else tokenizer.convert_tokens_to_ids(end)
+    assert end_of_turn(tokenizer, turns(*said)) == {eos, own}
 
 
 def test_smollm2_has_its_own_system_prompt(smollm2: Path) -> None:

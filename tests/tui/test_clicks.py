@@ -6,6 +6,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets._footer import FooterKey
 
+from lenstui.support.turns import text_of
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.explore.prompt_box import PromptBox
@@ -56,7 +57,7 @@ async def test_a_click_reads_the_prompt_that_is_typed(still: LenstuiApp) -> None
         await show(pilot)
         await pilot.press("i", "end", "x")
         await click(pilot, "Read the prompt")
-        assert still.explore.state.prompt.endswith("isx")
+        assert text_of(still.explore.state.prompt).endswith("isx")
 
 
 async def test_the_footer_has_the_keys_of_what_has_the_focus(still: LenstuiApp) -> None:

@@ -65,7 +65,7 @@ async def test_a_letter_in_the_prompt_is_a_key_too(tmp_path: Path) -> None:
         assert len(greeting(app)) == 3
         await pilot.press("x")
         assert greeting(app) == []
-        assert app.explore.widgets.prompt.prompt.endswith("isx")
+        assert app.explore.widgets.prompt.text.endswith("isx")
 
 
 @pytest.mark.parametrize("restores", [True, False])

@@ -100,6 +100,7 @@ async def test_another_screen_has_its_own_first(opened: Any, folder: Any) -> Non
 FOUND = {
     "attribution": "Rows of what attention and MLP of each block add",
     "csv": "Export tokens and numbers, or a figure, to a file or the clipboard",
+    "chat": "The prompt as turns of a chat: system, user, assistant",
     "entropy": "Colour by the next value",
     "save": "Save the lens in use as a file",
     "layers": "How it is read: rows, final norm, BOS, chat",

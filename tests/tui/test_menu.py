@@ -218,7 +218,7 @@ async def test_space_is_a_letter_in_the_prompt(still: LenstuiApp) -> None:
         await show(pilot)
         await pilot.press("i", "end", "space", "a")
         assert still.screen is still.explore
-        assert still.explore.widgets.prompt.prompt.endswith("is a")
+        assert still.explore.widgets.prompt.text.endswith("is a")
 
 
 # ── other places ─────────────────────────────────────────────────────────────────────────────────────────

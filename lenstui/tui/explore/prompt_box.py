@@ -76,14 +76,14 @@ class PromptBox(TextArea):
         self._turns = None if isinstance(prompt, str) else prompt
         super().__init__(
             self._shielded(_shown(prompt)),
-            classes="" if isinstance(prompt, str) else "-turns",
+            classes="-text" if self._turns is None else "-turns",
             soft_wrap=True,
             highlight_cursor_line=False,
             placeholder="Type a text for the model to read, then Enter",
         )
         self.cursor_blink = False  # a blinking cursor costs 3 kB/s over SSH
         self.border_title = "prompt"
-        self.move_cursor(self.document.end)
+        self.move_cursor(self.document.end if self._turns is None else (0, 0))
 
     @property
     def prompt(self) -> str | Conversation:
@@ -91,13 +91,14 @@ class PromptBox(TextArea):
         return unshield(self.text, self._stand_ins) if self._turns is None else self._turns
 
     def show(self, prompt: str | Conversation) -> None:
-        """Put another prompt into the box, with the cursor at its end."""
+        """Put another prompt into the box, with the cursor at the end of a text, but before turns."""
         self.text = self._shielded(_shown(prompt))
         self._hold(None if isinstance(prompt, str) else prompt)
-        self.move_cursor(self.document.end)
+        self.move_cursor(self.document.end if self._turns is None else (0, 0))
 
     def _hold(self, turns: Conversation | None) -> None:
         self._turns = turns
+        self.set_class(turns is None, "-text")
         self.set_class(turns is not None, "-turns")
 
     def edit(self, edit: Edit) -> EditResult:

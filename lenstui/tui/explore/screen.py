@@ -90,7 +90,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  as Textual declares them
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
-    AUTO_FOCUS = "PromptBox"
+    AUTO_FOCUS = "PromptBox.-text"  # turns are edited by a key of the screen
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self, services: Services, prompt: str | Conversation, *, depth: int | None = None) -> None:

@@ -22,7 +22,7 @@ from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.shown import shown
 
 PLAIN = ""  # the result where a text is to be typed in place of turns
-LIST_KEYS = "enter reads · a add · e edit · r role · x remove · J K move · esc closes"
+LIST_KEYS = "enter reads · a add · e edit · r role · x remove · esc closes"
 TEXT_KEYS = "enter reads · ctrl+j new line · esc back to the list"
 NO_SWITCH = "this chat template has no thinking switch"
 _SWITCH = {None: "as the template has it", True: "on", False: "off"}
@@ -74,7 +74,7 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
         super().__init__()
         self._turns: tuple[Turn, ...] = (Turn("user", prompt),) if isinstance(prompt, str) else prompt.turns
         self._thinking = None if isinstance(prompt, str) else prompt.thinking
-        self._closed = not isinstance(prompt, str) and prompt.closed
+        self._ends = not isinstance(prompt, str) and prompt.closed
         self._has_switch = has_switch
         self._before: list[tuple[Sequence[Turn], int]] = []  # for undo, the oldest first, each with its place
 
@@ -82,7 +82,9 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
         """Yield the list, the box with what is said, what comes behind the turns, and what is wrong."""
         with Box("turns", LIST_KEYS):
             yield OptionList()
-            yield PromptBox("")
+            said = PromptBox("")
+            said.placeholder = "What is said in this turn"
+            yield said
             yield Label(id="turns-behind")
             yield Label(id="turns-wrong")
 
@@ -123,14 +125,14 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
 
     def _say_behind(self) -> None:
         """Say what comes behind the turns, and how the thinking switch is."""
-        if self._closed:
+        if self._ends:
             behind = "nothing, the last turn ends"
         elif self._turns[-1].role == ASSISTANT:
             behind = "the assistant goes on with the last turn"
         else:
             behind = "the assistant's turn begins"
         switch = f"{_SWITCH[self._thinking]} · t switches" if self._has_switch else NO_SWITCH
-        keys = "i a text in place of turns · u undo"
+        keys = "J K move a turn · u takes a change back · i a text in place of turns"
         text = f"behind them: {behind} · c changes\nthinking: {switch}\n{keys}"
         self.query_one("#turns-behind", Label).update(shown(text))
 
@@ -182,7 +184,7 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
     def action_read(self) -> None:
         """Close the dialog with the turns, or show why they are none."""
         try:
-            self.dismiss(Conversation(self._turns, self._thinking, self._closed))
+            self.dismiss(Conversation(self._turns, self._thinking, self._ends))
         except LensError as error:
             self._say_wrong(str(error))
             empty = next((i for i, turn in enumerate(self._turns) if not turn.content.strip()), None)
@@ -226,7 +228,7 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
 
     def action_close_last(self) -> None:
         """End the last turn, or let the assistant speak behind it or go on with it."""
-        self._closed = not self._closed
+        self._ends = not self._ends
         self._say_behind()
 
     def action_switch_thinking(self) -> None:

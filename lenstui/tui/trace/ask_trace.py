@@ -107,7 +107,7 @@ class AskTrace(BoxScreen[TraceAsked | None]):
             with Horizontal(id="ask-prompts", classes="gap"):
                 yield Label("clean", classes="name")
                 yield Label(
-                    Text.assemble(printable(asked.clean.text), (f" · {self._clean_is}", "dim")),
+                    Text.assemble(printable(asked.clean.on_a_line), (f" · {self._clean_is}", "dim")),
                     id="ask-clean",
                 )
             with Horizontal():

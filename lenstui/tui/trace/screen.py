@@ -195,12 +195,12 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
     def _prompts(self) -> Text:
         asked = self._asked
         if not asked.by_noise:
-            corrupted = asked.corrupted.text
+            corrupted = asked.corrupted.on_a_line
         elif self._found is None:
             corrupted = f"noise on columns {asked.noise}"
         else:
             corrupted = self._found.traced.corruption.partition(": ")[2]
-        lines = (("clean      ", asked.clean.text), ("corrupted  ", corrupted))
+        lines = (("clean      ", asked.clean.on_a_line), ("corrupted  ", corrupted))
         return Text("\n", no_wrap=True, overflow="ellipsis").join(
             Text.assemble((name, "dim"), printable(text)) for name, text in lines
         )
