@@ -327,6 +327,7 @@ async def test_the_second_prompt_is_a_text(chatml: Path, tmp_path: Path) -> None
         await read(app, pilot)
         await pilot.press("escape", "B")
         assert app.screen.query_one(PromptBox).prompt == ""
+        assert "Beside turns it is one turn of the user." in label(app, "Label")
         await pilot.press("up")
         assert app.screen.query_one(PromptBox).prompt == "Earlier"
 
@@ -482,3 +483,17 @@ async def test_why_and_trace_are_of_the_turns_and_their_commands_name_them(
         TURNS.messages,
         [{"role": "user", "content": "Ho you"}],
     ]
+
+
+async def test_a_template_that_looks_into_turns_leaves_them_unknown_which_is_said(
+    folders: Callable[[str], Path],
+) -> None:
+    looks = CHATML.replace("{% for m", "{% if 'Hi' in messages[-1].content %}!{% endif %}{% for m", 1)
+    app = app_of(folders(looks), Conversation((Turn("user", "Hi"),)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(app, pilot)
+        assert said(app).startswith("Which columns are of which turn is unknown: ")
+        assert "turn" not in title(app)
+        await pilot.press("escape")
+        await go_to(pilot, "t0")
+        assert said(app).startswith("Which columns are of which turn is unknown: ")
