@@ -66,11 +66,13 @@ from lenstui.readout.sets.means import mean_over as mean_over
 from lenstui.readout.sets.means import means_by_group as means_by_group
 from lenstui.readout.sets.outliers import OutlierReference as OutlierReference
 from lenstui.readout.sets.outliers import fit_outliers as fit_outliers
-from lenstui.readout.sets.prompts import Case as Case
-from lenstui.readout.sets.prompts import PromptFile as PromptFile
+from lenstui.readout.sets.prompt_fields import Case as Case
+from lenstui.readout.sets.prompt_fields import PromptFile as PromptFile
 from lenstui.readout.sets.prompts import PromptSet as PromptSet
 from lenstui.readout.sets.prompts import example_prompts as example_prompts
 from lenstui.readout.sets.prompts import open_prompts as open_prompts
+from lenstui.readout.sets.sides import SetSide as SetSide
+from lenstui.readout.sets.sides import read_two_sides as read_two_sides
 from lenstui.readout.tiles import Readout as Readout
 from lenstui.readout.tiles import read as read
 from lenstui.readout.tiles import read_tiles as read_tiles

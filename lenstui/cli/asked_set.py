@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
+    from lenstui.cli.against import AskedAgainst
     from lenstui.readout.sets.prompts import PromptSet
 
 _STDIN = "standard input"
@@ -59,6 +60,10 @@ class AskedSet:
         value: the key of the means to show, if named.
         outliers: the outlier scores, if any.
         thinking: the thinking switch of prompts that are of turns; None leaves it to the chat template.
+        foil_column: the column or field of the foil of a readout, if named.
+        against: the second side that the set is read by, too; None for none.
+        above: the limit of the first row where the target's probability is above it; None for the default.
+        at: the column that prompts are read at which name none; None for the last.
     """
 
     prompts: str
@@ -72,6 +77,10 @@ class AskedSet:
     value: str | None = None
     outliers: AskedOutliers | None = None
     thinking: bool | None = None
+    foil_column: str | None = None
+    against: AskedAgainst | None = None
+    above: float | None = None
+    at: str | None = None
 
     @property
     def options(self) -> list[str]:
@@ -82,11 +91,15 @@ class AskedSet:
             "--corrupted-column": self.corrupted_column,
             "--target-column": self.target_column,
             "--minus-column": self.minus_column,
+            "--foil-column": self.foil_column,
             "--group-column": self.group_column,
         }
         words = [f"{option}={name}" for option, name in named.items() if name is not None]
         words += [] if self.outliers is None else self.outliers.options
         words += ["--exact-targets"] if self.exact_targets else []
+        words += [] if self.against is None else self.against.options
+        words += [] if self.above is None else [f"--above={self.above:g}"]
+        words += [] if self.at is None else [f"--at={self.at}"]
         return words if self.thinking is None else [*words, f"--{'' if self.thinking else 'no-'}thinking"]
 
     def of_reference(self, outliers: AskedOutliers) -> AskedSet:
@@ -105,15 +118,18 @@ def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
         LensError: as `open_prompts` does.
     """
     prompts = _opened(asked, output)
-    if asked.thinking is None:
-        return prompts
-    return replace(prompts, cases=tuple(case.with_thinking(asked.thinking) for case in prompts.cases))
+    cases = prompts.cases
+    if asked.thinking is not None:
+        cases = tuple(case.with_thinking(asked.thinking) for case in cases)
+    if asked.at is not None:
+        cases = tuple(case if case.at is not None else replace(case, at=asked.at) for case in cases)
+    return replace(prompts, cases=cases)
 
 
 def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
+    from lenstui.readout.sets.prompt_fields import PromptFile
     from lenstui.readout.sets.prompts import (
         EXAMPLES,
-        PromptFile,
         PromptSet,
         example_prompts,
         open_prompts,
@@ -132,10 +148,13 @@ def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
         corrupted=asked.corrupted_column,
         minus=asked.minus_column,
         of_pairs=asked.of_pairs,
+        foil=asked.foil_column,
     )
     if asked.prompts == "-":
         skipped = skipped_rows(path)
-        return PromptSet(_STDIN, tuple(read_lines(sys.stdin.buffer, file, skipped)), skipped)
+        unread: dict[str, None] = {}
+        cases = tuple(read_lines(sys.stdin.buffer, file, skipped, unread=unread))
+        return PromptSet(_STDIN, cases, skipped, tuple(unread))
     if output is not None and output.exists() and path.exists() and output.samefile(path):
         raise LensError(f"{output} is the file of prompts: write to another one.")
     return open_prompts(file)

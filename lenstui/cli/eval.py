@@ -19,7 +19,7 @@ from lenstui.cli.arguments import (
     text_documents,
 )
 from lenstui.cli.block_size import add_block_size, block_size
-from lenstui.cli.output import add_output, output_format
+from lenstui.cli.output import add_output, figure_style, output_format
 from lenstui.cli.text_eval import FORMATS, AskedText, show_text_evaluation
 from lenstui.cli.word_eval import AskedWords, show_words
 from lenstui.evaluation.measures import MEASURE_NAMES
@@ -43,6 +43,7 @@ def run(words: Sequence[str]) -> int:
     given = parser.parse_args(words)
     _check_together(parser, given)
     form = output_format(parser, given, FORMATS if given.words is None else _OF_ITEMS)
+    style = figure_style(parser, given, form)
     asked = model_start(parser, given)
     if given.words is not None:
         asked_words = AskedWords(given.words, given.band, given.correct_only, given.words_only)
@@ -51,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     if form == "parquet" and given.output is None and sys.stdout.isatty():
         parser.error("parquet is nothing for a terminal: name a file with -o")
     check_lens_is_of_use(parser, given)
-    text = AskedText(text_documents(given), size, given.measures, given.errors, given.lenses)
+    text = AskedText(text_documents(given), size, given.measures, given.errors, given.lenses, style)
     asked = replace(asked, jacobian=JACOBIAN in (given.lenses or ()))
     return show_text_evaluation(asked, text, form, given.output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
+from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.support.atomic_file import written
 from lenstui.support.printable import printable
 from lenstui.support.typed_number import whole_number
@@ -18,9 +20,12 @@ from lenstui.support.typed_number import whole_number
 if TYPE_CHECKING:
     from rich.text import Text
 
-FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "md")
+    from lenstui.export.figures.file import FigureFile
+
+FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "pdf", "md")
 STREAMED = ("csv", "parquet")  # formats that are written while the rest is still being read
 _TABLE_OR_JSON = FORMATS[:2]
+_MOST_MM = 5000
 _ENDINGS = {"": "table", ".txt": "table", ".htm": "html"} | {f".{form}": form for form in FORMATS[1:]}
 
 
@@ -29,7 +34,57 @@ def add_output(parser: Parser, formats: Sequence[str] = _TABLE_OR_JSON) -> argpa
     output = parser.add_argument_group("output")
     output.add_argument("--format", choices=formats, help="default: what the ending of -o says, else table")
     output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    if set(formats) & set(FIGURE_FORMS):
+        output.add_argument(
+            "--width",
+            metavar="MM",
+            type=_millimetres,
+            help="the width of a figure, SVG or PDF, in millimetres (default: what it takes)",
+        )
+        output.add_argument(
+            "--greyscale", action="store_true", help="draw a figure in greys (default: in colours)"
+        )
     return output
+
+
+def figure_style(parser: Parser, given: argparse.Namespace, form: str) -> FigureStyle:
+    """Return how a figure looks, and refuse what is of no use with another form, or with a terminal."""
+    if form not in FIGURE_FORMS:
+        for option, is_given in (("--width", given.width is not None), ("--greyscale", given.greyscale)):
+            if is_given:
+                parser.error(f"{option} is of a figure: add --format {' or '.join(FIGURE_FORMS)}")
+    elif form == "pdf" and given.output is None and sys.stdout.isatty():
+        parser.error("pdf is nothing for a terminal: name a file with -o")
+    else:
+        from lenstui.export.figures.page import check_library
+
+        check_library()  # before the model, since loading takes long
+    return FigureStyle(given.width, given.greyscale)
+
+
+def deliver_figure(figure: FigureFile, file: Path | None) -> None:
+    """Write a figure to `file`, its caption beside it, or the figure alone to stdout for None.
+
+    Raises:
+        LensError: if the file cannot be written.
+    """
+    if file is not None:
+        figure.write(file)
+    elif sys.stdout.isatty():
+        deliver(figure.content.decode(), None)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(figure.content)
+
+
+def _millimetres(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= _MOST_MM:
+        raise argparse.ArgumentTypeError(f"{text!r} is no width in millimetres: a number up to {_MOST_MM}")
+    return number
 
 
 def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[str] = _TABLE_OR_JSON) -> str:

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
+from lenstui.cli.against import OPTIONS as AGAINST
+from lenstui.cli.against import add_against, asked_against
 from lenstui.cli.arguments import (
     Parser,
     add_edits,
@@ -20,24 +23,43 @@ from lenstui.cli.arguments import (
     start,
 )
 from lenstui.cli.asked_set import AskedOutliers, AskedSet
-from lenstui.cli.output import FORMATS, add_output, output_format
+from lenstui.cli.output import FORMATS, add_output, figure_style, output_format
 from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.cli.turns import check_alone
-from lenstui.export.shape import ALL_VALUES, DEFAULT_VALUE, ONE_TOKEN, TOP_K, WITH_FIRST, Shape
+from lenstui.export.figures.style import FIGURE_FORMS
+from lenstui.export.shape import (
+    ALL_VALUES,
+    DEFAULT_VALUE,
+    FIGURES,
+    GRID,
+    ONE_TOKEN,
+    PINS,
+    TOP_K,
+    WITH_FIRST,
+    Shape,
+)
 from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
+from lenstui.model.reasoning import PLACES
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
+from lenstui.support.typed_number import whole_number
+
+if TYPE_CHECKING:
+    from lenstui.readout.sets.mean_values import MeanValue
 
 # Options for prompt sets only, and the formats of prompt sets.
-_OF_SETS = ("prompt_column", "target_column", "group_column", "exact_targets", "outliers")
+_OF_SETS = (
+    *("prompt_column", "target_column", "foil_column", "group_column"),
+    *("exact_targets", "above", "at", "outliers", *AGAINST),
+)
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
-_SET_FORMATS = ("table", "json", "csv", "parquet", "md")
+_SET_FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
 
 
 def run(words: Sequence[str]) -> int:
@@ -51,8 +73,13 @@ def run(words: Sequence[str]) -> int:
         asked_set = _set(parser, given, shape)
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
-        return show_set(_with_lenses(model_start(parser, given), given), shape, asked_set)
-    if option := next((name for name in _OF_SETS if getattr(given, name)), None):
+        asked = _with_lenses(model_start(parser, given), given)
+        against = asked_against(parser, given, asked)
+        option = next((name for name in ("edit", "outliers") if getattr(given, name)), None)
+        if against is not None and option is not None:
+            parser.error(f"--{option} is not for two sides: leave it out, or --against-…")
+        return show_set(asked, shape, replace(asked_set, against=against))
+    if option := next((name for name in _OF_SETS if _is_given(getattr(given, name))), None):
         parser.error(f"--{option.replace('_', '-')} needs --prompts")
     _check_outliers(parser, given)
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
@@ -64,12 +91,12 @@ def run(words: Sequence[str]) -> int:
     return show(_with_lenses(asked, given), shape)
 
 
-def _means_alone() -> list[str]:
-    """Return the keys of values that only prompt sets have, as means."""
+def _means_alone() -> list[MeanValue]:
+    """Return the values that only prompt sets have, as means."""
     from lenstui.readout.sets.mean_values import shown_means
     from lenstui.readout.values import all_values
 
-    return [mean.key for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
+    return [mean for mean in shown_means() if mean.key not in {value.key for value in all_values()}]
 
 
 def _with_lenses(asked: Start, given: argparse.Namespace) -> Start:
@@ -110,6 +137,7 @@ def _parser() -> Parser:
     )
     _add_prompts(parser)
     _add_outliers(parser)
+    add_against(parser)
     output = add_output(parser, FORMATS)
     add_lenses(output)
     rows = output.add_mutually_exclusive_group()
@@ -124,9 +152,9 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--value",
-        choices=[value.key for value in all_values()] + _means_alone(),
+        choices=[value.key for value in all_values()] + [mean.key for mean in _means_alone()],
         metavar="VALUE",
-        help="what a table or Markdown shows behind a token, and what colours HTML and SVG: "
+        help="what a table or Markdown shows behind a token, and what colours HTML, SVG and PDF: "
         + _values_text(),
     )
     output.add_argument(
@@ -142,6 +170,17 @@ def _parser() -> Parser:
         action="extend",
         default=[],
         help="follow these words, with and without a space before them, through all rows",
+    )
+    output.add_argument(
+        "--figure",
+        choices=FIGURES,
+        help="what SVG or PDF shows: the grids (grid, the default), or the numbers of --pin by row (pins)",
+    )
+    output.add_argument(
+        "--column",
+        metavar="COLUMN",
+        type=_column,
+        help="the column of --figure pins, from 0 (default: the last)",
     )
     output.add_argument(
         "--first",
@@ -165,7 +204,7 @@ def _parser() -> Parser:
     output.add_argument(
         "--diff",
         action="store_true",
-        help="show the second lens minus the first, in a table, Markdown, HTML or SVG",
+        help="show the second lens minus the first, in a table, Markdown, HTML, SVG or PDF",
     )
     output.add_argument(
         "--no-final-norm",
@@ -197,7 +236,7 @@ def _values_text() -> str:
     for option, alike in groupby(all_values(), lambda value: value.option):
         keys = ", ".join(value.key for value in alike)
         texts.append(f"{keys} ({option})" if option else keys)
-    texts += [f"{key} (of the whole target, with --prompts)" for key in _means_alone()]
+    texts += [f"{mean.key} ({mean.option}, with --prompts)" for mean in _means_alone()]
     return ", ".join(texts).replace("%", "%%")
 
 
@@ -206,7 +245,7 @@ def _add_prompts(parser: Parser) -> None:
     prompts.add_argument(
         "--prompts",
         metavar="FILE",
-        help="plain text (one prompt a line, a target behind a tab), JSON lines or Parquet; "
+        help="plain text (one prompt a line, a target behind a tab), CSV, JSON lines or Parquet; "
         "- is standard input, examples are those that come with lenstui",
     )
     prompts.add_argument(
@@ -220,9 +259,27 @@ def _add_prompts(parser: Parser) -> None:
         help="that of the word that should come next, which is followed through all rows (default: target)",
     )
     prompts.add_argument(
+        "--foil-column",
+        metavar="NAME",
+        help="that of another word that could come next, whose logit is taken off that of the target "
+        "(default: foil)",
+    )
+    prompts.add_argument(
         "--group-column",
         metavar="NAME",
         help="that of the group, over which means are taken (default: group)",
+    )
+    prompts.add_argument(
+        "--at",
+        choices=PLACES,
+        help="read each prompt that names no column at its last one (the default), at the last one of its "
+        "reasoning, or of its answer",
+    )
+    prompts.add_argument(
+        "--above",
+        metavar="P",
+        type=_limit,
+        help="say in which row the target's probability is first above P (default: 0.5)",
     )
     prompts.add_argument(
         "--exact-targets",
@@ -310,7 +367,7 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
     if not given.prompts:
         parser.error("--prompts names no file")
     columns = (given.prompt_column, given.target_column, given.group_column)
-    if given.prompts == EXAMPLES and any(columns):
+    if given.prompts == EXAMPLES and any((*columns, given.foil_column)):
         parser.error("the examples have their columns: leave the names out, or name a file ./examples")
     value = None if shape.format in ALL_VALUES else given.value
     outliers = None
@@ -323,6 +380,9 @@ def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
         value=value,
         thinking=given.thinking,
         outliers=outliers,
+        foil_column=given.foil_column,
+        above=given.above,
+        at=given.at,
     )
 
 
@@ -332,14 +392,18 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     form = output_format(parser, given, FORMATS)
     if given.top_k is not None and form in ONE_TOKEN:
         parser.error(f"--top-k is of no use with {form}, which shows the likeliest token")
-    if given.prompts is None and given.value in _means_alone():
+    if given.prompts is None and given.value in {mean.key for mean in _means_alone()}:
         parser.error(f"--value {given.value} is for --prompts alone")
     needed = 0 if given.prompts is not None else value_named(given.value or DEFAULT_VALUE).pins
     if len(given.pin) < needed:
         words = "a word: name it" if needed == 1 else "two words: name both"
         parser.error(f"--value {given.value} is of {words} with --pin")
-    if given.pin and form == "svg" and not needed:
-        parser.error("--pin is of no use with svg, which shows the likeliest token, but for --value pin-…")
+    figure = _figure(parser, given, form)
+    if given.pin and form in FIGURE_FORMS and figure == GRID and not needed:
+        parser.error(
+            f"--pin is of no use with {form}, which shows the likeliest token, but for --value pin-… and "
+            "--figure pins"
+        )
     if len(given.pin) > MOST_PINS:
         parser.error(f"{len(given.pin)} words are pinned: at most {MOST_PINS}")
     if "" in given.pin:
@@ -378,7 +442,47 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         diff=given.diff,
         append=given.append,
         edits=tuple(given.edit),
+        figure=figure,
+        column=given.column,
+        style=figure_style(parser, given, form),
     )
+
+
+def _figure(parser: Parser, given: argparse.Namespace, form: str) -> str:
+    """Return what a figure shows, and refuse options that do not go with it."""
+    figure: str = given.figure or GRID
+    if given.figure is not None and (form not in FIGURE_FORMS or given.prompts is not None):
+        parser.error(f"--figure is of one prompt, with --format {' or '.join(FIGURE_FORMS)}")
+    if given.column is not None and figure != PINS:
+        parser.error("--column is of --figure pins")
+    if figure == PINS:
+        if not given.pin:
+            parser.error("--figure pins is of words: name them with --pin")
+        if given.diff or given.sublayers:
+            parser.error(f"--{'diff' if given.diff else 'sublayers'} is of no use with --figure pins")
+        if given.value is not None:
+            parser.error("--value is of no use with --figure pins, which shows probability and rank")
+    return figure
+
+
+def _column(text: str) -> int:
+    if (number := whole_number(text)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no column: a number from 0 on")
+    return number
+
+
+def _is_given(value: object) -> bool:
+    """Return whether an option was given, also where it is 0."""
+    return bool(value) or (value == 0 and value is not False)
+
+
+def _limit(text: str) -> float:
+    from lenstui.readout.sets.first_rows import limit_of
+
+    try:
+        return limit_of(text)
+    except LensError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _rows(text: str) -> Runs:

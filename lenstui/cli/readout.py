@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from lenstui.cli.instant import open_with_lens
-from lenstui.cli.output import STREAMED, deliver, show_text, table_width
+from lenstui.cli.output import STREAMED, deliver, deliver_figure, show_text, table_width
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import read_command
 from lenstui.export.shape import Shape
@@ -220,14 +220,25 @@ def _write(tiles: Iterator[Tile], heading: Heading, opened: Opened, asked: Start
     if shape.format == "table":
         show_text(_table(tiles, heading, opened, asked, shape), shape.output)
         return
-    from lenstui.export.forms import Manner, text_of, write_bytes, write_form
+    from lenstui.export.forms import Manner, figure_of, text_of, write_bytes, write_form
     from lenstui.opening.opened import files_to_name
 
     model, files = opened.model, files_to_name(opened, _lenses(opened, asked, shape))
     command = read_command(heading, files, asked, shape)
-    manner = Manner(model.texts, model.vocabulary, _value(shape, opened, heading), command, shape.diff)
+    manner = Manner(
+        model.texts,
+        model.vocabulary,
+        _value(shape, opened, heading),
+        command,
+        shape.diff,
+        figure=shape.figure,
+        column=shape.column,
+        style=shape.style,
+    )
     if shape.output is not None:
         write_form(shape.format, tiles, heading, manner, shape.output)
+    elif shape.is_figure:
+        deliver_figure(figure_of(shape.format, tiles, heading, manner), None)
     elif shape.format == "parquet":
         write_bytes(tiles, heading, manner, sys.stdout.buffer)
     else:

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lenstui.cli.against import OPTIONS, add_against, asked_against
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
 from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
-from lenstui.cli.scan_against import OPTIONS, add_against, asked_against
 from lenstui.cli.scan_query import FORMATS, show_comparison, show_matches
 from lenstui.cli.scan_text import AskedScan, scan_text
 from lenstui.scan.asked_query import TOP, AskedQuery
@@ -103,7 +103,12 @@ def _parser() -> Parser:
     )
     search.add_argument("--top", metavar="N", type=positive, help=f"show N matches (default: {TOP})")
     add_model(parser)
-    add_against(parser)
+    group = add_against(parser)
+    group.add_argument(
+        "--comparison",
+        action="store_true",
+        help="show how far the two are apart by row, in place of matches",
+    )
     add_output(parser, FORMATS)
     return parser
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
+from lenstui.cli.against import AskedAgainst, OpenSecond, open_against
 from lenstui.cli.ending import heard
-from lenstui.cli.scan_against import AskedAgainst, OpenSecond, open_against
 from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start

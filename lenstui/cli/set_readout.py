@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
-from lenstui.cli.output import STREAMED, deliver, show_text, table_width
+from lenstui.cli.output import STREAMED, deliver, deliver_figure, show_text, table_width
 from lenstui.cli.reference_set import ScoreTally, opened_reference
+from lenstui.cli.set_sides import open_two_sides
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
 from lenstui.export.shape import Shape
@@ -47,6 +48,8 @@ class _Tally:
     cut: int = 0
     parts: int = 0
     not_whole: list[str] = field(default_factory=list)  # reasons
+    no_difference: list[str] = field(default_factory=list)  # reasons, by the number of the case
+    long_foils: int = 0
     not_numbers: list[int] = field(default_factory=list)  # numbers of the cases
     scores: ScoreTally = field(default_factory=ScoreTally)
 
@@ -64,6 +67,9 @@ class _Tally:
             self.scores.add(readout)
             if readout.not_numbers:
                 self.not_numbers.append(readout.case.number)
+            self.long_foils += readout.foil is not None and not readout.foil.whole
+            if readout.no_difference:
+                self.no_difference.append(f"{readout.case.number}: {readout.no_difference}")
             self.parts += readout.target is not None and not readout.target.whole
             if readout.not_whole:
                 self.not_whole.append(readout.not_whole)
@@ -84,22 +90,34 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
 
         with aside():
             opened = open_with_lens(asked, on_stage)
-        lenses = lenses_to_read(opened, shape.lenses)
-        exact = asked_set.exact_targets
+        lenses: Sequence[Lens] = lenses_to_read(opened, shape.lenses)
+        exact, sides = asked_set.exact_targets, None
+        if asked_set.against is not None:
+            with aside():
+                sides = open_two_sides(opened, lenses, asked_set.against, shape.reading, on_stage)
+            lenses, shape = sides.lenses, replace(shape, reading=sides.reading)
         heading = set_heading_of(
             opened, lenses, prompts, shape.reading, edits=shape.edits, exact_targets=exact
         )
+        heading = replace(heading, second=None if sides is None else sides.facts)
+        if asked_set.above is not None:
+            heading = replace(heading, above=asked_set.above)
         fitted = None
         if reference is not None:
             fitted = reference.fit(opened, lenses, shape.reading, on_stage)
             heading = replace(heading, outliers=reference.facts(fitted, heading.rows))
-        reading = each_aside(_reading(opened, lenses, prompts, shape, fitted, exact_targets=exact))
+        reading = each_aside(
+            _reading(opened, lenses, prompts, shape, fitted, exact_targets=exact)
+            if sides is None
+            else sides.read(prompts.cases, exact_targets=exact)
+        )
         readouts = _some(_watched(reading, tally, on_stage, len(prompts.cases)), prompts)
         if streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
         else:
             readouts = iter(list(readouts))
     remarks = chain(_remarks(opened, shape, prompts, tally), lacking_rows(lenses, heading.rows))
+    remarks = remarks if sides is None else chain(sides.remarks, remarks)
     if reference is not None and fitted is not None:
         remarks = chain(remarks, reference.remarks(fitted, heading.rows, tally.scores))
         if shape.format in STREAMED:  # which have no room for it
@@ -110,7 +128,7 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
         if not streamed:
             _write_data(readouts, heading, opened.model.texts, shape)
         return 0
-    from lenstui.export.set_forms import SetManner, set_text
+    from lenstui.export.set_forms import SetManner, set_figure_of, set_text
     from lenstui.export.set_table import set_table
     from lenstui.export.set_values import mean_value
     from lenstui.opening.opened import files_to_name
@@ -118,13 +136,16 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     cases = list(readouts)
     value = mean_value(asked_set.value, cases)
     shape = replace(shape, value=value.key)
-    if shape.format == "md":
+    if shape.format == "table":
+        show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
+    else:
         files = files_to_name(opened, lenses)
         command = set_command(heading.source, asked_set.options, files, asked, shape)
-        manner = SetManner(opened.model.texts, value.key, command)
-        deliver(set_text("md", cases, heading, manner), shape.output)
-    else:
-        show_text(set_table(cases, heading, value, table_width(shape.output)), shape.output)
+        manner = SetManner(opened.model.texts, value.key, command, shape.style)
+        if shape.is_figure:
+            deliver_figure(set_figure_of(shape.format, cases, heading, manner), shape.output)
+        else:
+            deliver(set_text("md", cases, heading, manner), shape.output)
     return 0
 
 
@@ -186,8 +207,7 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
     from lenstui.opening.opened import missing_lenses
 
     yield from opened.remarks
-    if prompts.skipped.count:
-        yield str(prompts.skipped)
+    yield from prompts.remarks
     yield from missing_lenses(opened, shape.lenses)
     if tally.failed:
         unit = prompts.skipped.unit
@@ -215,10 +235,24 @@ def _remarks(opened: Opened, shape: Shape, prompts: PromptSet, tally: _Tally) ->
             if tally.parts == 1
             else f"The targets {whose} are several tokens each: {followed}"
         )
+    yield from _foil_remarks(prompts, tally)
     if tally.not_whole:
         count = len(tally.not_whole)
         said = f"{count} of {tally.cases} targets {'is' if count == 1 else 'are'} not read whole"
         yield f"{said}: {tally.not_whole[0]}"
+
+
+def _foil_remarks(prompts: PromptSet, tally: _Tally) -> Iterator[str]:
+    if tally.long_foils:
+        whose = f"of {tally.long_foils} of {tally.cases} prompts"
+        foils = f"foil {whose} is" if tally.long_foils == 1 else f"foils {whose} are"
+        yield f"The {foils} several tokens: the logit difference is that of first tokens."
+    if tally.no_difference:
+        count, unit = len(tally.no_difference), prompts.skipped.unit
+        why = [f"{unit} {each}" for each in tally.no_difference[:_NAMED]]
+        more = [f"And {count - len(why)} more."] if count > len(why) else []
+        have = "has" if count == 1 else "have"
+        yield f"{count} of {tally.cases} prompts {have} no logit difference: {' '.join([*why, *more])}"
 
 
 def _write_data(

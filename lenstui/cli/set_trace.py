@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.asked_set import AskedSet, opened_prompts
-from lenstui.cli.output import deliver, show_text, table_width
+from lenstui.cli.output import deliver, deliver_figure, show_text, table_width
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.edits.trace_options import TraceOptions
+from lenstui.export.shape import Shape
 from lenstui.support.atomic_file import check_place
 from lenstui.support.duration import duration
 from lenstui.support.errors import LensError
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 _NAMED = 3  # prompts that are left out, listed with their reasons
 
 
-def show_set_trace(
-    asked: Start, asked_set: AskedSet, options: TraceOptions, form: str, output: Path | None
-) -> int:
+def show_set_trace(asked: Start, asked_set: AskedSet, options: TraceOptions, shape: Shape) -> int:
     """Trace the prompts of a set, write the means, and return the exit status."""
+    output = shape.output
     if output is not None:
         check_place(output, special=True)
     prompts = opened_prompts(asked_set, output)  # before the model, since loading takes long
@@ -46,7 +45,7 @@ def show_set_trace(
     traced = _of(cases, opened, prompts, options, asked)
     for remark in (*opened.remarks, *_remarks(cases, prompts)):
         say(remark)
-    _write(traced, asked, asked_set, form, output)
+    _write(traced, asked, asked_set, shape)
     return 0
 
 
@@ -101,8 +100,7 @@ def _of(
 def _remarks(cases: list[CaseTrace | FailedCase], prompts: PromptSet) -> Iterator[str]:
     from lenstui.readout.sets.cases import FailedCase
 
-    if prompts.skipped.count:
-        yield str(prompts.skipped)
+    yield from prompts.remarks
     failed = [each for each in cases if isinstance(each, FailedCase)]
     if failed:
         unit = prompts.skipped.unit
@@ -112,7 +110,7 @@ def _remarks(cases: list[CaseTrace | FailedCase], prompts: PromptSet) -> Iterato
         yield f"{len(failed)} of {len(cases)} prompts {are} left out: {' '.join(why)}"
 
 
-def _write(traced: TracedSet, asked: Start, asked_set: AskedSet, form: str, output: Path | None) -> None:
+def _write(traced: TracedSet, asked: Start, asked_set: AskedSet, shape: Shape) -> None:
     from lenstui.export.command import set_trace_command
     from lenstui.export.set_trace import (
         set_trace_csv,
@@ -121,8 +119,15 @@ def _write(traced: TracedSet, asked: Start, asked_set: AskedSet, form: str, outp
         set_trace_table,
     )
 
+    form, output = shape.format, shape.output
     if form == "table":
         show_text(set_trace_table(traced, table_width(output)), output)
+        return
+    command = set_trace_command(traced.options, traced.source, asked_set.options, asked, shape)
+    if shape.is_figure:
+        from lenstui.export.figures.trace import set_trace_figure
+
+        deliver_figure(set_trace_figure(form, traced, shape.style, command), output)
         return
     text: str | Iterable[str]
     if form == "json":
@@ -130,6 +135,5 @@ def _write(traced: TracedSet, asked: Start, asked_set: AskedSet, form: str, outp
     elif form == "csv":
         text = set_trace_csv(traced)
     else:
-        command = set_trace_command(traced.options, traced.source, asked_set.options, asked, output)
         text = set_trace_markdown(traced, command)
     deliver(text, output)

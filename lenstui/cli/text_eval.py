@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from signal import SIGINT, Signals
 from typing import TYPE_CHECKING
 
 from lenstui.cli.ending import heard
-from lenstui.cli.output import deliver, table_width
+from lenstui.cli.output import deliver, deliver_figure, table_width
 from lenstui.cli.stderr import aside, bar, progress, say
+from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.model.not_finite import tokens_left_out_remark
 from lenstui.support.atomic_file import check_place, written
 from lenstui.support.errors import LensError, first_line
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from lenstui.opening.opened import Opened
     from lenstui.texts.documents import Documents
 
-FORMATS = ("table", "json", "csv", "parquet", "svg", "md")
+FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class AskedText:
         measures: the names of the measures to show; None for those that suit the form.
         errors: whether a table shows the standard errors of all measures.
         lenses: the kinds of lens to evaluate; None for all that there are.
+        style: how a figure looks.
     """
 
     documents: Documents
@@ -49,6 +51,7 @@ class AskedText:
     measures: tuple[str, ...] | None = None
     errors: bool = False
     lenses: tuple[str, ...] | None = None
+    style: FigureStyle = field(default=FigureStyle())
 
 
 def show_text_evaluation(asked: Start, text: AskedText, form: str, output: Path | None) -> int:
@@ -146,7 +149,7 @@ def _write(
 ) -> None:
     from lenstui.export.command import evaluation_command
     from lenstui.export.evaluation import write_evaluation_parquet
-    from lenstui.export.evaluation_forms import evaluation_text, text_options
+    from lenstui.export.evaluation_forms import evaluation_text, shown_measures, text_options
     from lenstui.export.shape import Shape
     from lenstui.opening.opened import files_to_name
 
@@ -155,12 +158,20 @@ def _write(
             write_evaluation_parquet(of, file)
         return
 
+    shape = Shape(format=form, output=output, style=text.style)
+
     def command() -> str:
         options = text_options(of, text.documents, text.size, opened.model.context)
         options += [] if text.measures is None else ["--measures", ",".join(text.measures)]
         files = files_to_name(opened, lenses)
-        return evaluation_command(of.source, options, files, asked, Shape(format=form, output=output))
+        return evaluation_command(of.source, options, files, asked, shape)
 
+    if form in FIGURE_FORMS:
+        from lenstui.export.figures.evaluation import evaluation_figure
+
+        shown = shown_measures(form, text.measures)
+        deliver_figure(evaluation_figure(form, of, shown, text.style, command()), output)
+        return
     width = table_width(output) if form == "table" else None
     result = evaluation_text(form, of, command, measures=text.measures, width=width, errors=text.errors)
     deliver(result, output)

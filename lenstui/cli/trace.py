@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, model_start, parse, positive
 from lenstui.cli.asked_set import AskedSet
-from lenstui.cli.output import add_output, deliver, output_format, table_width
+from lenstui.cli.output import add_output, deliver, deliver_figure, figure_style, output_format, table_width
 from lenstui.cli.readout import prompt_remarks
 from lenstui.cli.set_trace import show_set_trace
 from lenstui.cli.stderr import aside, progress, say
@@ -18,6 +18,8 @@ from lenstui.cli.turns import add_turns, check_alone, conversation
 from lenstui.edits.edit import Columns
 from lenstui.edits.language import parse_columns
 from lenstui.edits.trace_options import DRAWS, METRICS, WHATS, TraceOptions
+from lenstui.export.figures.style import FIGURE_FORMS
+from lenstui.export.shape import Shape
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.atomic_file import check_place
 from lenstui.support.duration import duration
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from lenstui.opening.opened import Opened
     from lenstui.support.turns import Conversation
 
-FORMATS = ("table", "json", "csv", "md")
+FORMATS = ("table", "json", "csv", *FIGURE_FORMS, "md")
 _OF_SETS = ("prompt_column", "corrupted_column", "target_column", "minus_column", "group_column")
 
 
@@ -43,10 +45,11 @@ def run(words: Sequence[str]) -> int:
     given = parse(parser, words)
     form = output_format(parser, given, FORMATS)
     _check(parser, given)
+    shape = Shape(format=form, output=given.output, style=figure_style(parser, given, form))
     asked = replace(model_start(parser, given), bos=given.bos)
     prompts = _prompts(parser, given)
     if given.prompts is not None:
-        return show_set_trace(asked, _set(given), _options(given), form, given.output)
+        return show_set_trace(asked, _set(given), _options(given), shape)
     if given.output is not None:
         check_place(given.output, special=True)
     with progress() as on_stage, aside():
@@ -57,7 +60,7 @@ def run(words: Sequence[str]) -> int:
         traced = _traced(opened, prompts, given, on_stage)
     for remark in (*opened.remarks, *_remarks(traced)):
         say(remark)
-    deliver(_text(traced, asked, given, form), given.output)
+    _write(traced, asked, shape)
     return 0
 
 
@@ -279,18 +282,27 @@ def _with_words(
     return replace(options, token=token(given.pin), minus=token(given.minus))
 
 
-def _text(traced: Traced, asked: Start, given: argparse.Namespace, form: str) -> str | Iterable[str]:
+def _write(traced: Traced, asked: Start, shape: Shape) -> None:
+    from lenstui.export.command import trace_command
     from lenstui.export.trace import trace_csv, trace_json, trace_markdown, trace_table
 
-    if form == "json":
-        return trace_json(traced)
-    if form == "csv":
-        return trace_csv(traced)
-    if form == "table":
-        return trace_table(traced, table_width(given.output))
-    from lenstui.export.command import trace_command
+    form, output = shape.format, shape.output
+    text: str | Iterable[str]
+    if shape.is_figure:
+        from lenstui.export.figures.trace import trace_figure
 
-    return trace_markdown(traced, trace_command(traced, asked, given.output))
+        command = trace_command(traced, asked, shape)
+        deliver_figure(trace_figure(form, traced, shape.style, command), output)
+        return
+    if form == "json":
+        text = trace_json(traced)
+    elif form == "csv":
+        text = trace_csv(traced)
+    elif form == "table":
+        text = trace_table(traced, table_width(output))
+    else:
+        text = trace_markdown(traced, trace_command(traced, asked, shape))
+    deliver(text, output)
 
 
 def _column(text: str) -> int:

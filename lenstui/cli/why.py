@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lenstui.cli.arguments import Parser, add_edits, add_prompt_and_model, parse, positive, start
-from lenstui.cli.output import add_output, output_format
+from lenstui.cli.output import add_output, figure_style, output_format
 from lenstui.cli.why_cell import LAST, TOP, AskedCell, show_cell
+from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import Shape
 from lenstui.lens.kinds import JACOBIAN, LOGIT, lens_kinds, made_lens
 from lenstui.model.rows import parse_runs
@@ -16,7 +17,7 @@ from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
 from lenstui.support.typed_number import whole_number
 
-FORMATS = ("table", "json", "csv", "html", "svg", "md")
+FORMATS = ("table", "json", "csv", "html", *FIGURE_FORMS, "md")
 
 
 def run(words: Sequence[str]) -> int:
@@ -37,7 +38,14 @@ def run(words: Sequence[str]) -> int:
         parser.error("give a PROMPT, or --turns, or - to read a prompt from standard input")
     reading = Reading(bos=given.bos, chat=given.chat or given.turns is not None)
     lenses = None if given.lenses is None else (given.lenses,)
-    shape = Shape(format=form, output=given.output, lenses=lenses, reading=reading, edits=tuple(given.edit))
+    shape = Shape(
+        format=form,
+        output=given.output,
+        lenses=lenses,
+        reading=reading,
+        edits=tuple(given.edit),
+        style=figure_style(parser, given, form),
+    )
     cell = AskedCell(
         row=given.row,
         column=given.column,
@@ -89,7 +97,7 @@ def _parser() -> Parser:
         "--head",
         metavar="BLOCK.HEAD",
         help="show the attention of this head over the prompt, and what it contributed by reading each "
-        "column",
+        "column; SVG and PDF show that in place of the map",
     )
     output.add_argument(
         "--all-rows",
@@ -111,7 +119,7 @@ def _parser() -> Parser:
         metavar="N",
         type=positive,
         default=TOP,
-        help=f"how many of the strongest a table, Markdown, HTML or SVG lists (default: {TOP})",
+        help=f"how many of the strongest a table, Markdown or HTML lists (default: {TOP})",
     )
     return parser
 

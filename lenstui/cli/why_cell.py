@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lenstui.cli.output import deliver, table_width
+from lenstui.cli.output import deliver, deliver_figure, table_width
 from lenstui.cli.readout import prompt_remarks
 from lenstui.cli.stderr import aside, progress, say
 from lenstui.export.shape import Shape
@@ -41,7 +41,7 @@ class AskedCell:
         all_rows: whether to show how the logit grew.
         neurons: whether to give the contributions of neurons.
         sources: whether to see what attention heads read.
-        top: how many of the strongest a table, Markdown, HTML or SVG lists.
+        top: how many of the strongest a table, Markdown or HTML lists.
     """
 
     row: str
@@ -85,7 +85,7 @@ def show_cell(asked: Start, cell: AskedCell, shape: Shape) -> int:
         why = _why(opened, lens, asked, cell, shape)
     for remark in _remarks(opened, why, cell):
         say(remark)
-    deliver(_text(why, opened, lens, asked=asked, cell=cell, shape=shape), shape.output)
+    _write(why, opened, lens, asked=asked, cell=cell, shape=shape)
     return 0
 
 
@@ -166,9 +166,7 @@ def _remarks(opened: Opened, why: Why, cell: AskedCell) -> Iterator[str]:
             yield f"No token is the word {word!r}: the first of those it is cut into, {text}, is explained."
 
 
-def _text(
-    why: Why, opened: Opened, lens: Lens, *, asked: Start, cell: AskedCell, shape: Shape
-) -> str | Iterable[str]:
+def _write(why: Why, opened: Opened, lens: Lens, *, asked: Start, cell: AskedCell, shape: Shape) -> None:
     from lenstui.export.command import why_command
     from lenstui.export.why_forms import why_text
     from lenstui.opening.opened import files_to_name
@@ -176,4 +174,9 @@ def _text(
     def command() -> str:
         return why_command(why, list(cell.options()), files_to_name(opened, [lens]), asked, shape)
 
-    return why_text(shape.format, why, command, table_width(shape.output))
+    if shape.is_figure:
+        from lenstui.export.figures.why import why_figure
+
+        deliver_figure(why_figure(shape.format, why, shape.style, command()), shape.output)
+    else:
+        deliver(why_text(shape.format, why, command, table_width(shape.output)), shape.output)

@@ -12,7 +12,7 @@ from lenstui.lens.lens import Lens
 from lenstui.model.load import Model
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, lenses_of_set, read_case
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.support.errors import first_line
 
 

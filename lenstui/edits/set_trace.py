@@ -19,7 +19,7 @@ from lenstui.readout.pins import find_target
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import FailedCase
 from lenstui.readout.sets.means import Mean, mean_of_cases
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.support.errors import LensError, first_line
 
 OnRow = Callable[[int, int], None]

@@ -17,6 +17,7 @@ class Measure:
         is_share: whether it is a share, shown in percent.
         of_model: whether the last row, the model's own output, has it too: it is not 0 or 1 there by
             definition.
+        unit: its unit as it is shown, or empty.
     """
 
     name: str
@@ -25,16 +26,17 @@ class Measure:
     decimals: int = 3
     is_share: bool = False
     of_model: bool = True
+    unit: str = "nats"
 
 
 MEASURES = (
     Measure("kl", "KL", "from the final distribution to the lens's", of_model=False),
     Measure("ce", "CE", "cross-entropy of the next token"),
-    Measure("perplexity", "ppl", "perplexity, e to the CE", 1),
-    Measure("bits_per_byte", "bits/B", "bits per byte of the text"),
-    Measure("top1_agreement", "top-1", "how often it is the final top-1", 1, True, of_model=False),
+    Measure("perplexity", "ppl", "perplexity, e to the CE", 1, unit=""),
+    Measure("bits_per_byte", "bits/B", "bits per byte of the text", unit=""),
+    Measure("top1_agreement", "top-1", "how often it is the final top-1", 1, True, of_model=False, unit="%"),
     Measure("entropy", "entropy", "that of the lens's distribution"),
-    Measure("ece", "ECE", "gap between the top-1's probability and its hits"),
+    Measure("ece", "ECE", "gap between the top-1's probability and its hits", unit=""),
     Measure("marginal_bias", "bias", "KL from the mean final to the mean lens", of_model=False),
 )
 MEASURE_NAMES = tuple(measure.name for measure in MEASURES)

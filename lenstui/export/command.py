@@ -59,10 +59,13 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
     words += [f"--pin={word}" for word in shape.pins]
     words += _edit_words(shape)
     words += ["--diff"] if shape.diff else []
-    words += [] if shape.format in ALL_VALUES else ["--value", shape.value]
+    words += [] if shape.format in ALL_VALUES or shape.is_of_pins else ["--value", shape.value]
     words += [] if shape.format == "table" else ["--format", shape.format]
     if asked.top_k != TOP_K[shape.format] and shape.format not in ONE_TOKEN:
         words += ["--top-k", str(asked.top_k)]
+    if shape.is_of_pins:
+        words += ["--figure", shape.figure]
+        words += [] if shape.column is None else ["--column", str(shape.column)]
     return command_text([*words, *_output_words(shape)])
 
 
@@ -162,17 +165,16 @@ def can_be_typed(prompt: str) -> bool:
     )
 
 
-def trace_command(traced: Traced, asked: Start, output: Path | None, form: str = "md") -> str:
+def trace_command(traced: Traced, asked: Start, shape: Shape) -> str:
     """Return the command that makes the same causal trace.
 
     Args:
         traced: the trace.
         asked: the request.
-        output: the file; None for stdout.
-        form: the form.
+        shape: the form, the file, and how a figure looks.
     """
     prompts = [prompt.typed for prompt in (traced.clean, traced.corrupted) if prompt is not None]
-    words = _trace_words(traced.trace.options, traced.source, asked, output, form)
+    words = _trace_words(traced.trace.options, traced.source, asked, shape)
     turns = [typed for typed in prompts if not isinstance(typed, str)]
     if turns:
         named = ["--turns", *(each.json for each in turns), *_ending_words(turns[0])]
@@ -181,23 +183,21 @@ def trace_command(traced: Traced, asked: Start, output: Path | None, form: str =
 
 
 def set_trace_command(
-    options: TraceOptions, source: Source, prompts: Sequence[str], asked: Start, output: Path | None
+    options: TraceOptions, source: Source, prompts: Sequence[str], asked: Start, shape: Shape
 ) -> str:
-    """Return the command that makes the same causal traces over a prompt set as Markdown.
+    """Return the command that makes the same causal traces over a prompt set.
 
     Args:
         options: what was patched, and how it was measured.
         source: the source of the numbers.
         prompts: the options of the set, `--prompts` first.
         asked: the request.
-        output: the file; None for stdout.
+        shape: the form, the file, and how a figure looks.
     """
-    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, output, "md")])
+    return command_text(["lenstui", "trace", *prompts, *_trace_words(options, source, asked, shape)])
 
 
-def _trace_words(
-    options: TraceOptions, source: Source, asked: Start, output: Path | None, form: str
-) -> list[str]:
+def _trace_words(options: TraceOptions, source: Source, asked: Start, shape: Shape) -> list[str]:
     """Return the options of `lenstui trace`."""
     words = ["--what", options.what, "--metric", options.metric]
     words += [] if options.token is None else [f"--pin=[id {options.token}]"]
@@ -208,7 +208,7 @@ def _trace_words(
     if options.noise is not None:
         words += ["--noise", options.noise.text]
         words += ["--samples", str(options.samples), "--seed", str(options.seed)]
-    shape = Shape(format=form, output=output)
+    form = shape.format
     shape = replace(shape, reading=replace(shape.reading, bos=asked.bos))
     source = replace(source, kinds=(TUNED,))  # a trace has no lens to name
     words += [*_model_words(source, (), asked, shape), *([] if form == "table" else ["--format", form])]
@@ -264,7 +264,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []
     reading = shape.reading
-    if shape.diff:  # sublayer rows have no difference, since a fitted lens does not read them
+    # Sublayer rows have no difference, since a fitted lens does not read them, and no place among the rows.
+    if shape.diff or shape.is_of_pins:
         reading = replace(reading, sublayers=False)
     return [*words, *_reading_words(reading)]
 
@@ -274,7 +275,8 @@ def _edit_words(shape: Shape) -> list[str]:
 
 
 def _output_words(shape: Shape) -> list[str]:
-    return ["-o", shape.output.name] if shape.output is not None else []
+    style = shape.style.options if shape.is_figure else []
+    return [*style, *(["-o", shape.output.name] if shape.output is not None else [])]
 
 
 def _reading_words(reading: Reading) -> list[str]:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lenstui.evaluation.measures import MEASURES, Measure, measure_named
 from lenstui.export.evaluation import Evaluated, evaluation_csv, evaluation_json
-from lenstui.export.evaluation_svg import evaluation_svg
 from lenstui.export.evaluation_table import evaluation_markdown, evaluation_table
 from lenstui.texts.block_size import BlockSize
 from lenstui.texts.documents import Documents
 
 ALL_MEASURES = ("json", "csv", "parquet")  # forms that hold every measure
+_FIGURE = ("kl", "ce", "top1_agreement", "entropy", "ece", "marginal_bias")
 # What a table and a figure show where nothing else is asked for.
 _SHOWN = {
     "table": ("kl", "ce", "top1_agreement", "ece", "marginal_bias"),
-    "svg": ("kl", "ce", "top1_agreement", "entropy", "ece", "marginal_bias"),
+    "svg": _FIGURE,
+    "pdf": _FIGURE,
 }
 
 
@@ -42,7 +43,7 @@ def evaluation_text(
     """Return an evaluation in a form of text, whole or in pieces.
 
     Args:
-        form: the name of the form, any but `parquet`.
+        form: the name of the form, any of text.
         of: the evaluation.
         command: returns the command that writes this form again.
         measures: the names of the measures that were asked for; None for those that suit the form.
@@ -57,8 +58,6 @@ def evaluation_text(
             return evaluation_csv(of)
         case "table":
             return evaluation_table(of, shown, width, errors=errors)
-        case "svg":
-            return evaluation_svg(of, shown, command())
         case _:
             return evaluation_markdown(of, shown, command())
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
+from lenstui.export.shape import GRID, PINS
 from lenstui.support.atomic_file import written
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
+    from lenstui.export.figures.file import FigureFile
     from lenstui.export.tidy import Heading, TokenText
     from lenstui.readout.cells import Tile
     from lenstui.readout.values import Value
@@ -27,6 +30,9 @@ class Manner:
         value: the value of a form that shows only one.
         command: the command that repeats the readout.
         diff: whether to show the second lens minus the first, in a form that can.
+        figure: what a figure shows, one of `FIGURES`.
+        column: the column of a figure of pins; None for the last.
+        style: how a figure looks.
     """
 
     texts: TokenText
@@ -34,6 +40,9 @@ class Manner:
     value: Value
     command: str
     diff: bool = False
+    figure: str = GRID
+    column: int | None = None
+    style: FigureStyle = field(default=FigureStyle())
 
 
 def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner, file: Path) -> None:
@@ -47,8 +56,11 @@ def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manne
         file: the file to write.
 
     Raises:
-        LensError: if the file cannot be written.
+        LensError: if the file cannot be written, or a figure cannot be drawn at its width.
     """
+    if form in FIGURE_FORMS:
+        figure_of(form, tiles, heading, manner).write(file)
+        return
     with written(file) as out:
         if form == "parquet":
             write_bytes(tiles, heading, manner, out)
@@ -58,10 +70,39 @@ def write_form(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manne
 
 
 def write_bytes(tiles: Iterable[Tile], heading: Heading, manner: Manner, out: IO[bytes]) -> None:
-    """Write a readout as Parquet, the only form that is not text."""
+    """Write a readout as Parquet."""
     from lenstui.export.parquet_file import write_parquet
 
     write_parquet(tiles, heading, manner.texts, out)
+
+
+def figure_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) -> FigureFile:
+    """Return a readout as a figure: its grids, or the pinned words in one column.
+
+    Raises:
+        LensError: if it cannot be drawn at its width, there is no such column, or matplotlib is not there.
+    """
+    from lenstui.readout.tiles import Readout
+
+    readout = Readout.join(heading.prompt, heading.rows, tiles, tuple(pin.id for pin in heading.pins))
+    texts, style, command = manner.texts, manner.style, manner.command
+    if manner.figure == PINS:
+        from lenstui.export.figures.pins import pin_figure
+
+        return pin_figure(form, readout, heading, texts, style, column=manner.column, command=command)
+    from lenstui.export.figures.grid import grid_figure
+
+    return grid_figure(
+        form,
+        readout,
+        texts,
+        heading.source,
+        manner.value,
+        style=style,
+        diff=manner.diff,
+        vocabulary=manner.vocabulary,
+        command=command,
+    )
 
 
 def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) -> Iterator[str]:
@@ -95,10 +136,6 @@ def text_of(form: str, tiles: Iterable[Tile], heading: Heading, manner: Manner) 
             vocabulary=vocabulary,
             command=command,
         )
-    elif form == "svg":
-        from lenstui.export.svg_figure import svg_figure
-
-        yield svg_figure(readout, texts, source, value, diff=diff, vocabulary=vocabulary, command=command)
     else:
         from lenstui.export.markdown import markdown
 

@@ -200,4 +200,5 @@ def set_heading_of(
         exact_targets=exact_targets,
         skipped=prompts.skipped.count,
         of_turns=any(case.turns is not None for case in prompts.cases),
+        has_foils=prompts.has_foils,
     )

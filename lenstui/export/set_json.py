@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lenstui.export.json_contract import counts, keys_with, numbers, plain
+from lenstui.export.json_contract import counts, keys_with, numbers, plain, without_nan
 from lenstui.export.set_outliers import score_facts, separation_facts
 from lenstui.export.set_tidy import SetHeading
+from lenstui.export.set_values import runs_of
 from lenstui.export.tidy import TokenText
+from lenstui.readout.cells import FloatArray
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.first_rows import first_rows
 from lenstui.readout.sets.mean_values import all_means
 from lenstui.readout.sets.means import (
     LensMeans,
@@ -23,7 +26,7 @@ from lenstui.readout.sets.means import (
     mean_over,
     means_by_group,
 )
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 
 VERSION = 1
 
@@ -39,6 +42,10 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
     the lenses of its clean run in `clean`. The means of the clean runs are in `clean` beside `means`, and in
     `effect` those of the paired differences, edited minus clean.
 
+    Of two sides all of that is of the second one; what the first says is in `first` instead of `clean`, and
+    the paired differences, second minus first, in `difference` instead of `effect`. `against` is the source
+    of the second.
+
     With outlier scores each case has its `scores`, or null with the reason in `not_scored`, and each of its
     lenses `mean_next_logprob`; `outliers` says what they are of, and `auroc` how well they tell groups apart.
 
@@ -52,7 +59,7 @@ def set_json(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading, 
         **heading.facts(),
         "rows": list(heading.rows),
         "cases": [_case(readout, heading, texts) for readout in readouts],
-        **(_effects(readouts) if heading.source.edits else _means_by_group(readouts)),
+        **_all_means(readouts, heading.above),
         **_areas(readouts, heading),
     }
     return json.dumps(content, allow_nan=False) + "\n"
@@ -64,13 +71,20 @@ def _areas(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) ->
     return {"auroc": [separation_facts(each) for each in heading.outliers.separations(readouts)]}
 
 
-def _means_by_group(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
-    groups = {name: _means(means) for name, means in means_by_group(readouts).items()}
-    return {"means": _means(mean_over(readouts)), "groups": groups}
+def _all_means(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
+    runs = runs_of(readouts)
+    return _means_by_group(readouts, above) if runs is None else _effects(readouts, runs, above)
 
 
-def _effects(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
-    effects, groups = effects_over(readouts), effects_by_group(readouts)
+def _means_by_group(readouts: Sequence[CaseReadout | FailedCase], above: float) -> dict[str, Any]:
+    groups = {name: _means(means) for name, means in means_by_group(readouts, above=above).items()}
+    return {"means": _means(mean_over(readouts, above=above)), "groups": groups}
+
+
+def _effects(
+    readouts: Sequence[CaseReadout | FailedCase], runs: tuple[str, str, str], above: float
+) -> dict[str, Any]:
+    effects, groups = effects_over(readouts, above=above), effects_by_group(readouts, above=above)
 
     def of(run: Callable[[SetEffects], SetMeans]) -> dict[str, Any]:
         return {
@@ -80,8 +94,8 @@ def _effects(readouts: Sequence[CaseReadout | FailedCase]) -> dict[str, Any]:
 
     return {
         **of(lambda each: each.edited),
-        "clean": of(lambda each: each.clean),
-        "effect": of(lambda each: each.effect),
+        runs[0]: of(lambda each: each.clean),
+        runs[2]: of(lambda each: each.effect),
     }
 
 
@@ -92,11 +106,14 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "prompt": case.text,
         **messages_of(case),
         "target": case.target,
+        "foil": case.foil,
         "group": case.group,
+        "at": case.at,
     }
     if isinstance(readout, FailedCase):
         return {**about, "error": readout.reason}
-    target, clean = readout.target, readout.clean
+    target, foil, before = readout.target, readout.foil, readout.before
+    name = "clean" if readout.first is None else "first"
     return {
         **about,
         "error": None,
@@ -107,9 +124,14 @@ def _case(readout: CaseReadout | FailedCase, heading: SetHeading, texts: TokenTe
         "target_token": readout.target_text,
         "target_whole": None if target is None else target.whole,
         "target_ids": None if target is None else list(target.ids),
+        "foil_id": None if foil is None else foil.id,
+        "foil_token": readout.foil_text,
+        "foil_whole": None if foil is None else foil.whole,
+        "foil_ids": None if foil is None else list(foil.ids),
+        "no_difference": readout.no_difference or None,
         "lenses": _lenses(readout, heading, texts),
         **_scores(readout, heading),
-        **({} if clean is None else {"clean": {**_final(clean), "lenses": _lenses(clean, heading, texts)}}),
+        **({} if before is None else {name: {**_final(before), "lenses": _lenses(before, heading, texts)}}),
     }
 
 
@@ -153,16 +175,36 @@ def _column(column: LastColumn | None, heading: SetHeading, texts: TokenText) ->
         "target_logprob": numbers(column.target_logprob),
         "target_prob": numbers(column.target_prob),
         "target_rank": counts(column.target_rank),
-        "target_word_logprob": None
-        if np.isnan(column.whole_logprob).all()
-        else numbers(column.whole_logprob),
+        "target_word_logprob": _some(column.whole_logprob),
+        **_foil(column),
         "crystallization": None if settled is None else heading.rows[settled],
+        **{
+            first.stored: None if (row := first.of(column, heading.above)) is None else heading.rows[row]
+            for first in first_rows()
+        },
     }
+
+
+def _foil(column: LastColumn) -> dict[str, Any]:
+    """Return the numbers of the foil, and its differences from the target; null without a foil."""
+    foil = column.foil
+    return {
+        "foil_logprob": None if foil is None else numbers(foil.logprob),
+        "foil_rank": None if foil is None else counts(foil.rank),
+        "foil_word_logprob": None if foil is None else _some(foil.whole_logprob),
+        "logit_diff": _some(column.logit_diff),
+        "word_logprob_diff": _some(column.whole_diff),
+    }
+
+
+def _some(values: FloatArray) -> list[float | None] | None:
+    """Return the numbers; None where there is none at all."""
+    return None if np.isnan(values).all() else numbers(values)
 
 
 def _means(means: SetMeans) -> dict[str, Any]:
     lenses = {name: _lens(means.lenses.get(name)) for name in keys_with(means.lenses)}
-    return {"n": means.n, "n_target": means.n_target, "lenses": lenses}
+    return {"n": means.n, "n_target": means.n_target, "n_foil": means.n_foil, "lenses": lenses}
 
 
 def _lens(means: LensMeans | None) -> dict[str, Any] | None:
@@ -176,4 +218,8 @@ def _lens(means: LensMeans | None) -> dict[str, Any] | None:
             medians[value.stored] = numbers(mean)
         else:
             found[value.stored] = {"mean": numbers(mean), "sem": numbers(error)}
+    for first in first_rows():
+        rows = means.first[first.key]
+        of_rows = without_nan([rows.mean, rows.sem])
+        found[first.stored] = {"mean": of_rows[0], "sem": of_rows[1], "n": rows.n}
     return found | medians

@@ -8,12 +8,21 @@ from lenstui.export.markdown import code_span, markdown_table, number_text, said
 from lenstui.export.set_outliers import auroc_texts, separation_head, separation_title
 from lenstui.export.set_tidy import SetHeading
 from lenstui.export.set_values import (
-    CHANGED,
-    EFFECT,
+    ONE_PROMPT,
     by_group,
+    caption,
+    changed_text,
     columns_of,
+    difference_text,
+    effect_text,
     final_texts,
-    is_edited,
+    first_caption,
+    first_row_heads,
+    first_row_texts,
+    foil_sentence,
+    foil_text,
+    lacks_errors,
+    runs_of,
     settled,
     target_numbers,
     target_text,
@@ -22,6 +31,7 @@ from lenstui.export.set_values import (
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import filter_text
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
+from lenstui.readout.sets.first_rows import first_rows
 from lenstui.readout.sets.mean_values import MeanValue
 
 
@@ -38,32 +48,50 @@ def set_markdown(
     """
     lenses = next((tuple(each.lenses) for each in readouts if isinstance(each, CaseReadout)), ())
     heads = ["prompt", "final top-1", "target, final", *(f"settles, {lens_title(name)}" for name in lenses)]
+    has_target = any(isinstance(each, CaseReadout) and each.target for each in readouts)
+    heads += first_row_heads(lenses, heading.above) if has_target else []
+    heads += ["logit of target − foil"] if heading.has_foils else []
     heads += [] if heading.outliers is None else [method.label for method in heading.outliers.methods]
     lines: list[str] = []
     for group, members in by_group(readouts):
-        rows = [_row(each, heading) for each in members]
+        rows = [_row(each, heading, has_target=has_target) for each in members]
         labels = [str(each.case.number) for each in members]
         title = [] if group is None else [f"**{code_span(group)}**", ""]
         rows = [[*row, *[""] * (len(heads) - len(row))] for row in rows]
         lines += [*title, *markdown_table(heads, labels, rows), ""]
-    columns = columns_of(readouts, value)
+    columns = columns_of(readouts, value, heading.above)
     for name in lenses:
         texts = [column.texts(value, name) for column in columns]
         rows = [
             [number_text(" ".join(filter(None, column[row]))) for column in texts]
             for row in reversed(range(len(heading.rows)))
         ]
-        lines += [f"**{lens_title(name)}** · {value.label}", ""]
+        heading_text, _, about = caption(name, value, columns).partition(" · ")
+        lines += [f"**{heading_text}** · {about}", ""]
         lines += [*markdown_table([code_span(each.head) for each in columns], heading.rows[::-1], rows), ""]
+    if has_target:
+        with_target = [column for column in columns if column.means.n_target]
+        rows = [
+            [" ".join(column.first_texts(first.key, lens)) for column in with_target]
+            for first in first_rows()
+            for lens in lenses
+        ]
+        heads = [code_span(f"{column.name} {column.run}".rstrip()) for column in with_target]
+        labels = first_row_heads(lenses, heading.above)
+        lines += [f"**{first_caption(with_target)}**", "", *markdown_table(heads, labels, rows), ""]
+    lines += [ONE_PROMPT, ""] if lenses and lacks_errors(columns, value) else []
     lines += _outliers(readouts, heading)
-    if is_edited(readouts):
-        lines += [f"{CHANGED}; {EFFECT}", ""]
+    if (runs := runs_of(readouts)) is not None:
+        lines += [f"{changed_text(runs)}; {effect_text(runs)}", ""]
     lines += [filter_text(heading.source), ""] if heading.source.words_only else []
-    lines += [said(heading.source, f"prompts {code_span(heading.prompts)}"), "", "```sh", command, "```", ""]
+    sides = [said(heading.source, f"prompts {code_span(heading.prompts)}")]
+    if heading.second is not None:
+        sides = [f"first: {sides[0]}", "", f"second: {said(heading.second.source, 'the same prompts')}"]
+    lines += [*sides, "", "```sh", command, "```", ""]
     return "\n".join(lines)
 
 
-def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
+def _row(readout: CaseReadout | FailedCase, heading: SetHeading, *, has_target: bool) -> list[str]:
     prompt = code_span(readout.case.text) if readout.case.text else ""
     if isinstance(readout, FailedCase):
         return [prompt, code_span(readout.reason)]
@@ -75,8 +103,28 @@ def _row(readout: CaseReadout | FailedCase, heading: SetHeading) -> list[str]:
         target = f"{code_span(target_text(readout))} {number_text(prob)}, rank {rank}"
         if readout.has_long_target:
             target += f"; whole: log p {whole_text(readout)} nats"
+    firsts = first_row_texts(readout, heading.rows, heading.above) if has_target else []
     scores = [] if heading.outliers is None else heading.outliers.scores(readout)
-    return [prompt, final, target, *settled(readout, heading.rows), *scores]
+    return [
+        prompt,
+        final,
+        target,
+        *settled(readout, heading.rows),
+        *firsts,
+        *_against_foil(readout, heading),
+        *scores,
+    ]
+
+
+def _against_foil(readout: CaseReadout, heading: SetHeading) -> list[str]:
+    """Return the foil and the logit difference with it in one cell; no cell where no prompt has a foil."""
+    if not heading.has_foils:
+        return []
+    if readout.foil is None:
+        return [code_span(readout.no_difference) if readout.no_difference else ""]
+    if readout.no_difference or readout.has_long_target or readout.has_long_foil:
+        return [code_span(foil_sentence(readout))]
+    return [f"{code_span(foil_text(readout))} {number_text(difference_text(readout))}"]
 
 
 def _outliers(readouts: Sequence[CaseReadout | FailedCase], heading: SetHeading) -> Iterator[str]:

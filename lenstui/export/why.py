@@ -14,6 +14,7 @@ from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
 from lenstui.opening.source import Source
 from lenstui.readout.cells import FloatArray
+from lenstui.readout.scales import Scale, round_top
 from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
@@ -159,6 +160,18 @@ def _attention(why: Why, name: str) -> Table:
     )
     title = f"attention head {name}, in column {of.column}"
     return Table(title, ("column", "token", "attention", "contribution"), rows, words=(1,))
+
+
+def contribution_map(of: Contributions) -> tuple[list[str], FloatArray]:
+    """Return the names of columns, and contributions by block and column: heads, attention, MLP."""
+    names = [*map(str, range(of.heads.shape[1])), "attn", "mlp"]
+    return names, np.concatenate([of.heads, of.attention[:, None], of.mlp[:, None]], 1)
+
+
+def contribution_scale(of: Contributions) -> Scale:
+    """Return a scale for all contributions of a cell, which diverges about 0."""
+    sizes = [abs(each.contribution) for each in (*of.components, *of.named_heads)]
+    return Scale.around_zero(round_top(max(*sizes, 0.01)))
 
 
 def strongest(components: Iterable[Component], count: int) -> Sequence[Component]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from lenstui.export.why import Why
 from lenstui.export.why_html import why_html
 from lenstui.export.why_json import why_csv, why_json
-from lenstui.export.why_svg import why_svg
 from lenstui.export.why_text import why_markdown, why_table
 
 
@@ -17,7 +16,7 @@ def why_text(
     """Return the contributions in a form of `lenstui why`, or pieces of the text in order.
 
     Args:
-        form: `table`, `md`, `csv`, `json`, `html` or `svg`.
+        form: `table`, `md`, `csv`, `json` or `html`.
         why: the contributions.
         command: returns the command that repeats them, for forms that have it.
         width: the width of a table's line in terminal cells; None for no limit.
@@ -28,4 +27,4 @@ def why_text(
         return why_csv(why)
     if form == "table":
         return why_table(why, width)
-    return {"md": why_markdown, "html": why_html, "svg": why_svg}[form](why, command())
+    return {"md": why_markdown, "html": why_html}[form](why, command())

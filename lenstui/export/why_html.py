@@ -7,10 +7,20 @@ from base64 import b64encode
 from collections.abc import Iterator
 from html import escape
 
+from lenstui.export.colours import LIGHT_DIVERGING_COLOURS, readable
 from lenstui.export.table import summary
-from lenstui.export.why import DIRECT, Table, Why, reasons_of, tables_of
-from lenstui.export.why_svg import why_svg
+from lenstui.export.why import (
+    DIRECT,
+    Table,
+    Why,
+    contribution_map,
+    contribution_scale,
+    reasons_of,
+    tables_of,
+)
 from lenstui.opening.source import turns_text, versions_text
+from lenstui.readout.scales import NO_LEVEL, STEPS
+from lenstui.support.fixed_text import fixed_text
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
@@ -26,11 +36,16 @@ td { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 
 .words { text-align: left; }
 .prompt { white-space: pre-wrap; }
 footer { color: #666; margin-top: 2rem; }
+.map td { padding: .1rem .3rem; border: 1px solid #fff; min-width: 2ch; }
 """
+_STYLE += "".join(
+    f".l{STEPS + step} {{ background: {colour}; color: {readable(colour)}; }}\n"
+    for step, colour in enumerate(LIGHT_DIVERGING_COLOURS)
+)
 
 
 def why_html(why: Why, command: str) -> str:
-    """Return a page with the figure of `why_svg` and the tables of the command line.
+    """Return a page with the map of blocks by heads and MLP, and the tables of the command line.
 
     Nothing in a prompt, a name or a token can become markup, and no script can run.
 
@@ -50,7 +65,7 @@ def why_html(why: Why, command: str) -> str:
         f"<h1>{_safe(why.cell)}</h1>",
         f'<p class="prompt">{_safe(why.prompt.text)}</p>',
         f"<p>{_safe(why.sum)}</p>",
-        f"<figure>{why_svg(why, command)}</figure>",
+        *_map(why),
         '<div class="tables">',
         *(line for table in tables_of(why) for line in _table(table)),
         "</div><footer>",
@@ -60,6 +75,25 @@ def why_html(why: Why, command: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _map(why: Why) -> Iterator[str]:
+    """Yield the map of contributions: a row for each block, the last one on top."""
+    names, numbers = contribution_map(why.contributions)
+    levels = contribution_scale(why.contributions).levels(numbers)
+    yield '<figure><table class="map"><caption>contribution to the logit, nats</caption>'
+    heads = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
+    yield f"<thead><tr><th>block</th>{heads}</tr></thead><tbody>"
+    for block in reversed(range(len(numbers))):
+        cells = []
+        for name, number, level in zip(names, numbers[block].tolist(), levels[block].tolist(), strict=True):
+            if level == NO_LEVEL:
+                cells.append("<td></td>")
+            else:
+                what = f"{block}.{name} {fixed_text(number, 3)}"
+                cells.append(f'<td class="l{level}" title="{_safe(what)}">{fixed_text(number, 2)}</td>')
+        yield f'<tr><th scope="row">{block}</th>{"".join(cells)}</tr>'
+    yield "</tbody></table></figure>"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.jobs.evaluation_messages import (
     EvaluationAsked,
     EvaluationEnd,
@@ -321,7 +322,14 @@ def _write(order: EvaluationOrder, post: Post) -> None:
             post(TextTaken(order.number, order.thing, _text(order)))
             return
         made(file.parent)
-        if order.thing.key == "parquet":
+        form = order.thing.key
+        if form in FIGURE_FORMS:
+            from lenstui.export.evaluation_forms import shown_measures
+            from lenstui.export.figures.evaluation import evaluation_figure
+
+            command = order.found.command(form, file)
+            evaluation_figure(form, of, shown_measures(form), FigureStyle(), command).write(file)
+        elif form == "parquet":
             with written(file) as out:
                 write_evaluation_parquet(of, out)
         else:

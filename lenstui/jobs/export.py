@@ -248,7 +248,7 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     pins = pins_of(
         model.texts, shown.request.pins, vocabulary=model.vocabulary, apart=value.pins > 1, words=words
     )
-    if shape.format == "svg" and not value.pins:  # a figure shows the likeliest tokens alone
+    if shape.is_figure and not shape.is_of_pins and not value.pins:  # it shows the likeliest tokens alone
         pins = ()
     heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
     if shown.in_training is not None:
@@ -284,7 +284,17 @@ def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> 
     from lenstui.export.forms import Manner
 
     vocabulary, value = shown.opened.model.vocabulary, _value(shown, order)
-    return Manner(texts, vocabulary, value, command, _shows_difference(shown, order))
+    shape = order.shape
+    return Manner(
+        texts,
+        vocabulary,
+        value,
+        command,
+        _shows_difference(shown, order),
+        figure=shape.figure,
+        column=shape.column,
+        style=shape.style,
+    )
 
 
 def _shows_difference(shown: Shown, order: Order) -> bool:

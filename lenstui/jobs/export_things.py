@@ -28,13 +28,19 @@ class Thing:
 
 FILES = (
     Thing("html", "HTML page", "every lens in colour, all numbers of every cell", ".html"),
-    Thing("svg", "SVG figure", "the grids with the chosen value as colour", ".svg"),
+    Thing("svg", "figure, SVG", "the grids with the chosen value as colour", ".svg"),
+    Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "tables with the chosen value, and the command", ".md"),
     Thing("csv", "CSV", "a line for each cell and lens, every number", ".csv"),
     Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
     Thing("json", "JSON", "everything, as `lenstui read --format json` has it", ".json"),
     Thing("screen", "picture of screen", "this screen as it is, as SVG", ".svg"),
 )
+PIN_FILES = (
+    Thing("pins-svg", "pin plot, SVG", "the pinned words by row in the cursor's column", ".svg"),
+    Thing("pins-pdf", "pin plot, PDF", "the same, its font embedded", ".pdf"),
+)
+"""Figures of the pinned words; behind the dash is the form of `lenstui read`."""
 COPIES = (
     Thing("cell", "cell", "the tokens and numbers under the cursor", ".txt", copies=True),
     Thing("row", "row", "the cursor's row, tab-separated", ".tsv", copies=True),
@@ -47,6 +53,8 @@ SET_FILES = (
     Thing("csv", "CSV", "a line for each prompt, lens and row, every number", ".csv"),
     Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
     Thing("json", "JSON", "everything, means by group, and what failed", ".json"),
+    Thing("svg", "figure, SVG", "the plotted means by row", ".svg"),
+    Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "the prompts, the plotted means, and the command", ".md"),
 )
 SET_COPIES = (
@@ -55,6 +63,8 @@ SET_COPIES = (
 TRACE_FILES = (
     Thing("csv", "CSV", "a line for each patch: recovered, raw value, standard error", ".csv"),
     Thing("json", "JSON", "everything, as `lenstui trace --format json` has it", ".json"),
+    Thing("svg", "figure, SVG", "the map as coloured cells", ".svg"),
+    Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "the map as a table, and the command", ".md"),
 )
 TRACE_COPIES = (
@@ -65,7 +75,8 @@ EVALUATION_FILES = (
     Thing("csv", "CSV", "a line for each lens and row, every measure and error", ".csv"),
     Thing("parquet", "Parquet", "the same as columns, for pandas and the like", ".parquet"),
     Thing("json", "JSON", "everything, as `lenstui eval --format json` has it", ".json"),
-    Thing("svg", "SVG figure", "measures by row, a line for each lens", ".svg"),
+    Thing("svg", "figure, SVG", "measures by row, a line for each lens", ".svg"),
+    Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "a table for each lens, and the command", ".md"),
 )
 EVALUATION_COPIES = (
@@ -96,7 +107,8 @@ COMPARISON_COPIES = (
 )
 WHY_FILES = (
     Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
-    Thing("svg", "SVG figure", "the map of blocks by attention heads", ".svg"),
+    Thing("svg", "figure, SVG", "the map of blocks by heads, or what the chosen one read", ".svg"),
+    Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
     Thing("md", "Markdown", "the tables, and the command", ".md"),
     Thing("csv", "CSV", "a line for each contribution, sources too", ".csv"),
     Thing("json", "JSON", "everything, as `lenstui why --format json` has it", ".json"),
@@ -105,4 +117,4 @@ WHY_COPIES = (
     Thing("table", "table", "the strongest parts, heads, and how the logit grew", ".txt", copies=True),
     Thing("command", "command", "the `lenstui why …` that says the same", ".sh", copies=True),
 )
-THINGS = {thing.key: thing for thing in (*FILES, *COPIES)}
+THINGS = {thing.key: thing for thing in (*FILES, *PIN_FILES, *COPIES)}

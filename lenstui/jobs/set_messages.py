@@ -45,6 +45,14 @@ class CaseLine:
         change: under edits, the final token, and the target's probability and rank, clean → edited, as text.
         scores: the outlier scores by method; empty where the case has none.
         not_scored: why it has none, where others have; else empty.
+        foil: the token that stands for the foil; empty where there is none.
+        logit_diff: the target's final logit minus that of the foil; None where there is none.
+        difference: what this difference is of, and that of whole words, or why there is none, a sentence;
+            empty without a foil.
+        whole_logprob: the final log-probability of the whole target; None without one, or where no lens has
+            it.
+        leads: for each lens, the index of the first row where the target leads; None where none is.
+        above: for each lens, that of the first row where its probability is above the limit; likewise.
     """
 
     number: int
@@ -63,6 +71,12 @@ class CaseLine:
     change: str = ""
     scores: tuple[float, ...] = ()
     not_scored: str = ""
+    foil: str = ""
+    logit_diff: float | None = None
+    difference: str = ""
+    whole_logprob: float | None = None
+    leads: tuple[int | None, ...] = ()
+    above: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +132,14 @@ class SetSource:
         shape = Shape(form, output, kinds, self.reading, value, edits=self.edits)
         return set_command(self.heading.source, self.options, self.lens_files, self.start, shape)
 
+    def with_above(self, above: float) -> SetSource:
+        """Return the same source with another limit of the row where a target's probability is above it."""
+        from lenstui.readout.sets.first_rows import ABOVE, limit_text
+
+        options = tuple(option for option in self.options if not option.startswith("--above="))
+        options += () if above == ABOVE else (f"--above={limit_text(above)}",)
+        return replace(self, heading=replace(self.heading, above=above), options=options)
+
     def with_normal(self, group: str) -> SetSource:
         """Return the same source, whose outlier scores tell groups from another normal one."""
         outliers = self.heading.outliers
@@ -145,7 +167,8 @@ class SetOpened(Message):
         cases: the number of its cases.
         groups: the names of its groups.
         skipped: the number of skipped lines or rows.
-        remark: a remark on these for the user; None where none was skipped.
+        remark: remarks on these and on fields that are not read, for the user; None where there are none.
+        unread: the names of fields or columns that are not read.
     """
 
     number: int
@@ -154,6 +177,7 @@ class SetOpened(Message):
     groups: tuple[str, ...]
     skipped: int
     remark: str | None
+    unread: tuple[str, ...] = ()
 
 
 @dataclass

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.names import typed_path
 from lenstui.jobs.export_things import LENS_IN_NO_FILE
 from lenstui.jobs.failures import reporting
@@ -37,7 +38,9 @@ from lenstui.model.tokens import visible
 from lenstui.opening.opened import Opened
 from lenstui.readout.number_texts import logprob_text
 from lenstui.readout.reading import Reading
-from lenstui.readout.sets.prompts import EXAMPLES, PromptFile, PromptSet, example_prompts, open_prompts
+from lenstui.readout.sets.first_rows import ABOVE, first_row
+from lenstui.readout.sets.prompt_fields import PromptFile
+from lenstui.readout.sets.prompts import EXAMPLES, PromptSet, example_prompts, open_prompts
 from lenstui.support.errors import LensError, named_line
 from lenstui.support.paths import made
 from lenstui.support.printable import printable
@@ -69,6 +72,7 @@ class SetRequest:
             None for all.
         given_up: set once nobody wants more cases.
         reference: the file of the reference of outlier scores as it was typed, or `examples`; empty for none.
+        above: the limit of the first row where a target's probability is above it.
     """
 
     number: int
@@ -79,6 +83,7 @@ class SetRequest:
     kind: str | None = None
     given_up: threading.Event = field(default_factory=threading.Event)
     reference: str = ""
+    above: float = ABOVE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,8 +167,9 @@ class SetService:
             post(SetEnded(number, SetEnd.STOPPED))
             return
         skipped = prompts.skipped
-        remark = str(skipped) if skipped.count else None
-        post(SetOpened(number, prompts.name, len(prompts.cases), prompts.groups, skipped.count, remark))
+        remark = " ".join(prompts.remarks) or None
+        count, groups = len(prompts.cases), prompts.groups
+        post(SetOpened(number, prompts.name, count, groups, skipped.count, remark, prompts.unread))
         self._thread.submit(
             _KIND,
             lambda stop: self._guarded(self._read(request, files, post, stop), number, post),
@@ -258,7 +264,14 @@ def _lenses(opened: Opened, request: SetRequest) -> tuple[Lens, ...]:
 
 def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     """Return the line of the table for a case."""
-    from lenstui.export.set_values import change_text, target_text, whole_text
+    from lenstui.export.set_values import (
+        change_text,
+        foil_sentence,
+        foil_text,
+        target_text,
+        whole_number,
+        whole_text,
+    )
     from lenstui.readout.sets.cases import FailedCase
 
     case = readout.case
@@ -287,7 +300,23 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         change=change_text(readout),
         scores=tuple(readout.scores.values()),
         not_scored=readout.not_scored,
+        foil=foil_text(readout),
+        logit_diff=_number(float(column.logit_diff[-1])),
+        whole_logprob=_number(whole_number(readout)),
+        leads=first_places(readout, "leads", source.heading.above),
+        above=first_places(readout, "above", source.heading.above),
+        difference=printable(foil_sentence(readout)),
     )
+
+
+def first_places(readout: CaseReadout | FailedCase, key: str, above: float) -> tuple[int | None, ...]:
+    """Return, for each lens, the index of a first row of the target, as named by `first_rows`."""
+    from lenstui.readout.sets.cases import FailedCase
+
+    if isinstance(readout, FailedCase) or readout.target is None:
+        return ()
+    first = first_row(key)
+    return tuple(first.of(column, above) for column in readout.lenses.values())
 
 
 def _number(number: float) -> float | None:
@@ -300,7 +329,7 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
 
     if isinstance(readout, FailedCase):
         return set()
-    tokens = set() if readout.target is None else {readout.target.id}
+    tokens = {pin.id for pin in (readout.target, readout.foil) if pin is not None}
     for column in readout.lenses.values():
         tokens.update(token for token in column.top_id.tolist() if token >= 0)
     return tokens if readout.clean is None else tokens | _tokens(readout.clean)
@@ -337,7 +366,7 @@ def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tu
         no_command,
         request.edits,
         request.kind,
-    )
+    ).with_above(request.above)
 
 
 def _write(order: SetOrder, post: Post) -> None:
@@ -352,7 +381,7 @@ def _write(order: SetOrder, post: Post) -> None:
                 out.write(f"{source.command(order.value)}\n".encode())
             post(SetWritten(file))
             return
-        command = source.command(order.value, order.form, file) if order.form == "md" else ""
+        command = source.command(order.value, order.form, file) if order.form in {*FIGURE_FORMS, "md"} else ""
         write_set(order.form, order.cases, source.heading, SetManner(order.texts, order.value, command), file)
     except LensError as error:
         post(SetNotWritten(str(error)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import Thing
 from lenstui.jobs.failures import reporting
@@ -35,6 +36,7 @@ from lenstui.support.turns import Conversation, Turn, text_of
 if TYPE_CHECKING:
     from lenstui.edits.trace import Progress, Trace
     from lenstui.edits.trace_options import TraceOptions
+    from lenstui.export.figures.file import FigureFile
     from lenstui.model.load import Model
     from lenstui.model.tokens import Prompt
     from lenstui.opening.opened import Opened
@@ -251,6 +253,13 @@ def _write(order: TraceOrder, post: Post) -> None:
     from lenstui.support.atomic_file import written
 
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not written"):
+        if order.thing.key in FIGURE_FORMS:
+            assert order.file is not None
+            figure = _figure(order, order.file)
+            made(order.file.parent)
+            figure.write(order.file)
+            post(FileTaken(order.number, order.file))
+            return
         text = _text(order)
         if order.file is None:
             post(TextTaken(order.number, order.thing, text))
@@ -259,6 +268,13 @@ def _write(order: TraceOrder, post: Post) -> None:
         with written(order.file) as out:
             out.write(text.encode("utf-8"))
         post(FileTaken(order.number, order.file))
+
+
+def _figure(order: TraceOrder, file: Path) -> FigureFile:
+    from lenstui.export.figures.trace import trace_figure
+
+    found, form = order.found, order.thing.key
+    return trace_figure(form, found.traced, FigureStyle(), found.command(form, file))
 
 
 def _text(order: TraceOrder) -> str:

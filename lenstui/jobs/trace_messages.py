@@ -131,10 +131,11 @@ class FoundTrace:
     def command(self, form: str = "table", output: Path | None = None) -> str:
         """Return the command that makes the same trace, or a comment that says why there is none."""
         from lenstui.export.command import trace_command
+        from lenstui.export.shape import Shape
 
         if self.no_command:
             return f"# {self.no_command}"
-        return trace_command(self.traced, self.start, output, form)
+        return trace_command(self.traced, self.start, Shape(format=form, output=output))
 
 
 class TraceEnd(Enum):

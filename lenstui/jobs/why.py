@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import Shape
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
 from lenstui.jobs.failures import reporting
@@ -27,6 +28,7 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.causal.contributions import Contributions
+    from lenstui.export.figures.file import FigureFile
     from lenstui.export.why import Why
     from lenstui.model.load import Model
     from lenstui.model.tokens import Prompt
@@ -153,6 +155,14 @@ def _command(
 
 def _write(order: WhyOrder, post: Post) -> Iterator[None]:
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not exported"):
+        if order.thing.key in FIGURE_FORMS:
+            assert order.path is not None
+            figure = _figure(order, order.path)
+            made(order.path.parent)
+            figure.write(order.path)
+            post(FileTaken(order.number, order.path))
+            yield
+            return
         text = _text(order)
         if order.path is None:
             post(TextTaken(order.number, order.thing, text))
@@ -164,12 +174,24 @@ def _write(order: WhyOrder, post: Post) -> Iterator[None]:
         yield
 
 
+def _figure(order: WhyOrder, path: Path) -> FigureFile:
+    from lenstui.export.figures.why import why_figure
+
+    source, form = order.source, order.thing.key
+    command = _command(source, _options(source), form, path)
+    return why_figure(form, source.why, source.shape.style, command)
+
+
+def _options(source: WhySource) -> list[str]:
+    """Return the options of what is shown, in the order of `lenstui why`."""
+    head = source.why.head
+    return [*([] if head is None else [f"--head={head}"]), *SHOWN]
+
+
 def _text(order: WhyOrder) -> str:
     from lenstui.export.why_forms import why_text
 
-    source, form = order.source, order.thing.key
-    head = source.why.head
-    options = [*([] if head is None else [f"--head={head}"]), *SHOWN]  # in the order of `lenstui why`
+    source, form, options = order.source, order.thing.key, _options(order.source)
     if form != "command":
         return "".join(why_text(form, source.why, lambda: _command(source, options, form, order.path)))
     if source.no_command:

@@ -84,8 +84,10 @@ def column_at(place: str, texts: Sequence[str], turns: TurnColumns | None = None
         turns: which columns are of which turn, if the prompt is made of turns.
 
     Raises:
-        LensError: if the prompt has no reasoning, or no answer behind it.
+        LensError: if it is no such name, or the prompt has no reasoning, or no answer behind it.
     """
+    if place not in PLACES:
+        raise LensError(f"A prompt is read at {', '.join(PLACES[:-1])} or {PLACES[-1]}, not at {place!r}.")
     last = len(texts) - 1
     if place == LAST:
         return last

@@ -51,6 +51,11 @@ def nats_text(number: float) -> str:
     return fixed_text(number, 2 if size < 9.995 else 1 if size < 99.95 else 0)
 
 
+def signed_nats_text(number: float) -> str:
+    """Return a difference in nats, or of logits, with its sign: `+2.21`, `−0.10`, `0`; `–` for NaN."""
+    return signed_text(number, nats_text)
+
+
 def rank_text(number: float) -> str:
     """Return a rank in at most four characters: `0`, `12`, `3.4k`, `34k`; `–` for NaN or a negative one."""
     if math.isnan(number) or number < 0:

@@ -41,12 +41,13 @@ _BEGINNINGS = (
 _CONTROL = {*range(0x20), 0x7F} - {*b"\a\b\t\n\f\r\x1b"}  # bytes that occur in no text
 
 
-def utf8_lines(lines: Iterable[bytes], name: object) -> Iterator[str]:
+def utf8_lines(lines: Iterable[bytes], name: object, *, exact: bool = False) -> Iterator[str]:
     """Yield the lines of a text, each with its newline, `\\r\\n` as `\\n`.
 
     Args:
         lines: the lines of a file, from its beginning on.
         name: the file's name for messages.
+        exact: whether `\\r\\n` stays what it is.
 
     Raises:
         LensError: if the file is not UTF-8.
@@ -61,7 +62,7 @@ def utf8_lines(lines: Iterable[bytes], name: object) -> Iterator[str]:
             raise LensError(
                 f"{name} is not UTF-8 text (line {number}): it looks like {looks_like(beginning)}."
             ) from error
-        yield text.replace("\r\n", "\n")
+        yield text if exact else text.replace("\r\n", "\n")
 
 
 def json_object(line: bytes) -> Mapping[str, Any]:

@@ -353,9 +353,9 @@ class Program:
         """The number of columns of the prompt that the training screen shows; 0 while it is not in front."""
         return self.train.page_columns if self.train is not None and self.train.is_current else 0
 
-    def read_case(self, prompt: str | Conversation, target: Target | None) -> None:
-        """Read the prompt of a case in Explore, with its target pinned, if there is one."""
-        self.explore.read_case(prompt, target)
+    def read_case(self, prompt: str | Conversation, targets: Sequence[Target]) -> None:
+        """Read the prompt of a case in Explore, with its target and its foil pinned, if it has them."""
+        self.explore.read_case(prompt, targets)
 
     def read_scanned(self, position: Position) -> None:
         """Read a position of a scanned text in Explore, as the scan read it."""

@@ -19,6 +19,7 @@ from lenstui.jobs.instant_messages import InstantStatus
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
 from lenstui.jobs.published_messages import PublishedStatus
 from lenstui.readout.cells import Cells
+from lenstui.readout.pins import Pin
 from lenstui.readout.reading import Reading
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import Value
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of a case, to be pinned.
+    """The target of a case, or its foil, to be pinned.
 
     Attributes:
         token: the id of its first token.
@@ -64,6 +65,11 @@ class Target:
     token: int
     text: str
     word: str = ""
+
+    @classmethod
+    def of(cls, pin: Pin, text: str) -> Target:
+        """Return the target that a pin is of, whose token has a display text."""
+        return cls(pin.id, text, "" if pin.whole else pin.word)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,8 +328,8 @@ class Services(Protocol):
     def read_scanned(self, position: Position) -> None:
         """Read a position of a scanned text in Explore, as the scan read it."""
 
-    def read_case(self, prompt: str | Conversation, target: Target | None) -> None:
-        """Read the prompt of a case in Explore, with its target pinned, if there is one."""
+    def read_case(self, prompt: str | Conversation, targets: Sequence[Target]) -> None:
+        """Read the prompt of a case in Explore, with its target and its foil pinned, if it has them."""
 
     def put_prompt_beside(self, text: str) -> None:
         """Read a prompt on Explore's active side."""

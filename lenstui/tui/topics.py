@@ -32,7 +32,6 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "explore.menu": "menu actions what can i do here context",
         "explore.prompt": "text input type write edit query sentence",
         "explore.turns": "chat conversation messages roles system user assistant dialogue thinking instruct",
-        "explore.template": "dim chat template tokens special hide boilerplate turns",
         "explore.value": "colour color heatmap metric measure probability entropy kl divergence js rank"
         " agreement surprise logprob confidence uncertainty",
         "explore.value_back": "colour color heatmap metric measure",
@@ -86,6 +85,8 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " contribution decompose layers blocks logits",
         "explore.words_only": "readout filter punctuation hide stop tokens letters digits words",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
+        "explore.fold": "think thinking reasoning hide collapse unfold columns",
+        "explore.template": "dim chat template tokens special hide boilerplate turns",
         "explore.trust": "dim doubt reliable reliability quality held-out kl convergence evaluation overlay",
         "explore.why": "attribution dla direct logit attribution heads neurons mlp circuit components"
         " contributions cause reason attention",
@@ -163,6 +164,8 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " trajectory",
         "prompts.browse_reference": "anomaly detection load open file folder",
         "prompts.normal": "auroc roc auc labels classes",
+        "prompts.rows": "columns settle crystallization target leads first rank threshold layer",
+        "prompts.above": "threshold probability limit first row target layer",
         "prompts.value": "average mean plot metric entropy kl rank probability js",
         "prompts.value_back": "average mean plot metric",
         "prompts.stop": "cancel interrupt abort",

@@ -51,10 +51,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["x", "--top-k", "many"], "argument --top-k: "),
         (["read", "x", "--device", "toaster"], "unknown device 'toaster'"),
         (["read", "x", "--dtype", "int3"], "argument --dtype: invalid choice: 'int3'"),
-        (["read", "x", "--format", "pdf"], "argument --format: invalid choice"),
+        (["read", "x", "--format", "tiff"], "argument --format: invalid choice"),
         (
-            ["read", "x", "-o", "x.pdf"],
-            "the ending .pdf does not tell the format: add --format table",
+            ["read", "x", "-o", "x.tiff"],
+            "the ending .tiff does not tell the format: add --format table",
         ),
         (["eval", "--data", "x", "-o", "x.html"], "the ending .html does not tell the format"),
         (["read", "x", "--lenses", "logit,sharp"], "unknown lens 'sharp'"),

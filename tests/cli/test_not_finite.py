@@ -290,13 +290,14 @@ def test_a_set_in_every_other_form_has_dashes_or_nothing(run: Run, prompts: str,
     table, err = run(*words)
     assert "(line 3)" in err
     lost = next(line for line in table.splitlines() if "three" in line).split()
-    assert lost[2:] == ["–", "–", "q", "–", "–", "–", "–"]
+    first_rows = ["–,", "–"] * 2  # where its target leads, and is likely, by either lens
+    assert lost[2:] == ["–", "–", "q", "–", "–", "–", "–", *first_rows]
     assert not WRONG.search(body(table))
     markdown, _ = run(*words, "--format", "md")
     row = next(line for line in markdown.splitlines() if "three" in line).split(" | ")
     assert row[2] == "– –"
     assert row[3] == "`q` –, rank –"
-    assert [cell.strip(" |") for cell in row[4:]] == ["–", "–"]
+    assert [cell.strip(" |") for cell in row[4:]] == ["–"] * 6  # it settles, leads and is likely nowhere
     out, _ = run(*words, "--format", "csv")
     lines = [
         line for line in csv.DictReader(StringIO(out)) if line["case"] == "3" and line["lens"] == "logit"

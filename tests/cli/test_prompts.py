@@ -119,11 +119,16 @@ def test_with_some_rows_nothing_settles(printed: Callable[..., str], tmp_path: P
     printed("-o", tmp_path / "out.parquet", *more)
     assert set(pq.read_table(tmp_path / "out.parquet")["crystallization"].to_pylist()) == {None}
     cases, _, means = printed(*more).partition("probability and rank are final")
-    assert cases.count("–") == 5 * 2
+    assert sum("  –      –" in line for line in cases.splitlines()) == 5
     assert means.split("\n")[0].endswith("–: known only with all rows read")
-    assert "–" not in printed().partition("logit lens")[0]
+    assert "  –      –" not in printed().partition("logit lens")[0]
     markdown = printed("--format", "md", *more)
-    assert markdown.count("| – | – |") == 5
+    heads, *cells = [line.split(" | ") for line in markdown.splitlines() if line.startswith("|")]
+    columns = [at for at, head in enumerate(heads) if head.startswith("settles")]
+    assert len(columns) == 2
+    of_cases = [row for row in cells if len(row) == len(heads) and row[0].strip("| ") in set("12345")]
+    settles = [[row[at] for at in columns] for row in of_cases]
+    assert settles == [["–", "–"]] * 5
 
 
 def test_csv_and_parquet_say_what_json_says(printed: Callable[..., str], words: Any, tmp_path: Path) -> None:
@@ -251,7 +256,7 @@ def test_standard_input(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caps
         (["--diff"], "--diff is not for --prompts"),
         (["--top-k", "2"], "--top-k is not for --prompts"),
         (["--format", "html"], "html is not for --prompts: add --format table or"),
-        (["-o", "x.svg"], "svg is not for --prompts"),
+        (["-o", "x.svg", "--figure", "grid"], "--figure is of one prompt"),
         (["--lenses", "logit", "--lens", "x"], "--lens is of no use"),
         (["--first", "x"], "--first is not for --prompts"),
     ],

@@ -393,8 +393,8 @@ def test_a_revision_alone_is_one_of_the_same_model() -> None:
     """Nothing is opened: what is asked for is the model by its name, at another revision."""
     import argparse
 
+    from lenstui.cli.against import add_against, asked_against
     from lenstui.cli.arguments import Parser
-    from lenstui.cli.scan_against import add_against, asked_against
     from lenstui.support.request import Start
 
     parser = Parser("lenstui scan", "")

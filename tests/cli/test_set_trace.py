@@ -240,7 +240,7 @@ def test_what_is_wrong_is_one_line(
         (("--demo",), 2, "give a prompt, and a second one into which it is patched; or --prompts FILE"),
         (("--prompts", ""), 2, "--prompts names no file"),
         (("--prompts", "examples", "--group-column", "x"), 2, "the examples have their columns"),
-        (("--prompts", "pairs.csv"), 1, "No prompts are read from .csv"),
+        (("--prompts", "pairs.xlsx"), 1, "No prompts are read from .xlsx"),
         (("--prompts", "missing.jsonl"), 1, "There is no file missing.jsonl."),
     ],
 )

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lenstui.export.command import _model_words, _reading_words, command_text
-from lenstui.export.shape import Shape
+from lenstui.export.command import _model_words, _reading_words, command_text, read_command
+from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
+from lenstui.export.shape import GRID, PINS, Shape
+from lenstui.export.tidy import Heading
+from lenstui.lens import Prompt
 from lenstui.model.rows import parse_rows
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Start
@@ -47,6 +53,34 @@ def test_of_a_difference_there_are_no_sublayers() -> None:
     words = _model_words(SOURCE, (), Start(), replace(shape, diff=True))
     assert "--sublayers" not in words
     assert "--chat" in words
+
+
+def test_a_figure_of_pins_has_no_sublayers() -> None:
+    shape = Shape(format="pdf", reading=Reading(sublayers=True), figure=PINS)
+    assert "--sublayers" not in _model_words(SOURCE, (), Start(), shape)
+    assert "--sublayers" in _model_words(SOURCE, (), Start(), replace(shape, figure=GRID))
+
+
+@given(
+    width=st.none() | st.floats(1e-3, 5000, allow_nan=False),
+    greyscale=st.booleans(),
+    form=st.sampled_from(FIGURE_FORMS),
+    column=st.none() | st.integers(0, 5000),
+)
+def test_a_figure_is_in_the_options_that_make_it(
+    width: float | None, greyscale: bool, form: str, column: int | None
+) -> None:
+    from lenstui.cli.arguments import parse
+    from lenstui.cli.read import _parser, _shape
+
+    style = FigureStyle(width, greyscale)
+    shape = Shape(format=form, pins=("a",), figure=PINS, column=column, style=style)
+    prompt = Prompt("x", (0,))
+    words = shlex.split(read_command(Heading(prompt, ("emb",), SOURCE), (), Start(top_k=1), shape))
+    parser = _parser()
+    again = _shape(parser, parse(parser, words[2:]))
+    assert (again.format, again.figure, again.column, again.style) == (form, PINS, column, style)
+    assert again.pins == ("a",)
 
 
 def test_it_is_one_line_that_moves_no_cursor() -> None:

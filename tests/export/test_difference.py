@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -13,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lenstui.export.colours import DIVERGING_COLOURS
+from lenstui.export.colours import LIGHT_DIVERGING_COLOURS
 from lenstui.export.difference import Difference
+from lenstui.export.figures.grid import grid_figure
+from lenstui.export.figures.style import FigureStyle
 from lenstui.export.html_page import html_page
 from lenstui.export.markdown import markdown
-from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
 from lenstui.readout.values import AGREEMENT, ENTROPY, KL, PROBABILITY, RANK, Value
+from tests.by_hand import drawn
 from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, hostile_readout, settled
 
 COMMAND = "lenstui read --diff"
@@ -108,25 +109,23 @@ def test_markdown() -> None:
 
 
 def test_svg() -> None:
-    svg = ET.fromstring(
-        svg_figure(BOTH, HOSTILE, HOSTILE_SOURCE, KL, diff=True, vocabulary=16, command=COMMAND)
+    style = FigureStyle()
+    svg = grid_figure(
+        "svg", BOTH, HOSTILE, HOSTILE_SOURCE, KL, style=style, diff=True, vocabulary=16, command=COMMAND
     )
-    drawn = [part for part in svg if part.tag.endswith(("rect", "text"))]
-    cells = [
-        (drawn[i - 1].attrib["fill"], part.text or "")
-        for i, part in enumerate(drawn)
-        if part.tag.endswith("text") and drawn[i - 1].attrib.get("fill") in DIVERGING_COLOURS
-    ][: BOTH.lenses["logit"].kl.size]
+    cells = drawn.cells(svg.content)
+    colours = LIGHT_DIVERGING_COLOURS
     differences = (TUNED.kl - LOGIT.kl)[::-1].ravel()
-    sides = [np.sign(DIVERGING_COLOURS.index(colour) - 5) for colour, _ in cells]
+    sides = [np.sign(colours.index(colour) - 5) for colour, _, _ in cells]
     assert all(side in (0, np.sign(number)) for side, number in zip(sides, differences, strict=True))
     assert {-1, 1} <= set(sides)
-    assert [text.startswith("≠ ") for _, text in cells] == DIFFERS[::-1].ravel().tolist()
-    texts = [part.text or "" for part in drawn if part.tag.endswith("text")]
-    assert texts.count("tuned lens − logit lens · ≠ another token leads by the logit lens") == 1
-    assert "KL from final: tuned − logit, nats, blue: tuned lower, orange: tuned higher" in texts
-    width = float(svg.attrib["width"])
-    assert all(len(text) * 6.7 < width for text in texts)
+    assert [text.startswith("≠ ") for _, _, text in cells] == DIFFERS[::-1].ravel().tolist()
+    *_, legend, low, _, high = drawn.said(svg.content)
+    said = drawn.said(svg.content)
+    assert said.count("tuned lens − logit lens") == 1
+    assert legend == "KL from final: tuned − logit, nats"
+    assert low.endswith(" tuned lower") and high.endswith(" tuned higher")
+    assert "by the tuned lens; ≠: another one by the logit lens\n" in svg.caption.text
 
 
 class Data(HTMLParser):

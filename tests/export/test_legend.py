@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenstui.export.difference import Difference
+from lenstui.export.figures.grid import grid_figure
+from lenstui.export.figures.style import FigureStyle
 from lenstui.export.html_page import _data
 from lenstui.export.legend import beyond, end_texts, shares_note, shares_text
-from lenstui.export.svg_figure import svg_figure
 from lenstui.lens import Readout
 from lenstui.readout.scales import Scale
-from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, all_values
+from lenstui.readout.values import AGREEMENT, KL, NEXT_LOGPROB, PROBABILITY, Value, all_values
+from tests.by_hand import drawn
 from tests.by_hand.known_readouts import HOSTILE, SOURCE, hostile_readout
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(-20, 20, width=32)), min_size=1, max_size=8)
@@ -58,12 +59,13 @@ def shown(readout: Readout) -> dict[str, list[str]]:
     return found
 
 
-def drawn(readout: Readout, value: object, *, diff: bool) -> list[str]:
+def ends_of(readout: Readout, value: Value, *, diff: bool) -> list[str]:
     """The ends in a figure."""
-    svg = svg_figure(readout, HOSTILE, SOURCE, value, diff=diff, vocabulary=16, command="")  # type: ignore[arg-type]
-    texts = [part.text or "" for part in ET.fromstring(svg) if part.tag.endswith("}text")]
-    footer = 2  # the bars, and where it comes from
-    return [texts[-footer - 3], texts[-footer - 1]]
+    style = FigureStyle()
+    figure = grid_figure(
+        "svg", readout, HOSTILE, SOURCE, value, style=style, diff=diff, vocabulary=16, command=""
+    )
+    return drawn.said(figure.content)[-3::2]
 
 
 @pytest.mark.parametrize("far", [False, True])
@@ -79,10 +81,10 @@ def test_page_and_figure_say_it_of_every_cell_also_of_the_first_column(far: bool
     lenses = {**readout.lenses, "tuned": replace(tuned, kl=kl, next_logprob=logprob)}
     readout = replace(readout, lenses=lenses)
     for value, key, sign, place in ((KL, "kl", "≥ ", 0), (NEXT_LOGPROB, "next-logprob", "≤ ", 0)):
-        for ends in (shown(readout)[key], drawn(readout, value, diff=False)):
+        for ends in (shown(readout)[key], ends_of(readout, value, diff=False)):
             assert ends[place].startswith(sign) == far
             assert ends[1 - place] == "0"
-    for ends in (shown(readout)["diff:kl"], drawn(readout, KL, diff=True)):
+    for ends in (shown(readout)["diff:kl"], ends_of(readout, KL, diff=True)):
         assert ends[1].startswith("≥ +") == far
         assert ends[0].startswith("−")
 

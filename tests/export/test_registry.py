@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lenstui.export.clips import Clip, cell_text, column_text, table_text
-from lenstui.export.forms import Manner, text_of, write_form
+from lenstui.export.figures.palette import cell_colour
+from lenstui.export.forms import Manner, figure_of, text_of, write_form
 from lenstui.export.set_json import set_json
 from lenstui.export.set_table import set_table
 from lenstui.export.set_tidy import SetHeading, set_csv
@@ -22,8 +23,9 @@ from lenstui.export.set_values import mean_value
 from lenstui.export.table import table
 from lenstui.lens import Model
 from lenstui.readout.sets.cases import CaseReadout, read_set
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.values import Value, all_values, register, value_named
+from tests.by_hand import drawn
 from tests.by_hand.known_readouts import HOSTILE, PINS, SOURCE, heading, hostile_readout, tiles
 from tests.by_hand.margin import MARGIN, margin, registered
 from tests.programs.calls import status
@@ -82,13 +84,12 @@ def test_table_and_markdown() -> None:
 
 
 def test_svg() -> None:
-    from lenstui.export.colours import LEVEL_COLOURS
-
-    figure = written("svg")
-    assert ">lead of the top-1<" in figure
-    levels = [MARGIN.scale((), 16).levels(wanted) for wanted in WANTED.values()]
-    fills = [LEVEL_COLOURS[level] for of_lens in levels for level in of_lens[::-1].ravel().tolist()]
-    assert re.findall(r'height="16" fill="(#\w+)"', figure) == fills
+    manner = Manner(HOSTILE, 16, MARGIN, "")
+    figure = figure_of("svg", tiles(READOUT), heading(READOUT), manner).content
+    assert "lead of the top-1" in drawn.said(figure)
+    levels = [MARGIN.scale((), 16).levels(wanted)[::-1] for wanted in WANTED.values()]
+    fills = [cell_colour(level, greyscale=False) for of_lens in levels for level in of_lens.ravel().tolist()]
+    assert [fill for fill, _, _ in drawn.cells(figure)] == fills
 
 
 def test_html() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from lenstui.export.csv_text import csv_text
+from lenstui.export.figures.grid import grid_figure
+from lenstui.export.figures.style import FigureStyle
 from lenstui.export.first_row import Sought, first_row_text
 from lenstui.export.html_page import html_page
 from lenstui.export.json_contract import json_text
 from lenstui.export.markdown import markdown
 from lenstui.export.parquet_file import write_parquet
-from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
 from lenstui.readout.values import PROBABILITY
+from tests.by_hand import drawn
 from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 WHOLE = hostile_readout()
@@ -63,10 +64,12 @@ def test_what_is_read_by_eye_has_no_such_line_and_no_bar(diff: bool) -> None:
         assert ("settles" in text) == is_whole
         text = markdown(readout, HOSTILE, HOSTILE_SOURCE, PROBABILITY, diff=diff, command="")
         assert ("| settles |" in text) == is_whole
-        svg = svg_figure(readout, HOSTILE, HOSTILE_SOURCE, PROBABILITY, diff=diff, vocabulary=16, command="")
-        bars = [part for part in ET.fromstring(svg) if part.tag.endswith("path")]
-        assert len(bars) == (9 * (1 if diff else 2) if is_whole else 0)
-        assert ("Bar: " in svg) == is_whole
+        value, style = PROBABILITY, FigureStyle()
+        figure = grid_figure(
+            "svg", readout, HOSTILE, HOSTILE_SOURCE, value, style=style, diff=diff, vocabulary=16, command=""
+        )
+        assert len(drawn.bars(figure.content)) == (9 * (1 if diff else 2) if is_whole else 0)
+        assert ("bar at the left" in figure.caption.text) == is_whole
         page = html_page(
             readout, HOSTILE, HOSTILE_SOURCE, PROBABILITY, pins=PINS, diff=diff, vocabulary=16, command=""
         )

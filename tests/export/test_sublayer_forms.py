@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import xml.etree.ElementTree as ET
 from dataclasses import fields, replace
 from html.parser import HTMLParser
 from typing import Any
@@ -15,15 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from lenstui.export.csv_text import csv_text
+from lenstui.export.figures.file import FigureFile
+from lenstui.export.figures.grid import grid_figure
+from lenstui.export.figures.style import FigureStyle
 from lenstui.export.html_page import html_page
 from lenstui.export.json_contract import json_text
 from lenstui.export.markdown import markdown
 from lenstui.export.parquet_file import write_parquet
-from lenstui.export.svg_figure import svg_figure
 from lenstui.export.table import table
 from lenstui.lens import Readout
 from lenstui.readout.cells import Cells
 from lenstui.readout.values import KL, PROBABILITY
+from tests.by_hand import drawn
 from tests.by_hand.known_readouts import HOSTILE, HOSTILE_SOURCE, PINS, heading, hostile_readout, tiles
 
 ROWS = ("emb", "0.attn", "0.mid", "0.mlp", "0", "1.attn", "1.mid", "1.mlp", "1")
@@ -104,17 +106,21 @@ def test_a_lens_has_a_line_for_each_row_that_it_reads(form: str) -> None:
 
 
 def test_svg_leaves_what_is_not_read_empty_and_keeps_its_scale() -> None:
-    text = svg_figure(READOUT, HOSTILE, SOURCE, KL, vocabulary=16, command="x")
-    texts = [part.text or "" for part in ET.fromstring(text).iter() if part.tag.endswith("}text")]
-    assert sum(part in ROWS for part in texts[:-6]) == 2 * len(ROWS)
-    assert any(SAID in part for part in texts)
+    def figure(readout: Readout) -> FigureFile:
+        style = FigureStyle()
+        return grid_figure("svg", readout, HOSTILE, SOURCE, KL, style=style, vocabulary=16, command="x")
+
+    made = figure(READOUT)
+    said = drawn.said(made.content)
+    assert sum(text in ROWS for text in said[:-3]) == 2 * len(ROWS)
+    assert SAID in made.caption.text
     without = Readout(
         READOUT.prompt, ("emb", "0", "1"), {name: READOUT.stream(name) for name in READOUT.lenses}
     )
-    plain = svg_figure(without, HOSTILE, SOURCE, KL, vocabulary=16, command="x")
-    legend = [part.text for part in ET.fromstring(plain).iter() if part.tag.endswith("}text")][-5:-2]
-    assert texts[-5:-2] == legend  # the numbers below the colours
-    assert text.count('fill="#eeeeee"') == len(PARTS) * COLUMNS
+    below = drawn.said(figure(without).content)[-3:]  # the numbers below the colours
+    assert said[-3:] == [f"≥ {below[0]}", *below[1:]]
+    empty = [fill for fill, _, text in drawn.cells(made.content) if not text]
+    assert empty == ["#ffffff"] * (len(PARTS) * COLUMNS)
 
 
 class Scripts(HTMLParser):

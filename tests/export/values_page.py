@@ -11,7 +11,7 @@ _TITLE = """\
 # The values of a cell
 
 Every value below colours the grids (`v` goes to the next one), and `--value KEY` of `lenstui read` shows it
-behind the tokens of a table or Markdown, and as the colour of HTML and SVG. The legend under a grid says
+behind the tokens of a table or Markdown, and as the colour of HTML, SVG and PDF. The legend under a grid says
 which numbers the colours stand for. The [numbers](numbers.md) say when there is none, and to what precision
 they hold. This page is made by `tests/export/values_page.py`.
 """
@@ -21,7 +21,9 @@ the next token), and below the grids of an HTML page. **In files** is the name i
 which hold all values at once, and for those that need no next token in the files of prompt sets too. These
 hold probabilities with the tokens, and log-probability and rank of every pin with the pins. **Over prompt
 sets** there are means of these values, of the target's probability and rank, and of the log-probability of
-the whole target (`whole`). Of a pinned word or a target of several tokens all others are its first one's.
+the whole target (`whole`); of prompts with a foil also of the logit of the target minus that of the foil
+(`foil-diff`), and of the log-probabilities of both whole words, one minus the other (`foil-whole`). Of a
+pinned word or a target of several tokens all others are its first one's.
 """
 
 

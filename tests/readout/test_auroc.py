@@ -9,7 +9,7 @@ import pytest
 
 from lenstui.readout.sets.auroc import auroc, separations
 from lenstui.readout.sets.cases import CaseReadout, FailedCase
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.support.errors import LensError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Callable
@@ -127,6 +128,74 @@ def test_parquet_columns(write: Write) -> None:
     assert open_prompts(PromptFile(both)).cases == (Case(1, "a"),)
 
 
+def test_tables(write: Write) -> None:
+    text = (
+        '\ufeffprompt,target,foil,group,label\r\n"a, ""b""\r\nc",4,5,sums,x\r\n\r\n'
+        "plain,,,,\r\n,,,,\r\n,t,,,\r\n"
+    )
+    found = open_prompts(PromptFile(write("a.csv", text)))
+    assert found.cases == (
+        Case(2, 'a, "b"\r\nc', "4", "sums", foil="5"),
+        Case(5, "plain"),
+        Case(7, "", "t"),
+    )
+    assert found.unread == ("label",) and found.remarks == ["Fields of a.csv that are not read: label."]
+    tabs = write("a.TSV", "text\ta\nx, y\tz\n")
+    assert open_prompts(PromptFile(tabs, target="a")).cases == (Case(2, "x, y", "z"),)
+    assert "has no column 'b' (it has text, a): name the one with the target." in complaint(tabs, target="b")
+    pairs = write("b.csv", "prompt,corrupted,target,minus\na,b,c,d\n")
+    assert open_prompts(PromptFile(pairs)).cases == (Case(2, "a", "c"),)
+    assert open_prompts(PromptFile(pairs, of_pairs=True)).cases == (Case(2, "a", "c", None, "b", "d"),)
+
+
+def test_turns_in_a_table(write: Write) -> None:
+    turns = [{"role": "user", "content": 'Hi, "you"'}]
+    quoted = json.dumps(turns).replace('"', '""')
+    found = open_prompts(PromptFile(write("a.csv", f'messages,target\n"{quoted}",b\nno turns,c\n')))
+    (case,) = found.cases
+    assert case.turns is not None and case.turns.messages == turns and case.target == "b"
+    assert "a.csv line 3 (its 'messages' is not JSON" in str(found.skipped)
+
+
+def test_fields_that_are_not_read_are_named_once(write: Write) -> None:
+    lines = [
+        {"prompt": "a", "label": 1, "minus": "x"},
+        {"prompt": "b", "note": 2, "label": 3},
+        {"prompt": "c"},
+    ]
+    file = write("a.jsonl", lines)
+    assert open_prompts(PromptFile(file)).remarks == ["Fields of a.jsonl that are not read: label, note."]
+    assert open_prompts(PromptFile(file, target="note", group="label")).unread == ()
+    named = open_prompts(PromptFile(write("b.jsonl", [{"q": "a", "prompt": "b", "target": "c"}]), prompt="q"))
+    assert named.unread == ("prompt",)
+    table = pa.table({"prompt": ["a"], "target": ["b"], "score": [1.5]})
+    assert open_prompts(PromptFile(write("a.parquet", table))).unread == ("score",)
+
+
+def test_two_parquet_columns_of_one_name(write: Write) -> None:
+    table = pa.table(
+        [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["prompt", "target", "target"]
+    )
+    assert "has two columns 'target': rename one." in complaint(write("a.parquet", table))
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+@WILD
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=6))
+def test_wild_tables(write: Write, rows: list[tuple[str, str, str]]) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([("prompt", "target", "foil"), *rows])
+    path = write("wild.csv", out.getvalue().encode())
+    wanted = [(text, target or None, foil or None) for text, target, foil in rows if text or target or foil]
+    if wanted:
+        found = open_prompts(PromptFile(path)).cases
+        assert [(case.text, case.target, case.foil) for case in found] == wanted
+    else:
+        assert "There is no prompt" in complaint(path)
+
+
 def test_pairs_are_read_only_where_they_are_asked_for(write: Write) -> None:
     """A file of readings may have anything in fields of these names."""
     pair = {"prompt": "a", "corrupted": "b", "target": "c", "minus": 4}
@@ -159,9 +228,24 @@ def test_pairs_are_read_only_where_they_are_asked_for(write: Write) -> None:
         ("a.parquet", b"PAR1xx", "is damaged"),
         ("a.txt", b"PAR1\0\xff\n", "not UTF-8 text (line 1): it looks like a Parquet file"),
         ("a.parquet", bytes(range(128, 256)), "some binary file, or text in another encoding than UTF-8"),
-        ("a.csv", b"prompt,target\na,b\n", "No prompts are read from .csv: save"),
-        ("a.TSV", b"prompt\ttarget\na\tb\n", "JSON lines (.jsonl) or Parquet"),
+        ("a.xlsx", b"PK\x03\x04", "as CSV, JSON lines (.jsonl) or Parquet"),
         ("a.xlsx", b"PK\x03\x04", "or as plain text (.txt)"),
+        ("a.csv", b"", "There is no prompt in"),
+        ("a.csv", b"prompt,target\n\n,\n", "There is no prompt in"),
+        ("a.csv", b"prompt;target\na;b\n", "has no column 'prompt' (it has prompt;target)"),
+        (
+            "a.csv",
+            b"q,target\na,b\n",
+            "has no column 'prompt' (it has q, target): name the one",
+        ),
+        ("a.csv", b"prompt,target,target\na,b,c\n", "Line 1 of "),
+        ("a.csv", b"prompt,target,target\na,b,c\n", " has two columns 'target': rename one."),
+        ("a.csv", b'prompt,target\n"a\nb",c\n\nd\n', "Line 5 of "),
+        ("a.csv", b"prompt,target\na,b,c\n", "has 3 columns, and the first line has 2: a cell that holds"),
+        ("a.csv", b'prompt,target\n"a,b\n', "Line 2 of "),
+        ("a.csv", b'prompt,target\n"a"b,c\n', "is no line of a table"),
+        ("a.csv", b"prompt\n\xff\n", "is not UTF-8 text (line 2)"),
+        ("a.parquet", b"PAR1", "is damaged"),
         ("a.jsonl", b"x\n", "line 1: not JSON"),
         ("a.jsonl", b'{"a": "\xff"}\n', "line 1: not UTF-8"),
     ],
@@ -238,7 +322,7 @@ def test_wild_json_lines(write: Write, values: list[Any]) -> None:
 
 
 @WILD
-@given(st.binary(max_size=300), st.sampled_from(["txt", "jsonl", "parquet"]))
+@given(st.binary(max_size=300), st.sampled_from(["txt", "jsonl", "parquet", "csv", "tsv"]))
 def test_wild_bytes(write: Write, content: bytes, ending: str) -> None:
     path = write(f"wild.{ending}", content)
     try:

@@ -16,7 +16,7 @@ from lenstui.readout.ranking import rank_cell
 from lenstui.readout.reading import Reading
 from lenstui.readout.reduction import Final, reduce_row
 from lenstui.readout.sets.cases import CaseReadout, read_set
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from tests.by_hand import naive
 
 TEXT = "Well, 7 dogs?\nYes: naïve ones"

@@ -82,7 +82,12 @@ def plain_kl(folder: Path, blocks: int) -> np.ndarray:
 
 
 async def test_the_numbers_on_screen_and_what_becomes_of_them(
-    opened: Any, file: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    opened: Any,
+    file: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The table, the plot, the command that says the same, a file, the cards, and the trust overlay."""
     async with opened(size=SIZE) as (app, pilot):
@@ -127,6 +132,15 @@ async def test_the_numbers_on_screen_and_what_becomes_of_them(
         app.screen.query_one(Input).value = str(tmp_path / "found.json")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Evaluation) and "Written" in said(app))
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        things = app.screen.query_one(OptionList)
+        things.highlighted = things.get_option_index("svg")
+        await pilot.pause()
+        app.screen.query_one(Input).value = str(tmp_path / "found.svg")
+        await pilot.press("enter")
+        beside = tmp_path / "found.svg.txt"
+        await until(pilot, lambda: isinstance(app.screen, Evaluation) and beside.exists())
 
         # What was reached is on the cards, and in the trust overlay.
         (kept,) = last_evaluations().values()
@@ -146,6 +160,12 @@ async def test_the_numbers_on_screen_and_what_becomes_of_them(
     for row, line in zip(wanted, printed[1:5], strict=True):
         # On the command line the columns go lens by lens, on screen measure by measure.
         assert re.split(r"  +", line.strip())[1:] == [*row[::2], *row[1::2]]
+    caption = beside.read_text("utf-8")
+    (tmp_path / "again").mkdir()
+    monkeypatch.chdir(tmp_path / "again")
+    assert status(*shlex.split(caption.splitlines()[-1].removeprefix("Made by: lenstui "))) == 0
+    assert Path("found.svg").read_bytes() == (tmp_path / "found.svg").read_bytes()
+    capsys.readouterr()
     as_json = [*shlex.split(command)[1:], "--format", "json"]
     assert status(*(word for word in as_json if word not in {"--measures", "all", "--errors"})) == 0
     again = json.loads(capsys.readouterr().out)

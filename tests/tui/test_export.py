@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
 from lenstui.cli import main
+from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.model.rows import parse_rows
 from lenstui.readout.reading import Reading
 from lenstui.support import paths
@@ -29,7 +30,7 @@ async def test_files_are_those_of_the_command(opened: Any, tmp_path: Path) -> No
     async with opened(TEXT, bos=True) as (app, pilot):
         await pilot.press("v", "v")
         await pin(app, pilot, "q", "z")
-        for form in ("html", "svg", "md", "csv", "parquet", "json"):
+        for form in ("html", "svg", "pdf", "md", "csv", "parquet", "json"):
             await write(app, pilot, form, tmp_path / "screen" / f"readout.{form}")
         await pilot.press("Y")
         await until(pilot, lambda: said(app))
@@ -38,8 +39,8 @@ async def test_files_are_those_of_the_command(opened: Any, tmp_path: Path) -> No
     assert "--bos" in words
     value = words.index("--value")
     assert words[value + 1] == "kl"
-    for form in ("html", "svg", "md", "csv", "parquet", "json"):
-        own = [word for word in words[1:] if form != "svg" or not word.startswith("--pin=")]
+    for form in ("html", "svg", "pdf", "md", "csv", "parquet", "json"):
+        own = [word for word in words[1:] if form not in FIGURE_FORMS or not word.startswith("--pin=")]
         own = without_value(own) if form in {"csv", "parquet", "json"} else own
         (tmp_path / "read").mkdir(exist_ok=True)
         assert main([*own, "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
@@ -52,23 +53,45 @@ async def test_a_figure_of_two_pins_is_that_of_the_command(opened: Any, tmp_path
         await pin(app, pilot, "z", "q")
         await pilot.press("V")
         assert app.explore.panes.value.key == "pin-diff"
-        for form in ("svg", "md"):
+        for form in ("svg", "pdf", "md"):
             await write(app, pilot, form, tmp_path / "screen" / f"readout.{form}")
         await pilot.press("Y")
         await until(pilot, lambda: said(app))
         words = shlex.split(app.clipboard)
     assert "logit of z − q" in (tmp_path / "screen" / "readout.svg").read_text("utf-8")
     (tmp_path / "read").mkdir()
-    for form in ("svg", "md"):
+    for form in ("svg", "pdf", "md"):
         assert main([*words[1:], "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
         by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
         assert by_screen.read_bytes() == by_command.read_bytes(), form
 
 
+async def test_a_pin_plot_is_that_of_the_command_in_its_caption(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(TEXT) as (app, pilot):
+        await pin(app, pilot, "z", "q")
+        await pilot.press("left", "left")
+        column = app.explore.panes.cursor.column
+        for form in FIGURE_FORMS:
+            await write(app, pilot, f"pins-{form}", tmp_path / "screen" / f"pins.{form}")
+    assert 0 < column < len(TEXT) - 1
+    (tmp_path / "read").mkdir()
+    monkeypatch.chdir(tmp_path / "read")
+    for form in FIGURE_FORMS:
+        by_screen = tmp_path / "screen" / f"pins.{form}"
+        caption = Path(f"{by_screen}.txt").read_text("utf-8")
+        command = shlex.split(caption.splitlines()[-1].removeprefix("Made by: lenstui "))
+        assert command[command.index("--column") + 1] == str(column)
+        assert main(command) == 0
+        assert Path(by_screen.name).read_bytes() == by_screen.read_bytes(), form
+        assert Path(f"{by_screen.name}.txt").read_text("utf-8") == caption
+
+
 async def test_the_difference_is_taken_away_as_the_command_writes_it(opened: Any, tmp_path: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         await pilot.press("v", "v", "d")
-        for form in ("html", "svg", "md", "json"):
+        for form in ("html", "svg", "pdf", "md", "json"):
             await write(app, pilot, form, tmp_path / "screen" / f"readout.{form}")
         await pilot.press("Y")
         await until(pilot, lambda: said(app))
@@ -76,7 +99,7 @@ async def test_the_difference_is_taken_away_as_the_command_writes_it(opened: Any
     assert words.count("--diff") == 1
     assert (tmp_path / "screen" / "readout.md").read_text("utf-8").startswith("**tuned lens − logit lens**")
     (tmp_path / "read").mkdir()
-    for form in ("html", "svg", "md"):
+    for form in ("html", "svg", "pdf", "md"):
         assert main([*words[1:], "-o", str(tmp_path / "read" / f"readout.{form}")]) == 0
         by_screen, by_command = (tmp_path / where / f"readout.{form}" for where in ("screen", "read"))
         assert by_screen.read_bytes() == by_command.read_bytes(), form
@@ -120,7 +143,7 @@ async def test_a_proposed_name_is_new_and_can_be_edited(opened: Any, tmp_path: P
         dialog = await choose(pilot, "md")
         assert Path(dialog.query_one(Input).value).name == "tiny-Hello-you-2.md"
         await pilot.press("tab", *["backspace"] * 6, *"x.md", "up")  # moving in the list keeps what was typed
-        assert Path(dialog.query_one(Input).value).name == "tiny-Hello-yox.svg"
+        assert Path(dialog.query_one(Input).value).name == "tiny-Hello-yox.pdf"
         await pilot.press("escape")
         assert app.screen is app.explore
 

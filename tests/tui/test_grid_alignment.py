@@ -57,6 +57,7 @@ def look(mode: Mode) -> Look:
         [NO_FIGURES, RowFigures({"emb": "0.42"}), RowFigures({"0": "100%"}, frozenset({"0"}))]
     ),
     begins=st.sets(st.integers(0, 5)),
+    hidden=st.sets(st.integers(0, 4)),
 )
 def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     texts: Sequence[str],
@@ -69,6 +70,7 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     marks: bool,
     figures: RowFigures,
     begins: set[int],
+    hidden: set[int],
 ) -> None:
     columns, gutter = len(texts), 5 + figures.width
     cells = GridCells(2, columns)
@@ -78,7 +80,8 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     read = replace(random_cells(2, columns), top1=tops[..., 0], top_ids=tops)
     cells.put(1, some_columns(read, 1, columns), names, PROBABILITY, Scale(0, 1, count=steps(mode)))
     size = layout.width
-    shown = range(first, min(columns, first - (gutter - width) // size))
+    seen = range(first, min(columns, first - (gutter - width) // size))
+    shown = [column for column in seen if column not in hidden] if hidden else seen
     frame = Frame(
         look=look(mode),
         cells=cells,
@@ -87,13 +90,14 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         flipped=True,
         cursor=Cursor(1, cursor),
         columns=shown,
+        beside_cursor=cursor + 1,
         top=0,
         depth=depth,
         layout=layout,
         marks=marks,
         framed=True,
         figures=figures,
-        column_marks=ColumnMarks(frozenset(begins), frozenset(begins)),
+        column_marks=ColumnMarks(frozenset(begins), frozenset(begins), frozenset(begins)),
         dim_look=look(mode).dimmed(),
         gutter=gutter,
         width=width,

@@ -69,7 +69,7 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
             "Trace", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command", "Pin a word",
             "Plot", "Pins", "Prompt set", "Scan a text", "Find", "Find next", "Find previous", "Go to",
             "Next side", "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip",
-            "Prompt", "Turns", "Template", "Reading", "Train", "Evaluate", "Lenses", "Instant lens",
+            "Prompt", "Turns", "Template", "Fold", "Reading", "Train", "Evaluate", "Lenses", "Instant lens",
             "Model", "Revision back", "Next revision", "Commands", "Help", "Quit",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
@@ -289,8 +289,8 @@ async def test_a_prompt_of_a_set(opened: Any, file: Path) -> None:
         await prompt_sets_pilot.go(app, pilot, file)
         await pilot.press("down", "down", "down")
         assert list(await opened_menu(pilot)) == [
-            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Outliers", "Normal group",
-            "Export", "Copy command", "Stop", "File",
+            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Rows", "Above x", "Outliers",
+            "Normal group", "Export", "Copy command", "Stop", "File",
         ]  # fmt: skip
         assert dimmed(app) == {"Stop": "Nothing is being read.", "Normal group": NO_SCORES}
         await pilot.press("r")

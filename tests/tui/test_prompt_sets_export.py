@@ -55,7 +55,7 @@ async def test_files_are_those_of_the_command(opened: Any, file: Path, tmp_path:
     async with opened() as (app, pilot):
         await go(app, pilot, file)
         await pilot.press("v", "r", "g")  # which change nothing about the files but the plotted value
-        for form in ("csv", "parquet", "json", "md"):
+        for form in ("csv", "parquet", "json", "svg", "pdf", "md"):
             await write(app, pilot, form, tmp_path / "screen" / f"set.{form}")
         await write(app, pilot, "command", tmp_path / "screen" / "set.sh")
         await pilot.press("Y")
@@ -67,8 +67,8 @@ async def test_files_are_those_of_the_command(opened: Any, file: Path, tmp_path:
     at = words.index("--value")
     assert words[at : at + 4] == ["--value", "rank", "--format", "table"]
     (tmp_path / "read").mkdir()
-    for form in ("csv", "parquet", "json", "md"):
-        own = words[1:at] + (["--value", "rank"] if form == "md" else [])
+    for form in ("csv", "parquet", "json", "svg", "pdf", "md"):
+        own = words[1:at] + (["--value", "rank"] if form in {"svg", "pdf", "md"} else [])
         assert main([*own, "-o", str(tmp_path / "read" / f"set.{form}")]) == 0
         by_screen, by_command = (tmp_path / where / f"set.{form}" for where in ("screen", "read"))
         assert by_screen.read_bytes() == by_command.read_bytes(), form

@@ -18,8 +18,9 @@ from lenstui.opening.source import LensSource, Source
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.foils import FoilColumn
 from lenstui.readout.sets.outlier_methods import outlier_methods
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.sets.trajectories import trajectory_kinds
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
@@ -69,6 +70,7 @@ def column(seed: int, sharpness: float) -> LastColumn:
         whole_logprob=logprob,
         target_rank=(seed + far**3).astype(np.int32),
         crystallization=int(np.argmax(far <= 2)),
+        rows=tuple(range(ROWS)),
     )
 
 
@@ -138,8 +140,35 @@ def scored(case: CaseReadout | FailedCase) -> CaseReadout | FailedCase:
     return replace(case, scores=scores)
 
 
+def with_foil(case: CaseReadout | FailedCase) -> CaseReadout | FailedCase:
+    """The same with a made-up foil; one is several tokens, another begins as the target does."""
+    if isinstance(case, FailedCase) or case.target is None:
+        return case
+    number = case.case.number
+    foil = Pin("others", number + 1, whole=number != 2, rest=(3,) if number == 2 else ())
+
+    def against(lens: LastColumn) -> LastColumn:
+        lower = lens.target_logprob - np.float32(1 - number / 3)
+        same = np.full_like(lower, np.nan) if number == 3 else lens.target_logprob - lower
+        return replace(lens, foil=FoilColumn(lower, lens.target_rank + 1, same, lower))
+
+    return replace(
+        case,
+        target=replace(case.target, rest=(5,) if number == 4 else ()),
+        lenses={name: against(lens) for name, lens in case.lenses.items()},
+        foil=foil,
+        foil_text=WORDS[number % len(WORDS) - 1],
+        no_difference="'x' and 'xy' begin with the same token." if number == 3 else "",
+    )
+
+
 async def read(
-    pilot: Pilot[None], *, count: int | None = None, is_edited: bool = False, is_scored: bool = False
+    pilot: Pilot[None],
+    *,
+    count: int | None = None,
+    is_edited: bool = False,
+    is_scored: bool = False,
+    has_foils: bool = False,
 ) -> None:
     """Open the screen and post what the model thread would, of so many cases."""
     await show(pilot)
@@ -155,6 +184,9 @@ async def read(
         cases, source = list(map(scored, cases)), scored_source()
         screen.state.reference = "/data/plain.jsonl"
         screen.outliers.leave()
+    if has_foils:
+        cases = list(map(with_foil, cases))
+        source = replace(SOURCE, heading=replace(SOURCE.heading, has_foils=True))
     screen.post_message(SetOpened(1, "/home/me/facts.jsonl", len(cases), tuple(TEXTS), 2, "Skipped 2 lines."))
     screen.post_message(SetStarted(1, source))
     lines = tuple(ReadCase(case_line(case, source), case) for case in cases[:count])
@@ -192,6 +224,17 @@ def test_a_set_with_outlier_scores(still: LenstuiApp, snap_compare: Any, size: t
         await pilot.pause()
 
     assert snap_compare(still, terminal_size=size, run_before=sort)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_set_with_foils(still: LenstuiApp, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        await read(pilot, has_foils=True)
+        await pilot.press("R", "v", "v", "v", "down")
+        pilot.app.clear_notifications()
+        await pilot.pause()
+
+    assert snap_compare(still, terminal_size=size, run_before=look)
 
 
 def test_the_reference_is_named(still: LenstuiApp, snap_compare: Any) -> None:

@@ -455,11 +455,16 @@ async def choose(app: LenstuiApp, pilot: Pilot[None], thing: str) -> None:
         await pilot.press("down")
 
 
-async def test_exports(opened: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_exports(
+    opened: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with opened(ONE, size=SIZE) as (app, pilot):
         fill(await ask_for_trace(app, pilot), OTHER, metric=LOGPROB)
         screen = await start(app, pilot)
-        for form in ("csv", "json", "md"):
+        for form in ("csv", "json", "svg", "pdf", "md"):
             file = tmp_path / f"trace.{form}"
             await choose(app, pilot, form)
             app.screen.query_one(Input).value = str(file)
@@ -481,6 +486,14 @@ async def test_exports(opened: Any, tmp_path: Path, capsys: pytest.CaptureFixtur
     np.testing.assert_allclose(np.array(written["raw"], float), np.array(again["raw"], float), atol=1e-4)
     assert (tmp_path / "trace.csv").read_text().count("\n") >= 4 * len(OTHER)
     assert "lenstui trace" in (tmp_path / "trace.md").read_text()
+    for form in ("svg", "pdf"):
+        by_screen = tmp_path / f"trace.{form}"
+        caption = Path(f"{by_screen}.txt").read_text("utf-8")
+        own = shlex.split(caption.splitlines()[-1].removeprefix("Made by: lenstui "))
+        (tmp_path / "again").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "again")
+        assert status(*own) == 0
+        assert Path(by_screen.name).read_bytes() == by_screen.read_bytes()
 
 
 async def test_nothing_to_trace_yet(opened: Any) -> None:

@@ -208,16 +208,16 @@ async def test_a_file_is_what_the_command_line_writes(
         files = [await exported(app, pilot, thing.key) for thing in WHY_FILES]
         files.append(await exported(app, pilot, "table", to_file=True))
         script = await exported(app, pilot, "command", to_file=True)
-    assert [file.suffix for file in files] == [".html", ".svg", ".md", ".csv", ".json", ".txt"]
+    assert [file.suffix for file in files] == [".html", ".svg", ".pdf", ".md", ".csv", ".json", ".txt"]
     assert files[0].name.startswith("tiny-Hello-you-why")
     command = shlex.split(script.read_text(encoding="utf-8"))
     assert command[:2] == ["lenstui", "why"] and "--head=1.2" in command
     assert ("--edit" in command) == is_edited
-    forms = ["html", "svg", "md", "csv", "json", "table"]
+    forms = ["html", "svg", "pdf", "md", "csv", "json", "table"]
     monkeypatch.chdir(tmp_path)
     for form, file in zip(forms, files, strict=True):
         assert status(*command[1:], "--format", form, "-o", file.name) == 0
-        assert (tmp_path / file.name).read_text(encoding="utf-8") == file.read_text(encoding="utf-8"), form
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes(), form
 
 
 async def exported(app: LenstuiApp, pilot: Pilot[None], key: str, *, to_file: bool = False) -> Path:

@@ -11,6 +11,7 @@ from lenstui.lens.kinds import reads_next
 from lenstui.lens.lens import Lens, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
+from lenstui.model.reasoning import LAST, up_to
 from lenstui.readout.cells import (
     NOT_A_NUMBER,
     NOT_READ,
@@ -23,7 +24,8 @@ from lenstui.readout.cells import (
 from lenstui.readout.continuation import text_behind
 from lenstui.readout.pins import Pin, find_target
 from lenstui.readout.reading import Reading
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.foils import FoilColumn, find_foil, minus
+from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.tiles import read_tiles
 from lenstui.readout.values import all_values
 from lenstui.readout.words import WordReading, read_words
@@ -49,6 +51,8 @@ class LastColumn:
             of the next token.
         crystallization: the index of the row where the top-1 settles; None where not all rows were read, or
             the last one is not a number.
+        foil: the numbers of the foil; None where there is none.
+        rows: the indices of the rows in the residual stream, 0 for `emb`.
     """
 
     top1: IntArray
@@ -59,6 +63,22 @@ class LastColumn:
     target_rank: IntArray
     whole_logprob: FloatArray
     crystallization: int | None
+    foil: FoilColumn | None = None
+    rows: Sequence[int] = ()
+
+    @property
+    def logit_diff(self) -> FloatArray:
+        """The logit of the target minus that of the foil, first tokens, `[rows]`; NaN without a foil."""
+        return self._none if self.foil is None else self.foil.logit_diff
+
+    @property
+    def whole_diff(self) -> FloatArray:
+        """The log-probability of the whole target minus that of the whole foil, nats, `[rows]`; or NaN."""
+        return self._none if self.foil is None else minus(self.whole_logprob, self.foil.whole_logprob)
+
+    @property
+    def _none(self) -> FloatArray:
+        return np.full(len(self.top_prob), np.nan, np.float32)
 
     @property
     def target_prob(self) -> FloatArray:
@@ -94,6 +114,11 @@ class CaseReadout:
         scores: the outlier scores by method, under the keys of `outlier_methods`; empty where there are none.
         not_scored: why there are no scores against a reference set, a sentence; empty where there are, or
             none were asked for.
+        first: the readout by the first side, where this one is by the second of two; else None.
+        foil: the token that stands for the foil; None without one.
+        foil_text: the display text of that token.
+        no_difference: why there is no logit difference of target and foil, a sentence; empty where there is,
+            or the case has no foil.
     """
 
     case: Case
@@ -110,11 +135,25 @@ class CaseReadout:
     next_logprob: Mapping[str, FloatArray] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     not_scored: str = ""
+    first: CaseReadout | None = None
+    foil: Pin | None = None
+    foil_text: str | None = None
+    no_difference: str = ""
+
+    @property
+    def before(self) -> CaseReadout | None:
+        """The other readout of a pair: the clean run of an edited one, or that by the first side."""
+        return self.clean if self.first is None else self.first
 
     @property
     def has_long_target(self) -> bool:
         """Whether the target is several tokens, the first of which `target` is."""
         return self.target is not None and bool(self.target.rest)
+
+    @property
+    def has_long_foil(self) -> bool:
+        """Whether the foil is several tokens, the first of which `foil` is."""
+        return self.foil is not None and bool(self.foil.rest)
 
     @property
     def not_numbers(self) -> bool:
@@ -144,7 +183,7 @@ def read_set(
     exact_targets: bool = False,
     trajectories: bool = False,
 ) -> Iterator[CaseReadout | FailedCase]:
-    """Read the last column of every case, one by one. Closing the generator stops the work.
+    """Read one column of every case, the last or the one that it names. Closing the generator stops the work.
 
     Args:
         model: from `load`.
@@ -220,16 +259,17 @@ def _read_case(
         raise LensError("The prompt is empty.")
     texts = model.texts
     prompt = reading.prompt(model, case.typed)
-    target = None
-    if case.target is not None:
-        target = find_target(
-            model.tokenizer,
-            texts,
-            case.target,
-            prompt=text_behind(prompt, chat=reading.chat or case.turns is not None),
-            vocabulary=model.vocabulary,
-            exact=exact_targets,
-        )
+    is_whole = case.at is None or case.at == LAST
+    prompt = prompt if case.at is None else up_to(case.at, prompt, texts)
+    behind = text_behind(prompt, chat=is_whole and (reading.chat or case.turns is not None))
+
+    def find(word: str) -> Pin:
+        tokenizer, vocabulary = model.tokenizer, model.vocabulary
+        return find_target(tokenizer, texts, word, prompt=behind, vocabulary=vocabulary, exact=exact_targets)
+
+    target = None if case.target is None else find(case.target)
+    foil, no_difference = find_foil(case.foil, target, find)
+    pins = [pin for pin in (target, foil) if pin is not None]
     columns = len(prompt.ids)
     rows = reading.rows.of(model.num_blocks)
     last_column = range(columns - 1, columns)
@@ -238,18 +278,23 @@ def _read_case(
         prompt,
         lenses,
         top_k=1,
-        pins=[] if target is None else [target.id],
+        pins=[pin.id for pin in pins],
         rows=rows,
         first=last_column,  # in a tile of its own, so that its numbers are those without the other columns
         columns=None if trajectory else last_column,
         words_only=reading.words_only,
     )
-    word = None
-    if target is not None and target.rest:
-        (word,) = read_words(model, prompt, [target], lenses, rows=rows)
+    long = [pin for pin in pins if pin.rest]
+    words = dict(zip(long, read_words(model, prompt, long, lenses, rows=rows), strict=True)) if long else {}
     every = len(rows) == model.num_blocks + 1
     read = {
-        name: _last_column(cells, _whole(name, cells, word), settles=every)
+        name: _last_column(
+            cells,
+            pins,
+            [_whole(name, cells, at, words.get(pin)) for at, pin in enumerate(pins)],
+            rows,
+            settles=every,
+        )
         for name, cells in tile.lenses.items()
     }
     last = next(iter(read.values()))  # the last row is the model's own, for every lens
@@ -264,8 +309,11 @@ def _read_case(
         target=target,
         target_text=None if target is None else texts[target.id],
         lenses=read,
-        not_whole="" if word is None else word.missing,
+        not_whole=next((word.missing for word in words.values() if word.missing), ""),
         next_logprob=_mean_next(before, tuple(read), len(rows)) if trajectory else {},
+        foil=foil,
+        foil_text=None if foil is None else texts[foil.id],
+        no_difference=no_difference,
     )
 
 
@@ -281,25 +329,36 @@ def _mean_next(tiles: Sequence[Tile], lenses: Sequence[str], rows: int) -> dict[
     }
 
 
-def _whole(lens: str, cells: Cells, word: WordReading | None) -> FloatArray:
-    """Return the log-probability of the whole target by a lens, `[rows]`, from cells of one column.
+def _whole(lens: str, cells: Cells, pin: int, word: WordReading | None) -> FloatArray:
+    """Return the log-probability of a whole word by a lens, `[rows]`, from cells of one column.
 
     Args:
         lens: the key of the lens.
-        cells: the cells, whose only pin is the target, if any.
-        word: the target, if it is several tokens.
+        cells: the cells.
+        pin: the place of the word among their pins.
+        word: the word, if it is several tokens.
     """
     if word is not None:
         return word.logprob(lens)
-    if cells.pin_logprobs.shape[-1] and reads_next(lens.partition(":")[0]):
-        return cells.pin_logprobs[:, 0, 0]
+    if reads_next(lens.partition(":")[0]):
+        return cells.pin_logprobs[:, 0, pin]
     return np.full(len(cells.entropy), np.nan, np.float32)
 
 
-def _last_column(cells: Cells, whole_logprob: FloatArray, *, settles: bool) -> LastColumn:
-    """Return a lens's last column from cells of one column, whose only pin is the target, if any."""
+def _last_column(
+    cells: Cells, pins: Sequence[Pin], wholes: Sequence[FloatArray], places: Sequence[int], *, settles: bool
+) -> LastColumn:
+    """Return a lens's last column.
+
+    Args:
+        cells: the cells of one column.
+        pins: their pins: the target and the foil, as far as there are any.
+        wholes: the log-probability of each of these as a whole word, `[rows]`.
+        places: the indices of the rows in the residual stream.
+        settles: whether the row where the top-1 settles is known.
+    """
     rows = len(cells.entropy)
-    pinned = cells.pin_logprobs.shape[-1] > 0
+    pinned = bool(pins)
     settled = int(crystallization_rows(cells.top1)[0]) if settles else -1
     return LastColumn(
         top1=cells.top1[:, 0],
@@ -312,6 +371,21 @@ def _last_column(cells: Cells, whole_logprob: FloatArray, *, settles: bool) -> L
         },
         target_logprob=cells.pin_logprobs[:, 0, 0] if pinned else np.full(rows, np.nan, np.float32),
         target_rank=cells.pin_ranks[:, 0, 0] if pinned else np.full(rows, NOT_READ, np.int32),
-        whole_logprob=whole_logprob,
+        whole_logprob=wholes[0] if pinned else np.full(rows, np.nan, np.float32),
         crystallization=None if settled < 0 else settled,
+        foil=_foil_column(cells, pins, wholes[1]) if len(pins) > 1 else None,
+        rows=tuple(places),
+    )
+
+
+def _foil_column(cells: Cells, pins: Sequence[Pin], whole_logprob: FloatArray) -> FoilColumn:
+    """Return the foil's numbers from cells of one column, whose pins are the target and the foil."""
+    logits = cells.pin_logits[:, 0]  # [rows, 2]
+    target, foil = pins
+    difference = minus(logits[:, 0], logits[:, 1])
+    return FoilColumn(
+        logprob=cells.pin_logprobs[:, 0, 1],
+        rank=cells.pin_ranks[:, 0, 1],
+        logit_diff=np.full_like(difference, np.nan) if target.id == foil.id else difference,
+        whole_logprob=whole_logprob,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, LastColumn
+from lenstui.readout.sets.first_rows import ABOVE, first_rows
 from lenstui.readout.values import all_values, known
 
 Numbers = npt.NDArray[np.float64]
@@ -28,6 +29,22 @@ class Mean:
     sem: Numbers
 
 
+@dataclass(frozen=True, slots=True)
+class FirstMean:
+    """The mean over cases of the first row that has something of the target, such as where it first leads.
+
+    Attributes:
+        mean: the mean index of the row in the residual stream, 0 for `emb`, over the cases that have one; of
+            differences that of the differences; NaN over none.
+        sem: its standard error; NaN over fewer than two.
+        n: the number of cases that have one.
+    """
+
+    mean: float
+    sem: float
+    n: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LensMeans:
     """Means of one lens over the last columns of a set, nats; those of the target over cases that have one.
@@ -40,6 +57,9 @@ class LensMeans:
         target_rank: the rank of the target.
         target_median_rank: the median rank of the target, `[rows]`.
         target_top1: the share of cases whose top-1 is the target.
+        logit_diff: the logit of the target minus that of the foil, of first tokens.
+        whole_diff: the log-probability of the whole target minus that of the whole foil.
+        first: the means of first rows, under the keys of `first_rows`.
     """
 
     values: Mapping[str, Mean]
@@ -49,6 +69,9 @@ class LensMeans:
     target_rank: Mean
     target_median_rank: Numbers
     target_top1: Mean
+    logit_diff: Mean
+    whole_diff: Mean
+    first: Mapping[str, FirstMean]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +81,11 @@ class SetMeans:
     Attributes:
         n: the number of cases.
         n_target: the number of cases that have a target.
+        n_foil: the number of cases that have a foil, too.
+        n_diff: the number of those whose first tokens differ, so that there is a logit difference.
+        n_long: the number of cases whose target is several tokens, so that numbers of a token are its first
+            one's.
+        n_diff_long: the number of those of `n_diff` whose target or foil is several tokens.
         left_out: the number of cases with a row that is not a number, which count in no mean of that row.
         lenses: the means by lens, under the keys of `lens_keys`.
     """
@@ -66,13 +94,18 @@ class SetMeans:
     n_target: int
     lenses: Mapping[str, LensMeans]
     left_out: int = 0
+    n_foil: int = 0
+    n_diff: int = 0
+    n_long: int = 0
+    n_diff_long: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetEffects:
     """Means of clean and edited runs over the same cases, and of what the edits change in each.
 
-    A row in which either run of a case is not a number counts in none of the three.
+    Of a set that two sides have read, models or lenses, `clean` is the first and `edited` the second. A row
+    in which either run of a case is not a number counts in none of the three.
 
     Attributes:
         clean: of the clean runs.
@@ -86,27 +119,35 @@ class SetEffects:
     effect: SetMeans
 
 
-def mean_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetMeans:
-    """Return the means over all cases that were read; failed ones do not count."""
+def mean_over(readouts: Iterable[CaseReadout | FailedCase], *, above: float = ABOVE) -> SetMeans:
+    """Return the means over all cases that were read; failed ones do not count.
+
+    Args:
+        readouts: from `read_set`.
+        above: the limit of the first row where the target's probability is above it.
+    """
     read = [readout for readout in readouts if isinstance(readout, CaseReadout)]
-    return _set_means(read, _by_lens(read), left_out=sum(readout.not_numbers for readout in read))
+    return _set_means(read, _by_lens(read, above), left_out=sum(readout.not_numbers for readout in read))
 
 
-def means_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str, SetMeans]:
+def means_by_group(
+    readouts: Iterable[CaseReadout | FailedCase], *, above: float = ABOVE
+) -> Mapping[str, SetMeans]:
     """Return the means over the cases of each group, in order of appearance; cases of none are left out."""
-    return {group: mean_over(members) for group, members in _groups(readouts).items()}
+    return {group: mean_over(members, above=above) for group, members in _groups(readouts).items()}
 
 
-def effects_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetEffects:
+def effects_over(readouts: Iterable[CaseReadout | FailedCase], *, above: float = ABOVE) -> SetEffects:
     """Return the means of clean and edited runs and their differences, over all cases read in both.
 
     Args:
-        readouts: from `read_edited_set`.
+        readouts: from `read_edited_set`, or from `read_two_sides`.
+        above: the limit of the first row where the target's probability is above it.
     """
-    edited = [each for each in readouts if isinstance(each, CaseReadout) and each.clean is not None]
-    clean = [each.clean for each in edited if each.clean is not None]
+    edited = [each for each in readouts if isinstance(each, CaseReadout) and each.before is not None]
+    clean = [each.before for each in edited if each.before is not None]
     left_out = sum(a.not_numbers or b.not_numbers for a, b in zip(clean, edited, strict=True))
-    before, after = _by_lens(clean), _by_lens(edited)
+    before, after = _by_lens(clean, above), _by_lens(edited, above)
     effect: dict[str, dict[str, Numbers]] = {lens: {} for lens in after}
     for lens, of_lens in after.items():
         for name, values in of_lens.items():
@@ -117,9 +158,11 @@ def effects_over(readouts: Iterable[CaseReadout | FailedCase]) -> SetEffects:
     return SetEffects(*(_set_means(edited, each, left_out=left_out) for each in (before, after, effect)))
 
 
-def effects_by_group(readouts: Iterable[CaseReadout | FailedCase]) -> Mapping[str, SetEffects]:
+def effects_by_group(
+    readouts: Iterable[CaseReadout | FailedCase], *, above: float = ABOVE
+) -> Mapping[str, SetEffects]:
     """Return the effects over the cases of each group, in order of appearance; cases of none are left out."""
-    return {group: effects_over(members) for group, members in _groups(readouts).items()}
+    return {group: effects_over(members, above=above) for group, members in _groups(readouts).items()}
 
 
 def _groups(readouts: Iterable[CaseReadout | FailedCase]) -> dict[str, list[CaseReadout | FailedCase]]:
@@ -134,22 +177,27 @@ def _set_means(
     read: Sequence[CaseReadout], lenses: Mapping[str, Mapping[str, Numbers]], *, left_out: int
 ) -> SetMeans:
     """Return the means of numbers of each lens by name, `[cases, rows]`, as from `_by_lens`."""
+    compared = [readout for readout in read if readout.foil is not None and not readout.no_difference]
     return SetMeans(
         n=len(read),
         n_target=sum(readout.target is not None for readout in read),
         lenses={name: _lens_means(of_lens) for name, of_lens in lenses.items()},
         left_out=left_out,
+        n_foil=sum(readout.foil is not None for readout in read),
+        n_diff=len(compared),
+        n_long=sum(readout.has_long_target for readout in read),
+        n_diff_long=sum(readout.has_long_target or readout.has_long_foil for readout in compared),
     )
 
 
-def _by_lens(read: Sequence[CaseReadout]) -> dict[str, dict[str, Numbers]]:
+def _by_lens(read: Sequence[CaseReadout], above: float) -> dict[str, dict[str, Numbers]]:
     """Return the numbers of each lens by name, `[cases, rows]`, NaN where a case has none."""
     names = tuple(read[0].lenses) if read else ()
-    return {name: _numbers([readout.lenses[name] for readout in read], read) for name in names}
+    return {name: _numbers([readout.lenses[name] for readout in read], read, above) for name in names}
 
 
-def _numbers(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> dict[str, Numbers]:
-    """Return the numbers of one lens by name, `[cases, rows]`."""
+def _numbers(columns: Sequence[LastColumn], read: Sequence[CaseReadout], above: float) -> dict[str, Numbers]:
+    """Return the numbers of one lens by name, `[cases, rows]`; of first rows their indices, `[cases, 1]`."""
     targets = np.array([-1 if readout.target is None else readout.target.id for readout in read])[:, None]
 
     def stacked(arrays: Iterable[npt.NDArray[np.generic]]) -> Numbers:
@@ -162,6 +210,12 @@ def _numbers(columns: Sequence[LastColumn], read: Sequence[CaseReadout]) -> dict
         "target_word_logprob": stacked(column.whole_logprob for column in columns),
         "target_rank": stacked(known(column.target_rank) for column in columns),
         "target_top1": np.where(np.isnan(top1), np.nan, top1 == targets),
+        "logit_diff": stacked(column.logit_diff for column in columns),
+        "word_logprob_diff": stacked(column.whole_diff for column in columns),
+        **{
+            first.stored: stacked(np.array([first.index(column, above)]) for column in columns)
+            for first in first_rows()
+        },
     }
     return {
         **{name: stacked(known(column.values[name]) for column in columns) for name in names_with_mean()},
@@ -184,7 +238,16 @@ def _lens_means(numbers: Mapping[str, Numbers]) -> LensMeans:
         target_rank=means["target_rank"],
         target_median_rank=_median(numbers["target_rank"]),
         target_top1=means["target_top1"],
+        logit_diff=means["logit_diff"],
+        whole_diff=means["word_logprob_diff"],
+        first={first.key: _first_mean(numbers[first.stored]) for first in first_rows()},
     )
+
+
+def _first_mean(indices: Numbers) -> FirstMean:
+    """Return the mean of the indices of rows, `[cases, 1]`, NaN for a case without one."""
+    found = mean_of_cases(indices)
+    return FirstMean(float(found.mean[0]), float(found.sem[0]), int((~np.isnan(indices)).sum()))
 
 
 def _median(values: Numbers) -> Numbers:

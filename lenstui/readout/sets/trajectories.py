@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lenstui.lens.kinds import reads_next
 from lenstui.readout.cells import FloatArray
 from lenstui.readout.sets.cases import CaseReadout
-from lenstui.readout.sets.prompts import Case
+from lenstui.readout.sets.prompt_fields import Case
 
 Numbers = npt.NDArray[np.float64]
 

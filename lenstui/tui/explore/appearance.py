@@ -89,6 +89,7 @@ class Appearance:
             crystallization=panes.crystallization,
             trust=self._trust.is_on,
             dim_template=self._turns.dims_template,
+            fold_reasoning=self._turns.folds_reasoning,
             lens=self._kinds[panes.active],
             plotted=self._widgets.panel.plotted,
             difference=panes.difference and not state.is_compared,
@@ -109,6 +110,7 @@ class Appearance:
         panes.crystallization = look.crystallization
         self._trust.is_on = look.trust
         self._turns.dims_template = look.dim_template
+        self._turns.folds_reasoning = look.fold_reasoning
         if look.lens in self._kinds:
             panes.active = self._kinds.index(look.lens)
         if look.plotted in PLOTTED:

@@ -23,7 +23,8 @@ _ALSO = (
     *("explore.pins", "explore.prompts", "explore.scan", "explore.find", "explore.next", "explore.previous"),
     *("explore.go_to", "explore.other", "explore.step_back", "explore.stop"),
     *("explore.value", "explore.value_back", "explore.contents", "explore.taller", "explore.flatter"),
-    *("explore.flip", "explore.prompt", "explore.turns", "explore.template", "explore.reading"),
+    *("explore.flip", "explore.prompt", "explore.turns", "explore.template", "explore.fold"),
+    "explore.reading",
     *(
         "app.train",
         "app.evaluate",

@@ -12,10 +12,10 @@ from textual.message import Message
 
 from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_text, top_line
 from lenstui.export.names import proposed_path, shown_path
-from lenstui.export.shape import ALL_VALUES, Shape
+from lenstui.export.shape import ALL_VALUES, PINS, Shape
 from lenstui.jobs.export import Order
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import COPIES, FILES, THINGS, Thing
+from lenstui.jobs.export_things import COPIES, FILES, PIN_FILES, THINGS, Thing
 from lenstui.lens.names import keys_of
 from lenstui.opening.side_facts import are_of_one_prompt
 from lenstui.readout.cells import Cells
@@ -110,8 +110,9 @@ class Export:
         While several models or prompts are on screen, there is only a picture of the screen: every other form
         is of one model and one prompt.
         """
-        one_prompt = are_of_one_prompt(self._state.sides)
-        return (FILES, COPIES) if one_prompt else ([THINGS["screen"]], [])
+        if not are_of_one_prompt(self._state.sides):
+            return [THINGS["screen"]], []
+        return (*FILES, *(PIN_FILES if self._widgets.panel.pins else ())), COPIES
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
@@ -132,6 +133,10 @@ class Export:
             form = "md" if thing.copies else thing.key
             diff = order.shape.diff and form not in ALL_VALUES  # those forms have the numbers of both lenses
             shape = replace(order.shape, format=form, diff=diff)
+            if thing in PIN_FILES:
+                form = form.removeprefix("pins-")
+                column = self._widgets.panes.cursor.column
+                shape = replace(order.shape, format=form, diff=False, figure=PINS, column=column)
             exports.take(replace(order, shape=shape), self._post)
         elif text := self._clip(thing.key):
             if path is not None:

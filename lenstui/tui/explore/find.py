@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from lenstui.model.reasoning import ANSWER, REASONING, column_at
 from lenstui.model.rows import Row, is_sublayer
 from lenstui.model.tokens import visible
+from lenstui.support.errors import LensError
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.cells import Cursor
@@ -17,9 +19,10 @@ FIND_HINT = """\
 A part of an input token, as the header of the grid shows it; upper and lower case are the same. n goes on \
 to the next one, N back."""
 GO_HINT = "A column by its number (12); a row by its label behind a word (row 5); or emb, last."
-TURN_HINT = " A turn: turn 2, or t2."
+TURN_HINT = " A turn: turn 2, or t2. The end of a thinking model's reasoning, or answer: by that word."
 _PLACE = re.compile(
-    r"(?:(row|column|col|c|r|turn|t)\s*)?(\d{1,9}\.(?:attn|mid|mlp)|\d{1,9}|emb|last)", re.IGNORECASE
+    r"(?:(row|column|col|c|r|turn|t)\s*)?(\d{1,9}\.(?:attn|mid|mlp)|\d{1,9}|emb|last|reasoning|answer)",
+    re.IGNORECASE,
 )
 
 
@@ -89,7 +92,9 @@ class Find:
             self._services.tell(f"{visible(word)} is no column and no row. {self._hint}")
             return
         kind, name = (match[1] or "").lower(), match[2].lower()
-        if kind.startswith("t"):
+        if not kind and name in {REASONING, ANSWER}:
+            self._go_to_end_of(name)
+        elif kind.startswith("t"):
             self._go_to_turn(name)
         elif kind.startswith("r") or (not kind and (name in {"emb", "last"} or is_sublayer(name))):
             label = rows[-1] if name == "last" else Row.of(name).label
@@ -112,6 +117,15 @@ class Find:
     @property
     def _hint(self) -> str:
         return GO_HINT + TURN_HINT * (self._state.turns is not None)
+
+    def _go_to_end_of(self, place: str) -> None:
+        """Go to the last column of the reasoning or of the answer, or say why there is none."""
+        try:
+            column = column_at(place, self._state.columns, self._state.turns)
+        except LensError as error:
+            self._services.tell(str(error))
+        else:
+            self._go_to_cell(self._widgets.panes.cursor.row, column)
 
     def _go_to_turn(self, name: str) -> None:
         """Go to the first column of a turn, or say why there is none."""

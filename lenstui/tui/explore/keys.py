@@ -173,6 +173,10 @@ KEYS: list[BindingType] = [
         tooltip="Dim the columns of the chat template's tokens, and back",
     ),
     Binding(
+        "Z", "do('turns', 'toggle_reasoning')", "Fold", show=False, id="explore.fold",
+        tooltip="Fold the columns of a thinking model's reasoning, and back",
+    ),
+    Binding(
         "c", "do('appearance', 'toggle_crystallization')", "Settling rows", show=False,
         id="explore.crystallization", tooltip="Mark the row where each column settles",
     ),

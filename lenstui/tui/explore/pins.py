@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lenstui.jobs.messages import OpenModel, PinsFound
 from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
@@ -30,7 +32,7 @@ class Pins:
         self._widgets = widgets
         self._services = services
         self._reader = reader
-        self._case_pin: tuple[int, str] | None = None  # token and word of the pinned target of a case
+        self._case_pins: list[tuple[int, str]] = []  # token and word of the pinned target and foil of a case
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,18 +156,20 @@ class Pins:
         """Unpin all tokens, since they are of another model."""
         self._widgets.panel.pins = ()
 
-    def pin_target(self, target: Target | None) -> None:
-        """Pin the target of a case, in place of the target of the former case; None pins nothing."""
+    def pin_targets(self, targets: Sequence[Target]) -> None:
+        """Pin the target and the foil of a case, in place of those of the former case."""
         panel = self._widgets.panel
         pins = panel.pins
-        if self._case_pin is not None:
-            pins = without_pin(pins, *self._case_pin)
-            self._case_pin = None
-        if target is not None and not any(pin.is_of(target.token, target.word) for pin in pins):
+        for token, word in self._case_pins:
+            pins = without_pin(pins, token, word)
+        self._case_pins = []
+        for target in targets:
+            if any(pin.is_of(target.token, target.word) for pin in pins):
+                continue
             if len(pins) == MOST_PINS:
                 self._services.tell(FULL)
-            else:
-                pins = with_tokens(pins, [(target.token, target.text)], target.word)
-                self._case_pin = target.token, target.word
+                break
+            pins = with_tokens(pins, [(target.token, target.text)], target.word)
+            self._case_pins.append((target.token, target.word))
         if pins != panel.pins:
             panel.pins = pins

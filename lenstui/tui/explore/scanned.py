@@ -43,7 +43,7 @@ class Scanned:
         state, box = self._state, self._widgets.prompt
         assert state.model is not None  # the position was found with it
         following = position.next_id
-        self._pins.pin_target(None if following is None else Target(following, position.next_text))
+        self._pins.pin_targets([] if following is None else [Target(following, position.next_text)])
         box.show(position.text)
         state.fold()
         state.prompt, state.ids = box.prompt, position.ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -276,9 +277,9 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Keep the cursor in its place when another model is opened."""
         self.state.first_cursor = self.panes.cursor
 
-    def read_case(self, prompt: str | Conversation, target: Target | None) -> None:
-        """Read the prompt of a case, with its target pinned in place of the target of the former case."""
-        self.pins.pin_target(target)
+    def read_case(self, prompt: str | Conversation, targets: Sequence[Target]) -> None:
+        """Read the prompt of a case, with its target and foil pinned in place of those of the former case."""
+        self.pins.pin_targets(targets)
         self.read_prompt(prompt)
         self.panes.focus_grid()
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lenstui.jobs.messages import ReadStarted
 from lenstui.model.chat_template import NO_TEMPLATE
+from lenstui.model.reasoning import reasoning_in
 from lenstui.support.turns import Conversation
 from lenstui.tui.explore.prompt_line import PromptLine
 from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
+from lenstui.tui.grid.column_marks import FOLDED, NO_MARKS, ColumnMarks
 from lenstui.tui.services import Services
 
 NO_TURNS = "The prompt is one text, without a template's tokens between: I makes turns of it."
+NO_REASONING = "The prompt has no reasoning, between marks such as <think> and </think>."
 OTHER_TOKENS = "The chat template has other tokens now for what was generated, from column {} on."
 
 
@@ -44,6 +47,7 @@ class Turns:
         self._prompt_line = prompt_line
         self._read = read
         self.dims_template = False
+        self.folds_reasoning = False
         self._unknown = ""  # why it is unknown which columns are of which turn, as the user was told
         self._generated: tuple[str, ...] = ()  # the columns before the turns were put into the template again
 
@@ -97,6 +101,21 @@ class Turns:
         self.mark()
         self._services.tell(f"Tokens of the chat template are {'dim' if self.dims_template else 'plain'}.")
 
+    def toggle_reasoning(self) -> None:
+        """Fold the columns of reasoning, of which the last stays, or show all of them again."""
+        if not self._reasoning():
+            self._services.tell(NO_REASONING)
+            return
+        self.folds_reasoning = not self.folds_reasoning
+        self.mark()
+        count = sum(len(run) - 1 for run in self._reasoning())
+        folded = f"{count} columns of reasoning are folded: the last one stays, behind {FOLDED}."
+        self._services.tell(folded if self.folds_reasoning else "Reasoning is shown.")
+
+    def _reasoning(self) -> list[range]:
+        """Return the runs of reasoning among the columns on screen."""
+        return [run.columns for run in reasoning_in(self._state.columns) if run.columns]
+
     # ── the columns ──────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, message: ReadStarted) -> None:
@@ -113,11 +132,16 @@ class Turns:
             self._services.notify(OTHER_TOKENS.format(other), title="Turns", seconds=10)
 
     def mark(self) -> None:
-        """Mark the columns with which turns begin, and dim those of template tokens, if that is wanted."""
+        """Mark the columns with which turns begin; dim template tokens, fold reasoning, if that is wanted."""
         state, marks = self._state, NO_MARKS
+        folded = self._reasoning() if self.folds_reasoning else []
+        behind = frozenset(run[-1] for run in folded if len(run) > 1)
         if state.turns is not None:
             dim = (column for column, is_template in enumerate(state.turns.template) if is_template)
             begins = frozenset(state.turns.begins.values())
             marks = ColumnMarks(begins, frozenset(dim) if self.dims_template else frozenset())
+        if behind:
+            marks = replace(marks, folded=behind)
         places = [place for place, side in enumerate(state.sides) if side.prompt is None]
         self._widgets.panes.mark_columns(marks, places)
+        self._widgets.panes.fold(frozenset(column for run in folded for column in run[:-1]))

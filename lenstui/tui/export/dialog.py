@@ -61,8 +61,8 @@ class ExportDialog(BoxScreen[None]):
     ExportDialog {
         Box { width: 90; max-width: 98%; max-height: 100%; border-subtitle-color: $text-muted; padding: 0 1; }
         OptionList, OptionList:focus {
-            border: none; height: auto; max-height: 15; padding: 0; background: $surface; scrollbar-size: 1 1;
-            background-tint: $surface;
+            border: none; height: auto; max-height: 63vh; padding: 0; background: $surface;
+            scrollbar-size: 1 1; background-tint: $surface;
         }
         #export-place { height: 1; margin: 1 0; padding: 0 1; }
         #export-to { width: 6; color: $text-muted; }

@@ -13,11 +13,10 @@ from textual.strip import Strip
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
 from lenstui.tui.grid.cells import Cursor, GridCells
-from lenstui.tui.grid.column_marks import BEGINS, ColumnMarks
+from lenstui.tui.grid.column_marks import BEGINS, FOLDED, ColumnMarks
 from lenstui.tui.grid.room import CellLine, ColumnLayout, RowFigures
 
 HEADER = 1  # lines
-_NOWHERE = -9  # no column on screen, nor the one before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,8 @@ class Frame:
         tokens: texts of the input tokens, of all columns.
         flipped: whether the first of `rows` is the last row of `cells`.
         cursor: the cell that the cursor is on.
-        columns: the columns on screen.
+        columns: the columns on screen, from the left.
+        beside_cursor: the column to the right of the cursor's; -1 for none.
         top: the number of lines that are scrolled away.
         depth: how many lines a row has.
         layout: how wide a column is, and what its cells show.
@@ -50,7 +50,8 @@ class Frame:
     tokens: Sequence[str]
     flipped: bool
     cursor: Cursor
-    columns: range
+    columns: Sequence[int]
+    beside_cursor: int
     top: int
     depth: int
     layout: ColumnLayout
@@ -76,8 +77,8 @@ class Frame:
         style = self.look.part if is_sublayer(self.rows[place]) else self.look.gutter
         style = self.look.here if row == self.cursor.row else style
         room = self.width - self.gutter - len(self.columns) * self.layout.width
-        is_last = row == self.cursor.row and self.cursor.column == self.columns.stop - 1
-        has_edge = self.framed and is_last and room > 0 and self.cursor.column in self.columns
+        is_last = row == self.cursor.row and bool(self.columns) and self.columns[-1] == self.cursor.column
+        has_edge = self.framed and is_last and room > 0
         return self._strip(label, style, self._row(row, line), edge=has_edge)
 
     def _header(self) -> Iterable[tuple[str, Style]]:
@@ -85,6 +86,7 @@ class Frame:
         for column in self.columns:
             text = look.label(self.tokens[column], self.layout.width)
             text = BEGINS + text[1:] if column in marks.begins else text
+            text = FOLDED + text[1:] if column in marks.folded else text
             style = look.part if column in marks.dim else look.header
             yield text, look.here if column == here else style
 
@@ -92,11 +94,17 @@ class Frame:
         return self.rows[len(self.rows) - 1 - row if self.flipped else row]
 
     def _row(self, row: int, line: int) -> Iterable[tuple[str, Style]]:
-        seen = slice(self.columns.start, self.columns.stop)
+        for run in _runs(self.columns):
+            yield from self._cells_of(row, line, run)
+
+    def _cells_of(self, row: int, line: int, run: range) -> Iterable[tuple[str, Style]]:
+        seen = slice(run.start, run.stop)
         is_dim = self._label(row) in self.figures.dim
         look = self.dim_look if is_dim else self.look
         dim = self.column_marks.dim
-        here = self.cursor.column - seen.start if row == self.cursor.row else _NOWHERE
+        has_cursor = row == self.cursor.row
+        here = self.cursor.column - run.start if has_cursor else None
+        beside = self.beside_cursor - run.start if has_cursor and self.framed else None
         text_width = look.text_width(self.layout.width)
         of_cell = CellLine(line, self.depth, text_width, self.layout.contents)
         texts = self.cells.line(row, seen, of_cell)
@@ -108,9 +116,9 @@ class Frame:
         for i, (text, level, differs, settles) in enumerate(
             zip(texts, levels, differing, settled, strict=True)
         ):
-            marks = marks_of(first, last, i == here, self.framed and i - 1 == here, differs, settles)
+            marks = marks_of(first, last, i == here, i == beside, differs, settles)
             if dim:
-                look = self.dim_look if is_dim or seen.start + i in dim else self.look
+                look = self.dim_look if is_dim or run.start + i in dim else self.look
             if text is None:
                 yield from look.empty_cell(self.layout.width, ABSENT if absent[i] else PENDING, marks)
             else:
@@ -153,3 +161,15 @@ class Frame:
         if missing > 0:
             segments.append(Segment(" " * missing, self.look.blank))
         return Strip(segments, self.width)
+
+
+def _runs(columns: Sequence[int]) -> Iterable[range]:
+    """Yield the runs of neighbouring columns."""
+    if isinstance(columns, range):
+        yield columns
+        return
+    start = 0
+    for place in range(1, len(columns) + 1):
+        if place == len(columns) or columns[place] != columns[place - 1] + 1:
+            yield range(columns[start], columns[place - 1] + 1)
+            start = place

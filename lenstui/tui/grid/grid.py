@@ -80,6 +80,7 @@ class Grid(GridMoves):
             vocabulary: number of token ids.
             gap: columns that never have any cells.
         """
+        self.set_reactive(Grid.hidden, frozenset())  # what was folded away is of another prompt
         self._rows, self._columns = tuple(rows), tuple(columns)
         self._cells = self._blank(len(rows), len(columns))
         self._cells.gap = gap
@@ -103,7 +104,7 @@ class Grid(GridMoves):
 
     def clear(self) -> None:
         """Show no rows and no columns; grids that share the cursor keep theirs."""
-        self._rows, self._columns = (), ()
+        self._rows, self._columns, self._shown = (), (), ()
         self._cells = self._blank(0, 0)
         with self.led():
             self.cursor = Cursor(0, 0)
@@ -260,7 +261,8 @@ class Grid(GridMoves):
             tokens=self._columns,
             flipped=self.bottom_up,
             cursor=self.cursor,
-            columns=self.visible_columns(),
+            columns=self._columns_on_screen(),
+            beside_cursor=self._beside_cursor,
             top=self.scroll_offset.y,
             depth=self.depth,
             layout=self.column_layout,
@@ -273,6 +275,12 @@ class Grid(GridMoves):
             width=self.size.width,
         )
         return super().render_lines(crop)
+
+    @property
+    def _beside_cursor(self) -> int:
+        """The column to the right of the cursor's, where its right edge is; none is -1."""
+        place = self._place_of(self.cursor.column) + 1
+        return self._shown[place] if place < len(self._shown) else -1
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the frame that is being painted."""

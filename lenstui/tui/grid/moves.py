@@ -114,7 +114,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
     def validate_cursor(self, cursor: Cursor) -> Cursor:
         """Return the nearest cursor inside the grid."""
         row = max(min(cursor.row, len(self._rows) - 1), 0)
-        return Cursor(row, max(min(cursor.column, len(self._columns) - 1), 0))
+        return Cursor(row, self._column_at(self._place_of(cursor.column)))
 
     def watch_cursor(self, old: Cursor, new: Cursor) -> None:
         """Draw the old and the new cell and their labels anew, nothing else, and keep the cursor in sight."""
@@ -137,7 +137,7 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         if not self.size:
             return
         rows, columns = self._page
-        place, column = self._flip(self.cursor.row), self.cursor.column
+        place, column = self._flip(self.cursor.row), self._place_of(self.cursor.column)
         top, left = self.scroll_offset.y // self.row_height, self.scroll_offset.x // self.column_width
         top = min(max(top, place - rows + 1), place)
         left = min(max(left, column - columns + 1), column)
@@ -158,6 +158,14 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         self._resize()
         self.scroll_now(x // old.width * new.width, y)
         self.show_cursor()
+
+    def watch_hidden(self) -> None:
+        """Fold columns away, or show them again; the cursor goes to the next column that is shown."""
+        self._resize()
+        with self.led():
+            self.cursor = self.cursor
+        self.show_cursor()
+        self.refresh()
 
     def watch_bottom_up(self) -> None:
         """Keep the cursor in sight when the rows are turned upside down."""
@@ -192,7 +200,8 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
 
     def action_move(self, down: int, right: int) -> None:
         """Move the cursor down the screen by some rows and right by some columns."""
-        self._go(self._flip(self.cursor.row) + down, self.cursor.column + right)
+        column = self._column_at(self._place_of(self.cursor.column) + right)
+        self._go(self._flip(self.cursor.row) + down, column)
 
     def action_page(self, down: int, right: int) -> None:
         """Move the cursor down and right by pages."""
@@ -217,10 +226,10 @@ class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        place, column = self._flip(self.cursor.row), self.cursor.column
+        place, across = self._flip(self.cursor.row), self._place_of(self.cursor.column)
         if offset.y >= HEADER:
             place = (offset.y - HEADER + self.scroll_offset.y) // self.row_height
         if offset.x >= self._gutter:
-            column = (offset.x - self._gutter + self.scroll_offset.x) // self.column_width
-        if place < len(self._rows) and column < len(self._columns):
-            self._go(place, column)
+            across = (offset.x - self._gutter + self.scroll_offset.x) // self.column_width
+        if place < len(self._rows) and across < len(self._shown):
+            self._go(place, self._shown[across])

@@ -286,6 +286,12 @@ class Panes(Vertical):
             grid.column_marks = marks if place in places else NO_MARKS
         self._compared.column_marks = marks
 
+    def fold(self, columns: frozenset[int]) -> None:
+        """Fold columns away on all sides, and show all others."""
+        for grid in self._all_grids:
+            grid.hidden = columns
+        self.fit()
+
     # ── where one is ─────────────────────────────────────────────────────────────────────────────────────
 
     def focus_grid(self) -> None:
@@ -531,7 +537,7 @@ class Panes(Vertical):
         width = self.size.width // (1 if self.difference else len(self.seen))
         layout = column_layout(
             width - _FRAME - grid.gutter_width - _SCROLLBAR,
-            len(grid.columns),
+            len(grid.shown_columns),
             self._widest,
             extra=grid.extra_width,
             contents=self.contents,

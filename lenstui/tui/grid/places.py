@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 from textual.geometry import Region, Size, Spacing
 from textual.reactive import reactive
 
@@ -19,9 +22,11 @@ class GridPlaces(StepScroll):
     depth: reactive[int] = reactive(1, init=False)  # how many lines a row has
     column_layout: reactive[ColumnLayout] = reactive(ColumnLayout(), init=False)
     bottom_up: reactive[bool] = reactive(True, init=False)  # whether the last row is on top
+    hidden: reactive[frozenset[int]] = reactive(frozenset, init=False)  # columns that are folded away
 
     _rows: tuple[str, ...] = ()  # labels
     _columns: tuple[str, ...] = ()  # display texts of the input tokens
+    _shown: Sequence[int] = ()  # the columns that are not hidden, from the left
     _gutter = 0  # width of the labels
 
     def validate_depth(self, depth: int) -> int:
@@ -39,8 +44,10 @@ class GridPlaces(StepScroll):
         return self.depth
 
     def _resize(self) -> None:
+        columns = range(len(self._columns))
+        self._shown = [column for column in columns if column not in self.hidden] if self.hidden else columns
         self.virtual_size = Size(
-            self._gutter + len(self._columns) * self.column_width,
+            self._gutter + len(self._shown) * self.column_width,
             HEADER + len(self._rows) * self.row_height,
         )
 
@@ -61,11 +68,29 @@ class GridPlaces(StepScroll):
         """The size of a cell, by which the view scrolls."""
         return Size(self.column_width, self.row_height)
 
-    def visible_columns(self) -> range:
-        """Return the columns on screen, which are to be read first; the last one may be cut."""
+    @property
+    def shown_columns(self) -> Sequence[int]:
+        """The columns that are not folded away, from the left."""
+        return self._shown
+
+    def _place_of(self, column: int) -> int:
+        """Return the place of a column from the left; of a hidden one that of the next column shown."""
+        return min(bisect_left(self._shown, column), max(len(self._shown) - 1, 0))
+
+    def _column_at(self, place: int) -> int:
+        """Return the column at a place from the left, or else the nearest one."""
+        return self._shown[max(min(place, len(self._shown) - 1), 0)] if self._shown else 0
+
+    def _columns_on_screen(self) -> Sequence[int]:
+        """Return the columns on screen, from the left; the last one may be cut."""
         first = self.scroll_offset.x // self.column_width
         stop = first - (self._gutter - self._view.width) // self.column_width
-        return range(min(first, len(self._columns)), min(max(stop, first), len(self._columns)))
+        return self._shown[min(first, len(self._shown)) : min(max(stop, first), len(self._shown))]
+
+    def visible_columns(self) -> range:
+        """Return the columns on screen, which are to be read first, and those folded away between them."""
+        seen = self._columns_on_screen()
+        return range(seen[0], seen[-1] + 1) if seen else range(len(self._columns), len(self._columns))
 
     def _flip(self, row: int) -> int:
         """Return a row's place from the top by its index, or its index by that place."""
@@ -73,7 +98,7 @@ class GridPlaces(StepScroll):
 
     def _region(self, cursor: Cursor) -> Region:
         """Return the region where a cell would be drawn on an endless screen."""
-        x = self._gutter + cursor.column * self.column_width - self.scroll_offset.x
+        x = self._gutter + self._place_of(cursor.column) * self.column_width - self.scroll_offset.x
         y = HEADER + self._flip(cursor.row) * self.row_height - self.scroll_offset.y
         return Region(x, y, self.column_width, self.row_height)
 

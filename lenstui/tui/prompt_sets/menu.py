@@ -70,6 +70,8 @@ def menu_of(
         "prompts.reverse": no_cases,
         "prompts.group": why_no_groups(state),
         "prompts.value": "",
+        "prompts.rows": "",
+        "prompts.above": "",
         "prompts.outliers": "",
         "prompts.normal": why_not_normal(state, case),
         "prompts.export": not_exported,

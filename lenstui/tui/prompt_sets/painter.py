@@ -20,12 +20,14 @@ from lenstui.support.printable import printable
 from lenstui.tui.prompt_sets.plot import SetPlot
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.prompt_sets.table import SetTable
+from lenstui.tui.prompt_sets.view import SETTLES, rows_short
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar, short_name
 from lenstui.tui.shared.still_input import StillInput
 from lenstui.tui.shared.themes import rich_colour
 
 if TYPE_CHECKING:
+    from lenstui.export.set_outliers import OutlierFacts
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
     from lenstui.readout.sets.means import SetMeans
 
@@ -101,9 +103,21 @@ class SetPainter:
         chosen = [] if run is None else state.view.of(run.cases, state.columns)
         is_edited = run is not None and run.is_edited
         methods = () if run is None else run.methods
-        self._widgets.table.show(chosen, state.view, rows, state.lenses, is_edited=is_edited, methods=methods)
-        self._draw_areas()
-        runs = _runs([case.readout for case in chosen], is_edited=is_edited) if chosen else {}
+        self._widgets.table.show(
+            chosen,
+            state.view,
+            rows,
+            state.lenses,
+            is_edited=is_edited,
+            methods=methods,
+            has_long_targets=run is not None and run.has_long_targets,
+            has_foils=state.has_foils,
+            of_rows=state.rows,
+            above=state.above,
+        )
+        readouts = [case.readout for case in chosen]
+        runs = _runs(readouts, state.above, is_edited=is_edited) if chosen else {}
+        self._draw_areas(runs)
         self._widgets.plot.show(runs, state.mean, rows, self._about)
         self._title()
 
@@ -119,7 +133,7 @@ class SetPainter:
 
     def _title(self) -> None:
         """Write the title: the file, the filter, and how the prompts are read, if not by default."""
-        run, view = self._state.run, self._state.view
+        state, run, view = self._state, self._state.run, self._state.view
         parts = ["prompts" if run is None else printable(Path(run.name).name)]
         parts += self._about
         mark = ""
@@ -132,22 +146,47 @@ class SetPainter:
         part.border_title = Text.assemble(" · ".join(parts), (f" · {mark}" if mark else "", "bold"))
         columns = self._state.columns
         by = columns[min(view.column, len(columns) - 1)].name  # of fewer lenses than before
-        part.border_subtitle = f"by {by}" if run is not None and run.cases else ""
+        of_rows = f" · rows: {rows_short(state.rows, state.above)}" if state.rows != SETTLES else ""
+        part.border_subtitle = f"by {by}{of_rows}" if run is not None and run.cases else ""
 
-    def _draw_areas(self) -> None:
-        """Write how well outlier scores tell the shown group from the normal one, and what they are of."""
-        run, areas = self._state.run, self._widgets.areas
-        areas.display = run is not None and run.outliers is not None
-        if run is None or run.outliers is None:
-            return
+    def _draw_areas(self, runs: Mapping[str, SetMeans]) -> None:
+        """Write the means of the rows that the last columns show, and how well outlier scores tell groups.
+
+        Args:
+            runs: the means over the shown cases.
+        """
+        run, areas, text = self._state.run, self._widgets.areas, Text(overflow="ellipsis")
+        if self._state.rows != SETTLES and runs:
+            text.append(self._first_means(runs))
+        if run is not None and run.outliers is not None:
+            text.append("\n" * bool(text)).append(self._outliers(run, run.outliers))
+        areas.display = bool(text)
+        areas.update(text)
+
+    def _first_means(self, runs: Mapping[str, SetMeans]) -> Text:
+        """Return the mean row over the shown cases by lens, where the target leads, or is above the limit."""
+        from lenstui.export.set_values import MeanColumn  # the model thread has imported torch
+
+        state = self._state
+        columns = [MeanColumn("", "", means, run) for run, means in runs.items()]
+        parts = [
+            " ".join(filter(None, [lens, column.run, *column.first_texts(state.rows, lens)]))
+            for column in columns
+            for lens in column.means.lenses
+        ]
+        label = rows_short(state.rows, state.above)
+        return Text(f"{label}, mean row index (emb is 0): {' · '.join(parts)}")
+
+    def _outliers(self, run: SetRun, outliers: OutlierFacts) -> Text:
+        """Return how well outlier scores tell the shown group from the normal one, and what they are of."""
         from lenstui.export.set_outliers import separation_line  # the model thread has imported torch
 
-        text = Text(overflow="ellipsis")
+        text = Text()
         if run.areas:
             shown_group = self._state.view.group
             of_group = [each for each in run.areas if each.group and printable(each.group) == shown_group]
             text.append(printable(separation_line((of_group or run.areas)[-1])), "bold").append("\n")
-        areas.update(text.append(printable(run.outliers.short)))
+        return text.append(printable(outliers.short))
 
     def draw_case(self) -> None:
         """Write the highlighted prompt as far as there is room, or why the prompt could not be read."""
@@ -160,6 +199,8 @@ class SetPainter:
             if line.whole:
                 whole, first = line.whole_logprobs
                 text.append(f"{line.whole}: log p of the whole {whole}, of its first token {first}  ", "dim")
+            if line.difference:
+                text.append(f"{line.difference}  ", "dim")
             if line.not_scored:
                 text.append(f"no scores: {line.not_scored}  ", "dim")
             if line.change:
@@ -173,7 +214,7 @@ class SetPainter:
 
     def say_what_to_do(self) -> None:
         """Show how to begin with a prompt set."""
-        self.say(f"Enter reads the {EXAMPLES}; or type a file: text (tab, target), JSON lines, Parquet")
+        self.say(f"Enter reads the {EXAMPLES}; or type a file: text, CSV, JSON lines or Parquet")
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Show a text under the file, behind a bar while cases are being read.
@@ -219,11 +260,13 @@ class SetPainter:
         return " · ".join(parts)
 
 
-def _runs(readouts: Sequence[CaseReadout | FailedCase], *, is_edited: bool) -> Mapping[str, SetMeans]:
+def _runs(
+    readouts: Sequence[CaseReadout | FailedCase], above: float, *, is_edited: bool
+) -> Mapping[str, SetMeans]:
     """Return the means over some cases, under edits those of either run and of the effect, by their names."""
     from lenstui.readout.sets.means import effects_over, mean_over  # the model thread has imported torch
 
     if not is_edited:
-        return {"": mean_over(readouts)}
-    effects = effects_over(readouts)
+        return {"": mean_over(readouts, above=above)}
+    effects = effects_over(readouts, above=above)
     return {"clean": effects.clean, "edited": effects.edited, "effect": effects.effect}

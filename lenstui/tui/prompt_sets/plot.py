@@ -10,7 +10,7 @@ import numpy as np
 from rich.text import Text
 
 from lenstui.readout.sets.mean_values import MeanValue
-from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
+from lenstui.tui.shared.axis import Axis, axis_around_zero, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.tui.shared.curves import LOOKS, Array, CurvePlot
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ class SetPlot(CurvePlot):
             rows: the labels of the rows that were read.
             about: the group and the words of the filter, if not all cases are shown.
         """
-        n = max((means.n_target if value.of_target else means.n for means in runs.values()), default=0)
+        n = max(map(value.n, runs.values()), default=0)
+        first = next(filter(None, (value.first_text(means) for means in runs.values())), None)
         effect = [_effect_text(runs["effect"], value)] if n and "effect" in runs else []
-        self.border_title = Text(" · ".join([value.plotted, f"n = {n}", *effect, *about]))
+        said = [value.plotted, f"n = {n}", *([first] if first else []), *effect, *about]
+        self.border_title = Text(" · ".join(said))
         drawn = {run: means for run, means in runs.items() if n and run != "effect"}
         self.curves = {
             f"{lens} {run}".rstrip(): value.of(of_lens)
@@ -73,6 +75,9 @@ class SetPlot(CurvePlot):
         tops = [mean if error is None else mean + np.nan_to_num(error) for mean, error in curves]
         if value.is_rank:
             return rank_axis(highest_of(tops, 1))
+        if value.is_signed:
+            bottoms = [-mean if error is None else np.nan_to_num(error) - mean for mean, error in curves]
+            return axis_around_zero(highest_of(bottoms, 0), highest_of(tops, 0), value.format)
         return even_axis(highest_of(tops, 0.01), value.format)
 
 

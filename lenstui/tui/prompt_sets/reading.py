@@ -12,6 +12,7 @@ from lenstui.jobs.set_messages import CasesRead, SetEnd, SetEnded, SetOpened, Se
 from lenstui.jobs.sets import NO_MODEL, SetRequest
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.printable import printable
+from lenstui.texts.files import listed
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.services import Services
@@ -82,7 +83,14 @@ class SetReader:
             self._painter.say(CLEAN_ALONE, wrong=True)
             return
         state.asked = SetRequest(
-            number, typed, self._services.start, reading, edits, kind, reference=state.reference
+            number,
+            typed,
+            self._services.start,
+            reading,
+            edits,
+            kind,
+            reference=state.reference,
+            above=state.above,
         )
         state.is_opening = True
         self._painter.say("opening the file …")
@@ -128,6 +136,8 @@ class SetReader:
         state.is_opening = False
         groups = tuple(map(printable, message.groups))
         state.run = SetRun(asked, message.name, message.cases, groups, message.skipped, message.remark)
+        if message.unread:
+            self._services.tell(printable(f"Not read: {listed(message.unread)}."), seconds=8)
         if state.view.column >= len(state.columns):
             state.view = replace(state.view, column=0)
         if state.view.group not in groups:  # a group of the former prompt set
@@ -145,7 +155,10 @@ class SetReader:
     def add(self, message: CasesRead) -> None:
         """Add cases that were read to the prompt set, and draw them soon."""
         if (run := self._state.run_of(message.number)) is not None:
+            by = self._state.columns[self._state.view.column].name
             run.cases.extend(message.cases)
+            names = [column.name for column in self._state.columns]  # there may be one more now
+            self._state.view = replace(self._state.view, column=names.index(by))
             run.texts.update(message.texts)
             run.seconds = message.seconds
             self._painter.draw_soon()

@@ -23,9 +23,9 @@ from lenstui.jobs.set_messages import (
     SetStarted,
     SetWritten,
 )
-from lenstui.readout.sets.mean_values import shown_means
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.tui.prompt_sets.export import SetExport
+from lenstui.tui.prompt_sets.first_rows import SetFirstRows
 from lenstui.tui.prompt_sets.menu import menu_of, why_no_cases, why_no_groups, why_not_beside, why_not_open
 from lenstui.tui.prompt_sets.outliers import NO_REFERENCE, SetOutliers
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
@@ -80,6 +80,14 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         Binding(
             "G", "group(-1)", "Group back", show=False, tooltip="Only the group before, or all",
             id="prompts.group_back",
+        ),
+        Binding(
+            "R", "rows", "Rows", show=False, id="prompts.rows",
+            tooltip="The last columns: where the top-1 settles, where the target leads, where p > x",
+        ),
+        Binding(
+            "a", "above", "Above x", show=False, id="prompts.above",
+            tooltip="First row where the target's probability is above x: name x",
         ),
         Binding(
             "o", "outliers", "Outliers", show=False, id="prompts.outliers",
@@ -156,6 +164,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         self.painter = SetPainter(state, widgets)
         self.reader = SetReader(state, widgets, services, self.painter, post)
         self.outliers = SetOutliers(state, widgets, services, self.painter, self.reader)
+        self.first_rows = SetFirstRows(state, services, self.painter)
         self.export = SetExport(state, services, post)
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
@@ -234,10 +243,19 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
 
     def action_value(self, step: int) -> None:
         """Plot the means of the next value (1), or of the previous value (-1)."""
-        self.state.plotted = (self.state.plotted + step) % len(shown_means())
+        keys = [mean.key for mean in self.state.means]
+        self.state.plotted = keys[(keys.index(self.state.mean.key) + step) % len(keys)]
         self.painter.draw_cases()
         if not self.widgets.plot.size:
             self._tell(f"{self.state.mean.plotted}: tab shows the plot.")
+
+    def action_rows(self) -> None:
+        """Show other rows in the last columns: where the top-1 settles, the target leads, or p > x."""
+        self.first_rows.next()
+
+    def action_above(self) -> None:
+        """Ask for the x of the first row where the target's probability is above x."""
+        self.first_rows.ask_limit()
 
     def action_other_part(self) -> None:
         """Go from an input to the table; from the table, switch to the plot if there is no room for both."""
@@ -329,19 +347,18 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
 
     @on(SetTable.Chosen)
     def action_jump(self) -> None:
-        """Read the highlighted prompt in Explore, with its target pinned."""
+        """Read the highlighted prompt in Explore, with its target and its foil pinned."""
         run, case = self.state.run, self.widgets.table.chosen
         if reason := why_not_open(self.state, case):
             self._tell(reason)
             return
         assert run is not None
         assert case is not None
-        pin = getattr(case.readout, "target", None)  # none in a case that could not be read
-        target = None
-        if pin is not None and not run.is_stale:
-            target = Target(pin.id, run.texts[pin.id], pin.word if pin.rest else "")
+        # None in a case that could not be read.
+        pins = [pin for name in ("target", "foil") if (pin := getattr(case.readout, name, None)) is not None]
+        targets = [] if run.is_stale else [Target.of(pin, run.texts[pin.id]) for pin in pins]
         self.action_leave()
-        self._services.read_case(case.readout.case.typed, target)
+        self._services.read_case(case.readout.case.typed, targets)
 
     def action_beside(self) -> None:
         """Read the highlighted prompt on Explore's active side, beside the typed prompt."""

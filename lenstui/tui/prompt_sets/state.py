@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from lenstui.jobs.set_messages import ReadCase, SetEnd, SetSource
 from lenstui.jobs.sets import SetRequest
+from lenstui.readout.sets.first_rows import ABOVE
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
 from lenstui.readout.sets.outlier_methods import OutlierMethod
-from lenstui.tui.prompt_sets.view import SetView, SortColumn, sort_columns
+from lenstui.tui.prompt_sets.view import SETTLES, SetView, SortColumn, sort_columns
 
 if TYPE_CHECKING:  # these need torch
     from lenstui.export.set_outliers import OutlierFacts
@@ -69,6 +70,16 @@ class SetRun:
         return self.source is not None and bool(self.source.edits)
 
     @property
+    def has_long_targets(self) -> bool:
+        """Whether any target that was read is several tokens."""
+        return any(case.line.whole for case in self.cases)
+
+    @property
+    def has_foils(self) -> bool:
+        """Whether any case has a foil."""
+        return self.source is not None and self.source.heading.has_foils
+
+    @property
     def outliers(self) -> OutlierFacts | None:
         """The facts about the outlier scores of its cases; None where there are none."""
         return None if self.source is None else self.source.heading.outliers
@@ -89,8 +100,11 @@ class SetState:
         is_opening: whether the file of that request is being opened.
         is_naming: whether the user has gone to the line of the file, or edited it, since the last request.
         view: the sorting and the filter of the cases.
-        plotted: the index of the value whose means are plotted.
+        plotted: the key of the value whose means are plotted.
         reference: the file of the reference of outlier scores as it was typed; empty for none.
+        rows: which rows the last columns show: `settles`, those where the top-1 settles, or the key of a
+            first row of the target.
+        above: the limit of the first row where the target's probability is above it.
     """
 
     run: SetRun | None = None
@@ -98,8 +112,10 @@ class SetState:
     is_opening: bool = False
     is_naming: bool = False
     view: SetView = field(default_factory=SetView)
-    plotted: int = 0
+    plotted: str = shown_means()[0].key
     reference: str = ""
+    rows: str = SETTLES
+    above: float = ABOVE
 
     @property
     def is_reading(self) -> bool:
@@ -107,9 +123,19 @@ class SetState:
         return self.run is not None and self.run.end is None
 
     @property
+    def means(self) -> Sequence[MeanValue]:
+        """The values whose means may be plotted: those against foils only where there are foils."""
+        return [mean for mean in shown_means() if self.has_foils or not mean.of_foil]
+
+    @property
     def mean(self) -> MeanValue:
-        """The value whose means are plotted."""
-        return shown_means()[self.plotted]
+        """The value whose means are plotted; the first of all where this set does not have the last one."""
+        return next((mean for mean in self.means if mean.key == self.plotted), self.means[0])
+
+    @property
+    def has_foils(self) -> bool:
+        """Whether any case of the set has a foil."""
+        return self.run is not None and self.run.has_foils
 
     @property
     def lenses(self) -> Sequence[str]:
@@ -121,7 +147,15 @@ class SetState:
         """The columns of the table, by which it may be sorted."""
         if self.run is None:
             return sort_columns(())
-        return sort_columns(self.lenses, is_edited=self.run.is_edited, methods=self.run.methods)
+        return sort_columns(
+            self.lenses,
+            is_edited=self.run.is_edited,
+            methods=self.run.methods,
+            has_long_targets=self.run.has_long_targets,
+            has_foils=self.has_foils,
+            rows=self.rows,
+            above=self.above,
+        )
 
     def run_of(self, number: int) -> SetRun | None:
         """Return the shown prompt set, or None if its reading has another number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -18,17 +18,30 @@ from textual.strip import Strip
 
 from lenstui.export.crystallization import settled_text
 from lenstui.jobs.set_messages import CaseLine, ReadCase
-from lenstui.readout.number_texts import points_text, probability_text, rank_text, score_text, signed_text
+from lenstui.readout.number_texts import (
+    logprob_text,
+    points_text,
+    probability_text,
+    rank_text,
+    score_text,
+    signed_nats_text,
+    signed_text,
+)
+from lenstui.readout.sets.first_rows import ABOVE
 from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
-from lenstui.tui.prompt_sets.view import SetView
+from lenstui.tui.prompt_sets.view import SETTLES, SetView, rows_of, rows_short
 from lenstui.tui.shared.step_scroll import StepScroll
+
+_Item = TypeVar("_Item")
 
 _PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
 _NARROW = 100  # cells; in fewer, the tokens leave room to the prompts
 _LEAST_PROMPT = 8
 _EFFECT = 7  # cells of the effect of edits, with the mark of the sorting
+_WHOLE = 7  # cells of the log-probability of the whole target
+_DIFFERENCE = 6  # cells of the logit difference with the foil
 
 
 class SetTable(StepScroll, can_focus=True):
@@ -78,6 +91,8 @@ class SetTable(StepScroll, can_focus=True):
         self._lenses: Sequence[str] = ()
         self._is_edited = False
         self._methods: Sequence[OutlierMethod] = ()
+        self._has_long_targets = self._has_foils = False
+        self._of_rows, self._above = SETTLES, ABOVE
         self._digits = 1
 
     @property
@@ -99,6 +114,10 @@ class SetTable(StepScroll, can_focus=True):
         *,
         is_edited: bool = False,
         methods: Sequence[OutlierMethod] = (),
+        has_long_targets: bool = False,
+        has_foils: bool = False,
+        of_rows: str = SETTLES,
+        above: float = ABOVE,
     ) -> None:
         """Show cases; the highlighted case stays highlighted, if it is still among them.
 
@@ -109,9 +128,15 @@ class SetTable(StepScroll, can_focus=True):
             lenses: the keys of the lenses.
             is_edited: whether the cases are read under edits, whose effect gets a column.
             methods: the methods of their outlier scores, each of which gets one.
+            has_long_targets: whether any target is several tokens, whose log-probability gets one.
+            has_foils: whether any case has a foil, the logit difference with which gets one.
+            of_rows: which rows the last columns show: `settles`, or the key of a first row of the target.
+            above: the limit of the first row where the target's probability is above it.
         """
         before = self.chosen
         self._is_edited, self._methods = is_edited, methods
+        self._has_long_targets, self._has_foils = has_long_targets, has_foils
+        self._of_rows, self._above = of_rows, above
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
         self._digits = max((len(str(case.line.number)) for case in cases), default=1)
         place = next((at for at, case in enumerate(cases) if case is before), None)
@@ -180,30 +205,35 @@ class SetTable(StepScroll, can_focus=True):
 
     def _widths(self, width: int) -> list[int]:
         """Return the width of each column in cells; the prompt gets the rest."""
-        token = 9 if width < _NARROW else 14
+        token = 14 if width >= _NARROW else 9 if len(self._some(0, 0, 0)) < 2 else 7
         settles = [max(len(name), 6) for name in self._settling(width)]
-        effect = [_EFFECT] if self._is_edited else []
+        some = self._some(_WHOLE, _DIFFERENCE, _EFFECT)
         scores = [max(len(method.short) + 1, 5) for method in self._methods]  # the mark of the sorting
-        widths = [self._digits, 0, token, 5, token, 5, 5, *effect, *scores, *settles]
+        widths = [self._digits, 0, token, 5, token, 5, 5, *some, *scores, *settles]
         widths[_PROMPT] = max(width - sum(widths) - len(widths) + 1, _LEAST_PROMPT)
         return widths
 
-    def _settling(self, width: int) -> list[str]:
-        """Return the headings of the columns that say at which row a prompt settles, one for each lens.
+    def _some(self, whole: _Item, difference: _Item, effect: _Item) -> list[_Item]:
+        """Return those of three that columns are there for, which not every set has."""
+        there = (self._has_long_targets, self._has_foils, self._is_edited)
+        return [each for each, is_there in zip((whole, difference, effect), there, strict=True) if is_there]
 
-        Where there is no room for them beside scores, they are left out: they are the last columns.
+    def _settling(self, width: int) -> list[str]:
+        """Return the headings of the columns of rows, such as where a prompt settles, one a lens.
+
+        Where there is no room for them beside scores or the like, they are left out, as the last columns.
         """
-        if self._methods and width < _NARROW:
+        if width < _NARROW and (self._methods or len(self._some(0, 0, 0)) > 2):
             return []
         names = [lens[:8] for lens in self._lenses]  # the longest kind is "jacobian"
         if names and width >= _NARROW:
-            names[0] = f"settles: {names[0]}"
+            names[0] = f"{rows_short(self._of_rows, self._above)}: {names[0]}"
         return names
 
     def _headings(self, width: int) -> Strip:
-        effect = ["effect"] if self._is_edited else []
         scores = [method.short for method in self._methods]
-        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *effect, *scores]
+        some = self._some("whole", "− foil", "effect")
+        names = ["", "prompt", "final", "prob", "target", "prob", "rank", *some, *scores]
         names += self._settling(width)
         quiet = self.get_component_rich_style("set-table--heading")
         bold = self.get_component_rich_style("set-table--sorted")
@@ -235,9 +265,11 @@ class SetTable(StepScroll, can_focus=True):
             fit(line.target, widths[_TARGET]),
             probability_text(target_prob) if line.target else "",
             rank_text(target_rank) if line.target else "",
-            *([points_of(line.effect)] if self._is_edited else []),
+            *self._some(
+                logprob_of(line.whole_logprob), difference_of(line.logit_diff), points_of(line.effect)
+            ),
             *(score_text(score) for score in line.scores or [math.nan] * len(self._methods)),
-            *(settled_text(self._rows, row) for row in line.settles),
+            *(settled_text(self._rows, row) for row in rows_of(line, self._of_rows)),
         ]
         segments = [number, prompt]
         for column, (text, size) in enumerate(zip(texts, widths[2:], strict=False), 2):
@@ -245,6 +277,16 @@ class SetTable(StepScroll, can_focus=True):
             segments.append(Segment(f"{text:>{size}}" if style is quiet else text, style))
             segments.append(Segment(" ", self.rich_style))
         return Strip(segments[:-1])
+
+
+def logprob_of(number: float | None) -> str:
+    """Return a log-probability; nothing where there is none."""
+    return "" if number is None else logprob_text(number)
+
+
+def difference_of(logits: float | None) -> str:
+    """Return a difference of two logits with its sign; nothing where there is none."""
+    return "" if logits is None else signed_nats_text(logits)
 
 
 def points_of(effect: float | None) -> str:

@@ -8,8 +8,12 @@ from typing import Any
 
 from lenstui.jobs.set_messages import CaseLine, ReadCase
 from lenstui.lens.names import lens_title
+from lenstui.readout.sets.first_rows import ABOVE, first_row, first_rows, limit_text
 from lenstui.readout.sets.outlier_methods import OutlierMethod
 
+SETTLES = "settles"
+ROWS = (SETTLES, *(first.key for first in first_rows()))
+"""What the last columns may show, one column for each lens."""
 Key = Any  # all of one column are words, or all numbers; None goes last in either direction
 
 
@@ -38,11 +42,20 @@ _SAME_FOR_ALL_LENSES = (
 )
 
 
+_WHOLE = SortColumn("log p of the whole target", lambda line: line.whole_logprob)
+_DIFFERENCE = SortColumn("logit of target − foil", lambda line: line.logit_diff)
 _EFFECT = SortColumn("effect on the target's probability", lambda line: line.effect)
 
 
 def sort_columns(
-    lenses: Sequence[str], *, is_edited: bool = False, methods: Sequence[OutlierMethod] = ()
+    lenses: Sequence[str],
+    *,
+    is_edited: bool = False,
+    methods: Sequence[OutlierMethod] = (),
+    has_long_targets: bool = False,
+    has_foils: bool = False,
+    rows: str = SETTLES,
+    above: float = ABOVE,
 ) -> tuple[SortColumn, ...]:
     """Return the columns of the table, the last of them one for each of the lenses, given by their keys.
 
@@ -50,21 +63,47 @@ def sort_columns(
         lenses: the keys of the lenses.
         is_edited: whether the prompts are read clean and under edits.
         methods: the methods of their outlier scores.
+        has_long_targets: whether any target is several tokens.
+        has_foils: whether any of them has a foil.
+        rows: which rows the last columns show: `settles`, or the key of a first row of the target.
+        above: the limit of the first row where the target's probability is above it.
     """
     scores = (SortColumn(method.label, _score(place)) for place, method in enumerate(methods))
-    settled = (
-        SortColumn(f"row where the {lens_title(key)} settles", _settles(place))
+    of_rows = (
+        SortColumn(rows_label(rows, above).format(lens_title(key)), _row(rows, place))
         for place, key in enumerate(lenses)
     )
-    return (*_SAME_FOR_ALL_LENSES, *([_EFFECT] if is_edited else []), *scores, *settled)
+    some = ((_WHOLE, has_long_targets), (_DIFFERENCE, has_foils), (_EFFECT, is_edited))
+    return (*_SAME_FOR_ALL_LENSES, *(column for column, there in some if there), *scores, *of_rows)
 
 
 def _score(place: int) -> Callable[[CaseLine], Key]:
     return lambda line: line.scores[place] if place < len(line.scores) else None
 
 
-def _settles(place: int) -> Callable[[CaseLine], Key]:
-    return lambda line: line.settles[place] if place < len(line.settles) else None
+def _row(rows: str, place: int) -> Callable[[CaseLine], Key]:
+    def row(line: CaseLine) -> Key:
+        found = rows_of(line, rows)
+        return found[place] if place < len(found) else None
+
+    return row
+
+
+def rows_of(line: CaseLine, rows: str) -> tuple[int | None, ...]:
+    """Return, for each lens, the index of the row that the last columns show."""
+    return {SETTLES: line.settles, "leads": line.leads, "above": line.above}[rows]
+
+
+def rows_label(rows: str, above: float) -> str:
+    """Return what the rows of the last columns are; `{}` in it stands for the lens."""
+    if rows == SETTLES:
+        return "row where the {} settles"
+    return f"{first_row(rows).label.format(limit_text(above))}: {{}}"
+
+
+def rows_short(rows: str, above: float) -> str:
+    """Return the same in a word, for a heading."""
+    return SETTLES if rows == SETTLES else first_row(rows).short.format(limit_text(above))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +140,6 @@ class SetView:
     def _has(self, line: CaseLine, words: Sequence[str]) -> bool:
         if self.group is not None and line.group != self.group:
             return False
-        parts = (line.prompt, line.group or "", line.final, line.target, line.reason or "")
+        parts = (line.prompt, line.group or "", line.final, line.target, line.foil, line.reason or "")
         text = " ".join(parts).casefold()
         return all(word in text for word in words)

@@ -37,6 +37,7 @@ class Look:
         crystallization: whether the rows where columns settle were marked.
         trust: whether the rows that are not to be trusted were dim.
         dim_template: whether the columns of chat template tokens were dim.
+        fold_reasoning: whether the columns of reasoning were folded.
         lens: the kind of the lens on the active side.
         plotted: which of the pins' numbers were plotted.
         difference: whether the difference of two sides was shown in their place.
@@ -58,6 +59,7 @@ class Look:
     crystallization: bool = False
     trust: bool = False
     dim_template: bool = False
+    fold_reasoning: bool = False
     lens: str = LOGIT
     plotted: str = PLOTTED[0]
     difference: bool = False

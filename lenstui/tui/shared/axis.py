@@ -57,6 +57,21 @@ def even_axis_down(lowest: float, label: Callable[[float], str]) -> Axis:
     )
 
 
+def axis_around_zero(depth: float, height: float, label: Callable[[float], str]) -> Axis:
+    """Return an axis from a round number below 0 to one above it.
+
+    Args:
+        depth: how far below 0 the lowest number is, at least 0.
+        height: how far above 0 the highest one is, likewise.
+        label: returns the text of a tick.
+    """
+    low, high = (round_top(end) if end > 0 else 0.0 for end in (depth, height))
+    high = high if low or high else 1.0
+    edge = (low + high) * _EDGE
+    ticks = tuple(dict.fromkeys((high, -low, 0.0, high / 2, -low / 2)))
+    return Axis(-low - edge, high + edge, ticks, label, lambda numbers: numbers)
+
+
 def rank_axis(highest: float) -> Axis:
     """Return an axis of ranks down from 0, the first, even in `log(1 + rank)`.
 

@@ -36,7 +36,7 @@ _TEXT_FILTERS = Filters(
 )
 
 _PROMPT_FILTERS = Filters(
-    ("prompts", lambda path: path.suffix.lower() in PARQUET | JSON_LINES | {".txt", ".tsv", ".md"}),
+    ("prompts", lambda path: path.suffix.lower() in PARQUET | JSON_LINES | {".txt", ".csv", ".tsv", ".md"}),
     ("all files", lambda path: True),
 )
 

@@ -1,4 +1,4 @@
-"""The second side of `lenstui scan`: another model, or another lens, to compare with."""
+"""A second side, another model or another lens, to compare with: of `lenstui scan`, and of a prompt set."""
 
 from __future__ import annotations
 
@@ -34,6 +34,32 @@ class AskedAgainst:
     model: Start | None
     lens: Path | None = None
 
+    @property
+    def options(self) -> list[str]:
+        """The options that request the same side."""
+        if self.model is None:
+            return [f"--against-lens={self.lens or LOGIT}"]
+        words = [f"--against-model={self.model.model}"]
+        words += [] if self.model.revision is None else [f"--against-revision={self.model.revision}"]
+        return [*words, *(f"--against-lens={lens}" for lens in self.model.lenses)]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedSide:
+    """An open second side, and the lenses through which both are compared.
+
+    Attributes:
+        opened: its model and lenses; those of the first side, where it is another lens of the same model.
+        lenses: its lenses, by the key of the first side's lens that each is compared with.
+        is_model: whether it is another model.
+        remarks: remarks for the user.
+    """
+
+    opened: Opened
+    lenses: Mapping[str, Lens]
+    is_model: bool
+    remarks: tuple[str, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class OpenSecond:
@@ -50,8 +76,8 @@ class OpenSecond:
     remarks: tuple[str, ...]
 
 
-def add_against(parser: Parser) -> None:
-    """Add the arguments for a second side."""
+def add_against(parser: Parser) -> argparse._ArgumentGroup:
+    """Add the arguments for a second side, and return their group."""
     group = parser.add_argument_group("comparison")
     group.add_argument(
         "--against-model",
@@ -71,11 +97,7 @@ def add_against(parser: Parser) -> None:
         help="a lens of the second model, which may be given several times; without one, a lens of the same "
         "model to compare with, or logit for the logit lens",
     )
-    group.add_argument(
-        "--comparison",
-        action="store_true",
-        help="show how far the two are apart by row, in place of matches",
-    )
+    return group
 
 
 def asked_against(parser: Parser, given: argparse.Namespace, first: Start) -> AskedAgainst | None:
@@ -111,7 +133,7 @@ def asked_against(parser: Parser, given: argparse.Namespace, first: Start) -> As
     return AskedAgainst(start)
 
 
-def open_against(first: Opened, asked: AskedAgainst, on_stage: Callable[[str], None]) -> OpenSecond:
+def open_side(first: Opened, asked: AskedAgainst, on_stage: Callable[[str], None]) -> OpenedSide:
     """Open the second side.
 
     Args:
@@ -122,12 +144,9 @@ def open_against(first: Opened, asked: AskedAgainst, on_stage: Callable[[str], N
     Raises:
         LensError: if it cannot be opened, or its model does not have the tokens of the first.
     """
-    from lenstui.readout.against import Against
-
     if asked.model is None:
-        key, lens, remarks = _open_lens(first, asked.lens)
-        side = _side(first, [lens], {key: lens.kind}, is_model=False)
-        return OpenSecond(Against(first.model, {key: lens}), side, tuple(remarks))
+        key, lens, said = _open_lens(first, asked.lens)
+        return OpenedSide(first, {key: lens}, is_model=False, remarks=tuple(said))
     from lenstui.opening.agreement import check_same_tokens, rows_of_both
     from lenstui.opening.opened import open_model
     from lenstui.opening.pairs import lenses_of_both
@@ -139,8 +158,21 @@ def open_against(first: Opened, asked: AskedAgainst, on_stage: Callable[[str], N
         remarks += _lacking(first, second, list(pairs))
     else:
         remarks.append(f"{rows_of_both(first.model, second.model)}: their final distributions are compared.")
-    side = _side(second, second.lenses, {key: key for key in pairs}, is_model=True)
-    return OpenSecond(Against(second.model, pairs), side, tuple(remarks))
+    return OpenedSide(second, pairs, is_model=True, remarks=tuple(remarks))
+
+
+def open_against(first: Opened, asked: AskedAgainst, on_stage: Callable[[str], None]) -> OpenSecond:
+    """Open the second side of a scan, as `open_side` does."""
+    from lenstui.readout.against import Against
+
+    side = open_side(first, asked, on_stage)
+    model, lenses = side.opened.model, side.lenses
+    if side.is_model:
+        said = _side(side.opened, side.opened.lenses, {key: key for key in lenses}, is_model=True)
+    else:
+        compared = {key: lens.kind for key, lens in lenses.items()}
+        said = _side(first, list(lenses.values()), compared, is_model=False)
+    return OpenSecond(Against(model, lenses), said, side.remarks)
 
 
 def _open_lens(first: Opened, file: Path | None) -> tuple[str, Lens, list[str]]:

@@ -1,0 +1,124 @@
+"""Two sides of a prompt set on the command line: opened, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lenstui.cli.against import AskedAgainst, open_side
+from lenstui.readout.reading import Reading
+from lenstui.support.errors import LensError
+
+if TYPE_CHECKING:
+    from lenstui.export.set_tidy import SecondSide
+    from lenstui.lens.lens import Lens
+    from lenstui.opening.opened import Opened
+    from lenstui.opening.source import Source
+    from lenstui.readout.sets.cases import CaseReadout, FailedCase
+    from lenstui.readout.sets.prompt_fields import Case
+    from lenstui.readout.sets.sides import SetSide
+
+
+@dataclass(frozen=True, eq=False)
+class TwoSides:
+    """Two open sides that read a prompt set.
+
+    Attributes:
+        first: the first side.
+        second: the second.
+        reading: how each prompt is read; the last row alone, where the models are not of the same depth.
+        facts: what is said of the second side.
+        remarks: remarks for the user.
+    """
+
+    first: SetSide
+    second: SetSide
+    reading: Reading
+    facts: SecondSide
+    remarks: tuple[str, ...]
+
+    @property
+    def lenses(self) -> Sequence[Lens]:
+        """The first side's lenses; the logit lens where the last rows alone are compared."""
+        from lenstui.lens.logit import LogitLens
+
+        return list(self.first.lenses.values()) or [LogitLens()]
+
+    def read(self, cases: Sequence[Case], *, exact_targets: bool) -> Iterator[CaseReadout | FailedCase]:
+        """Return the readouts of the cases by both sides."""
+        from lenstui.readout.sets.sides import read_two_sides
+
+        return read_two_sides(
+            self.first, self.second, cases, reading=self.reading, exact_targets=exact_targets
+        )
+
+
+def open_two_sides(
+    first: Opened,
+    lenses: Sequence[Lens],
+    asked: AskedAgainst,
+    reading: Reading,
+    on_stage: Callable[[str], None],
+) -> TwoSides:
+    """Open the second side, and choose the lenses that both are read through.
+
+    Args:
+        first: the first side.
+        lenses: its lenses that were asked for.
+        asked: the request for the second.
+        reading: how each prompt is read.
+        on_stage: called with each stage, in a few words.
+
+    Raises:
+        LensError: if it cannot be opened, does not have the tokens of the first, or none of these lenses.
+    """
+    from lenstui.export.set_tidy import SecondSide
+    from lenstui.lens.lens import lens_keys
+    from lenstui.lens.logit import LogitLens
+    from lenstui.opening.opened import source_of
+    from lenstui.readout.sets.sides import LAST_ROW, SetSide
+
+    side = open_side(first, asked, on_stage)
+    mine = dict(zip(lens_keys(first.lenses), first.lenses, strict=True))
+    if not side.is_model:
+        pairs = dict(side.lenses)  # one lens against another, whatever else was asked for
+    else:
+        pairs = {key: lens for key, lens in side.lenses.items() if key in lens_keys(lenses)}
+    if side.lenses and not pairs:
+        raise LensError("Both models have none of the lenses that were asked for: leave --lenses out.")
+    theirs = list(pairs.values()) or [LogitLens()]
+    reading = reading if pairs else replace(reading, rows=LAST_ROW)
+    sources = [
+        source_of(first, [mine[key] for key in pairs] or [LogitLens()], reading),
+        source_of(side.opened, theirs, reading),
+    ]
+    return TwoSides(
+        SetSide(first.model, {key: mine[key] for key in pairs}),
+        SetSide(side.opened.model, pairs),
+        reading,
+        SecondSide(sources[1], _names(sources, is_model=side.is_model)),
+        side.remarks,
+    )
+
+
+def _names(sources: Sequence[Source], *, is_model: bool) -> tuple[str, str]:
+    """Return the names of two sides: of two models, or of two lenses of one."""
+    if is_model:
+        first, second = (
+            f"{source.title}{f' at {source.revision}' if source.revision else ''}" for source in sources
+        )
+        return first, second
+    first, second = (_lens_name(source) for source in sources)
+    return first, second
+
+
+def _lens_name(source: Source) -> str:
+    """Return the only lens of a source, with its file or name; the logit lens where there is no other."""
+    from lenstui.lens.kinds import LOGIT
+    from lenstui.lens.names import lens_title
+
+    if not source.lenses:
+        return lens_title(LOGIT)
+    (lens,) = source.lenses
+    return f"{lens_title(lens.kind)} {lens.file or lens.name or ''}".rstrip()
