@@ -369,11 +369,11 @@ async def test_the_next_turn_is_generated_until_it_ends(
         await read(app, pilot)
         await pilot.press("escape")
         await generate(pilot, "50")
-        await until(pilot, lambda: "the turn ends" in subtitle(app))
+        await until(pilot, lambda: "turn ends" in subtitle(app))
         said_turns = Conversation((*TURNS.turns, Turn("assistant", "Yes")))
         assert columns(app) == texts(model, said_turns)
         assert app.explore.query_one(PromptBox).prompt == said_turns
-        assert subtitle(app).endswith("3 appended, kept until a turn is edited · the turn ends: <|im_end|>")
+        assert subtitle(app).endswith("3 appended, kept until turns change · turn ends: <|im_end|>")
         assert 'turn 4 assistant "s"' in title(app)
         await pilot.press("I", "a", "O", "k", "enter")
         more = Conversation((*said_turns.turns, Turn("user", "Ok")))
@@ -394,7 +394,7 @@ async def test_generated_tokens_stay_until_a_turn_is_edited(
         await read(app, pilot)
         await pilot.press("escape")
         await generate(pilot, "50")
-        await until(pilot, lambda: "the turn ends" in subtitle(app))
+        await until(pilot, lambda: "turn ends" in subtitle(app))
         before = columns(app)
         assert before[-len(words) :] == [model.texts[token] for token in words]
         await pilot.press("I", "enter")  # nothing is edited
@@ -415,7 +415,7 @@ async def test_a_turn_that_is_over_gets_no_more_tokens(chatml: Path, monkeypatch
         await read(app, pilot)
         await pilot.press("escape")
         await generate(pilot, "5")
-        await until(pilot, lambda: "the turn ends: <|im_end|>" in subtitle(app))
+        await until(pilot, lambda: "turn ends: <|im_end|>" in subtitle(app))
         assert columns(app) == texts(model, turns)
         await pilot.press("Y")  # what is on screen can be exported
         await until(pilot, lambda: "lenstui read --turns" in said(app))
