@@ -32,6 +32,8 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "explore.menu": "menu actions what can i do here context",
         "explore.prompt": "text input type write edit query sentence",
         "explore.turns": "chat conversation messages roles system user assistant dialogue thinking instruct",
+        "explore.template": "dim chat template tokens special hide boilerplate turns",
+        "explore.fold": "think thinking reasoning hide collapse unfold columns",
         "explore.value": "colour color heatmap metric measure probability entropy kl divergence js rank"
         " agreement surprise logprob confidence uncertainty",
         "explore.value_back": "colour color heatmap metric measure",
@@ -85,8 +87,6 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         " contribution decompose layers blocks logits",
         "explore.words_only": "readout filter punctuation hide stop tokens letters digits words",
         "explore.crystallization": "crystallization settle converge decided layer depth emergence final",
-        "explore.fold": "think thinking reasoning hide collapse unfold columns",
-        "explore.template": "dim chat template tokens special hide boilerplate turns",
         "explore.trust": "dim doubt reliable reliability quality held-out kl convergence evaluation overlay",
         "explore.why": "attribution dla direct logit attribution heads neurons mlp circuit components"
         " contributions cause reason attention",
