@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lenstui.cli.against import OPTIONS as AGAINST
-from lenstui.cli.against import add_against, asked_against
+from lenstui.cli.against import AskedAgainst, add_against, asked_against
 from lenstui.cli.arguments import (
     Parser,
     add_edits,
@@ -28,6 +28,7 @@ from lenstui.cli.readout import show
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.cli.turns import check_alone
+from lenstui.cli.two_models import FORMS, show_two_models
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import (
     ALL_VALUES,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 # Options for prompt sets only, and the formats of prompt sets.
 _OF_SETS = (
     *("prompt_column", "target_column", "foil_column", "group_column"),
-    *("exact_targets", "above", "at", "outliers", *AGAINST),
+    *("exact_targets", "above", "at", "outliers"),
 )
 _OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
 _SET_FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
@@ -88,7 +89,22 @@ def run(words: Sequence[str]) -> int:
         parser.error(f"give a PROMPT{behind}, or --turns, or - to read a prompt from standard input")
     _check_lenses_are_of_use(parser, given, shape)
     _note_value(given, shape)
-    return show(_with_lenses(asked, given), shape)
+    asked = _with_lenses(asked, given)
+    if any(getattr(given, name) for name in AGAINST):
+        return show_two_models(asked, shape, _other_model(parser, given, asked, shape))
+    return show(asked, shape)
+
+
+def _other_model(parser: Parser, given: argparse.Namespace, asked: Start, shape: Shape) -> AskedAgainst:
+    """Return the model that reads the prompt, too. What makes no sense ends the program."""
+    if option := next((name for name in ("diff", "edit", "append", "first") if getattr(given, name)), None):
+        parser.error(f"--{option} is of one model: leave it out, or --against-…")
+    if shape.format not in FORMS:
+        parser.error(f"{shape.format} is of one model: add --format {' or '.join(FORMS)}")
+    against = asked_against(parser, given, asked)
+    if against is None or against.model is None:
+        parser.error("--against-lens without another model needs --prompts: of one prompt name two --lens")
+    return against
 
 
 def _means_alone() -> list[MeanValue]:
