@@ -62,8 +62,8 @@ def _report(given: argparse.Namespace, form: str) -> None:
 
     found = read_notebook(notebook())
     if found.damaged:
-        files = "1 file is" if len(found.damaged) == 1 else f"{len(found.damaged)} files are"
-        say(f"{files} damaged and passed over: {', '.join(file.name for file in found.damaged)}.")
+        what = "1 file is" if len(found.damaged) == 1 else f"{len(found.damaged)} files are"
+        say(f"{what} damaged and passed over: {', '.join(file.name for file in found.damaged)}.")
     since: datetime | None = given.since
     views = {file: view for file, view in found.views.items() if since is None or view.kept >= since}
     if not found.views:
