@@ -69,7 +69,7 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
         Binding("x", "export", "Export", id="evaluation.export", tooltip="Export the numbers to a file"),
         Binding(
             "K", "keep", "Keep", show=False, id="evaluation.keep",
-            tooltip="Keep the view in the lab notebook, which lenstui report shows",
+            tooltip="Keep the view in the notebook of lenstui report",
         ),
         Binding(
             "Y", "copy_command", "Copy command", id="evaluation.copy_command",

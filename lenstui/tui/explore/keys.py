@@ -126,7 +126,7 @@ KEYS: list[BindingType] = [
     ),
     Binding(
         "K", "do('export', 'keep')", "Keep", show=False, id="explore.keep",
-        tooltip="Keep the view in the lab notebook, which lenstui report shows",
+        tooltip="Keep the view in the notebook of lenstui report",
     ),
     Binding(
         "y", "do('export', 'copy_cell')", "Copy tokens", show=False, id="explore.copy_cell",

@@ -132,7 +132,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "K", "keep", "Keep", show=False, id="prompts.keep",
-            tooltip="Keep the view in the lab notebook, which lenstui report shows",
+            tooltip="Keep the view in the notebook of lenstui report",
         ),
         Binding(
             "Y", "copy_command", "Copy command", show=False, id="prompts.copy_command",

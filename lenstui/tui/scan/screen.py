@@ -112,7 +112,7 @@ class Scan(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "K", "keep", "Keep", show=False, id="scan.keep",
-            tooltip="Keep the view in the lab notebook, which lenstui report shows",
+            tooltip="Keep the view in the notebook of lenstui report",
         ),
         Binding(
             "Y", "copy_command", "Copy command", show=False, id="scan.copy_command",

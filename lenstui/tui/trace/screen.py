@@ -71,7 +71,7 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         Binding("x", "export", "Export", id="trace.export", tooltip="Export the trace to a file, or copy it"),
         Binding(
             "K", "keep", "Keep", show=False, id="trace.keep",
-            tooltip="Keep the view in the lab notebook, which lenstui report shows",
+            tooltip="Keep the view in the notebook of lenstui report",
         ),
         Binding(
             "Y", "copy_command", "Copy command", show=False, id="trace.copy_command",

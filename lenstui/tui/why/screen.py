@@ -73,7 +73,7 @@ class Why(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "K", "keep", "Keep", show=False, id="why.keep",
-            tooltip="Keep the view in the lab notebook, which lenstui report shows",
+            tooltip="Keep the view in the notebook of lenstui report",
         ),
         Binding("j", "list('cursor_down')", show=False),
         Binding("k", "list('cursor_up')", show=False),
