@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lenstui.cli.against import OPTIONS as AGAINST
-from lenstui.cli.against import add_against, asked_against
+from lenstui.cli.against import AskedAgainst, add_against, asked_against
 from lenstui.cli.arguments import (
     Parser,
     add_edits,
@@ -22,12 +22,13 @@ from lenstui.cli.arguments import (
     positive,
     start,
 )
-from lenstui.cli.asked_set import AskedOutliers, AskedSet
 from lenstui.cli.output import FORMATS, add_output, figure_style, output_format
 from lenstui.cli.readout import show
+from lenstui.cli.set_options import add_outliers, add_prompts, check_outliers, refuse_of_sets, set_asked_for
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.cli.turns import check_alone
+from lenstui.cli.two_models import FORMS, show_two_models
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import (
     ALL_VALUES,
@@ -41,25 +42,15 @@ from lenstui.export.shape import (
     Shape,
 )
 from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
-from lenstui.model.reasoning import PLACES
 from lenstui.model.rows import RowChoice, Runs, parse_runs
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
-from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 from lenstui.support.typed_number import whole_number
 
 if TYPE_CHECKING:
     from lenstui.readout.sets.mean_values import MeanValue
-
-# Options for prompt sets only, and the formats of prompt sets.
-_OF_SETS = (
-    *("prompt_column", "target_column", "foil_column", "group_column"),
-    *("exact_targets", "above", "at", "outliers", *AGAINST),
-)
-_OF_OUTLIERS = ("trajectory", "outlier_methods", "normal")  # for outlier scores only
-_SET_FORMATS = ("table", "json", "csv", "parquet", *FIGURE_FORMS, "md")
 
 
 def run(words: Sequence[str]) -> int:
@@ -68,9 +59,9 @@ def run(words: Sequence[str]) -> int:
     given = parse(parser, words)
     shape = _shape(parser, given)
     if given.prompts is not None:
-        _check_outliers(parser, given)
+        check_outliers(parser, given)
         check_alone(parser, given, prompt=None)
-        asked_set = _set(parser, given, shape)
+        asked_set = set_asked_for(parser, given, shape)
         _check_lenses_are_of_use(parser, given, shape)
         _note_value(given, shape)
         asked = _with_lenses(model_start(parser, given), given)
@@ -79,16 +70,29 @@ def run(words: Sequence[str]) -> int:
         if against is not None and option is not None:
             parser.error(f"--{option} is not for two sides: leave it out, or --against-…")
         return show_set(asked, shape, replace(asked_set, against=against))
-    if option := next((name for name in _OF_SETS if _is_given(getattr(given, name))), None):
-        parser.error(f"--{option.replace('_', '-')} needs --prompts")
-    _check_outliers(parser, given)
+    refuse_of_sets(parser, given)
     asked = start(parser, given, given.top_k or TOP_K[shape.format])
     if asked.typed is None:
         behind = ", before --pin, which takes all words behind it" if given.pin else ""
         parser.error(f"give a PROMPT{behind}, or --turns, or - to read a prompt from standard input")
     _check_lenses_are_of_use(parser, given, shape)
     _note_value(given, shape)
-    return show(_with_lenses(asked, given), shape)
+    asked = _with_lenses(asked, given)
+    if any(getattr(given, name) for name in AGAINST):
+        return show_two_models(asked, shape, _other_model(parser, given, asked, shape))
+    return show(asked, shape)
+
+
+def _other_model(parser: Parser, given: argparse.Namespace, asked: Start, shape: Shape) -> AskedAgainst:
+    """Return the model that reads the prompt, too. What makes no sense ends the program."""
+    if option := next((name for name in ("diff", "edit", "append", "first") if getattr(given, name)), None):
+        parser.error(f"--{option} is of one model: leave it out, or --against-…")
+    if shape.format not in FORMS:
+        parser.error(f"{shape.format} is of one model: add --format {' or '.join(FORMS)}")
+    against = asked_against(parser, given, asked)
+    if against is None or against.model is None:
+        parser.error("--against-lens without another model needs --prompts: of one prompt name two --lens")
+    return against
 
 
 def _means_alone() -> list[MeanValue]:
@@ -135,8 +139,8 @@ def _parser() -> Parser:
         help="where the model has no fitted lens, make an instant one: the closed form on the text of many "
         "kinds that comes with lenstui",
     )
-    _add_prompts(parser)
-    _add_outliers(parser)
+    add_prompts(parser)
+    add_outliers(parser)
     add_against(parser)
     output = add_output(parser, FORMATS)
     add_lenses(output)
@@ -240,152 +244,6 @@ def _values_text() -> str:
     return ", ".join(texts).replace("%", "%%")
 
 
-def _add_prompts(parser: Parser) -> None:
-    prompts = parser.add_argument_group("many prompts, each read at its end")
-    prompts.add_argument(
-        "--prompts",
-        metavar="FILE",
-        help="plain text (one prompt a line, a target behind a tab), CSV, JSON lines or Parquet; "
-        "- is standard input, examples are those that come with lenstui",
-    )
-    prompts.add_argument(
-        "--prompt-column",
-        metavar="NAME",
-        help="column or field of the prompt (default: prompt, text or messages)",
-    )
-    prompts.add_argument(
-        "--target-column",
-        metavar="NAME",
-        help="that of the word that should come next, which is followed through all rows (default: target)",
-    )
-    prompts.add_argument(
-        "--foil-column",
-        metavar="NAME",
-        help="that of another word that could come next, whose logit is taken off that of the target "
-        "(default: foil)",
-    )
-    prompts.add_argument(
-        "--group-column",
-        metavar="NAME",
-        help="that of the group, over which means are taken (default: group)",
-    )
-    prompts.add_argument(
-        "--at",
-        choices=PLACES,
-        help="read each prompt that names no column at its last one (the default), at the last one of its "
-        "reasoning, or of its answer",
-    )
-    prompts.add_argument(
-        "--above",
-        metavar="P",
-        type=_limit,
-        help="say in which row the target's probability is first above P (default: 0.5)",
-    )
-    prompts.add_argument(
-        "--exact-targets",
-        action="store_true",
-        help="take targets as they are written (default: with a space before, where one belongs)",
-    )
-
-
-def _add_outliers(parser: Parser) -> None:
-    from lenstui.readout.sets.outlier_methods import outlier_methods
-
-    outliers = parser.add_argument_group("outlier scores of many prompts")
-    outliers.add_argument(
-        "--outliers",
-        metavar="FILE",
-        help="score how unlike a reference set each prompt is, by its log-probabilities through the rows; "
-        "FILE is that set, on which alone the scores are fitted",
-    )
-    outliers.add_argument(
-        "--trajectory",
-        choices=("next", "target"),
-        help="the log-probabilities: the mean over the prompt's next tokens (next, the default), or that of "
-        "the whole target behind the prompt (target)",
-    )
-    outliers.add_argument(
-        "--outlier-methods",
-        type=_methods,
-        metavar="METHOD,…",
-        help=f"one or several of {', '.join(method.key for method in outlier_methods())} (default: all; "
-        "without scikit-learn, an extra, the first)",
-    )
-    outliers.add_argument(
-        "--normal",
-        metavar="GROUP",
-        help="the group of normal prompts, from which AUROC tells the others (default: the first)",
-    )
-
-
-def _check_outliers(parser: Parser, given: argparse.Namespace) -> None:
-    """Refuse options of outlier scores without these, and what they do not go with."""
-    if given.outliers is None:
-        if option := next((name for name in _OF_OUTLIERS if getattr(given, name) is not None), None):
-            parser.error(f"--{option.replace('_', '-')} needs --outliers")
-        return
-    if not given.outliers:
-        parser.error("--outliers names no file")
-    if given.outliers == "-":
-        parser.error("--outliers is a file: standard input is for --prompts")
-    if given.edit:
-        parser.error("--edit is not for --outliers, whose scores are of clean runs")
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    from lenstui.readout.sets.outlier_methods import outlier_methods
-
-    names, known = text.split(","), [method.key for method in outlier_methods()]
-    if unknown := [name for name in names if name not in known]:
-        raise argparse.ArgumentTypeError(f"unknown method {unknown[0]!r}: {', '.join(known)}")
-    return tuple(dict.fromkeys(names))
-
-
-def _set(parser: Parser, given: argparse.Namespace, shape: Shape) -> AskedSet:
-    """Return the requested prompt set, and refuse options that do not go with one."""
-    from lenstui.readout.sets.mean_values import shown_means
-
-    if given.word is not None or given.prompt is not None:
-        parser.error("a PROMPT and --prompts are given: leave one out")
-    if given.pin:
-        parser.error("--pin is not for --prompts: each prompt's target is followed")
-    if given.first:
-        parser.error("--first is not for --prompts: it is of one prompt")
-    if given.diff:
-        parser.error("--diff is not for --prompts, which shows every lens")
-    if given.sublayers:
-        parser.error("--sublayers is not for --prompts: it is of one prompt")
-    if given.append:
-        parser.error("--append is not for --prompts: each is read at its own end")
-    if given.top_k is not None:
-        parser.error("--top-k is not for --prompts, which shows the likeliest token")
-    if shape.format not in _SET_FORMATS:
-        parser.error(f"{shape.format} is not for --prompts: add --format {' or '.join(_SET_FORMATS)}")
-    means = [mean.key for mean in shown_means()]
-    if shape.value not in means:
-        parser.error(f"--value {shape.value} is not for --prompts: {', '.join(means)}")
-    if not given.prompts:
-        parser.error("--prompts names no file")
-    columns = (given.prompt_column, given.target_column, given.group_column)
-    if given.prompts == EXAMPLES and any((*columns, given.foil_column)):
-        parser.error("the examples have their columns: leave the names out, or name a file ./examples")
-    value = None if shape.format in ALL_VALUES else given.value
-    outliers = None
-    if given.outliers is not None:
-        outliers = AskedOutliers(given.outliers, given.trajectory, given.outlier_methods, given.normal)
-    return AskedSet(
-        given.prompts,
-        *columns,
-        exact_targets=given.exact_targets,
-        value=value,
-        thinking=given.thinking,
-        outliers=outliers,
-        foil_column=given.foil_column,
-        above=given.above,
-        at=given.at,
-    )
-
-
 def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
     from lenstui.readout.values import value_named
 
@@ -469,20 +327,6 @@ def _column(text: str) -> int:
     if (number := whole_number(text)) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no column: a number from 0 on")
     return number
-
-
-def _is_given(value: object) -> bool:
-    """Return whether an option was given, also where it is 0."""
-    return bool(value) or (value == 0 and value is not False)
-
-
-def _limit(text: str) -> float:
-    from lenstui.readout.sets.first_rows import limit_of
-
-    try:
-        return limit_of(text)
-    except LensError as error:
-        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _rows(text: str) -> Runs:

@@ -45,20 +45,27 @@ class _Lines(list[str]):
         self.append(line.removesuffix(_CRLF) + "\n")
 
 
-def csv_text(tiles: Iterable[Tile], heading: Heading, texts: TokenText) -> Iterator[str]:
+def csv_text(
+    tiles: Iterable[Tile], heading: Heading, texts: TokenText, *, header: bool = True
+) -> Iterator[str]:
     """Yield the file in pieces, as the tiles come. Floats have the fewest digits that give them back.
 
     Args:
         tiles: the tiles, in column order.
         heading: the heading of the readout.
         texts: display texts of all tokens in the tiles.
+        header: whether the names stand before the first line.
     """
     groups = (tidy(tile, heading, texts) for tile in tiles)
-    return csv_pieces(groups, heading.source, heading.prompt.text)
+    return csv_pieces(groups, heading.source, heading.prompt.text, header=header)
 
 
 def csv_pieces(
-    groups: Iterable[Mapping[str, Column]], source: Source, prompt: str | None = None
+    groups: Iterable[Mapping[str, Column]],
+    source: Source,
+    prompt: str | None = None,
+    *,
+    header: bool = True,
 ) -> Iterator[str]:
     """Yield observations as CSV, in pieces as the groups of them come.
 
@@ -67,6 +74,7 @@ def csv_pieces(
         source: the source of the numbers, written on every line.
         prompt: the prompt of all observations, written on every line as the last column; None for no such
             column.
+        header: whether the names stand before the first line.
     """
     facts = {
         "model": source.model,
@@ -83,7 +91,6 @@ def csv_pieces(
         "versions": versions_text(source),
     }
     files = {each.key: each.file or each.name for each in source.lenses}
-    header = True
     for columns in groups:
         fields: dict[str, Iterable[str]] = {name: _fields(column) for name, column in columns.items()}
         fields |= {name: repeat(printable(fact)) for name, fact in facts.items()}

@@ -15,7 +15,7 @@ from lenstui.export.first_row import Sought, first_labels
 from lenstui.export.tidy import TokenText, word_logprobs
 from lenstui.lens.kinds import lens_kinds
 from lenstui.opening.source import Source, facts
-from lenstui.readout.cells import Cells
+from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.pins import Pin
 from lenstui.readout.values import all_values
 
@@ -35,7 +35,35 @@ def json_text(
     *,
     words: Mapping[int, WordReading] | None = None,
 ) -> str:
-    """Return a readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding.
+    """Return a readout as one line of JSON, ASCII alone, so that it is safe in any terminal and encoding."""
+    return _line({"version": VERSION, **content(readout, texts, source, pins, first, words=words)})
+
+
+def two_models_text(sides: Mapping[str, Mapping[str, Any]], final_kl: FloatArray) -> str:
+    """Return the readouts of two models of one prompt as one line of JSON.
+
+    Args:
+        sides: the `content` of each readout by the name of its side.
+        final_kl: KL(first ‖ second) of the final distributions, nats, `[cols]`.
+    """
+    named = [{"side": name, **of_side} for name, of_side in sides.items()]
+    return _line({"version": VERSION, "sides": named, "final_kl": numbers(final_kl)})
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, allow_nan=False) + "\n"
+
+
+def content(
+    readout: Readout,
+    texts: TokenText,
+    source: Source,
+    pins: Sequence[Pin] = (),
+    first: Sequence[Sought] = (),
+    *,
+    words: Mapping[int, WordReading] | None = None,
+) -> dict[str, Any]:
+    """Return a readout as plain values by name.
 
     A lens that was not read is null, and so is a missing number: of the next token in the last column, of a
     fitted lens in sublayer rows, of a cell whose logits are not finite, and of a comparison with a last row
@@ -57,8 +85,7 @@ def json_text(
         words: the pinned words of several tokens, by their place among the pins.
     """
     keys = keys_with(readout.lenses)
-    content = {
-        "version": VERSION,
+    values: dict[str, Any] = {
         **facts(source, readout.prompt),
         "tokens": [texts[token] for token in readout.prompt.ids],
         "token_ids": list(readout.prompt.ids),
@@ -75,9 +102,9 @@ def json_text(
         ],
     }
     if readout.left_over is not None:
-        content["left_over"] = numbers(readout.left_over)
+        values["left_over"] = numbers(readout.left_over)
     if first:
-        content["first"] = [
+        values["first"] = [
             {
                 "word": sought.word,
                 "ids": sought.ids,
@@ -88,7 +115,7 @@ def json_text(
             }
             for sought in first
         ]
-    return json.dumps(content, allow_nan=False) + "\n"
+    return values
 
 
 def keys_with(lenses: Iterable[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ The prompt is a column too, so that files can be put together; each row group ho
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import IO, Any
 
@@ -34,6 +34,20 @@ def write_parquet(tiles: Iterable[Tile], heading: Heading, texts: TokenText, fil
     """
     groups = (tidy(tile, heading, texts) for tile in tiles)
     write_groups(groups, facts(heading.source, heading.prompt), file, heading.prompt.text)
+
+
+def write_two_models(parts: Sequence[tuple[Iterable[Tile], Heading, TokenText]], file: IO[bytes]) -> None:
+    """Write the readouts of one prompt by two models, the second behind the first.
+
+    The metadata holds, under `lenstui`, what `write_parquet` says of each, by the name of its side.
+
+    Args:
+        parts: the tiles, the heading and the display texts of each.
+        file: the file, open for writing.
+    """
+    groups = (tidy(tile, heading, texts) for tiles, heading, texts in parts for tile in tiles)
+    source = {heading.side: facts(heading.source, heading.prompt) for _, heading, _ in parts}
+    write_groups(groups, source, file, parts[0][1].prompt.text)
 
 
 def write_groups(

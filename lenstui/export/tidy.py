@@ -57,6 +57,8 @@ class Heading:
         pins: the pinned tokens, in the order of the cells' last axis.
         first: words whose first rows on top are to be written.
         words: the pinned words of several tokens, by their place among the pins, as read in the last column.
+        side: `first` or `second`, where two models read the prompt; else empty.
+        final_kl: KL(first ‖ second) of their final distributions, nats, `[cols]`; None for one model.
     """
 
     prompt: Prompt
@@ -65,6 +67,8 @@ class Heading:
     pins: tuple[Pin, ...] = ()
     first: tuple[Sought, ...] = ()
     words: Mapping[int, WordReading] = field(default_factory=dict)
+    side: str = ""
+    final_kl: FloatArray | None = None
 
 
 def word_logprobs(
@@ -124,6 +128,7 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
 
     ids = everywhere(list(heading.prompt.ids[tile.start : tile.stop]), 0, np.int32)
     columns = {
+        **({"side": everywhere([heading.side], 0)} if heading.side else {}),
         "lens": everywhere(list(lenses), 1),
         "row": everywhere(list(rows), 2),
         "row_index": everywhere([row_index(row) for row in rows], 2, np.int32),
@@ -137,6 +142,11 @@ def tidy(tile: Tile, heading: Heading, texts: TokenText) -> dict[str, Column]:
         **{value.stored: of(value.numbers) for value in all_values() if value.stored},
         "crystallization": of(lambda cells: _settled(cells, rows)),
     }
+    if heading.final_kl is not None:
+        index = np.array([row_index(row) for row in rows], np.float32)
+        depths = np.where(index < 0, np.nan, index / index[-1])
+        columns["depth"] = everywhere(depths.tolist(), 2, np.float32)
+        columns["final_kl"] = everywhere(heading.final_kl[tile.start : tile.stop].tolist(), 0, np.float32)
     top_ids, top_logits = of(lambda cells: cells.top_ids), of(lambda cells: cells.top_logits)
     top_probs = of(lambda cells: cells.top_probs)
     for k in range(top_ids.shape[1]):

@@ -223,7 +223,7 @@ class ReadJobs:
                     reason = _STOPPED
                     break
                 if token in ends:  # which the chat template writes itself, behind the turn
-                    reason = f"the turn ends: {model.texts[token]}"
+                    reason = f"turn ends: {model.texts[token]}"
                     break
                 appended += 1
                 request = replace(request, tail=(*request.tail, token))

@@ -103,7 +103,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["read", "x", "--instant", "--lenses", "logit"], "--instant is of no use with --lenses logit"),
         (["paths", "x"], "unrecognized arguments: x"),
         ([""], "the prompt is empty"),
-        ([], "give a PROMPT: standard output is no terminal"),
+        ([], "give a PROMPT or --turns: standard output is no terminal"),
         (["read", "x", "--\x1b[2J"], "unrecognized arguments: --\\x1b[2J"),
     ],
 )

@@ -169,8 +169,7 @@ def test_other_tokens_are_refused(said: Said, shared: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("x", "--against-lens", "logit"), "--against-lens needs --prompts"),
-        (("x", "--against-model", "y"), "--against-model needs --prompts"),
+        (("x", "--against-lens", "logit"), "without another model needs --prompts"),
         (
             ("--prompts", "x", "--against-lens", "logit", "--edit", "ablate 1.mlp"),
             "--edit is not for two sides",

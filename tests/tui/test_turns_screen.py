@@ -327,6 +327,7 @@ async def test_the_second_prompt_is_a_text(chatml: Path, tmp_path: Path) -> None
         await read(app, pilot)
         await pilot.press("escape", "B")
         assert app.screen.query_one(PromptBox).prompt == ""
+        assert "Beside turns it is one turn of the user." in label(app, "Label")
         await pilot.press("up")
         assert app.screen.query_one(PromptBox).prompt == "Earlier"
 
@@ -368,11 +369,11 @@ async def test_the_next_turn_is_generated_until_it_ends(
         await read(app, pilot)
         await pilot.press("escape")
         await generate(pilot, "50")
-        await until(pilot, lambda: "the turn ends" in subtitle(app))
+        await until(pilot, lambda: "turn ends" in subtitle(app))
         said_turns = Conversation((*TURNS.turns, Turn("assistant", "Yes")))
         assert columns(app) == texts(model, said_turns)
         assert app.explore.query_one(PromptBox).prompt == said_turns
-        assert subtitle(app).endswith("3 appended, kept until a turn is edited · the turn ends: <|im_end|>")
+        assert subtitle(app).endswith("3 appended, kept until turns change · turn ends: <|im_end|>")
         assert 'turn 4 assistant "s"' in title(app)
         await pilot.press("I", "a", "O", "k", "enter")
         more = Conversation((*said_turns.turns, Turn("user", "Ok")))
@@ -393,7 +394,7 @@ async def test_generated_tokens_stay_until_a_turn_is_edited(
         await read(app, pilot)
         await pilot.press("escape")
         await generate(pilot, "50")
-        await until(pilot, lambda: "the turn ends" in subtitle(app))
+        await until(pilot, lambda: "turn ends" in subtitle(app))
         before = columns(app)
         assert before[-len(words) :] == [model.texts[token] for token in words]
         await pilot.press("I", "enter")  # nothing is edited
@@ -414,7 +415,7 @@ async def test_a_turn_that_is_over_gets_no_more_tokens(chatml: Path, monkeypatch
         await read(app, pilot)
         await pilot.press("escape")
         await generate(pilot, "5")
-        await until(pilot, lambda: "the turn ends: <|im_end|>" in subtitle(app))
+        await until(pilot, lambda: "turn ends: <|im_end|>" in subtitle(app))
         assert columns(app) == texts(model, turns)
         await pilot.press("Y")  # what is on screen can be exported
         await until(pilot, lambda: "lenstui read --turns" in said(app))
@@ -482,3 +483,17 @@ async def test_why_and_trace_are_of_the_turns_and_their_commands_name_them(
         TURNS.messages,
         [{"role": "user", "content": "Ho you"}],
     ]
+
+
+async def test_a_template_that_looks_into_turns_leaves_them_unknown_which_is_said(
+    folders: Callable[[str], Path],
+) -> None:
+    looks = CHATML.replace("{% for m", "{% if 'Hi' in messages[-1].content %}!{% endif %}{% for m", 1)
+    app = app_of(folders(looks), Conversation((Turn("user", "Hi"),)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(app, pilot)
+        assert said(app).startswith("Which columns are of which turn is unknown: ")
+        assert "turn" not in title(app)
+        await pilot.press("escape")
+        await go_to(pilot, "t0")
+        assert said(app).startswith("Which columns are of which turn is unknown: ")

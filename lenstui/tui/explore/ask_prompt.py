@@ -14,6 +14,7 @@ from lenstui.tui.shared.box import Box, BoxScreen
 HINT = """\
 The active side reads it (L: another lens), or from the first side the second one. What prompts \
 begin and end with alike stands in the same columns. - removes it."""
+BESIDE_TURNS = " Beside turns it is one turn of the user."
 
 
 class AskPrompt(BoxScreen[str | None]):
@@ -27,21 +28,23 @@ class AskPrompt(BoxScreen[str | None]):
     }
     """
 
-    def __init__(self, prompt: str, history: History | None = None) -> None:
+    def __init__(self, prompt: str, history: History | None = None, *, beside_turns: bool = False) -> None:
         """Prepare the dialog.
 
         Args:
             prompt: the text to begin with.
             history: the prompts that were read before.
+            beside_turns: whether the first prompt is turns.
         """
         super().__init__()
+        self._hint = HINT + BESIDE_TURNS * beside_turns
         self._prompt, self._history = prompt, history
 
     def compose(self) -> ComposeResult:
         """Yield the prompt box, and a line about which side will read the prompt."""
         with Box("second prompt", "enter reads · esc closes"):
             yield PromptBox(self._prompt, self._history)
-            yield Label(Text(HINT))
+            yield Label(Text(self._hint))
 
     @on(PromptBox.Submitted)
     def submit(self, message: PromptBox.Submitted) -> None:

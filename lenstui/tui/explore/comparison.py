@@ -62,7 +62,9 @@ class Comparison:
         places = [self._widgets.panes.active, *range(len(sides))]
         typed = self._state.prompt if isinstance(self._state.prompt, str) else ""
         before = next((text for place in places if (text := sides[place].prompt)), typed)
-        self._services.ask(AskPrompt(before, self._services.history), self._put_prompt)
+        beside_turns = not isinstance(self._state.prompt, str)
+        dialog = AskPrompt(before, self._services.history, beside_turns=beside_turns)
+        self._services.ask(dialog, self._put_prompt)
 
     def why_no_prompt(self) -> str:
         """Return why there can be no second prompt; nothing where there can."""

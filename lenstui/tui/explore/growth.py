@@ -190,7 +190,7 @@ class Growth:
             panes.grids[0].move_to(Cursor(panes.cursor.row, last))
         counted = f"{last + 1} token{'s' * (last > 0)}"
         if message.tail:
-            until = ", kept until a turn is edited" * (message.turns is not None)
+            until = ", kept until turns change" * (message.turns is not None)
             counted += f" · {len(message.tail)} appended{until}"
         self._prompt_line.counted = counted + GENERATING * self.is_generating
         if untouched:

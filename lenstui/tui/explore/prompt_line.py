@@ -46,7 +46,8 @@ class PromptLine:
     def leave(self) -> None:
         """Put the focus on the grid, at the user's request."""
         self._is_asked_for = False
-        self.compare()
+        if self._box.border_subtitle == IN_PLACE:
+            self.compare()
         self._widgets.panes.focus_grid()
 
     def submit(self) -> None:
