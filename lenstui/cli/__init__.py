@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lenstui.cli import convert, eval, lenses, places, read, scan, screen, trace, train, why
+from lenstui.cli import convert, eval, lenses, places, read, report, scan, screen, trace, train, why
 from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "lenses": lenses.run,
     "paths": places.run,
     "read": read.run,
+    "report": report.run,
     "scan": scan.run,
     "trace": trace.run,
     "train": train.run,

@@ -27,8 +27,9 @@ from lenstui.jobs.evaluation_messages import (
     OfferedModel,
 )
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import Thing
+from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.jobs.failures import reporting
+from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
@@ -37,11 +38,13 @@ from lenstui.lens.names import kind_word
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.paths import instant_lenses, made
 from lenstui.support.request import Start
+from lenstui.texts.bundled import text_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lenstui.evaluation.evaluate import Quality, Tally
+    from lenstui.export.figures.file import FigureFile
     from lenstui.lens.lens import Lens
     from lenstui.model.load import Model
     from lenstui.opening.opened import Opened
@@ -317,33 +320,41 @@ def _write(order: EvaluationOrder, post: Post) -> None:
     from lenstui.support.atomic_file import written
 
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not written"):
-        file, of = order.file, order.found.evaluated
+        file, of, form = order.file, order.found.evaluated, order.thing.key
+        if order.thing is NOTEBOOK:
+            texts = ", ".join(text_name(Path(each)) for each in of.data)
+            post(keep_view("evaluation", texts, _text(order, "md"), lambda: _figure(order, "svg")))
+            return
         if file is None:
-            post(TextTaken(order.number, order.thing, _text(order)))
+            post(TextTaken(order.number, order.thing, _text(order, form)))
             return
         made(file.parent)
-        form = order.thing.key
         if form in FIGURE_FORMS:
-            from lenstui.export.evaluation_forms import shown_measures
-            from lenstui.export.figures.evaluation import evaluation_figure
-
-            command = order.found.command(form, file)
-            evaluation_figure(form, of, shown_measures(form), FigureStyle(), command).write(file)
+            _figure(order, form).write(file)
         elif form == "parquet":
             with written(file) as out:
                 write_evaluation_parquet(of, out)
         else:
-            text = _text(order)
+            text = _text(order, form)
             with written(file) as out:
                 out.write(text.encode("utf-8"))
         post(FileTaken(order.number, file))
 
 
-def _text(order: EvaluationOrder) -> str:
+def _figure(order: EvaluationOrder, form: str) -> FigureFile:
+    from lenstui.export.evaluation_forms import shown_measures
+    from lenstui.export.figures.evaluation import evaluation_figure
+
+    found, measures = order.found, shown_measures(form)
+    command = found.command(form, order.file)
+    return evaluation_figure(form, found.evaluated, measures, FigureStyle(), command)
+
+
+def _text(order: EvaluationOrder, form: str) -> str:
     from lenstui.evaluation.measures import MEASURE_NAMES
     from lenstui.export.evaluation_forms import evaluation_text
 
-    found, form = order.found, order.thing.key
+    found = order.found
     if form != "command":
         measures = MEASURE_NAMES if form == "table" else None  # as the screen has them
         return "".join(

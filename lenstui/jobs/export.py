@@ -7,7 +7,7 @@ thread writes. Torch is imported inside the jobs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,6 +19,7 @@ from lenstui.export.shape import TOP_K, Shape
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import LENS_IN_NO_FILE, THINGS
 from lenstui.jobs.failures import reporting
+from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.read import ReadJobs, Shown
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
@@ -55,6 +56,7 @@ class Order:
         is_picture: whether that text is a picture of the screen.
         remark: a remark for the user once the file is written.
         places: the places of the sides to export; empty for all.
+        is_kept: whether it is kept in the lab notebook: the shape has no file then, and its form is `md`.
     """
 
     number: int
@@ -66,6 +68,7 @@ class Order:
     is_picture: bool = False
     remark: str | None = None
     places: tuple[int, ...] = ()
+    is_kept: bool = False
 
 
 class _Stopped(Exception):  # noqa: N818  it is no error
@@ -151,7 +154,14 @@ class ExportService:
                 tokens.update(np.unique(cells.top_ids[cells.top_ids >= 0]).tolist())
         if stop():
             return
-        manner = _manner(shown, order, model.texts.of(tokens), _command(shown, heading, start, shape))
+        texts = model.texts.of(tokens)
+        manner = _manner(shown, order, texts, _command(shown, heading, start, shape))
+        if order.is_kept:
+            drawn = replace(order, shape=replace(order.shape, format="svg"))
+            start, shape, of_figure = _asked(shown, drawn)
+            figure_manner = _manner(shown, drawn, texts, _command(shown, of_figure, start, shape))
+            self._write(order, post, lambda stop: _keep(tiles, heading, manner, figure_manner, post))
+            return
         self._write(
             order, post, lambda stop: self._write_form(order, tiles, heading, manner, post=post, stop=stop)
         )
@@ -227,6 +237,15 @@ class ExportService:
         with written(file) as out:
             out.write(text.encode("utf-8"))
         post(FileTaken(order.number, file, order.remark))
+
+
+def _keep(tiles: Sequence[Tile], heading: Heading, manner: Manner, figure_manner: Manner, post: Post) -> None:
+    """Keep a readout in the lab notebook: as Markdown, and as a figure."""
+    from lenstui.export.forms import figure_of, text_of
+
+    markdown = "".join(text_of("md", tiles, heading, manner))
+    prompt = heading.prompt.text
+    post(keep_view("readout", prompt, markdown, lambda: figure_of("svg", tiles, heading, figure_manner)))
 
 
 def _until(stop: Stop, tiles: Iterable[Tile]) -> Iterator[Tile]:

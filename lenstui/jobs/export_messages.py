@@ -1,4 +1,7 @@
-"""The messages about exports, each with the number of its order, so that one given up can be ignored."""
+"""The messages about exports.
+
+Those of an order have its number, so that one given up can be ignored.
+"""
 
 from __future__ import annotations
 
@@ -49,3 +52,23 @@ class NotTaken(Message):
 
     number: int
     text: str
+
+
+@dataclass
+class ViewKept(Message):
+    """The message that a view was kept in the lab notebook, for every screen.
+
+    Attributes:
+        views: the number of views in the notebook now.
+        no_figure: why it was kept without a figure; empty where it has one.
+    """
+
+    views: int
+    no_figure: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the user is told."""
+        views = "1 view" if self.views == 1 else f"{self.views} views"
+        without = f"\nWithout a figure: {self.no_figure}" if self.no_figure else ""
+        return f"Kept: {views}. lenstui report -o notes.html{without}"

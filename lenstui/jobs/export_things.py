@@ -26,6 +26,8 @@ class Thing:
     copies: bool = False
 
 
+NOTEBOOK = Thing("notebook", "lab notebook", "the view with its figure, for `lenstui report`", "")
+"""The export that a key of its own makes, to no file that the user names."""
 FILES = (
     Thing("html", "HTML page", "every lens in colour, all numbers of every cell", ".html"),
     Thing("svg", "figure, SVG", "the grids with the chosen value as colour", ".svg"),

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_things import NOTEBOOK
 from lenstui.jobs.failures import reporting
+from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.scan_messages import (
@@ -334,7 +336,11 @@ def _write(order: QueryOrder | ComparisonOrder, post: Post) -> None:
     from lenstui.support.atomic_file import written
 
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not written"):
-        text = _text(order) if isinstance(order, QueryOrder) else _comparison_text(order)
+        if order.thing is NOTEBOOK:
+            records = order.found.records if isinstance(order, QueryOrder) else order.compared.records
+            post(keep_view("error analysis", records.folder.name, _text(order, "md")))
+            return
+        text = _text(order, order.thing.key)
         if order.file is None:
             post(TextTaken(order.number, order.thing, text))
             return
@@ -344,13 +350,17 @@ def _write(order: QueryOrder | ComparisonOrder, post: Post) -> None:
         post(FileTaken(order.number, order.file))
 
 
-def _text(order: QueryOrder) -> str:
+def _text(order: QueryOrder | ComparisonOrder, form: str) -> str:
+    return _query_text(order, form) if isinstance(order, QueryOrder) else _comparison_text(order, form)
+
+
+def _query_text(order: QueryOrder, form: str) -> str:
     from lenstui.export.command import scan_command
     from lenstui.export.scan import scan_csv, scan_json, scan_markdown, scan_table
     from lenstui.scan.comparison import compare_sides
 
     found = replace(order.found, comparison=compare_sides(order.found.records))
-    match order.thing.key:
+    match form:
         case "json":
             return scan_json(found)
         case "csv":
@@ -363,7 +373,7 @@ def _text(order: QueryOrder) -> str:
     return command if order.file is None else f"{command}\n"
 
 
-def _comparison_text(order: ComparisonOrder) -> str:
+def _comparison_text(order: ComparisonOrder, form: str) -> str:
     from lenstui.export.command import comparison_command
     from lenstui.export.scan_comparison import (
         comparison_csv,
@@ -373,7 +383,7 @@ def _comparison_text(order: ComparisonOrder) -> str:
     )
 
     compared, folder = order.compared, order.compared.records.folder
-    match order.thing.key:
+    match form:
         case "json":
             return comparison_json(compared)
         case "csv":

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.names import typed_path
+from lenstui.jobs.export_messages import ViewKept
 from lenstui.jobs.export_things import LENS_IN_NO_FILE
 from lenstui.jobs.failures import reporting
+from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.set_messages import (
     CaseLine,
@@ -109,9 +111,9 @@ class SetOrder:
         cases: all cases that were read, in the file's order, those that failed among them.
         source: the source of the cases.
         texts: display texts of every token in the cases.
-        form: `csv`, `parquet`, `json`, `md` or `command`.
+        form: the key of one of `SET_FILES`, or `command`; of no meaning for the notebook.
         value: the value whose means are shown, in a form that shows only one.
-        file: the file to write.
+        file: the file to write; None for the notebook.
     """
 
     cases: Sequence[CaseReadout | FailedCase]
@@ -119,7 +121,7 @@ class SetOrder:
     texts: Mapping[int, str]
     form: str
     value: str
-    file: Path
+    file: Path | None
 
 
 class SetService:
@@ -375,6 +377,9 @@ def _write(order: SetOrder, post: Post) -> None:
 
     source, file = order.source, order.file
     try:
+        if file is None:
+            post(_kept(order))
+            return
         made(file.parent)
         if order.form == "command":
             with written(file) as out:
@@ -389,3 +394,22 @@ def _write(order: SetOrder, post: Post) -> None:
         post(SetNotWritten(f"It was not written: {named_line(error)}"))
     else:
         post(SetWritten(file))
+
+
+def _kept(order: SetOrder) -> ViewKept:
+    """Keep a prompt set in the lab notebook, with why no command repeats it where none does."""
+    from lenstui.export.set_forms import SetManner, set_figure_of, set_text
+
+    source, cases, heading = order.source, order.cases, order.source.heading
+
+    def manner(form: str) -> SetManner:
+        reason = source.no_command
+        command = source.command(order.value, form) if reason is None else f"# {reason}"
+        return SetManner(order.texts, order.value, command)
+
+    return keep_view(
+        "prompt set",
+        heading.prompts,
+        "".join(set_text("md", cases, heading, manner("md"))),
+        lambda: set_figure_of("svg", cases, heading, manner("svg")),
+    )

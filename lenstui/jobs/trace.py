@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import Thing
+from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.jobs.failures import reporting
+from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
@@ -253,14 +254,18 @@ def _write(order: TraceOrder, post: Post) -> None:
     from lenstui.support.atomic_file import written
 
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not written"):
+        if order.thing is NOTEBOOK:
+            clean = order.found.traced.clean
+            post(keep_view("causal trace", clean.text, _text(order, "md"), lambda: _figure(order, "svg")))
+            return
         if order.thing.key in FIGURE_FORMS:
             assert order.file is not None
-            figure = _figure(order, order.file)
+            figure = _figure(order, order.thing.key)
             made(order.file.parent)
             figure.write(order.file)
             post(FileTaken(order.number, order.file))
             return
-        text = _text(order)
+        text = _text(order, order.thing.key)
         if order.file is None:
             post(TextTaken(order.number, order.thing, text))
             return
@@ -270,18 +275,18 @@ def _write(order: TraceOrder, post: Post) -> None:
         post(FileTaken(order.number, order.file))
 
 
-def _figure(order: TraceOrder, file: Path) -> FigureFile:
+def _figure(order: TraceOrder, form: str) -> FigureFile:
     from lenstui.export.figures.trace import trace_figure
 
-    found, form = order.found, order.thing.key
-    return trace_figure(form, found.traced, FigureStyle(), found.command(form, file))
+    found = order.found
+    return trace_figure(form, found.traced, FigureStyle(), found.command(form, order.file))
 
 
-def _text(order: TraceOrder) -> str:
+def _text(order: TraceOrder, form: str) -> str:
     from lenstui.export.trace import trace_csv, trace_json, trace_markdown, trace_table
 
     found = order.found
-    match order.thing.key:
+    match form:
         case "json":
             return trace_json(found.traced)
         case "csv":

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import Shape
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_things import NOTEBOOK
 from lenstui.jobs.failures import reporting
+from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.read import ReadJobs
@@ -155,15 +157,20 @@ def _command(
 
 def _write(order: WhyOrder, post: Post) -> Iterator[None]:
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not exported"):
+        if order.thing is NOTEBOOK:
+            why = order.source.why
+            post(keep_view("why", why.prompt.text, _text(order, "md"), lambda: _figure(order, "svg")))
+            yield
+            return
         if order.thing.key in FIGURE_FORMS:
             assert order.path is not None
-            figure = _figure(order, order.path)
+            figure = _figure(order, order.thing.key)
             made(order.path.parent)
             figure.write(order.path)
             post(FileTaken(order.number, order.path))
             yield
             return
-        text = _text(order)
+        text = _text(order, order.thing.key)
         if order.path is None:
             post(TextTaken(order.number, order.thing, text))
         else:
@@ -174,11 +181,11 @@ def _write(order: WhyOrder, post: Post) -> Iterator[None]:
         yield
 
 
-def _figure(order: WhyOrder, path: Path) -> FigureFile:
+def _figure(order: WhyOrder, form: str) -> FigureFile:
     from lenstui.export.figures.why import why_figure
 
-    source, form = order.source, order.thing.key
-    command = _command(source, _options(source), form, path)
+    source = order.source
+    command = _command(source, _options(source), form, order.path)
     return why_figure(form, source.why, source.shape.style, command)
 
 
@@ -188,10 +195,10 @@ def _options(source: WhySource) -> list[str]:
     return [*([] if head is None else [f"--head={head}"]), *SHOWN]
 
 
-def _text(order: WhyOrder) -> str:
+def _text(order: WhyOrder, form: str) -> str:
     from lenstui.export.why_forms import why_text
 
-    source, form, options = order.source, order.thing.key, _options(order.source)
+    source, options = order.source, _options(order.source)
     if form != "command":
         return "".join(why_text(form, source.why, lambda: _command(source, options, form, order.path)))
     if source.no_command:

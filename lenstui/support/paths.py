@@ -12,7 +12,7 @@ _APP = "lenstui"
 
 
 def data() -> Path:
-    """Return the folder of files that the user made: lenses and exports."""
+    """Return the folder of files that the user made: lenses, exports, scans and the lab notebook."""
     return Path(user_data_dir(_APP, appauthor=False))
 
 
@@ -29,6 +29,11 @@ def exports() -> Path:
 def scans() -> Path:
     """Return the folder for the records of scans that are made on screen, a folder for each."""
     return data() / "scans"
+
+
+def notebook() -> Path:
+    """Return the folder of the lab notebook: the views that were kept on screen, a file for each."""
+    return data() / "notebook"
 
 
 def cache() -> Path:
@@ -111,6 +116,7 @@ def listing() -> dict[str, Path]:
         "lenses": lenses(),
         "exports": exports(),
         "scans": scans(),
+        "notebook": notebook(),
         "instant lenses": instant_lenses(),
         "state": state(),
         "session": session(),

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
 from lenstui.jobs.evaluation_messages import LensesEvaluated
+from lenstui.jobs.export_messages import ViewKept
 from lenstui.jobs.fit_messages import FitChanged
 from lenstui.jobs.fit_service import FitService
 from lenstui.jobs.instant_messages import InstantChanged
@@ -249,6 +250,10 @@ class LenstuiApp(TypeAheadApp):
     def on_lens_not_saved(self, message: LensNotSaved) -> None:
         """Notify the user why the lens was not saved, if the screen that asked for it is closed already."""
         self.notify(message.text, title="Not saved", severity="error", timeout=15)
+
+    def on_view_kept(self, message: ViewKept) -> None:
+        """Tell the user that a view was kept, if the screen that asked for it is closed already."""
+        self.program.tell(printable(message.text, kept="\n"), seconds=8)
 
     def on_revisions_listed(self, message: RevisionsListed) -> None:
         """Open the next or the previous revision of the open model, as a key asked for."""

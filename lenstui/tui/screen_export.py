@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.names import shown_path
 from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import Thing
+from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.support.printable import printable
 from lenstui.tui.explore.export import CLIPBOARD_LIMIT
 from lenstui.tui.services import Services
@@ -65,6 +65,11 @@ class ScreenExport:
         self._dialog = self._services.choose_export(
             self, files or self._files, copies or self._copies, closed
         )
+
+    def keep(self, write: Write) -> None:
+        """Keep what is shown in the lab notebook."""
+        self._orders += 1
+        write(self._orders, NOTEBOOK, None)
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 

@@ -190,10 +190,16 @@ _IDS: Mapping[str, Mapping[str, str]] = {
     EXPORT: {
         "explore.export": "save write csv json svg html markdown parquet figure picture image screenshot"
         " table copy clipboard file report pandas paper",
+        "explore.keep": "save store notebook report journal log remember bookmark view",
         "explore.copy_cell": "clipboard yank tokens",
         "explore.copy_command": "clipboard yank reproduce script command line cli",
         "why.export": "save write csv json svg html markdown table figure copy clipboard attribution",
         "prompts.export": "save write csv json markdown parquet table file pandas copy clipboard report",
+        "why.keep": "save store notebook report journal log remember view",
+        "prompts.keep": "save store notebook report journal log remember view",
+        "trace.keep": "save store notebook report journal log remember view",
+        "evaluation.keep": "save store notebook report journal log remember view",
+        "scan.keep": "save store notebook report journal log remember view",
         "prompts.copy_command": "clipboard yank reproduce script command line cli",
         "export.to_file": "save write disk",
         "trace.export": "save write csv json markdown table file pandas copy clipboard report",

@@ -266,7 +266,7 @@ async def test_what_is_not_read_yet(opened: Any) -> None:
 async def test_nothing_to_take_away(still: LenstuiApp) -> None:
     async with still.run_test() as pilot:
         still.explore.panes.focus_grid()
-        for key in ("export", "copy_cell", "copy_command"):
+        for key in ("export", "keep", "copy_cell", "copy_command"):
             still.clear_notifications()
             still.explore.grids[0].focus()
             await pilot.pause()

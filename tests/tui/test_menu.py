@@ -66,11 +66,11 @@ async def test_what_can_be_done_with_a_cell(still: LenstuiApp) -> None:
         assert list(menu) == [
             "Top tokens", "Pin", "Why", "First row", "Append", "Generate", "Settling rows", "Trust",
             "Sublayers", "Words only", "Difference", "Next lens", "Compare", "Second prompt", "What if",
-            "Trace", "Add a side", "Remove side", "Export", "Copy tokens", "Copy command", "Pin a word",
-            "Plot", "Pins", "Prompt set", "Scan a text", "Find", "Find next", "Find previous", "Go to",
-            "Next side", "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter", "Flip",
-            "Prompt", "Turns", "Template", "Fold", "Reading", "Train", "Evaluate", "Lenses", "Instant lens",
-            "Model", "Revision back", "Next revision", "Commands", "Help", "Quit",
+            "Trace", "Add a side", "Remove side", "Export", "Keep", "Copy tokens", "Copy command",
+            "Pin a word", "Plot", "Pins", "Prompt set", "Scan a text", "Find", "Find next", "Find previous",
+            "Go to", "Next side", "Step back", "Stop", "Value", "Value back", "Numbers", "Taller", "Flatter",
+            "Flip", "Prompt", "Turns", "Template", "Fold", "Reading", "Train", "Evaluate", "Lenses",
+            "Instant lens", "Model", "Revision back", "Next revision", "Commands", "Help", "Quit",
         ]  # fmt: skip
         assert menu["Pin"] == "Pin the cell's token, or unpin it"
         assert dimmed(still) == {"Plot": NO_PINS}
@@ -163,7 +163,7 @@ async def test_before_anything_is_read(still: LenstuiApp) -> None:
         still.explore.set_focus(None)
         await opened_menu(pilot)
         reasons = dimmed(still)
-        assert len(reasons) == 23
+        assert len(reasons) == 24
         assert reasons["Export"] == "No prompt yet: i types one, Enter reads it."
         assert reasons["Next lens"] == "No model yet: m opens one."
         await pilot.press("question_mark")
@@ -290,7 +290,7 @@ async def test_a_prompt_of_a_set(opened: Any, file: Path) -> None:
         await pilot.press("down", "down", "down")
         assert list(await opened_menu(pilot)) == [
             "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Rows", "Above x", "Outliers",
-            "Normal group", "Export", "Copy command", "Stop", "File",
+            "Normal group", "Export", "Keep", "Copy command", "Stop", "File",
         ]  # fmt: skip
         assert dimmed(app) == {"Stop": "Nothing is being read.", "Normal group": NO_SCORES}
         await pilot.press("r")

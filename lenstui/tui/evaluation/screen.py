@@ -68,6 +68,10 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
         ),
         Binding("x", "export", "Export", id="evaluation.export", tooltip="Export the numbers to a file"),
         Binding(
+            "K", "keep", "Keep", show=False, id="evaluation.keep",
+            tooltip="Keep the view in the notebook of lenstui report",
+        ),
+        Binding(
             "Y", "copy_command", "Copy command", id="evaluation.copy_command",
             tooltip="Copy the command that measures the same",
         ),
@@ -292,6 +296,13 @@ class Evaluation(LeanScreen[None], AppScreen[None]):
             self._services.tell(NOTHING)
         else:
             self._export.ask(partial(_file_of, self._found), partial(self._write, self._found))
+
+    def action_keep(self) -> None:
+        """Keep what was measured in the lab notebook."""
+        if self._found is None:
+            self._services.tell(NOTHING)
+        else:
+            self._export.keep(partial(self._write, self._found))
 
     def _write(self, found: FoundEvaluation, number: int, thing: Thing, path: Path | None) -> None:
         order = EvaluationOrder(number, found, thing, path)

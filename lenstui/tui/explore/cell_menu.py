@@ -97,6 +97,7 @@ class CellMenu:
             "explore.add_side": comparison.why_no_more(),
             "explore.remove_side": comparison.why_no_less(),
             "explore.export": export.why_not_ask(),
+            "explore.keep": export.why_not_keep(),
             "explore.copy_cell": export.why_not_copy_cell(),
             "explore.copy_command": export.why_no_command(),
             "explore.pin_word": self._pins.why_no_more(),

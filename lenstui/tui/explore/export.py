@@ -32,7 +32,7 @@ from lenstui.tui.shared.textual_hacks import painted
 if TYPE_CHECKING:
     from lenstui.tui.export.dialog import ExportDialog
 
-ALONE = "A command is of one model and prompt, and other sides are on screen: - removes {} first."
+ALONE = "{} is of one model and prompt, and other sides are on screen: - removes {} first."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
 IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
@@ -67,6 +67,19 @@ class Export:
         """Return why there is nothing to export; nothing where there is."""
         return "" if self._state.columns else NO_PROMPT
 
+    def keep(self) -> None:
+        """Keep the readout in the lab notebook."""
+        if reason := self.why_not_keep():
+            self._services.tell(reason)
+            return
+        order = self._order(None)
+        shape = replace(order.shape, format="md")
+        self._services.exports.take(replace(order, shape=shape, is_kept=True), self._post)
+
+    def why_not_keep(self) -> str:
+        """Return why there is no readout to keep; nothing where there may be one."""
+        return self._why_several("A kept view")
+
     def copy_cell(self) -> None:
         """Copy the likeliest tokens of the cell under the cursor, as many as each cell shows."""
         if reason := self.why_not_copy_cell():
@@ -95,13 +108,17 @@ class Export:
 
     def why_no_command(self) -> str:
         """Return why no command repeats the readout; nothing where one may."""
+        return self._why_several("A command")
+
+    def _why_several(self, what: str) -> str:
+        """Return that there is no prompt, or that several models or prompts are on screen; else nothing."""
         sides = self._state.sides
         if not self._state.columns:
             return NO_PROMPT
         if are_of_one_prompt(sides):
             return ""
         other = next(side for side in sides if not are_of_one_prompt((sides[0], side)))
-        return ALONE.format(side_name(other, sides))
+        return ALONE.format(what, side_name(other, sides))
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:

@@ -125,6 +125,10 @@ KEYS: list[BindingType] = [
         tooltip="Export tokens and numbers, or a figure, to a file or the clipboard",
     ),
     Binding(
+        "K", "do('export', 'keep')", "Keep", show=False, id="explore.keep",
+        tooltip="Keep the view in the notebook of lenstui report",
+    ),
+    Binding(
         "y", "do('export', 'copy_cell')", "Copy tokens", show=False, id="explore.copy_cell",
         tooltip="Copy the cell's likeliest tokens",
     ),

@@ -56,6 +56,13 @@ class SetExport:
         else:
             self._copy_command()
 
+    def keep(self) -> None:
+        """Keep the prompt set in the lab notebook."""
+        if reason := self.why_not():
+            self._services.tell(reason)
+        else:
+            self._order("md", None)
+
     def why_not(self) -> str:
         """Return why there is nothing to export; nothing where there is."""
         run = self._state.run
@@ -82,13 +89,16 @@ class SetExport:
         if path is None:
             self._copy_command()
             return
-        run, source = self._taken()
-        cases = tuple(case.readout for case in run.cases)
-        order = SetOrder(cases, source, dict(run.texts), thing.key, self._state.mean.key, path)
-        self._services.sets.write(order, self._post)
+        self._order(thing.key, path)
 
     def give_up(self) -> None:
         """Do nothing, since a file that is begun is written to its end in no time to speak of."""
+
+    def _order(self, form: str, path: Path | None) -> None:
+        run, source = self._taken()
+        cases = tuple(case.readout for case in run.cases)
+        order = SetOrder(cases, source, dict(run.texts), form, self._state.mean.key, path)
+        self._services.sets.write(order, self._post)
 
     def _copy_command(self) -> None:
         try:

@@ -75,6 +75,7 @@ def menu_of(
         "prompts.outliers": "",
         "prompts.normal": why_not_normal(state, case),
         "prompts.export": not_exported,
+        "prompts.keep": not_exported,
         "prompts.copy_command": not_exported,
         "prompts.stop": reader.why_not_stop(),
         "prompts.file": "",

@@ -131,6 +131,10 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             tooltip="Stop reading; else back to Explore",
         ),
         Binding(
+            "K", "keep", "Keep", show=False, id="prompts.keep",
+            tooltip="Keep the view in the notebook of lenstui report",
+        ),
+        Binding(
             "Y", "copy_command", "Copy command", show=False, id="prompts.copy_command",
             tooltip="Copy the command that reads the same set",
         ),
@@ -394,6 +398,10 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
     def action_export(self) -> None:
         """Open the dialog that asks which form to export, and to which file."""
         self.export.ask()
+
+    def action_keep(self) -> None:
+        """Keep the prompt set in the lab notebook."""
+        self.export.keep()
 
     def action_copy_command(self) -> None:
         """Copy the command that repeats the reading of the prompt set."""

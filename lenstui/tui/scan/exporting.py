@@ -13,7 +13,7 @@ from lenstui.jobs.scan_messages import ComparisonOrder, QueryOrder
 from lenstui.support.printable import printable
 from lenstui.tui.scan.searching import Searching
 from lenstui.tui.scan.state import ScanState, View
-from lenstui.tui.screen_export import ScreenExport
+from lenstui.tui.screen_export import ScreenExport, Write
 from lenstui.tui.services import Services
 
 if TYPE_CHECKING:
@@ -34,10 +34,19 @@ class Exporting:
         """Open the dialog that exports what is shown."""
         if reason := self._why_nothing():
             self._services.tell(reason)
-        elif (compared := self._compared) is not None:
-            self._ask_comparison(compared)
+            return
+        compared, write = self._compared, self._writing()
+        if compared is None:
+            self.export.ask(self._name_of_matches, write)
         else:
-            self._ask_matches()
+            self.export.ask(self._name_of_comparison, write, files=COMPARISON_FILES, copies=COMPARISON_COPIES)
+
+    def keep(self) -> None:
+        """Keep what is shown in the lab notebook."""
+        if reason := self._why_nothing():
+            self._services.tell(reason)
+        else:
+            self.export.keep(self._writing())
 
     def copy_command(self) -> None:
         """Copy the command that finds the same."""
@@ -63,26 +72,28 @@ class Exporting:
             return reason
         return state.no_comparison if state.view is View.COMPARISON and not state.has_compared else ""
 
-    def _ask_matches(self) -> None:
-        found, asked = self._state.found, self._state.found_by
+    def _writing(self) -> Write:
+        """Return what writes that which is shown now."""
+        found, asked, compared = self._state.found, self._state.found_by, self._compared
         assert found is not None
         assert asked is not None
 
-        def name_of(thing: Thing) -> Path:
-            model = str(found.records.manifest.source.get("model"))
-            return proposed_path(model, f"scan {found.query or found.title}", thing.ending)
-
         def write(number: int, thing: Thing, path: Path | None) -> None:
-            self._services.scans.write(QueryOrder(number, asked, found, thing, path), self._post)
+            if compared is None:
+                self._services.scans.write(QueryOrder(number, asked, found, thing, path), self._post)
+            else:
+                self._services.scans.write(ComparisonOrder(number, compared, thing, path), self._post)
 
-        self.export.ask(name_of, write)
+        return write
 
-    def _ask_comparison(self, compared: Compared) -> None:
-        def name_of(thing: Thing) -> Path:
-            model = str(compared.records.manifest.source.get("model"))
-            return proposed_path(model, "scan comparison", thing.ending)
+    def _name_of_matches(self, thing: Thing) -> Path:
+        found = self._state.found
+        assert found is not None
+        model = str(found.records.manifest.source.get("model"))
+        return proposed_path(model, f"scan {found.query or found.title}", thing.ending)
 
-        def write(number: int, thing: Thing, path: Path | None) -> None:
-            self._services.scans.write(ComparisonOrder(number, compared, thing, path), self._post)
-
-        self.export.ask(name_of, write, files=COMPARISON_FILES, copies=COMPARISON_COPIES)
+    def _name_of_comparison(self, thing: Thing) -> Path:
+        compared = self._compared
+        assert compared is not None
+        model = str(compared.records.manifest.source.get("model"))
+        return proposed_path(model, "scan comparison", thing.ending)

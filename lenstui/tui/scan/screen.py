@@ -111,6 +111,10 @@ class Scan(LeanScreen[None], AppScreen[None]):
             "x", "export", "Export", id="scan.export", tooltip="Export what was found to a file, or copy it"
         ),
         Binding(
+            "K", "keep", "Keep", show=False, id="scan.keep",
+            tooltip="Keep the view in the notebook of lenstui report",
+        ),
+        Binding(
             "Y", "copy_command", "Copy command", show=False, id="scan.copy_command",
             tooltip="Copy the command that finds the same",
         ),
@@ -341,6 +345,10 @@ class Scan(LeanScreen[None], AppScreen[None]):
     def action_export(self) -> None:
         """Open the dialog that exports what is shown."""
         self.exporting.ask()
+
+    def action_keep(self) -> None:
+        """Keep what is shown in the lab notebook."""
+        self.exporting.keep()
 
     def action_copy_command(self) -> None:
         """Copy the command that finds the same."""

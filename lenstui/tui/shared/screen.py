@@ -7,6 +7,9 @@ from textual.geometry import Offset
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 
+from lenstui.jobs.export_messages import ViewKept
+from lenstui.support.printable import printable
+
 
 class AppScreen(Screen[ScreenResultType]):
     """The base class of every screen of lenstui, also of those derived from a library's."""
@@ -26,6 +29,10 @@ class AppScreen(Screen[ScreenResultType]):
         widget, offset = super().get_widget_and_offset_at(x, y)
         is_going = widget is not None and widget is not self and widget.parent is None
         return (None, None) if is_going else (widget, offset)
+
+    def on_view_kept(self, message: ViewKept) -> None:
+        """Tell the user that what this screen showed was kept in the lab notebook."""
+        self._tell(printable(message.text, kept="\n"), seconds=8)
 
     def _tell(self, text: str, *, seconds: float = 4) -> None:
         """Notify the user why a key did nothing, or what it found, in place of earlier notifications."""

@@ -70,6 +70,10 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
         ),
         Binding("x", "export", "Export", id="trace.export", tooltip="Export the trace to a file, or copy it"),
         Binding(
+            "K", "keep", "Keep", show=False, id="trace.keep",
+            tooltip="Keep the view in the notebook of lenstui report",
+        ),
+        Binding(
             "Y", "copy_command", "Copy command", show=False, id="trace.copy_command",
             tooltip="Copy the command that makes the same trace",
         ),
@@ -329,6 +333,13 @@ class Trace(LeanScreen[TraceAsked], AppScreen[TraceAsked]):
             self._services.tell(NOTHING)
         else:
             self._export.ask(partial(_file_of, self._found), partial(self._write, self._found))
+
+    def action_keep(self) -> None:
+        """Keep the trace, as far as it is, in the lab notebook."""
+        if self._found is None:
+            self._services.tell(NOTHING)
+        else:
+            self._export.keep(partial(self._write, self._found))
 
     def _write(self, found: FoundTrace, number: int, thing: Thing, path: Path | None) -> None:
         self._services.traces.write(TraceOrder(number, found, thing, path), self._services.post_to(self))

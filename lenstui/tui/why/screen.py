@@ -71,6 +71,10 @@ class Why(LeanScreen[None], AppScreen[None]):
             "Y", "copy_command", "Copy command", id="why.copy_command",
             tooltip="Copy the command that says the same",
         ),
+        Binding(
+            "K", "keep", "Keep", show=False, id="why.keep",
+            tooltip="Keep the view in the notebook of lenstui report",
+        ),
         Binding("j", "list('cursor_down')", show=False),
         Binding("k", "list('cursor_up')", show=False),
         Binding(
@@ -283,15 +287,24 @@ class Why(LeanScreen[None], AppScreen[None]):
 
     def action_export(self) -> None:
         """Open the dialog that exports the cell, with what the chosen attention head read."""
+        if (source := self._asked_source()) is not None:
+            self._export.ask(partial(_file_of, source), partial(self._write, source))
+
+    def action_keep(self) -> None:
+        """Keep the cell in the lab notebook, with what the chosen attention head read."""
+        if (source := self._asked_source()) is not None:
+            self._export.keep(partial(self._write, source))
+
+    def _asked_source(self) -> WhySource | None:
+        """Return what is exported; None, and tell the user, where there is nothing yet."""
         if self._found is None or self.has_class("-failed"):
             self._tell("There is nothing to export yet.")
-            return
+            return None
         of, part = self._found.contributions, self._chosen
         head = None
         if part is not None and part.head is not None and part.block is not None:
             head = part.name if of.no_sources[part.block] is None else None
-        source = replace(self._found.source, why=replace(self._found.source.why, head=head))
-        self._export.ask(partial(_file_of, source), partial(self._write, source))
+        return replace(self._found.source, why=replace(self._found.source.why, head=head))
 
     def _write(self, source: WhySource, number: int, thing: Thing, path: Path | None) -> None:
         self._services.why.write(WhyOrder(number, source, thing, path), self._services.post_to(self))

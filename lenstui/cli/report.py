@@ -1,0 +1,93 @@
+"""`lenstui report`: the views that were kept on screen, as one page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from lenstui.cli.arguments import Parser
+from lenstui.cli.output import deliver, output_format
+from lenstui.cli.stderr import say
+from lenstui.support.errors import LensError
+from lenstui.support.paths import notebook
+from lenstui.support.typed_number import whole_number
+
+FORMS = ("html", "md")
+NOTHING = "Nothing is kept yet: K keeps what Explore, Why, Trace, Evaluation, a prompt set or a scan shows."
+
+_EPILOG = """\
+A view is kept with its figure, where matplotlib is installed, its numbers as a table,
+their source, and the command that makes it again. The oldest go where there are more
+than 500."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse the arguments of `lenstui report` and run the command."""
+    parser = Parser(
+        "lenstui report",
+        "Make a lab notebook of the views that were kept on screen with K.",
+        usage="lenstui report [-o FILE] [options]",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    parser.add_argument("--format", choices=FORMS, help="default: what the ending of -o says, else html")
+    parser.add_argument(
+        "--since", metavar="DATE", type=_moment, help="only what was kept on this day or later: 2026-01-31"
+    )
+    parser.add_argument("--last", metavar="N", type=_count, help="only the last N of these")
+    parser.add_argument(
+        "--clear", action="store_true", help="remove the views of the report from the notebook afterwards"
+    )
+    given = parser.parse_args(words)
+    form = "html"
+    if given.format is not None or given.output is not None:
+        form = output_format(parser, given, FORMS)
+    if form == "html" and given.output is None and sys.stdout.isatty():
+        parser.error("html is nothing for a terminal: name a file with -o, or add --format md")
+    _report(given, form)
+    return 0
+
+
+def _report(given: argparse.Namespace, form: str) -> None:
+    """Write the report.
+
+    Raises:
+        LensError: if there is no view to report, or the file cannot be written.
+    """
+    from lenstui.export.notebook import forget, read_notebook
+    from lenstui.export.report import report_html, report_markdown
+
+    found = read_notebook(notebook())
+    if found.damaged:
+        what = "1 file is" if len(found.damaged) == 1 else f"{len(found.damaged)} files are"
+        say(f"{what} damaged and passed over: {', '.join(file.name for file in found.damaged)}.")
+    since: datetime | None = given.since
+    views = {file: view for file, view in found.views.items() if since is None or view.kept >= since}
+    if not found.views:
+        raise LensError(NOTHING)
+    if not views:
+        raise LensError(f"Nothing was kept since {since:%Y-%m-%d %H:%M}: an earlier --since shows what was.")
+    files = list(views)[-(given.last or 0) :]
+    make = report_html if form == "html" else report_markdown
+    deliver(make([views[file] for file in files]), given.output)
+    if given.clear:
+        forget(files)
+        say("1 view was removed." if len(files) == 1 else f"{len(files)} views were removed.")
+
+
+def _moment(text: str) -> datetime:
+    """Return a day's beginning, or a time of a day, in local time."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: 2026-01-31 is one") from None
+
+
+def _count(text: str) -> int:
+    number = whole_number(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of views: 1 or more")
+    return number
