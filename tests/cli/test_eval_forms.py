@@ -7,7 +7,8 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,17 @@ def after_tiles(monkeypatch: pytest.MonkeyPatch, count: int, number: signal.Sign
     monkeypatch.setattr("lenstui.evaluation.evaluate.read_tiles", read_tiles)
 
 
+@contextmanager
+def heard(number: signal.Signals) -> Iterator[None]:
+    """Have a signal do its work, which is ignored under nohup and in the background of a script."""
+    default = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, default)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def test_ctrl_c_keeps_what_was_measured(
     neox_folder: Path,
     text: str,
@@ -207,7 +219,8 @@ def test_ctrl_c_keeps_what_was_measured(
     two = judged("--data", text, "--max-tokens", "192")
     after_tiles(monkeypatch, 2, signal.SIGINT)
     words = ("--model", str(neox_folder), "--device", "cpu", "--format", "json")
-    assert status("eval", "--data", text, *words) == 0
+    with heard(signal.SIGINT):
+        assert status("eval", "--data", text, *words) == 0
     captured = capsys.readouterr()
     assert captured.err == "lenstui: Stopped at 192 tokens, which are what was measured.\n"
     stopped = json.loads(captured.out)
@@ -231,10 +244,6 @@ def test_a_signal_that_leaves_nothing(
     if number is signal.SIGINT:  # two tiles a block
         monkeypatch.setattr("lenstui.readout.tiles._tile_width", lambda model: 50)
     words = ("--model", str(neox_folder), "--device", "cpu")
-    before = signal.getsignal(number)
-    signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
-    try:  # under nohup, or in the background of a script, it would be ignored
+    with heard(number):
         assert status("eval", "--data", text, *words) == 128 + number
-    finally:
-        signal.signal(number, before)
     assert capsys.readouterr() == ("", "lenstui: Stopped: nothing is kept.\n")

@@ -87,7 +87,7 @@ def test_lenses_and_values(neox_folder: Path, capsys: pytest.CaptureFixture[str]
 def test_the_values_are_those_of_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert status("read", "hi", "--value", "nothing") == 2
     keys = re.findall(r"'([a-z-]+)'", capsys.readouterr().err.partition("choose from")[2])
-    assert keys == [*(value.key for value in all_values()), "whole"]
+    assert keys == [*(value.key for value in all_values()), "whole", "foil-diff", "foil-whole"]
     assert status("read", "hi", "--value", "whole") == 2
     assert "--value whole is for --prompts alone" in capsys.readouterr().err
     for value in all_values():

@@ -234,6 +234,7 @@ class Slow:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # `&` leaves it ignored
 interrupt_again()
 try:
     slow = Slow()

@@ -288,9 +288,11 @@ class Panes(Vertical):
 
     def fold(self, columns: frozenset[int]) -> None:
         """Fold columns away on all sides, and show all others."""
+        if all(grid.hidden == columns for grid in self._all_grids):
+            return
         for grid in self._all_grids:
             grid.hidden = columns
-        self.fit()
+        self.call_after_refresh(self.fit)  # lines that were lent are in the size by then
 
     # ── where one is ─────────────────────────────────────────────────────────────────────────────────────
 
