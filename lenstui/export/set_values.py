@@ -32,7 +32,7 @@ from lenstui.support.fixed_text import NONE, fixed_text
 EDITED = ("clean", "edited", "effect")
 """The two runs of a pair under edits, and what their differences are called."""
 SIDES = ("first", "second", "difference")
-"""The same of two sides."""
+"""The two runs of a pair by two models or lenses, and what their differences are called."""
 ONE_PROMPT = "(1): of a single prompt there is a number, but no standard error"
 """What is said below means of which some are of one case."""
 

@@ -10,11 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
+from lenstui.export.figures.style import FigureStyle
 from lenstui.jobs.evaluation_messages import (
     EvaluationAsked,
     EvaluationEnd,
@@ -26,12 +27,13 @@ from lenstui.jobs.evaluation_messages import (
     OfferedLens,
     OfferedModel,
 )
-from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_messages import FileTaken, NotTaken
 from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.jobs.failures import reporting
 from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
+from lenstui.jobs.taking import take_view
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
 from lenstui.lens.kinds import made_lens
 from lenstui.lens.names import kind_word
@@ -325,19 +327,13 @@ def _write(order: EvaluationOrder, post: Post) -> None:
             texts = ", ".join(text_name(Path(each)) for each in of.data)
             post(keep_view("evaluation", texts, _text(order, "md"), lambda: _figure(order, "svg")))
             return
-        if file is None:
-            post(TextTaken(order.number, order.thing, _text(order, form)))
+        if file is None or form != "parquet":
+            text, figure = partial(_text, order), partial(_figure, order)
+            post(take_view(order.number, order.thing, file, text=text, figure=figure))
             return
         made(file.parent)
-        if form in FIGURE_FORMS:
-            _figure(order, form).write(file)
-        elif form == "parquet":
-            with written(file) as out:
-                write_evaluation_parquet(of, out)
-        else:
-            text = _text(order, form)
-            with written(file) as out:
-                out.write(text.encode("utf-8"))
+        with written(file) as out:
+            write_evaluation_parquet(of, out)
         post(FileTaken(order.number, file))
 
 

@@ -64,8 +64,13 @@ class PromptService:
         self._thread.submit("words", lambda stop: self._look_up.read_words(serial, words, column, post, stop))
 
     def compare_finals(self, serial: int, post: Post) -> None:
-        """Compare the final distributions of the sides; an earlier request for that is dropped."""
-        self._thread.submit("finals", lambda stop: self._look_up.compare_finals(serial, post, stop))
+        """Compare the final distributions of the sides; an earlier request for that is dropped.
+
+        While tokens are generated this waits, since each of them would run both models over the prompt again.
+        """
+        self._thread.submit(
+            "finals", lambda stop: self._look_up.compare_finals(serial, post, stop), priority=1
+        )
 
     def read_in_training(self, serial: int, columns: range, post: Post) -> None:
         """Read some columns again, through the lens in training."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
-from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.export.figures.style import FigureStyle
+from lenstui.jobs.export_messages import NotTaken
 from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.jobs.failures import reporting
 from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
+from lenstui.jobs.taking import take_view
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
 from lenstui.jobs.trace_messages import (
     FoundTrace,
@@ -30,7 +32,6 @@ from lenstui.jobs.trace_messages import (
 )
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError, first_line
-from lenstui.support.paths import made
 from lenstui.support.request import Start
 from lenstui.support.turns import Conversation, Turn, text_of
 
@@ -251,28 +252,13 @@ def _no_command(model: Model, reading: Reading, prompts: list[Prompt], *, is_fir
 
 
 def _write(order: TraceOrder, post: Post) -> None:
-    from lenstui.support.atomic_file import written
-
     with reporting(lambda text: post(NotTaken(order.number, text)), "It was not written"):
         if order.thing is NOTEBOOK:
             clean = order.found.traced.clean
             post(keep_view("causal trace", clean.text, _text(order, "md"), lambda: _figure(order, "svg")))
             return
-        if order.thing.key in FIGURE_FORMS:
-            assert order.file is not None
-            figure = _figure(order, order.thing.key)
-            made(order.file.parent)
-            figure.write(order.file)
-            post(FileTaken(order.number, order.file))
-            return
-        text = _text(order, order.thing.key)
-        if order.file is None:
-            post(TextTaken(order.number, order.thing, text))
-            return
-        made(order.file.parent)
-        with written(order.file) as out:
-            out.write(text.encode("utf-8"))
-        post(FileTaken(order.number, order.file))
+        text, figure = partial(_text, order), partial(_figure, order)
+        post(take_view(order.number, order.thing, order.file, text=text, figure=figure))
 
 
 def _figure(order: TraceOrder, form: str) -> FigureFile:

@@ -7,25 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import Shape
-from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_messages import NotTaken
 from lenstui.jobs.export_things import NOTEBOOK
 from lenstui.jobs.failures import reporting
 from lenstui.jobs.keeping import keep_view
 from lenstui.jobs.messages import Post
 from lenstui.jobs.model import ModelJobs
 from lenstui.jobs.read import ReadJobs
+from lenstui.jobs.taking import take_view
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.jobs.why_messages import CellAsked, WhyNotRead, WhyOrder, WhyRead, WhySource
 from lenstui.lens.kinds import made_lens
 from lenstui.opening.side_reading import side_model, side_prompts
-from lenstui.support.atomic_file import written
 from lenstui.support.errors import LensError
-from lenstui.support.paths import made
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -160,24 +159,9 @@ def _write(order: WhyOrder, post: Post) -> Iterator[None]:
         if order.thing is NOTEBOOK:
             why = order.source.why
             post(keep_view("why", why.prompt.text, _text(order, "md"), lambda: _figure(order, "svg")))
-            yield
-            return
-        if order.thing.key in FIGURE_FORMS:
-            assert order.path is not None
-            figure = _figure(order, order.thing.key)
-            made(order.path.parent)
-            figure.write(order.path)
-            post(FileTaken(order.number, order.path))
-            yield
-            return
-        text = _text(order, order.thing.key)
-        if order.path is None:
-            post(TextTaken(order.number, order.thing, text))
         else:
-            made(order.path.parent)
-            with written(order.path) as out:
-                out.write(text.encode("utf-8"))
-            post(FileTaken(order.number, order.path))
+            text, figure = partial(_text, order), partial(_figure, order)
+            post(take_view(order.number, order.thing, order.path, text=text, figure=figure))
         yield
 
 

@@ -30,7 +30,6 @@ class SideFacts:
         edits: edits of the forward pass.
         adapter: the adapter that the model is under, as it is typed; empty for none.
         is_of_base: whether the lens was fitted without that adapter.
-        blocks: the number of blocks of the model.
     """
 
     model: str
@@ -49,7 +48,6 @@ class SideFacts:
     edits: EditList = field(default=EditList())
     adapter: str = ""
     is_of_base: bool = False
-    blocks: int = 0
 
     def has_no_row(self, label: str) -> bool:
         """Return whether the lens has no numbers for a row; of a sublayer only the logit lens has any."""

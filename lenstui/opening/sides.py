@@ -176,7 +176,6 @@ class Sides:
                 side.edits,
                 adapter="" if side.model.adapter is None else side.model.adapter.typed,
                 is_of_base=side.lens is not None and is_of_base(side.lens, side.model),
-                blocks=side.model.num_blocks,
             )
             for side in self.sides
         )
