@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from lenstui.export.legend import scale_note
 from lenstui.lens.names import lens_title
@@ -15,6 +13,10 @@ from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import points_text, signed_text
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import PROBABILITY, Value
+from lenstui.support.late_numpy import np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 

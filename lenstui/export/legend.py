@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-import numpy as np
-
 from lenstui.readout.cells import FloatArray
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import Value
+from lenstui.support.late_numpy import np
 
 NOT_COUNTED = "without the last row and the first column"
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from lenstui.readout.cells import FloatArray
+from lenstui.support.late_numpy import np
 
-LevelArray = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+LevelArray: TypeAlias = "npt.NDArray[np.uint8]"
 
 STEPS = 12  # from dark to bright, at most: levels 0 to 11
 ARM = 5  # steps on either side of 0, where a scale diverges

@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from lenstui.readout.cells import NOT_READ, Cells, FloatArray, IntArray, agreement
 from lenstui.readout.number_texts import (
     agreement_text,
@@ -23,6 +21,7 @@ from lenstui.readout.number_texts import (
     rank_text,
 )
 from lenstui.readout.scales import Scale, robust_top, round_top
+from lenstui.support.late_numpy import np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -87,6 +86,8 @@ def read(text: str) -> Settings:
     Raises:
         ValueError: if any key or value in it is not understood; the message names the key.
     """
+    import tomllib  # few have such a file, and the first paint waits for it
+
     found = tomllib.loads(text)
     readers: dict[str, Callable[[Any], Any]] = {
         "theme": _theme, "colour": _colour, "model": _model, "device": _device, "dtype": _dtype,

@@ -152,7 +152,7 @@ async def test_rows_that_only_the_first_model_has_may_be_chosen(
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         await beside(app, pilot, folders[2])
         app.explore.state.reading = Reading(rows=parse_rows("emb,1-2"))
-        app.explore.reader.read_again()
+        app.explore.parts.reader.read_again()
         await until(pilot, lambda: app.explore.grids[0].rows == ("emb", "1", "2"))
         assert app.explore.grids[1].rows == ("emb", "0", "1")
 

@@ -12,12 +12,9 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
 
-from lenstui.jobs.messages import WordsRead
 from lenstui.lens.kinds import reads_next
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.opening.side_facts import SideFacts
-from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import logprob_text, nats_text
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.fixed_text import NONE
@@ -30,6 +27,9 @@ from lenstui.tui.grid.settling import of_column
 from lenstui.tui.shared.side_names import SideNames
 
 if TYPE_CHECKING:
+    from lenstui.jobs.messages import WordsRead
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.readout.cells import Cells, FloatArray
     from lenstui.tui.explore.pin_plot import PinPlot
 
 ROOM_FOR_PLOT = 120  # columns

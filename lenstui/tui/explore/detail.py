@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -15,11 +15,14 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from lenstui.lens.kinds import first_kinds
-from lenstui.opening.sides import MOST_SIDES
-from lenstui.readout.cells import Cells
+from lenstui.opening.side_facts import MOST_SIDES
 from lenstui.readout.values import Value, cell_numbers
 from lenstui.support.cell_width import fit
 
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Cells
+
+TOP_K = 16  # tokens that each cell keeps, to be shown here
 _ONE_LINE = 64  # cells that all but the minor numbers take at most, by their brief names
 
 _Part = tuple[str, str]  # a part of a line: a name and a number

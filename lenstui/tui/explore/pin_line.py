@@ -9,7 +9,6 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.model.tokens import visible
 from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid.pins import Pinned, PinNumbers
@@ -51,6 +50,8 @@ class PinLine(Widget):
 
 def pin_name(place: int, pin: Pinned, width: int = 0) -> Text:
     """Return a pin's number and its token or word, in the pin's colour, padded to `width` cells if not 0."""
+    from lenstui.model.tokens import visible  # the first paint can do without
+
     name = visible(pin.word) if pin.word else pin.text
     text = fit(name, width) if width else fit(name, min(_TEXT_WIDTH, Text(name).cell_len))
     return Text.assemble((f"{place + 1} {text}", pin.colour))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from lenstui.jobs.instant_messages import InstantStatus
-from lenstui.jobs.messages import OpenModel
-from lenstui.model.turns import TurnColumns
-from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.reading import Reading
 from lenstui.support.turns import Conversation, text_of
-from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.shared.nothing_yet import no_lens
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import OpenModel
+    from lenstui.model.turns import TurnColumns
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.tui.grid.cells import Cursor
 
 
 @dataclass(slots=True, eq=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from lenstui.export.difference import Difference
+from typing import TYPE_CHECKING
+
 from lenstui.tui.grid.difference_cells import marked
 from lenstui.tui.grid.difference_grid import DifferenceGrid
-from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.pane import Pane
+
+if TYPE_CHECKING:
+    from lenstui.export.difference import Difference
+    from lenstui.tui.grid.grid import Grid
 
 NO_PLACE = -1  # of the difference among the sides
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -17,6 +17,7 @@ from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import NOT_READ, Cells, FloatArray, IntArray
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import PROBABILITY, Value
+from lenstui.support.late_numpy import np
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.cell import Look
 from lenstui.tui.grid.cells import Cursor, GridCells
@@ -62,7 +63,6 @@ class Grid(GridMoves):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._cells = self._blank(0, 0)
         self._look_cache: Look | None = None
         self._dim_look_cache: Look | None = None
         self._frame: Frame | None = None
@@ -108,6 +108,11 @@ class Grid(GridMoves):
         self._cells = self._blank(0, 0)
         with self.led():
             self.cursor = Cursor(0, 0)
+
+    @cached_property
+    def _cells(self) -> GridCells:
+        """The cells as they are drawn; none before `start`, so that the first paint needs no NumPy."""
+        return self._blank(0, 0)
 
     def _blank(self, rows: int, columns: int) -> GridCells:
         return GridCells(rows, columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,10 +15,12 @@ from textual.widget import Widget
 
 from lenstui.export.difference import Difference
 from lenstui.export.legend import NOT_COUNTED, beyond, end_texts
-from lenstui.readout.cells import FloatArray
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import PROBABILITY, Value
 from lenstui.tui.grid import palette
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import FloatArray
 
 _STEP_WIDTH = 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -15,7 +15,9 @@ from textual.reactive import reactive, var
 from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.frame import HEADER
 from lenstui.tui.grid.places import GridPlaces
-from lenstui.tui.grid.room import ColumnLayout
+
+if TYPE_CHECKING:
+    from lenstui.tui.grid.room import ColumnLayout
 
 
 class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):

@@ -7,8 +7,8 @@ too.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -18,15 +18,15 @@ from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
 from lenstui.lens.trust import Trust, with_trust
 from lenstui.model.rows import is_whole_stream
-from lenstui.opening.sides import MOST_SIDES
+from lenstui.opening.side_facts import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
+from lenstui.support.late_numpy import np
 from lenstui.tui.grid.cell import BAR
 from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
 from lenstui.tui.grid.difference_cells import MOST_LINES
-from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.difference_pane import NO_PLACE, DifferencePane
 from lenstui.tui.grid.grid import HEADER, MAX_DEPTH, Cursor, Grid
 from lenstui.tui.grid.legend import Legend
@@ -35,6 +35,9 @@ from lenstui.tui.grid.pane_titles import PaneTitles
 from lenstui.tui.grid.room import NO_FIGURES, Contents, RowFigures, column_layout, lines_of_row, widest_of
 from lenstui.tui.grid.settling import summary
 from lenstui.tui.shared.side_names import SideNames, first_names
+
+if TYPE_CHECKING:
+    from lenstui.tui.grid.difference_grid import DifferenceGrid
 
 _SCROLLBAR = 1  # terminal cells that are kept free for one
 _FRAME, _LEGEND = 2, 1  # lines

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.geometry import Region, Size, Spacing
 from textual.reactive import reactive
 
-from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.grid.frame import HEADER
 from lenstui.tui.grid.room import ColumnLayout
 from lenstui.tui.shared.step_scroll import StepScroll
+
+if TYPE_CHECKING:
+    from lenstui.tui.grid.cells import Cursor
 
 MAX_DEPTH = 5
 

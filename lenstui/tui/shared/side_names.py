@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from lenstui.edits.edit import have_directions
 from lenstui.lens.kinds import first_kinds
 from lenstui.lens.names import INSTANT, OF_BASE, kind_word
 from lenstui.opening.side_facts import SideFacts, are_of_one_model, is_edited_run
@@ -74,7 +73,10 @@ class SideNames:
 
 def _run(side: SideFacts) -> tuple[object, ...]:
     """Return what is equal for sides that end in the same last row."""
-    edits = side.edits.in_force
+    if not (edits := side.edits.in_force):
+        return side.model_number, side.prompt, edits, None
+    from lenstui.edits.edit import have_directions  # the first paint can do without
+
     lens = (side.kind, side.lens) if have_directions(edits) else None
     return side.model_number, side.prompt, edits, lens
 
