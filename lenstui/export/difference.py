@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from lenstui.export.legend import scale_note
 from lenstui.lens.names import lens_title
-from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import points_text, signed_text
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import PROBABILITY, Value
-from lenstui.support.late_numpy import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from lenstui.readout.cells import Cells, FloatArray
+    from lenstui.support.late_numpy import np
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from lenstui.readout.cells import FloatArray
 from lenstui.support.late_numpy import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from lenstui.readout.cells import FloatArray
 
 LevelArray: TypeAlias = "npt.NDArray[np.uint8]"
 

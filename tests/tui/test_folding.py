@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from tests.tui.pilots.looking import said, subtitle, until
 
 TEXT = "Hi<think>so it is</think>Yes"

@@ -21,7 +21,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import Detail
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from tests.by_hand.known_readouts import HOSTILE, hostile_readout
 from tests.by_hand.naive_values import naive_logits, naive_values

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
 from lenstui.support.turns import text_of
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.grid.pins import PLOTTED
 from lenstui.tui.grid.room import Contents
 from lenstui.tui.session.model_key import model_key

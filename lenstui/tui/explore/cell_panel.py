@@ -21,9 +21,8 @@ from lenstui.support.fixed_text import NONE
 from lenstui.tui.explore.detail import CellFacts, Detail
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.explore.pin_list import PinList
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.grid.pins import PLOTTED, Pinned, PinNumbers, numbers_at, without_pin
-from lenstui.tui.grid.settling import of_column
 from lenstui.tui.shared.side_names import SideNames
 
 if TYPE_CHECKING:
@@ -118,6 +117,8 @@ class CellPanel(Vertical):
             missing: by place, why a side has no cell in this column.
             words_only: whether its tokens are those with a letter or digit.
         """
+        from lenstui.tui.grid.settling import of_column  # the first paint can do without
+
         self._cells, self._cursor, self._rows = cells, cursor, rows[0]
         row, column = cursor.row, cursor.column
         sides = list(zip(self.names.brief, cells, strict=True))

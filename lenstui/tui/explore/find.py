@@ -9,7 +9,7 @@ from lenstui.model.reasoning import ANSWER, REASONING, column_at
 from lenstui.model.rows import Row, is_sublayer
 from lenstui.model.tokens import visible
 from lenstui.support.errors import LensError
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 

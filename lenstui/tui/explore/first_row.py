@@ -12,7 +12,7 @@ from lenstui.jobs.messages import WordFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
 from lenstui.support.turns import text_of
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.explore.ask_generation import AskGeneration
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 if TYPE_CHECKING:

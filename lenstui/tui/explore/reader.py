@@ -12,7 +12,7 @@ from lenstui.model.rows import Row
 from lenstui.model.turns import turns_named
 from lenstui.tui.explore.detail import TOP_K
 from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.services import FittedCells, Services
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lenstui.readout.reading import Reading
 from lenstui.support.printable import printable
 from lenstui.tui.explore.reader import Reader, nearest
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.services import Services, Target
 
 if TYPE_CHECKING:

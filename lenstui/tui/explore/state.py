@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.messages import OpenModel
     from lenstui.model.turns import TurnColumns
     from lenstui.opening.side_facts import SideFacts
-    from lenstui.tui.grid.cells import Cursor
+    from lenstui.tui.grid.cursor import Cursor
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lenstui.edits.edit_list import EditList
 from lenstui.jobs.trace_messages import PromptAsked, TraceAsked
 from lenstui.tui.explore.reader import nearest
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 if TYPE_CHECKING:

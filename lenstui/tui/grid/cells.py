@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from lenstui.readout.alignment import NO_GAP
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A cell: an index into the rows (0 is `emb`) and one into the columns."""
-
-    row: int
-    column: int
 
 
 class GridCells:

@@ -13,6 +13,7 @@ from lenstui.support.cell_width import fit
 from lenstui.support.late_numpy import np
 from lenstui.tui.grid.cell import with_number
 from lenstui.tui.grid.cells import GridCells
+from lenstui.tui.grid.places import MOST_LINES
 from lenstui.tui.grid.room import CellLine, Contents
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from lenstui.readout.scales import Scale
 
-MOST_LINES = 3  # lines of a cell: the right side, the left side, and the right minus the left
 _RIGHT, _LEFT = 0, 1  # the lines of the two sides
 
 

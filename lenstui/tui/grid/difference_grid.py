@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.export.legend import NOT_COUNTED
-from lenstui.tui.grid.difference_cells import MOST_LINES, DifferenceCells
 from lenstui.tui.grid.grid import Grid
+from lenstui.tui.grid.places import MOST_LINES
+
+if TYPE_CHECKING:
+    from lenstui.tui.grid.difference_cells import DifferenceCells
 
 
 class DifferenceGrid(Grid):
@@ -14,6 +19,8 @@ class DifferenceGrid(Grid):
     _cells: DifferenceCells
 
     def _blank(self, rows: int, columns: int) -> DifferenceCells:
+        from lenstui.tui.grid.difference_cells import DifferenceCells
+
         return DifferenceCells(rows, columns)
 
     def validate_depth(self, depth: int) -> int:

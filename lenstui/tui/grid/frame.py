@@ -14,12 +14,12 @@ from textual.strip import Strip
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
 from lenstui.tui.grid.column_marks import BEGINS, FOLDED, ColumnMarks
+from lenstui.tui.grid.places import HEADER
 from lenstui.tui.grid.room import CellLine, ColumnLayout, RowFigures
 
 if TYPE_CHECKING:
-    from lenstui.tui.grid.cells import Cursor, GridCells
-
-HEADER = 1  # lines
+    from lenstui.tui.grid.cells import GridCells
+    from lenstui.tui.grid.cursor import Cursor
 
 
 @dataclass(frozen=True, slots=True)

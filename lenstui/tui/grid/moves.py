@@ -12,9 +12,8 @@ from textual.geometry import Offset
 from textual.message import Message
 from textual.reactive import reactive, var
 
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.frame import HEADER
-from lenstui.tui.grid.places import GridPlaces
+from lenstui.tui.grid.cursor import Cursor
+from lenstui.tui.grid.places import HEADER, GridPlaces
 
 if TYPE_CHECKING:
     from lenstui.tui.grid.room import ColumnLayout
