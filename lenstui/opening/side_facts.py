@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from lenstui.edits.edit_list import EditList
 from lenstui.model.rows import is_sublayer
 
-MOST_SIDES = 3
-
 
 @dataclass(frozen=True, slots=True)
 class SideFacts:

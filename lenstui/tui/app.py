@@ -14,6 +14,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
@@ -79,6 +80,7 @@ class LenstuiApp(TypeAheadApp):
     }
     """
     ENABLE_COMMAND_PALETTE = True
+    theme = Reactive(next(iter(THEMES)))  # one that is set later has all styles made anew
     BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
 
     def __init__(
@@ -349,7 +351,7 @@ class LenstuiApp(TypeAheadApp):
     @property
     def available_themes(self) -> dict[str, Theme]:
         """The themes that the colours of the grids are made for."""
-        return THEMES if hasattr(self, "settings") else super().available_themes
+        return THEMES
 
     # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -42,7 +42,7 @@ class ModelSwitch:
     def open(self, chosen: Chosen) -> None:
         """Open a model, or the open one in another dtype."""
         from lenstui.jobs.messages import LoadStage
-        from lenstui.model.hub import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.model.name import BUNDLED_MODEL  # the first paint can do without
 
         program = self._program
         self._keeper.keep_model(program.explore)
@@ -63,7 +63,7 @@ class ModelSwitch:
             step: the direction, 1 or -1.
             post: takes the list of revisions, with which `go_on` is to be called.
         """
-        from lenstui.model.hub import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.model.name import BUNDLED_MODEL  # the first paint can do without
         from lenstui.tui.shared.fit_words import TAKEN
 
         model = self._program.explore.model

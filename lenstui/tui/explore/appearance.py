@@ -9,7 +9,7 @@ from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
 from lenstui.support.turns import text_of
 from lenstui.tui.grid.cursor import Cursor
-from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.grid.room import Contents
 from lenstui.tui.session.model_key import model_key
 from lenstui.tui.session.session import LONGEST, Look

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lenstui.opening.side_facts import MOST_SIDES, is_edited_run
-from lenstui.opening.sides import NO_MORE, ONE_STAYS
+from lenstui.opening.side_count import MOST_SIDES, NO_MORE, ONE_STAYS
+from lenstui.opening.side_facts import is_edited_run
 from lenstui.tui.explore.ask_prompt import AskPrompt
 from lenstui.tui.explore.edit_dialog import EditDialog
 from lenstui.tui.grid.grid import Grid

@@ -26,6 +26,7 @@ class InstantLens:
         self._state = state
         self._widgets = widgets
         self._services = services
+        state.instant = InstantStatus()
 
     def consider(self) -> None:
         """Have an instant lens made, if the open model lacks one and the user has not turned that off.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.reactive import reactive
@@ -11,10 +12,12 @@ from textual.widget import Widget
 
 from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
 from lenstui.support.cell_width import fit
-from lenstui.tui.grid.pins import Pinned, PinNumbers
 
-Numbers = Mapping[str, Sequence[PinNumbers | None]]
-"""The numbers of each pin by the name of the side, None where not read yet; without sides without cells."""
+if TYPE_CHECKING:
+    from lenstui.tui.grid.pins import Pinned, PinNumbers
+
+    Numbers = Mapping[str, Sequence[PinNumbers | None]]
+    """The numbers of each pin by the name of the side, None where not read yet; without sides without cells."""
 
 _TEXT_WIDTH = 12  # the most cells of a token
 _ROOM_FOR_LENSES = 90  # columns for the names of the sides too; in fewer, the pins need the room

@@ -13,9 +13,10 @@ from textual.widgets import OptionList
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import fixed_text
-from lenstui.tui.explore.pin_line import Numbers, pin_name
+from lenstui.tui.explore.pin_line import pin_name
 
 if TYPE_CHECKING:
+    from lenstui.tui.explore.pin_line import Numbers
     from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 _NAME_WIDTH = 14

@@ -12,7 +12,8 @@ from textual_hires_canvas import HiResMode
 
 from lenstui.model.rows import stream_places
 from lenstui.readout.number_texts import nats_text
-from lenstui.tui.grid.pins import PLOTTED, Pinned
+from lenstui.tui.grid.pins import Pinned
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.tui.shared.plot import Plot
 

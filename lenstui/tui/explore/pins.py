@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
-from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_pin
+from lenstui.tui.grid.pins import with_tokens, without_pin
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PINS
 

@@ -19,8 +19,8 @@ from lenstui.readout.scales import NO_LEVEL, LevelArray, Scale
 from lenstui.readout.values import PROBABILITY, Value
 from lenstui.support.cell_width import fit
 from lenstui.support.late_numpy import np
-from lenstui.tui.grid.cell import with_number
-from lenstui.tui.grid.room import CellLine, Contents
+from lenstui.tui.grid.cell import CellLine, with_number
+from lenstui.tui.grid.room import Contents
 
 if TYPE_CHECKING:
     import numpy.typing as npt

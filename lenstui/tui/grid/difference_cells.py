@@ -11,10 +11,10 @@ from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, FloatArray, IntArray
 from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
 from lenstui.support.late_numpy import np
-from lenstui.tui.grid.cell import with_number
+from lenstui.tui.grid.cell import CellLine, with_number
 from lenstui.tui.grid.cells import GridCells
 from lenstui.tui.grid.places import MOST_LINES
-from lenstui.tui.grid.room import CellLine, Contents
+from lenstui.tui.grid.room import Contents
 
 if TYPE_CHECKING:
     import numpy.typing as npt

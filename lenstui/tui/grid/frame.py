@@ -12,10 +12,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from lenstui.model.rows import is_sublayer
-from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
+from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, CellLine, Look, marks_of
 from lenstui.tui.grid.column_marks import BEGINS, FOLDED, ColumnMarks
 from lenstui.tui.grid.places import HEADER
-from lenstui.tui.grid.room import CellLine, ColumnLayout, RowFigures
+from lenstui.tui.grid.room import ColumnLayout, RowFigures
 
 if TYPE_CHECKING:
     from lenstui.tui.grid.cells import GridCells

@@ -14,10 +14,9 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
-from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
 from lenstui.model.rows import is_whole_stream
-from lenstui.opening.side_facts import MOST_SIDES
+from lenstui.opening.side_count import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
@@ -34,6 +33,7 @@ from lenstui.tui.grid.room import NO_FIGURES, Contents, RowFigures, column_layou
 from lenstui.tui.shared.side_names import SideNames, first_names
 
 if TYPE_CHECKING:
+    from lenstui.export.difference import Difference
     from lenstui.lens.trust import Trust
     from lenstui.tui.grid.cursor import Cursor
     from lenstui.tui.grid.difference_grid import DifferenceGrid
@@ -451,6 +451,8 @@ class Panes(Vertical):
     @property
     def _difference(self) -> Difference:
         """The difference that is shown: of the chosen value, between the two sides of `pair`."""
+        from lenstui.export.difference import Difference  # the first paint can do without
+
         return Difference(self.value, *(self.names.brief[place] for place in self.pair))
 
     def _compare(self) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 # One colour for each pin that there may be. Those who see no red or no green can tell them apart too, and all
 # are readable on a dark background.
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2bb58a", "#e8743b", "#9aa5ff", "#b8b8b8")
-PLOTTED = ("prob", "rank", "logprob")  # the numbers of pins that may be plotted by row
 
 
 @dataclass(frozen=True, slots=True)
