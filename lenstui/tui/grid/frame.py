@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -105,47 +105,40 @@ class Frame:
     def _cells_of(self, row: int, line: int, run: range) -> Iterable[tuple[str, Style]]:
         """Return the pieces of a line of the cells of neighbouring columns."""
         seen = slice(run.start, run.stop)
-        is_dim = self._label(row) in self.figures.dim
-        look = self.dim_look if is_dim else self.look
-        dim = self.column_marks.dim
-        has_cursor = row == self.cursor.row
+        look = self.dim_look if self._label(row) in self.figures.dim else self.look
         text_width = look.text_width(self.layout.width)
         of_cell = CellLine(line, self.depth, text_width, self.layout.contents)
         texts = self.cells.line(row, seen, of_cell)
         levels = self.cells.levels[row, seen].tolist()
         differing = self.cells.differing(row, seen, of_cell)
         settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
-        if not (has_cursor or dim or None in texts or any(differing) or any(settled)):
+        has_marks = row == self.cursor.row or any(differing) or any(settled)
+        if not (has_marks or self.column_marks.dim or None in texts):
             return look.bare_cells(texts, levels, first=line == 0)
-        return self._marked_cells(row, line, run, texts, levels, differing, settled)
+        cells = list(zip(run, texts, levels, differing, settled, strict=True))
+        return self._marked_cells(row, line, cells)
 
     def _marked_cells(
-        self,
-        row: int,
-        line: int,
-        run: range,
-        texts: Sequence[str | None],
-        levels: Sequence[int],
-        differing: Sequence[bool],
-        settled: Sequence[bool],
-    ) -> Iterable[tuple[str, Style]]:
-        """Yield the pieces of cells some of which have marks or no text, as few rows on screen have any."""
+        self, row: int, line: int, cells: Sequence[tuple[int, str | None, int, bool, bool]]
+    ) -> Iterator[tuple[str, Style]]:
+        """Yield the pieces of cells that may have marks or no text, as few of those on screen have.
+
+        Args:
+            row: of the cells.
+            line: of the row.
+            cells: for each its column, its text, its level, and whether it differs, and settles.
+        """
         is_dim = self._label(row) in self.figures.dim
-        look = self.dim_look if is_dim else self.look
-        dim = self.column_marks.dim
-        has_cursor = row == self.cursor.row
-        here = self.cursor.column - run.start if has_cursor else None
-        beside = self.beside_cursor - run.start if has_cursor and self.framed else None
-        absent = self.cells.absent(row, slice(run.start, run.stop)) if None in texts else []
+        here = self.cursor.column if row == self.cursor.row else None
+        beside = self.beside_cursor if row == self.cursor.row and self.framed else None
+        seen = slice(cells[0][0], cells[-1][0] + 1) if cells else slice(0)
+        absent = self.cells.absent(row, seen) if any(text is None for _, text, *_ in cells) else []
         first, last = line == 0, line == self.depth - 1
-        for i, (text, level, differs, settles) in enumerate(
-            zip(texts, levels, differing, settled, strict=True)
-        ):
-            marks = marks_of(first, last, i == here, i == beside, differs, settles)
-            if dim:
-                look = self.dim_look if is_dim or run.start + i in dim else self.look
+        for place, (column, text, level, differs, settles) in enumerate(cells):
+            look = self.dim_look if is_dim or column in self.column_marks.dim else self.look
+            marks = marks_of(first, last, column == here, column == beside, differs, settles)
             if text is None:
-                yield from look.empty_cell(self.layout.width, ABSENT if absent[i] else PENDING, marks)
+                yield from look.empty_cell(self.layout.width, ABSENT if absent[place] else PENDING, marks)
             else:
                 yield from look.cell(text, level, marks)
 
