@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lenstui.cli import convert, eval, lenses, places, read, report, scan, screen, trace, train, why
+from lenstui.cli import convert, eval, lenses, places, read, report, scan, screen, serve, trace, train, why
 from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
@@ -24,6 +24,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "read": read.run,
     "report": report.run,
     "scan": scan.run,
+    "serve": serve.run,
     "trace": trace.run,
     "train": train.run,
     "why": why.run,
