@@ -143,7 +143,7 @@ async def test_sides_of_other_prompts_are_not_kept(opened: Any) -> None:
         await put_beside(app, pilot, OTHER)
         app.explore.grids[0].focus()
         await pilot.press("K")
-        await until(pilot, lambda: "A kept view is of one model and prompt" in said(app))
+        await until(pilot, lambda: "A kept view is of one prompt" in said(app))
     assert kept() == []
 
 

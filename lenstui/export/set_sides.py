@@ -1,4 +1,4 @@
-"""Two sides of a prompt set on the command line: opened, and what is said of them."""
+"""Two sides of a prompt set: opened, read, and what is said of them in files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lenstui.cli.against import AskedAgainst, open_side
+from lenstui.opening.second_side import AskedAgainst, OpenedSide, open_side
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
 
@@ -61,7 +61,7 @@ def open_two_sides(
     reading: Reading,
     on_stage: Callable[[str], None],
 ) -> TwoSides:
-    """Open the second side, and choose the lenses that both are read through.
+    """Open the second side of a prompt set, as `two_sides` has it.
 
     Args:
         first: the first side.
@@ -73,13 +73,27 @@ def open_two_sides(
     Raises:
         LensError: if it cannot be opened, does not have the tokens of the first, or none of these lenses.
     """
+    return two_sides(first, lenses, open_side(first, asked, on_stage), reading)
+
+
+def two_sides(first: Opened, lenses: Sequence[Lens], side: OpenedSide, reading: Reading) -> TwoSides:
+    """Return two open sides with the lenses that both are read through.
+
+    Args:
+        first: the first side.
+        lenses: its lenses that were asked for.
+        side: the second.
+        reading: how each prompt is read.
+
+    Raises:
+        LensError: if both have none of these lenses.
+    """
     from lenstui.export.set_tidy import SecondSide
     from lenstui.lens.lens import lens_keys
     from lenstui.lens.logit import LogitLens
     from lenstui.opening.opened import source_of
     from lenstui.readout.sets.sides import LAST_ROW, SetSide
 
-    side = open_side(first, asked, on_stage)
     mine = dict(zip(lens_keys(first.lenses), first.lenses, strict=True))
     if not side.is_model:
         pairs = dict(side.lenses)  # one lens against another, whatever else was asked for
