@@ -29,6 +29,7 @@ class TwoSides:
         second: the second.
         reading: how each prompt is read; the last row alone, where the models are not of the same depth.
         facts: what is said of the second side.
+        opened: the second side's model with its lenses.
         remarks: remarks for the user.
     """
 
@@ -36,7 +37,34 @@ class TwoSides:
     second: SetSide
     reading: Reading
     facts: SecondSide
+    opened: Opened
     remarks: tuple[str, ...]
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `lenstui read --prompts` that request the second side, wherever they are typed.
+
+        Raises:
+            LensError: if none do, as it is the bundled model, or a lens in no file.
+        """
+        from lenstui.lens.kinds import LOGIT, made_lens
+        from lenstui.model.hub import BUNDLED_MODEL
+        from lenstui.opening.opened import files_to_name
+
+        lenses = tuple(self.second.lenses.values())
+        if any(made_lens(lens.kind) is None and (not lens.file or not lens.file.exists()) for lens in lenses):
+            raise LensError("No command reads the same: the second side's lens is in no file.")
+        if not self.facts.is_model:
+            return [f"--against-lens={each.file.absolute() if each.file else LOGIT}" for each in lenses]
+        source = self.facts.source.from_anywhere
+        if source.model == BUNDLED_MODEL:
+            raise LensError("No command reads the same: the bundled model is the first of two there.")
+        words = [f"--against-model={source.model}"]
+        words += [] if source.revision is None else [f"--against-revision={source.revision}"]
+        return [
+            *words,
+            *(f"--against-lens={file.absolute()}" for file in files_to_name(self.opened, lenses)),
+        ]
 
     @property
     def lenses(self) -> Sequence[Lens]:
@@ -111,7 +139,8 @@ def two_sides(first: Opened, lenses: Sequence[Lens], side: OpenedSide, reading: 
         SetSide(first.model, {key: mine[key] for key in pairs}),
         SetSide(side.opened.model, pairs),
         reading,
-        SecondSide(sources[1], _names(sources, is_model=side.is_model)),
+        SecondSide(sources[1], _names(sources, is_model=side.is_model), side.is_model),
+        side.opened,
         side.remarks,
     )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.lens.formats.library import PARAMS
 from lenstui.lens.kinds import LOGIT
+from lenstui.model.gguf import SUFFIX
+from lenstui.model.name import split_revision
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -42,6 +45,22 @@ class AskedAgainst:
         if asked is None or asked.lenses or model.name != asked.model:
             return False
         return (model.revision, model.adapter and model.adapter.typed) == (asked.revision, asked.adapter)
+
+
+def typed_side(text: str, first: Start) -> AskedAgainst:
+    """Return the second side that a typed line names: `logit`, the file or folder of a lens, or a model.
+
+    Args:
+        text: the line, not empty: of a model a folder, a GGUF file, `OWNER/NAME` or `OWNER/NAME@REVISION`.
+        first: the request for the first model, which the second is run like.
+    """
+    if text == LOGIT:
+        return AskedAgainst(None)
+    path = Path(text).expanduser()
+    if (path.is_file() and path.suffix.lower() != SUFFIX) or (path / PARAMS).is_file():
+        return AskedAgainst(None, path.absolute())
+    name, revision = (str(path.absolute()), None) if path.exists() else split_revision(text)
+    return AskedAgainst(replace(first, model=name, revision=revision, demo=False, lenses=(), again=None))
 
 
 @dataclass(frozen=True, eq=False)
