@@ -8,7 +8,7 @@ from lenstui.tui.prompt_sets.reading import SetReader
 from lenstui.tui.prompt_sets.state import SetState
 from lenstui.tui.services import Services
 
-NO_SECOND = "a model, a lens file, logit, or edits such as ablate 3.mlp; empty: one side"
+NO_SECOND = "a model, a lens file, logit, or edits (ablate 3.mlp); empty: one side"
 
 
 class SetAgainst:
