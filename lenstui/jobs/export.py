@@ -107,6 +107,10 @@ class ExportService:
         """Export the command that repeats the readout on screen."""
         self._thread.submit(_KIND, lambda stop: self._guarded(self._say_command(order, post), order, post))
 
+    def take_report(self, order: Order, post: Post) -> None:
+        """Write all views of the lab notebook to the order's file: Markdown if it ends so, else HTML."""
+        self._write(order, post, lambda stop: self._write_report(order, post))
+
     def stop(self) -> None:
         """Give up the export that is under way."""
         self._thread.submit(_KIND, lambda stop: None)
@@ -293,6 +297,19 @@ class ExportService:
         made(file.parent)
         with written(file) as out:
             write_data(order.shape.format, both, out)
+        post(FileTaken(order.number, file, order.remark))
+
+    def _write_report(self, order: Order, post: Post) -> None:
+        from lenstui.export.notebook import NOTHING, read_notebook
+        from lenstui.export.report import write_report
+        from lenstui.support.paths import notebook
+
+        file, views = order.shape.output, read_notebook(notebook()).views
+        assert file is not None
+        if not views:
+            raise LensError(NOTHING)
+        made(file.parent)
+        write_report(views, "md" if file.suffix.lower() == ".md" else "html", file)
         post(FileTaken(order.number, file, order.remark))
 
     def _write_text(self, order: Order, text: str, post: Post) -> None:

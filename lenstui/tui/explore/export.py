@@ -15,7 +15,7 @@ from lenstui.export.names import proposed_path, shown_path
 from lenstui.export.shape import ALL_VALUES, PINS, Shape
 from lenstui.jobs.export import Order
 from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import COPIES, FILES, PIN_FILES, THINGS, Thing
+from lenstui.jobs.export_things import COPIES, FILES, PIN_FILES, REPORT, THINGS, Thing
 from lenstui.lens.names import key_of_model, keys_of
 from lenstui.opening.side_facts import SideFacts, are_of_one_file
 from lenstui.readout.cells import Cells
@@ -137,18 +137,20 @@ class Export:
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
         """The forms that can be written to a file, and the forms that can be copied.
 
-        While several prompts or more than two models are on screen, there is only a picture of the screen:
-        no other form can hold them.
+        While several prompts or more than two models are on screen, there is of these only a picture of the
+        screen: no other form can hold them.
         """
         if not are_of_one_file(self._sides):
-            return [THINGS["screen"]], []
-        return (*FILES, *(PIN_FILES if self._widgets.panel.pins else ())), COPIES
+            return [THINGS["screen"], REPORT], []
+        return (*FILES, *(PIN_FILES if self._widgets.panel.pins else ()), REPORT), COPIES
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
         """Return the file that a form is written to, unless the user names another one."""
         assert self._state.model is not None
+        if thing is REPORT:
+            return proposed_path("lab notebook", "", thing.ending)
         part = "" if not thing.copies and thing.key != "screen" else thing.key
         return proposed_path(self._state.model.label, text_of(self._state.prompt), thing.ending, part)
 
@@ -157,6 +159,8 @@ class Export:
         order, exports = replace(self._order(path), remark=remark), self._services.exports
         if thing.key == "command":
             exports.take_command(order, self._post)
+        elif thing is REPORT:
+            exports.take_report(order, self._post)
         elif thing.key == "screen":
             exports.take(replace(order, text=self.picture(), is_picture=True), self._post)
         elif thing.key == "markdown" or not thing.copies:
