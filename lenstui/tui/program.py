@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
+    from lenstui.opening.opened import Opened
     from lenstui.tui.evaluation.screen import Evaluation
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.prompt_sets.screen import PromptSets
@@ -266,7 +267,12 @@ class Program:
         """The service that reads prompt sets."""
         from lenstui.jobs.sets import SetService  # the first paint can do without
 
-        return SetService(lambda: self.model_jobs.opened, self.thread, self._file_thread)
+        jobs = self.model_jobs
+
+        def at_hand() -> list[Opened]:
+            return [] if jobs.sides is None else [side.opened for side in jobs.sides.sides]
+
+        return SetService(lambda: jobs.opened, at_hand, self.thread, self._file_thread)
 
     @cached_property
     def published(self) -> PublishedService:
