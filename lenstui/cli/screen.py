@@ -10,9 +10,6 @@ from dataclasses import replace
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.colour_depth import set_depth
-from lenstui.cli.readout import show
-from lenstui.export.shape import Shape
-from lenstui.readout.reading import Reading
 from lenstui.support.settings import DEPTHS, THEMES, load
 from lenstui.support.version import __version__
 
@@ -71,6 +68,10 @@ def run(words: Sequence[str]) -> int:
         for option, asks in screens.items():
             if asks:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
+        from lenstui.cli.readout import show
+        from lenstui.export.shape import Shape
+        from lenstui.readout.reading import Reading
+
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat or asked.turns is not None)))
     if not in_browser:
         _take_keyboard(parser)
