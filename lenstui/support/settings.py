@@ -24,7 +24,8 @@ DEPTHS = ("auto", "truecolor", "256", "16", "none")
 _REPOSITORY = r"(?a:[\w.-]+/[\w.-]+)"
 _MODIFIERS = {"ctrl", "alt", "shift", "meta", "super", "hyper"}
 _NAMED_KEY = (
-    r"up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|f([1-9]|1\d|2[0-4])"
+    "up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|"
+    r"f([1-9]|1\d|2[0-4])"
 )
 # Names of keys on the screen or on keyboards, with Textual's names for them.
 _ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete"}

@@ -144,12 +144,13 @@ class LenstuiApp(TypeAheadApp):
         """Return Explore, the main screen."""
         return self.explore
 
-    def on_ready(self) -> None:
-        """Restore the last look, check the settings, and load the model, now that the first paint is out.
+    async def on_ready(self) -> None:
+        """Complete the screen, restore the last look, and load the model, now that the first paint is out.
 
         The first start also shows what is open, and what one can do.
         """
         gc.enable()
+        await self.explore.complete()
         self._keeper.look_as_before(self.explore)
         self._check_settings()
         if self._keeper.is_first_start:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
-    from lenstui.readout.cells import Cells
     from lenstui.readout.pins import Pin
     from lenstui.readout.reading import Reading
     from lenstui.readout.scales import Scale
@@ -85,23 +84,6 @@ class ShownPrompt:
     reading: Reading
     value: Value
     scale: Scale
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedCells:
-    """Some columns of the prompt on Explore's screen, read through a fitted lens of the open model.
-
-    Attributes:
-        kind: the kind of that lens.
-        start: the first column.
-        cells: the cells of all rows of the columns.
-        texts: display texts of every token in the cells.
-    """
-
-    kind: str
-    start: int
-    cells: Cells
-    texts: Mapping[int, str]
 
 
 class TraceHome(Protocol):

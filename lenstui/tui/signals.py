@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.instant_messages import InstantStatus
     from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
     from lenstui.jobs.published_messages import PublishedStatus
-    from lenstui.tui.services import FittedCells
+    from lenstui.tui.fitted_cells import FittedCells
 
 
 class Signals:

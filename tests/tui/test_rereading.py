@@ -23,8 +23,8 @@ from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.reader import nearest
+from lenstui.tui.fitted_cells import FittedCells
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.services import FittedCells
 from tests.tui.pilots.cell_pilot import lines
 from tests.tui.pilots.looking import place, said, subtitle, until
 from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, wrong

@@ -48,7 +48,7 @@ class CellPanel(Vertical):
     """
 
     pins: reactive[tuple[Pinned, ...]] = reactive((), init=False)
-    listing: reactive[bool] = reactive(False)
+    listing: reactive[bool] = reactive(False, init=False)
     plotted: reactive[str] = reactive(PLOTTED[0], init=False)  # the plotted number of the pins
 
     class PinsChanged(Message):
@@ -72,15 +72,16 @@ class CellPanel(Vertical):
         self.words: WordsRead | None = None  # pinned words of several tokens in the cursor's column
 
     def compose(self) -> ComposeResult:
-        """Yield the line of pins, and below it the detail and the list of pins."""
-        yield PinLine()
+        """Yield what is seen while nothing is pinned."""
         with Horizontal():
             yield Detail()
-            yield PinList()
 
-    def on_mount(self) -> None:
-        """Hide the line of pins, as long as nothing is pinned."""
-        self.query_one(PinLine).display = False
+    async def complete(self) -> None:
+        """Add what the first paint did without: the pins, hidden above and beside the detail."""
+        line, pins = PinLine(), PinList()
+        line.display = pins.display = False
+        await self.mount(line, before=0)
+        await self.query_one(Horizontal).mount(pins)
 
     def follow(self, value: str) -> None:
         """Always show the numbers of the value with this key in the detail, since it colours the cells."""

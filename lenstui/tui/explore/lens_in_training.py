@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lenstui.jobs.fit_messages import BUSY, FitStatus, Phase, TrainingRead
-from lenstui.tui.services import FittedCells, Services
+from lenstui.tui.fitted_cells import FittedCells
+from lenstui.tui.services import Services
 from lenstui.tui.shared.fit_words import outcome
 from lenstui.tui.shared.side_names import SideNames
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lenstui.tui.grid.pins import Pinned, PinNumbers
 
     Numbers = Mapping[str, Sequence[PinNumbers | None]]
-    """The numbers of each pin by the name of the side, None where not read yet."""
+    """The numbers of each pin by the name of the side, None where not read; without sides without cells."""
 
 _TEXT_WIDTH = 12  # the most cells of a token
 _ROOM_FOR_LENSES = 90  # columns for the names of the sides too; in fewer, the pins need the room

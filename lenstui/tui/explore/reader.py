@@ -12,8 +12,9 @@ from lenstui.model.rows import Row
 from lenstui.model.turns import turns_named
 from lenstui.tui.explore.detail import TOP_K
 from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
+from lenstui.tui.fitted_cells import FittedCells
 from lenstui.tui.grid.cursor import Cursor
-from lenstui.tui.services import FittedCells, Services
+from lenstui.tui.services import Services
 
 if TYPE_CHECKING:
     from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, TileRead

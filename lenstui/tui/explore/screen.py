@@ -133,6 +133,11 @@ class Explore(LeanScreen[None], AppScreen[None]):
         if self.services.model is not None:
             self.show_model(self.services.model)
 
+    async def complete(self) -> None:
+        """Add the widgets that the first paint did without, all of them hidden."""
+        await self.panes.complete()
+        await self.panel.complete()
+
     def _follow_value(self) -> None:
         """Have the panel show the value that colours the cells."""
         self.parts.pins.follow_value()

@@ -23,6 +23,7 @@ from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
 from lenstui.support.late_numpy import np
 from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
+from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.difference_pane import NO_PLACE, DifferencePane
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.legend import Legend
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lenstui.export.difference import Difference
     from lenstui.lens.trust import Trust
     from lenstui.tui.grid.cursor import Cursor
-    from lenstui.tui.grid.difference_grid import DifferenceGrid
 
 _SCROLLBAR = 1  # terminal cells that are kept free for one
 _FRAME, _LEGEND = 2, 1  # lines
@@ -87,19 +87,28 @@ class Panes(Vertical):
         self._pair = (0, 1)  # the sides whose difference the grid is laid out for
 
     def compose(self) -> ComposeResult:
-        """Yield the panes of the sides from left to right, the pane of the difference, and the legend."""
+        """Yield the panes that are seen at first, from left to right, and the legend."""
         with Horizontal():
-            for place in range(MOST_SIDES):
+            for place in range(self.count):
                 yield Pane(place)
-            yield DifferencePane()
         yield Legend()
 
     def on_mount(self) -> None:
-        """Show that the program is starting, and let the grids share one cursor, and one scroll too."""
+        """Show that the program is starting."""
         self._arrange()
-        for pane in self.query(Pane):
-            pane.say("starting …")
-        first, *others = (self.pane(place).grid for place in range(MOST_SIDES))
+        self.say("starting …")
+
+    async def complete(self) -> None:
+        """Add the panes that the first paint did without: of the other sides, and of a difference.
+
+        All grids share one cursor then, those of the sides one scroll too.
+        """
+        more = [*(Pane(place) for place in range(self.count, MOST_SIDES)), DifferencePane()]
+        for pane in more:
+            pane.display = False
+        await self.query_one(Horizontal).mount(*more)
+        self._arrange()
+        first, *others = self.grids_of_all_sides
         first.pair(*others)
         first.join(self._compared)
         self._frame_cursor()
@@ -119,7 +128,7 @@ class Panes(Vertical):
     @property
     def grids_of_all_sides(self) -> tuple[Grid, ...]:
         """The grids of the sides that there are, and of those that there may be."""
-        return tuple(self.pane(place).grid for place in range(MOST_SIDES))
+        return tuple(grid for grid in self.query(Grid) if not isinstance(grid, DifferenceGrid))
 
     @property
     def _difference_pane(self) -> DifferencePane:
@@ -133,7 +142,7 @@ class Panes(Vertical):
 
     @property
     def _all_grids(self) -> tuple[Grid, ...]:
-        return tuple(pane.grid for pane in self.query(Pane))
+        return tuple(self.query(Grid))
 
     def pane(self, place: int) -> Pane:
         """Return the pane of a side by its place."""
