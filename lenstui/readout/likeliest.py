@@ -13,17 +13,17 @@ _BLOCK = 64  # logits
 
 
 def block_maxima(logits: Tensor) -> Tensor:
-    """Return the largest of every 64 logits, and of those left over, `[cols, blocks]`.
+    """Return the largest of every 64 logits, and of those left over, `[…, blocks]`.
 
     Args:
-        logits: `[cols, vocabulary]`.
+        logits: `[…, vocabulary]`.
     """
-    columns, vocabulary = logits.shape
+    vocabulary = logits.shape[-1]
     whole = vocabulary // _BLOCK * _BLOCK
-    maxima = logits[:, :whole].view(columns, -1, _BLOCK).amax(-1)
+    maxima = logits[..., :whole].view(*logits.shape[:-1], -1, _BLOCK).amax(-1)
     if whole == vocabulary:
         return maxima
-    return torch.cat([maxima, logits[:, whole:].amax(-1, keepdim=True)], dim=1)
+    return torch.cat([maxima, logits[..., whole:].amax(-1, keepdim=True)], dim=-1)
 
 
 def top_tokens(logits: Tensor, k: int, maxima: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -27,8 +27,7 @@ Watch = Callable[[Streams, str, Row, slice, Tensor], None]
 other, as they are read: with the streams, the key of the lens, the row and the columns. The last row, which
 is the same by every lens, comes once. The logits are not to be changed."""
 
-# Logits that there are at once, in bytes if they are float32, and of how many cells at the most: enough for
-# an efficient product, and little memory.
+# Logits that there are at once, in bytes and in cells: enough for an efficient product, and little memory.
 _LOGITS_BYTES = {"cpu": 64 << 20}
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
 _MOST_CELLS = 256
@@ -235,7 +234,7 @@ def read_tiles(
 def _cells_at_once(model: Model) -> int:
     """Return the number of cells whose logits there are at once."""
     size = _LOGITS_BYTES.get(model.device.type, _LOGITS_BYTES_ACCELERATOR)
-    return max(8, min(_MOST_CELLS, size // (4 * model.vocabulary)))
+    return max(8, min(_MOST_CELLS, size // (model.dtype.itemsize * model.vocabulary)))
 
 
 def _tile_width(model: Model) -> int:

@@ -246,7 +246,8 @@ def test_no_more_logits_than_there_may_be_at_once(tiny: Model, monkeypatch: pyte
 
 def test_tile_widths_are_sensible(tiny: Model) -> None:
     for vocabulary in (16, 272, 50304, 262144):
-        width = readout._tile_width(type("M", (), {"device": tiny.device, "vocabulary": vocabulary})())
+        facts = {"device": tiny.device, "dtype": tiny.dtype, "vocabulary": vocabulary}
+        width = readout._tile_width(type("M", (), facts)())
         assert 8 <= width <= 256
 
 
