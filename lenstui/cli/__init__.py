@@ -25,6 +25,7 @@ _COMMANDS = {
     "read": "read",
     "report": "report",
     "scan": "scan",
+    "serve": "serve",
     "trace": "trace",
     "train": "train",
     "why": "why",

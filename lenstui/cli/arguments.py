@@ -146,16 +146,23 @@ def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
     return text
 
 
-def add_lenses(group: argparse._ArgumentGroup) -> None:
-    """Add the argument for the kinds of lens that are read."""
+def add_lenses(group: argparse._ArgumentGroup, option: str = "--lenses", does: str = "") -> None:
+    """Add the argument for the kinds of lens that are read.
+
+    Args:
+        group: the group of arguments.
+        option: its name.
+        does: its help; empty for that of `--lenses`.
+    """
     from lenstui.lens.kinds import lens_kinds
 
+    kinds = ", ".join(kind.key for kind in lens_kinds())
+    every = f"one or several of {kinds} (default: all there are, but not the Jacobian lens of --demo)"
     group.add_argument(
-        "--lenses",
+        option,
         type=_lenses,
         metavar="LENS,…",
-        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are, but "
-        "not the Jacobian lens of --demo)",
+        help=does or every,
     )
 
 

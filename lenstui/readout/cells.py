@@ -142,6 +142,16 @@ class Tile:
     lenses: Mapping[str, Cells]
     left_over: FloatArray | None = None
 
+    @classmethod
+    def join(cls, parts: Iterable[Tile]) -> Tile:
+        """Return neighbouring tiles, in column order, as one."""
+        parts = list(parts)
+        if len(parts) == 1:
+            return parts[0]
+        lenses = {key: Cells.join(part.lenses[key] for part in parts) for key in parts[0].lenses}
+        left_over = [part.left_over for part in parts if part.left_over is not None]
+        return cls(parts[0].start, parts[-1].stop, lenses, np.concatenate(left_over) if left_over else None)
+
     @property
     def not_numbers(self) -> list[int]:
         """The columns that have a cell which is not a number, in any row, by any lens."""

@@ -393,10 +393,9 @@ class LenstuiApp(TypeAheadApp):
         """End the program after a signal; a fit under way is saved by then."""
         self.exit()
 
-    def exit(self, *args: Any, **options: Any) -> None:
-        """End the program, and keep the look of the open model for the next session."""
+    def on_exit_app(self) -> None:
+        """Keep the look of the open model for the next session, whatever ends the program."""
         self._keep_session()
-        super().exit(*args, **options)
 
 
 def run(

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
+    from lenstui.opening.opened import Opened
     from lenstui.readout.reading import Reading
     from lenstui.support.lens_repository import LensRepository
     from lenstui.support.request import Start
@@ -251,7 +252,12 @@ class Program:
         """The service that reads prompt sets."""
         from lenstui.jobs.sets import SetService
 
-        return SetService(lambda: self.model_jobs.opened, self.thread, self._file_thread)
+        jobs = self.model_jobs
+
+        def at_hand() -> list[Opened]:
+            return [] if jobs.sides is None else [side.opened for side in jobs.sides.sides]
+
+        return SetService(lambda: jobs.opened, at_hand, self.thread, self._file_thread)
 
     @cached_property
     def why(self) -> WhyService:

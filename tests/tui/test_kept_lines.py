@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from textual.geometry import Region
@@ -83,9 +84,12 @@ async def test_a_step_of_the_cursor_draws_few_lines(monkeypatch: pytest.MonkeyPa
     async with app.run_test(size=(100, 14)) as pilot:
         await pilot.pause()
         before = Grid._draw
-        monkeypatch.setattr(
-            Grid, "_draw", lambda self, lines, *rest: (drawn.extend(lines), before(self, lines, *rest))
-        )
+
+        def draw(grid: Grid, lines: Sequence[int], *rest: Any) -> None:
+            drawn.extend(lines)
+            before(grid, lines, *rest)
+
+        monkeypatch.setattr(Grid, "_draw", draw)
         await pilot.press("l")
         await pilot.pause()
     assert drawn[0] == 0
