@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -106,6 +106,7 @@ class FitState:
         held_out_kl: KL(final ‖ tuned lens) on it, when last measured, nats, `[rows]`; None until measured.
         measured_step: the step at which that was measured; -1 before the closed form.
         measured_tokens: the number of held-out columns that it was measured on.
+        history: all that was measured so far, as `lens/fit_history` keeps it.
     """
 
     weights: list[nn.Parameter]
@@ -126,6 +127,7 @@ class FitState:
     held_out_kl: Tensor | None = None
     measured_step: int = -1
     measured_tokens: int = 0
+    history: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
     def new(cls, model: Model, options: FitOptions) -> FitState:
@@ -174,6 +176,7 @@ class FitState:
             "optimizers": [_on_cpu(optimizer.state_dict()) for optimizer in self.optimizers],
             "normal": None if self.normal is None else self.normal.state_dict(),
             **{name: _kept(getattr(self, name)) for name in _PLAIN},
+            "history": [dict(point) for point in self.history],
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
@@ -195,6 +198,7 @@ class FitState:
             self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
             for name in _PLAIN:
                 setattr(self, name, kept[name])
+            self.history = list(kept.get("history", ()))  # which older checkpoints do not have
             self.loss_sums = self.loss_sums.to(parameters[0].device)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
