@@ -274,7 +274,7 @@ def evaluation_command(
 
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:
     """Return the options that open the same model and lens, and read a prompt in the same way."""
-    from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
+    from lenstui.model.name import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
 
     is_bundled = source.model == BUNDLED_MODEL
     words = ["--demo"] if is_bundled else ["--model", source.model]

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from lenstui.export.legend import scale_note
 from lenstui.lens.names import lens_brief, lens_title
-from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import points_text, signed_text
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import PROBABILITY, Value
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lenstui.readout.cells import Cells, FloatArray
+    from lenstui.support.late_numpy import np
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 

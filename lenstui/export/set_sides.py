@@ -48,7 +48,7 @@ class TwoSides:
             LensError: if none do, as it is the bundled model, or a lens in no file.
         """
         from lenstui.lens.kinds import LOGIT, made_lens
-        from lenstui.model.hub import BUNDLED_MODEL
+        from lenstui.model.name import BUNDLED_MODEL
         from lenstui.opening.opened import files_to_name
 
         lenses = tuple(self.second.lenses.values())

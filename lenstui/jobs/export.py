@@ -480,7 +480,7 @@ def _no_command(shown: Shown) -> str | None:
 
 def _no_second(first: Opened, second: Opened) -> str:
     """Return why no command opens a second model as it is; nothing where one does."""
-    from lenstui.model.hub import BUNDLED_MODEL
+    from lenstui.model.name import BUNDLED_MODEL
 
     one, other = first.model, second.model
     if other.name == BUNDLED_MODEL:

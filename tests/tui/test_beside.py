@@ -285,7 +285,7 @@ async def test_the_prompt_goes_on_by_the_open_model(opened: Any, tiny_model: Pat
         await until(pilot, lambda: len(app.explore.state.tail) == 1 and subtitle(app).endswith(" s"))
         await pilot.press("G", "enter")
         await until(
-            pilot, lambda: not app.explore.growth.is_generating and len(app.explore.state.columns) > 12
+            pilot, lambda: not app.explore.parts.growth.is_generating and len(app.explore.state.columns) > 12
         )
         await until(
             pilot, lambda: all(g.read_columns == len(app.explore.state.columns) for g in app.explore.grids)

@@ -14,23 +14,24 @@ from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_t
 from lenstui.export.names import proposed_path, shown_path
 from lenstui.export.shape import ALL_VALUES, PINS, Shape
 from lenstui.jobs.export import Order
-from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import COPIES, FILES, PIN_FILES, REPORT, THINGS, Thing
 from lenstui.lens.names import key_of_model, keys_of
-from lenstui.opening.side_facts import SideFacts, are_of_one_file
+from lenstui.opening.side_facts import are_of_one_file
 from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
 from lenstui.support.turns import text_of
 from lenstui.tui.explore.cell_words import why_no_token
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 from lenstui.tui.shared.side_names import side_name, told_apart
 from lenstui.tui.shared.textual_hacks import painted
 
 if TYPE_CHECKING:
+    from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
     from lenstui.tui.export.dialog import ExportDialog
+    from lenstui.tui.services import Services
 
 ALONE = "{} is of one prompt, by one or two models, with edits of one alone: - removes {} first."
 KEEPING = "Keeping the view …"  # until it is said that it is kept, or why not
