@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from statistics import fmean
 
 from lenstui.export.csv_text import csv_lines
+from lenstui.export.json_contract import without_nan
 from lenstui.lens.card import LensCard
 from lenstui.lens.fit_history import FitPoint, curve_of
 from lenstui.lens.kinds import TUNED
@@ -64,12 +66,12 @@ def curve_text(form: str, card: LensCard) -> str:
     if form == "json":
         said = {"version": VERSION, "lens": card.name, "model": card.made_for, "rows": list(labels)}
         logit = None if card.logit_lens_kl is None else list(card.logit_lens_kl)
-        plain = [point.plain for point in points]
-        return json.dumps({**said, "logit_lens_kl": logit, "history": plain}) + "\n"
+        plain = [{**point.plain, "held_out_kl": without_nan(point.held_out_kl)} for point in points]
+        return json.dumps({**said, "logit_lens_kl": logit, "history": plain}, allow_nan=False) + "\n"
     if form == "csv":
         head = ["step", "tokens", "held_out_columns", "row", "held_out_kl"]
         lines = (
-            [str(point.step), str(point.tokens), str(point.columns), label, repr(kl)]
+            [str(point.step), str(point.tokens), str(point.columns), label, repr(kl) if isfinite(kl) else ""]
             for point in points
             for label, kl in zip(labels, point.held_out_kl, strict=True)
         )

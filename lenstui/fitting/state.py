@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lenstui.fitting.closed_form import NormalEquations
 from lenstui.fitting.options import FitOptions
+from lenstui.lens.fit_history import KEY, history_of
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
@@ -176,7 +177,7 @@ class FitState:
             "optimizers": [_on_cpu(optimizer.state_dict()) for optimizer in self.optimizers],
             "normal": None if self.normal is None else self.normal.state_dict(),
             **{name: _kept(getattr(self, name)) for name in _PLAIN},
-            "history": [dict(point) for point in self.history],
+            KEY: [dict(point) for point in self.history],
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
@@ -198,7 +199,8 @@ class FitState:
             self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
             for name in _PLAIN:
                 setattr(self, name, kept[name])
-            self.history = list(kept.get("history", ()))  # which older checkpoints do not have
+            # Older checkpoints do not have it.
+            self.history = [point.plain for point in history_of({KEY: kept.get(KEY)})]
             self.loss_sums = self.loss_sums.to(parameters[0].device)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error

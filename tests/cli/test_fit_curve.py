@@ -16,6 +16,7 @@ import torch
 from lenstui.lens.fit_history import MOST_POINTS, FitPoint, history_of, with_point
 from lenstui.lens.formats.own import open_lens, save_lens
 from lenstui.lens.tuned import TunedLens
+from lenstui.support.errors import LensError
 from tests.by_hand import drawn
 from tests.programs.calls import status
 from tests.tiny.folders import neox_in
@@ -144,6 +145,41 @@ def test_a_damaged_history_is_refused(
     assert status("lenses", "--curve", tmp_path / "bad.pt") == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "history" in err
+
+
+def test_a_row_without_a_number_is_empty(
+    lens: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(lens, weights_only=True)
+    kls = [[float("nan"), 2.0, 1.0], [float("inf"), 1.0, 0.5]]
+    points = [FitPoint(n, n, 1, tuple(kl)).plain for n, kl in enumerate(kls)]
+    content["fit"]["history"] = points
+    torch.save(content, tmp_path / "bad.pt")
+    assert status("lenses", "--curve", tmp_path / "bad.pt", "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)["history"]
+    assert [point["held_out_kl"] for point in found] == [[None, 2.0, 1.0], [None, 1.0, 0.5]]
+    assert status("lenses", "--curve", tmp_path / "bad.pt", "--format", "csv") == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [line["held_out_kl"] for line in lines] == ["", "2.0", "1.0", "", "1.0", "0.5"]
+    assert status("lenses", "--curve", tmp_path / "bad.pt", "-o", tmp_path / "x.svg") == 0
+
+
+def test_a_checkpoint_has_the_history(lens: Path) -> None:
+    from lenstui.fitting.options import PRESETS
+    from lenstui.fitting.state import FitState
+    from lenstui.model.load import load
+
+    model = load(str(lens.parent))
+    one, other = (FitState.new(model, PRESETS["quick"]) for _ in range(2))
+    one.history = [FitPoint(3, 5, 7, (1.0, 2.0, 3.0)).plain]
+    kept = one.state_dict()
+    other.load_state_dict(kept)
+    assert other.history == one.history
+    del kept["history"]  # an older checkpoint
+    other.load_state_dict(kept)
+    assert other.history == []
+    with pytest.raises(LensError, match="does not fit"):
+        other.load_state_dict({**kept, "history": [{"step": 1}]})
 
 
 def test_a_long_history_is_thinned_and_ends_with_the_last_point() -> None:
