@@ -13,6 +13,7 @@ from lenstui.fitting.plan import FitPlan, made_now
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens.compatibility import lens_config
+from lenstui.lens.fit_history import KEY
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
@@ -155,6 +156,7 @@ def fitted_lens(fit: Fit) -> TunedLens:
         "data": list(fit.data),
         "held_out_kl": None if state.held_out_kl is None else state.held_out_kl.tolist(),
         "logit_lens_kl": None if state.logit_lens_kl is None else state.logit_lens_kl.tolist(),
+        KEY: [dict(point) for point in state.history],
         **made_now(),
     }
     return replace(state.lens(), config=lens_config(fit.model), fit=said, name=options.preset)

@@ -16,6 +16,7 @@ from lenstui.fitting.options import FitOptions
 from lenstui.fitting.progress import FitProgress, timed
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
+from lenstui.lens.fit_history import FitPoint, with_point
 from lenstui.lens.lens import Lens
 from lenstui.lens.logit import LogitLens
 from lenstui.model.head import LinearHead
@@ -130,8 +131,10 @@ def _measure_logit_lens(fit: Fit) -> Work:
 
 def _measure(fit: Fit, one_in: int = 1) -> Work:
     kl, tokens = yield from _held_out_kl(fit, fit.state.lens(), one_in)
-    fit.state.held_out_kl, fit.state.measured_tokens = kl, tokens
-    fit.state.measured_step = fit.state.step
+    state = fit.state
+    state.held_out_kl, state.measured_tokens = kl, tokens
+    state.measured_step = state.step
+    state.history = with_point(state.history, FitPoint(state.step, state.tokens, tokens, tuple(kl.tolist())))
 
 
 def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lenstui.fitting.closed_form import NormalEquations
 from lenstui.fitting.options import FitOptions
+from lenstui.lens.fit_history import KEY, history_of
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
@@ -106,6 +107,7 @@ class FitState:
         held_out_kl: KL(final ‖ tuned lens) on it, when last measured, nats, `[rows]`; None until measured.
         measured_step: the step at which that was measured; -1 before the closed form.
         measured_tokens: the number of held-out columns that it was measured on.
+        history: all that was measured so far, as `lens/fit_history` keeps it.
     """
 
     weights: list[nn.Parameter]
@@ -126,6 +128,7 @@ class FitState:
     held_out_kl: Tensor | None = None
     measured_step: int = -1
     measured_tokens: int = 0
+    history: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
     def new(cls, model: Model, options: FitOptions) -> FitState:
@@ -174,6 +177,7 @@ class FitState:
             "optimizers": [_on_cpu(optimizer.state_dict()) for optimizer in self.optimizers],
             "normal": None if self.normal is None else self.normal.state_dict(),
             **{name: _kept(getattr(self, name)) for name in _PLAIN},
+            KEY: [dict(point) for point in self.history],
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
@@ -195,6 +199,8 @@ class FitState:
             self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
             for name in _PLAIN:
                 setattr(self, name, kept[name])
+            # Older checkpoints do not have it.
+            self.history = [point.plain for point in history_of({KEY: kept.get(KEY)})]
             self.loss_sums = self.loss_sums.to(parameters[0].device)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
