@@ -109,7 +109,7 @@ def _of_slice(
     # Four times as fast with floats as with bools, and sums of ones are exact.
     greater = [torch.gt(z, of_token[..., None], out=other).sum(-1) for of_token in own.unbind(-1)]
     powers = torch.sub(z, peak, out=one).mul_(_LOG2_E)
-    cross = (powers @ p[0]) if len(p) == 1 else torch.mul(powers, p, out=other).sum(-1)
+    cross = torch.mul(powers, p, out=other).sum(-1)
     weights = torch.exp2(powers.clamp_(min=_LEAST), out=other)
     total = weights.sum(-1, keepdim=True)
     weighted = powers.mul_(weights).sum(-1)

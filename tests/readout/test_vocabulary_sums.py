@@ -92,3 +92,15 @@ def test_logarithms_of_either_library(library: str, monkeypatch: pytest.MonkeyPa
     out = torch.empty_like(x)
     assert log_of(x, out) is out
     assert torch.allclose(out.double(), x.double().log(), rtol=1e-6, atol=1e-7)
+
+
+def test_many_small_terms_beside_a_large_one_are_not_lost() -> None:
+    """A product of matrices adds one term after the other, and loses those below the last digit of the sum."""
+    generator = torch.Generator().manual_seed(3)
+    logits = 5 * torch.randn(2, 1, 50_000, generator=generator)
+    logits[:, 0, 7] = 80
+    p = torch.rand(1, 50_000, generator=generator) * 2e-7
+    p[0, 11] = 1 - p.sum()
+    found = VocabularySums.of(logits, p, own_of(logits))
+    wanted = (p.double() * (logits.double() - 80)).sum(-1)
+    assert torch.allclose(found.cross.double(), wanted, rtol=1e-6)
