@@ -55,16 +55,21 @@ class Against:
         self._streams: Streams | None = None
         self._read: dict[tuple[str | None, int], list[Mapping[str, Tensor]]] = {}
 
-    def begin(self, first: Model, ids: Sequence[int]) -> None:
+    def begin(self, first: Model, ids: Sequence[int], streams: Streams | None = None) -> None:
         """Begin with a prompt, which runs the second model once, unless it is the first.
+
+        Args:
+            first: the first side's model.
+            ids: the token ids of the prompt.
+            streams: those of the second model, if it has read this prompt already; it is not run then.
 
         Raises:
             LensError: if the second model does not have one of the tokens.
         """
         self._ids = ids
         self._read.clear()
-        self._streams = None
-        if first is not self.model:
+        self._streams = streams
+        if first is not self.model and streams is None:
             self._streams = Streams.of(self.model, ids, tuple(self.lenses.values()), rows_to_read(self.model))
 
     def __call__(self, streams: Streams, key: str, row: Row, columns: slice, logits: Tensor) -> None:

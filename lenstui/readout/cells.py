@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from lenstui.model.rows import Row, is_whole_stream, stream_places
+from lenstui.support.late_numpy import np
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+FloatArray: TypeAlias = "npt.NDArray[np.float32]"
+IntArray: TypeAlias = "npt.NDArray[np.int32]"
 
 # Markers for a missing token id or rank, which are never negative themselves.
 NOT_READ = -1  # the lens does not read the row, or there is no token
