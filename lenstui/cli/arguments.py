@@ -17,6 +17,7 @@ from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings, load
+from lenstui.support.threads import prepare_threads
 from lenstui.support.typed_number import whole_number
 
 if (
@@ -109,6 +110,12 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
         "--dtype",
         choices=DTYPES,
         help="auto (the default) is float32 on the CPU, the checkpoint's own elsewhere",
+    )
+    model.add_argument(
+        "--threads",
+        metavar="N",
+        type=positive,
+        help="threads of the processor (default: the cores that this process may use)",
     )
     model.add_argument(
         "--trust-remote-code",
@@ -250,10 +257,14 @@ def start(parser: Parser, given: argparse.Namespace, top_k: int, settings: Setti
 
 
 def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | None = None) -> Start:
-    """Return the request of the arguments of `add_model`, without a prompt; settings fill in the rest."""
+    """Return the request of the arguments of `add_model`, without a prompt; settings fill in the rest.
+
+    The number of threads is settled here, as PyTorch asks for it when it is imported.
+    """
     if given.trust_remote_code and given.model is None:
         parser.error("--trust-remote-code needs --model: it is for a model that you name and know")
     settings = settings or heeded()
+    prepare_threads(given.threads or settings.threads)
     usual = None if given.demo or given.adapter is not None else settings.model
     model, revision = named_model(parser, given, usual)
     return Start(

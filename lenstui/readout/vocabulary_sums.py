@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenstui.model.trial import fastest
+from lenstui.model.trial import clearly_fastest
 from lenstui.readout.likeliest import block_maxima
 
 # Of one of the arrays that are gone over together, for each thread: small enough for the cache, and large
@@ -108,8 +108,8 @@ def _of_slice(
     peak = maxima.amax(-1, keepdim=True)
     # Four times as fast with floats as with bools, and sums of ones are exact.
     greater = [torch.gt(z, of_token[..., None], out=other).sum(-1) for of_token in own.unbind(-1)]
-    powers = torch.add(peak * -_LOG2_E, z, alpha=_LOG2_E, out=one)  # one rounding of the difference
-    cross = (powers @ p[0]) if len(p) == 1 else torch.mul(powers, p, out=other).sum(-1)
+    powers = torch.sub(z, peak, out=one).mul_(_LOG2_E)
+    cross = torch.mul(powers, p, out=other).sum(-1)
     weights = torch.exp2(powers.clamp_(min=_LEAST), out=other)
     total = weights.sum(-1, keepdim=True)
     weighted = powers.mul_(weights).sum(-1)
@@ -140,19 +140,17 @@ def _runs(length: int, width: int) -> list[slice]:
 
 def log_of(x: Tensor, out: Tensor) -> Tensor:
     """Return the natural logarithm of `x`, written into `out`: by PyTorch or NumPy, whichever is faster."""
-    if x.device.type == "cpu" and _numpy_is_faster(torch.get_num_threads()):
+    if x.device.type == "cpu" and _fastest_log(torch.get_num_threads()) == "numpy":
         np.log(x.numpy(), out=out.numpy())
         return out
     return torch.log(x, out=out)
 
 
 @cache
-def _numpy_is_faster(threads: int) -> bool:
-    """Return whether NumPy, which uses one thread, makes logarithms faster than PyTorch with some threads."""
-    x = torch.rand(max(1, threads) * _SLICE_BYTES // 4)
+def _fastest_log(threads: int) -> str:
+    """Return whose logarithms are faster: PyTorch's, with some threads, or those of NumPy, which uses one."""
+    x = torch.ones(max(1, threads) << 18)
     out = torch.empty_like(x)
-    ways = {
-        True: lambda: np.log(x.numpy(), out=out.numpy()),
-        False: lambda: torch.log(x, out=out),
-    }
-    return fastest(ways)
+    return clearly_fastest(
+        {"torch": lambda: torch.log(x, out=out), "numpy": lambda: np.log(x.numpy(), out=out.numpy())}
+    )

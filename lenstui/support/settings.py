@@ -43,6 +43,7 @@ class Settings:
         model: the model to open where the command line names none.
         device: the device to run the model on, where the command line names none.
         dtype: the dtype of the model's weights, where the command line names none.
+        threads: the number of threads of the processor, where the command line names none.
         top_k: the number of tokens that a cell of the screen shows at first.
         instant_lens: whether a model without a fitted lens gets an instant one by itself.
         keys: the keys of each rebound binding, by the binding's id.
@@ -55,6 +56,7 @@ class Settings:
     model: str | None = None
     device: str = "auto"
     dtype: str = "auto"
+    threads: int | None = None
     top_k: int | None = None
     instant_lens: bool = True
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -94,7 +96,7 @@ def read(text: str) -> Settings:
     found = tomllib.loads(text)
     readers: dict[str, Callable[[Any], Any]] = {
         "theme": _theme, "colour": _colour, "model": _model, "device": _device, "dtype": _dtype,
-        "top_k": _top_k, "instant_lens": _instant_lens, "keys": _keys,
+        "threads": _threads, "top_k": _top_k, "instant_lens": _instant_lens, "keys": _keys,
         "lens_repositories": _lens_repositories,
     }  # fmt: skip
     for name in found:
@@ -188,6 +190,12 @@ def _dtype(value: Any) -> str:
     if dtype not in DTYPES:
         raise ValueError(f"'dtype' {dtype!r} is unknown: there are {', '.join(DTYPES)}")
     return dtype
+
+
+def _threads(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"'threads' must be a whole number from 1 on, not {repr(value)}")
+    return value
 
 
 def _top_k(value: Any) -> int:

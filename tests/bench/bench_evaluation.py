@@ -4,7 +4,7 @@
         [--texts 20] [--blocks 64] [--seq-len 128] [--sets 1]
 
 First, the processor time of an evaluation with marginal bias, over that without it and over the bare forward
-passes, each the fastest of some runs in turn. Then disjoint texts of some blocks each, one behind the other
+passes, each the median of some runs in turn. Then disjoint texts of some blocks each, one behind the other
 in the file: for each measure, the logarithm of its standard error (root mean square over the texts) over the
 spread of its values between the texts, averaged over the rows but the last; and the memory after each.
 
@@ -15,7 +15,6 @@ sets of texts say what one cannot.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -28,37 +27,26 @@ from lenstui.evaluation.measures import MEASURES
 from lenstui.lens import Lens, LogitLens, Model, Quality, evaluate, load, open_lens
 from lenstui.texts.blocks import token_blocks
 from lenstui.texts.documents import Documents, read_documents
+from tests.bench.measuring import in_turn, resident
 
 REPEAT = 3
 COST_BLOCKS = 8
-
-
-def resident() -> float:
-    """Memory of this process, MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
 
 
 def show_costs(model: Model, blocks: list[Tensor], lenses: list[Lens]) -> None:
     def forward() -> None:
         with torch.inference_mode():
             for block in blocks:
-                model.module(input_ids=block[None], use_cache=False)
+                model.module(input_ids=block[None].to(model.device), use_cache=False)
 
-    works = {
+    works: dict[str, Callable[[], object]] = {
         "forward passes alone": forward,
         "without marginal bias": lambda: evaluate(model, blocks, lenses, marginal_bias=False),
         "with marginal bias": lambda: evaluate(model, blocks, lenses),
     }
-    fastest = {name: min(seconds(work) for _ in range(REPEAT)) for name, work in works.items()}
-    bare, without, with_bias = fastest.values()
-    for name, took in fastest.items():
+    medians = in_turn(works, REPEAT, str(model.device))
+    bare, without, with_bias = medians.values()
+    for name, took in medians.items():
         print(f"{name}: {took:.2f} s, {took / bare:.1f} × the forward passes")
     print(f"marginal bias: {with_bias / without:.2f} × without it")
 
@@ -93,13 +81,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--model", default="assets/demo")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--lens", type=Path)
     parser.add_argument("--texts", type=int, default=20)
     parser.add_argument("--blocks", type=int, default=64)
     parser.add_argument("--seq-len", type=int, default=128)
     parser.add_argument("--sets", type=int, default=1, help="how many times these texts")
     given = parser.parse_args()
-    model = load(given.model, device="cpu")
+    model = load(given.model, device=given.device)
     lenses = [LogitLens(), *([] if given.lens is None else [open_lens(given.lens)])]
     documents = read_documents(Documents((given.data,)))
     blocks = token_blocks(model.tokenizer, documents, given.seq_len)

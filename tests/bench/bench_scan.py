@@ -25,7 +25,7 @@ from lenstui.lens import LogitLens, Model, load, open_lens
 from lenstui.scan.scan import scan
 from lenstui.texts.blocks import numbered_blocks
 from lenstui.texts.documents import Documents, read_documents
-from tests.bench.bench_evaluation import resident
+from tests.bench.measuring import resident
 
 BARE_EVERY = 16
 
@@ -51,7 +51,7 @@ def with_bare_passes(
         if number % BARE_EVERY == 1:
             began = time.process_time()
             with torch.inference_mode():
-                model.module(input_ids=ids[None], use_cache=False)
+                model.module(input_ids=ids[None].to(model.device), use_cache=False)
             bare.took += time.process_time() - began
             bare.blocks += 1
         yield ids, documents
@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, nargs="+")
     parser.add_argument("--model", default="assets/demo")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--lens", type=Path)
     parser.add_argument("--max-tokens", type=int, default=1_000_000)
     parser.add_argument("--seq-len", type=int, default=512)
@@ -68,7 +69,7 @@ def main() -> None:
         "--folder", type=Path, help="for the records (default: one that is removed at the end)"
     )
     given = parser.parse_args()
-    model = load(given.model, device="cpu")
+    model = load(given.model, device=given.device)
     lenses = [LogitLens(), *([] if given.lens is None else [open_lens(given.lens)])]
     documents = read_documents(Documents(tuple(given.data)))
     most = given.max_tokens // given.seq_len

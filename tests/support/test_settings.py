@@ -49,7 +49,7 @@ def test_no_file_is_no_trouble(file: Path) -> None:
 def test_everything_that_can_be_said(file: Path) -> None:
     file.write_text(
         'theme = "light"\ncolour = 256\nmodel = "~/models/x"\ndevice = "cuda:1"\ndtype = "bfloat16"\n'
-        'top_k = 3\ninstant_lens = false\n[keys]\n"app.train" = "T"\napp.help = ["?", "F1"]\n'
+        'threads = 4\ntop_k = 3\ninstant_lens = false\n[keys]\n"app.train" = "T"\napp.help = ["?", "F1"]\n'
         'explore.value = "c, Ctrl+V"\nexplore.flip = ","\n'
     )
     assert load() == Settings(
@@ -58,6 +58,7 @@ def test_everything_that_can_be_said(file: Path) -> None:
         model=str(Path("~/models/x").expanduser()),
         device="cuda:1",
         dtype="bfloat16",
+        threads=4,
         top_k=3,
         instant_lens=False,
         keys={
@@ -95,6 +96,9 @@ def test_own_repositories_of_lenses(file: Path) -> None:
         ('dtype = "int3"', "'dtype' 'int3' is unknown"),
         ("top_k = true", "'top_k' must be a whole number from 1 to 5, not True"),
         ("top_k = 6", "'top_k' must be"),
+        ("threads = 0", "'threads' must be a whole number from 1 on, not 0"),
+        ("threads = true", "'threads' must be a whole number from 1 on, not True"),
+        ('threads = "all"', "'threads' must be a whole number from 1 on, not 'all'"),
         ("instant_lens = 0", "'instant_lens' must be true or false, not 0"),
         ('instant_lens = "no"', "'instant_lens' must be true or false, not 'no'"),
         ('keys = "t"', "'keys' must be a section"),
