@@ -11,6 +11,7 @@ from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.kinds import AnyFit, begin_fit
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.plan import AnyOptions, FitPlan
+from lenstui.fitting.state import Fit
 from lenstui.lens.compatibility import compare_weights, lens_config, unproven
 from lenstui.lens.fingerprint import spoken
 from lenstui.lens.formats.header import check_header
@@ -177,6 +178,8 @@ def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
             "the fit cannot go on as if it had not. Begin it anew."
         )
     fit.state.load_state_dict(checkpoint.state)
+    if isinstance(fit, Fit) and fit.state.blocks_in_step >= fit.blocks_per_step:
+        raise LensError("The checkpoint does not fit these options (blocks_in_step).")
     return fit
 
 

@@ -242,6 +242,11 @@ class Fit:
     state: FitState
     data: tuple[str, ...] = ()
 
+    @property
+    def blocks_per_step(self) -> int:
+        """The number of blocks that one step sees."""
+        return max(1, self.options.tokens_per_step // len(self.blocks.train[0]))
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of all blocks, by which a resumed fit identifies its text."""

@@ -104,15 +104,10 @@ def optimizer(own: torch.optim.Optimizer) -> Check:
     """
     fresh = own.state_dict()["param_groups"]
     shapes = [tuple(p.shape) for group in own.param_groups for p in group["params"]]
-    names = _kept_by(own)
+    kept_by = _kept_by(own)
 
-    def is_kept(value: object, shape: tuple[int, ...]) -> bool:
-        fits = tensor(*shape), tensor(), optional(duration)
-        return (
-            isinstance(value, Mapping)
-            and value.keys() == names
-            and all(any(is_right(item) for is_right in fits) for item in value.values())
-        )
+    def is_kept(shape: tuple[int, ...]) -> Check:
+        return table({name: _is_like(value, shape) for name, value in kept_by.items()})
 
     def check(value: object) -> bool:
         if not isinstance(value, Mapping) or value.keys() != {"state", "param_groups"}:
@@ -122,20 +117,27 @@ def optimizer(own: torch.optim.Optimizer) -> Check:
             items([_settings(group) for group in fresh])(groups)
             and isinstance(kept, Mapping)
             and all(whole(0, len(shapes) - 1)(number) for number in kept)
-            and all(is_kept(item, shapes[number]) for number, item in kept.items())
+            and all(is_kept(shapes[number])(item) for number, item in kept.items())
         )
 
     return check
 
 
-def _kept_by(own: torch.optim.Optimizer) -> set[str]:
-    """Return the names of what an optimizer keeps for a parameter, from a step of a small one."""
+def _kept_by(own: torch.optim.Optimizer) -> Mapping[str, Any]:
+    """Return what an optimizer keeps for a parameter, found in a step of one of shape `[1, 1]`."""
     small = torch.nn.Parameter(torch.zeros(1, 1))
     small.grad = torch.zeros(1, 1)
     settings = {name: value for name, value in own.param_groups[0].items() if name != "params"}
     one = type(own)([{**settings, "params": [small]}])  # type: ignore[call-arg]
     one.step()
-    return set(one.state_dict()["state"].get(0, {}))
+    return one.state_dict()["state"].get(0, {})  # type: ignore[no-any-return]
+
+
+def _is_like(kept: Tensor | None, shape: tuple[int, ...]) -> Check:
+    """Check for what is kept for a parameter of a shape, where `kept` is kept for one of shape `[1, 1]`."""
+    if kept is None:
+        return lambda value: value is None
+    return tensor(*shape) if kept.ndim else tensor()
 
 
 def _settings(fresh: Mapping[str, Any]) -> Check:
