@@ -214,7 +214,7 @@ def _closed_form(fit: Fit) -> Work:
 def _refine(fit: Fit) -> Work:
     """Do all optimizer steps that are left."""
     model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
-    per_step = max(1, options.tokens_per_step // len(train[0]))
+    per_step = fit.blocks_per_step
     per_micro = max(1, MICRO_TOKENS // len(train[0]))
     measure_every = max(1, options.steps // _TIMES_ON_THE_WAY)
     stream = _first_hidden_states(fit)

@@ -15,6 +15,7 @@ LOSSES: tuple[Loss, ...] = get_args(Loss)
 PRODUCTS: tuple[Products, ...] = get_args(Products)
 
 DEFAULT_PRESET = "quick"
+MOST = 1 << 40  # steps, tokens, prompts: no fit comes near it
 HELD_OUT = 0.1  # default share of the text that is never trained on
 CHECKPOINT_EVERY = 60.0  # default seconds between two checkpoints
 
@@ -84,7 +85,7 @@ class FitOptions:
         """Refuse invalid options.
 
         Raises:
-            LensError: if a number is too small, or the options contradict each other.
+            LensError: if a number is too small or too large, or the options contradict each other.
         """
         for name in ("tokens_per_step", "seq_len", "held_out_tokens"):
             if getattr(self, name) < 2:
@@ -92,6 +93,9 @@ class FitOptions:
         for name in ("closed_form_tokens", "steps", "lr", "momentum", "weight_decay", "vocabulary"):
             if getattr(self, name) < 0:
                 raise LensError(f"{name} must not be negative.")
+        for name in ("closed_form_tokens", "steps", "tokens_per_step", "seq_len", "held_out_tokens"):
+            if getattr(self, name) > MOST:
+                raise LensError(f"{name} must be at most {MOST:,}.")
         if self.closed_form_tokens and self.bias_only:
             raise LensError("The closed form fits matrices: with bias_only, set closed_form_tokens to 0.")
         if self.closed_form_tokens and self.starts_from:

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lenstui.fitting.closed_form import NormalEquations
+from lenstui.fitting import state_schema as schema
+from lenstui.fitting.closed_form import NormalEquations, is_normal
 from lenstui.fitting.options import FitOptions
 from lenstui.lens.fit_history import KEY, history_of
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
-from lenstui.support.errors import LensError
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,26 +184,44 @@ class FitState:
         """Restore the state from a `state_dict` of a fit with the same model and options.
 
         Raises:
-            LensError: if its shapes differ.
+            LensError: if it does not agree with the schema of such a state.
         """
-        try:
-            parameters = [*self.weights, *self.biases]
-            values = [*kept["weights"], *kept["biases"]]
-            for parameter, value, gradient in zip(parameters, values, kept["gradients"], strict=True):
-                with torch.no_grad():
-                    parameter.copy_(value)
-                parameter.grad = None if gradient is None else gradient.to(parameter.device)
-            for optimizer, state in zip(self.optimizers, kept["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
-            normal = kept["normal"]
-            self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
-            for name in _PLAIN:
-                setattr(self, name, kept[name])
-            # Older checkpoints do not have it.
-            self.history = [point.plain for point in history_of({KEY: kept.get(KEY)})]
-            self.loss_sums = self.loss_sums.to(parameters[0].device)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
+        schema.check_state(kept, self._schema())
+        parameters = [*self.weights, *self.biases]
+        values = [*kept["weights"], *kept["biases"]]
+        for parameter, value, gradient in zip(parameters, values, kept["gradients"], strict=True):
+            with torch.no_grad():
+                parameter.copy_(value)
+            parameter.grad = None if gradient is None else gradient.to(parameter.device)
+        for own, state in zip(self.optimizers, kept["optimizers"], strict=True):
+            own.load_state_dict(state)
+        normal = kept["normal"]
+        self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
+        for name in _PLAIN:
+            setattr(self, name, kept[name])
+        # Older checkpoints do not have it.
+        self.history = [point.plain for point in history_of({KEY: kept.get(KEY)})]
+        self.loss_sums = self.loss_sums.to(parameters[0].device)
+
+    def _schema(self) -> schema.Schema:
+        """Return what a state of a fit with the same model and options may hold."""
+        rows, d = len(self.weights), len(self.biases[0])
+        matrix, vector, by_row = schema.tensor(d, d), schema.tensor(d), schema.tensor(rows)
+        return {
+            "weights": schema.items([matrix] * rows),
+            "biases": schema.items([vector] * rows),
+            "gradients": schema.items([schema.optional(matrix)] * rows + [schema.optional(vector)] * rows),
+            "optimizers": schema.items([schema.optimizer(own) for own in self.optimizers]),
+            "normal": schema.optional(lambda kept: is_normal(kept, rows, d)),
+            "solved_rows": schema.whole(0, rows),
+            "measured_step": schema.whole(-1),
+            **dict.fromkeys(
+                ("step", "position", "blocks_in_step", "tokens", "measured_tokens"), schema.whole()
+            ),
+            **dict.fromkeys(("seconds", "step_seconds", "measure_seconds"), schema.duration),
+            **dict.fromkeys(("loss", "logit_lens_kl", "held_out_kl"), schema.optional(by_row)),
+            "loss_sums": by_row,
+        }
 
 
 _PLAIN = (
@@ -229,6 +247,11 @@ class Fit:
     options: FitOptions
     state: FitState
     data: tuple[str, ...] = ()
+
+    @property
+    def blocks_per_step(self) -> int:
+        """The number of blocks that one step sees."""
+        return max(1, self.options.tokens_per_step // len(self.blocks.train[0]))
 
     @cached_property
     def fingerprint(self) -> str:
