@@ -27,7 +27,7 @@ from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import TOO_LITTLE
 
-_KEPT_STATES = 64 << 20  # bytes of held-out hidden states, up to which they are kept between measurements
+_KEPT_STATES = 64 << 20  # bytes of held-out hidden states that may be kept between measurements
 _ON_THE_WAY = 4  # one held-out column in so many is measured during the fit
 _TIMES_ON_THE_WAY = 12  # measurements while refining
 _MEASURE_SHARE = 0.1  # of the steps' time: above it no further measurement begins
@@ -47,8 +47,8 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     A caller may pause by not asking for the next item, and stop by never asking again: at every yield
     `fit.state` is consistent, and can be written, kept, or continued by another call.
 
-    Held-out KL is measured at the end, and on a fourth of the held-out columns at the start (that of the logit
-    lens), after the closed form and a few times while refining.
+    Held-out KL is measured at the end, and on a fourth of the held-out columns at the start (that of the
+    logit lens), after the closed form and a few times while refining.
 
     Yields:
         The progress after each piece of work.
@@ -133,7 +133,10 @@ def _rows(values: Tensor | None) -> FloatArray | None:
 
 def _is_measured(fit: Fit) -> bool:
     """Return whether the current lens is measured on all held-out columns."""
-    return (fit.state.measured_step, fit.state.measured_tokens) == (fit.state.step, fit.blocks.held_out_tokens)
+    return (fit.state.measured_step, fit.state.measured_tokens) == (
+        fit.state.step,
+        fit.blocks.held_out_tokens,
+    )
 
 
 def _measure_logit_lens(fit: Fit) -> Work:
@@ -179,7 +182,7 @@ def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tu
 
 
 def _held_out_states(fit: Fit, number: int) -> Tensor:
-    """Return the hidden states of a held-out block, `[L + 1, cols, d]`, kept where all of them take little."""
+    """Return the hidden states of a held-out block, `[L + 1, cols, d]`, kept where all take little."""
     model, kept = fit.model, fit.held_out_states
     if number in kept:
         return kept[number]
@@ -255,7 +258,7 @@ def _tempering(fit: Fit, first: _FirstStates) -> Tempering | None:
 
 def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
     """Do all optimizer steps that are left, or those until the held-out KL is as low as `until_kl`."""
-    model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
+    state, options, train = fit.state, fit.options, fit.blocks.train
     per_step = max(1, options.tokens_per_step // len(train[0]))
     per_micro = max(1, MICRO_TOKENS // len(train[0]))
     measure_every = max(1, options.steps // _TIMES_ON_THE_WAY)

@@ -92,7 +92,15 @@ class FitOptions:
         for name in ("tokens_per_step", "seq_len", "held_out_tokens"):
             if getattr(self, name) < 2:
                 raise LensError(f"{name} must be at least 2, not {getattr(self, name)}.")
-        for name in ("closed_form_tokens", "steps", "lr", "momentum", "weight_decay", "vocabulary", "until_kl"):
+        for name in (
+            "closed_form_tokens",
+            "steps",
+            "lr",
+            "momentum",
+            "weight_decay",
+            "vocabulary",
+            "until_kl",
+        ):
             if getattr(self, name) < 0:
                 raise LensError(f"{name} must not be negative.")
         if self.closed_form_tokens and self.bias_only:

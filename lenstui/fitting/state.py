@@ -205,7 +205,8 @@ class FitState:
 
 _PLAIN = (
     "loss_sums", "solved_rows", "step", "position", "blocks_in_step", "tokens", "seconds", "step_seconds",
-    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "held_out_error", "measured_step", "measured_tokens",
+    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "held_out_error",
+    "measured_step", "measured_tokens",
 )  # fmt: skip
 
 
@@ -239,7 +240,7 @@ class Fit:
         return digest.hexdigest()
 
 
-_NEWTON_SCHULZ = 3  # iterations with which Muon makes an update orthogonal; 5 change no KL and take longer
+_NEWTON_SCHULZ = 3  # iterations of Muon; its usual 5 reach no lower KL and take longer
 
 
 def _optimizers(

@@ -64,9 +64,7 @@ class Tempering:
         return lengths[best] * self.direction
 
 
-def tempering(
-    model: Model, states: Tensor, head: LinearHead | None, mean_probs: Tensor
-) -> Tempering | None:
+def tempering(model: Model, states: Tensor, head: LinearHead | None, mean_probs: Tensor) -> Tempering | None:
     """Return what tempers the rows; None where the head is not linear or the final norm divides by no length.
 
     The direction is the one in which logits vary least between the likeliest tokens. Images of basis vectors

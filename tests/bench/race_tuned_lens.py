@@ -5,8 +5,8 @@
         'huggingface-hub<1'
     python tests/bench/race_tuned_lens.py --peer PEER/bin/python [--keep-peer FOLDER] [--until-kl X]
 
-The claims: `lenstui train --preset quick` comes to a mean KL below the one that `tuned_lens train` comes to in
-250 steps of 512 tokens, in at most 1/40 of its time; and stopped where it is there (`--until-kl X`), in at
+The claims: `lenstui train --preset quick` comes to a mean KL below the one that `tuned_lens train` comes to
+in 250 steps of 512 tokens, in at most 1/40 of its time; and stopped where it is there (`--until-kl X`), in at
 most 1/100. Both get the same documents, just enough for those 128,000 tokens (of which lenstui holds a tenth
 out), and the same core, one after the other. `lenstui eval` judges the lens files on a text that neither saw;
 the mean is over the rows that have a translator. X is a KL on the text that lenstui holds out, which is
@@ -16,11 +16,11 @@ The peer's own command runs with its defaults, but for the 512 tokens a step and
 context or `--context`, and `--precision auto`, the checkpoint's own; --peer-precision asks for another. All
 times are processor seconds, by one thread, so that other programs take less part in them:
 
-- fitting. Peer: from the end of its setup to where it begins to save: its training loop and nothing else; it
-  measures nothing on held-out text. lenstui: all from the text read to where it begins to save, held-out
+- fitting. Peer: from the end of its setup to where it begins to save: its training loop and nothing else;
+  it measures nothing on held-out text. lenstui: all from the text read to where it begins to save, held-out
   measurements included.
-- loaded: from the model and the tokenizer loaded to the end: reading and tokenizing the text, fitting, and the
-  lens saved (and the result printed, in lenstui's case).
+- loaded: from the model and the tokenizer loaded to the end: reading and tokenizing the text, fitting, and
+  the lens saved (and the result printed, in lenstui's case).
 - command: the whole process, imports and all.
 
 The verdict is by the first two, the median of our rounds against the peer's fastest. Before the race both
@@ -42,7 +42,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -375,9 +375,11 @@ def report_tokens(race: Race, peer: Seconds, ours: Sequence[Seconds]) -> int:
     return 0
 
 
-def report(peer: Seconds, sides: dict[str, Sequence[Seconds]], kls: dict[str, float]) -> int:
+def report(peer: Seconds, sides: Mapping[str, Sequence[Seconds]], kls: dict[str, float]) -> int:
     """Print the table and the verdict."""
-    print(f"\n{'processor seconds':32}{'fitting':>10}{'loaded':>10}{'command':>10}{'wall':>10}{'mean KL':>10}")
+    print(
+        f"\n{'processor seconds':32}{'fitting':>10}{'loaded':>10}{'command':>10}{'wall':>10}{'mean KL':>10}"
+    )
     print(f"{'logit lens':32}{'':40}{kls['logit lens']:10.3f}")
     print(_line("tuned-lens, the fastest", peer, kls["tuned-lens"]))
     checks = {}

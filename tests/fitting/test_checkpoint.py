@@ -124,9 +124,7 @@ def test_stopped_many_times_it_ends_with_the_same_weights(
     assert parts > 15
 
 
-def test_stopped_on_the_way_to_a_kl_it_ends_at_the_same_step(
-    tiny: Model, text: Path, tmp_path: Path
-) -> None:
+def test_stopped_on_the_way_to_a_kl_it_ends_at_the_same_step(tiny: Model, text: Path, tmp_path: Path) -> None:
     options = replace(OPTIONS, steps=60, lr=1e-2)
     whole = begin(tiny, plan_of(text, options))
     finished(whole)
